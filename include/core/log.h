@@ -1,0 +1,131 @@
+#ifndef TIDEGATE_CORE_LOG_H
+#define TIDEGATE_CORE_LOG_H
+
+/*
+ * Log: one structured line per thing worth telling, as text or as JSON.
+ *
+ * A line is a level, a fixed message that operators can search for, and named fields. Whatever came
+ * from a peer goes into a field, never into the message: fields are escaped (control characters, DEL,
+ * C1, U+2028/9, invalid UTF-8) and cut at LOG_VALUE_MAX bytes, so no client can forge or flood a line.
+ *
+ * Each thread owns one struct log; nothing in it is locked. Lines are collected in the thread's buffer and
+ * written by log_flush(), which each loop calls once per turn; WARN and ERROR flush at once.
+ * A write(2) carries whole lines, so lines of several threads never mix.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	LOG_VALUE_MAX = 128, /* bytes of one string value, before escaping; faults.md section 6 */
+};
+
+enum log_level {
+	LOG_DEBUG,
+	LOG_INFO,
+	LOG_WARN,
+	LOG_ERROR,
+};
+
+enum log_format {
+	LOG_FORMAT_TEXT, /* 2026-01-01T00:00:00.000Z INFO  message key=value key="quoted value" */
+	LOG_FORMAT_JSON, /* {"time":"…","level":"info","msg":"…","key":…} */
+};
+
+enum log_field_kind {
+	LOG_FIELD_END,
+	LOG_FIELD_STRING,
+	LOG_FIELD_INT,
+	LOG_FIELD_UINT,
+	LOG_FIELD_BOOL,
+};
+
+/* Borrows its strings for the length of the call that it is handed to. */
+struct log_field {
+	enum log_field_kind kind;
+	const char *key;
+	union {
+		struct {
+			const char *data;
+			size_t len;
+		} string;
+		int64_t i;
+		uint64_t u;
+		bool b;
+	} value;
+};
+
+struct log;
+
+/* Writes to fd, which stays the caller's. NULL when out of memory. */
+struct log *log_new(int fd, enum log_level level, enum log_format format);
+
+/* Flushes, then frees. Accepts NULL. */
+void log_free(struct log *log);
+
+void log_set_level(struct log *log, enum log_level level);
+enum log_level log_get_level(const struct log *log);
+
+/*
+ * Adds one line, if the level is on. Fields end with LOG_FIELD_END. The time is the wall clock.
+ * A line that cannot be written is lost: a gateway does not stop for its log. NULL log: nothing.
+ */
+void log_line(struct log *log, enum log_level level, const char *message, const struct log_field *fields);
+
+void log_flush(struct log *log);
+
+/* "debug" … "error", "text" / "json": 0, or -EINVAL for any other word. */
+int log_level_parse(const char *word, enum log_level *levelp);
+int log_format_parse(const char *word, enum log_format *formatp);
+const char *log_level_name(enum log_level level);
+const char *log_format_name(enum log_format format);
+
+static inline struct log_field log_mem(const char *key, const char *data, size_t len)
+{
+	return (struct log_field){LOG_FIELD_STRING, key, {.string = {data, len}}};
+}
+
+/* NULL prints as an empty string. */
+struct log_field log_str(const char *key, const char *value);
+
+static inline struct log_field log_int(const char *key, int64_t value)
+{
+	return (struct log_field){LOG_FIELD_INT, key, {.i = value}};
+}
+
+static inline struct log_field log_uint(const char *key, uint64_t value)
+{
+	return (struct log_field){LOG_FIELD_UINT, key, {.u = value}};
+}
+
+static inline struct log_field log_bool(const char *key, bool value)
+{
+	return (struct log_field){LOG_FIELD_BOOL, key, {.b = value}};
+}
+
+#define LOG_FIELDS(...)      ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#define log_debug(log, message, ...) log_line(log, LOG_DEBUG, message, LOG_FIELDS(__VA_ARGS__))
+#define log_info(log, message, ...)  log_line(log, LOG_INFO, message, LOG_FIELDS(__VA_ARGS__))
+#define log_warn(log, message, ...)  log_line(log, LOG_WARN, message, LOG_FIELDS(__VA_ARGS__))
+#define log_error(log, message, ...) log_line(log, LOG_ERROR, message, LOG_FIELDS(__VA_ARGS__))
+
+/*
+ * Bounds a site that a peer can trigger at will: `burst` lines an interval, the rest counted.
+ * Zeroed memory plus the two settings is a fresh one. Time is handed in.
+ */
+struct log_limit {
+	uint32_t burst;
+	uint32_t interval_ms;
+	uint64_t started_ms;
+	uint32_t used;
+	uint64_t suppressed;
+};
+
+/*
+ * True when the line may be written; *suppressedp is then what was held back since the last one that
+ * was, for the line's own "suppressed" field.
+ */
+bool log_limit_allow(struct log_limit *limit, uint64_t now_ms, uint64_t *suppressedp);
+
+#endif

@@ -1,0 +1,58 @@
+#ifndef TIDEGATE_PROTOCOL_JSON_H
+#define TIDEGATE_PROTOCOL_JSON_H
+
+/*
+ * JSON: strict where the world is not.
+ *
+ * json_check() says whether bytes are one RFC 8259 text: exact grammar, valid UTF-8, paired surrogate
+ * escapes, no control bytes in strings, bounded depth, in one pass without memory. On the way it can note
+ * the members of the outermost object. It is the validator under jsmn, which is a tokenizer only (it takes
+ * `{,}` and `[1,]`), and the only parser on the events' path, where jsmn's fixed token array would
+ * refuse a legitimate payload. See docs/decisions/.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+	JSON_INVALID = 1,  /* not one JSON text */
+	JSON_TOO_DEEP = 2, /* deeper than allowed */
+};
+
+/* A stretch of somebody else's bytes. data == NULL: absent. */
+struct slice {
+	const char *data;
+	size_t len;
+};
+
+/* One value as it stands in the text, quotes and brackets included. */
+struct json_member {
+	const char *name;   /* in: which member, plain ASCII */
+	struct slice value; /* out: its last occurrence; absent if it is not there */
+};
+
+/*
+ * Checks text[0..len). If it is an object, each of members[0..n) is looked for at its top level (names
+ * are compared after unescaping). *is_objectp says whether it is an object. Errors: JSON_INVALID, JSON_TOO_DEEP
+ * (more than depth_max brackets open); the out-parameters are then unspecified.
+ */
+int json_check(const char *text, size_t len, unsigned int depth_max, struct json_member *members, size_t n,
+	bool *is_objectp);
+
+/* A checked string value (quotes included) unescaped into out: its length, or -1 if it needs more than cap bytes. */
+long json_unescape(struct slice value, char *out, size_t cap);
+
+static inline bool json_is_string(struct slice value)
+{
+	return value.data && value.data[0] == '"';
+}
+
+static inline bool json_is_object(struct slice value)
+{
+	return value.data && value.data[0] == '{';
+}
+
+/* A checked value that is a number without fraction and exponent. */
+bool json_is_integer(struct slice value);
+
+#endif

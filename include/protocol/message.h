@@ -1,0 +1,58 @@
+#ifndef TIDEGATE_PROTOCOL_MESSAGE_H
+#define TIDEGATE_PROTOCOL_MESSAGE_H
+
+/*
+ * Message: something to say to clients, made once and shared by count.
+ *
+ * It carries its finished WebSocket frame. The bus makes one per event and node; a reply is one for a
+ * single client. After it is made nothing in it changes but the count, so any thread may read it while it
+ * holds a reference. The last reference frees it, on whatever thread that is.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdatomic.h>
+
+#include "protocol/json.h"
+
+enum {
+	MESSAGE_NOT_JSON = 1, /* the payload is not one RFC 8259 text */
+
+	MESSAGE_DEPTH_MAX = 128, /* brackets open in a payload; backends are trusted with more than clients */
+};
+
+struct message {
+	atomic_uint n_refs;
+	uint32_t channel_len; /* 0: a reply, for one client */
+	uint64_t channel_hash; /* map_hash() of the channel */
+	const char *channel;  /* points behind the frame; NUL-terminated */
+	uint64_t arrived_us;  /* clock_monotonic_us() when it reached this node; 0 for replies */
+	uint32_t frame_len;
+	uint32_t header_len; /* of the frame: the text is frame + header_len */
+	unsigned char frame[];
+};
+
+/*
+ * An event as clients see it (design: what a client sees): an object with a string `type` keeps every byte, with
+ * `timestamp` added if missing, `channel` always and `pos` if given, spliced in before its last brace;
+ * any other JSON value becomes {"type":"update","data":<payload>,…}. pos may be absent.
+ * 0, MESSAGE_NOT_JSON, or -ENOMEM. The caller owns the reference.
+ */
+int message_from_event(struct slice channel, struct slice payload, struct slice pos, uint64_t wall_ms,
+	uint64_t arrived_us, struct message **messagep);
+
+/* A reply: the text as it is, framed. NULL when out of memory. */
+struct message *message_from_text(const char *text, size_t len);
+
+struct message *message_ref(struct message *message);
+
+/* Accepts NULL. */
+void message_unref(struct message *message);
+
+static inline struct slice message_text(const struct message *message)
+{
+	return (struct slice){(const char *)message->frame + message->header_len,
+		message->frame_len - message->header_len};
+}
+
+#endif

@@ -1,0 +1,5 @@
+/* Placeholder of the command line; replaced as soon as there is something to serve. */
+int main(void)
+{
+	return 2;
+}
