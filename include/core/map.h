@@ -5,8 +5,8 @@
  * Map: structs found by a byte string, the entry lives inside the struct.
  *
  * Keyed by what clients send, so the hash is SipHash-1-3 under a random key of the process (drawn once,
- * before any thread starts): nobody outside can make names collide. It grows one bucket step per
- * insertion, never all at once, so no insertion stalls the loop. Not locked: one thread owns a map.
+ * before any thread starts): nobody outside can make names collide. It grows a few buckets
+ * per insertion, never all at once, so no insertion stalls the loop. Not locked: one thread owns a map.
  */
 
 #include <stddef.h>
@@ -33,6 +33,9 @@ void map_seed(void);
 
 /* The hash that every map of this process uses; carry it along to look a name up on several threads. */
 uint64_t map_hash(const char *key, size_t len);
+
+/* SipHash-1-3 under a given key: what map_hash() is made of, to be held against published vectors. */
+uint64_t map_sip13(uint64_t k0, uint64_t k1, const char *key, size_t len);
 
 void map_deinit(struct map *map); /* forgets the entries, frees none of them */
 

@@ -1,0 +1,43 @@
+#ifndef TIDEGATE_CORE_TEXT_H
+#define TIDEGATE_CORE_TEXT_H
+
+/* Text: bytes that may be UTF-8, and their way into a JSON string. No memory, no state. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Bytes of the UTF-8 sequence at s (1 to 4), of which `left` are there; 0 if it is none: overlong forms,
+ * surrogates, beyond U+10FFFF and cut sequences are refused (RFC 3629). left > 0.
+ */
+static inline size_t text_utf8_sequence(const unsigned char *s, size_t left)
+{
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] < 0xc2 || s[0] > 0xf4 || left < 2 || (s[1] & 0xc0) != 0x80)
+		return 0;
+	if (s[0] < 0xe0)
+		return 2;
+	if (left < 3 || (s[2] & 0xc0) != 0x80)
+		return 0;
+	if (s[0] < 0xf0)
+		return (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ? 0 : 3;
+	if (left < 4 || (s[3] & 0xc0) != 0x80)
+		return 0;
+	return (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f) ? 0 : 4;
+}
+
+/* The longest prefix of at most max bytes that does not end within a UTF-8 sequence. */
+size_t text_cut(const char *data, size_t len, size_t max);
+
+/*
+ * Writes the bytes as a quoted JSON string and returns its length; out == NULL only measures. What RFC 8259
+ * demands is escaped, and what could break a line or a terminal besides: DEL, C1, U+2028 and U+2029.
+ * A byte that is no UTF-8 becomes U+FFFD.
+ */
+size_t text_json_quote(char *out, const char *data, size_t len);
+
+/* Whether text_json_quote() would only add the quotes. */
+bool text_is_plain(const char *data, size_t len);
+
+#endif

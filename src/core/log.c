@@ -1,0 +1,263 @@
+/*
+ * Log: one structured line per thing worth telling.
+ *
+ * Promises that what a peer sent stays one value of one line, and that lines of several threads never mix: no
+ * line is longer than LOG_LINE_MAX and no write carries more, because the kernel writes that much to a pipe
+ * in one piece and no more. Fields for which there is no room are left out, and the line says so.
+ */
+
+#include "core/log.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/text.h"
+
+enum {
+	LOG_LINE_MAX = PIPE_BUF, /* of a pipe, such as a container's standard output: atomic up to here */
+	LOG_LINE_TAIL = 32,      /* room kept for `truncated` and the end of the line */
+	LOG_PENDING_MAX = 65536, /* a turn that says more than this flushes before its end */
+};
+
+struct log {
+	int fd;
+	enum log_level level;
+	enum log_format format;
+	struct buf lines;
+};
+
+static const char *const level_names[] = {
+	[LOG_DEBUG] = "debug",
+	[LOG_INFO] = "info",
+	[LOG_WARN] = "warn",
+	[LOG_ERROR] = "error",
+};
+
+static const char *const level_columns[] = {
+	[LOG_DEBUG] = " DEBUG ",
+	[LOG_INFO] = " INFO  ",
+	[LOG_WARN] = " WARN  ",
+	[LOG_ERROR] = " ERROR ",
+};
+
+static const char *const format_names[] = {
+	[LOG_FORMAT_TEXT] = "text",
+	[LOG_FORMAT_JSON] = "json",
+};
+
+struct log *log_new(int fd, enum log_level level, enum log_format format)
+{
+	struct log *log = calloc(1, sizeof(*log));
+
+	if (!log)
+		return NULL;
+	log->fd = fd;
+	log->level = level;
+	log->format = format;
+	return log;
+}
+
+void log_free(struct log *log)
+{
+	if (!log)
+		return;
+	log_flush(log);
+	buf_deinit(&log->lines);
+	free(log);
+}
+
+void log_set_level(struct log *log, enum log_level level)
+{
+	log->level = level;
+}
+
+enum log_level log_get_level(const struct log *log)
+{
+	return log->level;
+}
+
+/* Words, so that a value in text stands without quotes: letters, digits, and what addresses and paths are
+ * made of. */
+static bool is_word(const char *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (data[i] <= ' ' || data[i] > '~' || strchr("\"\\=", data[i]))
+			return false;
+	return len > 0;
+}
+
+static void put_string(struct log *log, const char *data, size_t len)
+{
+	static const char ellipsis[] = "\xe2\x80\xa6";
+	char cut[LOG_VALUE_MAX + sizeof(ellipsis)];
+	size_t n = text_cut(data, len, LOG_VALUE_MAX);
+
+	if (n < len) {
+		memcpy(cut, data, n);
+		memcpy(cut + n, ellipsis, sizeof(ellipsis) - 1);
+		data = cut;
+		len = n + sizeof(ellipsis) - 1;
+	}
+	if (log->format == LOG_FORMAT_TEXT && is_word(data, len))
+		buf_append(&log->lines, data, len);
+	else
+		buf_append_json_string(&log->lines, data, len);
+}
+
+static void put_field(struct log *log, const struct log_field *field)
+{
+	buf_printf(&log->lines, log->format == LOG_FORMAT_JSON ? ",\"%s\":" : " %s=", field->key);
+	switch (field->kind) {
+	case LOG_FIELD_STRING:
+		put_string(log, field->value.string.data, field->value.string.len);
+		break;
+	case LOG_FIELD_INT:
+		buf_printf(&log->lines, "%lld", (long long)field->value.i);
+		break;
+	case LOG_FIELD_UINT:
+		buf_printf(&log->lines, "%llu", (unsigned long long)field->value.u);
+		break;
+	case LOG_FIELD_BOOL:
+		buf_append_str(&log->lines, field->value.b ? "true" : "false");
+		break;
+	case LOG_FIELD_END:
+		break;
+	}
+}
+
+static void put_head(struct log *log, enum log_level level, const char *message)
+{
+	char time[CLOCK_TIMESTAMP_LEN];
+
+	clock_format(clock_wall_ms(), time);
+	if (log->format == LOG_FORMAT_TEXT) {
+		buf_append(&log->lines, time, sizeof(time));
+		buf_append_str(&log->lines, level_columns[level]);
+		buf_append_str(&log->lines, message);
+		return;
+	}
+	buf_append_str(&log->lines, "{\"time\":\"");
+	buf_append(&log->lines, time, sizeof(time));
+	buf_printf(&log->lines, "\",\"level\":\"%s\",\"msg\":", level_names[level]);
+	buf_append_json_string(&log->lines, message, strlen(message));
+}
+
+void log_line(struct log *log, enum log_level level, const char *message, const struct log_field *fields)
+{
+	size_t line, before;
+
+	if (!log || level < log->level)
+		return;
+	line = log->lines.len;
+	put_head(log, level, message);
+	for (; fields->kind != LOG_FIELD_END; fields++) {
+		before = log->lines.len;
+		put_field(log, fields);
+		if (log->lines.len - line <= LOG_LINE_MAX - LOG_LINE_TAIL)
+			continue;
+		log->lines.len = before;
+		put_field(log, &(struct log_field){LOG_FIELD_BOOL, "truncated", {.b = true}});
+		break;
+	}
+	buf_append_str(&log->lines, log->format == LOG_FORMAT_JSON ? "}\n" : "\n");
+	if (log->lines.failed) {
+		log->lines.failed = false; /* this line is lost, those before it are whole */
+		log->lines.len = line;
+	}
+	if (level >= LOG_WARN || log->lines.len >= LOG_PENDING_MAX)
+		log_flush(log);
+}
+
+/* As many whole lines as one write may carry. */
+static size_t whole_lines(const char *data, size_t len)
+{
+	const char *end;
+
+	if (len <= LOG_LINE_MAX)
+		return len;
+	end = memrchr(data, '\n', LOG_LINE_MAX);
+	return end ? (size_t)(end - data) + 1 : LOG_LINE_MAX;
+}
+
+void log_flush(struct log *log)
+{
+	const char *data;
+	size_t left;
+	ssize_t n;
+
+	if (!log)
+		return;
+	data = log->lines.data;
+	for (left = log->lines.len; left > 0; left -= (size_t)n, data += n) {
+		do
+			n = write(log->fd, data, whole_lines(data, left));
+		while (n < 0 && errno == EINTR);
+		if (n <= 0)
+			break; /* full, closed or nobody there: a gateway does not stop for its log */
+	}
+	buf_reset(&log->lines);
+}
+
+static int parse_word(const char *word, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(word, names[i]) == 0)
+			return (int)i;
+	return -EINVAL;
+}
+
+int log_level_parse(const char *word, enum log_level *levelp)
+{
+	int r = parse_word(word, level_names, sizeof(level_names) / sizeof(*level_names));
+
+	if (r < 0)
+		return r;
+	*levelp = (enum log_level)r;
+	return 0;
+}
+
+int log_format_parse(const char *word, enum log_format *formatp)
+{
+	int r = parse_word(word, format_names, sizeof(format_names) / sizeof(*format_names));
+
+	if (r < 0)
+		return r;
+	*formatp = (enum log_format)r;
+	return 0;
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
+const char *log_format_name(enum log_format format)
+{
+	return format_names[format];
+}
+
+struct log_field log_str(const char *key, const char *value)
+{
+	return log_mem(key, value ? value : "", value ? strlen(value) : 0);
+}
+
+bool log_limit_allow(struct log_limit *limit, uint64_t now_ms, uint64_t *suppressedp)
+{
+	if (now_ms - limit->started_ms >= limit->interval_ms) {
+		limit->started_ms = now_ms;
+		limit->used = 0;
+	}
+	if (limit->used >= limit->burst) {
+		limit->suppressed++;
+		return false;
+	}
+	limit->used++;
+	*suppressedp = limit->suppressed;
+	limit->suppressed = 0;
+	return true;
+}
