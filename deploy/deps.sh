@@ -1,0 +1,441 @@
+#!/usr/bin/env bash
+#
+# Brings what Tidegate is built from: Debian packages, and the two libraries that are pinned and
+# built here because no Debian release ships them as we need them (docs/dependencies.md says why).
+#
+# Promises: installs only packages that are missing and calls apt not at all when none is; starts no
+# service; takes a download only with the checksum written below; a prefix is there whole or not at
+# all, and its name changes with everything that determines its content.
+# Refuses: systems that are not Debian, and downloads from anywhere but the archive that this
+# machine's own apt is configured for.
+
+set -euo pipefail
+export LC_ALL=C.UTF-8 # sorting and messages that do not depend on the machine
+
+readonly LWS_VERSION=4.3.5
+readonly LWS_POOL=pool/main/libw/libwebsockets/libwebsockets_4.3.5.orig.tar.gz
+readonly LWS_SHA256=87f99ad32803ed325fceac5327aae1f5c1b417d54ee61ad36cffc8df5f5ab276
+readonly HIREDIS_VERSION=1.2.0
+readonly HIREDIS_POOL=pool/main/h/hiredis/hiredis_1.2.0.orig.tar.gz
+readonly HIREDIS_SHA256=82ad632d31ee05da13b537c124f819eb88e18851d9cb0c30ae0552084811588c
+readonly HIREDIS_MIN=1.0
+
+readonly BUILD_PACKAGES=(gcc libc6-dev pkgconf meson ninja-build cmake patch libssl-dev zlib1g-dev
+	libevent-dev libyaml-dev libjsmn-dev)
+readonly TEST_PACKAGES=(libcmocka-dev clang libclang-rt-dev clang-format python3-pytest
+	python3-pytest-xdist python3-websockets python3-redis python3-yaml redis-server)
+readonly DEMO_PACKAGES=(redis-server)
+
+# -fno-semantic-interposition and the like are of no use to a static library; what is here is what
+# the rest of Tidegate is hardened with. _FORTIFY_SOURCE is 2 because lws is older than level 3.
+readonly C_FLAGS='-O2 -g0 -fno-strict-aliasing -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2'
+readonly CMAKE_COMMON=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_LIBDIR=lib
+	-DCMAKE_POSITION_INDEPENDENT_CODE=ON)
+
+# What is not compiled cannot be attacked and takes no room in a connection. docs/dependencies.md
+# has a line for each of these.
+readonly LWS_FLAGS=(
+	-DLWS_WITH_STATIC=ON -DLWS_WITH_SHARED=OFF -DLWS_STATIC_PIC=ON
+	-DLWS_WITHOUT_TESTAPPS=ON -DLWS_WITH_MINIMAL_EXAMPLES=OFF
+	-DLWS_WITH_SSL=ON -DLWS_WITH_ZLIB=ON -DLWS_WITHOUT_EXTENSIONS=OFF
+	-DLWS_IPV6=ON -DLWS_UNIX_SOCK=ON -DLWS_WITH_CUSTOM_HEADERS=ON
+	-DLWS_WITHOUT_CLIENT=ON -DLWS_CLIENT_HTTP_PROXYING=OFF -DLWS_SSL_CLIENT_USE_OS_CA_CERTS=OFF
+	-DLWS_WITH_TLS_SESSIONS=OFF -DLWS_WITH_CONMON=OFF -DLWS_WITH_CACHE_NSCOOKIEJAR=OFF
+	-DLWS_WITH_HTTP2=OFF -DLWS_ROLE_RAW_FILE=OFF -DLWS_WITH_UDP=OFF -DLWS_WITH_NETLINK=OFF
+	-DLWS_WITH_HTTP_UNCOMMON_HEADERS=OFF -DLWS_WITH_HTTP_BASIC_AUTH=OFF -DLWS_WITH_FILE_OPS=OFF
+	-DLWS_WITH_DIR=OFF -DLWS_WITH_LEJP=OFF -DLWS_WITH_LEJP_CONF=OFF -DLWS_WITH_CBOR=OFF
+	-DLWS_WITH_CBOR_FLOAT=OFF -DLWS_WITH_LWSAC=OFF -DLWS_WITH_SECURE_STREAMS=OFF
+	-DLWS_WITH_SYS_STATE=OFF -DLWS_WITH_SYS_SMD=OFF -DLWS_WITH_UPNG=OFF -DLWS_WITH_JPEG=OFF
+	-DLWS_WITH_DLO=OFF -DLWS_WITH_EVLIB_PLUGINS=OFF
+	-DLWS_LOGS_TIMESTAMP=OFF -DLWS_LOG_TAG_LIFECYCLE=OFF
+	-DLWS_REPRODUCIBLE=ON -DDISABLE_WERROR=ON
+)
+readonly HIREDIS_FLAGS=(-DBUILD_SHARED_LIBS=OFF -DDISABLE_TESTS=ON -DENABLE_SSL=OFF)
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly here
+
+usage() {
+	cat <<TEXT
+Usage: deploy/deps.sh [--test] [--demo]
+       deploy/deps.sh --pkg-config-path
+
+Installs the Debian packages that Tidegate is built with (as root, the missing ones only) and builds
+its pinned libraries into a cached private prefix. The second run is over at once.
+
+  --test              also what tests/run.sh needs
+  --demo              also what deploy/local.sh needs
+  --pkg-config-path   print where the prefix keeps its .pc files, for
+                      meson setup -Dpkg_config_path=...; installs and builds nothing
+  --help              this page
+
+Environment:
+  TIDEGATE_CACHE          where downloads and the prefix are kept
+                          (default: \${XDG_CACHE_HOME:-\$HOME/.cache}/tidegate)
+  TIDEGATE_DEPS_SOURCES   a folder with libwebsockets_$LWS_VERSION.orig.tar.gz and
+                          hiredis_$HIREDIS_VERSION.orig.tar.gz, to build without network
+TEXT
+}
+
+# --- speaking ---------------------------------------------------------------------------------
+
+# Everything said goes to stderr: stdout is the answer of --pkg-config-path alone.
+if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then
+	bold=$'\e[1m' red=$'\e[31m' plain=$'\e[0m'
+else
+	bold='' red='' plain=''
+fi
+
+say() {
+	printf '%sdeps:%s %s\n' "$bold" "$plain" "$*" >&2
+}
+
+die() {
+	printf '%sdeps: %s%s\n' "$red" "$*" "$plain" >&2
+	exit 1
+}
+
+# Runs a tool that is only worth reading when it fails.
+quietly() {
+	local what=$1
+	shift
+	if ! "$@" >"$log" 2>&1 </dev/null 9>&-; then
+		tail -n 25 "$log" | sed 's/^/  | /' >&2
+		die "$what failed; the whole output is in $log"
+	fi
+}
+
+# --- packages ---------------------------------------------------------------------------------
+
+installed() {
+	[ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+missing_of() {
+	local package
+	for package in "$@"; do
+		installed "$package" || printf '%s\n' "$package"
+	done | sort -u
+}
+
+candidate() {
+	apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' | grep -v '^(none)$' || true
+}
+
+distribution_hiredis() {
+	local version
+	version=$(dpkg-query -W -f='${Version}' libhiredis-dev 2>/dev/null) &&
+		installed libhiredis-dev && dpkg --compare-versions "$version" ge "$HIREDIS_MIN"
+}
+
+# Packages start their services when they are installed. A Redis that nobody asked for would take
+# the port of one that somebody did, so the packages' own question "may I?" is answered with no for
+# Redis, and handed on to whoever answered it before for everything else.
+policy=/usr/sbin/policy-rc.d
+
+policy_put() {
+	if [ -e "$policy" ] && [ ! -e "$policy.before-tidegate" ]; then
+		mv "$policy" "$policy.before-tidegate"
+	fi
+	cat >"$policy" <<-TEXT
+		#!/bin/sh
+		# Put here by Tidegate's deploy/deps.sh for the time of one apt-get call.
+		for word in "\$@"; do
+			case \$word in redis*) exit 101 ;; esac
+		done
+		[ -x $policy.before-tidegate ] && exec $policy.before-tidegate "\$@"
+		exit 0
+	TEXT
+	chmod 755 "$policy"
+	policy_is_ours=1
+}
+
+policy_restore() {
+	[ -n "${policy_is_ours:-}" ] || return 0
+	if [ -e "$policy.before-tidegate" ]; then
+		mv -f "$policy.before-tidegate" "$policy"
+	else
+		rm -f "$policy"
+	fi
+	policy_is_ours=
+}
+
+apt_install() {
+	env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 \
+		-o DPkg::Lock::Timeout=300 --no-install-recommends install "$@"
+}
+
+# Lists that are absent or older than what the archive holds are the common reason of a failure, so
+# they are fetched only then: an update takes longer than all the rest on some machines.
+apt_update() {
+	say "packages: fetching apt's lists"
+	apt-get -qq -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 </dev/null ||
+		say "packages: apt-get update reported errors (see $log); going on with what it has"
+}
+
+packages_known() {
+	local package
+	for package in "$@"; do
+		[ -n "$(candidate "$package")" ] || return 1
+	done
+}
+
+install_packages() {
+	local redis_is_new=
+	packages_known "$@" || apt_update
+	case " $* " in *' redis-server '*) redis_is_new=1 ;; esac
+	say "packages: installing $*"
+	policy_put
+	if ! apt_install "$@" >"$log" 2>&1 </dev/null 9>&-; then
+		apt_update
+		quietly "installing packages" apt_install "$@"
+	fi
+	policy_restore
+	if [ -n "$redis_is_new" ]; then
+		# Nor at the next start of the machine. Neither tool is there on every system.
+		deb-systemd-helper disable redis-server.service >/dev/null 2>&1 || true
+		update-rc.d redis-server disable >/dev/null 2>&1 || true
+	fi
+}
+
+ensure_packages() {
+	local -a missing
+	mapfile -t missing < <(missing_of "$@")
+	# Only where nothing is cached yet is the distribution's hiredis worth a look at apt.
+	if ! distribution_hiredis && ! prefix_ready 2>/dev/null; then
+		[ -n "$(candidate libhiredis-dev)" ] || [ "$(id -u)" != 0 ] || apt_update
+		if dpkg --compare-versions "$(candidate libhiredis-dev)" ge "$HIREDIS_MIN"; then
+			missing+=(libhiredis-dev)
+		fi
+	fi
+	[ "${#missing[@]}" -gt 0 ] || return 0
+	[ "$(id -u)" = 0 ] ||
+		die "packages are missing and only root may install them. Type:
+  sudo apt-get install --no-install-recommends ${missing[*]}
+and then the same command again."
+	install_packages "${missing[@]}"
+}
+
+# --- sources ----------------------------------------------------------------------------------
+
+checksum_is() {
+	[ -f "$1" ] && [ "$(sha256sum <"$1")" = "$2  -" ]
+}
+
+# A mirror list, as cloud images have them: one URI a line, options behind a tab.
+mirror_list() {
+	local list=$1 file
+	case $list in
+	mirror+file:*)
+		file=${list#mirror+file:}
+		;;
+	*)
+		file=$work/mirrors
+		/usr/lib/apt/apt-helper -o APT::Sandbox::User=root download-file "${list#mirror+}" "$file" \
+			>>"$log" 2>&1 || return 0
+		;;
+	esac
+	sed -n 's/^[[:space:]]*\([a-z+]*:[^[:space:]#]*\).*/\1/p' "$file" 2>/dev/null || true
+}
+
+# The archives that this machine's apt reads, the security archive last: the pool we need is the
+# main one's.
+archives() {
+	local uri
+	# shellcheck disable=SC2016 # apt expands these
+	apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+		sed 's/^Debian|/0|/; s/^[^0|][^|]*|/1|/' | sort -u | cut -d'|' -f2- | awk '!seen[$0]++' |
+		while read -r uri; do
+			case ${uri%/} in
+			mirror*) mirror_list "${uri%/}" ;;
+			cdrom:*) ;;
+			*) printf '%s\n' "$uri" ;;
+			esac
+		done
+}
+
+# apt's own helper downloads: it is on every Debian, and it knows apt's proxies and certificates.
+download() {
+	local pool=$1 sum=$2 target=$3 uri
+	local -a tried=()
+	# A container image without lists: apt does not know its archives before it has fetched them.
+	[ -n "$(archives)" ] || [ "$(id -u)" != 0 ] || apt_update
+	while read -r uri; do
+		tried+=("$uri")
+		if /usr/lib/apt/apt-helper -o APT::Sandbox::User=root -o Acquire::Retries=3 download-file \
+			"${uri%/}/$pool" "$target.part" >>"$log" 2>&1 </dev/null && checksum_is "$target.part" "$sum"; then
+			mv "$target.part" "$target"
+			return 0
+		fi
+		rm -f "$target.part"
+	done < <(archives)
+	if [ "${#tried[@]}" = 0 ]; then
+		die "apt-get indextargets names no archive to download ${target##*/} from; run apt-get update, or set TIDEGATE_DEPS_SOURCES to a folder that holds the file"
+	fi
+	tail -n 10 "$log" | sed 's/^/  | /' >&2
+	die "${target##*/} with its checksum is at none of: ${tried[*]} (set TIDEGATE_DEPS_SOURCES to a folder that holds it)"
+}
+
+# Prints the path of a checked tarball.
+source_of() {
+	local pool=$1 sum=$2 name=${1##*/} given
+	local target=$cache/sources/$name
+	if [ -n "${TIDEGATE_DEPS_SOURCES:-}" ]; then
+		given=$TIDEGATE_DEPS_SOURCES/$name
+		[ -f "$given" ] || die "TIDEGATE_DEPS_SOURCES is set but there is no $given"
+		checksum_is "$given" "$sum" || die "$given is not the file we pinned (SHA-256 $sum)"
+		printf '%s\n' "$given"
+		return
+	fi
+	if ! checksum_is "$target" "$sum"; then
+		mkdir -p "$cache/sources"
+		say "$name: downloading"
+		: >"$log"
+		download "$pool" "$sum" "$target"
+	fi
+	printf '%s\n' "$target"
+}
+
+# --- the prefix -------------------------------------------------------------------------------
+
+# Everything that determines what is in the prefix, on one page.
+recipe() {
+	local hiredis=$HIREDIS_SHA256 patch
+	distribution_hiredis && hiredis=distribution
+	printf '%s\n' "$LWS_SHA256" "$hiredis" "$C_FLAGS" "${CMAKE_COMMON[*]}" "${LWS_FLAGS[*]}" \
+		"${HIREDIS_FLAGS[*]}" "$(uname -m)" "$(declare -f complete_pc)"
+	"${CC:-cc}" --version 2>/dev/null | head -n 1 || true
+	dpkg-query -W -f='${Package} ${Version}\n' libc6-dev libssl-dev zlib1g-dev 2>/dev/null || true
+	for patch in "$here"/patches/libwebsockets/*.patch; do
+		[ -f "$patch" ] && cat "$patch"
+	done
+	return 0
+}
+
+prefix_find() {
+	prefix=$cache/deps-$(recipe | sha256sum | cut -c1-16)
+}
+
+prefix_ready() {
+	prefix_find
+	[ -d "$prefix/lib/pkgconfig" ]
+}
+
+unpack() {
+	mkdir "$2"
+	quietly "unpacking ${1##*/}" tar -xzf "$1" -C "$2" --strip-components=1
+}
+
+build_with_cmake() {
+	local what=$1 source=$2
+	shift 2
+	quietly "configuring $what" cmake -S "$source" -B "$source.build" "${CMAKE_COMMON[@]}" \
+		-DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_C_FLAGS="$C_FLAGS" "$@"
+	quietly "building $what" cmake --build "$source.build"
+	quietly "installing $what" env DESTDIR="$work/root" cmake --install "$source.build"
+}
+
+# lws writes .pc files that do not say what a static link needs besides.
+complete_pc() {
+	sed -i '/^Libs\.private:/d; /^Libs:/i Requires.private: openssl zlib' \
+		"$work/root$prefix"/lib/pkgconfig/libwebsockets*.pc
+}
+
+build_lws() {
+	local tarball patch
+	tarball=$(source_of "$LWS_POOL" "$LWS_SHA256")
+	say "libwebsockets $LWS_VERSION: building (about half a minute)"
+	unpack "$tarball" "$work/lws"
+	for patch in "$here"/patches/libwebsockets/*.patch; do
+		[ -f "$patch" ] || continue
+		quietly "applying ${patch##*/}" patch -d "$work/lws" -p1 --fuzz=0 --no-backup-if-mismatch -i "$patch"
+	done
+	# With git's ceiling here, lws' build does not print the version of whatever clone is around.
+	GIT_CEILING_DIRECTORIES=$work build_with_cmake libwebsockets "$work/lws" "${LWS_FLAGS[@]}"
+	complete_pc
+}
+
+build_hiredis() {
+	local tarball
+	tarball=$(source_of "$HIREDIS_POOL" "$HIREDIS_SHA256")
+	say "hiredis $HIREDIS_VERSION: building"
+	unpack "$tarball" "$work/hiredis"
+	build_with_cmake hiredis "$work/hiredis" "${HIREDIS_FLAGS[@]}"
+}
+
+# Installed beside, then renamed: a build that was cut short is never taken for a finished one.
+build_prefix() {
+	build_lws
+	distribution_hiredis || build_hiredis
+	mv "$work/root$prefix" "$prefix"
+}
+
+# --- the command ------------------------------------------------------------------------------
+
+cleanup() {
+	policy_restore
+	[ -z "${work:-}" ] || rm -rf "$work"
+}
+
+cache_find() {
+	cache=${TIDEGATE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/tidegate}
+	case $cache in
+	/*) ;;
+	*) cache=$PWD/$cache ;;
+	esac
+}
+
+print_pkg_config_path() {
+	prefix_ready || die "the pinned libraries are not built yet for this checkout; run deploy/deps.sh"
+	printf '%s\n' "$prefix/lib/pkgconfig"
+}
+
+prepare() {
+	mkdir -p "$cache"
+	exec 9>"$cache/lock"
+	if ! flock -n 9; then
+		say "waiting for another run to finish"
+		flock 9
+	fi
+	trap cleanup EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	rm -rf "$cache"/build.* # of a run that was killed: we hold the lock
+	work=$(mktemp -d "$cache/build.XXXXXX")
+	log=$cache/deps.log
+}
+
+main() {
+	local -a packages=("${BUILD_PACKAGES[@]}")
+	local print=
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--test) packages+=("${TEST_PACKAGES[@]}") ;;
+		--demo) packages+=("${DEMO_PACKAGES[@]}") ;;
+		--pkg-config-path) print=1 ;;
+		--help | -h)
+			usage
+			return 0
+			;;
+		*)
+			printf 'deps: unknown option %s; deploy/deps.sh --help lists them\n' "$1" >&2
+			return 2
+			;;
+		esac
+		shift
+	done
+	command -v dpkg-query >/dev/null 2>&1 || die "this is not Debian: packages are not looked after here; docs/dependencies.md lists what to install"
+	cache_find
+	if [ -n "$print" ]; then
+		print_pkg_config_path
+		return
+	fi
+	prepare
+	ensure_packages "${packages[@]}"
+	if ! prefix_ready; then
+		build_prefix
+	fi
+	say "ready: $prefix"
+}
+
+main "$@"
