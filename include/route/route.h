@@ -4,10 +4,16 @@
 /*
  * Route: which path leads to which channels, and what a connection on it may do.
  *
- * A path template is segments, literal or one {variable} each: /ws/execution/{execution_id}. A channel template
- * is literals and {variables} of the path: execution:{execution_id}. The more literal template wins
- * (compared segment by segment from the left), whatever the order of declaration; two templates that match the same
- * paths are refused. A table is immutable once built and shared by count between threads; reload builds another.
+ * A path template is segments, literal or one {variable} each: /ws/execution/{execution_id}. A channel
+ * template is parts joined by ':', likewise literal or one {variable} of the path each:
+ * execution:{execution_id}. A variable is always a whole part, so that no two pairs of ids make the same
+ * name. The more literal template wins (compared segment by segment from the left), whatever the order of
+ * declaration; two templates that match the same paths are refused. A table is immutable once built and
+ * shared by count between threads; reload builds another.
+ *
+ * Segments are percent-decoded exactly once, after the path was split. "." and ".." are no ids: browsers and
+ * proxies resolve them away, so a connection would end up on another route than the one it asked for. An
+ * empty segment, a slash at the end among them, is never part of a path that is found.
  */
 
 #include <stdbool.h>
@@ -20,15 +26,18 @@ struct buf;
 
 enum {
 	ROUTE_NOT_FOUND = 1, /* no template has this shape: 404 */
-	ROUTE_BAD_ID = 2,    /* the shape fits, an id does not: 400 */
+	ROUTE_BAD_ID = 2,    /* the shape fits, an id does not, or the ids make no valid channel name: 400 */
 	ROUTE_CONFLICT = 3,  /* another template matches the same paths */
 	ROUTE_BAD_TEMPLATE = 4, /* see the sentence in the error buffer */
 
-	ROUTE_ID_MAX = 128,	  /* bytes of an id after percent-decoding once */
+	ROUTE_ID_MAX = 128,       /* bytes of an id after percent-decoding once */
 	ROUTE_VARIABLES_MAX = 8,  /* of one template */
+	ROUTE_SEGMENTS_MAX = 16,  /* of one template; also the parts of one channel template */
 	ROUTE_CHANNELS_MAX = 16,  /* that one route joins at once */
-	ROUTE_PATH_MAX = 2048,	  /* longest path that is looked at */
+	ROUTE_SUBSCRIBE_MAX = 64, /* templates in one route's subscribe list */
+	ROUTE_PATH_MAX = 2048,    /* longest path that is looked at */
 	ROUTE_CHANNEL_MAX = 255,  /* longest channel name that is valid */
+	ROUTE_IDS_MAX = ROUTE_VARIABLES_MAX * (ROUTE_ID_MAX + 1), /* longest route_ids() */
 };
 
 struct route_table;
@@ -38,10 +47,12 @@ struct route_spec {
 	const char *path;
 	const char *const *channels; /* joined at once; may be none */
 	size_t n_channels;
-	const char *const *subscribe; /* channel templates that may be subscribed besides; variables not of the path
-					 match any one id: "execution:{id}" */
+	const char *const
+		*subscribe; /* channel templates that may be subscribed besides; variables of the path stand
+			       for the connection's own ids, others match any one id: "execution:{id}" */
 	size_t n_subscribe;
-	bool subscribe_any_route; /* may also subscribe to every channel that some route of the table joins; the default */
+	bool subscribe_any_route; /* may also subscribe to every channel that some route of the table joins;
+				     the default */
 };
 
 struct route; /* owned by its table */
@@ -59,34 +70,67 @@ struct route_match {
 struct route_table *route_table_new(void);
 
 /*
- * Adds a route while the table is still private to its builder. 0, ROUTE_CONFLICT, ROUTE_BAD_TEMPLATE (one sentence,
- * without a file name, is appended to `error`) or -ENOMEM.
+ * Adds a route while the table is still private to its builder. 0, ROUTE_CONFLICT, ROUTE_BAD_TEMPLATE (one
+ * sentence, without a file name, is appended to `error`) or -ENOMEM.
  */
 int route_table_add(struct route_table *table, const struct route_spec *spec, struct buf *error);
+
+/* The route whose template matches the same paths as this one, whatever its variables' names; NULL without
+ * one. */
+const struct route *route_table_find(const struct route_table *table, const char *path_template);
 
 struct route_table *route_table_ref(struct route_table *table);
 void route_table_unref(struct route_table *table); /* accepts NULL */
 
 size_t route_table_size(const struct route_table *table);
+
+/* The i-th in the order in which they were added. */
 const struct route *route_table_get(const struct route_table *table, size_t i);
 
 /* The raw path, without the query. 0, ROUTE_NOT_FOUND or ROUTE_BAD_ID. */
-int route_table_match(const struct route_table *table, const char *path, size_t len, struct route_match *match);
+int route_table_match(
+	const struct route_table *table, const char *path, size_t len, struct route_match *match);
 
 /* The template as declared; what logs and metrics call this route. */
 const char *route_path(const struct route *route);
+
+/* Its place in the table, for what is kept beside it: route_table_get(table, route_index(route)) == route. */
+size_t route_index(const struct route *route);
+
+/* As declared, for people and generated documents; any_route: see struct route_spec. */
+const char *route_channel_template(const struct route *route, size_t i);
+size_t route_n_subscribe(const struct route *route);
+const char *route_subscribe_template(const struct route *route, size_t i);
+bool route_subscribes_any_route(const struct route *route);
 
 /* How many channels it joins, and the name of the i-th for this match, NUL-terminated; returns its length. */
 size_t route_n_channels(const struct route *route);
 size_t route_channel(const struct route_match *match, size_t i, char out[ROUTE_CHANNEL_MAX + 1]);
 
-/* May a connection on this route subscribe to this (valid) channel name? */
-bool route_may_subscribe(const struct route_table *table, const struct route *route, const char *channel, size_t len);
+/*
+ * What a connection keeps of its match: its ids in the order of the path, joined by '/'; "" without
+ * variables. Returns the length.
+ */
+size_t route_ids(const struct route_match *match, char out[ROUTE_IDS_MAX + 1]);
 
-/* Is it an id: A–Z a–z 0–9 . _ ~ -, 1 to ROUTE_ID_MAX bytes? */
+/*
+ * May a connection on this route subscribe to this (valid) channel name? With its route_ids() it may also
+ * have back the channels it joined at once, and `subscribe` templates with variables of the path match its
+ * own ids. With ids NULL nobody knows whose connection it is, and templates that need an id of the path match
+ * nothing.
+ */
+bool route_may_subscribe_own(const struct route_table *table, const struct route *route, const char *ids,
+	const char *channel, size_t len);
+
+/* The same with ids NULL. */
+bool route_may_subscribe(
+	const struct route_table *table, const struct route *route, const char *channel, size_t len);
+
+/* Is it an id: A–Z a–z 0–9 . _ ~ -, 1 to ROUTE_ID_MAX bytes, neither "." nor ".."? */
 bool route_id_valid(const char *id, size_t len);
 
-/* Is it a channel name: ids joined by ':', at most ROUTE_CHANNEL_MAX bytes? */
+/* Is it a channel name: ids joined by ':', at most ROUTE_CHANNEL_MAX bytes, not in "tg:", which is Tidegate's
+ * own? */
 bool route_channel_valid(const char *name, size_t len);
 
 #endif

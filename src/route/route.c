@@ -1,0 +1,288 @@
+/*
+ * Route: one row of the table, from its declaration to the names of its channels.
+ *
+ * All templates are parsed when the route is built; a connection only puts its ids between ready literals.
+ */
+#include "route/route.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buf.h"
+#include "route/route_build.h"
+
+/* Parses into a scratch buf, so that the sentence can open with the template that it is about. */
+static int parse_channel(struct template *template, const char *text, const struct route *route,
+	bool may_be_free, struct buf *error)
+{
+	struct buf why = {0};
+	int r;
+
+	r = template_parse_channel(template, text, &route->path, may_be_free, &why);
+	if (r == ROUTE_BAD_TEMPLATE)
+		buf_printf(
+			error, "channel '%s': %s", text, buf_text(&why) ? buf_text(&why) : "it is not valid");
+	buf_deinit(&why);
+	return r;
+}
+
+static int parse_path(struct route *route, const char *text, struct buf *error)
+{
+	struct buf why = {0};
+	int r;
+
+	r = template_parse_path(&route->path, text, &why);
+	if (r == ROUTE_BAD_TEMPLATE)
+		buf_printf(error, "path '%s': %s", text, buf_text(&why) ? buf_text(&why) : "it is not valid");
+	buf_deinit(&why);
+	return r;
+}
+
+static int parse_channels(struct route *route, const struct route_spec *spec, struct buf *error)
+{
+	if (spec->n_channels > ROUTE_CHANNELS_MAX) {
+		buf_printf(
+			error, "path '%s': it joins more than %d channels", spec->path, ROUTE_CHANNELS_MAX);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	route->channels = calloc(spec->n_channels + 1, sizeof(*route->channels));
+	if (!route->channels)
+		return -ENOMEM;
+	for (size_t i = 0; i < spec->n_channels; i++) {
+		int r;
+
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(spec->channels[i], spec->channels[j]) == 0) {
+				buf_printf(error, "channel '%s': it is there twice", spec->channels[i]);
+				return ROUTE_BAD_TEMPLATE;
+			}
+		}
+		route->n_channels++;
+		r = parse_channel(&route->channels[i], spec->channels[i], route, false, error);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int parse_subscribe(struct route *route, const struct route_spec *spec, struct buf *error)
+{
+	route->subscribe_any_route = spec->subscribe_any_route;
+	if (spec->n_subscribe > ROUTE_SUBSCRIBE_MAX) {
+		buf_printf(error, "path '%s': it lists more than %d channels to subscribe", spec->path,
+			ROUTE_SUBSCRIBE_MAX);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	route->subscribe = calloc(spec->n_subscribe + 1, sizeof(*route->subscribe));
+	if (!route->subscribe)
+		return -ENOMEM;
+	for (size_t i = 0; i < spec->n_subscribe; i++) {
+		int r;
+
+		route->n_subscribe++;
+		r = parse_channel(&route->subscribe[i], spec->subscribe[i], route, true, error);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int route_new(const struct route_spec *spec, struct route **routep, struct buf *error)
+{
+	struct route *route;
+	int r;
+
+	route = calloc(1, sizeof(*route));
+	if (!route)
+		return -ENOMEM;
+	r = parse_path(route, spec->path, error);
+	if (r)
+		goto fail;
+	r = parse_channels(route, spec, error);
+	if (r)
+		goto fail;
+	r = parse_subscribe(route, spec, error);
+	if (r)
+		goto fail;
+	*routep = route;
+	return 0;
+
+fail:
+	route_free(route);
+	return r;
+}
+
+void route_free(struct route *route)
+{
+	if (!route)
+		return;
+	for (size_t i = 0; i < route->n_channels; i++)
+		template_deinit(&route->channels[i]);
+	for (size_t i = 0; i < route->n_subscribe; i++)
+		template_deinit(&route->subscribe[i]);
+	free(route->channels);
+	free(route->subscribe);
+	template_deinit(&route->path);
+	free(route);
+}
+
+const char *route_path(const struct route *route)
+{
+	return route->path.text;
+}
+
+size_t route_index(const struct route *route)
+{
+	return route->index;
+}
+
+size_t route_n_channels(const struct route *route)
+{
+	return route->n_channels;
+}
+
+const char *route_channel_template(const struct route *route, size_t i)
+{
+	return route->channels[i].text;
+}
+
+size_t route_n_subscribe(const struct route *route)
+{
+	return route->n_subscribe;
+}
+
+const char *route_subscribe_template(const struct route *route, size_t i)
+{
+	return route->subscribe[i].text;
+}
+
+bool route_subscribes_any_route(const struct route *route)
+{
+	return route->subscribe_any_route;
+}
+
+/* What this part of a channel is for this match. */
+static struct slice part_text(const struct route_match *match, const struct template_part *part)
+{
+	if (!part->is_variable)
+		return part->text;
+	return (struct slice){match->values[part->variable].text, match->values[part->variable].len};
+}
+
+static size_t channel_len(const struct route_match *match, const struct template *channel)
+{
+	size_t len = channel->n_parts - 1;
+
+	for (size_t i = 0; i < channel->n_parts; i++)
+		len += part_text(match, &channel->parts[i]).len;
+	return len;
+}
+
+size_t route_channel(const struct route_match *match, size_t i, char out[ROUTE_CHANNEL_MAX + 1])
+{
+	const struct template *channel = &match->route->channels[i];
+	size_t len = 0;
+
+	for (size_t j = 0; j < channel->n_parts; j++) {
+		struct slice text = part_text(match, &channel->parts[j]);
+
+		if (j > 0)
+			out[len++] = ':';
+		memcpy(out + len, text.data, text.len);
+		len += text.len;
+	}
+	out[len] = '\0';
+	return len;
+}
+
+bool route_channels_valid(const struct route_match *match)
+{
+	char name[ROUTE_CHANNEL_MAX + 1];
+
+	for (size_t i = 0; i < match->route->n_channels; i++) {
+		/* Each id may be as long as it is, and two of them still too long together. */
+		if (channel_len(match, &match->route->channels[i]) > ROUTE_CHANNEL_MAX)
+			return false;
+		if (!route_channel_valid(name, route_channel(match, i, name)))
+			return false;
+	}
+	return true;
+}
+
+size_t route_ids(const struct route_match *match, char out[ROUTE_IDS_MAX + 1])
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < match->n_values; i++) {
+		if (i > 0)
+			out[len++] = '/';
+		memcpy(out + len, match->values[i].text, match->values[i].len);
+		len += match->values[i].len;
+	}
+	out[len] = '\0';
+	return len;
+}
+
+size_t route_split(const char *text, size_t len, char separator, struct slice parts[ROUTE_SEGMENTS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t start = 0;;) {
+		const char *found = memchr(text + start, separator, len - start);
+		size_t end = found ? (size_t)(found - text) : len;
+
+		if (n == ROUTE_SEGMENTS_MAX)
+			return 0;
+		parts[n++] = (struct slice){text + start, end - start};
+		if (end == len)
+			return n;
+		start = end + 1;
+	}
+}
+
+static bool slice_equal(struct slice a, struct slice b)
+{
+	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+static bool template_fits(const struct template *template, const struct slice *ids, size_t n_ids,
+	const struct slice *channel, size_t n)
+{
+	if (template->n_parts != n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		const struct template_part *part = &template->parts[i];
+		bool fits = true;
+
+		if (!part->is_variable)
+			fits = slice_equal(part->text, channel[i]);
+		else if (part->variable >= 0)
+			fits = (size_t)part->variable < n_ids && slice_equal(ids[part->variable], channel[i]);
+		if (!fits)
+			return false;
+	}
+	return true;
+}
+
+static bool any_fits(const struct template *templates, size_t n_templates, const char *ids,
+	const struct slice *channel, size_t n)
+{
+	struct slice own[ROUTE_SEGMENTS_MAX];
+	size_t n_own = ids ? route_split(ids, strlen(ids), '/', own) : 0;
+
+	for (size_t i = 0; i < n_templates; i++)
+		if (template_fits(&templates[i], own, n_own, channel, n))
+			return true;
+	return false;
+}
+
+bool route_joins(const struct route *route, const char *ids, const struct slice *channel, size_t n)
+{
+	return any_fits(route->channels, route->n_channels, ids, channel, n);
+}
+
+bool route_lists(const struct route *route, const char *ids, const struct slice *channel, size_t n)
+{
+	return any_fits(route->subscribe, route->n_subscribe, ids, channel, n);
+}

@@ -1,0 +1,38 @@
+#ifndef TIDEGATE_SRC_ROUTE_ROUTE_BUILD_H
+#define TIDEGATE_SRC_ROUTE_ROUTE_BUILD_H
+
+/* Route, seen by its table: how one is built and what is in it. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "protocol/json.h"
+#include "route/route.h"
+#include "route/template.h"
+
+struct route {
+	size_t index; /* in its table */
+	struct template path;
+	struct template *channels;
+	size_t n_channels;
+	struct template *subscribe;
+	size_t n_subscribe;
+	bool subscribe_any_route;
+};
+
+/* 0, ROUTE_BAD_TEMPLATE with one sentence appended to error, or -ENOMEM. */
+int route_new(const struct route_spec *spec, struct route **routep, struct buf *error);
+void route_free(struct route *route); /* accepts NULL and half-built ones */
+
+/* Splits text at the separator into at most ROUTE_SEGMENTS_MAX parts; their number, or 0 if there are more.
+ */
+size_t route_split(const char *text, size_t len, char separator, struct slice parts[ROUTE_SEGMENTS_MAX]);
+
+/* Does each channel that it joins get a valid name from these ids? */
+bool route_channels_valid(const struct route_match *match);
+
+/* Is the channel, split at ':', one of the route's own? ids as in route_may_subscribe_own(). */
+bool route_joins(const struct route *route, const char *ids, const struct slice *channel, size_t n);
+bool route_lists(const struct route *route, const char *ids, const struct slice *channel, size_t n);
+
+#endif

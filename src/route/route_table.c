@@ -1,0 +1,215 @@
+/*
+ * Route table: all routes, found by path; all channels that they join, found by name.
+ *
+ * Built by one thread, then read by many: nothing in it changes but its count of references. A match runs
+ *once a connection and a subscription check once a command, both without memory of their own.
+ *
+ *	path ── split at '/' ── decode each ── walk the tree ── bind ids ── names of the channels
+ */
+#include "route/route.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buf.h"
+#include "route/names.h"
+#include "route/route_build.h"
+#include "route/tree.h"
+
+struct route_table {
+	atomic_uint n_refs;
+	struct route **routes;
+	size_t n_routes;
+	struct tree_node *paths;    /* -> struct route */
+	struct tree_node *channels; /* what some route joins; the value is any route that does */
+};
+
+struct route_table *route_table_new(void)
+{
+	struct route_table *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		return NULL;
+	atomic_init(&table->n_refs, 1);
+	table->paths = tree_new();
+	table->channels = tree_new();
+	if (!table->paths || !table->channels) {
+		route_table_unref(table);
+		return NULL;
+	}
+	return table;
+}
+
+struct route_table *route_table_ref(struct route_table *table)
+{
+	atomic_fetch_add_explicit(&table->n_refs, 1, memory_order_relaxed);
+	return table;
+}
+
+void route_table_unref(struct route_table *table)
+{
+	if (!table || atomic_fetch_sub_explicit(&table->n_refs, 1, memory_order_acq_rel) > 1)
+		return;
+	for (size_t i = 0; i < table->n_routes; i++)
+		route_free(table->routes[i]);
+	free(table->routes);
+	tree_free(table->paths);
+	tree_free(table->channels);
+	free(table);
+}
+
+/* The route goes into the tree of paths last: what fails before leaves nothing that a match could find. */
+static int table_insert(struct route_table *table, struct route *route)
+{
+	struct route **grown;
+	int r;
+
+	grown = reallocarray(table->routes, table->n_routes + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	table->routes = grown;
+	for (size_t i = 0; i < route->n_channels; i++) {
+		r = tree_set(table->channels, &route->channels[i], table);
+		if (r < 0)
+			return r;
+	}
+	r = tree_set(table->paths, &route->path, route);
+	if (r < 0)
+		return r;
+	route->index = table->n_routes;
+	grown[table->n_routes++] = route;
+	return 0;
+}
+
+int route_table_add(struct route_table *table, const struct route_spec *spec, struct buf *error)
+{
+	const struct route *other;
+	struct route *route;
+	int r;
+
+	r = route_new(spec, &route, error);
+	if (r)
+		return r;
+	other = tree_get(table->paths, &route->path);
+	if (other) {
+		buf_printf(
+			error, "path '%s': it matches the same paths as '%s'", spec->path, route_path(other));
+		r = ROUTE_CONFLICT;
+		goto fail;
+	}
+	r = table_insert(table, route);
+	if (r)
+		goto fail;
+	return 0;
+
+fail:
+	route_free(route);
+	return r;
+}
+
+const struct route *route_table_find(const struct route_table *table, const char *path_template)
+{
+	struct template template;
+	struct buf why = {0};
+	const struct route *route = NULL;
+
+	if (template_parse_path(&template, path_template, &why) == 0)
+		route = tree_get(table->paths, &template);
+	template_deinit(&template);
+	buf_deinit(&why);
+	return route;
+}
+
+size_t route_table_size(const struct route_table *table)
+{
+	return table->n_routes;
+}
+
+const struct route *route_table_get(const struct route_table *table, size_t i)
+{
+	return table->routes[i];
+}
+
+/* The segments of a path and what they decode to. */
+struct segments {
+	size_t n;
+	struct slice parts[ROUTE_SEGMENTS_MAX]; /* decoded; empty: not an id, so no literal either */
+	char text[ROUTE_SEGMENTS_MAX][ROUTE_ID_MAX + 1];
+};
+
+static int segments_parse(struct segments *segments, const char *path, size_t len)
+{
+	segments->n = 0;
+	if (len == 0 || len > ROUTE_PATH_MAX || path[0] != '/')
+		return ROUTE_NOT_FOUND;
+	if (len == 1)
+		return 0;
+	segments->n = route_split(path + 1, len - 1, '/', segments->parts);
+	if (segments->n == 0)
+		return ROUTE_NOT_FOUND;
+	for (size_t i = 0; i < segments->n; i++) {
+		struct slice *part = &segments->parts[i];
+
+		if (part->len == 0)
+			return ROUTE_NOT_FOUND;
+		part->len = name_decode_id(part->data, part->len, segments->text[i]);
+		part->data = segments->text[i];
+	}
+	return 0;
+}
+
+static int bind_ids(struct route_match *match, const struct segments *segments)
+{
+	const struct template *path = &match->route->path;
+
+	match->n_values = 0;
+	for (size_t i = 0; i < path->n_parts; i++) {
+		if (!path->parts[i].is_variable)
+			continue;
+		if (segments->parts[i].len == 0)
+			return ROUTE_BAD_ID;
+		memcpy(match->values[match->n_values].text, segments->text[i], segments->parts[i].len + 1);
+		match->values[match->n_values].len = segments->parts[i].len;
+		match->n_values++;
+	}
+	return route_channels_valid(match) ? 0 : ROUTE_BAD_ID;
+}
+
+int route_table_match(
+	const struct route_table *table, const char *path, size_t len, struct route_match *match)
+{
+	struct segments segments;
+	int r;
+
+	r = segments_parse(&segments, path, len);
+	if (r)
+		return r;
+	match->route = tree_match(table->paths, segments.parts, segments.n);
+	if (!match->route)
+		return ROUTE_NOT_FOUND;
+	return bind_ids(match, &segments);
+}
+
+bool route_may_subscribe_own(const struct route_table *table, const struct route *route, const char *ids,
+	const char *channel, size_t len)
+{
+	struct slice parts[ROUTE_SEGMENTS_MAX];
+	size_t n;
+
+	if (!route_channel_valid(channel, len))
+		return false;
+	n = route_split(channel, len, ':', parts);
+	if (n == 0)
+		return false; /* more parts than any template has */
+	if (route->subscribe_any_route && tree_match(table->channels, parts, n))
+		return true;
+	return route_joins(route, ids, parts, n) || route_lists(route, ids, parts, n);
+}
+
+bool route_may_subscribe(
+	const struct route_table *table, const struct route *route, const char *channel, size_t len)
+{
+	return route_may_subscribe_own(table, route, NULL, channel, len);
+}

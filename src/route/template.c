@@ -1,0 +1,190 @@
+/*
+ * Template: a path or a channel name with holes, split into parts.
+ *
+ * A variable fills a whole part, never a piece of one: ids hold no separator, so a name made from a template
+ * can be taken apart in one way only, and no client finds two paths that lead to one channel by accident.
+ */
+#include "route/template.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buf.h"
+#include "route/names.h"
+
+static int part_parse(struct template_part *part, const char *text, size_t len, struct buf *error)
+{
+	part->variable = -1;
+	if (len >= 2 && text[0] == '{' && text[len - 1] == '}') {
+		part->text = (struct slice){text + 1, len - 2};
+		part->is_variable = true;
+		if (name_is_variable(part->text.data, part->text.len))
+			return 0;
+		buf_append_str(
+			error, "a variable's name is letters, digits and '_', not starting with a digit");
+		return ROUTE_BAD_TEMPLATE;
+	}
+	part->text = (struct slice){text, len};
+	part->is_variable = false;
+	if (route_id_valid(text, len))
+		return 0;
+	if (len == 0)
+		buf_append_str(error, "it has an empty part");
+	else if (memchr(text, '{', len) || memchr(text, '}', len))
+		buf_append_str(error, "a {variable} must fill the whole part between two separators");
+	else
+		buf_printf(error,
+			"each part is a {variable} or 1 to %d of A-Z a-z 0-9 . _ ~ -, not '.' or '..'",
+			ROUTE_ID_MAX);
+	return ROUTE_BAD_TEMPLATE;
+}
+
+static int parts_parse(struct template *template, const char *text, char separator, struct buf *error)
+{
+	for (;;) {
+		const char *end = strchrnul(text, separator);
+		int r;
+
+		if (template->n_parts == ROUTE_SEGMENTS_MAX) {
+			buf_printf(error, "it has more than %d parts", ROUTE_SEGMENTS_MAX);
+			return ROUTE_BAD_TEMPLATE;
+		}
+		r = part_parse(&template->parts[template->n_parts], text, (size_t)(end - text), error);
+		if (r)
+			return r;
+		template->n_parts++;
+		if (!*end)
+			return 0;
+		text = end + 1;
+	}
+}
+
+/* The first of the first n parts that is this variable; NULL without one. */
+static const struct template_part *find_variable(const struct template *template, size_t n, struct slice name)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct template_part *part = &template->parts[i];
+
+		if (part->is_variable && part->text.len == name.len &&
+			memcmp(part->text.data, name.data, name.len) == 0)
+			return part;
+	}
+	return NULL;
+}
+
+static int number_variables(struct template *path, struct buf *error)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < path->n_parts; i++) {
+		struct template_part *part = &path->parts[i];
+
+		if (!part->is_variable)
+			continue;
+		if (find_variable(path, i, part->text)) {
+			buf_printf(error, "{%.*s} is in it twice", (int)part->text.len, part->text.data);
+			return ROUTE_BAD_TEMPLATE;
+		}
+		part->variable = n++;
+	}
+	if (n > ROUTE_VARIABLES_MAX) {
+		buf_printf(error, "it has more than %d variables", ROUTE_VARIABLES_MAX);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	return 0;
+}
+
+int template_parse_path(struct template *template, const char *text, struct buf *error)
+{
+	int r;
+
+	*template = (struct template){.text = strdup(text)};
+	if (!template->text)
+		return -ENOMEM;
+	if (template->text[0] != '/') {
+		buf_append_str(error, "a path starts with '/'");
+		return ROUTE_BAD_TEMPLATE;
+	}
+	if (strlen(text) > ROUTE_PATH_MAX) {
+		buf_printf(error, "it is longer than %d bytes", ROUTE_PATH_MAX);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	if (!template->text[1])
+		return 0; /* the root: no segments */
+	r = parts_parse(template, template->text + 1, '/', error);
+	if (r)
+		return r;
+	return number_variables(template, error);
+}
+
+static int bind_variables(
+	struct template *channel, const struct template *path, bool may_be_free, struct buf *error)
+{
+	for (size_t i = 0; i < channel->n_parts; i++) {
+		struct template_part *part = &channel->parts[i];
+		const struct template_part *of_path;
+
+		if (!part->is_variable)
+			continue;
+		of_path = find_variable(path, path->n_parts, part->text);
+		if (of_path) {
+			part->variable = of_path->variable;
+			continue;
+		}
+		if (!may_be_free) {
+			buf_printf(error, "{%.*s} is no variable of the path", (int)part->text.len,
+				part->text.data);
+			return ROUTE_BAD_TEMPLATE;
+		}
+		if (find_variable(channel, i, part->text)) {
+			/* It would read as "the same id twice", which is not what a free variable means. */
+			buf_printf(error, "{%.*s} is in it twice", (int)part->text.len, part->text.data);
+			return ROUTE_BAD_TEMPLATE;
+		}
+	}
+	return 0;
+}
+
+/* Can any ids make it a valid name? What only some ids spoil is for the match to find. */
+static int check_name(const struct template *channel, struct buf *error)
+{
+	const struct template_part *first = &channel->parts[0];
+	size_t shortest = channel->n_parts - 1;
+
+	for (size_t i = 0; i < channel->n_parts; i++)
+		shortest += channel->parts[i].is_variable ? 1 : channel->parts[i].text.len;
+	if (shortest > ROUTE_CHANNEL_MAX) {
+		buf_printf(error, "it is longer than %d bytes", ROUTE_CHANNEL_MAX);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	if (channel->n_parts > 1 && !first->is_variable && first->text.len == 2 &&
+		memcmp(first->text.data, "tg", 2) == 0) {
+		buf_append_str(error, "names that start with 'tg:' are reserved");
+		return ROUTE_BAD_TEMPLATE;
+	}
+	return 0;
+}
+
+int template_parse_channel(struct template *template, const char *text, const struct template *path,
+	bool may_be_free, struct buf *error)
+{
+	int r;
+
+	*template = (struct template){.text = strdup(text)};
+	if (!template->text)
+		return -ENOMEM;
+	r = parts_parse(template, template->text, ':', error);
+	if (r)
+		return r;
+	r = bind_variables(template, path, may_be_free, error);
+	if (r)
+		return r;
+	return check_name(template, error);
+}
+
+void template_deinit(struct template *template)
+{
+	free(template->text);
+	*template = (struct template){0};
+}

@@ -1,0 +1,537 @@
+/* The promises of route: which path finds which route, which ids are let through, who may subscribe to what.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/buf.h"
+#include "route/route.h"
+
+static int add_spec(struct route_table *table, const struct route_spec *spec, struct buf *error)
+{
+	error->len = 0;
+	return route_table_add(table, spec, error);
+}
+
+/* One path, one channel, may subscribe to whatever some route joins. */
+static void add(struct route_table *table, const char *path, const char *channel)
+{
+	struct buf error = {0};
+	struct route_spec spec = {.path = path,
+		.channels = &channel,
+		.n_channels = channel ? 1 : 0,
+		.subscribe_any_route = true};
+
+	assert_int_equal(add_spec(table, &spec, &error), 0);
+	buf_deinit(&error);
+}
+
+static void assert_refused(const char *path, const char *channel, const char *sentence)
+{
+	struct route_table *table = route_table_new();
+	struct buf error = {0};
+	struct route_spec spec = {.path = path, .channels = &channel, .n_channels = channel ? 1 : 0};
+
+	assert_int_equal(route_table_add(table, &spec, &error), ROUTE_BAD_TEMPLATE);
+	if (!strstr(buf_text(&error), sentence))
+		fail_msg("'%s' does not say '%s'", buf_text(&error), sentence);
+	assert_int_equal(route_table_size(table), 0);
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
+static struct route_table *default_table(void)
+{
+	struct route_table *table = route_table_new();
+
+	add(table, "/ws/cards", "cards");
+	add(table, "/ws/execution/{execution_id}", "execution:{execution_id}");
+	add(table, "/ws/cards/{item_id}", "cards:{item_id}");
+	return table;
+}
+
+static int match_text(const struct route_table *table, const char *path, struct route_match *match)
+{
+	return route_table_match(table, path, strlen(path), match);
+}
+
+/* The first channel that this path joins; "" when it matches nothing. */
+static const char *first_channel(
+	const struct route_table *table, const char *path, char out[ROUTE_CHANNEL_MAX + 1])
+{
+	struct route_match match;
+	size_t len;
+
+	out[0] = '\0';
+	if (match_text(table, path, &match) != 0)
+		return out;
+	len = route_channel(&match, 0, out);
+	assert_int_equal(len, strlen(out));
+	return out;
+}
+
+#define assert_joins(table, path, channel)                                                                   \
+	do {                                                                                                 \
+		char name[ROUTE_CHANNEL_MAX + 1];                                                            \
+		assert_string_equal(first_channel(table, path, name), channel);                              \
+	} while (0)
+
+#define assert_match(table, path, outcome)                                                                   \
+	do {                                                                                                 \
+		struct route_match match;                                                                    \
+		assert_int_equal(match_text(table, path, &match), outcome);                                  \
+	} while (0)
+
+static void finds_channels_by_path(void **state)
+{
+	struct route_table *table = default_table();
+
+	(void)state;
+	assert_joins(table, "/ws/cards", "cards");
+	assert_joins(table, "/ws/execution/e-1", "execution:e-1");
+	assert_joins(table, "/ws/cards/card_42.~x", "cards:card_42.~x");
+	route_table_unref(table);
+}
+
+static void does_not_find_other_shapes(void **state)
+{
+	struct route_table *table = default_table();
+	static const char *const paths[] = {"", "/", "ws/cards", "/ws", "/ws/", "/ws/cards/", "/ws//cards",
+		"//ws/cards", "/ws/execution", "/ws/execution/", "/ws/execution/1/", "/ws/execution/1/2",
+		"/ws/Cards", "/ws/card", "/ws/cardss", "/ws/cards?x=1", "/ws/%2fcards", "/ws%2Fcards",
+		"/ws/../ws/cards", "*", "/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		assert_match(table, paths[i], ROUTE_NOT_FOUND);
+	route_table_unref(table);
+}
+
+static void does_not_look_at_a_path_past_its_bound(void **state)
+{
+	struct route_table *table = default_table();
+	char path[ROUTE_PATH_MAX + 2];
+	struct route_match match;
+
+	(void)state;
+	memset(path, 'a', sizeof(path));
+	memcpy(path, "/ws/cards/", 10);
+	assert_int_equal(route_table_match(table, path, ROUTE_PATH_MAX, &match), ROUTE_BAD_ID);
+	assert_int_equal(route_table_match(table, path, ROUTE_PATH_MAX + 1, &match), ROUTE_NOT_FOUND);
+	route_table_unref(table);
+}
+
+static void reads_no_further_than_its_length(void **state)
+{
+	struct route_table *table = default_table();
+	struct route_match match;
+
+	(void)state;
+	assert_int_equal(route_table_match(table, "/ws/cards?token=x", 9, &match), 0);
+	assert_int_equal(route_table_match(table, "/ws/cards/%41", 12, &match), ROUTE_BAD_ID);
+	route_table_unref(table);
+}
+
+static void decodes_percent_once(void **state)
+{
+	struct route_table *table = default_table();
+
+	(void)state;
+	assert_joins(table, "/ws/cards/%41b%2e%7Ec", "cards:Ab.~c");
+	assert_joins(table, "/%77s/c%61rds", "cards");
+	assert_match(table, "/ws/cards/%2541", ROUTE_BAD_ID); /* once: "%41" has a '%' */
+	route_table_unref(table);
+}
+
+static void refuses_what_is_no_id(void **state)
+{
+	struct route_table *table = default_table();
+	static const char *const ids[] = {"%00", "a%00", "%2F", "a%2fb", "%0d%0a", "%0D%0ASUBSCRIBE", "..",
+		".", "%2e", "%2E%2e", "*", "a*", "a b", "a%20b", "+%2B", "%zz", "%", "%4", "a%", "%4g", "a:b",
+		"a%3Ab", "{id}", "[a]", "\xc3\xa9", "%c3%a9", "%ff", "a;b", "a,b", "a=b", "a@b", "a|b", "\\",
+		"\x7f", "a?b", "a#b"};
+	char path[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		snprintf(path, sizeof(path), "/ws/cards/%s", ids[i]);
+		assert_match(table, path, ROUTE_BAD_ID);
+	}
+	assert_joins(table, "/ws/cards/...", "cards:...");
+	assert_joins(table, "/ws/cards/.a", "cards:.a");
+	route_table_unref(table);
+}
+
+static void bounds_the_id_after_decoding(void **state)
+{
+	struct route_table *table = default_table();
+	char path[512] = "/ws/cards/";
+	struct route_match match;
+	char *end = path + strlen(path);
+
+	(void)state;
+	for (int i = 0; i < ROUTE_ID_MAX; i++)
+		end = stpcpy(end, "%61");
+	assert_int_equal(match_text(table, path, &match), 0);
+	assert_int_equal(match.values[0].len, ROUTE_ID_MAX);
+	strcpy(end, "b");
+	assert_int_equal(match_text(table, path, &match), ROUTE_BAD_ID);
+	route_table_unref(table);
+}
+
+static void refuses_ids_that_make_no_channel_name(void **state)
+{
+	struct route_table *table = route_table_new();
+	char path[512];
+
+	(void)state;
+	add(table, "/ws/{a}/{b}", "{a}:{b}");
+	snprintf(path, sizeof(path), "/ws/%0127d/%0127d", 1, 2);
+	assert_match(table, path, 0); /* 127 + 1 + 127 = 255 */
+	snprintf(path, sizeof(path), "/ws/%0127d/%0128d", 1, 2);
+	assert_match(table, path, ROUTE_BAD_ID);
+	assert_match(table, "/ws/tg/probe", ROUTE_BAD_ID);
+	assert_match(table, "/ws/probe/tg", 0);
+	route_table_unref(table);
+}
+
+static void prefers_the_literal_from_the_left(void **state)
+{
+	struct route_table *table = route_table_new();
+
+	(void)state;
+	add(table, "/ws/{topic}/{id}", "any-any:{topic}:{id}");
+	add(table, "/ws/{topic}/x", "any-x:{topic}");
+	add(table, "/ws/a/{id}", "a-any:{id}");
+	assert_joins(table, "/ws/b/c", "any-any:b:c");
+	assert_joins(table, "/ws/b/x", "any-x:b");
+	assert_joins(table, "/ws/a/x", "a-any:x"); /* the left segment decides, not their number */
+	assert_joins(table, "/ws/a/y", "a-any:y");
+	add(table, "/ws/a/x", "a-x");
+	assert_joins(table, "/ws/a/x", "a-x");
+	route_table_unref(table);
+}
+
+static void goes_back_from_a_literal_that_leads_nowhere(void **state)
+{
+	struct route_table *table = route_table_new();
+
+	(void)state;
+	add(table, "/ws/{topic}/x", "any-x:{topic}");
+	add(table, "/ws/a/y", "a-y");
+	add(table, "/{p}/a/{q}/z", "deep:{p}:{q}");
+	assert_joins(table, "/ws/a/x", "any-x:a");
+	assert_joins(table, "/ws/a/y", "a-y");
+	assert_joins(table, "/ws/a/x/z", "deep:ws:x");
+	assert_match(table, "/ws/a/z", ROUTE_NOT_FOUND);
+	route_table_unref(table);
+}
+
+static void finds_each_of_hundreds(void **state)
+{
+	struct route_table *table = route_table_new();
+	char path[64], channel[64];
+
+	(void)state;
+	for (int i = 0; i < 500; i++) {
+		int n = i * 7919 % 500; /* not in their order */
+
+		snprintf(path, sizeof(path), "/ws/topic%d/{id}", n);
+		snprintf(channel, sizeof(channel), "topic%d:{id}", n);
+		add(table, path, channel);
+		assert_int_equal(route_index(route_table_get(table, (size_t)i)), i);
+	}
+	for (int i = 0; i < 500; i++) {
+		snprintf(path, sizeof(path), "/ws/topic%d/x", i);
+		snprintf(channel, sizeof(channel), "topic%d:x", i);
+		assert_joins(table, path, channel);
+	}
+	assert_match(table, "/ws/topic500/x", ROUTE_NOT_FOUND);
+	route_table_unref(table);
+}
+
+static void refuses_two_routes_of_one_shape(void **state)
+{
+	struct route_table *table = default_table();
+	struct buf error = {0};
+	struct route_spec spec = {.path = "/ws/execution/{run}"};
+
+	(void)state;
+	assert_int_equal(add_spec(table, &spec, &error), ROUTE_CONFLICT);
+	assert_string_equal(buf_text(&error),
+		"path '/ws/execution/{run}': it matches the same paths as '/ws/execution/{execution_id}'");
+	assert_int_equal(route_table_size(table), 3);
+	assert_joins(table, "/ws/execution/1", "execution:1");
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
+static void finds_a_route_by_shape(void **state)
+{
+	struct route_table *table = default_table();
+
+	(void)state;
+	assert_string_equal(
+		route_path(route_table_find(table, "/ws/execution/{x}")), "/ws/execution/{execution_id}");
+	assert_null(route_table_find(table, "/ws/{x}"));
+	assert_null(route_table_find(table, "/ws/execution/1"));
+	assert_null(route_table_find(table, "not a template"));
+	route_table_unref(table);
+}
+
+static void refuses_bad_paths(void **state)
+{
+	(void)state;
+	assert_refused("ws/cards", NULL, "starts with '/'");
+	assert_refused("", NULL, "starts with '/'");
+	assert_refused("/ws/", NULL, "empty part");
+	assert_refused("/ws//x", NULL, "empty part");
+	assert_refused("/ws/..", NULL, "each part is");
+	assert_refused("/ws/a b", NULL, "each part is");
+	assert_refused("/ws/*", NULL, "each part is");
+	assert_refused("/ws/x-{id}", NULL, "must fill the whole part");
+	assert_refused("/ws/{a}{b}", NULL, "variable's name");
+	assert_refused("/ws/{id", NULL, "must fill the whole part");
+	assert_refused("/ws/{}", NULL, "variable's name");
+	assert_refused("/ws/{1a}", NULL, "variable's name");
+	assert_refused("/ws/{id}/{id}", NULL, "{id} is in it twice");
+	assert_refused("/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}", NULL, "more than 8 variables");
+	assert_refused("/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17", NULL, "more than 16 parts");
+}
+
+static void refuses_bad_channels(void **state)
+{
+	(void)state;
+	assert_refused("/ws/{id}", "nova:{item}", "channel 'nova:{item}': {item} is no variable of the path");
+	assert_refused("/ws/{id}", "nova:", "empty part");
+	assert_refused("/ws/{id}", "", "empty part");
+	assert_refused("/ws/{id}", "nova-{id}", "must fill the whole part");
+	assert_refused("/ws/{id}", "a*", "each part is");
+	assert_refused("/ws/{id}", "tg:{id}", "reserved");
+}
+
+static void refuses_a_channel_twice_and_too_many(void **state)
+{
+	struct route_table *table = route_table_new();
+	const char *channels[ROUTE_CHANNELS_MAX + 1];
+	char names[ROUTE_CHANNELS_MAX + 1][8];
+	struct route_spec spec = {.path = "/ws", .channels = channels};
+	struct buf error = {0};
+
+	(void)state;
+	for (size_t i = 0; i <= ROUTE_CHANNELS_MAX; i++) {
+		snprintf(names[i], sizeof(names[i]), "c%zu", i);
+		channels[i] = names[i];
+	}
+	spec.n_channels = ROUTE_CHANNELS_MAX + 1;
+	assert_int_equal(add_spec(table, &spec, &error), ROUTE_BAD_TEMPLATE);
+	channels[2] = "c1";
+	spec.n_channels = ROUTE_CHANNELS_MAX;
+	assert_int_equal(add_spec(table, &spec, &error), ROUTE_BAD_TEMPLATE);
+	channels[2] = "c2";
+	assert_int_equal(add_spec(table, &spec, &error), 0);
+	assert_int_equal(route_n_channels(route_table_get(table, 0)), ROUTE_CHANNELS_MAX);
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
+static void joins_several_channels(void **state)
+{
+	struct route_table *table = route_table_new();
+	const char *channels[] = {"board", "board:{board}", "{user}:{board}:log"};
+	struct route_spec spec = {.path = "/{board}/{user}", .channels = channels, .n_channels = 3};
+	struct buf error = {0};
+	struct route_match match;
+	char name[ROUTE_CHANNEL_MAX + 1];
+
+	(void)state;
+	assert_int_equal(add_spec(table, &spec, &error), 0);
+	assert_int_equal(match_text(table, "/b1/u2", &match), 0);
+	route_channel(&match, 1, name);
+	assert_string_equal(name, "board:b1");
+	route_channel(&match, 2, name);
+	assert_string_equal(name, "u2:b1:log");
+	assert_string_equal(route_channel_template(match.route, 2), "{user}:{board}:log");
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
+static void may_be_the_root(void **state)
+{
+	struct route_table *table = route_table_new();
+
+	(void)state;
+	add(table, "/", "all");
+	assert_joins(table, "/", "all");
+	assert_match(table, "//", ROUTE_NOT_FOUND);
+	route_table_unref(table);
+}
+
+static bool may(
+	const struct route_table *table, const struct route *route, const char *ids, const char *channel)
+{
+	return route_may_subscribe_own(table, route, ids, channel, strlen(channel));
+}
+
+static void any_means_what_some_route_joins(void **state)
+{
+	struct route_table *table = default_table();
+	const struct route *cards = route_table_get(table, 0);
+
+	(void)state;
+	assert_true(may(table, cards, NULL, "cards"));
+	assert_true(may(table, cards, NULL, "cards:7"));
+	assert_true(may(table, cards, NULL, "execution:7"));
+	assert_false(may(table, cards, NULL, "execution"));
+	assert_false(may(table, cards, NULL, "secret"));
+	assert_false(may(table, cards, NULL, "execution:7:log"));
+	assert_true(route_may_subscribe(table, cards, "cards:7", 7));
+	route_table_unref(table);
+}
+
+static void never_lets_an_invalid_name_through(void **state)
+{
+	struct route_table *table = route_table_new();
+	const struct route *route;
+	static const char *const names[] = {
+		"", ":", "a:", ":a", "a::b", "..:a", "a:*", "tg:a", "a b:c", "a:\n"};
+
+	(void)state;
+	add(table, "/ws/{a}/{b}", "{a}:{b}");
+	route = route_table_get(table, 0);
+	assert_true(may(table, route, NULL, "a:b"));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_false(may(table, route, NULL, names[i]));
+	assert_false(may(table, route, NULL, "a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a:a"));
+	route_table_unref(table);
+}
+
+static void none_means_its_own_channels_only(void **state)
+{
+	struct route_table *table = default_table();
+	const char *channel = "run:{id}";
+	struct route_spec spec = {.path = "/run/{id}", .channels = &channel, .n_channels = 1};
+	struct buf error = {0};
+	const struct route *route;
+
+	(void)state;
+	assert_int_equal(add_spec(table, &spec, &error), 0);
+	route = route_table_find(table, "/run/{id}");
+	assert_true(may(table, route, "r1", "run:r1"));
+	assert_false(may(table, route, "r1", "run:r2"));
+	assert_false(may(table, route, "r1", "run:r11"));
+	assert_false(may(table, route, "r1", "cards"));
+	assert_false(may(table, route, NULL, "run:r1")); /* nobody knows whose it is */
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
+static void a_list_binds_the_paths_own_ids(void **state)
+{
+	struct route_table *table = default_table();
+	const char *subscribe[] = {"chat:{room}", "user:{user}:{topic}"};
+	struct route_spec spec = {.path = "/{x}/{user}", .subscribe = subscribe, .n_subscribe = 2};
+	struct buf error = {0};
+	const struct route *route;
+
+	(void)state;
+	assert_int_equal(add_spec(table, &spec, &error), 0);
+	route = route_table_find(table, "/{x}/{user}");
+	assert_true(may(table, route, "x/anna", "chat:lobby"));
+	assert_true(may(table, route, NULL, "chat:lobby"));
+	assert_true(may(table, route, "x/anna", "user:anna:mail"));
+	assert_false(may(table, route, "x/anna", "user:bert:mail"));
+	assert_false(may(table, route, "anna/x", "user:anna:mail"));
+	assert_false(may(table, route, NULL, "user:anna:mail"));
+	assert_false(may(table, route, "x", "user:anna:mail"));
+	assert_false(may(table, route, "x/anna", "cards"));
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
+static void keeps_the_ids_of_a_match(void **state)
+{
+	struct route_table *table = route_table_new();
+	struct route_match match;
+	char ids[ROUTE_IDS_MAX + 1];
+
+	(void)state;
+	add(table, "/{a}/x/{b}", "x");
+	add(table, "/plain", "y");
+	assert_int_equal(match_text(table, "/1/x/%32", &match), 0);
+	assert_int_equal(route_ids(&match, ids), 3);
+	assert_string_equal(ids, "1/2");
+	assert_int_equal(match_text(table, "/plain", &match), 0);
+	assert_int_equal(route_ids(&match, ids), 0);
+	assert_string_equal(ids, "");
+	route_table_unref(table);
+}
+
+static void lives_as_long_as_its_last_reference(void **state)
+{
+	struct route_table *table = default_table();
+
+	(void)state;
+	assert_ptr_equal(route_table_ref(table), table);
+	route_table_unref(table);
+	assert_joins(table, "/ws/cards", "cards");
+	route_table_unref(table);
+	route_table_unref(NULL);
+}
+
+static void knows_a_channel_name(void **state)
+{
+	char name[ROUTE_CHANNEL_MAX + 2];
+
+	(void)state;
+	assert_true(route_channel_valid("cards", 5));
+	assert_true(route_channel_valid("a:b:c.d~e_f-g", 13));
+	assert_true(route_channel_valid("tg", 2));
+	assert_false(route_channel_valid("tg:", 3));
+	assert_false(route_channel_valid("a\0b", 3));
+	memset(name, 'a', sizeof(name));
+	name[128] = ':';
+	assert_true(route_channel_valid(name, ROUTE_CHANNEL_MAX));
+	name[127] = ':';
+	name[128] = 'a';
+	assert_true(route_channel_valid(name, ROUTE_CHANNEL_MAX));
+	assert_false(route_channel_valid(name, ROUTE_CHANNEL_MAX + 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_channels_by_path),
+		cmocka_unit_test(does_not_find_other_shapes),
+		cmocka_unit_test(does_not_look_at_a_path_past_its_bound),
+		cmocka_unit_test(reads_no_further_than_its_length),
+		cmocka_unit_test(decodes_percent_once),
+		cmocka_unit_test(refuses_what_is_no_id),
+		cmocka_unit_test(bounds_the_id_after_decoding),
+		cmocka_unit_test(refuses_ids_that_make_no_channel_name),
+		cmocka_unit_test(prefers_the_literal_from_the_left),
+		cmocka_unit_test(goes_back_from_a_literal_that_leads_nowhere),
+		cmocka_unit_test(finds_each_of_hundreds),
+		cmocka_unit_test(refuses_two_routes_of_one_shape),
+		cmocka_unit_test(finds_a_route_by_shape),
+		cmocka_unit_test(refuses_bad_paths),
+		cmocka_unit_test(refuses_bad_channels),
+		cmocka_unit_test(refuses_a_channel_twice_and_too_many),
+		cmocka_unit_test(joins_several_channels),
+		cmocka_unit_test(may_be_the_root),
+		cmocka_unit_test(any_means_what_some_route_joins),
+		cmocka_unit_test(never_lets_an_invalid_name_through),
+		cmocka_unit_test(none_means_its_own_channels_only),
+		cmocka_unit_test(a_list_binds_the_paths_own_ids),
+		cmocka_unit_test(keeps_the_ids_of_a_match),
+		cmocka_unit_test(lives_as_long_as_its_last_reference),
+		cmocka_unit_test(knows_a_channel_name),
+	};
+
+	return cmocka_run_group_tests_name("route", tests, NULL, NULL);
+}
