@@ -42,6 +42,10 @@ int json_check(const char *text, size_t len, unsigned int depth_max, struct json
 /* A checked string value (quotes included) unescaped into out: its length, or -1 if it needs more than cap bytes. */
 long json_unescape(struct slice value, char *out, size_t cap);
 
+/* Whether a checked string value (quotes included), unescaped, is these bytes; or the same as another one. */
+bool json_string_is(struct slice value, const char *data, size_t len);
+bool json_string_equal(struct slice a, struct slice b);
+
 static inline bool json_is_string(struct slice value)
 {
 	return value.data && value.data[0] == '"';

@@ -1,0 +1,204 @@
+/*
+ * Command: what a client asked, taken apart and checked.
+ *
+ * json_check() says whether it is JSON at all, jsmn cuts it into at most COMMAND_TOKENS_MAX tokens, and what
+ * follows reads those. Two members of one name are refused at any level: what reads the text after us might
+ * take the other one. Comparing all names with all others is quadratic, in 64.
+ */
+
+#include "protocol/command.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define JSMN_STATIC
+#define JSMN_STRICT
+#include <jsmn.h>
+
+struct tokens {
+	const char *text;
+	jsmntok_t all[COMMAND_TOKENS_MAX];
+	int parents[COMMAND_TOKENS_MAX]; /* the container around each; -1 of the first */
+	int n;
+};
+
+static const struct {
+	const char *name;
+	enum command_type type;
+} types[] = {
+	{"subscribe", COMMAND_SUBSCRIBE},
+	{"unsubscribe", COMMAND_UNSUBSCRIBE},
+	{"ping", COMMAND_PING},
+	{"action", COMMAND_ACTION},
+};
+
+static const struct {
+	const char *code;
+	const char *message;
+} errors[] = {
+	[COMMAND_BAD_JSON] = {"bad_json",
+		"A message is one JSON object with no more than 64 tokens and 8 levels and no name twice."},
+	[COMMAND_MISSING_TYPE] = {"missing_type", "A message needs a \"type\" that is a string."},
+	[COMMAND_UNKNOWN_TYPE] = {"unknown_type",
+		"The type is none of subscribe, unsubscribe, ping and action."},
+	[COMMAND_BAD_ID] = {"bad_id", "The \"id\" must be a string or an integer of at most 128 bytes."},
+	[COMMAND_BAD_DATA] = {"bad_data", "The \"data\" must be an object."},
+	[COMMAND_MISSING_CHANNEL] = {"missing_channel",
+		"This type needs \"data\" with a \"channel\" that is a string of 1 to 300 bytes."},
+};
+
+const char *command_error_code(int outcome)
+{
+	assert(outcome >= COMMAND_BAD_JSON && outcome <= COMMAND_MISSING_CHANNEL);
+	return errors[outcome].code;
+}
+
+const char *command_error_message(int outcome)
+{
+	assert(outcome >= COMMAND_BAD_JSON && outcome <= COMMAND_MISSING_CHANNEL);
+	return errors[outcome].message;
+}
+
+/* A token as it stands in the text: jsmn leaves the quotes of strings out. */
+static struct slice token_slice(const struct tokens *tokens, int i)
+{
+	const jsmntok_t *token = &tokens->all[i];
+	int quote = token->type == JSMN_STRING;
+
+	return (struct slice){
+		tokens->text + token->start - quote, (size_t)(token->end - token->start + 2 * quote)};
+}
+
+/* In a text that json_check() let through, a string with a value behind it is a name. */
+static bool is_name(const struct tokens *tokens, int i)
+{
+	return tokens->all[i].type == JSMN_STRING && tokens->all[i].size == 1;
+}
+
+static void find_parents(struct tokens *tokens)
+{
+	for (int i = 0; i < tokens->n; i++) {
+		int parent = i - 1;
+
+		while (parent >= 0 && tokens->all[parent].end < tokens->all[i].end)
+			parent--;
+		tokens->parents[i] = parent;
+	}
+}
+
+static bool has_duplicate_names(const struct tokens *tokens)
+{
+	for (int i = 0; i < tokens->n; i++)
+		for (int j = 0; is_name(tokens, i) && j < i; j++)
+			if (is_name(tokens, j) && tokens->parents[i] == tokens->parents[j] &&
+				json_string_equal(token_slice(tokens, i), token_slice(tokens, j)))
+				return true;
+	return false;
+}
+
+/* The value of a member of this object token; absent if it has none of that name. */
+static int find_value(const struct tokens *tokens, int object, const char *name)
+{
+	for (int i = object + 1; i < tokens->n; i++)
+		if (tokens->parents[i] == object && is_name(tokens, i) &&
+			json_string_is(token_slice(tokens, i), name, strlen(name)))
+			return i + 1;
+	return -1;
+}
+
+static struct slice find_slice(const struct tokens *tokens, int object, const char *name)
+{
+	int i = find_value(tokens, object, name);
+
+	return i < 0 ? (struct slice){0} : token_slice(tokens, i);
+}
+
+static int tokens_read(struct tokens *tokens, const char *text, size_t len)
+{
+	bool is_object;
+	jsmn_parser parser;
+
+	if (len > INT_MAX || json_check(text, len, COMMAND_DEPTH_MAX, NULL, 0, &is_object) || !is_object)
+		return COMMAND_BAD_JSON;
+	jsmn_init(&parser);
+	tokens->text = text;
+	tokens->n = jsmn_parse(&parser, text, len, tokens->all, COMMAND_TOKENS_MAX);
+	if (tokens->n <= 0)
+		return COMMAND_BAD_JSON; /* more tokens than there is room for */
+	find_parents(tokens);
+	return has_duplicate_names(tokens) ? COMMAND_BAD_JSON : 0;
+}
+
+static int read_id(struct command *command, const struct tokens *tokens)
+{
+	struct slice id = find_slice(tokens, 0, "id");
+
+	if (id.data && ((!json_is_string(id) && !json_is_integer(id)) || id.len > COMMAND_ID_MAX))
+		return COMMAND_BAD_ID;
+	command->id = id;
+	return 0;
+}
+
+static int read_type(struct command *command, const struct tokens *tokens)
+{
+	struct slice type = find_slice(tokens, 0, "type");
+
+	if (!json_is_string(type))
+		return COMMAND_MISSING_TYPE;
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+		if (json_string_is(type, types[i].name, strlen(types[i].name))) {
+			command->type = types[i].type;
+			return 0;
+		}
+	}
+	return COMMAND_UNKNOWN_TYPE;
+}
+
+static int read_data(struct command *command, const struct tokens *tokens)
+{
+	int data = find_value(tokens, 0, "data");
+	struct slice channel;
+	long len;
+
+	if (data < 0)
+		return 0;
+	if (tokens->all[data].type != JSMN_OBJECT)
+		return COMMAND_BAD_DATA;
+	command->data = token_slice(tokens, data);
+	channel = find_slice(tokens, data, "channel");
+	if (!json_is_string(channel))
+		return 0;
+	len = json_unescape(channel, command->channel, COMMAND_CHANNEL_MAX);
+	/* Too long, or with a NUL in it: no name, and never half of one. */
+	if (len < 0 || memchr(command->channel, '\0', (size_t)len))
+		len = 0;
+	command->channel[len] = '\0';
+	command->channel_len = (size_t)len;
+	return 0;
+}
+
+int command_parse(const char *text, size_t len, struct command *command)
+{
+	struct tokens tokens;
+	int r;
+
+	command->type = COMMAND_PING;
+	command->id = command->data = (struct slice){0};
+	command->channel[0] = '\0';
+	command->channel_len = 0;
+	r = tokens_read(&tokens, text, len);
+	if (r == 0)
+		r = read_id(command, &tokens);
+	if (r == 0)
+		r = read_type(command, &tokens);
+	if (r == 0)
+		r = read_data(command, &tokens);
+	if (r)
+		return r;
+	if ((command->type == COMMAND_SUBSCRIBE || command->type == COMMAND_UNSUBSCRIBE) &&
+		!command->channel_len)
+		return COMMAND_MISSING_CHANNEL;
+	return 0;
+}

@@ -1,0 +1,458 @@
+/*
+ * JSON: strict where the world is not.
+ *
+ * One pass, no recursion, no memory: what is open is one bit per bracket, array or object. Between the
+ * brackets of a container the next thing is always the same: its end, or (a comma, and then) a member or an
+ * element. So the whole grammar is scan_next() in a loop, and scan_value() for what may stand behind a colon.
+ *
+ * Every event goes through here once per node. Most of its bytes are inside strings, and those are looked at
+ * eight at a time.
+ */
+
+#include "protocol/json.h"
+
+#include <endian.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "core/text.h"
+
+enum {
+	JSON_DEPTH_LIMIT = 128, /* bits in the stack below */
+};
+
+struct scan {
+	const unsigned char *p;
+	const unsigned char *end;
+	unsigned int depth;
+	unsigned int depth_max;
+	bool first; /* nothing has been read since the innermost bracket opened */
+	uint64_t is_object[JSON_DEPTH_LIMIT / 64];
+	struct json_member *members; /* looked for at depth 1 */
+	size_t n_members;
+	struct json_member *wanted; /* whose value is being read */
+	const unsigned char *value; /* where that began */
+};
+
+static inline bool is_digit(unsigned char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline int hex_value(unsigned char c)
+{
+	if (is_digit(c))
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static inline const unsigned char *skip_space(const unsigned char *p, const unsigned char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+		p++;
+	return p;
+}
+
+/* The four digits of an escape as a UTF-16 unit, or -1. */
+static long hex_unit(const unsigned char *p, const unsigned char *end)
+{
+	long unit = 0;
+
+	if (end - p < 4)
+		return -1;
+	for (int i = 0; i < 4; i++) {
+		int digit = hex_value(p[i]);
+
+		if (digit < 0)
+			return -1;
+		unit = unit << 4 | digit;
+	}
+	return unit;
+}
+
+/* p is behind `\u`. A high surrogate must be followed by the escape of a low one; NULL if anything is amiss.
+ */
+static const unsigned char *scan_unicode_escape(const unsigned char *p, const unsigned char *end)
+{
+	long unit = hex_unit(p, end);
+
+	if (unit < 0 || (unit >= 0xdc00 && unit <= 0xdfff))
+		return NULL;
+	p += 4;
+	if (unit < 0xd800 || unit > 0xdfff)
+		return p;
+	if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
+		return NULL;
+	unit = hex_unit(p + 2, end);
+	return unit >= 0xdc00 && unit <= 0xdfff ? p + 6 : NULL;
+}
+
+/* p is at the backslash. */
+static const unsigned char *scan_escape(const unsigned char *p, const unsigned char *end)
+{
+	if (end - p < 2)
+		return NULL;
+	switch (p[1]) {
+	case '"':
+	case '\\':
+	case '/':
+	case 'b':
+	case 'f':
+	case 'n':
+	case 'r':
+	case 't':
+		return p + 2;
+	case 'u':
+		return scan_unicode_escape(p + 2, end);
+	default:
+		return NULL;
+	}
+}
+
+/*
+ * The first byte that is not plain: a quote, a backslash, a control byte or not ASCII. Eight bytes at a time;
+ * in each of the three subtractions a byte's high bit turns on if it is hit, and wrongly only above one that
+ * is.
+ */
+static inline const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	const uint64_t highs = ones << 7;
+	uint64_t word, quote, slash, hits;
+
+	for (; end - p >= 8; p += 8) {
+		memcpy(&word, p, 8);
+		word = le64toh(word);
+		quote = word ^ ones * '"';
+		slash = word ^ ones * '\\';
+		hits = (((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
+			       ((word - ones * 0x20) & ~word) | word) &
+		       highs;
+		if (hits)
+			return p + __builtin_ctzll(hits) / 8;
+	}
+	while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
+		p++;
+	return p;
+}
+
+/* p is behind the opening quote; returns behind the closing one, or NULL. */
+static const unsigned char *scan_string(const unsigned char *p, const unsigned char *end, bool *escapedp)
+{
+	size_t n;
+
+	*escapedp = false;
+	for (;;) {
+		p = skip_plain(p, end);
+		if (p == end || *p < 0x20)
+			return NULL;
+		if (*p == '"')
+			return p + 1;
+		if (*p == '\\') {
+			*escapedp = true;
+			p = scan_escape(p, end);
+			if (!p)
+				return NULL;
+			continue;
+		}
+		for (; p < end && *p >= 0x80; p += n) { /* such bytes come in runs */
+			n = text_utf8_sequence(p, (size_t)(end - p));
+			if (n == 0)
+				return NULL;
+		}
+	}
+}
+
+/* At least one digit, then all there are; NULL without any. */
+static inline const unsigned char *scan_digits(const unsigned char *p, const unsigned char *end)
+{
+	if (p == end || !is_digit(*p))
+		return NULL;
+	while (p < end && is_digit(*p))
+		p++;
+	return p;
+}
+
+static const unsigned char *scan_number(const unsigned char *p, const unsigned char *end)
+{
+	if (*p == '-')
+		p++;
+	if (p < end && *p == '0')
+		p++; /* a digit behind it is then no comma and no bracket, and refused for that */
+	else
+		p = scan_digits(p, end);
+	if (p && p < end && *p == '.')
+		p = scan_digits(p + 1, end);
+	if (p && p < end && (*p == 'e' || *p == 'E')) {
+		p++;
+		if (p < end && (*p == '+' || *p == '-'))
+			p++;
+		p = scan_digits(p, end);
+	}
+	return p;
+}
+
+static const unsigned char *scan_word(
+	const unsigned char *p, const unsigned char *end, const char *word, size_t len)
+{
+	return (size_t)(end - p) >= len && memcmp(p, word, len) == 0 ? p + len : NULL;
+}
+
+static inline bool in_object(const struct scan *scan)
+{
+	return scan->is_object[(scan->depth - 1) / 64] >> (scan->depth - 1) % 64 & 1;
+}
+
+static int scan_open(struct scan *scan)
+{
+	uint64_t *bits = &scan->is_object[scan->depth / 64];
+	uint64_t bit = UINT64_C(1) << scan->depth % 64;
+
+	if (scan->depth >= scan->depth_max)
+		return JSON_TOO_DEEP;
+	*bits = *scan->p == '{' ? *bits | bit : *bits & ~bit;
+	scan->depth++;
+	scan->first = true;
+	scan->p++;
+	return 0;
+}
+
+/* A whole scalar, or the bracket that opens a container. */
+static inline int scan_value(struct scan *scan)
+{
+	bool escaped;
+
+	scan->p = skip_space(scan->p, scan->end);
+	if (scan->p == scan->end)
+		return JSON_INVALID;
+	if (scan->depth == 1)
+		scan->value = scan->p;
+	switch (*scan->p) {
+	case '"':
+		scan->p = scan_string(scan->p + 1, scan->end, &escaped);
+		break;
+	case '{':
+	case '[':
+		return scan_open(scan);
+	case 't':
+		scan->p = scan_word(scan->p, scan->end, "true", 4);
+		break;
+	case 'f':
+		scan->p = scan_word(scan->p, scan->end, "false", 5);
+		break;
+	case 'n':
+		scan->p = scan_word(scan->p, scan->end, "null", 4);
+		break;
+	default: /* a number, or nothing that there is */
+		scan->p = scan_number(scan->p, scan->end);
+	}
+	return scan->p ? 0 : JSON_INVALID;
+}
+
+/* The member of the outermost object that has this name (quotes included), if it is looked for. */
+static struct json_member *find_member(const struct scan *scan, struct slice name, bool escaped)
+{
+	for (size_t i = 0; i < scan->n_members; i++) {
+		const char *wanted = scan->members[i].name;
+		size_t len = name.len - 2;
+
+		if (escaped ? json_string_is(name, wanted, strlen(wanted))
+			    : name.data[1] == wanted[0] && strncmp(name.data + 1, wanted, len) == 0 &&
+					!wanted[len])
+			return &scan->members[i];
+	}
+	return NULL;
+}
+
+/* A member's name and its colon. */
+static inline int scan_name(struct scan *scan)
+{
+	const unsigned char *name;
+	bool escaped;
+
+	scan->p = skip_space(scan->p, scan->end);
+	if (scan->p == scan->end || *scan->p != '"')
+		return JSON_INVALID;
+	name = scan->p;
+	scan->p = scan_string(name + 1, scan->end, &escaped);
+	if (!scan->p)
+		return JSON_INVALID;
+	if (scan->depth == 1)
+		scan->wanted = find_member(
+			scan, (struct slice){(const char *)name, (size_t)(scan->p - name)}, escaped);
+	scan->p = skip_space(scan->p, scan->end);
+	if (scan->p == scan->end || *scan->p != ':')
+		return JSON_INVALID;
+	scan->p++;
+	return 0;
+}
+
+/* The next thing in the innermost container: its end, a member or an element. */
+static inline int scan_next(struct scan *scan)
+{
+	bool object = in_object(scan);
+	int r;
+
+	scan->p = skip_space(scan->p, scan->end);
+	if (scan->p == scan->end)
+		return JSON_INVALID;
+	if (*scan->p == (object ? '}' : ']')) {
+		scan->p++;
+		scan->depth--;
+		scan->first = false;
+		return 0;
+	}
+	if (!scan->first && *scan->p++ != ',')
+		return JSON_INVALID;
+	scan->first = false;
+	if (object) {
+		r = scan_name(scan);
+		if (r)
+			return r;
+	}
+	return scan_value(scan);
+}
+
+int json_check(const char *text, size_t len, unsigned int depth_max, struct json_member *members, size_t n,
+	bool *is_objectp)
+{
+	struct scan scan = {
+		.p = (const unsigned char *)text,
+		.depth_max = depth_max < JSON_DEPTH_LIMIT ? depth_max : JSON_DEPTH_LIMIT,
+		.members = members,
+		.n_members = n,
+	};
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		members[i].value = (struct slice){0};
+	if (len == 0)
+		return JSON_INVALID;
+	scan.end = scan.p + len;
+	r = scan_value(&scan);
+	*is_objectp = r == 0 && scan.depth && in_object(&scan);
+	while (r == 0 && scan.depth > 0) {
+		r = scan_next(&scan);
+		if (scan.wanted && scan.depth == 1 && r == 0) {
+			scan.wanted->value =
+				(struct slice){(const char *)scan.value, (size_t)(scan.p - scan.value)};
+			scan.wanted = NULL;
+		}
+	}
+	if (r)
+		return r;
+	return skip_space(scan.p, scan.end) == scan.end ? 0 : JSON_INVALID;
+}
+
+/* A checked string's bytes, unescaped one by one. */
+struct reader {
+	const unsigned char *p;
+	const unsigned char *end;
+	unsigned char pending[3]; /* of an escape that is several bytes of UTF-8, the last first */
+	unsigned int n_pending;
+};
+
+static struct reader reader_of(struct slice value)
+{
+	const unsigned char *data = (const unsigned char *)value.data;
+
+	return (struct reader){.p = data + 1, .end = data + value.len - 1};
+}
+
+/* p is behind `\u`; returns the first byte and leaves the others pending. */
+static int read_unicode(struct reader *reader)
+{
+	static const unsigned char leads[] = {0x00, 0xc0, 0xe0, 0xf0};
+	unsigned long code = (unsigned long)hex_unit(reader->p, reader->end);
+	unsigned int n;
+
+	reader->p += 4;
+	if (code >= 0xd800 && code <= 0xdfff) { /* then a low one follows: it was checked */
+		code = 0x10000 + ((code - 0xd800) << 10);
+		code += (unsigned long)hex_unit(reader->p + 2, reader->end) - 0xdc00;
+		reader->p += 6;
+	}
+	n = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+	for (unsigned int i = 0; i < n; i++, code >>= 6)
+		reader->pending[reader->n_pending++] = (unsigned char)(0x80 | (code & 0x3f));
+	return (int)(leads[n] | code);
+}
+
+static int read_byte(struct reader *reader)
+{
+	unsigned char c;
+
+	if (reader->n_pending)
+		return reader->pending[--reader->n_pending];
+	if (reader->p == reader->end)
+		return -1;
+	c = *reader->p++;
+	if (c != '\\')
+		return c;
+	c = *reader->p++;
+	switch (c) {
+	case 'b':
+		return '\b';
+	case 'f':
+		return '\f';
+	case 'n':
+		return '\n';
+	case 'r':
+		return '\r';
+	case 't':
+		return '\t';
+	case 'u':
+		return read_unicode(reader);
+	default:
+		return c;
+	}
+}
+
+long json_unescape(struct slice value, char *out, size_t cap)
+{
+	struct reader reader = reader_of(value);
+	size_t n = 0;
+	int c;
+
+	for (c = read_byte(&reader); c >= 0; c = read_byte(&reader)) {
+		if (n == cap)
+			return -1;
+		out[n++] = (char)c;
+	}
+	return (long)n;
+}
+
+bool json_string_is(struct slice value, const char *data, size_t len)
+{
+	struct reader reader = reader_of(value);
+
+	for (size_t i = 0; i < len; i++)
+		if (read_byte(&reader) != (unsigned char)data[i])
+			return false;
+	return read_byte(&reader) < 0;
+}
+
+bool json_string_equal(struct slice a, struct slice b)
+{
+	struct reader of_a = reader_of(a);
+	struct reader of_b = reader_of(b);
+	int c;
+
+	do {
+		c = read_byte(&of_a);
+		if (c != read_byte(&of_b))
+			return false;
+	} while (c >= 0);
+	return true;
+}
+
+bool json_is_integer(struct slice value)
+{
+	if (!value.data || !value.len || (value.data[0] != '-' && !is_digit((unsigned char)value.data[0])))
+		return false;
+	for (size_t i = 1; i < value.len; i++)
+		if (!is_digit((unsigned char)value.data[i]))
+			return false;
+	return true;
+}

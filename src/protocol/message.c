@@ -1,0 +1,189 @@
+/*
+ * Message: something to say to clients, made once and shared by count.
+ *
+ * One allocation holds the count, the finished frame and the channel's name. An event is spliced, never
+ * written anew: the backend's bytes are copied as they are, and what the gateway has to add goes in before
+ * the last brace. So numbers keep their digits, members their order, and the cost is that of a copy.
+ */
+
+#include "protocol/message.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/map.h"
+#include "core/text.h"
+#include "protocol/frame.h"
+
+enum {
+	MEMBER_TYPE,
+	MEMBER_TIMESTAMP,
+	MEMBER_CHANNEL,
+	N_MEMBERS,
+};
+
+/* What an event becomes: text in front, the backend's bytes, our members, an end. Measured first, then
+ * written. */
+struct splice {
+	struct slice head;
+	struct slice body;
+	struct slice tail;
+	struct slice timestamp; /* absent: the backend gave one */
+	struct slice channel;   /* absent: the backend gave just this one */
+	struct slice pos;
+};
+
+static struct slice text(const char *literal)
+{
+	return (struct slice){literal, strlen(literal)};
+}
+
+static size_t put(char *out, struct slice slice)
+{
+	if (out && slice.len)
+		memcpy(out, slice.data, slice.len);
+	return slice.len;
+}
+
+/* `,"name":"value"`, or nothing if the value is absent. out == NULL only measures. */
+static size_t put_member(char *out, struct slice name, struct slice value)
+{
+	size_t n;
+
+	if (!value.data)
+		return 0;
+	n = put(out, name);
+	return n + text_json_quote(out ? out + n : NULL, value.data, value.len);
+}
+
+static size_t splice_write(char *out, const struct splice *splice)
+{
+	size_t n = put(out, splice->head);
+
+	n += put(out ? out + n : NULL, splice->body);
+	n += put_member(out ? out + n : NULL, text(",\"timestamp\":"), splice->timestamp);
+	n += put_member(out ? out + n : NULL, text(",\"channel\":"), splice->channel);
+	n += put_member(out ? out + n : NULL, text(",\"pos\":"), splice->pos);
+	return n + put(out ? out + n : NULL, splice->tail);
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static struct slice trim(struct slice slice)
+{
+	while (slice.len && is_space(slice.data[slice.len - 1]))
+		slice.len--;
+	while (slice.len && is_space(slice.data[0])) {
+		slice.data++;
+		slice.len--;
+	}
+	return slice;
+}
+
+/* Fills in all but the timestamp, which is only formatted when it is needed: *stampp says so. */
+static int splice_plan(
+	struct splice *splice, struct slice channel, struct slice payload, struct slice pos, bool *stampp)
+{
+	struct json_member members[N_MEMBERS] = {
+		[MEMBER_TYPE] = {.name = "type"},
+		[MEMBER_TIMESTAMP] = {.name = "timestamp"},
+		[MEMBER_CHANNEL] = {.name = "channel"},
+	};
+	struct slice theirs;
+	bool is_object;
+
+	if (json_check(payload.data, payload.len, MESSAGE_DEPTH_MAX, members, N_MEMBERS, &is_object))
+		return MESSAGE_NOT_JSON;
+	*splice = (struct splice){.body = trim(payload), .tail = text("}"), .channel = channel, .pos = pos};
+	*stampp = true;
+	if (!is_object || !json_is_string(members[MEMBER_TYPE].value)) {
+		splice->head = text("{\"type\":\"update\",\"data\":");
+		return 0;
+	}
+	splice->body.len--; /* its brace, which comes last; it has a member, so that a comma may follow */
+	*stampp = !members[MEMBER_TIMESTAMP].value.data;
+	theirs = members[MEMBER_CHANNEL].value;
+	if (json_is_string(theirs) && json_string_is(theirs, channel.data, channel.len))
+		splice->channel = (struct slice){0};
+	return 0;
+}
+
+/* Room for a text of this length, framed, and the channel's name behind it. The text is for the caller to
+ * fill in. */
+static struct message *message_new(size_t text_len, struct slice channel)
+{
+	size_t header_len = frame_header_len(text_len);
+	struct message *message;
+	char *name;
+
+	if (text_len > UINT32_MAX / 2 || channel.len > UINT32_MAX / 2)
+		return NULL; /* the lengths are 32 bits wide, and nobody has memory to queue such a thing */
+	message = malloc(sizeof(*message) + header_len + text_len + channel.len + 1);
+	if (!message)
+		return NULL;
+	atomic_init(&message->n_refs, 1);
+	message->header_len = (uint32_t)frame_header_write(message->frame, FRAME_TEXT, false, text_len);
+	message->frame_len = (uint32_t)(header_len + text_len);
+	message->arrived_us = 0;
+	name = (char *)message->frame + message->frame_len;
+	put(name, channel);
+	name[channel.len] = '\0';
+	message->channel = name;
+	message->channel_len = (uint32_t)channel.len;
+	message->channel_hash = map_hash(name, channel.len);
+	return message;
+}
+
+int message_from_event(struct slice channel, struct slice payload, struct slice pos, uint64_t wall_ms,
+	uint64_t arrived_us, struct message **messagep)
+{
+	char timestamp[CLOCK_TIMESTAMP_LEN];
+	struct message *message;
+	struct splice splice;
+	bool stamp;
+	int r;
+
+	r = splice_plan(&splice, channel, payload, pos, &stamp);
+	if (r)
+		return r;
+	if (stamp) {
+		clock_format(wall_ms, timestamp);
+		splice.timestamp = (struct slice){timestamp, sizeof(timestamp)};
+	}
+	message = message_new(splice_write(NULL, &splice), channel);
+	if (!message)
+		return -ENOMEM;
+	splice_write((char *)message->frame + message->header_len, &splice);
+	message->arrived_us = arrived_us;
+	*messagep = message;
+	return 0;
+}
+
+struct message *message_from_text(const char *data, size_t len)
+{
+	struct message *message = message_new(len, (struct slice){0});
+
+	if (message)
+		put((char *)message->frame + message->header_len, (struct slice){data, len});
+	return message;
+}
+
+struct message *message_ref(struct message *message)
+{
+	/* Whoever takes a reference holds one already, so nothing needs to be ordered. */
+	atomic_fetch_add_explicit(&message->n_refs, 1, memory_order_relaxed);
+	return message;
+}
+
+void message_unref(struct message *message)
+{
+	/* What any thread did with the message comes before its end on the last one. */
+	if (message && atomic_fetch_sub_explicit(&message->n_refs, 1, memory_order_acq_rel) == 1)
+		free(message);
+}

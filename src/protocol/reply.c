@@ -1,0 +1,89 @@
+/*
+ * Reply: what the gateway itself says to one client.
+ *
+ * One shape for all: type, the client's id, data, timestamp. Names and sentences are escaped here, an id is
+ * not: it is a value that command_parse() has checked, echoed as it stands.
+ */
+
+#include "protocol/reply.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/buf.h"
+#include "core/clock.h"
+#include "protocol/message.h"
+
+static void reply_begin(struct buf *out, const char *type, struct slice id)
+{
+	buf_printf(out, "{\"type\":\"%s\"", type);
+	if (!id.data)
+		return;
+	buf_append_str(out, ",\"id\":");
+	buf_append(out, id.data, id.len);
+}
+
+static struct message *reply_end(struct buf *out, uint64_t wall_ms)
+{
+	char timestamp[CLOCK_TIMESTAMP_LEN];
+	struct message *message = NULL;
+
+	clock_format(wall_ms, timestamp);
+	buf_append_str(out, ",\"timestamp\":\"");
+	buf_append(out, timestamp, sizeof(timestamp));
+	buf_append_str(out, "\"}");
+	if (!out->failed)
+		message = message_from_text(out->data, out->len);
+	buf_deinit(out);
+	return message;
+}
+
+struct message *reply_pong(struct slice id, uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, "pong", id);
+	return reply_end(&out, wall_ms);
+}
+
+static struct message *reply_channel(
+	const char *type, struct slice id, struct slice channel, uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, type, id);
+	buf_append_str(&out, ",\"data\":{\"channel\":");
+	buf_append_json_string(&out, channel.data, channel.len);
+	buf_append_char(&out, '}');
+	return reply_end(&out, wall_ms);
+}
+
+struct message *reply_subscribed(struct slice id, struct slice channel, uint64_t wall_ms)
+{
+	return reply_channel("subscribed", id, channel, wall_ms);
+}
+
+struct message *reply_unsubscribed(struct slice id, struct slice channel, uint64_t wall_ms)
+{
+	return reply_channel("unsubscribed", id, channel, wall_ms);
+}
+
+struct message *reply_error(struct slice id, const char *code, const char *message, struct slice channel,
+	uint64_t retry_after_ms, uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, "error", id);
+	buf_append_str(&out, ",\"data\":{\"code\":");
+	buf_append_json_string(&out, code, strlen(code));
+	buf_append_str(&out, ",\"message\":");
+	buf_append_json_string(&out, message, strlen(message));
+	if (channel.data) {
+		buf_append_str(&out, ",\"channel\":");
+		buf_append_json_string(&out, channel.data, channel.len);
+	}
+	if (retry_after_ms)
+		buf_printf(&out, ",\"retry_after_ms\":%" PRIu64, retry_after_ms);
+	buf_append_char(&out, '}');
+	return reply_end(&out, wall_ms);
+}
