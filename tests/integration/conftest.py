@@ -1,0 +1,97 @@
+"""
+Fixtures: what a test asks for by name.
+
+  redis      a real Redis, one per file
+  gateway    a gateway on it, one per file; looked at after each test: alive, serving, no sanitizer report
+  start      starts gateways (and more) of a test's own; they are stopped and looked at when it ends
+  own_redis  a Redis of one test's own, to be killed
+  figure     notes a measured number for the summary of tests/run.sh
+"""
+
+import os
+import resource
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+# pylint: disable=wrong-import-position
+from harness.gateway import BINARY, Gateway  # noqa: E402
+from harness.redis_server import RedisServer  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "big: many clients or many events; run on the plain build too")
+    assert os.access(BINARY, os.X_OK), f"no gateway at {BINARY}: build it, or set TIDEGATE_BIN"
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_redis(tmp_path):
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_gateway(tmp_path_factory, redis):
+    gateway = Gateway(tmp_path_factory.mktemp("gateway"), redis=redis)
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def gateway(shared_gateway):
+    yield shared_gateway
+    shared_gateway.check()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """start(*options, redis=…, env=…) is a running Gateway, ended as an operator would."""
+    started = []
+
+    def start_one(*options, **settings):
+        settings.setdefault("name", f"gateway-{len(started)}")
+        started.append(Gateway(tmp_path, *options, **settings))
+        return started[-1]
+
+    yield start_one
+    stop_all([gateway for gateway in started if not gateway.process.ended])
+
+
+def stop_all(gateways):
+    """Each one, also where an earlier one fails; the first failure is told."""
+    failures = []
+    for gateway in gateways:
+        try:
+            gateway.stop()
+        except AssertionError as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+
+
+@pytest.fixture
+def figure(request, capsys):
+    """figure("memory per connection", "2.3 KiB") shows up on the terminal and in the summary."""
+
+    def note(what, value):
+        line = f"{what}: {value}"
+        with capsys.disabled():
+            print(f"\n  {line}")
+        path = os.environ.get("TIDEGATE_TEST_FIGURES")
+        if path:
+            with open(path, "a", encoding="utf-8") as figures:
+                figures.write(f"{request.node.name}: {line}\n")
+
+    return note

@@ -1,0 +1,119 @@
+"""
+Browser: headless Chromium, driven over its DevTools protocol, and the plain page that it opens.
+
+The page is as a front-end team would write it: `new WebSocket(…)` and nothing of ours.
+"""
+
+import asyncio
+import http.server
+import json
+import shutil
+import threading
+import urllib.request
+
+import websockets
+
+from harness import wait
+from harness.process import Process
+
+# Without these it phones home at every start, and on a machine without network that is slow and noisy.
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+         "--remote-debugging-port=0")
+
+START_SECONDS = 60  # a cold start on a busy machine
+
+PAGE = """<!doctype html><meta charset="utf-8"><title>cards</title>
+<p id="state">connecting</p><ol id="received"></ol>
+<script>
+const say = text => document.getElementById("state").textContent = text
+const socket = new WebSocket("ADDRESS")
+socket.onopen = () => say("open")
+socket.onclose = event => say("closed " + event.code)
+socket.onmessage = event => {
+  const item = document.createElement("li")
+  item.textContent = event.data
+  document.getElementById("received").append(item)
+}
+</script>"""
+
+
+def find():
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Page:
+    """A web server of one page, on the loopback."""
+
+    def __init__(self, websocket_url):
+        body = PAGE.replace("ADDRESS", websocket_url).encode()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Browser:
+    def __init__(self, directory):
+        profile = directory / "profile"
+        profile.mkdir()
+        environment = {"HOME": str(directory), "DBUS_SESSION_BUS_ADDRESS": "disabled:"}
+        self.process = Process([find(), *FLAGS, f"--user-data-dir={profile}", "about:blank"], directory, "browser",
+                               environment)
+        port_file = profile / "DevToolsActivePort"
+        lines = wait.until("the browser's debugging port",
+                           lambda: port_file.exists() and port_file.read_text(encoding="ascii").splitlines(), START_SECONDS)
+        self.port = int(lines[0])
+
+    def show(self, url, expression, wanted):
+        """Opens the page, then looks as look() does."""
+        return asyncio.run(self._talk(url, expression, wanted))
+
+    def look(self, expression, wanted):
+        """Waits until the value of the JavaScript expression on the open page satisfies wanted(), and returns it."""
+        return asyncio.run(self._talk(None, expression, wanted))
+
+    async def _talk(self, url, expression, wanted):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json/list") as answer:
+            target = next(entry for entry in json.load(answer) if entry["type"] == "page")
+        async with websockets.connect(target["webSocketDebuggerUrl"], max_size=None) as devtools:
+            self.n_calls = 0
+            if url:
+                await self._call(devtools, "Page.navigate", url=url)
+            return await asyncio.wait_for(self._poll(devtools, expression, wanted), START_SECONDS)
+
+    async def _poll(self, devtools, expression, wanted):
+        while True:
+            answer = await self._call(devtools, "Runtime.evaluate", expression=expression, returnByValue=True)
+            value = answer["result"].get("value")
+            if wanted(value):
+                return value
+            await asyncio.sleep(wait.ASK_AGAIN_SECONDS)
+
+    async def _call(self, devtools, method, **params):
+        self.n_calls += 1
+        await devtools.send(json.dumps({"id": self.n_calls, "method": method, "params": params}))
+        while True:
+            answer = json.loads(await devtools.recv())
+            if answer.get("id") == self.n_calls:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    def stop(self):
+        """Chromium is many processes; each is of the session that we started."""
+        self.process.kill_session()

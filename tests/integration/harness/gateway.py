@@ -1,0 +1,128 @@
+"""
+Gateway: the real binary, started on free ports, and what an operator can see of it.
+"""
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+from harness import wait
+from harness.log import parse_line
+from harness.process import Process, clean_environment
+from harness.websocket import WebSocket
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+BINARY = pathlib.Path(os.environ.get("TIDEGATE_BIN") or ROOT / "build" / "tidegate").resolve()
+
+
+def run(*words, env=None, seconds=wait.PATIENCE_SECONDS, cwd=None):
+    """A subcommand that ends by itself: its exit code, stdout and stderr."""
+    return subprocess.run([str(BINARY), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=seconds, env=clean_environment(env), check=False, cwd=cwd)
+
+
+def split_address(text):
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+class Response:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Gateway:
+    def __init__(self, directory, *options, redis=None, env=None, name="gateway", ready=True):
+        command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2"]
+        if redis:
+            command += ["--redis", redis if isinstance(redis, str) else redis.url]
+        self.process = Process([*command, *options], directory, name, env)
+        try:
+            self.address = split_address(self._listening("public"))
+            self.admin_address = split_address(self._listening("admin"))
+            if ready:
+                self.wait_until_ready()
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def _listening(self, listener):
+        def look():
+            self.process.check()
+            for line in self.log():
+                if line.message.startswith("listening") and line.fields.get("listener") == listener:
+                    return line.fields["address"]
+            return None
+
+        return wait.until(f"the {listener} listener: {self.process.stderr_path}", look)
+
+    def wait_until_ready(self, seconds=wait.PATIENCE_SECONDS):
+        wait.until("/ready says 200", lambda: self.get("/ready").status == 200, seconds)
+
+    # What a client sees
+
+    def connect(self, path="/ws/cards", **options):
+        """An open WebSocket of the raw kind."""
+        return WebSocket.connect(self.address, path, **options)
+
+    def url(self, path):
+        return f"ws://{self.address[0]}:{self.address[1]}{path}"
+
+    # What an operator sees
+
+    def get(self, path):
+        connection = http.client.HTTPConnection(*self.admin_address, timeout=wait.PATIENCE_SECONDS)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return Response(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+    def metric(self, name):
+        """One number of /metrics, by its name with labels as printed."""
+        found = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics").body.decode(), re.MULTILINE)
+        assert found, f"/metrics has no {name}"
+        return float(found[1])
+
+    @property
+    def admin(self):
+        return f"{self.admin_address[0]}:{self.admin_address[1]}"
+
+    def publish(self, channel, payload):
+        """Through the admin port, as `tidegate publish` does it."""
+        return run("publish", "--admin", self.admin, channel, payload)
+
+    def log(self):
+        """The whole lines written so far."""
+        text = self.process.stderr()
+        return [parse_line(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def lines(self, message, **fields):
+        """The log lines whose message contains this and that carry these fields."""
+        return [line for line in self.log() if message in line.message
+                and all(line.fields.get(key) == value for key, value in fields.items())]
+
+    def wait_for_line(self, message, **fields):
+        return wait.until(f"a log line '{message}' {fields}", lambda: self.lines(message, **fields))[-1]
+
+    def resident_kib(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)[1])
+
+    # Its end
+
+    def check(self):
+        """Still there, silent about memory, and serving."""
+        self.process.check()
+        with self.connect() as socket:
+            assert socket.ask({"type": "ping"})["type"] == "pong"
+
+    def stop(self):
+        self.process.stop()

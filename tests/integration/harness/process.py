@@ -1,0 +1,149 @@
+"""
+Process: one program under test, with its output in files and its end looked at.
+
+Ended by its process id and by nothing else. stop() fails when the program had died by itself, when it does not end in
+time, when it ends with a code that nobody expected, when a sanitizer complained, or when it left a child behind.
+"""
+
+import os
+import signal
+import subprocess
+
+from harness import wait
+
+SANITIZER_REPORTS = (
+    "ERROR: AddressSanitizer",
+    "ERROR: LeakSanitizer",
+    "runtime error:",
+    "WARNING: ThreadSanitizer",
+    "AddressSanitizer:DEADLYSIGNAL",
+)
+
+SANITIZER_SETTINGS = {
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:exitcode=66",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=66",
+    "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1:exitcode=66",
+}
+
+
+def clean_environment(extra=None):
+    """The tester's environment without its own gateway settings: tests say what they mean."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TIDEGATE_")}
+    environment.update(SANITIZER_SETTINGS)
+    environment.update(extra or {})
+    return environment
+
+
+def processes_of_session(session):
+    """Ids of the living processes that were started in this session (see setsid(2))."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stat:
+                fields = stat.read().rpartition(")")[2].split()
+        except OSError:
+            continue  # gone since listdir
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(name))
+    return found
+
+
+class Process:
+    def __init__(self, command, directory, name, env=None):
+        self.command = [str(word) for word in command]
+        self.stdout_path = directory / f"{name}.stdout"
+        self.stderr_path = directory / f"{name}.stderr"
+        self.ended = False  # stopped and looked at
+        with open(self.stdout_path, "ab") as out, open(self.stderr_path, "ab") as err:
+            self.popen = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=clean_environment(env),
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self):
+        return self.popen.pid
+
+    def stdout(self):
+        return self.stdout_path.read_text(encoding="utf-8", errors="replace")
+
+    def stderr(self):
+        return self.stderr_path.read_text(encoding="utf-8", errors="replace")
+
+    def alive(self):
+        return self.popen.poll() is None
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def check(self):
+        """Fails if the program has died or a sanitizer had something to say."""
+        self.check_reports()
+        if not self.alive():
+            raise AssertionError(f"died with {self.popen.returncode}: {self.describe()}")
+
+    def check_reports(self):
+        text = self.stderr()
+        for report in SANITIZER_REPORTS:
+            if report in text:
+                raise AssertionError(f"{report} in {self.describe(200)}")
+
+    def describe(self, n_lines=40):
+        tail = "\n".join(self.stderr().splitlines()[-n_lines:])
+        return f"{' '.join(self.command)}\n--- its stderr ends:\n{tail}"
+
+    def end(self, expected=0, seconds=wait.PATIENCE_SECONDS):
+        """An end that the test has asked for by itself: the code is as it should be and nothing is left."""
+        code = self.wait(seconds)
+        self.ended = True
+        self.kill()
+        self.check_reports()
+        assert code == expected, f"ended with {code}: {self.describe()}"
+
+    def wait(self, seconds=wait.PATIENCE_SECONDS):
+        """The exit code, negative for a signal."""
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise wait.Timeout(f"has not ended after {seconds} s: {self.describe()}") from None
+
+    def stop(self, expected=(0,)):
+        """The ordinary end: SIGTERM, and everything as it should be."""
+        died = not self.alive()
+        self.ended = True
+        try:
+            if not died:
+                self.signal(signal.SIGTERM)
+                code = self.wait()
+        finally:
+            self.kill()
+        self.check_reports()
+        if died:
+            raise AssertionError(f"had died with {self.popen.returncode}: {self.describe()}")
+        if code not in expected:
+            raise AssertionError(f"ended with {code} on SIGTERM: {self.describe()}")
+
+    def kill_session(self):
+        """For a program that is many processes by nature: all that it started, by their ids."""
+        self.ended = True
+        for pid in processes_of_session(self.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it went with its parent
+        self.popen.wait()
+
+    def kill(self):
+        """The end that cannot be refused; for clean-up, and for tests of sudden death. Safe to repeat."""
+        if self.alive():
+            self.popen.kill()
+            self.popen.wait()
+        for pid in processes_of_session(self.pid):
+            os.kill(pid, signal.SIGKILL)
+            raise AssertionError(f"left process {pid} behind: {' '.join(self.command)}")

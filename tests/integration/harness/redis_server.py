@@ -1,0 +1,74 @@
+"""
+Redis server: a real one, on a free port and a Unix socket, in a folder of its own.
+
+It keeps its port over a restart. Nothing is written to disk: what survives a restart is not the point here.
+"""
+
+import shutil
+
+import redis
+
+from harness import wait
+from harness.ports import free_port
+from harness.process import Process
+
+STARTS_TRIED = 5  # another test run may take the port between our look and the server's bind
+
+
+class RedisServer:
+    def __init__(self, directory, password=None):
+        self.directory = directory
+        self.password = password
+        self.socket_path = directory / "redis.sock"
+        self.port = None
+        self.process = None
+        self.start()
+
+    @property
+    def url(self):
+        secret = f":{self.password}@" if self.password else ""
+        return f"redis://{secret}127.0.0.1:{self.port}"
+
+    def start(self):
+        """Starts, or starts again on the same port. Returns when it answers."""
+        for _ in range(STARTS_TRIED):
+            self.process = self._run(self.port or free_port())
+            if wait.until("redis answers or ends", lambda: self._answers() or not self.process.alive()):
+                if self.process.alive():
+                    return
+        raise AssertionError(f"redis does not start: {self.process.stdout()}")
+
+    def _run(self, port):
+        program = shutil.which("redis-server")
+        assert program, "redis-server is missing: deploy/deps.sh --test installs it"
+        self.client = redis.Redis(port=port, password=self.password)
+        command = [program, "--port", port, "--bind", "127.0.0.1", "--unixsocket", self.socket_path,
+                   "--save", "", "--appendonly", "no", "--dir", self.directory]
+        if self.password:
+            command += ["--requirepass", self.password]
+        self.wanted_port = port
+        return Process(command, self.directory, "redis")
+
+    def _answers(self):
+        try:
+            self.client.ping()
+        except redis.RedisError:
+            return False
+        self.port = self.wanted_port
+        return True
+
+    def publish(self, channel, payload):
+        """The number of subscribers that Redis gave it to."""
+        return self.client.publish(channel, payload)
+
+    def subscribers(self, channel):
+        return dict(self.client.pubsub_numsub(channel))[channel.encode()]
+
+    def kill(self):
+        """As `kill -9` does."""
+        self.process.kill()
+        self.client.close()
+
+    def stop(self):
+        self.client.close()
+        self.process.kill()

@@ -1,0 +1,66 @@
+"""The internal port: probes, metrics, and nothing that a client should reach."""
+
+import re
+
+import pytest
+
+from harness.websocket import exchange
+
+
+def test_live_and_ready_are_green(gateway):
+    assert gateway.get("/live").status == 200
+    answer = gateway.get("/ready")
+    assert answer.status == 200
+    assert "json" in answer.headers["Content-Type"]
+    assert isinstance(answer.json(), dict)
+
+
+def test_metrics_are_prometheus_text(gateway):
+    answer = gateway.get("/metrics")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    for line in answer.body.decode().splitlines():
+        assert re.fullmatch(r'# (HELP|TYPE) tidegate_\w+ .+|tidegate_\w+(\{[^}]*\})? [0-9.e+-]+', line), line
+
+
+def test_connections_and_subscriptions_are_counted(start, redis):
+    gateway = start(redis=redis)
+    with gateway.connect("/ws/cards") as peer:
+        peer.ask({"type": "subscribe", "data": {"channel": "items:1"}})
+        assert gateway.metric("tidegate_connections") == 1
+        assert gateway.metric("tidegate_connections_opened_total") == 1
+        assert gateway.metric("tidegate_subscriptions") == 2
+        assert gateway.metric("tidegate_redis_ready") == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/live/x", "/../live", "/%6cive/..", "/ws/cards"])
+def test_anything_else_is_404(gateway, path):
+    assert gateway.get(path).status == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "PUT"])
+def test_probes_want_get(gateway, method):
+    request = f"{method} /live HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode()
+    answer = exchange(gateway.admin_address, request)
+    assert answer is None or answer.status in (400, 404, 405, 501)
+
+
+def test_the_public_port_knows_nothing_of_it(gateway):
+    for path in ("/live", "/ready", "/metrics", "/publish"):
+        answer = exchange(gateway.address, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert answer.status == 404
+
+
+def test_the_admin_port_speaks_no_websocket(gateway):
+    from harness.websocket import handshake
+    for path in ("/", "/ws/cards", "/live"):
+        answer = exchange(gateway.admin_address, handshake(path))
+        assert answer is None or answer.status != 101
+
+
+@pytest.mark.parametrize("data", [b"\r\n\r\n", b"\0" * 100, b"x" * 20000, b"GET /live HTTP/1.1\r\n" + b"A: b\r\n" * 5000],
+                         ids=["empty", "zeros", "long", "headers"])
+def test_rubbish_does_not_hurt_it(gateway, data):
+    exchange_ended = exchange(gateway.admin_address, data + b"\r\n\r\n")
+    assert exchange_ended is None or exchange_ended.status >= 200
+    assert gateway.get("/live").status == 200

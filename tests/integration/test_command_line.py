@@ -1,0 +1,151 @@
+"""Subcommands, options, the file and the environment: what is wrong is said in one line, and nothing starts."""
+
+import re
+
+import pytest
+
+from harness.gateway import run
+
+
+def refused(result, *words):
+    """One line that names the fault, exit 2."""
+    assert result.returncode == 2, (result.returncode, result.stderr)
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    for word in words:
+        assert word in line, line
+    return line
+
+
+def test_version_is_one_line():
+    result = run("version")
+    assert result.returncode == 0
+    assert re.fullmatch(r"tidegate \d+\.\d+\.\d+.*\n", result.stdout)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["help"], ["serve", "--help"], ["publish", "--help"], ["tail", "--help"],
+                                   ["check", "--help"]])
+def test_help_is_printed_on_demand(words):
+    result = run(*words)
+    assert result.returncode == 0
+    assert "tidegate" in result.stdout
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("words", [
+    ["--nonsense"], ["nonsense"], ["serve", "--nonsense"], ["serve", "--nonsense", "1"], ["serve", "extra"],
+    ["serve", "--listen"], ["serve", "--listen", "127.0.0.1:99999"], ["serve", "--listen", "127.0.0.1:x"],
+    ["serve", "--redis", "http://127.0.0.1"], ["serve", "--workers", "-1"], ["serve", "--workers", "many"],
+    ["serve", "--workers", "1.5"], ["serve", "--ping-interval", "soon"], ["serve", "--log-level", "loud"],
+    ["serve", "--message-bytes-max", "-5"], ["serve", "--trusted-proxies", "nowhere/99"],
+    ["serve", "--config", "/nonexistent/tidegate.yaml"],
+    ["publish"], ["publish", "cards"], ["publish", "a", "b", "c"], ["tail"], ["version", "extra"], ["check", "extra"],
+], ids=" ".join)
+def test_a_wrong_option_is_one_line_and_exit_2(words):
+    result = run(*words, seconds=20)
+    refused(result)
+
+
+def test_a_wrong_option_is_named():
+    refused(run("serve", "--workres", "2"), "--workres")
+    refused(run("serve", "--workers", "many"), "--workers", "many")
+
+
+def test_no_word_at_all_says_what_there_is():
+    result = run()
+    assert result.returncode == 2
+    assert "serve" in result.stderr
+
+
+WRONG_FILES = {
+    "an unknown key": ("listen: 127.0.0.1:0\nlisten_adress: x\n", 2, "listen_adress"),
+    "an unknown key of a route": ("routes:\n  - path: /ws/a/{b}\n    chanel: a:{b}\n", 3, "chanel"),
+    "a variable that the path does not have": ("routes:\n  - path: /ws/a/{b}\n    channel: a:{c}\n", 3, "c"),
+    "a route without a path": ("routes:\n  - channel: a\n", 2, "path"),
+    "a route twice": ("routes:\n  - path: /a/{b}\n    channel: a\n  - path: /a/{c}\n    channel: c\n", 4, "/a/{"),
+    "a key twice": ("workers: 1\nworkers: 2\n", 2, "workers"),
+    "bad YAML": ("listen: [\n", None, ""),
+    "a list where a value belongs": ("listen: [1]\n", 1, "listen"),
+    "a number out of bounds": ("\n\nworkers: 100000\n", 3, "workers"),
+    "a duration without sense": ("ping_interval: 3 bananas\n", 1, "ping_interval"),
+}
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+@pytest.mark.parametrize("what", WRONG_FILES)
+def test_a_wrong_file_is_one_line_with_file_and_line_number(tmp_path, command, what):
+    text, line_number, word = WRONG_FILES[what]
+    file = tmp_path / "gate.yaml"
+    file.write_text(text, encoding="utf-8")
+    line = refused(run(command, "--config", file), "gate.yaml:", word)
+    if line_number:
+        assert f"gate.yaml:{line_number}:" in line
+
+
+def test_a_wrong_environment_variable_is_one_line():
+    refused(run("check", env={"TIDEGATE_LISTEM": "x"}), "TIDEGATE_LISTEM")
+    refused(run("check", env={"TIDEGATE_WORKERS": "many"}), "TIDEGATE_WORKERS")
+
+
+def sources(result):
+    """`check` as a dictionary: name -> (value, source)."""
+    assert result.returncode == 0, result.stderr
+    rows = (re.split(r"\s{2,}", line.strip()) for line in result.stdout.splitlines())
+    return {row[0]: (row[1], row[-1]) for row in rows if len(row) >= 3}
+
+
+def test_check_prints_each_value_with_its_source(tmp_path):
+    file = tmp_path / "gate.yaml"
+    file.write_text("# a comment\nworkers: 3\nlisten: 127.0.0.1:1111\nping_interval: 7s\n", encoding="utf-8")
+    told = sources(run("check", "--config", file, "--listen", "127.0.0.1:3333",
+                       env={"TIDEGATE_LISTEN": "127.0.0.1:2222", "TIDEGATE_PING_INTERVAL": "8s"}))
+    assert told["workers"][0] == "3"
+    assert told["workers"][1].endswith("gate.yaml:2")
+    assert told["ping_interval"] == ("8s", "TIDEGATE_PING_INTERVAL")
+    assert told["listen"] == ("127.0.0.1:3333", "--listen")
+    assert told["admin"] == ("127.0.0.1:9080", "default")
+
+
+def test_check_prints_the_routes(tmp_path):
+    file = tmp_path / "gate.yaml"
+    file.write_text("routes:\n  - path: /ws/nova/{item_id}\n    channel: nova:{item_id}\n", encoding="utf-8")
+    told = run("check", "--config", file).stdout
+    for word in ("/ws/cards", "/ws/execution/{execution_id}", "/ws/nova/{item_id}", "nova:{item_id}"):
+        assert word in told
+
+
+def test_check_masks_the_password():
+    result = run("check", "--redis", "redis://user:s3cret@127.0.0.1:6379")
+    assert result.returncode == 0
+    assert "s3cret" not in result.stdout + result.stderr
+    assert "127.0.0.1:6379" in result.stdout
+
+
+def test_the_file_loses_to_the_environment_and_that_to_the_flag(tmp_path):
+    file = tmp_path / "gate.yaml"
+    file.write_text("log_level: debug\n", encoding="utf-8")
+    environment = {"TIDEGATE_LOG_LEVEL": "warn"}
+    assert sources(run("check", "--config", file))["log_level"][0] == "debug"
+    assert sources(run("check", "--config", file, env=environment))["log_level"][0] == "warn"
+    assert sources(run("check", "--config", file, "--log-level", "error", env=environment))["log_level"][0] == "error"
+
+
+def test_the_file_may_be_named_by_the_environment(tmp_path):
+    file = tmp_path / "gate.yaml"
+    file.write_text("workers: 2\n", encoding="utf-8")
+    assert sources(run("check", env={"TIDEGATE_CONFIG": str(file)}))["workers"][0] == "2"
+
+
+def test_the_shipped_example_is_right():
+    from harness.gateway import ROOT
+    result = run("check", "--config", ROOT / "deploy" / "tidegate.yaml")
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_port_that_is_taken_is_said_and_nothing_starts(start):
+    gateway = start()
+    for option, address in (("--listen", gateway.address), ("--admin", gateway.admin_address)):
+        other = {"--listen": "--admin", "--admin": "--listen"}[option]
+        result = run("serve", option, f"{address[0]}:{address[1]}", other, "127.0.0.1:0", seconds=20)
+        assert result.returncode != 0
+        assert str(address[1]) in result.stderr

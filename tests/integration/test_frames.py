@@ -1,0 +1,218 @@
+"""RFC 6455 to the letter: what hostile or broken frames lead to, and what fragmented honest ones do not."""
+
+import json
+import struct
+
+import pytest
+
+from harness.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, frame
+
+MESSAGE_BYTES_MAX = 16 * 1024
+PING_TEXT = b'{"type":"ping","id":1}'
+
+
+@pytest.fixture
+def peer(gateway):
+    with gateway.connect() as socket:
+        yield socket
+
+
+def message_of(size):
+    """A good message of exactly this many bytes."""
+    empty = json.dumps({"type": "ping", "data": {"filler": ""}})
+    return json.dumps({"type": "ping", "data": {"filler": "x" * (size - len(empty))}}).encode()
+
+
+PROTOCOL_ERRORS = {
+    "an unmasked text": frame(TEXT, PING_TEXT, mask=False),
+    "an unmasked ping": frame(PING, b"x", mask=False),
+    "an unmasked close": frame(CLOSE, b"\x03\xe8", mask=False),
+    "an unmasked empty text": frame(TEXT, b"", mask=False),
+    "an unmasked long text": frame(TEXT, message_of(1000), mask=False),
+    "the first reserved bit": frame(TEXT, PING_TEXT, rsv=4),
+    "the second reserved bit": frame(TEXT, PING_TEXT, rsv=2),
+    "the third reserved bit": frame(TEXT, PING_TEXT, rsv=1),
+    "all reserved bits on a ping": frame(PING, b"", rsv=7),
+    "reserved opcode 3": frame(3, b"x"),
+    "reserved opcode 7": frame(7, b""),
+    "reserved opcode 11": frame(11, b"x"),
+    "reserved opcode 15": frame(15, b""),
+    "a fragmented ping": frame(PING, b"x", fin=False),
+    "a fragmented close": frame(CLOSE, b"\x03\xe8", fin=False),
+    "a ping of 126 bytes": frame(PING, b"x" * 126),
+    "a close of 126 bytes": frame(CLOSE, b"\x03\xe8" + b"x" * 124),
+    "a continuation of nothing": frame(CONTINUATION, b"x"),
+    "a last continuation of nothing": frame(CONTINUATION, b"x", fin=False),
+    "a text within a fragmented text": frame(TEXT, b'{"a', fin=False) + frame(TEXT, PING_TEXT),
+    "a continuation after the last": frame(TEXT, PING_TEXT) + frame(CONTINUATION, b"x"),
+    "a close of one byte": frame(CLOSE, b"\x03"),
+    "close code 0": frame(CLOSE, struct.pack(">H", 0)),
+    "close code 999": frame(CLOSE, struct.pack(">H", 999)),
+    "close code 1004": frame(CLOSE, struct.pack(">H", 1004)),
+    "close code 1005": frame(CLOSE, struct.pack(">H", 1005)),
+    "close code 1006": frame(CLOSE, struct.pack(">H", 1006)),
+    "close code 1015": frame(CLOSE, struct.pack(">H", 1015)),
+    "close code 2999": frame(CLOSE, struct.pack(">H", 2999)),
+    "close code 5000": frame(CLOSE, struct.pack(">H", 5000)),
+    "close code 65535": frame(CLOSE, struct.pack(">H", 65535)),
+}
+
+
+@pytest.mark.parametrize("what", PROTOCOL_ERRORS)
+def test_a_protocol_error_closes_1002(peer, what):
+    peer.send_raw(PROTOCOL_ERRORS[what])
+    assert peer.close_code() == 1002
+
+
+@pytest.mark.parametrize("data", [frame(BINARY, b"x"), frame(BINARY, b""), frame(BINARY, PING_TEXT),
+                                  frame(BINARY, b"x", fin=False)])
+def test_binary_closes_1003(peer, data):
+    peer.send_raw(data)
+    assert peer.close_code() == 1003
+
+
+NOT_UTF_8 = {
+    "a lone continuation byte": b'{"type":"\x80"}',
+    "an overlong slash": b'{"type":"\xc0\xaf"}',
+    "an overlong of three": b'{"type":"\xe0\x80\xaf"}',
+    "a surrogate": b'{"type":"\xed\xa0\x80"}',
+    "above the last code point": b'{"type":"\xf4\x90\x80\x80"}',
+    "byte 0xff": b"\xff",
+    "cut at the end": b'{"type":"\xe2\x82',
+}
+
+
+@pytest.mark.parametrize("what", NOT_UTF_8)
+def test_text_that_is_not_utf_8_closes_1007(peer, what):
+    peer.send_frame(TEXT, NOT_UTF_8[what])
+    assert peer.close_code() == 1007
+
+
+def test_text_that_is_not_utf_8_closes_1007_in_fragments_too(peer):
+    peer.send_frame(TEXT, b'{"type":"\xe2\x82', fin=False)
+    peer.send_frame(CONTINUATION, b'\x28"}')
+    assert peer.close_code() == 1007
+
+
+def test_a_close_reason_that_is_not_utf_8_closes_1007(peer):
+    peer.close(1000, b"\xff\xfe")
+    assert peer.close_code() == 1007
+
+
+def test_a_message_at_the_bound_is_read(peer):
+    peer.send_text(message_of(MESSAGE_BYTES_MAX))
+    assert peer.receive()["type"] == "pong"
+
+
+def test_a_fragmented_message_at_the_bound_is_read(peer):
+    data = message_of(MESSAGE_BYTES_MAX)
+    parts = [data[i:i + 4096] for i in range(0, len(data), 4096)]
+    for number, part in enumerate(parts):
+        peer.send_frame(CONTINUATION if number else TEXT, part, fin=number == len(parts) - 1)
+    assert peer.receive()["type"] == "pong"
+
+
+@pytest.mark.parametrize("size", [MESSAGE_BYTES_MAX + 1, 65536, 1 << 20, 8 << 20])
+def test_a_message_past_the_bound_closes_1009(peer, size):
+    peer.send_text(message_of(size))
+    assert peer.close_code() == 1009
+
+
+def test_fragments_past_the_bound_close_1009(peer):
+    peer.send_frame(TEXT, b'{"type":"ping","data":{"filler":"', fin=False)
+    for _ in range(MESSAGE_BYTES_MAX // 1024 + 1):
+        peer.send_frame(CONTINUATION, b"x" * 1024, fin=False)
+    assert peer.close_code() == 1009
+
+
+def test_a_length_that_nobody_can_send_closes(peer):
+    peer.send_raw(b"\x81\xff" + struct.pack(">Q", (1 << 62) + 5) + b"mask" + b"x" * 1000)
+    assert peer.close_code() in (1002, 1009)
+
+
+def test_a_negative_length_closes(peer):
+    peer.send_raw(b"\x81\xff" + struct.pack(">Q", 1 << 63) + b"mask")
+    assert peer.close_code() in (1002, 1009)
+
+
+def test_each_ping_of_a_burst_is_answered_in_order(peer):
+    payloads = [f"ping {number}".encode() for number in range(10)]
+    peer.send_raw(b"".join(frame(PING, payload) for payload in payloads))
+    assert [peer.receive_frame() for _ in payloads] == [(PONG, payload) for payload in payloads]
+
+
+@pytest.mark.parametrize("payload", [b"", b"x", b"\0\xff" * 60, b"x" * 125])
+def test_a_pong_carries_what_the_ping_did(peer, payload):
+    peer.send_frame(PING, payload)
+    assert peer.receive_frame() == (PONG, payload)
+
+
+def test_a_pong_that_nobody_asked_for_is_ignored(peer):
+    peer.send_frame(PONG, b"unasked")
+    assert peer.ask({"type": "ping"})["type"] == "pong"
+
+
+def test_a_fragmented_message_may_be_interleaved_with_pings(peer):
+    for number, byte in enumerate(PING_TEXT):
+        last = number == len(PING_TEXT) - 1
+        peer.send_frame(CONTINUATION if number else TEXT, bytes([byte]), fin=last)
+        if not last:
+            peer.send_frame(PING, b"%d" % number)
+            assert peer.receive_frame() == (PONG, b"%d" % number)
+    assert peer.receive()["id"] == 1
+
+
+def test_a_fragmented_message_interleaved_with_pings_may_come_in_one_segment(peer):
+    data = frame(TEXT, PING_TEXT[:5], fin=False)
+    data += frame(PING, b"a") + frame(PING, b"b") + frame(CONTINUATION, b"", fin=False)
+    data += frame(CONTINUATION, PING_TEXT[5:]) + frame(PING, b"c")
+    peer.send_raw(data)
+    got = [peer.receive_frame() for _ in range(4)]
+    assert [payload for opcode, payload in got if opcode == PONG] == [b"a", b"b", b"c"]
+    assert [json.loads(payload)["type"] for opcode, payload in got if opcode == TEXT] == ["pong"]
+
+
+def test_a_frame_may_come_byte_by_byte(peer):
+    for byte in frame(TEXT, PING_TEXT):
+        peer.send_raw(bytes([byte]))
+    assert peer.receive()["type"] == "pong"
+
+
+def test_a_character_may_be_cut_between_fragments(peer):
+    data = '{"type":"ping","id":"é€😀"}'.encode()
+    for number in range(len(data)):
+        peer.send_frame(CONTINUATION if number else TEXT, data[number:number + 1], fin=number == len(data) - 1)
+    assert peer.receive()["id"] == "é€😀"
+
+
+def test_many_messages_in_one_segment_are_answered_in_order(peer):
+    peer.send_raw(b"".join(frame(TEXT, b'{"type":"ping","id":%d}' % number) for number in range(100)))
+    assert [peer.receive()["id"] for _ in range(100)] == list(range(100))
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1011, 3000, 3999, 4000, 4999])
+def test_a_close_is_answered_with_its_code(peer, code):
+    peer.close(code, b"bye")
+    assert peer.close_code() == code
+
+
+def test_a_close_without_a_code_is_answered(peer):
+    peer.send_frame(CLOSE)
+    with pytest.raises(Closed) as closed:
+        peer.receive_text()
+    assert closed.value.code in (None, 1000)
+    peer.expect_end()
+
+
+def test_what_follows_a_close_is_not_read(peer):
+    peer.send_raw(frame(CLOSE, b"\x03\xe8") + frame(TEXT, PING_TEXT))
+    with pytest.raises(Closed) as closed:
+        peer.receive_text()
+    assert closed.value.code == 1000
+    peer.expect_end()
+
+
+def test_a_connection_cut_amid_a_frame_hurts_nobody(gateway):
+    for cut in range(1, len(frame(TEXT, PING_TEXT))):
+        with gateway.connect() as socket:
+            socket.send_raw(frame(TEXT, PING_TEXT)[:cut])

@@ -1,0 +1,188 @@
+"""Redis goes away and comes back: clients stay, the operator is told, events flow again within two seconds."""
+
+import json
+import signal
+import time
+
+import pytest
+
+from harness.redis_server import RedisServer
+from harness.wait import sized, until
+
+BACK_WITHIN_SECONDS = 2  # of Redis answering again: the promise
+NOTICED_WITHIN_SECONDS = 9  # a Redis that hangs, by the probe: faults.md F2
+
+
+@pytest.fixture
+def gateway(start, own_redis):
+    return start(redis=own_redis)
+
+
+def redis_lines(gateway):
+    """What the log says about Redis at the levels that an operator reads."""
+    return [line for line in gateway.log() if "redis" in line.message.lower() and line.level in ("info", "warn", "error")]
+
+
+def not_ready(gateway):
+    return gateway.get("/ready").status == 503
+
+
+def first_event_after_return(redis, peer, deadline):
+    """Publishes a number now and then until one arrives: the seconds since Redis answered."""
+    peer.socket.settimeout(0.05)
+    began = time.monotonic()
+    number = 0
+    while True:
+        redis.publish("cards", json.dumps({"type": "n", "data": number}))
+        number += 1
+        try:
+            peer.receive()
+            return time.monotonic() - began
+        except AssertionError:  # nothing yet
+            assert time.monotonic() - began < deadline, "events do not flow again"
+
+
+def test_clients_stay_connected_and_events_flow_within_two_seconds(gateway, own_redis, figure):
+    with gateway.connect("/ws/cards") as peer, gateway.connect("/ws/execution/e") as other:
+        own_redis.kill()
+        until("/ready says 503", lambda: not_ready(gateway))
+        assert peer.ask({"type": "ping"})["type"] == "pong"
+        own_redis.start()
+        seconds = first_event_after_return(own_redis, peer, 10)
+        figure("events flow after Redis is back", f"{seconds:.2f} s")
+        assert seconds <= BACK_WITHIN_SECONDS
+        own_redis.publish("execution:e", '{"type":"other"}')
+        assert other.receive()["type"] == "other"
+        gateway.wait_until_ready()
+
+
+def test_the_log_says_it_in_two_lines(gateway, own_redis):
+    with gateway.connect("/ws/cards"):
+        before = len(redis_lines(gateway))
+        own_redis.kill()
+        until("/ready says 503", lambda: not_ready(gateway))
+        away = time.monotonic()
+        until("time for several attempts", lambda: time.monotonic() - away > 3)
+        own_redis.start()
+        gateway.wait_until_ready()
+    lines = redis_lines(gateway)[before:]
+    assert [line.level for line in lines] == ["warn", "info"], lines
+
+
+def test_many_channels_are_all_back(gateway, own_redis):
+    count = sized(2000, 300)
+    with gateway.connect("/ws/cards") as peer:
+        peers = [gateway.connect(f"/ws/items/{number}") for number in range(count)]
+        own_redis.kill()
+        until("/ready says 503", lambda: not_ready(gateway))
+        own_redis.start()
+        first_event_after_return(own_redis, peer, 10)
+        until("all are subscribed", lambda: own_redis.subscribers(f"items:{count - 1}"))
+        for number in range(count):
+            assert own_redis.publish(f"items:{number}", json.dumps({"type": "n", "data": number})) == 1
+        for number, other in enumerate(peers):
+            assert other.receive()["data"] == number
+            other.abandon()
+
+
+def test_ready_names_redis_and_live_stays_green(gateway, own_redis):
+    assert gateway.get("/live").status == 200
+    own_redis.kill()
+    until("/ready says 503", lambda: not_ready(gateway))
+    answer = gateway.get("/ready")
+    assert "redis" in json.dumps(answer.json()).lower()
+    assert str(own_redis.port) in answer.body.decode()
+    assert gateway.get("/live").status == 200
+
+
+def test_a_gateway_started_before_redis_becomes_ready(start, own_redis):
+    own_redis.kill()
+    gateway = start(redis=own_redis, ready=False)
+    assert gateway.get("/live").status == 200
+    assert gateway.get("/ready").status == 503
+    own_redis.start()
+    gateway.wait_until_ready(5)
+    with gateway.connect() as peer:
+        own_redis.publish("cards", '{"type":"hello"}')
+        assert peer.receive()["type"] == "hello"
+
+
+def test_a_subscribe_while_redis_is_away_is_kept(gateway, own_redis):
+    with gateway.connect("/ws/cards") as peer:
+        own_redis.kill()
+        until("/ready says 503", lambda: not_ready(gateway))
+        peer.send({"type": "subscribe", "id": 1, "data": {"channel": "items:later"}})
+        own_redis.start()
+        answer = peer.receive()
+        if answer["type"] == "error":  # told so at once, and free to ask again
+            assert answer["data"]["code"] == "unavailable"
+            gateway.wait_until_ready()
+            answer = peer.ask({"type": "subscribe", "id": 1, "data": {"channel": "items:later"}})
+        assert (answer["type"], answer["id"]) == ("subscribed", 1)
+        own_redis.publish("items:later", '{"type":"hello"}')
+        assert peer.receive()["type"] == "hello"
+
+
+def test_a_redis_that_hangs_is_noticed_and_its_return_too(gateway, own_redis):
+    with gateway.connect("/ws/cards") as peer:
+        own_redis.process.signal(signal.SIGSTOP)
+        try:
+            until("/ready says 503", lambda: not_ready(gateway), NOTICED_WITHIN_SECONDS + sized(1, 5))
+            assert gateway.get("/live").status == 200
+        finally:
+            own_redis.process.signal(signal.SIGCONT)
+        gateway.wait_until_ready(sized(3, 10))
+        own_redis.publish("cards", '{"type":"hello"}')
+        assert peer.receive()["type"] == "hello"
+
+
+def test_a_killed_connection_is_redialled(gateway, own_redis):
+    with gateway.connect("/ws/cards") as peer:
+        for _ in range(5):
+            own_redis.client.client_kill_filter(_type="pubsub", skipme=True)
+            own_redis.client.client_kill_filter(_type="normal", skipme=True)
+            first_event_after_return(own_redis, peer, 10)
+            peer.socket.settimeout(10)
+            own_redis.publish("cards", '{"type":"end"}')
+            while peer.receive()["type"] != "end":
+                pass
+
+
+def test_a_unix_socket_will_do(start, own_redis):
+    gateway = start(redis=f"unix://{own_redis.socket_path}")
+    with gateway.connect() as peer:
+        own_redis.publish("cards", '{"type":"hello"}')
+        assert peer.receive()["type"] == "hello"
+
+
+def test_a_password_and_an_acl_user_will_do_and_are_never_logged(start, tmp_path):
+    directory = tmp_path / "secret"
+    directory.mkdir()
+    server = RedisServer(directory, password="s3cret-of-default")
+    try:
+        server.client.acl_setuser("gate", enabled=True, passwords=["+s3cret-of-gate"], categories=["+@all"],
+                                  keys=["*"], channels=["*"])
+        users = [server.url, f"redis://gate:s3cret-of-gate@127.0.0.1:{server.port}/0"]
+        for gateway in [start(redis=url) for url in users]:
+            with gateway.connect() as peer:
+                server.publish("cards", '{"type":"hello"}')
+                assert peer.receive()["type"] == "hello"
+            told = gateway.process.stderr() + gateway.get("/ready").body.decode()
+            assert "s3cret" not in told
+    finally:
+        server.stop()
+
+
+def test_a_wrong_password_is_said_and_not_hammered(start, tmp_path):
+    directory = tmp_path / "secret"
+    directory.mkdir()
+    server = RedisServer(directory, password="right")
+    try:
+        gateway = start(redis=f"redis://:wr0ng@127.0.0.1:{server.port}", ready=False)
+        answer = until("the reason is in /ready",
+                       lambda: "WRONGPASS" in gateway.get("/ready").body.decode() and gateway.get("/ready"))
+        assert answer.status == 503
+        assert len(redis_lines(gateway)) <= 3
+        assert "wr0ng" not in gateway.process.stderr() + answer.body.decode()
+    finally:
+        server.stop()

@@ -1,0 +1,268 @@
+#!/usr/bin/env bash
+#
+# Runs every test there is and counts them: unit tests and the real binary against a real Redis, plain, under
+# the address and undefined-behaviour sanitizers, and under the thread sanitizer.
+#
+# Promises: installs what tests need (deploy/deps.sh, and a browser); the last line is "N passed, N failed" over all
+# suites; ends with 0 only if nothing failed and every suite ran something.
+# Refuses: to skip what it cannot run. A browser or a compiler that is missing is a failure.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly PYTHON=/usr/bin/python3 # Debian's, which has the packages; another one may come first in PATH
+readonly ALL_SUITES=(format unit unit-address integration integration-address integration-thread)
+readonly QUICK_SUITES=(format unit integration)
+readonly JOBS=2
+readonly FILE_SECONDS=400           # one file of integration tests, instrumented, on a busy machine
+readonly CLANG_FORMAT_MAJOR=14      # releases differ in what they call well formatted; .clang-format is for this one
+readonly BIG_FILES='test_many|test_delivery' # the longest go first, so that the shorter fill up the end
+
+usage() {
+	cat <<TEXT
+Usage: tests/run.sh [--quick] [--suite NAME]...
+
+Installs what is missing, builds, runs the tests and counts them.
+
+  --quick        the plain build only, not the sanitizers'
+  --suite NAME   only this one, may be repeated:
+                 ${ALL_SUITES[*]}
+  --help         this page
+
+Reports are kept in build-results. docs/testing.md tells the rest.
+TEXT
+}
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+	bold=$'\e[1m' red=$'\e[31m' plain=$'\e[0m'
+else
+	bold='' red='' plain=''
+fi
+
+say() {
+	printf '%s==>%s %s\n' "$bold" "$plain" "$*"
+}
+
+die() {
+	printf '%stests: %s%s\n' "$red" "$*" "$plain" >&2
+	exit 1
+}
+
+# --- what is needed ---------------------------------------------------------------------------
+
+install_browser() {
+	command -v chromium >/dev/null && return
+	[ "$(id -u)" = 0 ] || die "chromium is missing and only root may install it: sudo apt-get install chromium"
+	say "installing chromium (large)"
+	if ! apt_browser; then
+		apt-get -qq -o DPkg::Lock::Timeout=300 update || true
+		apt_browser || die "apt cannot install chromium; see $results/chromium.log"
+	fi
+}
+
+apt_browser() {
+	env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
+		--no-install-recommends install chromium >"$results/chromium.log" 2>&1 </dev/null
+}
+
+# --- building ---------------------------------------------------------------------------------
+
+# build_in FOLDER COMPILER [meson options]: set up once, and told anew when the libraries' prefix or the options changed.
+build_in() {
+	local folder=$1 compiler=$2 wanted log
+	shift 2
+	wanted="$compiler $pkg_config_path $*"
+	log=$results/$(basename "$folder").build.log
+	say "building $folder ($compiler $*)"
+	if [ "$(cat "$folder/tidegate-setup" 2>/dev/null)" != "$wanted" ]; then
+		local again=()
+		[ ! -e "$folder/build.ninja" ] || again=(--reconfigure)
+		CC=$compiler meson setup "$folder" "${again[@]}" -Dpkg_config_path="$pkg_config_path" "$@" >"$log" 2>&1 ||
+			{ tail -n 25 "$log"; return 1; }
+		printf '%s\n' "$wanted" >"$folder/tidegate-setup"
+	fi
+	ninja -C "$folder" >"$log" 2>&1 || { tail -n 40 "$log"; return 1; }
+}
+
+# The thread sanitizer's build is clang's, so that a warning of either compiler stops us (meson makes them errors).
+build_for() {
+	case $1 in
+	unit | integration) build_in build gcc ;;
+	unit-address | integration-address)
+		build_in build-address gcc -Db_sanitize=address,undefined -Db_lundef=false
+		;;
+	integration-thread) build_in build-thread clang -Db_sanitize=thread -Db_lundef=false ;;
+	esac
+}
+
+folder_of() {
+	case $1 in
+	*-address) echo build-address ;;
+	*-thread) echo build-thread ;;
+	*) echo build ;;
+	esac
+}
+
+# --- suites -----------------------------------------------------------------------------------
+
+declare -A passed failed skipped
+
+note() {
+	passed[$1]=$2 failed[$1]=$3 skipped[$1]=${4:-0}
+}
+
+run_format() {
+	local version
+	version=$(clang-format --version 2>/dev/null | sed -n 's/.*version \([0-9]*\).*/\1/p')
+	if [ "$version" != "$CLANG_FORMAT_MAJOR" ]; then
+		say "format: clang-format $CLANG_FORMAT_MAJOR is not here (${version:-none}); not checked"
+		note format 0 0 1
+	elif git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run -Werror; then
+		note format 1 0
+	else
+		note format 0 1
+	fi
+}
+
+run_unit() {
+	local suite=$1 folder
+	folder=$(folder_of "$suite")
+	say "$suite"
+	rm -f "$folder/meson-logs/testlog.json"
+	CMOCKA_MESSAGE_OUTPUT=stdout ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 \
+		UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+		meson test -C "$folder" --no-rebuild --num-processes "$JOBS" --print-errorlogs >"$results/$suite.log" 2>&1 ||
+		cat "$results/$suite.log"
+	count "$suite" unit "$folder/meson-logs/testlog.json"
+}
+
+count() {
+	local numbers
+	numbers=$("$PYTHON" tests/integration/harness/counts.py "$@" 2>>"$results/failed.txt") || numbers="0 1 0"
+	# shellcheck disable=SC2086 # three numbers
+	note "$1" $numbers
+}
+
+# One file of integration tests in one configuration, by itself: a job of the pool. Ctrl-C and the deadline come as
+# SIGINT, on which pytest ends what it started.
+run_file() {
+	local suite=$1 file=$2 folder out name sanitizer=none began=$SECONDS
+	folder=$(folder_of "$suite")
+	out=$results/$suite
+	name=$(basename "$file" .py)
+	case $suite in
+	*-address) sanitizer=address ;;
+	*-thread) sanitizer=thread ;;
+	esac
+	mkdir -p "$out"
+	if TIDEGATE_BIN=$folder/tidegate TIDEGATE_TEST_SANITIZER=$sanitizer TIDEGATE_TEST_FIGURES=$results/figures-$suite.txt \
+		timeout -s INT -k 20 "$FILE_SECONDS" "$PYTHON" -B -m pytest -q -p no:cacheprovider --tb=short \
+		--basetemp="$scratch/$suite-$name" --junitxml="$out/$name.xml" "$file" >"$out/$name.log" 2>&1; then
+		printf '  %-20s %-22s %s (%d s)\n' "$suite" "$name" "$(tail -n 1 "$out/$name.log")" $((SECONDS - began))
+	else
+		[ -e "$out/$name.xml" ] || : >"$out/$name.xml"
+		printf '%s  %-20s %-22s failed%s\n' "$red" "$suite" "$name" "$plain"
+		tail -n 60 "$out/$name.log" | sed 's/^/  | /'
+	fi
+	rm -rf "${scratch:?}/$suite-$name"
+}
+
+# All files of all these suites over a pool of jobs.
+run_integration() {
+	local suite file list=$scratch/jobs
+	say "$*"
+	for suite in "$@"; do
+		for file in tests/integration/test_*.py; do
+			printf '%s %s\n' "$suite" "$file"
+		done
+	done >"$list"
+	{ grep -E "$BIG_FILES" "$list" || true; grep -vE "$BIG_FILES" "$list" || true; } >"$list.sorted"
+	export -f run_file folder_of
+	export results scratch PYTHON FILE_SECONDS red plain TIDEGATE_TEST_BROWSER=1
+	xargs -a "$list.sorted" -P "$JOBS" -L 1 bash -c 'run_file "$1" "$2"' _
+	for suite in "$@"; do
+		count "$suite" pytest "$results/$suite"
+	done
+}
+
+# --- the summary ------------------------------------------------------------------------------
+
+summary() {
+	local suite total_passed=0 total_failed=0
+	say "summary after $((SECONDS / 60)) min $((SECONDS % 60)) s"
+	cat "$results"/figures-*.txt 2>/dev/null | sed 's/^/  /' || true
+	cat "$results/failed.txt" 2>/dev/null || true
+	for suite in "$@"; do
+		if [ $((${passed[$suite]} + ${failed[$suite]} + ${skipped[$suite]})) = 0 ]; then
+			printf '  %s ran nothing\n' "$suite"
+			failed[$suite]=1
+		fi
+		printf '  %-20s %4d passed %4d failed %4d skipped\n' "$suite" "${passed[$suite]}" "${failed[$suite]}" \
+			"${skipped[$suite]}"
+		total_passed=$((total_passed + ${passed[$suite]}))
+		total_failed=$((total_failed + ${failed[$suite]}))
+	done
+	printf '%d passed, %d failed\n' "$total_passed" "$total_failed"
+	[ "$total_failed" = 0 ]
+}
+
+# --- the command ------------------------------------------------------------------------------
+
+known_suite() {
+	case " ${ALL_SUITES[*]} " in *" $1 "*) ;; *) return 1 ;; esac
+}
+
+parse() {
+	suites=()
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--quick) suites+=("${QUICK_SUITES[@]}") ;;
+		--suite)
+			known_suite "${2:-}" || refuse "--suite wants one of: ${ALL_SUITES[*]}"
+			suites+=("$2")
+			shift
+			;;
+		--help | -h)
+			usage
+			exit 0
+			;;
+		*) refuse "unknown option $1; tests/run.sh --help lists them" ;;
+		esac
+		shift
+	done
+	[ "${#suites[@]}" -gt 0 ] || suites=("${ALL_SUITES[@]}")
+}
+
+refuse() {
+	printf 'tests: %s\n' "$1" >&2
+	exit 2
+}
+
+main() {
+	local suite built=() integration=()
+	parse "$@"
+	results=$PWD/build-results
+	rm -rf "$results"
+	mkdir -p "$results"
+	scratch=$(mktemp -d "${TMPDIR:-/tmp}/tidegate-tests.XXXXXX")
+	trap 'rm -rf "$scratch"' EXIT
+	deploy/deps.sh --test
+	pkg_config_path=$(deploy/deps.sh --pkg-config-path)
+	for suite in "${suites[@]}"; do
+		case $suite in integration*) install_browser ;; esac
+		if ! build_for "$suite"; then
+			say "$suite: the build failed"
+			note "$suite" 0 1
+			continue
+		fi
+		case $suite in
+		format) run_format ;;
+		unit*) run_unit "$suite" ;;
+		integration*) integration+=("$suite") ;;
+		esac
+	done
+	[ "${#integration[@]}" = 0 ] || run_integration "${integration[@]}"
+	summary "${suites[@]}"
+}
+
+main "$@"
