@@ -3,7 +3,6 @@
 
 /* Text: bytes that may be UTF-8, and their way into a JSON string. No memory, no state. */
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -36,8 +35,5 @@ size_t text_cut(const char *data, size_t len, size_t max);
  * A byte that is no UTF-8 becomes U+FFFD.
  */
 size_t text_json_quote(char *out, const char *data, size_t len);
-
-/* Whether text_json_quote() would only add the quotes. */
-bool text_is_plain(const char *data, size_t len);
 
 #endif

@@ -12,18 +12,6 @@
 
 static const char hex[] = "0123456789abcdef";
 
-/* What an ASCII byte of a JSON string becomes: 0 itself, 'u' \u00XX, else this letter behind a backslash. */
-static inline char escape_of(unsigned char c)
-{
-	static const char controls[] = "uuuuuuuubtnufruuuuuuuuuuuuuuuuuu";
-
-	if (c < 0x20)
-		return controls[c];
-	if (c == '"' || c == '\\')
-		return (char)c;
-	return c == 0x7f ? 'u' : 0;
-}
-
 size_t text_cut(const char *data, size_t len, size_t max)
 {
 	size_t cut;
@@ -36,14 +24,6 @@ size_t text_cut(const char *data, size_t len, size_t max)
 		if (((unsigned char)data[cut] & 0xc0) != 0x80)
 			return cut;
 	return max;
-}
-
-bool text_is_plain(const char *data, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)data[i] >= 0x80 || escape_of((unsigned char)data[i]))
-			return false;
-	return true;
 }
 
 static size_t put(char *out, const void *data, size_t len)
@@ -73,15 +53,26 @@ static size_t put_wide(char *out, const unsigned char *s, size_t n)
 	return put(out, s, n);
 }
 
-static size_t put_ascii(char *out, unsigned char c)
+/* An ASCII byte that is not plain. */
+static size_t put_escape(char *out, unsigned char c)
 {
-	const char pair[2] = {'\\', escape_of(c)};
+	/* The letter behind the backslash; 'u' stands for \u00XX. */
+	static const char controls[] = "uuuuuuuubtnufruuuuuuuuuuuuuuuuuu";
+	const char pair[2] = {'\\', c < 0x20 ? controls[c] : (char)c};
 
-	if (!pair[1])
-		return put(out, &c, 1);
-	if (pair[1] == 'u')
+	if (c == 0x7f || pair[1] == 'u')
 		return put_code(out, c);
 	return put(out, pair, sizeof(pair));
+}
+
+/* Bytes at the start that are copied as they are. */
+static size_t plain_run(const unsigned char *s, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+		n++;
+	return n;
 }
 
 size_t text_json_quote(char *out, const char *data, size_t len)
@@ -90,11 +81,17 @@ size_t text_json_quote(char *out, const char *data, size_t len)
 	size_t n_out = put(out, "\"", 1);
 	size_t n;
 
-	for (size_t i = 0; i < len; i += n ? n : 1) {
+	for (size_t i = 0; i < len; i += n) {
 		char *at = out ? out + n_out : NULL;
 
+		n = plain_run(s + i, len - i);
+		if (n > 0) {
+			n_out += put(at, s + i, n);
+			continue;
+		}
 		n = text_utf8_sequence(s + i, len - i);
-		n_out += n == 1 ? put_ascii(at, s[i]) : put_wide(at, s + i, n);
+		n_out += n == 1 ? put_escape(at, s[i]) : put_wide(at, s + i, n);
+		n += n == 0; /* a byte that is no UTF-8 */
 	}
 	return n_out + put(out ? out + n_out : NULL, "\"", 1);
 }
