@@ -67,32 +67,22 @@ apt_browser() {
 
 # --- building ---------------------------------------------------------------------------------
 
-# build_in FOLDER COMPILER [meson options]: set up once, and told anew when the libraries' prefix or the options changed.
-build_in() {
-	local folder=$1 compiler=$2 wanted log
-	shift 2
-	wanted="$compiler $pkg_config_path $*"
-	log=$results/$(basename "$folder").build.log
-	say "building $folder ($compiler $*)"
-	if [ "$(cat "$folder/tidegate-setup" 2>/dev/null)" != "$wanted" ]; then
-		local again=()
-		[ ! -e "$folder/build.ninja" ] || again=(--reconfigure)
-		CC=$compiler meson setup "$folder" "${again[@]}" -Dpkg_config_path="$pkg_config_path" "$@" >"$log" 2>&1 ||
-			{ tail -n 25 "$log"; return 1; }
-		printf '%s\n' "$wanted" >"$folder/tidegate-setup"
-	fi
-	ninja -C "$folder" >"$log" 2>&1 || { tail -n 40 "$log"; return 1; }
-}
-
 # The thread sanitizer's build is clang's, so that a warning of either compiler stops us (meson makes them errors).
 build_for() {
 	case $1 in
-	unit | integration) build_in build gcc ;;
+	unit | integration) build_with gcc build ;;
 	unit-address | integration-address)
-		build_in build-address gcc -Db_sanitize=address,undefined -Db_lundef=false
+		build_with gcc build-address -Db_sanitize=address,undefined -Db_lundef=false
 		;;
-	integration-thread) build_in build-thread clang -Db_sanitize=thread -Db_lundef=false ;;
+	integration-thread) build_with clang build-thread -Db_sanitize=thread -Db_lundef=false ;;
 	esac
+}
+
+build_with() {
+	local compiler=$1
+	shift
+	say "building $1 ($compiler)"
+	CC=$compiler deploy/build.sh "$@"
 }
 
 folder_of() {
@@ -179,6 +169,7 @@ run_integration() {
 	{ grep -E "$BIG_FILES" "$list" || true; grep -vE "$BIG_FILES" "$list" || true; } >"$list.sorted"
 	export -f run_file folder_of
 	export results scratch PYTHON FILE_SECONDS red plain TIDEGATE_TEST_BROWSER=1
+	# shellcheck disable=SC2016 # the job's shell expands these
 	xargs -a "$list.sorted" -P "$JOBS" -L 1 bash -c 'run_file "$1" "$2"' _
 	for suite in "$@"; do
 		count "$suite" pytest "$results/$suite"
@@ -239,7 +230,7 @@ refuse() {
 }
 
 main() {
-	local suite built=() integration=()
+	local suite integration=()
 	parse "$@"
 	results=$PWD/build-results
 	rm -rf "$results"
@@ -247,7 +238,6 @@ main() {
 	scratch=$(mktemp -d "${TMPDIR:-/tmp}/tidegate-tests.XXXXXX")
 	trap 'rm -rf "$scratch"' EXIT
 	deploy/deps.sh --test
-	pkg_config_path=$(deploy/deps.sh --pkg-config-path)
 	for suite in "${suites[@]}"; do
 		case $suite in integration*) install_browser ;; esac
 		if ! build_for "$suite"; then

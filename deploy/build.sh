@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+#
+# Builds Tidegate into one folder, with the libraries that deploy/deps.sh has put ready.
+#
+# Promises: sets the folder up once, tells it anew when the libraries or the options have changed, and is over at
+# once when nothing has. What the tools say is shown when they fail.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+usage() {
+	cat <<TEXT
+Usage: deploy/build.sh FOLDER [meson options]
+
+Builds into FOLDER of the clone; the program is FOLDER/tidegate. The compiler is \$CC, or meson's choice.
+Run deploy/deps.sh before.
+TEXT
+}
+
+case ${1:-} in
+--help | -h)
+	usage
+	exit 0
+	;;
+'' | -*)
+	printf 'build: wants a folder; deploy/build.sh --help\n' >&2
+	exit 2
+	;;
+esac
+
+folder=$1
+shift
+libraries=$(deploy/deps.sh --pkg-config-path)
+mkdir -p "$folder"
+log=$folder/tidegate-build.log
+
+quietly() {
+	if ! "$@" >"$log" 2>&1 </dev/null; then
+		tail -n 40 "$log" | sed 's/^/  | /' >&2
+		printf 'build: %s failed; the whole output is in %s\n' "$1 in $folder" "$log" >&2
+		exit 1
+	fi
+}
+
+# meson keeps its options, but not who set them: this line says what the folder was set up with.
+wanted="${CC:-} $libraries $*"
+if [ "$(cat "$folder/tidegate-setup" 2>/dev/null)" != "$wanted" ]; then
+	again=()
+	[ ! -e "$folder/build.ninja" ] || again=(--reconfigure)
+	quietly meson setup "$folder" "${again[@]}" -Dpkg_config_path="$libraries" "$@"
+	printf '%s\n' "$wanted" >"$folder/tidegate-setup"
+fi
+quietly ninja -C "$folder"
