@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdatomic.h>
 
+#include "protocol/frame.h"
 #include "protocol/json.h"
 
 enum {
@@ -43,6 +44,9 @@ int message_from_event(struct slice channel, struct slice payload, struct slice 
 
 /* A reply: the text as it is, framed. NULL when out of memory. */
 struct message *message_from_text(const char *text, size_t len);
+
+/* A ping, pong or close; at most FRAME_CONTROL_MAX bytes. NULL when out of memory. */
+struct message *message_control(enum frame_opcode opcode, const void *payload, size_t len);
 
 struct message *message_ref(struct message *message);
 

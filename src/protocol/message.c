@@ -8,6 +8,7 @@
 
 #include "protocol/message.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -25,14 +26,13 @@ enum {
 	N_MEMBERS,
 };
 
-/* What an event becomes: text in front, the backend's bytes, our members, an end. Measured first, then
- * written. */
+/* What an event becomes: a head, the backend's bytes, our members, a tail. Measured first, then written. */
 struct splice {
 	struct slice head;
 	struct slice body;
 	struct slice tail;
-	struct slice timestamp; /* absent: the backend gave one */
-	struct slice channel;   /* absent: the backend gave just this one */
+	struct slice stamp;   /* a member of our own, with its comma; absent: the backend gave one */
+	struct slice channel; /* absent: the backend gave just this one */
 	struct slice pos;
 };
 
@@ -64,7 +64,7 @@ static size_t splice_write(char *out, const struct splice *splice)
 	size_t n = put(out, splice->head);
 
 	n += put(out ? out + n : NULL, splice->body);
-	n += put_member(out ? out + n : NULL, text(",\"timestamp\":"), splice->timestamp);
+	n += put(out ? out + n : NULL, splice->stamp);
 	n += put_member(out ? out + n : NULL, text(",\"channel\":"), splice->channel);
 	n += put_member(out ? out + n : NULL, text(",\"pos\":"), splice->pos);
 	return n + put(out ? out + n : NULL, splice->tail);
@@ -86,9 +86,9 @@ static struct slice trim(struct slice slice)
 	return slice;
 }
 
-/* Fills in all but the timestamp, which is only formatted when it is needed: *stampp says so. */
+/* Fills in all but the timestamp, which is only formatted if the event has none. */
 static int splice_plan(
-	struct splice *splice, struct slice channel, struct slice payload, struct slice pos, bool *stampp)
+	struct splice *splice, struct slice channel, struct slice payload, struct slice pos, bool *has_stampp)
 {
 	struct json_member members[N_MEMBERS] = {
 		[MEMBER_TYPE] = {.name = "type"},
@@ -101,22 +101,21 @@ static int splice_plan(
 	if (json_check(payload.data, payload.len, MESSAGE_DEPTH_MAX, members, N_MEMBERS, &is_object))
 		return MESSAGE_NOT_JSON;
 	*splice = (struct splice){.body = trim(payload), .tail = text("}"), .channel = channel, .pos = pos};
-	*stampp = true;
+	*has_stampp = false;
 	if (!is_object || !json_is_string(members[MEMBER_TYPE].value)) {
 		splice->head = text("{\"type\":\"update\",\"data\":");
 		return 0;
 	}
 	splice->body.len--; /* its brace, which comes last; it has a member, so that a comma may follow */
-	*stampp = !members[MEMBER_TIMESTAMP].value.data;
+	*has_stampp = members[MEMBER_TIMESTAMP].value.data;
 	theirs = members[MEMBER_CHANNEL].value;
 	if (json_is_string(theirs) && json_string_is(theirs, channel.data, channel.len))
 		splice->channel = (struct slice){0};
 	return 0;
 }
 
-/* Room for a text of this length, framed, and the channel's name behind it. The text is for the caller to
- * fill in. */
-static struct message *message_new(size_t text_len, struct slice channel)
+/* Room for a text of this length, framed, and the channel's name behind it. The caller fills the text in. */
+static struct message *message_new(enum frame_opcode opcode, size_t text_len, struct slice channel)
 {
 	size_t header_len = frame_header_len(text_len);
 	struct message *message;
@@ -128,7 +127,7 @@ static struct message *message_new(size_t text_len, struct slice channel)
 	if (!message)
 		return NULL;
 	atomic_init(&message->n_refs, 1);
-	message->header_len = (uint32_t)frame_header_write(message->frame, FRAME_TEXT, false, text_len);
+	message->header_len = (uint32_t)frame_header_write(message->frame, opcode, false, text_len);
 	message->frame_len = (uint32_t)(header_len + text_len);
 	message->arrived_us = 0;
 	name = (char *)message->frame + message->frame_len;
@@ -143,20 +142,20 @@ static struct message *message_new(size_t text_len, struct slice channel)
 int message_from_event(struct slice channel, struct slice payload, struct slice pos, uint64_t wall_ms,
 	uint64_t arrived_us, struct message **messagep)
 {
-	char timestamp[CLOCK_TIMESTAMP_LEN];
+	char stamp[] = ",\"timestamp\":\"0000-00-00T00:00:00.000Z\"";
 	struct message *message;
 	struct splice splice;
-	bool stamp;
+	bool has_stamp;
 	int r;
 
-	r = splice_plan(&splice, channel, payload, pos, &stamp);
+	r = splice_plan(&splice, channel, payload, pos, &has_stamp);
 	if (r)
 		return r;
-	if (stamp) {
-		clock_format(wall_ms, timestamp);
-		splice.timestamp = (struct slice){timestamp, sizeof(timestamp)};
+	if (!has_stamp) {
+		clock_format(wall_ms, stamp + sizeof(",\"timestamp\":\"") - 1);
+		splice.stamp = (struct slice){stamp, sizeof(stamp) - 1};
 	}
-	message = message_new(splice_write(NULL, &splice), channel);
+	message = message_new(FRAME_TEXT, splice_write(NULL, &splice), channel);
 	if (!message)
 		return -ENOMEM;
 	splice_write((char *)message->frame + message->header_len, &splice);
@@ -167,10 +166,21 @@ int message_from_event(struct slice channel, struct slice payload, struct slice 
 
 struct message *message_from_text(const char *data, size_t len)
 {
-	struct message *message = message_new(len, (struct slice){0});
+	struct message *message = message_new(FRAME_TEXT, len, (struct slice){0});
 
 	if (message)
 		put((char *)message->frame + message->header_len, (struct slice){data, len});
+	return message;
+}
+
+struct message *message_control(enum frame_opcode opcode, const void *payload, size_t len)
+{
+	struct message *message;
+
+	assert(len <= FRAME_CONTROL_MAX);
+	message = message_new(opcode, len, (struct slice){0});
+	if (message)
+		put((char *)message->frame + message->header_len, (struct slice){payload, len});
 	return message;
 }
 
