@@ -126,7 +126,8 @@ start_gateway() {
 	ports+=("$found")
 	free_port $((9080 + $1))
 	admins+=("$found")
-	start "gateway-$1" build/tidegate serve --listen "127.0.0.1:${ports[-1]}" --admin "127.0.0.1:${admins[-1]}" \
+	# A gateway refuses variables of its prefix that it does not know, and these two are deploy/deps.sh's.
+	start "gateway-$1" env -u TIDEGATE_CACHE -u TIDEGATE_DEPS_SOURCES build/tidegate serve --listen "127.0.0.1:${ports[-1]}" --admin "127.0.0.1:${admins[-1]}" \
 		--redis "$redis"
 	wait_for "gateway-$1" ready "${admins[-1]}"
 }

@@ -58,6 +58,31 @@ def test_the_admin_port_speaks_no_websocket(gateway):
         assert answer is None or answer.status != 101
 
 
+@pytest.mark.parametrize("origin, refused", [("http://evil.test", True), ("null", True), ("http://HOST", False)])
+def test_a_page_of_another_site_is_kept_out(gateway, origin, refused):
+    """The operator's browser may stand inside; what it has open may not speak through it."""
+    body = b'{"channel":"cards","payload":{"type":"x"}}'
+    head = f"POST /publish HTTP/1.1\r\nHost: {gateway.admin}\r\nOrigin: {origin.replace('HOST', gateway.admin)}\r\n"
+    answer = exchange(gateway.admin_address, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    assert (answer.status == 403) == refused, answer.status
+    assert refused or answer.status == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"channel":"cards"}', b'{"payload":{}}',
+                                  b'{"channel":7,"payload":{}}', b'{"channel":"a b","payload":{}}'], ids=repr)
+def test_a_publish_that_makes_no_sense_is_400_with_a_reason(gateway, body):
+    head = f"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    answer = exchange(gateway.admin_address, head + body)
+    assert answer.status == 400
+    assert answer.body.strip()
+
+
+def test_a_publish_of_many_mebibytes_is_refused(gateway):
+    head = b"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
+    answer = exchange(gateway.admin_address, head + b"x" * 1000000)
+    assert answer is None or answer.status == 413
+
+
 @pytest.mark.parametrize("data", [b"\r\n\r\n", b"\0" * 100, b"x" * 20000, b"GET /live HTTP/1.1\r\n" + b"A: b\r\n" * 5000],
                          ids=["empty", "zeros", "long", "headers"])
 def test_rubbish_does_not_hurt_it(gateway, data):

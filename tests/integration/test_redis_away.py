@@ -95,6 +95,15 @@ def test_ready_names_redis_and_live_stays_green(gateway, own_redis):
     assert gateway.get("/live").status == 200
 
 
+def test_a_publish_through_the_gateway_meanwhile_is_refused_not_lost(gateway, own_redis):
+    own_redis.kill()
+    until("/ready says 503", lambda: not_ready(gateway))
+    result = gateway.publish("cards", "{}")
+    assert result.returncode not in (0, 2)
+    assert "redis" in result.stderr.lower()
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_a_gateway_started_before_redis_becomes_ready(start, own_redis):
     own_redis.kill()
     gateway = start(redis=own_redis, ready=False)

@@ -50,6 +50,10 @@ def processes_of_session(session):
     return found
 
 
+# Should the test run itself be killed, the kernel ends what it has started.
+WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+
+
 class Process:
     def __init__(self, command, directory, name, env=None):
         self.command = [str(word) for word in command]
@@ -58,7 +62,7 @@ class Process:
         self.ended = False  # stopped and looked at
         with open(self.stdout_path, "ab") as out, open(self.stderr_path, "ab") as err:
             self.popen = subprocess.Popen(
-                self.command,
+                [*WITH_US, *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
