@@ -1,0 +1,728 @@
+/*
+ * Redis broker: events through plain pub/sub of one Redis server.
+ *
+ *            subscriber link: SUBSCRIBE ──► event(), subscribed(), the probe's echo
+ *     Redis ┤
+ *            commander link:  PUBLISH   ──► done(), the probe
+ *
+ * It is ready when a probe published on one link has come back on the other, and not before: an open socket
+ * proves nothing. When either link is lost both are given up and dialled again, for ever, with what is wanted
+ * asked for anew. Plain pub/sub forgets what was published meanwhile; the log above it (channel_log) repairs
+ * that.
+ *
+ * An outage is two lines in the log, however long it lasts, and a reminder a minute.
+ */
+
+#include "broker/broker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "broker/backoff.h"
+#include "broker/redis_channels.h"
+#include "broker/redis_link.h"
+#include "broker/redis_probe.h"
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "metrics/metrics.h"
+
+enum {
+	PAYLOAD_BYTES_MAX = 256 * 1024, /* faults.md, section 6 */
+	DIAL_TIMEOUT_MS = 2000,
+	PROBE_IDLE_MS =
+		4000, /* recovery.md R10 says 5 s; with 4 s a frozen Redis is noticed in 8, where 9 are due */
+	PROBE_TIMEOUT_MS = 2000, /* R10 */
+	BACKOFF_BASE_MS = 50,
+	BACKOFF_CAP_MS = 1000,  /* events must flow within 2 s after Redis is back */
+	BACKOFF_SLOW_MS = 5000, /* a password does not mend itself */
+	STEADY_MS = 5000,       /* ready for so long: the next outage starts with short waits */
+	REMIND_MS = 60 * 1000,
+	ANNOUNCE_PER_TURN = 1024,
+	RETRY_PER_PROBE =
+		64, /* refused channels asked for again with each echo: rights may have been mended */
+};
+
+struct redis_broker {
+	struct broker broker; /* first: the interface casts to us */
+	struct event_base *base;
+	struct broker_listener listener;
+	struct log *log;
+	struct metrics *metrics;
+
+	struct redis_url url;
+	struct buf address;
+	struct buf client_name;
+	struct buf probe_channel; /* with the prefix */
+	size_t prefix_len;
+	size_t payload_bytes_max;
+	uint32_t dial_timeout_ms;
+
+	struct redis_link *subscriber;
+	struct redis_link *commander;
+	bool is_listening;   /* the probe channel is confirmed: other channels may be asked for */
+	bool can_command;    /* the commander is greeted */
+	bool has_events;     /* event() was called in this turn */
+	bool is_being_freed; /* whatever is outstanding is cancelled, not lost */
+
+	struct redis_channels channels;
+	struct redis_probe probe;
+	struct backoff backoff;
+	struct event *redial_timer;
+	struct event *probe_timer;
+	struct event *flush_timer; /* pending while there may be something to ask Redis for */
+
+	enum broker_state state;
+	struct buf reason; /* why not ready; the last one known */
+	uint64_t since_ms; /* of this state */
+	uint64_t reminded_ms;
+	uint64_t n_attempts; /* dials since it was ready */
+	bool was_ever_ready;
+	struct log_limit too_large_limit;
+	struct log_limit refused_limit;
+	struct log_limit publish_limit;
+};
+
+/* What a publication's answer has to find its way to. */
+struct publication {
+	struct redis_broker *redis;
+	broker_published_fn done;
+	void *arg;
+};
+
+static void timer_set(struct event *timer, uint32_t ms)
+{
+	const struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+
+	event_add(timer, &wait);
+}
+
+static struct slice slice_of(const char *text)
+{
+	return (struct slice){text, strlen(text)};
+}
+
+static struct slice slice_of_buf(const struct buf *buf)
+{
+	return (struct slice){buf->data, buf->len};
+}
+
+static bool slice_equal(struct slice a, struct slice b)
+{
+	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+static struct log_field log_slice(const char *key, struct slice value)
+{
+	return log_mem(key, value.data, value.len);
+}
+
+/*
+ * The state, and what is said about it.
+ */
+
+static const char *redis_reason(struct redis_broker *redis)
+{
+	const char *text = buf_text(&redis->reason);
+
+	return text ? text : "out of memory";
+}
+
+static void redis_enter(struct redis_broker *redis, enum broker_state state, const char *reason)
+{
+	redis->state = state;
+	redis->since_ms = clock_monotonic_ms();
+	redis->reminded_ms = redis->since_ms;
+	redis->n_attempts = 0;
+	metrics_set(redis->metrics, METRIC_REDIS_READY, state == BROKER_READY);
+	redis->listener.state(redis->listener.arg, state, reason);
+}
+
+/* The probe has come back for the first time on these links. */
+static void redis_ready(struct redis_broker *redis)
+{
+	const char *message = redis->was_ever_ready ? "redis is back" : "redis is ready";
+
+	log_info(redis->log, message, log_slice("redis", slice_of_buf(&redis->address)),
+		log_uint("away_ms", clock_monotonic_ms() - redis->since_ms),
+		log_uint("attempts", redis->n_attempts), log_uint("channels", redis->channels.n_wanted));
+	redis->was_ever_ready = true;
+	redis_enter(redis, BROKER_READY, "a published probe came back");
+}
+
+/* Says of an attempt that failed no more than is worth reading. */
+static void redis_log_attempt(struct redis_broker *redis, uint64_t now_ms)
+{
+	enum log_level level = LOG_DEBUG;
+	const char *message = "redis: attempt failed";
+
+	if (!redis->was_ever_ready && redis->n_attempts == 1) {
+		level = LOG_WARN;
+		message = "redis cannot be reached, trying on";
+	} else if (now_ms - redis->reminded_ms >= REMIND_MS) {
+		level = LOG_WARN;
+		message = "redis is still away";
+		redis->reminded_ms = now_ms;
+	}
+	log_line(redis->log, level, message,
+		LOG_FIELDS(log_slice("redis", slice_of_buf(&redis->address)),
+			log_str("reason", redis_reason(redis)), log_uint("away_ms", now_ms - redis->since_ms),
+			log_uint("attempts", redis->n_attempts)));
+}
+
+static void redis_redial(struct redis_broker *redis, enum redis_link_end end)
+{
+	uint32_t wait_ms = backoff_next(&redis->backoff);
+
+	if (end == REDIS_LINK_REFUSED)
+		wait_ms = backoff_slow(&redis->backoff, BACKOFF_SLOW_MS);
+	timer_set(redis->redial_timer, wait_ms);
+}
+
+/* Either link is gone, or useless: both go. Not from inside a call of a link, other than closed(). */
+static void redis_lost(struct redis_broker *redis, enum redis_link_end end, const char *reason)
+{
+	struct redis_link *subscriber = redis->subscriber;
+	struct redis_link *commander = redis->commander;
+	uint64_t now_ms = clock_monotonic_ms();
+
+	redis->subscriber = redis->commander = NULL;
+	redis->is_listening = redis->can_command = false;
+	event_del(redis->probe_timer);
+	redis_channels_lost(&redis->channels);
+	buf_reset(&redis->reason);
+	buf_append_str(&redis->reason, reason);
+	if (redis->state == BROKER_READY) {
+		if (now_ms - redis->since_ms >= STEADY_MS)
+			backoff_reset(&redis->backoff);
+		log_warn(redis->log, "redis is lost, dialling again",
+			log_slice("redis", slice_of_buf(&redis->address)),
+			log_str("reason", redis_reason(redis)));
+		metrics_add(redis->metrics, METRIC_REDIS_RECONNECTS, 1);
+		redis_enter(redis, BROKER_CONNECTING, redis_reason(redis));
+	} else {
+		redis_log_attempt(redis, now_ms);
+	}
+	redis_redial(redis, end);
+	/* Last, because it tells those who wait for an answer, and they may call us. */
+	redis_link_free(subscriber);
+	redis_link_free(commander);
+}
+
+/*
+ * The probe.
+ */
+
+static void on_probe_answer(void *arg, const struct redis_reply *reply)
+{
+	struct redis_broker *redis = arg;
+	struct buf reason = {0};
+	struct slice text;
+	const char *sentence;
+	bool is_forbidden;
+
+	if (!reply || reply->values[0].kind != REDIS_ERROR)
+		return; /* its echo counts, not its answer */
+	text = redis_reply_text(reply, 0);
+	is_forbidden = text.len >= 6 && memcmp(text.data, "NOPERM", 6) == 0;
+	buf_append_str(&reason, "Redis does not let us publish the probe: ");
+	buf_append(&reason, text.data, text.len);
+	sentence = buf_text(&reason);
+	redis_link_fail(redis->commander, is_forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST,
+		sentence ? sentence : "out of memory");
+	buf_deinit(&reason);
+}
+
+static void redis_send_probe(struct redis_broker *redis)
+{
+	char token[REDIS_PROBE_TOKEN_MAX];
+	const struct slice argv[] = {
+		slice_of("PUBLISH"),
+		slice_of_buf(&redis->probe_channel),
+		{token, (size_t)redis_probe_token(&redis->probe, token)},
+	};
+
+	/* One that cannot be sent does not come back: that is noticed, and nothing else needs to be. */
+	(void)redis_link_ask(redis->commander, argv, 3, on_probe_answer, redis);
+}
+
+static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis_broker *redis = arg;
+	uint32_t wait_ms = 0;
+
+	(void)fd;
+	(void)what;
+	if (!redis->is_listening) {
+		redis_lost(redis, REDIS_LINK_LOST, "Redis did not answer SUBSCRIBE in time");
+		return;
+	}
+	if (!redis->can_command)
+		return; /* the commander's own bounds end this */
+	switch (redis_probe_step(&redis->probe, clock_monotonic_ms(), redis_link_heard_ms(redis->subscriber),
+		redis_link_heard_ms(redis->commander), &wait_ms)) {
+	case REDIS_PROBE_LOST:
+		redis_lost(redis, REDIS_LINK_LOST,
+			"a published probe did not come back: Redis is frozen or unreachable, or our "
+			"connections "
+			"lead to different servers");
+		return;
+	case REDIS_PROBE_SEND:
+		redis_send_probe(redis);
+		break;
+	case REDIS_PROBE_WAIT:
+		break;
+	}
+	timer_set(redis->probe_timer, wait_ms);
+}
+
+static void redis_prove(struct redis_broker *redis)
+{
+	if (!redis->is_listening || !redis->can_command)
+		return;
+	redis_probe_start(&redis->probe);
+	timer_set(redis->probe_timer, 0);
+}
+
+static void redis_echo(struct redis_broker *redis, struct slice token)
+{
+	if (!redis->can_command || !redis_probe_echo(&redis->probe, token, clock_monotonic_ms()))
+		return; /* an old one, or somebody else's joke */
+	if (redis->state != BROKER_READY)
+		redis_ready(redis);
+	redis_channels_retry(&redis->channels, RETRY_PER_PROBE);
+	timer_set(redis->probe_timer, 0); /* finds out how long to wait now */
+}
+
+/*
+ * What the subscriber hears.
+ */
+
+static void redis_flush(struct redis_broker *redis)
+{
+	struct slice argv[REDIS_ARGS_MAX];
+	struct slice channel;
+	size_t n;
+
+	if (!redis->is_listening)
+		return;
+	while ((n = redis_channels_next(&redis->channels, argv)) > 0)
+		if (redis_link_tell(redis->subscriber, argv, n) < 0) {
+			redis_link_fail(redis->subscriber, REDIS_LINK_LOST, "out of memory");
+			return;
+		}
+	for (n = 0; n < ANNOUNCE_PER_TURN && redis_channels_announce(&redis->channels, &channel); n++)
+		redis->listener.subscribed(redis->listener.arg, channel);
+	if (n == ANNOUNCE_PER_TURN)
+		timer_set(redis->flush_timer, 0);
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	redis_flush(arg);
+}
+
+/* Something that Redis does not say to a subscriber of ours. What follows cannot be trusted to be in step. */
+static void redis_confused(struct redis_broker *redis)
+{
+	metrics_add(redis->metrics, METRIC_REDIS_BAD_MESSAGES, 1);
+	redis_link_fail(redis->subscriber, REDIS_LINK_LOST,
+		"Redis sent something that makes no sense to a subscriber");
+}
+
+static void redis_too_large(struct redis_broker *redis, struct slice channel, long long n_bytes)
+{
+	uint64_t suppressed;
+
+	metrics_add(redis->metrics, METRIC_REDIS_BAD_MESSAGES, 1);
+	if (log_limit_allow(&redis->too_large_limit, clock_monotonic_ms(), &suppressed))
+		log_warn(redis->log, "event dropped: larger than is allowed", log_slice("channel", channel),
+			log_int("bytes", n_bytes), log_uint("bytes_max", redis->payload_bytes_max),
+			log_uint("suppressed", suppressed));
+}
+
+static void redis_hear_message(struct redis_broker *redis, const struct redis_reply *reply)
+{
+	struct slice name = redis_reply_text(reply, 2);
+	struct slice channel = redis_channels_strip(&redis->channels, name);
+
+	if (reply->values[3].kind == REDIS_TOO_LARGE)
+		redis_too_large(redis, channel, reply->values[3].integer);
+	else if (reply->values[3].kind != REDIS_STRING || !channel.data)
+		redis_confused(redis);
+	else if (slice_equal(name, slice_of_buf(&redis->probe_channel)))
+		redis_echo(redis, redis_reply_text(reply, 3));
+	else {
+		redis->has_events = true;
+		redis->listener.event(redis->listener.arg, channel, redis_reply_text(reply, 3));
+	}
+}
+
+static void redis_hear_confirmation(struct redis_broker *redis, bool is_subscribed, struct slice name)
+{
+	struct slice channel;
+	int r;
+
+	if (!redis->is_listening && is_subscribed && slice_equal(name, slice_of_buf(&redis->probe_channel))) {
+		redis->is_listening = true;
+		redis_prove(redis);
+		return; /* what is wanted is asked for at the end of the turn */
+	}
+	r = redis_channels_confirmed(&redis->channels, is_subscribed, name, &channel);
+	if (r < 0)
+		redis_confused(redis);
+	else if (r == REDIS_CHANNELS_LISTENS)
+		redis->listener.subscribed(redis->listener.arg, channel);
+}
+
+static void redis_hear_error(struct redis_broker *redis, struct slice text)
+{
+	bool is_forbidden = text.len >= 6 && memcmp(text.data, "NOPERM", 6) == 0;
+	enum redis_link_end end = is_forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST;
+	struct slice channel;
+	uint64_t suppressed;
+	char reason[256];
+	int r;
+
+	if (!redis->is_listening || !is_forbidden) {
+		snprintf(reason, sizeof(reason), "Redis does not let us subscribe: %.*s",
+			(int)(text.len < 200 ? text.len : 200), text.data);
+		redis_link_fail(redis->subscriber, end, reason);
+		return;
+	}
+	r = redis_channels_refused(&redis->channels, &channel);
+	if (r < 0)
+		redis_confused(redis);
+	else if (r == REDIS_CHANNELS_REFUSED &&
+		 log_limit_allow(&redis->refused_limit, clock_monotonic_ms(), &suppressed))
+		log_warn(redis->log, "redis does not let us subscribe to a channel",
+			log_slice("channel", channel), log_slice("reason", text),
+			log_uint("suppressed", suppressed));
+}
+
+static void on_heard(void *arg, const struct redis_reply *reply)
+{
+	struct redis_broker *redis = arg;
+	const struct redis_value *values = reply->values;
+	struct slice kind;
+
+	if (values[0].kind == REDIS_ERROR) {
+		redis_hear_error(redis, redis_reply_text(reply, 0));
+		return;
+	}
+	if (values[0].kind != REDIS_ARRAY || values[0].integer != 3 || reply->n_values != 4 ||
+		values[1].kind != REDIS_STRING || values[2].kind != REDIS_STRING) {
+		redis_confused(redis);
+		return;
+	}
+	kind = redis_reply_text(reply, 1);
+	if (slice_equal(kind, slice_of("message")))
+		redis_hear_message(redis, reply);
+	else if (slice_equal(kind, slice_of("subscribe")))
+		redis_hear_confirmation(redis, true, redis_reply_text(reply, 2));
+	else if (slice_equal(kind, slice_of("unsubscribe")))
+		redis_hear_confirmation(redis, false, redis_reply_text(reply, 2));
+	else
+		redis_confused(redis);
+}
+
+static void on_turned(void *arg)
+{
+	struct redis_broker *redis = arg;
+
+	if (redis->has_events) {
+		redis->has_events = false;
+		redis->listener.drained(redis->listener.arg);
+	}
+	redis_flush(redis);
+}
+
+/*
+ * The links.
+ */
+
+static void on_closed(void *arg, enum redis_link_end end, const char *reason)
+{
+	redis_lost(arg, end, reason);
+}
+
+static void on_subscriber_ready(void *arg)
+{
+	struct redis_broker *redis = arg;
+	const struct slice argv[] = {slice_of("SUBSCRIBE"), slice_of_buf(&redis->probe_channel)};
+
+	if (redis_link_tell(redis->subscriber, argv, 2) < 0)
+		redis_link_fail(redis->subscriber, REDIS_LINK_LOST, "out of memory");
+	timer_set(redis->probe_timer, redis->dial_timeout_ms);
+}
+
+static void on_commander_ready(void *arg)
+{
+	struct redis_broker *redis = arg;
+
+	redis->can_command = true;
+	redis_prove(redis);
+}
+
+static void on_unasked(void *arg, const struct redis_reply *reply)
+{
+	struct redis_broker *redis = arg;
+
+	(void)reply;
+	metrics_add(redis->metrics, METRIC_REDIS_BAD_MESSAGES, 1);
+	redis_link_fail(redis->commander, REDIS_LINK_LOST, "Redis answered what was not asked");
+}
+
+static void on_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static int redis_dial_both(struct redis_broker *redis)
+{
+	const struct redis_link_listener hears = {redis, on_subscriber_ready, on_heard, on_turned, on_closed};
+	const struct redis_link_listener commands = {
+		redis, on_commander_ready, on_unasked, on_nothing, on_closed};
+	const struct redis_link_options options = {
+		.url = &redis->url,
+		.name = buf_text(&redis->client_name),
+		.bulk_bytes_max = redis->payload_bytes_max,
+		.timeout_ms = redis->dial_timeout_ms,
+	};
+	int r;
+
+	r = redis_link_new(redis->base, &options, &hears, &redis->subscriber);
+	if (r < 0)
+		return r;
+	return redis_link_new(redis->base, &options, &commands, &redis->commander);
+}
+
+static void on_redial(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis_broker *redis = arg;
+	int r;
+
+	(void)fd;
+	(void)what;
+	redis->n_attempts++;
+	r = redis_dial_both(redis);
+	if (r < 0)
+		redis_lost(redis, REDIS_LINK_LOST, strerror(-r));
+}
+
+/*
+ * The interface.
+ */
+
+static bool redis_is_own(const struct redis_broker *redis, struct slice channel)
+{
+	const struct buf *probe = &redis->probe_channel;
+
+	return slice_equal(
+		channel, (struct slice){probe->data + redis->prefix_len, probe->len - redis->prefix_len});
+}
+
+static int redis_subscribe(struct broker *broker, struct slice channel)
+{
+	struct redis_broker *redis = (struct redis_broker *)broker;
+	int r;
+
+	if (redis_is_own(redis, channel))
+		return -EINVAL; /* unsubscribing it would end the probe */
+	r = redis_channels_want(&redis->channels, channel);
+	if (r == 0 && redis->is_listening)
+		timer_set(redis->flush_timer, 0);
+	return r;
+}
+
+static void redis_unsubscribe(struct broker *broker, struct slice channel)
+{
+	struct redis_broker *redis = (struct redis_broker *)broker;
+
+	redis_channels_unwant(&redis->channels, channel);
+	if (redis->is_listening)
+		timer_set(redis->flush_timer, 0);
+}
+
+static int publication_error(struct redis_broker *redis, struct slice text)
+{
+	uint64_t suppressed;
+
+	if (log_limit_allow(&redis->publish_limit, clock_monotonic_ms(), &suppressed))
+		log_warn(redis->log, "redis refused a publication", log_slice("reason", text),
+			log_uint("suppressed", suppressed));
+	return text.len >= 6 && memcmp(text.data, "NOPERM", 6) == 0 ? -EACCES : -EIO;
+}
+
+static void on_published(void *arg, const struct redis_reply *reply)
+{
+	struct publication *publication = arg;
+	struct redis_broker *redis = publication->redis;
+	uint64_t n_receivers = 0;
+	int r = 0;
+
+	if (!reply)
+		r = redis->is_being_freed ? -ECANCELED : -ETIMEDOUT;
+	else if (reply->values[0].kind == REDIS_INTEGER)
+		n_receivers = (uint64_t)reply->values[0].integer;
+	else if (reply->values[0].kind == REDIS_ERROR)
+		r = publication_error(redis, redis_reply_text(reply, 0));
+	else
+		r = -EIO;
+	if (publication->done)
+		publication->done(publication->arg, r, n_receivers);
+	free(publication);
+}
+
+static int redis_publish(struct broker *broker, struct slice channel, struct slice payload,
+	broker_published_fn done, void *arg)
+{
+	struct redis_broker *redis = (struct redis_broker *)broker;
+	struct publication *publication;
+	struct buf name = {0};
+	int r = -ENOMEM;
+
+	if (redis->state != BROKER_READY)
+		return -ENOTCONN;
+	publication = malloc(sizeof(*publication));
+	buf_append(&name, redis->channels.prefix, redis->prefix_len);
+	buf_append(&name, channel.data, channel.len);
+	if (publication && !name.failed) {
+		*publication = (struct publication){redis, done, arg};
+		r = redis_link_ask(redis->commander,
+			(struct slice[]){slice_of("PUBLISH"), slice_of_buf(&name), payload}, 3, on_published,
+			publication);
+	}
+	if (r < 0)
+		free(publication);
+	buf_deinit(&name);
+	return r;
+}
+
+static enum broker_state redis_state(const struct broker *broker)
+{
+	return ((const struct redis_broker *)broker)->state;
+}
+
+static void redis_describe(const struct broker *broker, struct buf *out)
+{
+	const struct redis_broker *redis = (const struct redis_broker *)broker;
+
+	buf_printf(out, "{\"kind\":\"redis\",\"state\":\"%s\",\"address\":",
+		redis->state == BROKER_READY ? "ready" : "connecting");
+	buf_append_json_string(out, redis->address.data, redis->address.len);
+	buf_printf(out, ",\"since_ms\":%llu,\"n_channels\":%zu",
+		(unsigned long long)(clock_monotonic_ms() - redis->since_ms), redis->channels.n_wanted);
+	if (redis->state != BROKER_READY) {
+		buf_append_str(out, ",\"reason\":");
+		buf_append_json_string(out, redis->reason.data, redis->reason.len);
+		buf_printf(out, ",\"n_attempts\":%llu", (unsigned long long)redis->n_attempts);
+	}
+	buf_append_char(out, '}');
+}
+
+static void redis_free(struct broker *broker)
+{
+	struct redis_broker *redis = (struct redis_broker *)broker;
+
+	redis->is_being_freed = true;
+	redis->is_listening = false;
+	redis->state = BROKER_CONNECTING; /* so that nobody who is told now can publish again */
+	redis_link_free(redis->subscriber);
+	redis_link_free(redis->commander);
+	if (redis->redial_timer)
+		event_free(redis->redial_timer);
+	if (redis->probe_timer)
+		event_free(redis->probe_timer);
+	if (redis->flush_timer)
+		event_free(redis->flush_timer);
+	redis_channels_deinit(&redis->channels);
+	redis_url_deinit(&redis->url);
+	buf_deinit(&redis->address);
+	buf_deinit(&redis->client_name);
+	buf_deinit(&redis->probe_channel);
+	buf_deinit(&redis->reason);
+	free(redis);
+}
+
+static const struct broker_ops redis_ops = {
+	.subscribe = redis_subscribe,
+	.unsubscribe = redis_unsubscribe,
+	.publish = redis_publish,
+	.state = redis_state,
+	.describe = redis_describe,
+	.free = redis_free,
+};
+
+static int redis_names(struct redis_broker *redis, const struct redis_options *options)
+{
+	redis_url_describe(&redis->url, &redis->address);
+	buf_printf(&redis->client_name, "tidegate-%s", options->node_id);
+	buf_printf(&redis->probe_channel, "%stidegate:probe:%s", options->channel_prefix, options->node_id);
+	buf_append_str(&redis->reason, "not connected yet");
+	redis->prefix_len = strlen(options->channel_prefix);
+	if (redis->address.failed || redis->client_name.failed || redis->probe_channel.failed ||
+		redis->reason.failed)
+		return -ENOMEM;
+	return redis_channels_init(&redis->channels, options->channel_prefix);
+}
+
+static void redis_configure(struct redis_broker *redis, const struct redis_options *options)
+{
+	const struct log_limit limit = {.burst = 5, .interval_ms = 10 * 1000};
+
+	redis->payload_bytes_max =
+		options->payload_bytes_max ? options->payload_bytes_max : PAYLOAD_BYTES_MAX;
+	redis->dial_timeout_ms = options->dial_timeout_ms ? options->dial_timeout_ms : DIAL_TIMEOUT_MS;
+	redis->probe.idle_ms = options->probe_idle_ms ? options->probe_idle_ms : PROBE_IDLE_MS;
+	redis->probe.timeout_ms = options->probe_timeout_ms ? options->probe_timeout_ms : PROBE_TIMEOUT_MS;
+	redis->too_large_limit = redis->refused_limit = redis->publish_limit = limit;
+	backoff_init(&redis->backoff, BACKOFF_BASE_MS, BACKOFF_CAP_MS, options->seed);
+	redis->state = BROKER_CONNECTING;
+	redis->since_ms = redis->reminded_ms = clock_monotonic_ms();
+	metrics_set(redis->metrics, METRIC_REDIS_READY, 0);
+}
+
+int broker_redis_new(struct event_base *base, const struct redis_options *options,
+	const struct broker_listener *listener, struct log *log, struct metrics *metrics,
+	struct broker **brokerp)
+{
+	struct redis_broker *redis;
+	int r = -ENOMEM;
+
+	if (!options->url || (!options->url->host && !options->url->unix_path) || !options->node_id ||
+		!options->channel_prefix)
+		return -EINVAL;
+	redis = calloc(1, sizeof(*redis));
+	if (!redis)
+		return -ENOMEM;
+	redis->broker.ops = &redis_ops;
+	redis->base = base;
+	redis->listener = *listener;
+	redis->log = log;
+	redis->metrics = metrics;
+	redis_configure(redis, options);
+	redis->redial_timer = evtimer_new(base, on_redial, redis);
+	redis->probe_timer = evtimer_new(base, on_probe_timer, redis);
+	redis->flush_timer = evtimer_new(base, on_flush, redis);
+	if (!redis->redial_timer || !redis->probe_timer || !redis->flush_timer)
+		goto fail;
+	r = redis_url_copy(options->url, &redis->url);
+	if (r < 0)
+		goto fail;
+	r = redis_names(redis, options);
+	if (r < 0)
+		goto fail;
+	timer_set(redis->redial_timer, 0);
+	*brokerp = &redis->broker;
+	return 0;
+fail:
+	redis_free(&redis->broker);
+	return r;
+}

@@ -1,0 +1,283 @@
+/*
+ * Redis channels: the state of each channel that we want to hear. See redis_channels.h.
+ *
+ *                want                  sent                  confirmed
+ *     (nothing) ─────► IDLE ────────► SUBSCRIBING ─────────► SUBSCRIBED
+ *         ▲             ▲                  │ refused alone        │ sent, when unwanted
+ *         │ unwanted    │ wanted           ▼                      ▼
+ *         └─────────────┴──── confirmed ── REFUSED ◄─ ─ ─   UNSUBSCRIBING
+ */
+
+#include "broker/redis_channels.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum channel_state {
+	CHANNEL_IDLE, /* wanted, and Redis does not know */
+	CHANNEL_SUBSCRIBING,
+	CHANNEL_SUBSCRIBED,
+	CHANNEL_UNSUBSCRIBING,
+	CHANNEL_REFUSED,
+};
+
+struct channel {
+	struct map_entry entry; /* by its name without the prefix */
+	struct list link;       /* in the one list of its state */
+	enum channel_state state;
+	bool is_wanted;
+	bool is_announced; /* false: somebody waits to hear that it is subscribed */
+	bool is_alone;     /* was in a refused command: goes in one of its own */
+	bool ends_command; /* the last one of its command */
+	size_t name_len;
+	char name[]; /* as Redis knows it, prefix and all */
+};
+
+static struct channel *channels_find(const struct redis_channels *channels, struct slice channel)
+{
+	struct map_entry *entry =
+		map_find(&channels->by_name, map_hash(channel.data, channel.len), channel.data, channel.len);
+
+	return entry ? map_value(entry, struct channel, entry) : NULL;
+}
+
+static bool channel_is_in_flight(const struct channel *channel)
+{
+	return channel->state == CHANNEL_SUBSCRIBING || channel->state == CHANNEL_UNSUBSCRIBING;
+}
+
+static struct list *channels_list(struct redis_channels *channels, const struct channel *channel)
+{
+	switch (channel->state) {
+	case CHANNEL_IDLE:
+		return &channels->to_subscribe;
+	case CHANNEL_SUBSCRIBING:
+	case CHANNEL_UNSUBSCRIBING:
+		return &channels->in_flight;
+	case CHANNEL_REFUSED:
+		return &channels->refused;
+	case CHANNEL_SUBSCRIBED:
+		break;
+	}
+	if (!channel->is_wanted)
+		return &channels->to_unsubscribe;
+	return channel->is_announced ? &channels->settled : &channels->to_announce;
+}
+
+static void channel_drop(struct redis_channels *channels, struct channel *channel)
+{
+	list_remove(&channel->link);
+	map_remove(&channels->by_name, &channel->entry);
+	free(channel);
+}
+
+/* The only place where a state changes. A channel that neither Redis nor we know of goes. */
+static void channel_enter(struct redis_channels *channels, struct channel *channel, enum channel_state state)
+{
+	if (channel_is_in_flight(channel))
+		channels->n_in_flight--;
+	channel->state = state;
+	if (channel_is_in_flight(channel))
+		channels->n_in_flight++;
+	if (!channel->is_wanted && (state == CHANNEL_IDLE || state == CHANNEL_REFUSED)) {
+		channel_drop(channels, channel);
+		return;
+	}
+	list_remove(&channel->link);
+	list_push_back(channels_list(channels, channel), &channel->link);
+}
+
+int redis_channels_init(struct redis_channels *channels, const char *prefix)
+{
+	*channels = (struct redis_channels){0};
+	list_init(&channels->to_subscribe);
+	list_init(&channels->to_unsubscribe);
+	list_init(&channels->in_flight);
+	list_init(&channels->to_announce);
+	list_init(&channels->settled);
+	list_init(&channels->refused);
+	channels->prefix_len = strlen(prefix);
+	channels->prefix = strdup(prefix);
+	return channels->prefix ? 0 : -ENOMEM;
+}
+
+void redis_channels_deinit(struct redis_channels *channels)
+{
+	struct map_entry *entry, *next;
+
+	for (entry = map_next(&channels->by_name, NULL); entry; entry = next) {
+		next = map_next(&channels->by_name, entry);
+		free(map_value(entry, struct channel, entry));
+	}
+	map_deinit(&channels->by_name);
+	free(channels->prefix);
+	*channels = (struct redis_channels){0};
+}
+
+static struct channel *channels_add(struct redis_channels *channels, struct slice name)
+{
+	struct channel *channel = calloc(1, sizeof(*channel) + channels->prefix_len + name.len);
+
+	if (!channel)
+		return NULL;
+	memcpy(channel->name, channels->prefix, channels->prefix_len);
+	memcpy(channel->name + channels->prefix_len, name.data, name.len);
+	channel->name_len = channels->prefix_len + name.len;
+	channel->entry.key = channel->name + channels->prefix_len;
+	channel->entry.key_len = name.len;
+	channel->entry.hash = map_hash(name.data, name.len);
+	if (map_insert(&channels->by_name, &channel->entry) < 0) {
+		free(channel);
+		return NULL;
+	}
+	return channel;
+}
+
+int redis_channels_want(struct redis_channels *channels, struct slice name)
+{
+	struct channel *channel = channels_find(channels, name);
+
+	if (!channel)
+		channel = channels_add(channels, name);
+	if (!channel)
+		return -ENOMEM;
+	if (!channel->is_wanted)
+		channels->n_wanted++;
+	channel->is_wanted = true;
+	channel->is_announced = false;
+	if (!channel_is_in_flight(channel))
+		channel_enter(channels, channel,
+			channel->state == CHANNEL_SUBSCRIBED ? CHANNEL_SUBSCRIBED : CHANNEL_IDLE);
+	return 0;
+}
+
+void redis_channels_unwant(struct redis_channels *channels, struct slice name)
+{
+	struct channel *channel = channels_find(channels, name);
+
+	if (!channel || !channel->is_wanted)
+		return;
+	channels->n_wanted--;
+	channel->is_wanted = false;
+	if (!channel_is_in_flight(channel))
+		channel_enter(channels, channel, channel->state);
+}
+
+size_t redis_channels_next(struct redis_channels *channels, struct slice *argv)
+{
+	bool subscribe = !list_empty(&channels->to_subscribe);
+	struct list *from = subscribe ? &channels->to_subscribe : &channels->to_unsubscribe;
+	struct channel *channel = NULL;
+	size_t n = 0;
+
+	argv[0] = subscribe ? (struct slice){"SUBSCRIBE", 9} : (struct slice){"UNSUBSCRIBE", 11};
+	while (!list_empty(from) && n < REDIS_CHANNELS_PER_COMMAND &&
+		channels->n_in_flight < REDIS_CHANNELS_IN_FLIGHT_MAX) {
+		struct channel *candidate = list_entry(from->next, struct channel, link);
+
+		if (n && (candidate->is_alone || channel->is_alone))
+			break;
+		channel = candidate;
+		channel->ends_command = false;
+		channel_enter(channels, channel, subscribe ? CHANNEL_SUBSCRIBING : CHANNEL_UNSUBSCRIBING);
+		argv[++n] = (struct slice){channel->name, channel->name_len};
+	}
+	if (!channel)
+		return 0;
+	channel->ends_command = true;
+	return n + 1;
+}
+
+bool redis_channels_announce(struct redis_channels *channels, struct slice *channelp)
+{
+	struct channel *channel;
+
+	if (list_empty(&channels->to_announce))
+		return false;
+	channel = list_entry(channels->to_announce.next, struct channel, link);
+	channel->is_announced = true;
+	channel_enter(channels, channel, channel->state);
+	*channelp = (struct slice){channel->entry.key, channel->entry.key_len};
+	return true;
+}
+
+struct slice redis_channels_strip(const struct redis_channels *channels, struct slice name)
+{
+	if (name.len < channels->prefix_len || memcmp(name.data, channels->prefix, channels->prefix_len) != 0)
+		return (struct slice){0};
+	return (struct slice){name.data + channels->prefix_len, name.len - channels->prefix_len};
+}
+
+int redis_channels_confirmed(
+	struct redis_channels *channels, bool is_subscribed, struct slice name, struct slice *channelp)
+{
+	struct channel *channel;
+
+	if (list_empty(&channels->in_flight))
+		return -EPROTO;
+	channel = list_entry(channels->in_flight.next, struct channel, link);
+	if (is_subscribed != (channel->state == CHANNEL_SUBSCRIBING) || name.len != channel->name_len ||
+		memcmp(name.data, channel->name, name.len) != 0)
+		return -EPROTO;
+	if (!is_subscribed) {
+		channel_enter(channels, channel, CHANNEL_IDLE);
+		return REDIS_CHANNELS_QUIET;
+	}
+	channel->is_alone = false;
+	channel->is_announced = channel->is_wanted;
+	channel_enter(channels, channel, CHANNEL_SUBSCRIBED);
+	if (!channel->is_wanted)
+		return REDIS_CHANNELS_QUIET;
+	*channelp = redis_channels_strip(channels, name);
+	return REDIS_CHANNELS_LISTENS;
+}
+
+int redis_channels_refused(struct redis_channels *channels, struct slice *channelp)
+{
+	struct channel *channel;
+	bool is_last;
+
+	if (list_empty(&channels->in_flight))
+		return -EPROTO;
+	channel = list_entry(channels->in_flight.next, struct channel, link);
+	/* Nobody is refused an UNSUBSCRIBE; whoever does it all the same is not the Redis that we know. */
+	if (channel->state != CHANNEL_SUBSCRIBING)
+		return -EPROTO;
+	if (channel->ends_command) {
+		bool is_wanted = channel->is_wanted;
+
+		*channelp = (struct slice){channel->entry.key, channel->entry.key_len};
+		channel->is_alone = true;
+		channel_enter(channels, channel, CHANNEL_REFUSED); /* frees it if it is no longer wanted */
+		return is_wanted ? REDIS_CHANNELS_REFUSED : REDIS_CHANNELS_QUIET;
+	}
+	do {
+		channel = list_entry(channels->in_flight.next, struct channel, link);
+		is_last = channel->ends_command;
+		channel->is_alone = true;
+		channel_enter(channels, channel, CHANNEL_IDLE);
+	} while (!is_last);
+	return REDIS_CHANNELS_QUIET;
+}
+
+void redis_channels_retry(struct redis_channels *channels, size_t n)
+{
+	while (n-- && !list_empty(&channels->refused))
+		channel_enter(
+			channels, list_entry(channels->refused.next, struct channel, link), CHANNEL_IDLE);
+}
+
+void redis_channels_lost(struct redis_channels *channels)
+{
+	struct map_entry *entry, *next;
+
+	for (entry = map_next(&channels->by_name, NULL); entry; entry = next) {
+		struct channel *channel = map_value(entry, struct channel, entry);
+
+		next = map_next(&channels->by_name, entry);
+		channel->is_alone = false;
+		channel->is_announced = false;
+		channel_enter(channels, channel, CHANNEL_IDLE);
+	}
+}

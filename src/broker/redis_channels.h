@@ -1,0 +1,91 @@
+#ifndef TIDEGATE_BROKER_REDIS_CHANNELS_H
+#define TIDEGATE_BROKER_REDIS_CHANNELS_H
+
+/*
+ * Redis channels: what we want to hear, what Redis was asked for, and what it has confirmed.
+ *
+ * A channel has at most one command under way. Whatever was wanted or unwanted meanwhile waits for the
+ * answer, which then decides by the newest wish: so flips, however quick, end right. Commands carry many
+ * channels each, and a window bounds how many are under way, so 100,000 channels fill no buffer on either
+ * side.
+ *
+ * Redis checks the rights of a command as a whole: one forbidden channel refuses the 511 beside it. So the
+ * channels of a refused command are asked for again one by one, and only those refused alone are given up,
+ * until retried.
+ *
+ * Pure: commands come out as words, answers go in as names. No sockets, no clock.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/list.h"
+#include "core/map.h"
+#include "protocol/json.h"
+
+enum {
+	REDIS_CHANNELS_PER_COMMAND = 512,
+	REDIS_CHANNELS_IN_FLIGHT_MAX = 8192,
+};
+
+/* What an answer meant. */
+enum {
+	REDIS_CHANNELS_QUIET = 0,   /* nothing to tell anybody */
+	REDIS_CHANNELS_LISTENS = 1, /* *channelp is subscribed, and wanted */
+	REDIS_CHANNELS_REFUSED = 2, /* *channelp is forbidden; given up until redis_channels_retry() */
+};
+
+struct redis_channels {
+	struct map by_name; /* all that are wanted, or not yet rid of */
+	char *prefix;
+	size_t prefix_len;
+	size_t n_wanted;
+	size_t n_in_flight;
+	struct list to_subscribe;
+	struct list to_unsubscribe;
+	struct list in_flight;   /* in the order in which Redis will answer */
+	struct list to_announce; /* wanted again while subscribed: to be told again */
+	struct list settled;
+	struct list refused;
+};
+
+int redis_channels_init(struct redis_channels *channels, const char *prefix); /* 0 or -ENOMEM */
+void redis_channels_deinit(struct redis_channels *channels);
+
+int redis_channels_want(struct redis_channels *channels, struct slice channel); /* 0 or -ENOMEM */
+void redis_channels_unwant(struct redis_channels *channels, struct slice channel);
+
+/*
+ * The next command to send, SUBSCRIBE or UNSUBSCRIBE and full names, and counts it as sent: how many words, 0
+ * when there is nothing to ask or enough under way. argv holds 1 + REDIS_CHANNELS_PER_COMMAND; borrowed until
+ * anything changes.
+ */
+size_t redis_channels_next(struct redis_channels *channels, struct slice *argv);
+
+/* The next channel that has to be told again, and counts it as told. */
+bool redis_channels_announce(struct redis_channels *channels, struct slice *channelp);
+
+/*
+ * Redis has confirmed: subscribed or not, and the full name. REDIS_CHANNELS_QUIET, REDIS_CHANNELS_LISTENS
+ * (*channelp points into name), or -EPROTO when that is not what it was asked next.
+ */
+int redis_channels_confirmed(
+	struct redis_channels *channels, bool is_subscribed, struct slice name, struct slice *channelp);
+
+/*
+ * Redis has refused the oldest command. REDIS_CHANNELS_QUIET: its channels will be asked for one by one.
+ * REDIS_CHANNELS_REFUSED: it had one, *channelp, borrowed until anything changes. -EPROTO: none was under
+ * way.
+ */
+int redis_channels_refused(struct redis_channels *channels, struct slice *channelp);
+
+/* Asks again for up to n of the channels that were given up. */
+void redis_channels_retry(struct redis_channels *channels, size_t n);
+
+/* The link is gone: nothing is subscribed or under way, all that is wanted is to be asked for. */
+void redis_channels_lost(struct redis_channels *channels);
+
+/* The name without the prefix; data NULL if it does not have it. */
+struct slice redis_channels_strip(const struct redis_channels *channels, struct slice name);
+
+#endif

@@ -1,0 +1,486 @@
+/*
+ * Redis link: one connection to one Redis. See redis_link.h.
+ *
+ *     DIALLING ── connected ──► GREETING ── all answered ──► READY
+ *         └──────────────────────┴── broken, refused, too slow ──┴──► CLOSED
+ */
+
+#include "broker/redis_link.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <hiredis/hiredis.h>
+
+#include "broker/broker.h"
+#include "broker/redis_dial.h"
+#include "core/clock.h"
+
+enum {
+	READ_BYTES = 64 * 1024,       /* one read(2) */
+	TURN_BYTES_MAX = 1024 * 1024, /* then the other events of the loop get their turn */
+	WRITE_PARTS = 64,             /* pieces of the buffer in one sendmsg(2) */
+	NAME_MAX_BYTES = 128,
+};
+
+enum link_state {
+	LINK_DIALLING,
+	LINK_GREETING,
+	LINK_READY,
+	LINK_CLOSED,
+};
+
+/* A command that awaits its answer. */
+struct waiter {
+	redis_answer_fn fn;
+	void *arg;
+	size_t n_bytes;
+};
+
+/* First in, first out; a ring that doubles. */
+struct waiters {
+	struct waiter *ring;
+	size_t cap; /* a power of two, or 0 */
+	size_t head;
+	size_t n;
+};
+
+struct redis_link {
+	struct event_base *base;
+	const struct redis_url *url;
+	struct redis_link_listener listener;
+	uint32_t timeout_ms;
+	enum link_state state;
+
+	struct redis_dial *dial;
+	int fd;
+	struct event *readable;
+	struct event *writable; /* pending while out holds something */
+	struct event *timer;    /* greeting: its bound; closed: says so at once */
+	struct evbuffer *out;
+	struct redis_parser *parser;
+	char *in; /* READ_BYTES */
+	uint64_t heard_ms;
+
+	struct waiters waiters;
+	size_t outstanding_bytes;
+
+	enum redis_link_end end;
+	char reason[256];
+	char name[NAME_MAX_BYTES];
+};
+
+static int waiters_push(struct waiters *waiters, struct waiter waiter)
+{
+	if (waiters->n == waiters->cap) {
+		size_t cap = waiters->cap ? waiters->cap * 2 : 16;
+		struct waiter *ring = malloc(cap * sizeof(*ring));
+
+		if (!ring)
+			return -ENOMEM;
+		for (size_t i = 0; i < waiters->n; i++)
+			ring[i] = waiters->ring[(waiters->head + i) & (waiters->cap - 1)];
+		free(waiters->ring);
+		*waiters = (struct waiters){ring, cap, 0, waiters->n};
+	}
+	waiters->ring[(waiters->head + waiters->n++) & (waiters->cap - 1)] = waiter;
+	return 0;
+}
+
+static struct waiter waiters_pop(struct waiters *waiters)
+{
+	struct waiter waiter = waiters->ring[waiters->head];
+
+	assert(waiters->n > 0);
+	waiters->head = (waiters->head + 1) & (waiters->cap - 1);
+	waiters->n--;
+	return waiter;
+}
+
+static void link_wait(struct redis_link *link, uint32_t ms)
+{
+	const struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+
+	event_add(link->timer, &wait);
+}
+
+static void link_hang_up(struct redis_link *link)
+{
+	redis_dial_free(link->dial);
+	link->dial = NULL;
+	if (link->readable)
+		event_free(link->readable);
+	if (link->writable)
+		event_free(link->writable);
+	link->readable = link->writable = NULL;
+	if (link->fd >= 0)
+		close(link->fd);
+	link->fd = -1;
+}
+
+void redis_link_fail(struct redis_link *link, enum redis_link_end end, const char *reason)
+{
+	if (link->state == LINK_CLOSED)
+		return;
+	link->state = LINK_CLOSED;
+	link->end = end;
+	snprintf(link->reason, sizeof(link->reason), "%s", reason);
+	link_hang_up(link);
+	link_wait(link, 0);
+}
+
+static void link_fail_because(struct redis_link *link, const char *what, const char *why)
+{
+	char reason[sizeof(link->reason)];
+
+	snprintf(reason, sizeof(reason), "%s: %s", what, why);
+	redis_link_fail(link, REDIS_LINK_LOST, reason);
+}
+
+static int link_append(struct redis_link *link, const struct slice *argv, size_t n, size_t *n_bytesp)
+{
+	const char *words[REDIS_ARGS_MAX];
+	size_t lens[REDIS_ARGS_MAX];
+	char *command;
+	long long len;
+	int r = 0;
+
+	assert(n > 0 && n <= REDIS_ARGS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		words[i] = argv[i].len ? argv[i].data : "";
+		lens[i] = argv[i].len;
+	}
+	len = redisFormatCommandArgv(&command, (int)n, words, lens);
+	if (len < 0)
+		return -ENOMEM;
+	/* In this order: when the second fails, an empty buffer is written, which hurts nobody. */
+	if (event_add(link->writable, NULL) < 0 || evbuffer_add(link->out, command, (size_t)len) < 0)
+		r = -ENOMEM;
+	redisFreeCommand(command);
+	*n_bytesp = (size_t)len;
+	return r;
+}
+
+/* Like redis_link_ask(), in any state that has a socket. */
+static int link_ask(
+	struct redis_link *link, const struct slice *argv, size_t n, redis_answer_fn fn, void *arg)
+{
+	struct waiter waiter = {fn, arg, 0};
+	int r;
+
+	/* The waiter first: a command without one would leave every later answer with the wrong question. */
+	r = waiters_push(&link->waiters, waiter);
+	if (r < 0)
+		return r;
+	r = link_append(link, argv, n, &waiter.n_bytes);
+	if (r < 0) {
+		link->waiters.n--;
+		return r;
+	}
+	link->waiters.ring[(link->waiters.head + link->waiters.n - 1) & (link->waiters.cap - 1)].n_bytes =
+		waiter.n_bytes;
+	link->outstanding_bytes += waiter.n_bytes;
+	return 0;
+}
+
+int redis_link_ask(struct redis_link *link, const struct slice *argv, size_t n, redis_answer_fn fn, void *arg)
+{
+	if (link->state != LINK_READY)
+		return -ENOTCONN;
+	if (link->outstanding_bytes >= REDIS_OUTSTANDING_BYTES_MAX)
+		return -EAGAIN;
+	return link_ask(link, argv, n, fn, arg);
+}
+
+int redis_link_tell(struct redis_link *link, const struct slice *argv, size_t n)
+{
+	size_t n_bytes;
+
+	if (link->state != LINK_READY)
+		return -ENOTCONN;
+	return link_append(link, argv, n, &n_bytes);
+}
+
+static struct slice slice_of(const char *text)
+{
+	return (struct slice){text, strlen(text)};
+}
+
+static bool text_starts(struct slice text, const char *start)
+{
+	return text.len >= strlen(start) && memcmp(text.data, start, strlen(start)) == 0;
+}
+
+/* Redis did not like who we are. Its sentence is passed on, unless it repeats the password: some do, when
+   they do not know the command. */
+static void link_refused(struct redis_link *link, struct slice text)
+{
+	static const char *const for_people[] = {"WRONGPASS", "NOAUTH", "NOPERM", "DENIED",
+		"ERR invalid password", "ERR AUTH", "ERR Client sent AUTH", "ERR DB index", "ERR invalid DB"};
+	const char *password = link->url->password;
+	enum redis_link_end end = REDIS_LINK_LOST;
+	char reason[sizeof(link->reason)];
+
+	for (size_t i = 0; i < sizeof(for_people) / sizeof(*for_people); i++)
+		if (text_starts(text, for_people[i]))
+			end = REDIS_LINK_REFUSED;
+	if (password && memmem(text.data, text.len, password, strlen(password)))
+		text = slice_of("it did not understand AUTH");
+	snprintf(reason, sizeof(reason), "Redis refused us: %.*s", (int)(text.len < 200 ? text.len : 200),
+		text.data);
+	redis_link_fail(link, end, reason);
+}
+
+static void on_greeted(void *arg, const struct redis_reply *reply)
+{
+	struct redis_link *link = arg;
+
+	if (!reply || link->state != LINK_GREETING)
+		return;
+	if (reply->values[0].kind == REDIS_ERROR) {
+		link_refused(link, redis_reply_text(reply, 0));
+		return;
+	}
+	if (link->waiters.n)
+		return;
+	link->state = LINK_READY;
+	event_del(link->timer);
+	link->listener.ready(link->listener.arg);
+}
+
+/* The name is for people who look at CLIENT LIST: a user without the right to set one is served all the same.
+ */
+static void on_named(void *arg, const struct redis_reply *reply)
+{
+	static const struct redis_value fine = {.kind = REDIS_STATUS};
+	static const struct redis_reply named = {.values = (struct redis_value *)&fine, .n_values = 1};
+	struct slice text;
+
+	if (reply && reply->values[0].kind == REDIS_ERROR) {
+		text = redis_reply_text(reply, 0);
+		if (text_starts(text, "NOPERM") || text_starts(text, "ERR unknown") ||
+			text_starts(text, "ERR Client names"))
+			reply = &named;
+	}
+	on_greeted(arg, reply);
+}
+
+static int link_greet(struct redis_link *link)
+{
+	const struct redis_url *url = link->url;
+	char db[16];
+	int r = 0;
+
+	if (url->password && url->user)
+		r = link_ask(link,
+			(struct slice[]){slice_of("AUTH"), slice_of(url->user), slice_of(url->password)}, 3,
+			on_greeted, link);
+	else if (url->password)
+		r = link_ask(link, (struct slice[]){slice_of("AUTH"), slice_of(url->password)}, 2, on_greeted,
+			link);
+	if (r == 0 && url->db) {
+		snprintf(db, sizeof(db), "%d", url->db);
+		r = link_ask(link, (struct slice[]){slice_of("SELECT"), slice_of(db)}, 2, on_greeted, link);
+	}
+	if (r == 0)
+		r = link_ask(link,
+			(struct slice[]){slice_of("CLIENT"), slice_of("SETNAME"), slice_of(link->name)}, 3,
+			on_named, link);
+	return r;
+}
+
+static int on_reply(void *arg, const struct redis_reply *reply)
+{
+	struct redis_link *link = arg;
+	struct waiter waiter;
+
+	if (link->waiters.n) {
+		waiter = waiters_pop(&link->waiters);
+		link->outstanding_bytes -= waiter.n_bytes;
+		waiter.fn(waiter.arg, reply);
+	} else if (link->state == LINK_READY) {
+		link->listener.unasked(link->listener.arg, reply);
+	}
+	return link->state == LINK_CLOSED;
+}
+
+/* One read(2). How many bytes came, 0 when there is nothing (more), or the link has ended. */
+static size_t link_read(struct redis_link *link)
+{
+	ssize_t n = read(link->fd, link->in, READ_BYTES);
+	int r;
+
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			link_fail_because(link, "reading failed", strerror(errno));
+		return 0;
+	}
+	if (n == 0) {
+		redis_link_fail(link, REDIS_LINK_LOST, "Redis closed the connection");
+		return 0;
+	}
+	r = redis_parser_feed(link->parser, link->in, (size_t)n, on_reply, link);
+	if (r == -ENOMEM)
+		redis_link_fail(link, REDIS_LINK_LOST, "out of memory");
+	else if (r < 0)
+		link_fail_because(link, "what came is not Redis", redis_parser_error(link->parser));
+	return (size_t)n;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis_link *link = arg;
+	bool was_ready = link->state == LINK_READY;
+	size_t total = 0;
+	size_t n;
+
+	(void)fd;
+	(void)what;
+	link->heard_ms = clock_monotonic_ms();
+	do {
+		n = link_read(link);
+		total += n;
+		/* A read that did not fill its buffer has emptied the socket; epoll tells if that changes. */
+	} while (n == READ_BYTES && total < TURN_BYTES_MAX && link->state != LINK_CLOSED);
+	if (was_ready)
+		link->listener.turned(link->listener.arg);
+}
+
+/* evbuffer_write() would do, but raises SIGPIPE. */
+static ssize_t link_write(struct redis_link *link)
+{
+	struct evbuffer_iovec parts[WRITE_PARTS];
+	struct msghdr message = {.msg_iov = parts};
+	ssize_t n_written;
+	int n = evbuffer_peek(link->out, -1, NULL, parts, WRITE_PARTS);
+
+	message.msg_iovlen = n < WRITE_PARTS ? (size_t)n : WRITE_PARTS;
+	n_written = sendmsg(link->fd, &message, MSG_NOSIGNAL);
+	if (n_written > 0)
+		evbuffer_drain(link->out, (size_t)n_written);
+	return n_written;
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis_link *link = arg;
+
+	(void)fd;
+	(void)what;
+	if (evbuffer_get_length(link->out) && link_write(link) < 0 && errno != EAGAIN && errno != EINTR) {
+		link_fail_because(link, "writing failed", strerror(errno));
+		return;
+	}
+	if (evbuffer_get_length(link->out))
+		event_add(link->writable, NULL);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis_link *link = arg;
+
+	(void)fd;
+	(void)what;
+	if (link->state == LINK_CLOSED)
+		link->listener.closed(link->listener.arg, link->end, link->reason); /* may free link */
+	else
+		redis_link_fail(
+			link, REDIS_LINK_LOST, "Redis took the connection and did not answer in time");
+}
+
+static void on_dialled(void *arg, int fd, const char *reason)
+{
+	struct redis_link *link = arg;
+
+	if (fd < 0) {
+		redis_link_fail(link, REDIS_LINK_LOST, reason);
+		return;
+	}
+	redis_dial_free(link->dial);
+	link->dial = NULL;
+	link->fd = fd;
+	link->state = LINK_GREETING;
+	link->readable = event_new(link->base, fd, EV_READ | EV_PERSIST, on_readable, link);
+	link->writable = event_new(link->base, fd, EV_WRITE, on_writable, link);
+	if (!link->readable || !link->writable || event_add(link->readable, NULL) < 0 ||
+		link_greet(link) < 0) {
+		redis_link_fail(link, REDIS_LINK_LOST, "out of memory");
+		return;
+	}
+	link_wait(link, link->timeout_ms);
+}
+
+/* Redis takes no blanks and no control characters in a name. */
+static void link_name(struct redis_link *link, const char *name)
+{
+	snprintf(link->name, sizeof(link->name), "%s", name);
+	for (char *c = link->name; *c; c++)
+		if (*c < '!' || *c > '~')
+			*c = '-';
+}
+
+int redis_link_new(struct event_base *base, const struct redis_link_options *options,
+	const struct redis_link_listener *listener, struct redis_link **linkp)
+{
+	struct redis_link *link = calloc(1, sizeof(*link));
+	int r = -ENOMEM;
+
+	if (!link)
+		return -ENOMEM;
+	link->base = base;
+	link->url = options->url;
+	link->listener = *listener;
+	link->timeout_ms = options->timeout_ms;
+	link->fd = -1;
+	link_name(link, options->name);
+	link->timer = evtimer_new(base, on_timer, link);
+	link->out = evbuffer_new();
+	link->in = malloc(READ_BYTES);
+	if (!link->timer || !link->out || !link->in)
+		goto fail;
+	r = redis_parser_new(options->bulk_bytes_max, &link->parser);
+	if (r < 0)
+		goto fail;
+	r = redis_dial_new(base, link->url, link->timeout_ms, on_dialled, link, &link->dial);
+	if (r < 0)
+		goto fail;
+	*linkp = link;
+	return 0;
+fail:
+	redis_link_free(link);
+	return r;
+}
+
+void redis_link_free(struct redis_link *link)
+{
+	if (!link)
+		return;
+	link->state = LINK_CLOSED; /* so that nobody who is told now can ask again */
+	link_hang_up(link);
+	while (link->waiters.n) {
+		struct waiter waiter = waiters_pop(&link->waiters);
+
+		waiter.fn(waiter.arg, NULL);
+	}
+	free(link->waiters.ring);
+	redis_parser_free(link->parser);
+	if (link->timer)
+		event_free(link->timer);
+	if (link->out)
+		evbuffer_free(link->out);
+	free(link->in);
+	free(link);
+}
+
+uint64_t redis_link_heard_ms(const struct redis_link *link)
+{
+	return link->heard_ms;
+}

@@ -1,0 +1,82 @@
+#ifndef TIDEGATE_BROKER_REDIS_LINK_H
+#define TIDEGATE_BROKER_REDIS_LINK_H
+
+/*
+ * Redis link: one connection to one Redis, from the dial to the close.
+ *
+ * It connects, says who we are (AUTH, SELECT, CLIENT SETNAME) and then carries commands down and replies up,
+ * in order. It knows nothing of channels. A link lives once: when it is closed, it says so and why, and a new
+ * one is dialled by whoever needs it. It speaks RESP2, where a subscriber's messages are plain arrays.
+ *
+ * A reply answers the oldest command that awaits one; with none awaiting it is unasked for. Commands of one
+ * turn of the loop leave in one write. What arrives is always read, so that Redis never has to cut us off for
+ * reading slowly.
+ *
+ * From inside the listener's calls the link may be used and failed, but freed only from closed().
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/redis_reply.h"
+
+struct event_base;
+struct redis_link;
+struct redis_url;
+
+enum {
+	REDIS_ARGS_MAX = 1 + 512, /* words of one command */
+	REDIS_OUTSTANDING_BYTES_MAX = 16 * 1024 * 1024,
+};
+
+/* Why a link ended. */
+enum redis_link_end {
+	REDIS_LINK_LOST,    /* never came up, or broke: try again soon */
+	REDIS_LINK_REFUSED, /* Redis knows us and does not want us (password, rights): people must mend it */
+};
+
+struct redis_link_listener {
+	void *arg;
+	/* Greeted: commands may be sent. Once. */
+	void (*ready)(void *arg);
+	/* A reply that answers no command: what a subscriber hears. */
+	void (*unasked)(void *arg, const struct redis_reply *reply);
+	/* Whatever had arrived has been handed over, or enough of it for one turn. */
+	void (*turned)(void *arg);
+	/* It ended. Once, on a turn of its own; not after redis_link_free(). Reason is borrowed. */
+	void (*closed)(void *arg, enum redis_link_end end, const char *reason);
+};
+
+struct redis_link_options {
+	const struct redis_url *url; /* borrowed for the link's life */
+	const char *name;            /* for CLIENT SETNAME; borrowed for the call */
+	size_t bulk_bytes_max;       /* see redis_reply.h */
+	uint32_t timeout_ms;         /* to connect, and again to be greeted */
+};
+
+/* reply NULL: the link ended before an answer came, and nobody knows whether the command was carried out. */
+typedef void (*redis_answer_fn)(void *arg, const struct redis_reply *reply);
+
+int redis_link_new(struct event_base *base, const struct redis_link_options *options,
+	const struct redis_link_listener *listener, struct redis_link **linkp); /* 0 or negative errno */
+
+/* Answers what is outstanding with NULL. Accepts NULL. */
+void redis_link_free(struct redis_link *link);
+
+/*
+ * Sends argv[0..n), n <= REDIS_ARGS_MAX, and calls fn once with the answer. 0, -ENOTCONN (not greeted, or
+ * closed), -EAGAIN (REDIS_OUTSTANDING_BYTES_MAX are unanswered) or -ENOMEM; fn is then not called.
+ */
+int redis_link_ask(
+	struct redis_link *link, const struct slice *argv, size_t n, redis_answer_fn fn, void *arg);
+
+/* Sends a command whose answers, any number of them, come as unasked(). 0, -ENOTCONN or -ENOMEM. */
+int redis_link_tell(struct redis_link *link, const struct slice *argv, size_t n);
+
+/* Ends it; closed() follows on a later turn. The first reason counts. */
+void redis_link_fail(struct redis_link *link, enum redis_link_end end, const char *reason);
+
+/* When bytes last arrived, on the monotonic clock; 0: never. */
+uint64_t redis_link_heard_ms(const struct redis_link *link);
+
+#endif

@@ -1,0 +1,290 @@
+/*
+ * Redis URL: where a Redis is and who we are there, from one line that an operator wrote.
+ *
+ * Strict: what it does not understand it refuses, rather than connect to something else. The sentence that
+ * says why repeats nothing of the text, because any part of a mistyped URL may be the password.
+ */
+
+#include "broker/broker.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "core/buf.h"
+
+enum {
+	REDIS_PORT = 6379,
+	REDIS_HOST_MAX = 255, /* of a name in DNS */
+};
+
+static int url_refuse(struct buf *error, const char *why)
+{
+	buf_append_str(error, why);
+	return -EINVAL;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+		return (c | 0x20) - 'a' + 10;
+	return -1;
+}
+
+/* A copy, percent-decoded once. NUL cannot be in any of these strings, so it is refused. */
+static int url_decode(struct slice text, struct buf *error, char **outp)
+{
+	char *out = malloc(text.len + 1);
+	size_t n = 0;
+
+	if (!out)
+		return -ENOMEM;
+	for (size_t i = 0; i < text.len; i++) {
+		int high, low;
+
+		out[n] = text.data[i];
+		if (text.data[i] == '%') {
+			high = i + 2 < text.len ? hex_digit(text.data[i + 1]) : -1;
+			low = high >= 0 ? hex_digit(text.data[i + 2]) : -1;
+			if (low < 0 || (high == 0 && low == 0)) {
+				free(out);
+				return url_refuse(error,
+					"a % in the Redis URL is not followed by two hex digits "
+					"of a usable byte (write %25 for the character itself)");
+			}
+			out[n] = (char)(high << 4 | low);
+			i += 2;
+		}
+		n++;
+	}
+	out[n] = '\0';
+	*outp = out;
+	return 0;
+}
+
+/* Digits only, no more than max. */
+static bool url_number(struct slice text, long max, long *numberp)
+{
+	long number = 0;
+
+	if (text.len == 0)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+		number = number * 10 + (text.data[i] - '0');
+		if (number > max)
+			return false;
+	}
+	*numberp = number;
+	return true;
+}
+
+/* What stands before the first of these bytes; *restp starts at that byte or is empty. */
+static struct slice url_until(struct slice text, const char *stops, struct slice *restp)
+{
+	size_t n = 0;
+
+	while (n < text.len && !strchr(stops, text.data[n]))
+		n++;
+	*restp = (struct slice){text.data + n, text.len - n};
+	return (struct slice){text.data, n};
+}
+
+/* Takes [user][:password]@ off the front. The last @ counts: a raw one in a password is forgiven. */
+static int url_take_login(struct redis_url *url, struct slice *authority, struct buf *error)
+{
+	const char *at = memrchr(authority->data, '@', authority->len);
+	struct slice login, user, password;
+	int r;
+
+	if (!at)
+		return 0;
+	login = (struct slice){authority->data, (size_t)(at - authority->data)};
+	*authority = (struct slice){at + 1, authority->len - login.len - 1};
+	user = url_until(login, ":", &password);
+	if (password.len == 0)
+		return url_refuse(error,
+			"the Redis URL has a user but no password: write user:password@ or :password@");
+	password = (struct slice){password.data + 1, password.len - 1};
+	if (password.len == 0)
+		return url_refuse(error, "the password in the Redis URL is empty");
+	if (user.len) {
+		r = url_decode(user, error, &url->user);
+		if (r < 0)
+			return r;
+	}
+	return url_decode(password, error, &url->password);
+}
+
+static int url_take_port(struct redis_url *url, struct slice rest, struct buf *error)
+{
+	long port = REDIS_PORT;
+
+	if (rest.len == 0) {
+		url->port = (uint16_t)port;
+		return 0;
+	}
+	if (rest.data[0] != ':' ||
+		!url_number((struct slice){rest.data + 1, rest.len - 1}, UINT16_MAX, &port) || port == 0)
+		return url_refuse(error,
+			"the port in the Redis URL is not a number from 1 to 65535 (a / ? or # in a "
+			"password must be written as %2F %3F or %23)");
+	url->port = (uint16_t)port;
+	return 0;
+}
+
+static int url_take_host(struct redis_url *url, struct slice authority, struct buf *error)
+{
+	struct slice host, rest;
+	int r;
+
+	if (authority.len && authority.data[0] == '[') {
+		host = url_until((struct slice){authority.data + 1, authority.len - 1}, "]", &rest);
+		if (rest.len == 0)
+			return url_refuse(error, "the [ in the Redis URL has no ]");
+		rest = (struct slice){rest.data + 1, rest.len - 1};
+	} else {
+		host = url_until(authority, ":", &rest);
+		if (rest.len && memchr(rest.data + 1, ':', rest.len - 1))
+			return url_refuse(
+				error, "an IPv6 address in the Redis URL needs brackets: redis://[::1]:6379");
+	}
+	if (host.len == 0)
+		return url_refuse(error, "the Redis URL names no host");
+	if (host.len > REDIS_HOST_MAX)
+		return url_refuse(error, "the host in the Redis URL is longer than 255 bytes");
+	r = url_decode(host, error, &url->host);
+	if (r < 0)
+		return r;
+	for (const char *c = url->host; *c; c++)
+		if ((unsigned char)*c <= ' ' || *c == 0x7f)
+			return url_refuse(
+				error, "the host in the Redis URL contains a blank or a control character");
+	return url_take_port(url, rest, error);
+}
+
+static int url_take_db(struct redis_url *url, struct slice text, struct buf *error)
+{
+	long db = 0;
+
+	if (text.len && !url_number(text, INT_MAX, &db))
+		return url_refuse(error, "the database in the Redis URL is not a number");
+	url->db = (int)db;
+	return 0;
+}
+
+static int url_parse_tcp(struct slice text, struct redis_url *url, struct buf *error)
+{
+	struct slice rest;
+	struct slice authority = url_until(text, "/?#", &rest);
+	int r;
+
+	r = url_take_login(url, &authority, error);
+	if (r < 0)
+		return r;
+	r = url_take_host(url, authority, error);
+	if (r < 0 || rest.len == 0)
+		return r;
+	if (rest.data[0] != '/')
+		return url_refuse(error, "redis:// takes no options: only [user:password@]host[:port][/db]");
+	return url_take_db(url, (struct slice){rest.data + 1, rest.len - 1}, error);
+}
+
+static int url_parse_unix(struct slice text, struct redis_url *url, struct buf *error)
+{
+	struct slice rest, query;
+	struct slice authority = url_until(text, "/?#", &rest);
+	struct slice path = url_until(rest, "?", &query);
+	int r;
+
+	r = url_take_login(url, &authority, error);
+	if (r < 0)
+		return r;
+	if (authority.len || path.len < 2)
+		return url_refuse(error,
+			"a Unix socket in the Redis URL needs an absolute path: unix:///run/redis.sock");
+	r = url_decode(path, error, &url->unix_path);
+	if (r < 0)
+		return r;
+	if (strlen(url->unix_path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return url_refuse(error, "the socket's path in the Redis URL is longer than 107 bytes");
+	if (query.len == 0)
+		return 0;
+	if (query.len < 5 || memcmp(query.data, "?db=", 4) != 0)
+		return url_refuse(error, "the only option of a Unix socket in the Redis URL is ?db=");
+	return url_take_db(url, (struct slice){query.data + 4, query.len - 4}, error);
+}
+
+int redis_url_parse(const char *text, struct redis_url *url, struct buf *error)
+{
+	static const struct {
+		const char *scheme;
+		int (*parse)(struct slice text, struct redis_url *url, struct buf *error);
+	} schemes[] = {
+		{"redis://", url_parse_tcp},
+		{"unix://", url_parse_unix},
+		{"redis+unix://", url_parse_unix},
+	};
+	int r;
+
+	*url = (struct redis_url){0};
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
+		size_t len = strlen(schemes[i].scheme);
+
+		if (strncasecmp(text, schemes[i].scheme, len) != 0)
+			continue;
+		r = schemes[i].parse((struct slice){text + len, strlen(text + len)}, url, error);
+		if (r < 0)
+			redis_url_deinit(url);
+		return r;
+	}
+	if (strncasecmp(text, "rediss://", strlen("rediss://")) == 0)
+		return url_refuse(error, "rediss:// (Redis over TLS) is not supported");
+	return url_refuse(error, "the Redis URL must start with redis://, unix:// or redis+unix://");
+}
+
+static int url_copy_string(const char *from, char **top)
+{
+	*top = from ? strdup(from) : NULL;
+	return from && !*top ? -ENOMEM : 0;
+}
+
+int redis_url_copy(const struct redis_url *from, struct redis_url *to)
+{
+	*to = (struct redis_url){.port = from->port, .db = from->db};
+	if (url_copy_string(from->host, &to->host) < 0 ||
+		url_copy_string(from->unix_path, &to->unix_path) < 0 ||
+		url_copy_string(from->user, &to->user) < 0 ||
+		url_copy_string(from->password, &to->password) < 0) {
+		redis_url_deinit(to);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void redis_url_deinit(struct redis_url *url)
+{
+	if (url->password)
+		explicit_bzero(url->password, strlen(url->password));
+	free(url->host);
+	free(url->unix_path);
+	free(url->user);
+	free(url->password);
+	*url = (struct redis_url){0};
+}
+
+void redis_url_describe(const struct redis_url *url, struct buf *out)
+{
+	if (url->unix_path) {
+		buf_append_str(out, url->unix_path);
+		if (url->db)
+			buf_printf(out, "?db=%d", url->db);
+		return;
+	}
+	buf_printf(out, strchr(url->host, ':') ? "[%s]:%u/%d" : "%s:%u/%d", url->host, url->port, url->db);
+}
