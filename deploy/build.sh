@@ -10,10 +10,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
 	cat <<TEXT
-Usage: deploy/build.sh FOLDER [meson options]
+Usage: deploy/build.sh [--cc COMPILER] FOLDER [meson options]
 
-Builds into FOLDER of the clone; the program is FOLDER/tidegate. The compiler is \$CC, or meson's choice.
-Run deploy/deps.sh before.
+Builds into FOLDER of the clone; the program is FOLDER/tidegate. Run deploy/deps.sh before.
+
+  --cc COMPILER   gcc or clang, say; the default is \$CC, or meson's choice
 TEXT
 }
 
@@ -22,6 +23,13 @@ case ${1:-} in
 	usage
 	exit 0
 	;;
+--cc)
+	compiler=${2:-}
+	shift $(($# < 2 ? $# : 2))
+	;;
+*) compiler=${CC:-} ;;
+esac
+case ${1:-} in
 '' | -*)
 	printf 'build: wants a folder; deploy/build.sh --help\n' >&2
 	exit 2
@@ -43,10 +51,11 @@ quietly() {
 }
 
 # meson keeps its options, but not who set them: this line says what the folder was set up with.
-wanted="${CC:-} $libraries $*"
+wanted="$compiler $libraries $*"
 if [ "$(cat "$folder/tidegate-setup" 2>/dev/null)" != "$wanted" ]; then
 	again=()
 	[ ! -e "$folder/build.ninja" ] || again=(--reconfigure)
+	[ -z "$compiler" ] || export CC=$compiler
 	quietly meson setup "$folder" "${again[@]}" -Dpkg_config_path="$libraries" "$@"
 	printf '%s\n' "$wanted" >"$folder/tidegate-setup"
 fi

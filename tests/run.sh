@@ -82,7 +82,7 @@ build_with() {
 	local compiler=$1
 	shift
 	say "building $1 ($compiler)"
-	CC=$compiler deploy/build.sh "$@"
+	deploy/build.sh --cc "$compiler" "$@"
 }
 
 folder_of() {
@@ -102,15 +102,19 @@ note() {
 }
 
 run_format() {
-	local version
+	local version bad
 	version=$(clang-format --version 2>/dev/null | sed -n 's/.*version \([0-9]*\).*/\1/p')
 	if [ "$version" != "$CLANG_FORMAT_MAJOR" ]; then
 		say "format: clang-format $CLANG_FORMAT_MAJOR is not here (${version:-none}); not checked"
 		note format 0 0 1
-	elif git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run -Werror; then
+		return
+	fi
+	bad=$(git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run 2>&1 | sed -n 's/:[0-9].* warning: .*//p' | sort -u)
+	if [ -z "$bad" ]; then
 		note format 1 0
 	else
 		note format 0 1
+		printf '  failed in format: %s\n' "$(tr '\n' ' ' <<<"$bad")" >>"$results/failed.txt"
 	fi
 }
 
