@@ -19,13 +19,22 @@ sys.path.insert(0, os.path.dirname(__file__))
 # pylint: disable=wrong-import-position
 from harness.gateway import BINARY, Gateway  # noqa: E402
 from harness.redis_server import RedisServer  # noqa: E402
+from harness.wait import SANITIZER  # noqa: E402
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "big: many clients or many events; run on the plain build too")
-    assert os.access(BINARY, os.X_OK), f"no gateway at {BINARY}: build it, or set TIDEGATE_BIN"
+    config.addinivalue_line("markers", "plain: on the plain build only: what it runs is not instrumented")
+    if not os.access(BINARY, os.X_OK):
+        raise pytest.UsageError(f"no gateway at {BINARY}: build it, or set TIDEGATE_BIN")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+
+def pytest_collection_modifyitems(config, items):
+    if SANITIZER != "none":
+        left_out = [item for item in items if item.get_closest_marker("plain")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="module")

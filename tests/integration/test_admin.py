@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness.websocket import exchange
+from harness.websocket import exchange, handshake
 
 
 def test_live_and_ready_are_green(gateway):
@@ -52,7 +52,6 @@ def test_the_public_port_knows_nothing_of_it(gateway):
 
 
 def test_the_admin_port_speaks_no_websocket(gateway):
-    from harness.websocket import handshake
     for path in ("/", "/ws/cards", "/live"):
         answer = exchange(gateway.admin_address, handshake(path))
         assert answer is None or answer.status != 101

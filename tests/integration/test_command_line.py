@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness.gateway import run
+from harness.gateway import ROOT, run
 
 
 def refused(result, *words):
@@ -137,7 +137,6 @@ def test_the_file_may_be_named_by_the_environment(tmp_path):
 
 
 def test_the_shipped_example_is_right():
-    from harness.gateway import ROOT
     result = run("check", "--config", ROOT / "deploy" / "tidegate.yaml")
     assert result.returncode == 0, result.stderr
 

@@ -40,17 +40,14 @@ async def everyone_has_all(redis, gateways, path, channel):
     await library.close_all(clients)
 
 
-@pytest.mark.big
 def test_every_client_of_two_gateways_has_every_card_event_in_order_once(redis, two_gateways):
     library.run(everyone_has_all(redis, two_gateways, "/ws/cards", "cards"))
 
 
-@pytest.mark.big
 def test_every_client_of_an_execution_has_its_events_in_order_once(redis, two_gateways):
     library.run(everyone_has_all(redis, two_gateways, "/ws/execution/e-1", "execution:e-1"))
 
 
-@pytest.mark.big
 def test_a_topic_declared_only_in_yaml_is_delivered_alike(redis, start, tmp_path):
     file = tmp_path / "tidegate.yaml"
     file.write_text("routes:\n  - path: /ws/nova/{item_id}\n    channel: nova:{item_id}\n", encoding="utf-8")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness.wait import SANITIZER
-from harness.websocket import Refused, WebSocket, exchange, handshake
+from harness.websocket import TEXT, Refused, WebSocket, exchange, frame, handshake
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HANDSHAKE_SECONDS = 5  # faults.md section 6, slowloris: the whole header within this
@@ -169,7 +169,6 @@ def test_a_body_smuggled_behind_the_request_opens_nothing_else(gateway):
 
 
 def test_frames_sent_together_with_the_request_are_read(gateway):
-    from harness.websocket import TEXT, frame
     with WebSocket(gateway.address) as peer:
         peer.send_raw(handshake("/ws/items/early") + frame(TEXT, b'{"type":"ping","id":"early"}'))
         answer = peer.read_response()

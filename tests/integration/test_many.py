@@ -3,9 +3,7 @@
 import selectors
 import socket
 
-import pytest
-
-from harness.wait import sized
+from harness.wait import sized, until
 from harness.websocket import WebSocket, handshake
 
 CONNECTIONS = sized(5000, 1000)
@@ -61,7 +59,6 @@ class Crowd:
             peer.abandon()
 
 
-@pytest.mark.big
 def test_thousands_of_connections_on_as_many_channels_each_hear_their_own(start, own_redis, figure):
     gateway = start(redis=own_redis)
     before = gateway.resident_kib()
@@ -90,7 +87,6 @@ def test_connections_come_and_go_without_leaving_memory_behind(start, own_redis)
     for _ in range(rounds):
         crowd = Crowd(gateway, size)
         crowd.leave()
-        from harness.wait import until
         until("all are gone", lambda: gateway.metric("tidegate_connections") == 0)
         resident.append(gateway.resident_kib())
     growth = resident[-1] - resident[1]  # the first rounds fill the allocator's pools

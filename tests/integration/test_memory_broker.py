@@ -6,14 +6,13 @@ import subprocess
 
 import pytest
 
-from harness.gateway import BINARY, run
+from harness.gateway import BINARY, Gateway, run
 from harness.process import Process
 from harness.wait import until
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    from harness.gateway import Gateway
     gateway = Gateway(tmp_path_factory.mktemp("alone"))
     yield gateway
     gateway.check()

@@ -1,0 +1,67 @@
+"""The commands for people: deploy/local.sh and tests/run.sh, as they are typed."""
+
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from harness.gateway import ROOT
+from harness.process import Process, clean_environment
+from harness.wait import until
+from harness.websocket import WebSocket
+
+BUILD_SECONDS = 180  # where deploy/local.sh finds nothing built yet
+
+
+@pytest.mark.parametrize("script", ["tests/run.sh", "deploy/local.sh", "deploy/deps.sh", "deploy/build.sh"])
+def test_a_wrong_option_is_one_line_and_exit_2(script):
+    result = subprocess.run([ROOT / script, "--nonsense"], capture_output=True, text=True, check=False, timeout=20,
+                            env=clean_environment())
+    assert (result.returncode, len(result.stderr.splitlines()), result.stdout) == (2, 1, "")
+
+
+@pytest.mark.parametrize("script", ["tests/run.sh", "deploy/local.sh", "deploy/deps.sh", "deploy/build.sh"])
+def test_help_is_printed_on_demand(script):
+    result = subprocess.run([ROOT / script, "--help"], capture_output=True, text=True, check=False, timeout=20,
+                            env=clean_environment())
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"Usage: {script}")
+
+
+def children(pid):
+    """Ids and names of the living children of a process."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stat:
+                head, _, rest = stat.read().rpartition(")")
+        except OSError:
+            continue  # gone since listdir
+        if int(rest.split()[1]) == pid and rest.split()[0] != "Z":
+            found[int(name)] = head.partition("(")[2]
+    return found
+
+
+@pytest.mark.plain
+def test_local_sh_shows_an_event_on_two_gateways_and_ends_what_it_started(tmp_path):
+    script = Process([ROOT / "deploy" / "local.sh"], tmp_path, "local")
+    try:
+        until("the screen", lambda: "3. Look" in script.stdout() or not script.alive(), BUILD_SECONDS)
+        screen = script.stdout()
+        ports = [int(port) for port in re.findall(r"gateway \d +ws://127\.0\.0\.1:(\d+)/ws/cards", screen)]
+        assert len(ports) == 2, script.describe()
+        publish = re.search(r"redis-cli -p \d+ PUBLISH .*", screen)[0]
+        with WebSocket.connect(("127.0.0.1", ports[0]), "/ws/cards") as first, \
+                WebSocket.connect(("127.0.0.1", ports[1]), "/ws/cards") as second:
+            subprocess.run(publish, shell=True, check=True, stdout=subprocess.DEVNULL)
+            for peer in (first, second):
+                assert peer.receive()["data"] == {"id": "card-123"}
+        started = children(script.pid)
+        assert sorted(started.values()) == ["redis-server", "tidegate", "tidegate"]
+        script.signal(signal.SIGINT)
+        assert script.wait() == 130
+        assert not [pid for pid in started if os.path.exists(f"/proc/{pid}")]
+    finally:
+        script.kill()
