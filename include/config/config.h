@@ -4,10 +4,10 @@
 /*
  * Config: what the operator said, from a YAML file, the environment and the command line.
  *
- * File < environment < flag. Every option is one row of config/options.def: name, type, default, bounds, flag,
- * whether a reload may change it, help; the row is also its help text, its TIDEGATE_… variable and its line in `check`.
- * What is wrong is said in one line with file and line number (or the flag's or variable's name) and nothing starts.
- * Immutable once loaded.
+ * File < environment < flag. Every option is one row of config/options.def: name, type, default, bounds,
+ * flag, whether a reload may change it, help; the row is also its help text, its TIDEGATE_… variable and its
+ * line in `check`. What is wrong is said in one line with file and line number (or the flag's or variable's
+ * name) and nothing starts. Immutable once loaded.
  */
 
 #include <stdbool.h>
@@ -17,6 +17,7 @@
 #include "core/log.h"
 
 struct buf;
+struct config_sources;
 struct route_table;
 
 enum {
@@ -25,14 +26,14 @@ enum {
 
 /* host:port as written; the host may be a name of this machine, an IPv4 or a bracketed IPv6 address. */
 struct config_address {
-	char *host;
+	char *host;    /* without brackets; "0.0.0.0" when only a port was written */
 	uint16_t port; /* 0: any free one, printed at start */
 };
 
 struct config {
 	struct config_address listen;
 	struct config_address admin;
-	char *redis;	     /* URL; "" for the memory broker */
+	char *redis;          /* URL; "" for the memory broker */
 	char *channel_prefix; /* in Redis; "" for none */
 	unsigned int workers; /* 0 was resolved to the CPUs that this process may use */
 	enum log_level log_level;
@@ -40,39 +41,53 @@ struct config {
 	uint64_t ping_interval_ms;
 	uint64_t pong_timeout_ms;
 	uint64_t shutdown_timeout_ms;
-	size_t message_bytes_max; /* from a client */
-	size_t event_bytes_max;	  /* from a backend */
-	size_t outbox_bytes_max;  /* queued for one client */
+	size_t message_bytes_max;       /* from a client */
+	size_t event_bytes_max;         /* from a backend */
+	size_t outbox_bytes_max;        /* queued for one client */
 	unsigned int subscriptions_max; /* of one connection */
-	char **trusted_proxies; /* addresses or CIDR blocks; NULL-terminated */
-	char **topics;		/* declared topics; NULL-terminated */
+	char **trusted_proxies;         /* addresses or CIDR blocks; NULL-terminated */
+	char **topics;                  /* declared topics; NULL-terminated */
 
-	struct route_table *routes; /* one reference */
-	void *sources;		    /* private: where each value came from, for config_print() */
+	bool default_routes; /* the rows for cards, execution and topics are in the table too */
+
+	struct route_table *routes;     /* one reference */
+	struct config_sources *sources; /* private: where each value came from, for config_print() */
 };
 
 /* What the command line said, already split into words. */
 struct config_args {
-	const char *file; /* NULL: TIDEGATE_CONFIG, or none */
+	const char *file;         /* NULL: TIDEGATE_CONFIG, or none */
 	const char *const *flags; /* pairs: "--listen", "127.0.0.1:1", …; NULL-terminated */
 };
 
 /*
  * Loads and checks everything. 0; CONFIG_BAD with one line appended to error, e.g.
  * "tidegate.yaml:12: unknown key 'chanel' in a route (known: path, channel, …)"; -ENOMEM.
- * environ is an array like environ(7). Unknown TIDEGATE_… variables are an error too.
+ * `environment` is an array like environ(7). TIDEGATE_X_FILE names a file that holds the value of X. Unknown
+ * TIDEGATE_… variables are an error too, save those that Kubernetes makes up for a service of that name
+ * (TIDEGATE_SERVICE_HOST, TIDEGATE_PORT_8080_TCP, …).
  */
-int config_load(const struct config_args *args, char *const *environ, struct config **configp, struct buf *error);
+int config_load(
+	const struct config_args *args, char *const *environment, struct config **configp, struct buf *error);
 
 void config_free(struct config *config); /* accepts NULL */
 
 /* The effective configuration: one line a value with its source, then the routes; passwords are masked. */
 void config_print(const struct config *config, struct buf *out);
 
-/* Is `flag` ("--listen") an option of the table, and does it take a value? For the command line. */
+/*
+ * What differs between two configurations and takes effect only after a restart: the options' names,
+ * comma-separated, are appended to names. How many there are.
+ */
+size_t config_restart_needed(const struct config *running, const struct config *loaded, struct buf *names);
+
+/*
+ * Is `flag` ("--listen") an option of the table? All of them take a value. For the command line, which knows
+ * "--config" by itself: it becomes config_args.file.
+ */
 bool config_is_flag(const char *flag);
 
-/* The options' lines of the help text. */
+/* The options' lines of the help text, "--config" among them. */
 void config_help(struct buf *out);
 
 #endif

@@ -1,0 +1,335 @@
+/*
+ * Config: puts together what the operator said.
+ *
+ *	defaults < file < environment < flags, then what only the whole can tell: CPUs, default routes,
+ *contradictions
+ *
+ * Everything takes the same way through loader_set(), so every value has a source and every refusal names it.
+ */
+#include "config/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/cpus.h"
+#include "config/loader.h"
+#include "config/options.h"
+#include "config/read_file.h"
+#include "config/suggest.h"
+#include "config/value.h"
+#include "core/buf.h"
+#include "route/route.h"
+
+enum {
+	FILE_MAX = 1024 * 1024, /* bytes of the YAML file: thousands of routes */
+};
+
+static int refused(struct loader *loader, const struct option *option, struct config_source source, int r,
+	struct buf *why)
+{
+	if (r != CONFIG_BAD)
+		return r;
+	source_describe(loader->config, option, source, loader->error);
+	if (source.kind == SOURCE_FILE)
+		buf_printf(loader->error, ": %s", option->name);
+	buf_printf(loader->error, ": %s", buf_text(why) ? buf_text(why) : "not valid");
+	return r;
+}
+
+int loader_set(struct loader *loader, const struct option *option, struct config_source source,
+	const char *const *texts, size_t n)
+{
+	struct buf why = {0};
+	int r;
+
+	r = option_set(option, loader->config, texts, n, &why);
+	if (r == 0)
+		loader->config->sources->options[option_index(option)] = source;
+	else
+		r = refused(loader, option, source, r, &why);
+	buf_deinit(&why);
+	return r;
+}
+
+int loader_set_text(
+	struct loader *loader, const struct option *option, struct config_source source, const char *text)
+{
+	struct buf why = {0};
+	int r;
+
+	r = option_set_text(option, loader->config, text, &why);
+	if (r == 0)
+		loader->config->sources->options[option_index(option)] = source;
+	else
+		r = refused(loader, option, source, r, &why);
+	buf_deinit(&why);
+	return r;
+}
+
+static int load_defaults(struct loader *loader)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		int r = loader_set_text(loader, &options[i], (struct config_source){0}, options[i].fallback);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static const char *find_variable(char *const *environment, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; environment && *environment; environment++)
+		if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=')
+			return *environment + len + 1;
+	return NULL;
+}
+
+static int load_file(struct loader *loader, const char *name)
+{
+	struct buf text = {0};
+	int r;
+
+	loader->config->sources->file = strdup(name);
+	if (!loader->config->sources->file)
+		return -ENOMEM;
+	r = read_file(name, FILE_MAX, &text);
+	if (r == 0) {
+		r = config_file_load(loader, name, text.data, text.len);
+	} else if (r != -ENOMEM) {
+		buf_printf(loader->error, "%s: %s", name, strerror(-r));
+		r = CONFIG_BAD;
+	}
+	if (text.data)
+		explicit_bzero(text.data, text.cap); /* the Redis password may be in it */
+	buf_deinit(&text);
+	return r;
+}
+
+static int refuse_flag(struct loader *loader, const char *flag)
+{
+	const char *known[N_OPTIONS];
+	const char *meant;
+
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		known[i] = options[i].name;
+	meant = strncmp(flag, "--", 2) == 0 ? suggest(flag + 2, known, N_OPTIONS) : NULL;
+	buf_append_str(loader->error, "unknown flag ");
+	value_quote(loader->error, flag);
+	if (meant) {
+		buf_append_str(loader->error, ": did you mean ");
+		option_flag(option_by_key(meant), loader->error);
+		buf_append_char(loader->error, '?');
+	}
+	return CONFIG_BAD;
+}
+
+static int load_flags(struct loader *loader, const char *const *flags)
+{
+	for (; flags && *flags; flags += 2) {
+		const struct option *option = option_by_flag(flags[0]);
+		int r;
+
+		if (!option)
+			return refuse_flag(loader, flags[0]);
+		if (!flags[1]) {
+			buf_printf(loader->error, "%s: it needs a value", flags[0]);
+			return CONFIG_BAD;
+		}
+		r = loader_set_text(loader, option, (struct config_source){.kind = SOURCE_FLAG}, flags[1]);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* Unless the file has a route for these paths: then that one is meant. */
+static int add_default_route(struct config *config, const char *path, const char *channel)
+{
+	const struct route_spec spec = {
+		.path = path, .channels = &channel, .n_channels = 1, .subscribe_any_route = true};
+	struct buf ignored = {0};
+	int r = 0;
+
+	if (!route_table_find(config->routes, path))
+		r = route_table_add(config->routes, &spec, &ignored);
+	buf_deinit(&ignored);
+	return r;
+}
+
+static int add_topic_routes(struct config *config, const char *topic)
+{
+	char path[ROUTE_ID_MAX + sizeof("/ws//{item_id}")];
+	char channel[ROUTE_ID_MAX + sizeof(":{item_id}")];
+	int r;
+
+	strcpy(stpcpy(path, "/ws/"), topic);
+	r = add_default_route(config, path, topic);
+	if (r)
+		return r;
+	strcat(path, "/{item_id}");
+	strcpy(stpcpy(channel, topic), ":{item_id}");
+	return add_default_route(config, path, channel);
+}
+
+static int add_default_routes(struct config *config)
+{
+	int r;
+
+	if (!config->default_routes)
+		return 0;
+	r = add_default_route(config, "/ws/cards", "cards");
+	if (r)
+		return r;
+	r = add_default_route(config, "/ws/execution/{execution_id}", "execution:{execution_id}");
+	for (char *const *topic = config->topics; r == 0 && *topic; topic++)
+		r = add_topic_routes(config, *topic);
+	return r;
+}
+
+/* Opens its line with the source of whichever of the two somebody set; defaults agree with each other. */
+static int contradiction(struct loader *loader, size_t one, size_t other, const char *sentence)
+{
+	const struct config_source *sources = loader->config->sources->options;
+	size_t blamed = sources[one].kind == SOURCE_DEFAULT ? other : one;
+
+	source_describe(loader->config, &options[blamed], sources[blamed], loader->error);
+	buf_printf(loader->error, ": %s", sentence);
+	return CONFIG_BAD;
+}
+
+/* Do both name one port, on one address or on all of them? */
+static bool addresses_clash(const struct config_address *a, const struct config_address *b)
+{
+	static const char *const wild[] = {"0.0.0.0", "::"};
+
+	if (a->port != b->port || a->port == 0)
+		return false;
+	if (strcmp(a->host, b->host) == 0)
+		return true;
+	for (size_t i = 0; i < 2; i++)
+		if (strcmp(a->host, wild[i]) == 0 || strcmp(b->host, wild[i]) == 0)
+			return true;
+	return false;
+}
+
+static int check_routes(struct loader *loader)
+{
+	const struct config *config = loader->config;
+
+	for (size_t i = 0; i < config->sources->n_route_lines; i++) {
+		const struct route *route = route_table_get(config->routes, i);
+
+		if (route_n_channels(route) <= config->subscriptions_max)
+			continue;
+		buf_printf(loader->error, "%s:%u: path '%s' joins %zu channels, subscriptions_max is %u",
+			config->sources->file, config->sources->route_lines[i], route_path(route),
+			route_n_channels(route), config->subscriptions_max);
+		return CONFIG_BAD;
+	}
+	return 0;
+}
+
+static int finish(struct loader *loader)
+{
+	struct config *config = loader->config;
+	int r;
+
+	if (config->workers == 0) {
+		config->workers = cpus_allowed("");
+		config->sources->workers_counted = true;
+	}
+	if (addresses_clash(&config->listen, &config->admin))
+		return contradiction(
+			loader, OPTION_admin, OPTION_listen, "listen and admin have the same port");
+	if (config->outbox_bytes_max < config->event_bytes_max)
+		return contradiction(loader, OPTION_outbox_bytes_max, OPTION_event_bytes_max,
+			"outbox_bytes_max is less than event_bytes_max: the largest event would disconnect "
+			"its readers");
+	r = add_default_routes(config);
+	if (r)
+		return r;
+	return check_routes(loader);
+}
+
+static int load(struct loader *loader, const struct config_args *args, char *const *environment)
+{
+	const char *file = args->file ? args->file : find_variable(environment, "TIDEGATE_CONFIG");
+	int r;
+
+	r = load_defaults(loader);
+	if (r)
+		return r;
+	if (file && file[0]) {
+		r = load_file(loader, file);
+		if (r)
+			return r;
+	}
+	r = config_environment_load(loader, environment);
+	if (r)
+		return r;
+	r = load_flags(loader, args->flags);
+	if (r)
+		return r;
+	return finish(loader);
+}
+
+int config_load(
+	const struct config_args *args, char *const *environment, struct config **configp, struct buf *error)
+{
+	struct loader loader = {.error = error};
+	int r = -ENOMEM;
+
+	loader.config = calloc(1, sizeof(*loader.config));
+	if (!loader.config)
+		return r;
+	loader.config->sources = calloc(1, sizeof(*loader.config->sources));
+	loader.config->routes = route_table_new();
+	if (!loader.config->sources || !loader.config->routes)
+		goto fail;
+	r = load(&loader, args, environment);
+	if (r)
+		goto fail;
+	*configp = loader.config;
+	return 0;
+
+fail:
+	config_free(loader.config);
+	return r;
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		option_deinit(&options[i], config);
+	route_table_unref(config->routes);
+	if (config->sources) {
+		free(config->sources->file);
+		free(config->sources->route_lines);
+	}
+	free(config->sources);
+	free(config);
+}
+
+size_t config_restart_needed(const struct config *running, const struct config *loaded, struct buf *names)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		if (options[i].effect != OPTION_RESTART || option_equal(&options[i], running, loaded))
+			continue;
+		buf_printf(names, n > 0 ? ", %s" : "%s", options[i].name);
+		n++;
+	}
+	return n;
+}
+
+bool config_is_flag(const char *flag)
+{
+	return option_by_flag(flag) != NULL;
+}

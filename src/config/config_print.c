@@ -1,0 +1,135 @@
+/*
+ * Config print: the effective configuration and the help text, both from the table of options.
+ *
+ * `tidegate check` answers the two questions that an operator has: what counts, and who said so.
+ */
+#include "config/config.h"
+
+#include <string.h>
+
+#include "config/loader.h"
+#include "config/options.h"
+#include "core/buf.h"
+#include "route/route.h"
+
+enum {
+	COLUMNS_MAX = 4,
+	GAP = 2, /* spaces between columns */
+};
+
+/* Cells end with a tab, the last of a line with a newline. */
+static void align(const char *cells, struct buf *out)
+{
+	size_t widths[COLUMNS_MAX] = {0};
+	size_t column = 0;
+	const char *cell;
+
+	for (cell = cells; *cell; cell += strcspn(cell, "\t\n") + 1) {
+		size_t len = strcspn(cell, "\t\n");
+
+		if (len > widths[column])
+			widths[column] = len;
+		column = cell[len] == '\t' ? column + 1 : 0;
+	}
+	for (cell = cells, column = 0; *cell; cell += strcspn(cell, "\t\n") + 1) {
+		size_t len = strcspn(cell, "\t\n");
+
+		buf_append(out, cell, len);
+		if (cell[len] == '\n')
+			buf_append_char(out, '\n');
+		else
+			buf_printf(out, "%*s", (int)(widths[column] - len + GAP), "");
+		column = cell[len] == '\t' ? column + 1 : 0;
+	}
+}
+
+void source_describe(const struct config *config, const struct option *option, struct config_source source,
+	struct buf *out)
+{
+	switch (source.kind) {
+	case SOURCE_DEFAULT:
+		buf_append_str(out, "default");
+		break;
+	case SOURCE_FILE:
+		buf_printf(out, "%s:%u", config->sources->file, source.line);
+		break;
+	case SOURCE_VARIABLE:
+	case SOURCE_VARIABLE_FILE:
+		buf_append_str(out, "TIDEGATE_");
+		option_variable(option, out);
+		if (source.kind == SOURCE_VARIABLE_FILE)
+			buf_append_str(out, "_FILE");
+		break;
+	case SOURCE_FLAG:
+		option_flag(option, out);
+		break;
+	}
+}
+
+static void print_options(const struct config *config, struct buf *cells)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		buf_printf(cells, "%s\t", options[i].name);
+		option_print(&options[i], config, cells);
+		buf_append_char(cells, '\t');
+		source_describe(config, &options[i], config->sources->options[i], cells);
+		if (i == OPTION_workers && config->sources->workers_counted)
+			buf_append_str(cells, " (0: the CPUs that the process may use)");
+		buf_append_char(cells, '\n');
+	}
+}
+
+static void print_route(const struct config *config, size_t i, struct buf *cells)
+{
+	const struct route *route = route_table_get(config->routes, i);
+
+	buf_printf(cells, "  %s\t", route_path(route));
+	for (size_t j = 0; j < route_n_channels(route); j++)
+		buf_printf(cells, j > 0 ? ",%s" : "%s", route_channel_template(route, j));
+	buf_append_str(cells, route_n_channels(route) > 0 ? "\t" : "-\t");
+	buf_append_str(cells, "subscribe ");
+	if (route_subscribes_any_route(route))
+		buf_append_str(cells, "any");
+	else if (route_n_subscribe(route) == 0)
+		buf_append_str(cells, "none");
+	for (size_t j = 0; j < route_n_subscribe(route); j++)
+		buf_printf(cells, j > 0 ? ",%s" : "%s", route_subscribe_template(route, j));
+	if (i < config->sources->n_route_lines)
+		buf_printf(cells, "\t%s:%u\n", config->sources->file, config->sources->route_lines[i]);
+	else
+		buf_append_str(cells, "\tdefault\n");
+}
+
+void config_print(const struct config *config, struct buf *out)
+{
+	struct buf cells = {0};
+
+	print_options(config, &cells);
+	if (buf_text(&cells))
+		align(buf_text(&cells), out);
+	buf_reset(&cells);
+	buf_append_str(out, "routes\n");
+	for (size_t i = 0; i < route_table_size(config->routes); i++)
+		print_route(config, i, &cells);
+	if (buf_text(&cells))
+		align(buf_text(&cells), out);
+	else
+		out->failed = true; /* no memory for the cells: the text is not whole */
+	buf_deinit(&cells);
+}
+
+void config_help(struct buf *out)
+{
+	buf_append_str(out, "  --config FILE\n"
+			    "      the YAML file with options and routes (TIDEGATE_CONFIG)\n");
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		const struct option *option = &options[i];
+
+		buf_append_str(out, "  ");
+		option_flag(option, out);
+		buf_printf(out, " %s\n      %s\n      default %s; TIDEGATE_", option_placeholder(option),
+			option->help, option->fallback[0] ? option->fallback : "empty");
+		option_variable(option, out);
+		buf_append_char(out, '\n');
+	}
+}

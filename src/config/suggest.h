@@ -1,0 +1,11 @@
+#ifndef TIDEGATE_SRC_CONFIG_SUGGEST_H
+#define TIDEGATE_SRC_CONFIG_SUGGEST_H
+
+/* Suggest: which known word somebody may have meant. */
+
+#include <stddef.h>
+
+/* The nearest of the known words, if it is near enough to be worth saying; NULL otherwise. */
+const char *suggest(const char *word, const char *const *known, size_t n);
+
+#endif

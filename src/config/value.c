@@ -1,0 +1,546 @@
+/*
+ * Value: what one option can hold, from text and back to text.
+ *
+ * Numbers carry their unit ("25s", "16KiB"), because a bare number in a file is read wrongly sooner or later;
+ * a bare one is taken as seconds or bytes. Printing gives back what one would write.
+ */
+#include "config/value.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/broker.h"
+#include "config/config.h"
+#include "core/buf.h"
+#include "core/log.h"
+#include "route/route.h"
+
+enum {
+	PREFIX_MAX = 64, /* bytes of channel_prefix: with ROUTE_CHANNEL_MAX still a short name for Redis */
+	HOST_MAX = 253,  /* RFC 1035 */
+};
+
+/* At most VALUE_QUOTED_MAX bytes of it, with '?' for what could disturb a line. */
+static void append_printable(struct buf *out, const char *text)
+{
+	for (size_t n = 0; text[n]; n++) {
+		if (n == VALUE_QUOTED_MAX) {
+			buf_append_str(out, "...");
+			return;
+		}
+		buf_append_char(out, text[n] >= ' ' && text[n] <= '~' ? text[n] : '?');
+	}
+}
+
+void value_quote(struct buf *out, const char *text)
+{
+	buf_append_char(out, '\'');
+	append_printable(out, text);
+	buf_append_char(out, '\'');
+}
+
+static int refuse(struct buf *error, const char *text, const char *what)
+{
+	value_quote(error, text);
+	buf_printf(error, " is not %s", what);
+	return CONFIG_BAD;
+}
+
+/* Takes a fresh string in place of the one that was there. */
+static int replace(char **stringp, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		return -ENOMEM;
+	free(*stringp);
+	*stringp = copy;
+	return 0;
+}
+
+/* Numbers */
+
+struct unit {
+	const char *suffix;
+	uint64_t factor;
+};
+
+/* Smallest first; the empty suffix is how a bare number is read, and is never printed. */
+static const struct unit time_units[] = {
+	{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {0}};
+static const struct unit size_units[] = {
+	{"", 1}, {"B", 1}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024}, {0}};
+static const struct unit no_units[] = {{"", 1}, {0}};
+
+static bool number_parse(const char *text, const struct unit *units, uint64_t *valuep)
+{
+	unsigned long long n;
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false; /* strtoull would take spaces and signs */
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno)
+		return false;
+	for (; units->suffix; units++)
+		if (strcmp(end, units->suffix) == 0)
+			return !__builtin_mul_overflow(n, units->factor, valuep);
+	return false;
+}
+
+/* In the largest unit that leaves no fraction. */
+static void number_print(uint64_t value, const struct unit *units, struct buf *out)
+{
+	const struct unit *best = &units[1];
+
+	for (const struct unit *unit = best; unit->suffix; unit++)
+		if (value % unit->factor == 0 && value >= unit->factor)
+			best = unit;
+	buf_printf(out, "%llu%s", (unsigned long long)(value / best->factor), best->suffix);
+}
+
+static int bounded_parse(const char *text, const struct unit *units, const char *what, const char *examples,
+	const struct value_bounds *bounds, uint64_t *valuep, struct buf *error)
+{
+	if (number_parse(text, units, valuep) && *valuep >= bounds->least && *valuep <= bounds->most)
+		return 0;
+	refuse(error, text, what);
+	buf_append_str(error, " from ");
+	if (units == no_units) {
+		buf_printf(error, "%llu to %llu", (unsigned long long)bounds->least,
+			(unsigned long long)bounds->most);
+		return CONFIG_BAD;
+	}
+	number_print(bounds->least, units, error);
+	buf_append_str(error, " to ");
+	number_print(bounds->most, units, error);
+	buf_printf(error, " (such as %s)", examples);
+	return CONFIG_BAD;
+}
+
+static int duration_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	uint64_t ms;
+	int r;
+
+	(void)n;
+	r = bounded_parse(texts[0], time_units, "a duration", "500ms, 25s, 2m", bounds, &ms, error);
+	if (r == 0)
+		*(uint64_t *)member = ms;
+	return r;
+}
+
+static void duration_print(const void *member, struct buf *out)
+{
+	number_print(*(const uint64_t *)member, time_units, out);
+}
+
+static bool duration_equal(const void *a, const void *b)
+{
+	return *(const uint64_t *)a == *(const uint64_t *)b;
+}
+
+static int size_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	uint64_t bytes;
+	int r;
+
+	(void)n;
+	r = bounded_parse(texts[0], size_units, "a size", "4096, 16KiB, 1MiB", bounds, &bytes, error);
+	if (r == 0)
+		*(size_t *)member = bytes;
+	return r;
+}
+
+static void size_print(const void *member, struct buf *out)
+{
+	number_print(*(const size_t *)member, size_units, out);
+}
+
+static bool size_equal(const void *a, const void *b)
+{
+	return *(const size_t *)a == *(const size_t *)b;
+}
+
+static int count_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	uint64_t count;
+	int r;
+
+	(void)n;
+	r = bounded_parse(texts[0], no_units, "a number", "", bounds, &count, error);
+	if (r == 0)
+		*(unsigned int *)member = (unsigned int)count;
+	return r;
+}
+
+static void count_print(const void *member, struct buf *out)
+{
+	buf_printf(out, "%u", *(const unsigned int *)member);
+}
+
+static bool count_equal(const void *a, const void *b)
+{
+	return *(const unsigned int *)a == *(const unsigned int *)b;
+}
+
+/* Words */
+
+static int bool_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	(void)n;
+	(void)bounds;
+	if (strcmp(texts[0], "true") != 0 && strcmp(texts[0], "false") != 0)
+		return refuse(error, texts[0], "true or false");
+	*(bool *)member = texts[0][0] == 't';
+	return 0;
+}
+
+static void bool_print(const void *member, struct buf *out)
+{
+	buf_append_str(out, *(const bool *)member ? "true" : "false");
+}
+
+static bool bool_equal(const void *a, const void *b)
+{
+	return *(const bool *)a == *(const bool *)b;
+}
+
+static int log_level_value(void *member, const char *const *texts, size_t n,
+	const struct value_bounds *bounds, struct buf *error)
+{
+	(void)n;
+	(void)bounds;
+	if (log_level_parse(texts[0], member) < 0)
+		return refuse(error, texts[0], "debug, info, warn or error");
+	return 0;
+}
+
+static void log_level_print(const void *member, struct buf *out)
+{
+	buf_append_str(out, log_level_name(*(const enum log_level *)member));
+}
+
+static bool log_level_equal(const void *a, const void *b)
+{
+	return *(const enum log_level *)a == *(const enum log_level *)b;
+}
+
+static int log_format_value(void *member, const char *const *texts, size_t n,
+	const struct value_bounds *bounds, struct buf *error)
+{
+	(void)n;
+	(void)bounds;
+	if (log_format_parse(texts[0], member) < 0)
+		return refuse(error, texts[0], "text or json");
+	return 0;
+}
+
+static void log_format_print(const void *member, struct buf *out)
+{
+	buf_append_str(out, log_format_name(*(const enum log_format *)member));
+}
+
+static bool log_format_equal(const void *a, const void *b)
+{
+	return *(const enum log_format *)a == *(const enum log_format *)b;
+}
+
+/* Texts */
+
+static void string_print(const void *member, struct buf *out)
+{
+	const char *text = *(char *const *)member;
+
+	buf_append_str(out, text[0] ? text : "\"\"");
+}
+
+static bool string_equal(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b) == 0;
+}
+
+static void string_deinit(void *member)
+{
+	free(*(char **)member);
+	*(char **)member = NULL;
+}
+
+static int prefix_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	const char *text = texts[0];
+
+	(void)n;
+	(void)bounds;
+	if (strlen(text) > PREFIX_MAX)
+		return refuse(error, text, "a prefix: it is longer than 64 bytes");
+	for (const char *c = text; *c; c++)
+		if (*c != ':' && *c != '.' && !route_id_valid(c, 1))
+			return refuse(error, text, "a prefix: only A-Z a-z 0-9 . _ ~ - : may be in it");
+	return replace(member, text);
+}
+
+/* The text itself never gets into the sentence: there may be a password in it. */
+static int redis_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	struct redis_url url = {0};
+	int r;
+
+	(void)n;
+	(void)bounds;
+	if (!texts[0][0])
+		return replace(member, "");
+	r = redis_url_parse(texts[0], &url, error);
+	if (r < 0)
+		return r == -EINVAL ? CONFIG_BAD : r;
+	redis_url_deinit(&url);
+	return replace(member, texts[0]);
+}
+
+/* Put together from what was understood, so that no odd spelling lets the password slip through. */
+static void redis_print(const void *member, struct buf *out)
+{
+	const char *text = *(char *const *)member;
+	const char *scheme_end = strstr(text, "://");
+	struct redis_url url = {0};
+	struct buf ignored = {0};
+
+	if (!text[0] || !scheme_end) {
+		buf_append_str(out, "\"\"");
+		return;
+	}
+	buf_append(out, text, (size_t)(scheme_end - text) + 3);
+	if (redis_url_parse(text, &url, &ignored) == 0) {
+		if (url.user)
+			append_printable(out, url.user);
+		if (url.password)
+			buf_append_str(out, ":***");
+		if (url.user || url.password)
+			buf_append_char(out, '@');
+		redis_url_describe(&url, out);
+		redis_url_deinit(&url);
+	}
+	buf_deinit(&ignored);
+}
+
+/* Addresses */
+
+static bool host_is_name(const char *host)
+{
+	bool numeric = true;
+
+	if (!host[0] || strlen(host) > HOST_MAX)
+		return false;
+	for (const char *c = host; *c; c++) {
+		if (*c == '~' || *c == ':' || (*c != '.' && !route_id_valid(c, 1)))
+			return false;
+		numeric &= *c == '.' || (*c >= '0' && *c <= '9');
+	}
+	return !numeric;
+}
+
+static bool host_valid(const char *host, bool bracketed)
+{
+	struct in6_addr ip6;
+	struct in_addr ip4;
+
+	if (bracketed)
+		return inet_pton(AF_INET6, host, &ip6) == 1;
+	return inet_pton(AF_INET, host, &ip4) == 1 || host_is_name(host);
+}
+
+/* Splits in place: "host:port", ":port", "port", "[v6]:port". */
+static bool address_split(char *text, const char **hostp, const char **portp, bool *bracketedp)
+{
+	char *colon = strrchr(text, ':');
+	size_t len;
+
+	*bracketedp = text[0] == '[';
+	*portp = colon ? colon + 1 : text;
+	*hostp = "0.0.0.0";
+	if (!colon)
+		return true;
+	*colon = '\0';
+	len = strlen(text);
+	if (*bracketedp && text[len - 1] != ']')
+		return false;
+	if (*bracketedp)
+		text[len - 1] = '\0';
+	if (len > 0)
+		*hostp = text + (*bracketedp ? 1 : 0);
+	return true;
+}
+
+static int address_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	struct config_address *address = member;
+	const char *host, *port;
+	uint64_t number;
+	bool bracketed;
+	char *copy;
+	int r;
+
+	(void)n;
+	(void)bounds;
+	copy = strdup(texts[0]);
+	if (!copy)
+		return -ENOMEM;
+	if (!address_split(copy, &host, &port, &bracketed) || !host_valid(host, bracketed)) {
+		r = refuse(error, texts[0], "an address (HOST:PORT, :PORT or [IPv6]:PORT)");
+	} else if (!number_parse(port, no_units, &number) || number > UINT16_MAX) {
+		r = refuse(error, texts[0], "an address: the port is a number from 0 to 65535");
+	} else {
+		r = replace(&address->host, host);
+		if (r == 0)
+			address->port = (uint16_t)number;
+	}
+	free(copy);
+	return r;
+}
+
+static void address_print(const void *member, struct buf *out)
+{
+	const struct config_address *address = member;
+
+	buf_printf(out, strchr(address->host, ':') ? "[%s]:%u" : "%s:%u", address->host, address->port);
+}
+
+static bool address_equal(const void *a, const void *b)
+{
+	const struct config_address *x = a;
+	const struct config_address *y = b;
+
+	return x->port == y->port && strcmp(x->host, y->host) == 0;
+}
+
+static void address_deinit(void *member)
+{
+	string_deinit(&((struct config_address *)member)->host);
+}
+
+/* Lists */
+
+static void list_free(char **list)
+{
+	for (size_t i = 0; list && list[i]; i++)
+		free(list[i]);
+	free(list);
+}
+
+static int list_replace(char ***listp, const char *const *texts, size_t n)
+{
+	char **list = calloc(n + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		list[i] = strdup(texts[i]);
+		if (!list[i]) {
+			list_free(list);
+			return -ENOMEM;
+		}
+	}
+	list_free(*listp);
+	*listp = list;
+	return 0;
+}
+
+static void list_print(const void *member, struct buf *out)
+{
+	char *const *list = *(char **const *)member;
+
+	if (!list[0])
+		buf_append_str(out, "[]");
+	for (size_t i = 0; list[i]; i++)
+		buf_printf(out, i > 0 ? ",%s" : "%s", list[i]);
+}
+
+static bool list_equal(const void *a, const void *b)
+{
+	char *const *x = *(char **const *)a;
+	char *const *y = *(char **const *)b;
+
+	for (; *x && *y; x++, y++)
+		if (strcmp(*x, *y) != 0)
+			return false;
+	return !*x && !*y;
+}
+
+static void list_deinit(void *member)
+{
+	list_free(*(char ***)member);
+	*(char ***)member = NULL;
+}
+
+static bool network_valid(const char *text)
+{
+	char address[INET6_ADDRSTRLEN];
+	const char *slash = strchrnul(text, '/');
+	size_t len = (size_t)(slash - text);
+	unsigned char bytes[16];
+	uint64_t bits;
+	uint64_t bits_max;
+
+	if (len >= sizeof(address))
+		return false;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	if (inet_pton(AF_INET, address, bytes) == 1)
+		bits_max = 32;
+	else if (inet_pton(AF_INET6, address, bytes) == 1)
+		bits_max = 128;
+	else
+		return false;
+	return !*slash || (number_parse(slash + 1, no_units, &bits) && bits <= bits_max);
+}
+
+static int networks_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	(void)bounds;
+	for (size_t i = 0; i < n; i++)
+		if (!network_valid(texts[i]))
+			return refuse(error, texts[i], "an IP address or a CIDR block (such as 10.0.0.0/8)");
+	return list_replace(member, texts, n);
+}
+
+static int topics_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	(void)bounds;
+	for (size_t i = 0; i < n; i++) {
+		if (!route_id_valid(texts[i], strlen(texts[i])))
+			return refuse(error, texts[i], "a topic (1 to 128 of A-Z a-z 0-9 . _ ~ -)");
+		if (strcmp(texts[i], "tg") == 0)
+			return refuse(error, texts[i], "free for a topic: it is Tidegate's own");
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(texts[i], texts[j]) == 0)
+				return refuse(error, texts[i], "there once only");
+	}
+	return list_replace(member, texts, n);
+}
+
+const struct value_type value_types[N_VALUE_TYPES] = {
+	[VALUE_ADDRESS] = {"ADDRESS", false, address_parse, address_print, address_equal, address_deinit},
+	[VALUE_REDIS_URL] = {"URL", false, redis_parse, redis_print, string_equal, string_deinit},
+	[VALUE_PREFIX] = {"TEXT", false, prefix_parse, string_print, string_equal, string_deinit},
+	[VALUE_WORKERS] = {"NUMBER", false, count_parse, count_print, count_equal, NULL},
+	[VALUE_COUNT] = {"NUMBER", false, count_parse, count_print, count_equal, NULL},
+	[VALUE_LOG_LEVEL] = {"LEVEL", false, log_level_value, log_level_print, log_level_equal, NULL},
+	[VALUE_LOG_FORMAT] = {"FORMAT", false, log_format_value, log_format_print, log_format_equal, NULL},
+	[VALUE_DURATION] = {"DURATION", false, duration_parse, duration_print, duration_equal, NULL},
+	[VALUE_SIZE] = {"SIZE", false, size_parse, size_print, size_equal, NULL},
+	[VALUE_NETWORKS] = {"LIST", true, networks_parse, list_print, list_equal, list_deinit},
+	[VALUE_TOPICS] = {"LIST", true, topics_parse, list_print, list_equal, list_deinit},
+	[VALUE_BOOL] = {"BOOL", false, bool_parse, bool_print, bool_equal, NULL},
+};

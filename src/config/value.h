@@ -1,0 +1,59 @@
+#ifndef TIDEGATE_SRC_CONFIG_VALUE_H
+#define TIDEGATE_SRC_CONFIG_VALUE_H
+
+/*
+ * Value: what one option can hold, from text and back to text.
+ *
+ * Each type is a row. Parsing replaces the member only when the text is good; a refusal says in one sentence
+ * what the text is not.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+
+enum {
+	VALUE_LIST_MAX = 256,  /* items of one list: far above any fleet of proxies or topics */
+	VALUE_QUOTED_MAX = 64, /* bytes of a foreign text in a sentence */
+};
+
+enum value_kind {
+	VALUE_ADDRESS,
+	VALUE_REDIS_URL,
+	VALUE_PREFIX,
+	VALUE_WORKERS,
+	VALUE_COUNT,
+	VALUE_LOG_LEVEL,
+	VALUE_LOG_FORMAT,
+	VALUE_DURATION,
+	VALUE_SIZE,
+	VALUE_NETWORKS,
+	VALUE_TOPICS,
+	VALUE_BOOL,
+	N_VALUE_TYPES,
+};
+
+struct value_bounds {
+	uint64_t least;
+	uint64_t most;
+};
+
+struct value_type {
+	const char *placeholder; /* for the help text */
+	bool is_list;
+	/* From n texts (one, unless it is a list). 0, CONFIG_BAD with a sentence, or -ENOMEM. */
+	int (*parse)(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+		struct buf *error);
+	void (*print)(const void *member, struct buf *out);
+	bool (*equal)(const void *a, const void *b);
+	void (*deinit)(void *member); /* NULL: nothing to free */
+};
+
+extern const struct value_type value_types[N_VALUE_TYPES];
+
+/* 'text', cut at VALUE_QUOTED_MAX and with '?' for what is not printable ASCII: safe in a line of its own. */
+void value_quote(struct buf *out, const char *text);
+
+#endif

@@ -1,0 +1,851 @@
+/* The promises of config: what is taken, what is refused and in which words, and what the operator is shown.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "config/config.h"
+#include "config/cpus.h"
+#include "config/options.h"
+#include "config/suggest.h"
+#include "core/buf.h"
+#include "route/route.h"
+
+/* A folder of its own and what one load made of it. */
+struct fixture {
+	char folder[32];
+	char file[64];
+	struct config *config;
+	struct buf error;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	strcpy(f->folder, "/tmp/config.XXXXXX");
+	if (!mkdtemp(f->folder))
+		return -1;
+	snprintf(f->file, sizeof(f->file), "%s/t.yaml", f->folder);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	unlink(f->file);
+	rmdir(f->folder);
+	config_free(f->config);
+	buf_deinit(&f->error);
+	free(f);
+	return 0;
+}
+
+static void write_bytes(const char *path, const void *data, size_t len)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(data, 1, len, file), len);
+	assert_int_equal(fclose(file), 0);
+}
+
+static int load(struct fixture *f, const char *file, const char *const *environment, const char *const *flags)
+{
+	struct config_args args = {.file = file, .flags = flags};
+	char *none[] = {NULL};
+
+	config_free(f->config);
+	f->config = NULL;
+	buf_reset(&f->error);
+	return config_load(&args, environment ? (char *const *)environment : none, &f->config, &f->error);
+}
+
+static int load_yaml(struct fixture *f, const char *yaml)
+{
+	write_bytes(f->file, yaml, strlen(yaml));
+	return load(f, f->file, NULL, NULL);
+}
+
+static void assert_loads(struct fixture *f, const char *yaml)
+{
+	int r = load_yaml(f, yaml);
+
+	if (r)
+		fail_msg("%d: %s", r, buf_text(&f->error));
+}
+
+/* The whole line, after the folder's name where it opens with a file. */
+static void assert_error(struct fixture *f, const char *expected)
+{
+	const char *text = buf_text(&f->error);
+	size_t len = strlen(f->folder);
+
+	if (strncmp(text, f->folder, len) == 0)
+		text += len + 1;
+	assert_string_equal(text, expected);
+}
+
+static void assert_refuses(struct fixture *f, const char *yaml, const char *expected)
+{
+	assert_int_equal(load_yaml(f, yaml), CONFIG_BAD);
+	assert_null(f->config);
+	assert_error(f, expected);
+}
+
+static void assert_refuses_flag(struct fixture *f, const char *flag, const char *value, const char *expected)
+{
+	const char *flags[] = {flag, value, NULL};
+
+	assert_int_equal(load(f, NULL, NULL, flags), CONFIG_BAD);
+	assert_string_equal(buf_text(&f->error), expected);
+}
+
+static void assert_refuses_variable(struct fixture *f, const char *variable, const char *expected)
+{
+	const char *environment[] = {"PATH=/bin", variable, NULL};
+
+	assert_int_equal(load(f, NULL, environment, NULL), CONFIG_BAD);
+	assert_string_equal(buf_text(&f->error), expected);
+}
+
+static struct config *with_flag(struct fixture *f, const char *flag, const char *value)
+{
+	const char *flags[] = {flag, value, NULL};
+
+	if (load(f, NULL, NULL, flags))
+		fail_msg("%s %s: %s", flag, value, buf_text(&f->error));
+	return f->config;
+}
+
+static void assert_channel(const struct config *config, const char *path, const char *channel)
+{
+	struct route_match match;
+	char name[ROUTE_CHANNEL_MAX + 1];
+
+	assert_int_equal(route_table_match(config->routes, path, strlen(path), &match), 0);
+	route_channel(&match, 0, name);
+	assert_string_equal(name, channel);
+}
+
+static void assert_no_route(const struct config *config, const char *path)
+{
+	struct route_match match;
+
+	assert_int_equal(route_table_match(config->routes, path, strlen(path), &match), ROUTE_NOT_FOUND);
+}
+
+static bool prints(const struct config *config, const char *line)
+{
+	struct buf out = {0};
+	bool found;
+
+	config_print(config, &out);
+	found = strstr(buf_text(&out), line) != NULL;
+	if (!found)
+		print_message("%s", buf_text(&out));
+	buf_deinit(&out);
+	return found;
+}
+
+static void has_a_default_for_everything(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, NULL, NULL, NULL), 0);
+	assert_string_equal(f->config->listen.host, "0.0.0.0");
+	assert_int_equal(f->config->listen.port, 8080);
+	assert_string_equal(f->config->admin.host, "127.0.0.1");
+	assert_int_equal(f->config->admin.port, 9080);
+	assert_string_equal(f->config->redis, "");
+	assert_true(f->config->workers >= 1);
+	assert_int_equal(f->config->log_level, LOG_INFO);
+	assert_int_equal(f->config->log_format, LOG_FORMAT_TEXT);
+	assert_int_equal(f->config->ping_interval_ms, 25000);
+	assert_int_equal(f->config->pong_timeout_ms, 10000);
+	assert_int_equal(f->config->shutdown_timeout_ms, 10000);
+	assert_int_equal(f->config->message_bytes_max, 16384);
+	assert_int_equal(f->config->event_bytes_max, 1048576);
+	assert_int_equal(f->config->outbox_bytes_max, 1048576);
+	assert_int_equal(f->config->subscriptions_max, 100);
+	assert_null(f->config->trusted_proxies[0]);
+	assert_string_equal(f->config->topics[2], "items");
+	assert_channel(f->config, "/ws/cards", "cards");
+	assert_channel(f->config, "/ws/cards/1", "cards:1");
+	assert_channel(f->config, "/ws/execution", "execution");
+	assert_channel(f->config, "/ws/execution/1", "execution:1");
+	assert_channel(f->config, "/ws/items", "items");
+	assert_channel(f->config, "/ws/items/1", "items:1");
+	assert_int_equal(route_table_size(f->config->routes), 6);
+}
+
+static void takes_a_route_in_two_lines(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_loads(f, "routes:\n  - path: /ws/nova/{item_id}\n    channel: nova:{item_id}\n");
+	assert_channel(f->config, "/ws/nova/7", "nova:7");
+	assert_channel(f->config, "/ws/cards", "cards");
+	assert_int_equal(route_table_size(f->config->routes), 7);
+}
+
+static void flag_beats_environment_beats_file(void **state)
+{
+	struct fixture *f = *state;
+	const char *environment[] = {"TIDEGATE_WORKERS=3", "TIDEGATE_PING_INTERVAL=3s", NULL};
+	const char *flags[] = {"--workers", "4", NULL};
+
+	write_bytes(f->file, "workers: 2\nping_interval: 2s\nlog_level: debug\n", 46);
+	assert_int_equal(load(f, f->file, environment, flags), 0);
+	assert_int_equal(f->config->workers, 4);
+	assert_int_equal(f->config->ping_interval_ms, 3000);
+	assert_int_equal(f->config->log_level, LOG_DEBUG);
+}
+
+static void finds_its_file_by_variable(void **state)
+{
+	struct fixture *f = *state;
+	char variable[96];
+	const char *environment[] = {variable, NULL};
+
+	snprintf(variable, sizeof(variable), "TIDEGATE_CONFIG=%s", f->file);
+	write_bytes(f->file, "workers: 2\n", 11);
+	assert_int_equal(load(f, NULL, environment, NULL), 0);
+	assert_int_equal(f->config->workers, 2);
+	strcpy(variable, "TIDEGATE_CONFIG=");
+	assert_int_equal(load(f, NULL, environment, NULL), 0);
+	assert_int_equal(load(f, "/nowhere/t.yaml", NULL, NULL), CONFIG_BAD);
+	assert_error(f, "/nowhere/t.yaml: No such file or directory");
+	assert_int_equal(load(f, "/dev/zero", NULL, NULL), CONFIG_BAD);
+	assert_error(f, "/dev/zero: File too large");
+	assert_int_equal(load(f, f->folder, NULL, NULL), CONFIG_BAD);
+}
+
+static void reads_durations(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(with_flag(f, "--ping-interval", "500ms")->ping_interval_ms, 500);
+	assert_int_equal(with_flag(f, "--ping-interval", "7")->ping_interval_ms, 7000);
+	assert_int_equal(with_flag(f, "--ping-interval", "2m")->ping_interval_ms, 120000);
+	assert_int_equal(with_flag(f, "--ping-interval", "1h")->ping_interval_ms, 3600000);
+	assert_int_equal(with_flag(f, "--shutdown-timeout", "0")->shutdown_timeout_ms, 0);
+	static const char *const bad[] = {"", "s", "-1s", "+1s", " 1s", "1 s", "1.5s", "1S", "99ms", "2h",
+		"99999999999999999999", "9999999999999999h"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char expected[160];
+
+		snprintf(expected, sizeof(expected),
+			"--ping-interval: '%s' is not a duration from 100ms to 1h (such as 500ms, 25s, 2m)",
+			bad[i]);
+		assert_refuses_flag(f, "--ping-interval", bad[i], expected);
+	}
+}
+
+static void reads_sizes_and_numbers(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(with_flag(f, "--message-bytes-max", "4096")->message_bytes_max, 4096);
+	assert_int_equal(with_flag(f, "--message-bytes-max", "4096B")->message_bytes_max, 4096);
+	assert_int_equal(with_flag(f, "--message-bytes-max", "2KiB")->message_bytes_max, 2048);
+	assert_int_equal(with_flag(f, "--outbox-bytes-max", "1GiB")->outbox_bytes_max, 1073741824);
+	assert_refuses_flag(f, "--message-bytes-max", "2KB",
+		"--message-bytes-max: '2KB' is not a size from 128B to 16MiB (such as 4096, 16KiB, 1MiB)");
+	assert_refuses_flag(f, "--workers", "257", "--workers: '257' is not a number from 0 to 256");
+	assert_refuses_flag(f, "--workers", "1s", "--workers: '1s' is not a number from 0 to 256");
+	assert_refuses_flag(
+		f, "--workers", "4294967297", "--workers: '4294967297' is not a number from 0 to 256");
+	assert_refuses_flag(
+		f, "--subscriptions-max", "0", "--subscriptions-max: '0' is not a number from 1 to 100000");
+}
+
+static void reads_addresses(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *text, *host;
+		int port;
+	} good[] = {{":8081", "0.0.0.0", 8081}, {"8081", "0.0.0.0", 8081}, {"[::]:8081", "::", 8081},
+		{"localhost:1", "localhost", 1}, {"10.0.0.1:65535", "10.0.0.1", 65535}, {":0", "0.0.0.0", 0},
+		{"[::1]:0", "::1", 0}, {"gate-1.example:80", "gate-1.example", 80}};
+	static const char *const bad_host[] = {"::1:8080", "[::1:8080", "[]:1", "[localhost]:1",
+		"256.0.0.1:1", "1.2.3:1", "a b:1", "a/b:1", "[::]", "[:1"};
+	static const char *const bad_port[] = {
+		"", ":", "localhost", "localhost:", ":65536", ":-1", ":+1", ":1x", ": 1"};
+	char expected[160];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct config *config = with_flag(f, "--listen", good[i].text);
+
+		assert_string_equal(config->listen.host, good[i].host);
+		assert_int_equal(config->listen.port, good[i].port);
+	}
+	for (size_t i = 0; i < sizeof(bad_host) / sizeof(bad_host[0]); i++) {
+		snprintf(expected, sizeof(expected),
+			"--listen: '%s' is not an address (HOST:PORT, :PORT or [IPv6]:PORT)", bad_host[i]);
+		assert_refuses_flag(f, "--listen", bad_host[i], expected);
+	}
+	for (size_t i = 0; i < sizeof(bad_port) / sizeof(bad_port[0]); i++) {
+		snprintf(expected, sizeof(expected),
+			"--listen: '%s' is not an address: the port is a number from 0 to 65535",
+			bad_port[i]);
+		assert_refuses_flag(f, "--listen", bad_port[i], expected);
+	}
+}
+
+static void reads_lists(void **state)
+{
+	struct fixture *f = *state;
+	char **proxies;
+
+	proxies = with_flag(f, "--trusted-proxies", "10.0.0.0/8, ::1 ,fd00::/8")->trusted_proxies;
+	assert_string_equal(proxies[0], "10.0.0.0/8");
+	assert_string_equal(proxies[1], "::1");
+	assert_string_equal(proxies[2], "fd00::/8");
+	assert_null(proxies[3]);
+	assert_null(with_flag(f, "--topics", "")->topics[0]);
+	assert_loads(f, "topics: [a, b]\ntrusted_proxies:\n  - 10.0.0.1\n");
+	assert_string_equal(f->config->topics[1], "b");
+	assert_loads(f, "topics:\n");
+	assert_null(f->config->topics[0]);
+	assert_refuses_flag(f, "--trusted-proxies", "10.0.0.0/33",
+		"--trusted-proxies: '10.0.0.0/33' is not an IP address or a CIDR block (such as 10.0.0.0/8)");
+	assert_refuses_flag(f, "--trusted-proxies", "10.0.0.1,",
+		"--trusted-proxies: '' is not an IP address or a CIDR block (such as 10.0.0.0/8)");
+	assert_refuses_flag(
+		f, "--topics", "a,b:c", "--topics: 'b:c' is not a topic (1 to 128 of A-Z a-z 0-9 . _ ~ -)");
+	assert_refuses_flag(f, "--topics", "a,b,a", "--topics: 'a' is not there once only");
+	assert_refuses_flag(
+		f, "--topics", "tg", "--topics: 'tg' is not free for a topic: it is Tidegate's own");
+	assert_refuses(f, "\ntopics: a,b\n", "t.yaml:2: topics is a list: [a, b], or one '- …' a line");
+}
+
+static void takes_no_more_items_than_a_list_has_room_for(void **state)
+{
+	struct fixture *f = *state;
+	char list[3 * 300];
+	char *end = list;
+
+	for (int i = 0; i < 257; i++)
+		end = stpcpy(end, i > 0 ? ",::" : "::");
+	assert_refuses_flag(f, "--trusted-proxies", list, "--trusted-proxies: more than 256 in one list");
+	list[strlen(list) - 3] = '\0';
+	with_flag(f, "--trusted-proxies", list);
+}
+
+static void default_routes_can_be_off(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_loads(f, "default_routes: false\nroutes:\n- {path: /a, channel: a}\n");
+	assert_int_equal(route_table_size(f->config->routes), 1);
+	assert_no_route(f->config, "/ws/cards");
+	assert_refuses(f, "default_routes: no\n", "t.yaml:1: default_routes: 'no' is not true or false");
+}
+
+static void topics_make_routes(void **state)
+{
+	struct fixture *f = *state;
+
+	with_flag(f, "--topics", "orders");
+	assert_channel(f->config, "/ws/orders", "orders");
+	assert_channel(f->config, "/ws/orders/1", "orders:1");
+	assert_channel(f->config, "/ws/cards", "cards");
+	assert_channel(f->config, "/ws/execution/1", "execution:1");
+	assert_no_route(f->config, "/ws/cards/1");
+	assert_no_route(f->config, "/ws/items");
+}
+
+static void a_route_of_the_file_replaces_a_default(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_loads(f, "routes:\n- path: /ws/execution/{run}\n  channels: [\"run:{run}\", runs]\n"
+			"- path: /ws/cards\n  channel: board\n");
+	assert_channel(f->config, "/ws/execution/1", "run:1");
+	assert_channel(f->config, "/ws/cards", "board");
+	assert_int_equal(route_table_size(f->config->routes), 6);
+	assert_true(prints(f->config, "t.yaml:2\n"));
+}
+
+static void says_who_may_subscribe(void **state)
+{
+	struct fixture *f = *state;
+	const struct route_table *routes;
+
+	assert_loads(f, "routes:\n"
+			"- {path: /a, channel: a}\n"
+			"- {path: /b, channel: b, subscribe: none}\n"
+			"- {path: /c, channel: c, subscribe: [\"x:{id}\", b]}\n"
+			"- {path: /d, channels: [], subscribe: any}\n");
+	routes = f->config->routes;
+	assert_true(route_may_subscribe(routes, route_table_get(routes, 0), "b", 1));
+	assert_false(route_may_subscribe(routes, route_table_get(routes, 0), "x:1", 3));
+	assert_false(route_may_subscribe(routes, route_table_get(routes, 1), "a", 1));
+	assert_true(route_may_subscribe(routes, route_table_get(routes, 2), "x:1", 3));
+	assert_false(route_may_subscribe(routes, route_table_get(routes, 2), "a", 1));
+	assert_true(route_may_subscribe(routes, route_table_get(routes, 3), "cards:1", 7));
+	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  subscribe: all\n",
+		"t.yaml:4: subscribe is 'any', 'none' or a list of channels");
+}
+
+static void refuses_two_routes_of_one_shape_with_both_lines(void **state)
+{
+	assert_refuses(*state, "routes:\n- path: /a/{x}\n  channel: a\n\n- path: /a/{y}\n  channel: b\n",
+		"t.yaml:5: path '/a/{y}' matches the same paths as '/a/{x}' in line 2");
+}
+
+static void refuses_bad_templates_where_they_stand(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_refuses(f, "routes:\n- path: /a/{id}\n  channel: a:{di}\n",
+		"t.yaml:3: channel 'a:{di}': {di} is no variable of the path");
+	assert_refuses(f, "routes:\n- path: /a/{id}/{id}\n  channel: a\n",
+		"t.yaml:2: path '/a/{id}/{id}': {id} is in it twice");
+	assert_refuses(f, "routes:\n- channel: a\n  path: a\n", "t.yaml:3: path 'a': a path starts with '/'");
+	assert_refuses(f, "routes:\n- path: /a\n  channels:\n  - a\n  - a b\n",
+		"t.yaml:5: channel 'a b': each part is a {variable} or 1 to 128 of A-Z a-z 0-9 . _ ~ -, not "
+		"'.' or '..'");
+	assert_refuses(f, "routes:\n- path: /a\n  channels:\n  - a\n  - b\n  - a\n",
+		"t.yaml:6: channel 'a': it is there twice");
+	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  subscribe:\n  - b\n  - tg:x\n",
+		"t.yaml:6: channel 'tg:x': names that start with 'tg:' are reserved");
+}
+
+static void refuses_unknown_keys(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_refuses(f, "routes:\n- path: /a\n  chanel: a\n",
+		"t.yaml:3: unknown key 'chanel' in a route: did you mean 'channel'? (known: path, channel, "
+		"channels, subscribe)");
+	assert_refuses(f, "routes:\n- path: /a\n  \"qu\\nux\": a\n",
+		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe)");
+	assert_int_equal(load_yaml(f, "\nlisten: :1\nping_intervall: 3s\n"), CONFIG_BAD);
+	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: unknown key 'ping_intervall': did you mean "
+						    "'ping_interval'? (known: listen, admin, "));
+	assert_int_equal(load_yaml(f, "<<: {a: b}\n"), CONFIG_BAD);
+	assert_int_equal(load_yaml(f, "[a]: b\n"), CONFIG_BAD);
+}
+
+static void refuses_a_key_twice(void **state)
+{
+	assert_refuses(*state, "workers: 1\nlisten: :1\nworkers: 2\n",
+		"t.yaml:3: key 'workers' is there twice, first in line 1");
+	assert_refuses(*state, "routes:\n- path: /a\n  channel: a\n  path: /b\n",
+		"t.yaml:4: key 'path' in a route is there twice, first in line 2");
+	assert_refuses(*state, "routes:\n- path: /a\n  channel: a\n  channels: [b]\n",
+		"t.yaml:4: a route has 'channel' or 'channels', not both");
+}
+
+static void refuses_wrong_types(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_refuses(f, "- a\n", "t.yaml:1: the file is 'key: value' lines");
+	assert_refuses(f, "just text\n", "t.yaml:1: the file is 'key: value' lines");
+	assert_refuses(f, "workers: [1]\n", "t.yaml:1: workers is one text, not a list");
+	assert_refuses(f, "workers:\n", "t.yaml:1: workers: '' is not a number from 0 to 256");
+	assert_refuses(f, "routes: {path: /a}\n", "t.yaml:1: routes is a list: one '- path: …' a route");
+	assert_refuses(f, "routes:\n- /a\n", "t.yaml:2: a route is '- path: …' and 'channel: …' below it");
+	assert_refuses(f, "routes:\n- path: /a\n",
+		"t.yaml:2: a route needs a 'channel' (or 'channels', which may be [])");
+	assert_refuses(f, "routes:\n- channel: a\n", "t.yaml:2: a route needs a 'path'");
+	assert_refuses(f, "routes:\n- path: /a/{id}\n  channels: [b, a:{id}]\n",
+		"t.yaml:3: not YAML: found unexpected ':', while scanning a plain scalar that starts in line "
+		"3; "
+		"inside [ ] put quotes around what has {braces}");
+	assert_refuses(f, "routes:\n- path: /a/{id}\n  channels: [b, {id}]\n",
+		"t.yaml:3: channels is one text: put quotes around what has {braces}");
+	assert_refuses(f, "redis: \"a\\0b\"\n", "t.yaml:1: redis has a NUL character in it");
+}
+
+static void refuses_what_is_not_yaml(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_refuses(f, "workers: 1\nlisten: [\n",
+		"t.yaml:3: not YAML: did not find expected node content, while parsing a flow node that "
+		"starts in line 3");
+	assert_int_equal(load_yaml(f, "workers: 1\n\tlisten: a\n"), CONFIG_BAD);
+	assert_non_null(strstr(buf_text(&f->error), "t.yaml:2: not YAML: "));
+	assert_int_equal(load_yaml(f, "workers: 1\nlisten: \xff\n"), CONFIG_BAD);
+	assert_non_null(strstr(buf_text(&f->error), "t.yaml:2: not YAML: "));
+	assert_int_equal(load_yaml(f, "workers: *nobody\n"), CONFIG_BAD);
+	assert_non_null(strstr(buf_text(&f->error), "t.yaml:1: not YAML: "));
+	assert_refuses(f, "workers: 1\n---\nworkers: 2\n",
+		"t.yaml:3: a second document starts here; one is all that is read");
+}
+
+static void takes_an_empty_file(void **state)
+{
+	assert_loads(*state, "");
+	assert_loads(*state, "# nothing\n");
+	assert_loads(*state, "---\n");
+	assert_loads(*state, "routes:\n");
+	assert_loads(*state, "redis: ~\n");
+}
+
+static void follows_aliases_but_not_into_themselves(void **state)
+{
+	struct fixture *f = *state;
+	struct buf deep = {0};
+
+	assert_loads(f, "topics: &t [a, b]\nping_interval: &d 3s\npong_timeout: *d\nroutes:\n"
+			"- {path: /x, channels: *t}\n");
+	assert_int_equal(f->config->pong_timeout_ms, 3000);
+	assert_channel(f->config, "/x", "a");
+	assert_refuses(f, "routes: &r [*r]\n", "t.yaml:1: a route is '- path: …' and 'channel: …' below it");
+	assert_refuses(f, "routes:\n- &m\n  path: /a\n  channels: [*m]\n",
+		"t.yaml:2: channels is one text: put quotes around what has {braces}");
+	assert_int_equal(load_yaml(f, "&a [*a]: b\n"), CONFIG_BAD);
+	for (int i = 0; i < 50000; i++)
+		buf_append_char(&deep, '[');
+	assert_int_equal(load_yaml(f, buf_text(&deep)), CONFIG_BAD);
+	buf_deinit(&deep);
+}
+
+static void refuses_unknown_flags_and_variables(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_refuses_flag(f, "--listne", "1", "unknown flag '--listne': did you mean --listen?");
+	assert_refuses_flag(
+		f, "--ping_interval", "1", "unknown flag '--ping_interval': did you mean --ping-interval?");
+	assert_refuses_flag(f, "--colour", "1", "unknown flag '--colour'");
+	assert_refuses_flag(f, "--listen", NULL, "--listen: it needs a value");
+	assert_refuses_variable(f, "TIDEGATE_LISTNE=:1",
+		"environment: unknown variable 'TIDEGATE_LISTNE': did you mean TIDEGATE_LISTEN?");
+	assert_refuses_variable(f, "TIDEGATE_COLOUR=1", "environment: unknown variable 'TIDEGATE_COLOUR'");
+	assert_refuses_variable(f, "TIDEGATE_=1", "environment: unknown variable 'TIDEGATE_'");
+	assert_refuses_variable(
+		f, "TIDEGATE_WORKERS=many", "TIDEGATE_WORKERS: 'many' is not a number from 0 to 256");
+	assert_true(config_is_flag("--ping-interval"));
+	assert_false(config_is_flag("--ping_interval"));
+	assert_false(config_is_flag("--config"));
+	assert_false(config_is_flag("listen"));
+}
+
+static void lets_the_variables_of_kubernetes_be(void **state)
+{
+	struct fixture *f = *state;
+	const char *environment[] = {"TIDEGATE_SERVICE_HOST=10.0.0.1", "TIDEGATE_SERVICE_PORT=8080",
+		"TIDEGATE_SERVICE_PORT_WS=8080", "TIDEGATE_PORT=tcp://10.0.0.1:8080",
+		"TIDEGATE_PORT_8080_TCP=tcp://10.0.0.1:8080", "TIDEGATE_PORT_8080_TCP_ADDR=10.0.0.1",
+		"TIDEGATE_REDIS_SERVICE_HOST=10.0.0.2", "TIDEGATE_REDIS_PORT=tcp://10.0.0.2:6379",
+		"TIDEGATE_REDIS_PORT_6379_TCP_PROTO=tcp", NULL};
+
+	assert_int_equal(load(f, NULL, environment, NULL), 0);
+	assert_refuses_variable(f, "TIDEGATE_PORT=8080", "environment: unknown variable 'TIDEGATE_PORT'");
+}
+
+static void reads_a_secret_from_a_file(void **state)
+{
+	struct fixture *f = *state;
+	char variable[96];
+	const char *environment[] = {variable, NULL, NULL};
+
+	snprintf(variable, sizeof(variable), "TIDEGATE_REDIS_FILE=%s", f->file);
+	write_bytes(f->file, "redis://:secret@127.0.0.1:6379/0\n", 33);
+	assert_int_equal(load(f, NULL, environment, NULL), 0);
+	assert_string_equal(f->config->redis, "redis://:secret@127.0.0.1:6379/0");
+	assert_true(prints(f->config, "  TIDEGATE_REDIS_FILE\n"));
+
+	environment[1] = "TIDEGATE_REDIS=redis://127.0.0.1";
+	assert_int_equal(load(f, NULL, environment, NULL), CONFIG_BAD);
+	assert_error(f, "TIDEGATE_REDIS and TIDEGATE_REDIS_FILE are both set: leave one out");
+	write_bytes(f->file, "redis://\0", 9);
+	environment[1] = NULL;
+	assert_int_equal(load(f, NULL, environment, NULL), CONFIG_BAD);
+	assert_refuses_variable(f, "TIDEGATE_REDIS_FILE=/nowhere",
+		"TIDEGATE_REDIS_FILE: '/nowhere': No such file or directory");
+}
+
+static void never_shows_a_password(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const urls[] = {"redis://anna:s3cr3t@h:1/2", "redis://:s3cr3t@h",
+		"redis://anna:s3cr3t%40x@h:1", "redis://anna:s3cr3t/@h:1", "redis://anna:s3cr3t@@h:1",
+		"redis://anna:s3cr3t@h:port", "rediss//anna:s3cr3t@h", "redis://anna:s3cr3t@h:1/x",
+		"anna:s3cr3t@h", "redis://h/0?password=s3cr3t"};
+
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		const char *flags[] = {"--redis", urls[i], NULL};
+		struct buf out = {0};
+
+		if (load(f, NULL, NULL, flags) == 0)
+			config_print(f->config, &out);
+		if (strstr(buf_text(&out), "s3cr3t") || strstr(buf_text(&f->error), "s3cr3t"))
+			fail_msg("%s: shown in '%s' or '%s'", urls[i], buf_text(&out), buf_text(&f->error));
+		assert_true(out.len > 0 || f->error.len > 0);
+		buf_deinit(&out);
+	}
+	with_flag(f, "--redis", urls[0]);
+	assert_true(prints(f->config, "redis://anna:***@h:1/2 "));
+}
+
+static void checks_the_channel_prefix(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_string_equal(with_flag(f, "--channel-prefix", "app.1:")->channel_prefix, "app.1:");
+	assert_refuses_flag(f, "--channel-prefix", "app*",
+		"--channel-prefix: 'app*' is not a prefix: only A-Z a-z 0-9 . _ ~ - : may be in it");
+}
+
+static void refuses_contradictions(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_refuses(f, "admin: :8080\n", "t.yaml:1: listen and admin have the same port");
+	assert_refuses_flag(f, "--listen", ":9080", "--listen: listen and admin have the same port");
+	assert_loads(f, "listen: 127.0.0.1:80\nadmin: 127.0.0.2:80\n");
+	assert_loads(f, "listen: :0\nadmin: :0\n");
+	assert_refuses(f, "event_bytes_max: 2MiB\n",
+		"t.yaml:1: outbox_bytes_max is less than event_bytes_max: the largest event would disconnect "
+		"its readers");
+	assert_refuses(f, "subscriptions_max: 1\nroutes:\n- path: /a\n  channels: [a, b]\n",
+		"t.yaml:3: path '/a' joins 2 channels, subscriptions_max is 1");
+}
+
+static void prints_values_with_their_sources(void **state)
+{
+	struct fixture *f = *state;
+	const char *environment[] = {"TIDEGATE_LISTEN=[::]:8000", NULL};
+	const char *flags[] = {"--message-bytes-max", "2048", NULL};
+	const char *yaml = "ping_interval: 90\nroutes:\n- path: /a/{id}\n  channels: [a, \"a:{id}\"]\n  "
+			   "subscribe: none\n";
+	char line[192];
+
+	write_bytes(f->file, yaml, strlen(yaml));
+	assert_int_equal(load(f, f->file, environment, flags), 0);
+	snprintf(line, sizeof(line), "\nping_interval      90s                    %s:1\n", f->file);
+	assert_true(prints(f->config, line));
+	assert_true(prints(f->config, "listen             [::]:8000              TIDEGATE_LISTEN\n"));
+	assert_true(prints(f->config, "\nmessage_bytes_max  2KiB                   --message-bytes-max\n"));
+	assert_true(prints(f->config, "\ntrusted_proxies    []                     default\n"));
+	assert_true(prints(f->config, "\nredis              \"\"                     default\n"));
+	snprintf(line, sizeof(line),
+		"\n  /a/{id}                       a,a:{id}                  subscribe none  %s:3\n",
+		f->file);
+	assert_true(prints(f->config, line));
+	assert_true(prints(f->config,
+		"\n  /ws/cards                     cards                     subscribe any   default\n"));
+}
+
+static void says_what_needs_a_restart(void **state)
+{
+	struct fixture *f = *state;
+	struct config *running;
+	struct buf names = {0};
+
+	with_flag(f, "--redis", "redis://:one@h:1");
+	running = f->config;
+	f->config = NULL;
+	assert_loads(f, "redis: redis://:two@h:1\nlog_level: debug\ntopics: [a]\nlisten: :1\n");
+	assert_int_equal(config_restart_needed(running, f->config, &names), 2);
+	assert_string_equal(buf_text(&names), "listen, redis");
+	assert_int_equal(config_restart_needed(running, running, &names), 0);
+	buf_deinit(&names);
+	config_free(running);
+}
+
+static void make_file(const char *root, const char *folder, const char *name, const char *text)
+{
+	char path[256];
+	char *slash;
+
+	snprintf(path, sizeof(path), "%s%s/%s", root, folder, name);
+	for (slash = strchr(path + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(path, 0700);
+		*slash = '/';
+	}
+	write_bytes(path, text, strlen(text));
+}
+
+static void remove_tree(const char *root)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	assert_int_equal(system(command), 0);
+}
+
+static void counts_no_more_cpus_than_the_quota_pays_for(void **state)
+{
+	char root[] = "/tmp/cpus.XXXXXX";
+	unsigned int all = cpus_allowed("/nowhere");
+
+	(void)state;
+	assert_true(all >= 1);
+	assert_non_null(mkdtemp(root));
+	make_file(root, "/proc/self", "cgroup", "0::/a/b\n");
+	assert_int_equal(cpus_allowed(root), all);
+	make_file(root, "/sys/fs/cgroup/a/b", "cpu.max", "max 100000\n");
+	assert_int_equal(cpus_allowed(root), all);
+	make_file(root, "/sys/fs/cgroup/a", "cpu.max", "190000 100000\n");
+	assert_int_equal(cpus_allowed(root), 1); /* the group above counts, fractions do not */
+	make_file(root, "/sys/fs/cgroup/a", "cpu.max", "10000 100000\n");
+	assert_int_equal(cpus_allowed(root), 1); /* at least one */
+	make_file(root, "/sys/fs/cgroup/a", "cpu.max", "9900000 100000\n");
+	assert_int_equal(cpus_allowed(root), all < 99 ? all : 99);
+	make_file(root, "/proc/self", "cgroup", "0::/\n");
+	make_file(root, "/sys/fs/cgroup", "cpu.max", "100000 100000\n");
+	assert_int_equal(
+		cpus_allowed(root), 1); /* as in a container: its group is the root of what it sees */
+	make_file(root, "/proc/self", "cgroup", "5:cpuset:/\n4:cpu,cpuacct:/docker/x\nrubbish\n:\n");
+	assert_int_equal(cpus_allowed(root), all);
+	make_file(root, "/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "150000\n");
+	make_file(root, "/sys/fs/cgroup/cpu", "cpu.cfs_period_us", "100000\n");
+	assert_int_equal(cpus_allowed(root), 1);
+	make_file(root, "/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "-1\n");
+	assert_int_equal(cpus_allowed(root), all);
+	remove_tree(root);
+}
+
+static void suggests_only_what_is_near(void **state)
+{
+	static const char *const known[] = {"path", "channel", "channels"};
+
+	(void)state;
+	assert_string_equal(suggest("chanel", known, 3), "channel");
+	assert_string_equal(suggest("channals", known, 3), "channels");
+	assert_string_equal(suggest("pth", known, 3), "path");
+	assert_null(suggest("colour", known, 3));
+	assert_null(suggest("", known, 3));
+	assert_null(suggest("channelchannelchannelchannelchannelchannel", known, 3));
+}
+
+/* The file of the repository, found from where this one was compiled; NULL when that is gone. */
+static char *repository_file(const char *name)
+{
+	char path[512];
+	FILE *file;
+	char *text = NULL;
+	size_t size = 0;
+
+	snprintf(path, sizeof(path), "%.*s%s", (int)(strlen(__FILE__) - strlen("tests/unit/test_config.c")),
+		__FILE__, name);
+	file = fopen(path, "r");
+	if (!file)
+		return NULL;
+	if (getdelim(&text, &size, '\0', file) < 0)
+		fail_msg("%s cannot be read", path);
+	fclose(file);
+	return text;
+}
+
+static void the_example_has_every_default(void **state)
+{
+	struct fixture *f = *state;
+	char *yaml = repository_file("deploy/tidegate.yaml");
+	struct config *defaults;
+
+	if (!yaml)
+		skip();
+	assert_int_equal(load(f, NULL, NULL, NULL), 0);
+	defaults = f->config;
+	f->config = NULL;
+	assert_loads(f, yaml);
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		char key[64];
+
+		snprintf(key, sizeof(key), "\n%s: ", options[i].name);
+		if (!strstr(yaml, key))
+			fail_msg("%s is not in the example", options[i].name);
+		if (!option_equal(&options[i], defaults, f->config))
+			fail_msg("%s is not at its default", options[i].name);
+	}
+	config_free(defaults);
+	free(yaml);
+}
+
+static void the_manual_has_every_option(void **state)
+{
+	char *manual = repository_file("docs/configuration.md");
+	struct buf row = {0};
+
+	(void)state;
+	if (!manual)
+		skip();
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		buf_reset(&row);
+		buf_printf(&row, "| `%s` | ", options[i].name);
+		buf_printf(&row, options[i].fallback[0] ? "`%s` | " : "empty%s | ", options[i].fallback);
+		buf_printf(&row, "%s | %s |", options[i].effect == OPTION_RELOAD ? "reload" : "restart",
+			options[i].help);
+		if (!strstr(manual, buf_text(&row)))
+			fail_msg("the manual has no row '%s'", buf_text(&row));
+	}
+	buf_deinit(&row);
+	free(manual);
+}
+
+static void help_names_every_option(void **state)
+{
+	struct buf out = {0};
+
+	(void)state;
+	config_help(&out);
+	assert_non_null(strstr(buf_text(&out), "  --config FILE\n"));
+	assert_non_null(strstr(buf_text(&out), "  --ping-interval DURATION\n"));
+	assert_non_null(strstr(buf_text(&out), "default 25s; TIDEGATE_PING_INTERVAL\n"));
+	buf_deinit(&out);
+}
+
+#define with_folder(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		with_folder(has_a_default_for_everything),
+		with_folder(takes_a_route_in_two_lines),
+		with_folder(flag_beats_environment_beats_file),
+		with_folder(finds_its_file_by_variable),
+		with_folder(reads_durations),
+		with_folder(reads_sizes_and_numbers),
+		with_folder(reads_addresses),
+		with_folder(reads_lists),
+		with_folder(takes_no_more_items_than_a_list_has_room_for),
+		with_folder(default_routes_can_be_off),
+		with_folder(topics_make_routes),
+		with_folder(a_route_of_the_file_replaces_a_default),
+		with_folder(says_who_may_subscribe),
+		with_folder(refuses_two_routes_of_one_shape_with_both_lines),
+		with_folder(refuses_bad_templates_where_they_stand),
+		with_folder(refuses_unknown_keys),
+		with_folder(refuses_a_key_twice),
+		with_folder(refuses_wrong_types),
+		with_folder(refuses_what_is_not_yaml),
+		with_folder(takes_an_empty_file),
+		with_folder(follows_aliases_but_not_into_themselves),
+		with_folder(refuses_unknown_flags_and_variables),
+		with_folder(lets_the_variables_of_kubernetes_be),
+		with_folder(reads_a_secret_from_a_file),
+		with_folder(never_shows_a_password),
+		with_folder(checks_the_channel_prefix),
+		with_folder(refuses_contradictions),
+		with_folder(prints_values_with_their_sources),
+		with_folder(says_what_needs_a_restart),
+		cmocka_unit_test(counts_no_more_cpus_than_the_quota_pays_for),
+		cmocka_unit_test(suggests_only_what_is_near),
+		with_folder(the_example_has_every_default),
+		cmocka_unit_test(the_manual_has_every_option),
+		cmocka_unit_test(help_names_every_option),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
