@@ -1,0 +1,41 @@
+/* Fuzz command_parse(): its outcome is one of the table, and what it hands out stands in the text and is
+ * sound. */
+
+#include "fuzz.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "protocol/command.h"
+
+static void check_slice(struct slice slice, const char *text, size_t size)
+{
+	bool is_object;
+
+	if (!slice.data)
+		return;
+	PROMISE(slice.data > text && slice.data + slice.len < text + size);
+	PROMISE(json_check(slice.data, slice.len, COMMAND_DEPTH_MAX, NULL, 0, &is_object) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *text = (const char *)data;
+	struct command command;
+	bool is_object;
+	int r = command_parse(text, size, &command);
+
+	PROMISE(r >= 0 && r <= COMMAND_MISSING_CHANNEL);
+	PROMISE(r == 0 || (command_error_code(r) && command_error_message(r)));
+	check_slice(command.id, text, size);
+	check_slice(command.data, text, size);
+	PROMISE(!command.id.data || json_is_string(command.id) || json_is_integer(command.id));
+	PROMISE(!command.data.data || json_is_object(command.data));
+	PROMISE(command.channel_len <= COMMAND_CHANNEL_MAX);
+	PROMISE(strlen(command.channel) == command.channel_len);
+	if (r)
+		return 0;
+	PROMISE(json_check(text, size, COMMAND_DEPTH_MAX, NULL, 0, &is_object) == 0 && is_object);
+	PROMISE(command.type == COMMAND_PING || command.type == COMMAND_ACTION || command.channel_len > 0);
+	return 0;
+}
