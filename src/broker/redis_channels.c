@@ -146,9 +146,10 @@ int redis_channels_want(struct redis_channels *channels, struct slice name)
 		channels->n_wanted++;
 	channel->is_wanted = true;
 	channel->is_announced = false;
-	if (!channel_is_in_flight(channel))
-		channel_enter(channels, channel,
-			channel->state == CHANNEL_SUBSCRIBED ? CHANNEL_SUBSCRIBED : CHANNEL_IDLE);
+	if (channel->state == CHANNEL_SUBSCRIBED)
+		channel_enter(channels, channel, CHANNEL_SUBSCRIBED);
+	else if (channel->state == CHANNEL_REFUSED || !list_linked(&channel->link))
+		channel_enter(channels, channel, CHANNEL_IDLE);
 	return 0;
 }
 

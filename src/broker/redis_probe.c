@@ -11,6 +11,7 @@
 enum {
 	MISSES_MAX = 2, /* recovery.md, R10: two tries */
 	TRIES_MAX = 10, /* with traffic all the while: 20 s behind with the default timeout is too far */
+	TOKEN_DIGITS_MAX = 19, /* so many fit into the sequence, whatever they are */
 };
 
 void redis_probe_start(struct redis_probe *probe)
@@ -73,7 +74,7 @@ bool redis_probe_echo(struct redis_probe *probe, struct slice token, uint64_t no
 {
 	uint64_t sequence = 0;
 
-	if (token.len == 0 || token.len >= REDIS_PROBE_TOKEN_MAX)
+	if (token.len == 0 || token.len > TOKEN_DIGITS_MAX)
 		return false;
 	for (size_t i = 0; i < token.len; i++) {
 		if (token.data[i] < '0' || token.data[i] > '9')

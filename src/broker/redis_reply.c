@@ -275,6 +275,8 @@ int redis_parser_feed(struct redis_parser *parser, const char *data, size_t len,
 	size_t n;
 	int r = 0;
 
+	if (parser->complaint)
+		return -EPROTO; /* the reader does not know of it and would go on */
 	while (len && r == 0) {
 		if (parser->skip) {
 			n = len < parser->skip ? len : parser->skip;
