@@ -217,6 +217,7 @@ static void refuses_bad_strings(void **state)
 		TEXT("\"\\ud800\\udc0"),
 		TEXT("\"\\ud800\\ud800\""),
 		TEXT("\"\\ud800\\u0041\""),
+		TEXT("\"\\ud800\\ue000\""),
 		TEXT("\"\\ud800x\""),
 		TEXT("\"\\ud800\\n\""),
 		TEXT("\"\\udc00\\ud800\""),
