@@ -71,7 +71,7 @@ struct route_table *route_table_new(void);
 
 /*
  * Adds a route while the table is still private to its builder. 0, ROUTE_CONFLICT, ROUTE_BAD_TEMPLATE (one
- * sentence, without a file name, is appended to `error`) or -ENOMEM.
+ * sentence, without a file name, is appended to `error`; it quotes the template as it is) or -ENOMEM.
  */
 int route_table_add(struct route_table *table, const struct route_spec *spec, struct buf *error);
 

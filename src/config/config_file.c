@@ -60,7 +60,7 @@ static void open_line(struct reader *reader, unsigned int line)
 	buf_printf(reader->loader->error, "%s:%u: ", reader->name, line);
 }
 
-/* One whole line about this file. Always CONFIG_BAD. */
+/* One whole line about this file, cut at 512 bytes: it may quote what stands there. Always CONFIG_BAD. */
 __attribute__((format(printf, 3, 4))) static int refuse(
 	struct reader *reader, unsigned int line, const char *format, ...)
 {
@@ -70,6 +70,9 @@ __attribute__((format(printf, 3, 4))) static int refuse(
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?'; /* a quoted newline must not make two lines of it */
 	open_line(reader, line);
 	buf_append_str(reader->loader->error, text);
 	return CONFIG_BAD;

@@ -424,6 +424,13 @@ static void refuses_bad_templates_where_they_stand(void **state)
 		"t.yaml:6: channel 'tg:x': names that start with 'tg:' are reserved");
 }
 
+static void says_it_in_one_line_whatever_it_quotes(void **state)
+{
+	assert_refuses(*state, "routes:\n- path: /a\n  channel: \"{a\\n\\e[2J}\"\n",
+		"t.yaml:3: channel '{a??[2J}': a variable's name is letters, digits and '_', not starting "
+		"with a digit");
+}
+
 static void refuses_unknown_keys(void **state)
 {
 	struct fixture *f = *state;
@@ -826,6 +833,7 @@ int main(void)
 		with_folder(says_who_may_subscribe),
 		with_folder(refuses_two_routes_of_one_shape_with_both_lines),
 		with_folder(refuses_bad_templates_where_they_stand),
+		with_folder(says_it_in_one_line_whatever_it_quotes),
 		with_folder(refuses_unknown_keys),
 		with_folder(refuses_a_key_twice),
 		with_folder(refuses_wrong_types),
