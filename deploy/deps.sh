@@ -303,7 +303,7 @@ recipe() {
 	local hiredis=$HIREDIS_SHA256 patch
 	distribution_hiredis && hiredis=distribution
 	printf '%s\n' "$LWS_SHA256" "$hiredis" "$C_FLAGS" "${CMAKE_COMMON[*]}" "${LWS_FLAGS[*]}" \
-		"${HIREDIS_FLAGS[*]}" "$(uname -m)" "$(declare -f complete_pc)"
+		"${HIREDIS_FLAGS[*]}" "$(uname -m)"
 	"${CC:-cc}" --version 2>/dev/null | head -n 1 || true
 	dpkg-query -W -f='${Package} ${Version}\n' libc6-dev libssl-dev zlib1g-dev 2>/dev/null || true
 	for patch in "$here"/patches/libwebsockets/*.patch; do
@@ -335,12 +335,6 @@ build_with_cmake() {
 	quietly "installing $what" env DESTDIR="$work/root" cmake --install "$source.build"
 }
 
-# lws writes .pc files that do not say what a static link needs besides.
-complete_pc() {
-	sed -i '/^Libs\.private:/d; /^Libs:/i Requires.private: openssl zlib' \
-		"$work/root$prefix"/lib/pkgconfig/libwebsockets*.pc
-}
-
 build_lws() {
 	local tarball patch
 	tarball=$(source_of "$LWS_POOL" "$LWS_SHA256")
@@ -352,7 +346,6 @@ build_lws() {
 	done
 	# With git's ceiling here, lws' build does not print the version of whatever clone is around.
 	GIT_CEILING_DIRECTORIES=$work build_with_cmake libwebsockets "$work/lws" "${LWS_FLAGS[@]}"
-	complete_pc
 }
 
 build_hiredis() {

@@ -1,0 +1,765 @@
+/*
+ * What our patches of libwebsockets promise (deploy/patches/libwebsockets), seen from a raw socket.
+ *
+ * One thread, one context on lws' own poll loop, clients that are plain sockets of the same thread:
+ * a step is a turn of the loop that does not wait, so nothing sleeps and nothing races. A library
+ * without one of the patches fails here before it surprises somebody in production.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <libwebsockets.h>
+
+enum {
+	RX_MAX = 1 << 17,
+	STEPS_MAX = 2000, /* turns until something that should happen is said not to */
+	PARKED = 500,
+};
+
+enum answer {
+	ALLOW,
+	HOLD,
+	REFUSE,
+	HANG_UP,
+};
+
+/* What the one callback is to do, and what it saw. */
+struct rig {
+	struct lws_context *context;
+	uint16_t port;
+	enum answer answer;
+	struct lws *held[PARKED];
+	unsigned n_held;
+	unsigned n_asked;
+	unsigned n_http;
+	unsigned n_established;
+	unsigned n_closed;
+	unsigned n_destroyed;
+	unsigned n_writable;
+	size_t blob_bytes; /* sent at once when a connection is established */
+	char upgrade[64];
+	char received[256];
+	size_t received_bytes;
+};
+
+struct peer {
+	int fd;
+	size_t n;
+	uint8_t rx[RX_MAX];
+};
+
+static int refuse(struct lws *wsi)
+{
+	return lws_return_http_status(wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "not now") < 0 ? -1 : 1;
+}
+
+static int confirm_upgrade(struct rig *rig, struct lws *wsi, const char *upgrade)
+{
+	rig->n_asked++;
+	snprintf(rig->upgrade, sizeof(rig->upgrade), "%s", upgrade);
+	switch (rig->answer) {
+	case HOLD:
+		if (lws_upgrade_hold(wsi))
+			return -1;
+		rig->held[rig->n_held++] = wsi;
+		return 0;
+	case REFUSE:
+		return refuse(wsi);
+	case HANG_UP:
+		return -1;
+	case ALLOW:
+		break;
+	}
+	return 0;
+}
+
+static void send_blob(struct rig *rig, struct lws *wsi)
+{
+	uint8_t *blob = calloc(1, rig->blob_bytes + 10);
+
+	assert_non_null(blob);
+	blob[0] = 0x82;
+	blob[1] = 127;
+	for (int i = 0; i < 8; i++)
+		blob[2 + i] = (uint8_t)((uint64_t)rig->blob_bytes >> (56 - 8 * i));
+	assert_true(lws_write(wsi, blob, rig->blob_bytes + 10, LWS_WRITE_HTTP) > 0);
+	free(blob);
+}
+
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct lws_context *context = lws_get_context(wsi);
+	struct rig *rig = context ? lws_context_user(context) : NULL;
+
+	(void)user;
+	switch (reason) {
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+		return confirm_upgrade(rig, wsi, in);
+	case LWS_CALLBACK_HTTP:
+		rig->n_http++;
+		return refuse(wsi) < 0 ? -1 : lws_http_transaction_completed(wsi);
+	case LWS_CALLBACK_ESTABLISHED:
+		rig->n_established++;
+		if (rig->blob_bytes)
+			send_blob(rig, wsi);
+		break;
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+		rig->n_writable++;
+		break;
+	case LWS_CALLBACK_RECEIVE:
+		assert_true(rig->received_bytes + len < sizeof(rig->received));
+		memcpy(rig->received + rig->received_bytes, in, len);
+		rig->received_bytes += len;
+		break;
+	case LWS_CALLBACK_CLOSED:
+		rig->n_closed++;
+		break;
+	case LWS_CALLBACK_WSI_DESTROY:
+		rig->n_destroyed++;
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static const struct lws_protocols protocols[] = {
+	{"plain", callback, 0, 256, 0, NULL, 16384},
+	{"tidegate.v1", callback, 0, 256, 0, NULL, 16384},
+	LWS_PROTOCOL_LIST_TERM,
+};
+
+static const lws_retry_bo_t no_keepalive;
+
+static int setup(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct lws_context_creation_info info = {0};
+	struct lws_vhost *vhost;
+
+	assert_non_null(rig);
+	lws_set_log_level(0, NULL);
+	info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_VALIDATE_UTF8;
+	info.user = rig;
+	info.gid = (gid_t)-1;
+	info.uid = (uid_t)-1;
+	rig->context = lws_create_context(&info);
+	assert_non_null(rig->context);
+	info.port = 0;
+	info.iface = "127.0.0.1";
+	info.protocols = protocols;
+	info.retry_and_idle_policy = &no_keepalive;
+	vhost = lws_create_vhost(rig->context, &info);
+	assert_non_null(vhost);
+	rig->port = (uint16_t)lws_get_vhost_listen_port(vhost);
+	*state = rig;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct rig *rig = *state;
+
+	lws_context_destroy(rig->context);
+	free(rig);
+	return 0;
+}
+
+/* --- a peer ------------------------------------------------------------------------------- */
+
+static struct peer *peer_new(const struct rig *rig, int rcvbuf)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(rig->port)};
+	struct peer *peer = calloc(1, sizeof(*peer));
+
+	assert_non_null(peer);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(peer->fd >= 0);
+	if (rcvbuf)
+		setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
+	assert_int_equal(connect(peer->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return peer;
+}
+
+static void peer_free(struct peer *peer)
+{
+	if (peer->fd >= 0)
+		close(peer->fd);
+	free(peer);
+}
+
+static void peer_send(struct peer *peer, const void *bytes, size_t n)
+{
+	assert_int_equal(send(peer->fd, bytes, n, MSG_NOSIGNAL), n);
+}
+
+/* Takes what has come. 0 when the other side has closed, -1 when it has reset. */
+static ssize_t peer_read(struct peer *peer)
+{
+	ssize_t n = recv(peer->fd, peer->rx + peer->n, RX_MAX - 1 - peer->n, MSG_DONTWAIT);
+
+	if (n > 0)
+		peer->n += (size_t)n;
+	else if (n < 0 && errno == EAGAIN)
+		return 1;
+	return n;
+}
+
+static void turn(struct rig *rig)
+{
+	lws_service(rig->context, -1);
+}
+
+/* Turns the loop until the peer has so many bytes. */
+static void peer_expect_bytes(struct rig *rig, struct peer *peer, size_t n)
+{
+	for (int i = 0; i < STEPS_MAX && peer->n < n; i++) {
+		turn(rig);
+		if (peer_read(peer) <= 0)
+			break;
+	}
+	assert_true(peer->n >= n);
+}
+
+static void peer_expect_end(struct rig *rig, struct peer *peer)
+{
+	ssize_t r = 1;
+
+	for (int i = 0; i < STEPS_MAX && r > 0; i++) {
+		turn(rig);
+		r = peer_read(peer);
+	}
+	assert_true(r <= 0);
+}
+
+/* Turns the loop often enough for anything that would come to have come. */
+static void settle(struct rig *rig)
+{
+	for (int i = 0; i < 20; i++)
+		turn(rig);
+}
+
+static void peer_ask(struct peer *peer, const char *upgrade, const char *connection, const char *more,
+	const void *pipelined, size_t n)
+{
+	char request[8192];
+	int r = snprintf(request, sizeof(request),
+		"GET /ws/cards HTTP/1.1\r\nHost: localhost\r\nUpgrade: %s\r\nConnection: %s\r\n"
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+		upgrade, connection, more);
+
+	assert_true(r > 0 && (size_t)r + n < sizeof(request));
+	if (n)
+		memcpy(request + r, pipelined, n);
+	peer_send(peer, request, (size_t)r + n);
+}
+
+/* Takes the answer's head off what was received; it stays readable in `head`. */
+static void peer_expect_head(struct rig *rig, struct peer *peer, char *head, size_t head_size)
+{
+	char *end = NULL;
+	size_t n;
+
+	for (int i = 0; i < STEPS_MAX && !end; i++) {
+		turn(rig);
+		if (peer_read(peer) <= 0)
+			break;
+		peer->rx[peer->n] = '\0';
+		end = strstr((char *)peer->rx, "\r\n\r\n");
+	}
+	assert_non_null(end);
+	n = (size_t)(end + 4 - (char *)peer->rx);
+	assert_true(n < head_size);
+	memcpy(head, peer->rx, n);
+	head[n] = '\0';
+	memmove(peer->rx, peer->rx + n, peer->n - n);
+	peer->n -= n;
+}
+
+static struct peer *peer_open_with(struct rig *rig, const char *more, const void *pipelined, size_t n)
+{
+	struct peer *peer = peer_new(rig, 0);
+	char head[1024];
+
+	peer_ask(peer, "websocket", "Upgrade", more, pipelined, n);
+	peer_expect_head(rig, peer, head, sizeof(head));
+	assert_non_null(strstr(head, "HTTP/1.1 101 "));
+	assert_non_null(strstr(head, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+	return peer;
+}
+
+static struct peer *peer_open(struct rig *rig)
+{
+	return peer_open_with(rig, "", NULL, 0);
+}
+
+/* A masked frame; the mask is zero but for one byte, to see that it is applied. */
+static size_t frame(uint8_t *p, uint8_t first, const void *payload, uint8_t n)
+{
+	const uint8_t mask[4] = {0, 0x20, 0, 0};
+
+	p[0] = first;
+	p[1] = (uint8_t)(0x80 | n);
+	memcpy(p + 2, mask, 4);
+	for (size_t i = 0; i < n; i++)
+		p[6 + i] = ((const uint8_t *)payload)[i] ^ mask[i & 3];
+	return 6u + n;
+}
+
+static void expect_close(const struct peer *peer, uint16_t code)
+{
+	assert_true(peer->n >= 4);
+	assert_int_equal(peer->rx[0], 0x88);
+	assert_int_equal(peer->rx[2] << 8 | peer->rx[3], code);
+}
+
+static void expect_violation(struct rig *rig, const void *bytes, size_t n, uint16_t code)
+{
+	struct peer *peer = peer_open(rig);
+
+	peer_send(peer, bytes, n);
+	peer_expect_bytes(rig, peer, 4);
+	expect_close(peer, code);
+	peer_free(peer);
+	settle(rig);
+}
+
+/* --- protocol violations ------------------------------------------------------------------ */
+
+static void refuses_an_unmasked_frame_with_1002(void **state)
+{
+	expect_violation(*state, "\x81\x02hi", 4, 1002);
+	expect_violation(*state, "\x89\x00", 2, 1002);
+	assert_int_equal(((struct rig *)*state)->received_bytes, 0);
+}
+
+static void says_why_it_refuses_a_frame(void **state)
+{
+	uint8_t bytes[16];
+
+	expect_violation(*state, "\x89\xfe\x00\x7e\x00\x00\x00\x00", 8, 1002);
+	expect_violation(*state, "\x82\xff\x80\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00", 14, 1002);
+	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03", 1), 1002);
+	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03\xe8\xff", 3), 1007);
+	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03\xe8\xe2\x82", 4), 1007);
+	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03\xe8ok", 4), 1000);
+}
+
+/* --- pings -------------------------------------------------------------------------------- */
+
+static void answers_every_ping_of_a_burst_in_order(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_open(rig);
+	uint8_t burst[512];
+	size_t n = 0;
+	char text[] = "ping 0";
+
+	for (int i = 0; i < 10; i++) {
+		text[5] = (char)('0' + i);
+		n += frame(burst + n, 0x89, text, 6);
+	}
+	peer_send(peer, burst, n);
+	peer_expect_bytes(rig, peer, 80);
+	for (int i = 0; i < 10; i++) {
+		text[5] = (char)('0' + i);
+		assert_memory_equal(peer->rx + 8 * i, "\x8a\x06", 2);
+		assert_memory_equal(peer->rx + 8 * i + 2, text, 6);
+	}
+	settle(rig);
+	assert_true(peer_read(peer) > 0);
+	assert_int_equal(peer->n, 80);
+	peer_free(peer);
+}
+
+static void answers_pings_between_fragments(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_open(rig);
+	uint8_t burst[128];
+	size_t n = 0;
+
+	n += frame(burst + n, 0x01, "one ", 4);
+	n += frame(burst + n, 0x89, "a", 1);
+	n += frame(burst + n, 0x89, "", 0);
+	n += frame(burst + n, 0x00, "two ", 4);
+	n += frame(burst + n, 0x89, "b", 1);
+	n += frame(burst + n, 0x80, "three", 5);
+	peer_send(peer, burst, n);
+	peer_expect_bytes(rig, peer, 8);
+	assert_memory_equal(peer->rx, "\x8a\x01\x61\x8a\x00\x8a\x01\x62", 8);
+	assert_memory_equal(rig->received, "one two three", 13);
+	peer_free(peer);
+}
+
+static void echoes_a_close_after_the_pongs(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_open(rig);
+	uint8_t burst[128];
+	size_t n = 0;
+
+	n += frame(burst + n, 0x89, "a", 1);
+	n += frame(burst + n, 0x89, "b", 1);
+	n += frame(burst + n, 0x88, "\x03\xe8", 2);
+	n += frame(burst + n, 0x89, "late", 4);
+	peer_send(peer, burst, n);
+	peer_expect_end(rig, peer);
+	assert_int_equal(peer->n, 10);
+	assert_memory_equal(peer->rx, "\x8a\x01\x61\x8a\x01\x62\x88\x02\x03\xe8", 10);
+	assert_int_equal(rig->n_closed, 1);
+	peer_free(peer);
+}
+
+/* Reads on, keeping no more than the last bytes, and returns how many came until they are `end`. */
+static size_t peer_read_until(struct rig *rig, struct peer *peer, const char *end, size_t at_least)
+{
+	size_t total = peer->n, n = strlen(end);
+
+	for (int i = 0; i < 100 * STEPS_MAX; i++) {
+		peer->n = total ? n : 0;
+		turn(rig);
+		assert_true(peer_read(peer) > 0);
+		total += peer->n - n;
+		if (total >= at_least && !memcmp(peer->rx + peer->n - n, end, n))
+			return total;
+		memmove(peer->rx, peer->rx + peer->n - n, n);
+	}
+	fail_msg("the end did not come");
+	return 0;
+}
+
+/* The newest pong wins, and what is kept of the others is bounded by 2 KiB. */
+static void forgets_the_oldest_pings_of_a_peer_that_does_not_read(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_new(rig, 4096);
+	uint8_t ping[128];
+	char head[1024];
+	size_t pongs;
+
+	rig->blob_bytes = 3 << 20; /* more than the kernel takes for a peer with a small window */
+	peer_ask(peer, "websocket", "Upgrade", "", NULL, 0);
+	peer_expect_head(rig, peer, head, sizeof(head));
+	for (int i = 0; i < 2000; i++) {
+		peer_send(peer, ping, frame(ping, 0x89, "old", 3));
+		turn(rig);
+	}
+	peer_send(peer, ping, frame(ping, 0x89, "end", 3));
+	settle(rig);
+	pongs = peer_read_until(rig, peer, "end", rig->blob_bytes + 10) - rig->blob_bytes - 10;
+	assert_int_equal(pongs % 5, 0);
+	assert_in_range(pongs, 2040, 2048);
+	peer_free(peer);
+}
+
+/* --- the handshake ------------------------------------------------------------------------ */
+
+static void leaves_an_unknown_upgrade_to_the_callback(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_new(rig, 0);
+	char head[1024];
+
+	peer_ask(peer, "quic/9", "Upgrade", "", NULL, 0);
+	peer_expect_head(rig, peer, head, sizeof(head));
+	assert_string_equal(rig->upgrade, "quic/9");
+	assert_int_equal(rig->n_http, 1);
+	assert_non_null(strstr(head, " 503 "));
+	peer_free(peer);
+
+	rig->answer = REFUSE;
+	peer = peer_new(rig, 0);
+	peer_ask(peer, "h2c", "Upgrade", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n", NULL, 0);
+	peer_expect_head(rig, peer, head, sizeof(head));
+	assert_string_equal(rig->upgrade, "h2c");
+	assert_non_null(strstr(head, " 503 "));
+	assert_int_equal(rig->n_http, 1);
+	peer_free(peer);
+	settle(rig);
+	assert_int_equal(rig->n_established, 0);
+}
+
+static void compares_the_whole_connection_token(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_new(rig, 0);
+	char head[1024];
+
+	peer_ask(peer, "websocket", "u", "", NULL, 0);
+	peer_expect_end(rig, peer);
+	assert_int_equal(peer->n, 0);
+	peer_free(peer);
+
+	peer = peer_new(rig, 0);
+	peer_ask(peer, "WebSocket", "keep-alive, upgrade", "", NULL, 0);
+	peer_expect_head(rig, peer, head, sizeof(head));
+	assert_non_null(strstr(head, " 101 "));
+	peer_free(peer);
+}
+
+static void finds_a_subprotocol_beside_a_long_token(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_new(rig, 0);
+	char more[4096], token[2049], head[1024];
+
+	memset(token, 'x', sizeof(token) - 1);
+	token[sizeof(token) - 1] = '\0';
+	snprintf(more, sizeof(more), "Sec-WebSocket-Protocol: tidegate.bearer.%s,\t tidegate.v1\r\n", token);
+	peer_ask(peer, "websocket", "Upgrade", more, NULL, 0);
+	peer_expect_head(rig, peer, head, sizeof(head));
+	assert_non_null(strstr(head, " 101 "));
+	assert_non_null(strstr(head, "\r\nSec-WebSocket-Protocol: tidegate.v1\r\n"));
+	assert_null(strstr(head, "xxx"));
+	peer_free(peer);
+}
+
+static void accepts_a_client_whose_subprotocols_nobody_knows(void **state)
+{
+	static const char *const lists[] = {
+		"Sec-WebSocket-Protocol: graphql-ws\r\n",
+		"Sec-WebSocket-Protocol: tidegate.v1x, idegate.v1, ,\r\n",
+		"",
+	};
+	struct rig *rig = *state;
+	struct peer *peer;
+	char head[1024];
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+		peer = peer_new(rig, 0);
+		peer_ask(peer, "websocket", "Upgrade", lists[i], NULL, 0);
+		peer_expect_head(rig, peer, head, sizeof(head));
+		assert_non_null(strstr(head, " 101 "));
+		assert_null(strstr(head, "Sec-WebSocket-Protocol"));
+		peer_free(peer);
+	}
+}
+
+static void takes_a_frame_that_came_with_the_request(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t early[64];
+	char more[1024] = "X-Pad: ";
+	struct peer *peer;
+
+	/* Of any length: the answer is made in the buffer that the request was read into. */
+	for (int i = 0; i < 12; i++) {
+		memset(more + 7, 'p', 50u * (unsigned)i);
+		strcpy(more + 7 + 50 * i, "\r\n");
+		peer = peer_open_with(rig, more, early, frame(early, 0x81, "early bird", 10));
+		settle(rig);
+		assert_int_equal(rig->received_bytes, 10);
+		assert_memory_equal(rig->received, "early bird", 10);
+		rig->received_bytes = 0;
+		peer_free(peer);
+	}
+}
+
+/* --- an upgrade on hold ------------------------------------------------------------------- */
+
+static struct peer *peer_park(struct rig *rig, const void *pipelined, size_t n)
+{
+	struct peer *peer = peer_new(rig, 0);
+	unsigned before = rig->n_held;
+
+	rig->answer = HOLD;
+	peer_ask(peer, "websocket", "Upgrade", "", pipelined, n);
+	for (int i = 0; i < STEPS_MAX && rig->n_held == before; i++)
+		turn(rig);
+	assert_int_equal(rig->n_held, before + 1);
+	settle(rig);
+	assert_true(peer_read(peer) > 0);
+	assert_int_equal(peer->n, 0);
+	return peer;
+}
+
+static void peer_expect_101(struct rig *rig, struct peer *peer)
+{
+	char head[1024];
+
+	peer_expect_head(rig, peer, head, sizeof(head));
+	assert_non_null(strstr(head, " 101 "));
+}
+
+static void holds_the_answer_until_resumed(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_park(rig, NULL, 0);
+	uint8_t bytes[64];
+
+	assert_int_equal(rig->n_established, 0);
+	rig->answer = ALLOW;
+	assert_int_equal(lws_upgrade_resume(rig->held[0]), 0);
+	assert_int_equal(rig->n_asked, 2);
+	assert_int_equal(rig->n_established, 1);
+	peer_expect_101(rig, peer);
+	assert_int_equal(lws_upgrade_resume(rig->held[0]), 1);
+	peer_send(peer, bytes, frame(bytes, 0x81, "hello", 5));
+	settle(rig);
+	assert_memory_equal(rig->received, "hello", 5);
+	peer_free(peer);
+	settle(rig);
+	assert_int_equal(rig->n_closed, 1);
+	assert_int_equal(rig->n_destroyed, 1);
+}
+
+static void keeps_what_a_held_peer_sends_early(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t early[64];
+	size_t n = frame(early, 0x81, "with the request", 16);
+	struct peer *peer = peer_park(rig, early, n);
+
+	peer_send(peer, early, frame(early, 0x81, " later", 6));
+	settle(rig);
+	assert_int_equal(rig->received_bytes, 0);
+	rig->answer = ALLOW;
+	assert_int_equal(lws_upgrade_resume(rig->held[0]), 0);
+	assert_int_equal(rig->received_bytes, 0);
+	peer_expect_101(rig, peer);
+	settle(rig);
+	assert_int_equal(rig->received_bytes, 22);
+	assert_memory_equal(rig->received, "with the request later", 22);
+	peer_free(peer);
+}
+
+static void keeps_what_comes_while_it_holds(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_park(rig, NULL, 0);
+	uint8_t early[64];
+
+	peer_send(peer, early, frame(early, 0x81, "one", 3));
+	settle(rig);
+	peer_send(peer, early, frame(early, 0x81, "two", 3));
+	settle(rig);
+	rig->answer = ALLOW;
+	assert_int_equal(lws_upgrade_resume(rig->held[0]), 0);
+	settle(rig);
+	assert_memory_equal(rig->received, "onetwo", 6);
+	peer_free(peer);
+}
+
+static void tells_when_a_held_peer_goes_away(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_park(rig, NULL, 0);
+
+	peer_free(peer);
+	settle(rig);
+	assert_int_equal(rig->n_destroyed, 1);
+	assert_int_equal(rig->n_established, 0);
+	assert_int_equal(rig->n_closed, 0);
+}
+
+static void refuses_a_held_upgrade_with_an_answer(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_park(rig, "GET /smuggled HTTP/1.1\r\n\r\n", 26);
+	char head[1024];
+
+	rig->answer = REFUSE;
+	assert_int_equal(lws_upgrade_resume(rig->held[0]), -1);
+	peer_expect_head(rig, peer, head, sizeof(head));
+	assert_non_null(strstr(head, " 503 "));
+	peer_expect_end(rig, peer);
+	assert_int_equal(rig->n_http, 0);
+	assert_int_equal(rig->n_destroyed, 1);
+	peer_free(peer);
+
+	peer = peer_park(rig, NULL, 0);
+	rig->answer = HANG_UP;
+	assert_int_equal(lws_upgrade_resume(rig->held[1]), -1);
+	peer_expect_end(rig, peer);
+	assert_int_equal(peer->n, 0);
+	assert_int_equal(rig->n_destroyed, 2);
+	peer_free(peer);
+}
+
+static void holds_again_when_asked_to(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_park(rig, NULL, 0);
+
+	assert_int_equal(lws_upgrade_resume(rig->held[0]), 0);
+	settle(rig);
+	assert_int_equal(rig->n_established, 0);
+	rig->answer = ALLOW;
+	assert_int_equal(lws_upgrade_resume(rig->held[1]), 0);
+	peer_expect_101(rig, peer);
+	peer_free(peer);
+}
+
+static void parks_many_at_once(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peers[PARKED];
+
+	for (unsigned i = 0; i < PARKED; i++)
+		peers[i] = peer_park(rig, NULL, 0);
+	rig->answer = ALLOW;
+	for (unsigned i = 0; i < PARKED; i += 2)
+		assert_int_equal(lws_upgrade_resume(rig->held[i]), 0);
+	assert_int_equal(rig->n_established, PARKED / 2);
+	for (unsigned i = 0; i < PARKED; i++) {
+		if (i % 2 == 0)
+			peer_expect_101(rig, peers[i]);
+		peer_free(peers[i]);
+	}
+	settle(rig);
+	assert_int_equal(rig->n_destroyed, PARKED);
+	assert_int_equal(rig->n_closed, PARKED / 2);
+}
+
+/* Those that are parked when the context goes are told so; a leak would show in the sanitizer. */
+static void ends_held_peers_with_the_context(void **state)
+{
+	struct peer *peer = peer_park(*state, NULL, 0);
+
+	peer_free(peer);
+	assert_int_equal(((struct rig *)*state)->n_destroyed, 0);
+}
+
+int main(void)
+{
+#define PROMISE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		PROMISE(refuses_an_unmasked_frame_with_1002),
+		PROMISE(says_why_it_refuses_a_frame),
+		PROMISE(answers_every_ping_of_a_burst_in_order),
+		PROMISE(answers_pings_between_fragments),
+		PROMISE(echoes_a_close_after_the_pongs),
+		PROMISE(forgets_the_oldest_pings_of_a_peer_that_does_not_read),
+		PROMISE(leaves_an_unknown_upgrade_to_the_callback),
+		PROMISE(compares_the_whole_connection_token),
+		PROMISE(finds_a_subprotocol_beside_a_long_token),
+		PROMISE(accepts_a_client_whose_subprotocols_nobody_knows),
+		PROMISE(takes_a_frame_that_came_with_the_request),
+		PROMISE(holds_the_answer_until_resumed),
+		PROMISE(keeps_what_a_held_peer_sends_early),
+		PROMISE(keeps_what_comes_while_it_holds),
+		PROMISE(tells_when_a_held_peer_goes_away),
+		PROMISE(refuses_a_held_upgrade_with_an_answer),
+		PROMISE(holds_again_when_asked_to),
+		PROMISE(parks_many_at_once),
+		PROMISE(ends_held_peers_with_the_context),
+	};
+#undef PROMISE
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
