@@ -1,0 +1,107 @@
+#ifndef TIDEGATE_HUB_HUB_H
+#define TIDEGATE_HUB_HUB_H
+
+/*
+ * Hub: who on this worker listens to what.
+ *
+ * Channels by name; subscriptions indexed both ways, from the channel (to deliver) and from the subscriber
+ * (to leave), changed in one place, gone with the last. The hub reports when a channel gains its first or
+ * loses its last local subscriber, so that the node subscribes in Redis to what is wanted and to nothing
+ * else.
+ *
+ * Delivering has two steps. hub_deliver() only notes a message with its channel; hub_flush() hands each
+ * subscriber all that was noted for a channel as one batch. So whatever arrived together is written together.
+ *
+ * One worker owns a hub; nothing in it is locked. It knows nothing of sockets.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/json.h"
+
+struct hub;
+struct hub_channel;
+struct message;
+
+enum {
+	HUB_ALREADY = 1, /* there is such a subscription; nothing changed */
+};
+
+/* Embedded in whoever subscribes. Zeroed memory has no subscriptions. */
+struct hub_subscriber {
+	struct hub_subscription *first;
+	uint32_t n;
+};
+
+struct hub_subscription {
+	struct hub_channel *channel;
+	struct hub_subscriber *subscriber;
+	struct hub_subscription *next; /* of the same subscriber */
+	uint32_t slot;                 /* where the channel lists it */
+	bool joined; /* every event from now on comes: the node's own subscription is confirmed */
+	void *owed;  /* the subscriber's own: what it owes its peer once joined */
+};
+
+/* Messages of one channel, oldest first; borrowed for the length of the call. */
+struct hub_batch {
+	struct message *const *messages;
+	uint32_t n;
+	const void *bytes; /* all their frames, one behind the other */
+	size_t len;
+};
+
+struct hub_listener {
+	void *arg;
+	/*
+	 * The node should (not) be subscribed to the channel. `turn` counts how often this hub began to want
+	 * channels: hub_confirm() must bring it back.
+	 */
+	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted);
+	/* A subscription that was not is now joined. It may leave inside the call. */
+	void (*joined)(void *arg, struct hub_subscription *subscription);
+	/*
+	 * Messages for a subscriber. `alone`: this turn has nothing else for it, the bytes may go out as they
+	 * are. It must not unsubscribe anybody inside the call.
+	 */
+	void (*deliver)(
+		void *arg, struct hub_subscriber *subscriber, const struct hub_batch *batch, bool alone);
+};
+
+/* NULL when out of memory. */
+struct hub *hub_new(const struct hub_listener *listener);
+
+/* Nobody may be subscribed any more. Accepts NULL. */
+void hub_free(struct hub *hub);
+
+/* 0, HUB_ALREADY (with the one there is) or -ENOMEM. The hub owns the subscription. */
+int hub_subscribe(struct hub *hub, struct hub_subscriber *subscriber, struct slice channel,
+	struct hub_subscription **subscriptionp);
+
+/* NULL when there is none. */
+struct hub_subscription *hub_find(
+	const struct hub *hub, const struct hub_subscriber *subscriber, struct slice channel);
+
+/* Frees the subscription; `owed` must be settled. */
+void hub_unsubscribe(struct hub *hub, struct hub_subscription *subscription);
+
+struct slice hub_subscription_channel(const struct hub_subscription *subscription);
+
+/* The node is subscribed: what was asked for in this turn is joined. A stale turn is ignored. */
+void hub_confirm(struct hub *hub, struct slice channel, uint64_t hash, uint64_t turn);
+
+/* The node lost its subscriptions: who subscribes from now on waits for the next hub_confirm(). */
+void hub_lost(struct hub *hub);
+
+/* Notes a message for the subscribers of its channel. Takes over the reference. 0 or -ENOMEM (the message is
+ * lost). */
+int hub_deliver(struct hub *hub, struct message *message);
+
+/* Hands out what was noted. */
+void hub_flush(struct hub *hub);
+
+size_t hub_n_channels(const struct hub *hub);
+size_t hub_n_subscriptions(const struct hub *hub);
+
+#endif

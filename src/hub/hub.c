@@ -1,0 +1,319 @@
+/* Hub: channels, subscriptions, delivery; see the header. */
+
+#include "hub/hub.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buf.h"
+#include "core/list.h"
+#include "core/map.h"
+#include "protocol/message.h"
+
+struct hub_channel {
+	struct map_entry entry; /* key points at name */
+	struct hub_subscription **subscribers;
+	uint32_t n_subscribers;
+	uint32_t capacity;
+	uint64_t turn;
+	bool confirmed;
+
+	struct list dirty; /* in hub.dirty while it has messages */
+	struct message **messages;
+	uint32_t n_messages;
+	uint32_t messages_capacity;
+
+	char name[];
+};
+
+struct hub {
+	struct hub_listener listener;
+	struct map channels;
+	size_t n_subscriptions;
+	uint64_t turn;
+	struct list dirty;
+	uint32_t n_dirty;
+	struct buf bytes; /* several frames, laid one behind the other; kept from flush to flush */
+};
+
+enum {
+	FIRST_CAPACITY = 1,      /* most channels of an item or an execution have one listener */
+	BYTES_KEPT = 256 * 1024, /* of the flush buffer; a larger one was an exception */
+};
+
+struct hub *hub_new(const struct hub_listener *listener)
+{
+	struct hub *hub = calloc(1, sizeof(struct hub));
+
+	if (!hub)
+		return NULL;
+	hub->listener = *listener;
+	list_init(&hub->dirty);
+	return hub;
+}
+
+void hub_free(struct hub *hub)
+{
+	if (!hub)
+		return;
+	map_deinit(&hub->channels);
+	buf_deinit(&hub->bytes);
+	free(hub);
+}
+
+static struct slice channel_name(const struct hub_channel *channel)
+{
+	return (struct slice){channel->name, channel->entry.key_len};
+}
+
+static struct hub_channel *channel_find(const struct hub *hub, uint64_t hash, struct slice name)
+{
+	struct map_entry *entry = map_find(&hub->channels, hash, name.data, name.len);
+
+	return entry ? map_value(entry, struct hub_channel, entry) : NULL;
+}
+
+static struct hub_channel *channel_new(struct hub *hub, uint64_t hash, struct slice name)
+{
+	struct hub_channel *channel = calloc(1, sizeof(struct hub_channel) + name.len + 1);
+
+	if (!channel)
+		return NULL;
+	memcpy(channel->name, name.data, name.len);
+	channel->entry.key = channel->name;
+	channel->entry.key_len = name.len;
+	channel->entry.hash = hash;
+	if (map_insert(&hub->channels, &channel->entry) < 0) {
+		free(channel);
+		return NULL;
+	}
+	return channel;
+}
+
+/* Forgets what was noted for the channel. */
+static void channel_clear(struct hub *hub, struct hub_channel *channel)
+{
+	if (!channel->n_messages)
+		return;
+	for (uint32_t i = 0; i < channel->n_messages; i++)
+		message_unref(channel->messages[i]);
+	channel->n_messages = 0;
+	list_remove(&channel->dirty);
+	hub->n_dirty--;
+}
+
+static void channel_free(struct hub *hub, struct hub_channel *channel)
+{
+	channel_clear(hub, channel);
+	map_remove(&hub->channels, &channel->entry);
+	free(channel->messages);
+	free(channel->subscribers);
+	free(channel);
+}
+
+static int channel_add(struct hub_channel *channel, struct hub_subscription *subscription)
+{
+	if (channel->n_subscribers == channel->capacity) {
+		uint32_t capacity = channel->capacity ? channel->capacity * 2 : FIRST_CAPACITY;
+		void *grown = realloc(channel->subscribers, capacity * sizeof(struct hub_subscription *));
+
+		if (!grown)
+			return -ENOMEM;
+		channel->subscribers = grown;
+		channel->capacity = capacity;
+	}
+	subscription->slot = channel->n_subscribers;
+	channel->subscribers[channel->n_subscribers++] = subscription;
+	return 0;
+}
+
+struct hub_subscription *hub_find(
+	const struct hub *hub, const struct hub_subscriber *subscriber, struct slice channel)
+{
+	struct hub_channel *found = channel_find(hub, map_hash(channel.data, channel.len), channel);
+
+	if (!found)
+		return NULL;
+	for (struct hub_subscription *s = subscriber->first; s; s = s->next)
+		if (s->channel == found)
+			return s;
+	return NULL;
+}
+
+/* A channel without subscribers yet, or the one there is. NULL: out of memory. */
+static struct hub_channel *channel_get(struct hub *hub, struct slice name)
+{
+	uint64_t hash = map_hash(name.data, name.len);
+	struct hub_channel *channel = channel_find(hub, hash, name);
+
+	return channel ? channel : channel_new(hub, hash, name);
+}
+
+int hub_subscribe(struct hub *hub, struct hub_subscriber *subscriber, struct slice channel,
+	struct hub_subscription **subscriptionp)
+{
+	struct hub_subscription *subscription = hub_find(hub, subscriber, channel);
+	struct hub_channel *found;
+
+	*subscriptionp = subscription;
+	if (subscription)
+		return HUB_ALREADY;
+	found = channel_get(hub, channel);
+	subscription = calloc(1, sizeof(struct hub_subscription));
+	if (!found || !subscription || channel_add(found, subscription) < 0) {
+		if (found && !found->n_subscribers)
+			channel_free(hub, found);
+		free(subscription);
+		return -ENOMEM;
+	}
+	subscription->channel = found;
+	subscription->subscriber = subscriber;
+	subscription->joined = found->confirmed;
+	subscription->next = subscriber->first;
+	subscriber->first = subscription;
+	subscriber->n++;
+	hub->n_subscriptions++;
+	*subscriptionp = subscription;
+	if (found->n_subscribers == 1) {
+		found->turn = ++hub->turn;
+		hub->listener.interest(
+			hub->listener.arg, channel_name(found), found->entry.hash, found->turn, true);
+	}
+	return 0;
+}
+
+void hub_unsubscribe(struct hub *hub, struct hub_subscription *subscription)
+{
+	struct hub_channel *channel = subscription->channel;
+	struct hub_subscription **link = &subscription->subscriber->first;
+	struct hub_subscription *last = channel->subscribers[--channel->n_subscribers];
+
+	channel->subscribers[subscription->slot] = last;
+	last->slot = subscription->slot;
+	while (*link != subscription)
+		link = &(*link)->next;
+	*link = subscription->next;
+	subscription->subscriber->n--;
+	hub->n_subscriptions--;
+	free(subscription);
+	if (channel->n_subscribers == 0) {
+		hub->listener.interest(
+			hub->listener.arg, channel_name(channel), channel->entry.hash, channel->turn, false);
+		channel_free(hub, channel);
+	}
+}
+
+struct slice hub_subscription_channel(const struct hub_subscription *subscription)
+{
+	return channel_name(subscription->channel);
+}
+
+void hub_confirm(struct hub *hub, struct slice channel, uint64_t hash, uint64_t turn)
+{
+	struct hub_channel *found = channel_find(hub, hash, channel);
+
+	if (!found || found->turn != turn || found->confirmed)
+		return;
+	found->confirmed = true;
+	/* From the back: whoever leaves inside the call is replaced by one that was already looked at. */
+	for (uint32_t i = found->n_subscribers; i-- > 0;) {
+		struct hub_subscription *subscription = found->subscribers[i];
+		bool last = found->n_subscribers == 1;
+
+		if (subscription->joined)
+			continue;
+		subscription->joined = true;
+		hub->listener.joined(hub->listener.arg, subscription);
+		if (last)
+			return; /* it may have left, and the channel with it */
+	}
+}
+
+void hub_lost(struct hub *hub)
+{
+	for (struct map_entry *e = map_next(&hub->channels, NULL); e; e = map_next(&hub->channels, e))
+		map_value(e, struct hub_channel, entry)->confirmed = false;
+}
+
+int hub_deliver(struct hub *hub, struct message *message)
+{
+	struct slice name = {message->channel, message->channel_len};
+	struct hub_channel *channel = channel_find(hub, message->channel_hash, name);
+
+	if (!channel) {
+		message_unref(message); /* its last subscriber left while it was on its way */
+		return 0;
+	}
+	if (channel->n_messages == channel->messages_capacity) {
+		uint32_t capacity =
+			channel->messages_capacity ? channel->messages_capacity * 2 : FIRST_CAPACITY;
+		void *grown = realloc(channel->messages, capacity * sizeof(struct message *));
+
+		if (!grown) {
+			message_unref(message);
+			return -ENOMEM;
+		}
+		channel->messages = grown;
+		channel->messages_capacity = capacity;
+	}
+	if (channel->n_messages == 0) {
+		list_push_back(&hub->dirty, &channel->dirty);
+		hub->n_dirty++;
+	}
+	channel->messages[channel->n_messages++] = message;
+	return 0;
+}
+
+/* The batch's frames as one stretch of bytes: the frame itself if there is one, else laid out in hub->bytes.
+ */
+static bool batch_make(struct hub *hub, const struct hub_channel *channel, struct hub_batch *batch)
+{
+	*batch = (struct hub_batch){.messages = channel->messages, .n = channel->n_messages};
+	if (batch->n == 1) {
+		batch->bytes = batch->messages[0]->frame;
+		batch->len = batch->messages[0]->frame_len;
+		return true;
+	}
+	buf_reset(&hub->bytes);
+	for (uint32_t i = 0; i < batch->n; i++)
+		buf_append(&hub->bytes, batch->messages[i]->frame, batch->messages[i]->frame_len);
+	batch->bytes = hub->bytes.data;
+	batch->len = hub->bytes.len;
+	return !hub->bytes.failed;
+}
+
+static void channel_flush(struct hub *hub, struct hub_channel *channel, bool only_one)
+{
+	struct hub_batch batch;
+	/* Without memory for the common stretch everybody is handed the messages one by one. */
+	bool together = batch_make(hub, channel, &batch);
+
+	for (uint32_t i = 0; i < channel->n_subscribers; i++) {
+		struct hub_subscriber *subscriber = channel->subscribers[i]->subscriber;
+
+		hub->listener.deliver(
+			hub->listener.arg, subscriber, &batch, together && (only_one || subscriber->n == 1));
+	}
+	channel_clear(hub, channel);
+}
+
+void hub_flush(struct hub *hub)
+{
+	bool only_one = hub->n_dirty == 1;
+
+	while (!list_empty(&hub->dirty))
+		channel_flush(hub, list_entry(hub->dirty.next, struct hub_channel, dirty), only_one);
+	if (hub->bytes.cap > BYTES_KEPT)
+		buf_deinit(&hub->bytes);
+}
+
+size_t hub_n_channels(const struct hub *hub)
+{
+	return hub->channels.n_entries;
+}
+
+size_t hub_n_subscriptions(const struct hub *hub)
+{
+	return hub->n_subscriptions;
+}
