@@ -1,0 +1,111 @@
+#ifndef TIDEGATE_CLIENT_CLIENT_H
+#define TIDEGATE_CLIENT_CLIENT_H
+
+/*
+ * Client: one connected peer.
+ *
+ *   PARKED ── client_open() ──► OPEN ── client_close() ──► CLOSING ──► (its socket is gone) client_deinit()
+ *
+ * Parked is a client whose handshake is not answered yet: it has its route's subscriptions, and what
+ * arrives for it is queued. The answer waits until the node's own subscriptions are confirmed, so that
+ * nothing published after the peer's `open` is missed. Closing means that a close frame is on its way:
+ * nothing else is sent, nothing that arrives is looked at, and a deadline ends it.
+ *
+ * It owns its subscriptions and its outbox. It is embedded in the connection that the socket layer keeps,
+ * belongs to one worker, and is never locked.
+ */
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/keepalive.h"
+#include "client/outbox.h"
+#include "core/list.h"
+#include "hub/hub.h"
+
+struct clients;
+struct message;
+struct route_match;
+
+enum client_state {
+	CLIENT_NONE, /* zeroed memory: never began */
+	CLIENT_PARKED,
+	CLIENT_OPEN,
+	CLIENT_CLOSING,
+};
+
+enum close_reason {
+#define CLOSE_REASON(id, code, sentence) CLOSE_##id,
+#include "client/close_reason.def"
+#undef CLOSE_REASON
+};
+
+enum {
+	CLIENT_HELD = 1, /* wait with the handshake's answer: clients_listener.ready() will say when */
+};
+
+struct client {
+	struct hub_subscriber subscriber;
+	struct clients *clients; /* what all clients of this worker share; outlives them */
+	void *socket;
+	const struct route *route;  /* of the table below */
+	struct route_table *routes; /* one reference: a reload must not pull the route away */
+	struct outbox outbox;
+	struct keepalive_link keepalive;
+	struct list link;  /* in clients.all */
+	struct list due;   /* in clients.parked or clients.closing, in order of deadline_ms */
+	struct list flush; /* in clients.flush while there is something to send */
+	uint64_t id;
+	uint64_t opened_ms;
+	uint64_t deadline_ms;
+	uint32_t n_joining; /* subscriptions of the route that are not confirmed */
+	uint32_t n_received;
+	uint32_t n_sent;
+	uint16_t close_code; /* what was told, or heard */
+	uint8_t state;       /* enum client_state */
+	uint8_t reason;      /* enum close_reason, once it is over */
+	bool blocked;        /* the socket took less than all; client_writable() will come */
+	uint8_t doomed; /* enum close_reason for which it is to be closed at the end of the turn; 0: it is not
+			 */
+	char remote[INET6_ADDRSTRLEN];
+};
+
+/*
+ * Begins a client whose handshake is good, with the subscriptions of its route. `remote` is copied, cut if
+ * too long. 0: answer the handshake now; CLIENT_HELD; or -ENOMEM (nothing was begun).
+ */
+int client_init(struct client *client, struct clients *clients, void *socket, const struct route_match *match,
+	const char *remote);
+
+/* The handshake is answered. */
+void client_open(struct client *client);
+
+/* One whole text message of the peer. The text is borrowed. */
+void client_receive(struct client *client, const char *text, size_t len);
+
+/* Any sign of life of the peer. */
+void client_heard(struct client *client);
+
+/* The socket takes bytes again. */
+void client_writable(struct client *client);
+
+/* The peer sent a close frame. True: the gateway had closed before, this is the answer and the socket can go.
+ */
+bool client_peer_closed(struct client *client, uint16_t code);
+
+/* Ends it with a close frame and a log line. A second call changes nothing. */
+void client_close(struct client *client, enum close_reason reason);
+
+/* Queues a message for this peer alone. Takes over the reference; NULL: out of memory, the client is closed
+ * for it. */
+void client_push(struct client *client, struct message *message);
+
+/* Its socket is gone. Harmless on zeroed memory, and twice. */
+void client_deinit(struct client *client);
+
+uint16_t close_reason_code(enum close_reason reason);
+const char *close_reason_sentence(enum close_reason reason);
+
+#endif

@@ -1,0 +1,109 @@
+#ifndef TIDEGATE_CLIENT_CLIENTS_H
+#define TIDEGATE_CLIENT_CLIENTS_H
+
+/*
+ * Clients: all clients of one worker, and what they share.
+ *
+ * The worker calls clients_turn() at the end of each turn of its loop: what was queued is sent, one write a
+ * client, and who failed is closed. It calls clients_tick() now and then for deadlines: pings, overdue pongs,
+ * parked handshakes, unanswered closes and subscriptions.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/keepalive.h"
+#include "core/list.h"
+#include "protocol/json.h"
+
+struct hub;
+struct hub_listener;
+struct log;
+struct message;
+struct metrics;
+struct route_table;
+struct socket_ops;
+
+/* Bounds and times that hold for every client; from configuration. */
+struct client_limits {
+	size_t message_bytes_max;
+	size_t outbox_bytes_max;
+	unsigned int subscriptions_max;
+	uint64_t ping_interval_ms;
+	uint64_t pong_timeout_ms;
+};
+
+enum {
+	CLIENT_PARKED_MS =
+		2000, /* longest a handshake is held back; then it is answered without a confirmation */
+	CLIENT_CLOSING_MS = 5000,   /* for the peer to answer a close frame */
+	CLIENT_SUBSCRIBE_MS = 5000, /* for a subscription to be confirmed: recover_wait of the protocol */
+	CLIENT_RETRY_MS = 2000,     /* told to the peer when it was not */
+};
+
+/* What happens above. */
+struct clients_listener {
+	void *arg;
+	/* The node should (not) be subscribed: hub_listener.interest. */
+	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted);
+	/* A parked client's handshake may be answered now. Not called from inside client_init(). */
+	void (*ready)(void *arg, void *socket);
+};
+
+struct clients {
+	struct clients_listener listener;
+	const struct socket_ops *ops;
+	struct hub *hub;
+	struct log *log;
+	struct metrics *metrics;
+	struct route_table *routes; /* the newest; one reference */
+	struct client_limits limits;
+	struct keepalive keepalive;
+	struct list all;
+	struct list parked;      /* client.due */
+	struct list closing;     /* client.due */
+	struct list flush;       /* client.flush */
+	struct list subscribing; /* owed answers, in order of their deadline */
+	struct message *ping;    /* the one ping frame there is */
+	size_t n_clients;
+	uint64_t next_id; /* unique in the process: workers count up in the same steps from different numbers
+			   */
+	uint64_t id_step;
+	uint64_t now_ms; /* clock_monotonic_ms() of this turn */
+	uint64_t wall_ms;
+	uint64_t n_sent;     /* of this flush, not yet in the metrics */
+	uint64_t sent_bytes; /* likewise */
+	bool connected;      /* to the broker: is it worth waiting for a confirmation? */
+};
+
+/* Connections get first_id, first_id + id_step, … Takes a reference to routes. 0 or -ENOMEM. */
+int clients_init(struct clients *clients, const struct clients_listener *listener,
+	const struct socket_ops *ops, const struct client_limits *limits, struct route_table *routes,
+	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics);
+
+/* All clients must be gone. */
+void clients_deinit(struct clients *clients);
+
+/* The times that this turn goes by. */
+void clients_set_time(struct clients *clients, uint64_t now_ms, uint64_t wall_ms);
+
+/* An event for the subscribers of its channel. Takes over the reference. */
+void clients_deliver(struct clients *clients, struct message *event);
+
+/* The node's subscription to the channel is confirmed, as asked in this turn of the hub. */
+void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash, uint64_t turn);
+
+/* The link to the broker came or went. */
+void clients_connected(struct clients *clients, bool connected);
+
+void clients_turn(struct clients *clients);
+void clients_tick(struct clients *clients);
+
+/* Closes all that are open or parked; they are gone when clients.n_clients is 0. */
+void clients_close_all(struct clients *clients, int reason);
+
+/* Ends all that are still there, at once. */
+void clients_abort_all(struct clients *clients);
+
+#endif

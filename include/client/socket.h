@@ -1,0 +1,34 @@
+#ifndef TIDEGATE_CLIENT_SOCKET_H
+#define TIDEGATE_CLIENT_SOCKET_H
+
+/*
+ * Socket: what a client needs of the connection beneath it, and all it knows of it.
+ *
+ * A seam: libwebsockets stands behind it in the gateway, a few lines stand behind it in tests. The socket
+ * never calls back from inside one of these.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <sys/types.h>
+
+struct socket_ops {
+	/*
+	 * Sends what can go now, in order: the bytes taken, 0 when it would have to wait, negative errno when
+	 * the connection is broken. What was not taken stays the caller's; if that begins inside a frame, the
+	 * rest of the frame must be handed to keep() before anything else is sent.
+	 */
+	ssize_t (*send)(void *socket, const struct iovec *parts, int n_parts);
+
+	/* Takes the rest of a frame that was begun and sends it first of all. 0 or negative errno. */
+	int (*keep)(void *socket, const void *data, size_t len);
+
+	/* Calls client_writable() once, when the socket takes bytes again. */
+	void (*want_writable)(void *socket);
+
+	/* Ends the connection without a word. client_free() follows, on a later turn. */
+	void (*abort)(void *socket);
+};
+
+#endif

@@ -1,0 +1,249 @@
+/* Client: one connected peer; see the header for its states. */
+
+#include "client/client.h"
+
+#include <string.h>
+
+#include "client/clients.h"
+#include "client/socket.h"
+#include "core/log.h"
+#include "metrics/metrics.h"
+#include "protocol/command.h"
+#include "protocol/frame.h"
+#include "protocol/message.h"
+#include "protocol/reply.h"
+#include "route/route.h"
+#include "delivery.h"
+#include "verbs.h"
+
+uint16_t close_reason_code(enum close_reason reason)
+{
+	static const uint16_t codes[] = {
+#define CLOSE_REASON(id, code, sentence) [CLOSE_##id] = code,
+#include "client/close_reason.def"
+#undef CLOSE_REASON
+	};
+
+	return codes[reason];
+}
+
+const char *close_reason_sentence(enum close_reason reason)
+{
+	static const char *const sentences[] = {
+#define CLOSE_REASON(id, code, sentence) [CLOSE_##id] = sentence,
+#include "client/close_reason.def"
+#undef CLOSE_REASON
+	};
+
+	return sentences[reason];
+}
+
+/* Leaves every channel, and with them what was owed for them. */
+static void leave_channels(struct client *client)
+{
+	while (client->subscriber.first) {
+		verbs_forget(client->subscriber.first);
+		hub_unsubscribe(client->clients->hub, client->subscriber.first);
+	}
+}
+
+/* The one place where the state changes: lists, counts and the log follow. */
+static void client_enter(struct client *client, enum client_state state)
+{
+	struct clients *clients = client->clients;
+
+	list_remove(&client->due);
+	keepalive_remove(&client->keepalive);
+	client->state = state;
+	switch (state) {
+	case CLIENT_PARKED:
+		client->deadline_ms = clients->now_ms + CLIENT_PARKED_MS;
+		list_push_back(&clients->parked, &client->due);
+		break;
+	case CLIENT_OPEN:
+		client->opened_ms = clients->now_ms;
+		keepalive_add(&clients->keepalive, &client->keepalive, clients->now_ms);
+		metrics_add(clients->metrics, METRIC_CONNECTIONS, 1);
+		metrics_add(clients->metrics, METRIC_CONNECTIONS_OPENED, 1);
+		log_info(clients->log, "client connected", log_uint("conn", client->id),
+			log_str("route", route_path(client->route)), log_str("remote", client->remote));
+		break;
+	case CLIENT_CLOSING:
+		leave_channels(client);
+		client->deadline_ms = clients->now_ms + CLIENT_CLOSING_MS;
+		list_push_back(&clients->closing, &client->due);
+		break;
+	case CLIENT_NONE:
+		break;
+	}
+}
+
+static int join_route(struct client *client, const struct route_match *match)
+{
+	struct hub_subscription *subscription;
+	char name[ROUTE_CHANNEL_MAX + 1];
+	int r;
+
+	for (size_t i = 0; i < route_n_channels(match->route); i++) {
+		size_t len = route_channel(match, i, name);
+
+		r = hub_subscribe(
+			client->clients->hub, &client->subscriber, (struct slice){name, len}, &subscription);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			client->n_joining += !subscription->joined;
+	}
+	return 0;
+}
+
+int client_init(struct client *client, struct clients *clients, void *socket, const struct route_match *match,
+	const char *remote)
+{
+	int r;
+
+	*client = (struct client){
+		.clients = clients,
+		.socket = socket,
+		.route = match->route,
+		.routes = route_table_ref(clients->routes),
+		.id = clients->next_id,
+		.reason = CLOSE_GONE,
+		.close_code = 1006,
+	};
+	clients->next_id += clients->id_step;
+	strncat(client->remote, remote, sizeof(client->remote) - 1);
+	list_push_back(&clients->all, &client->link);
+	clients->n_clients++;
+	client_enter(client, CLIENT_PARKED);
+	r = join_route(client, match);
+	if (r < 0) {
+		client_deinit(client);
+		return r;
+	}
+	return client->n_joining && clients->connected ? CLIENT_HELD : 0;
+}
+
+void client_open(struct client *client)
+{
+	client_enter(client, CLIENT_OPEN);
+	delivery_flush_later(client);
+}
+
+void client_receive(struct client *client, const char *text, size_t len)
+{
+	struct clients *clients = client->clients;
+	struct command command;
+	int outcome;
+
+	if (client->state != CLIENT_OPEN)
+		return;
+	client->n_received++;
+	metrics_add(clients->metrics, METRIC_MESSAGES_IN, 1);
+	metrics_add(clients->metrics, METRIC_BYTES_IN, len);
+	outcome = command_parse(text, len, &command);
+	if (outcome == 0) {
+		verbs_run(client, &command);
+		return;
+	}
+	metrics_add(clients->metrics, METRIC_CLIENT_ERRORS, 1);
+	client_push(client, reply_error(command.id, command_error_code(outcome),
+				    command_error_message(outcome), (struct slice){0}, 0, clients->wall_ms));
+}
+
+void client_heard(struct client *client)
+{
+	if (client->state == CLIENT_OPEN)
+		keepalive_heard(&client->clients->keepalive, &client->keepalive, client->clients->now_ms);
+}
+
+void client_writable(struct client *client)
+{
+	client->blocked = false;
+	delivery_flush_later(client);
+}
+
+bool client_peer_closed(struct client *client, uint16_t code)
+{
+	if (client->state == CLIENT_CLOSING)
+		return true;
+	client->reason = CLOSE_PEER;
+	client->close_code = code;
+	return false;
+}
+
+static struct message *close_frame(enum close_reason reason)
+{
+	const char *sentence = close_reason_sentence(reason);
+	uint16_t code = close_reason_code(reason);
+	char payload[FRAME_CONTROL_MAX];
+	size_t len = strlen(sentence);
+
+	payload[0] = (char)(code >> 8);
+	payload[1] = (char)(code & 0xff);
+	memcpy(payload + 2, sentence, len); /* all sentences of the table fit, a test sees to it */
+	return message_control(FRAME_CLOSE, payload, len + 2);
+}
+
+void client_close(struct client *client, enum close_reason reason)
+{
+	struct message *frame;
+
+	if (client->state != CLIENT_OPEN && client->state != CLIENT_PARKED)
+		return;
+	client->reason = reason;
+	client->close_code = close_reason_code(reason);
+	outbox_deinit(
+		&client->outbox); /* unread events give way: the close frame must not wait behind them */
+	/* No frame on a broken connection, and none before the handshake's answer. */
+	frame = reason == CLOSE_GONE || client->state == CLIENT_PARKED ? NULL : close_frame(reason);
+	client_enter(client, CLIENT_CLOSING);
+	if (!frame || outbox_push_front(&client->outbox, frame) < 0)
+		client->clients->ops->abort(client->socket);
+	message_unref(frame);
+	delivery_flush_later(client);
+}
+
+void client_push(struct client *client, struct message *message)
+{
+	if (!message) {
+		client_close(client, CLOSE_INTERNAL);
+		return;
+	}
+	if (client->state == CLIENT_OPEN || client->state == CLIENT_PARKED)
+		delivery_queue(client, message);
+	message_unref(message);
+}
+
+static void log_gone(const struct client *client)
+{
+	const struct clients *clients = client->clients;
+
+	log_info(clients->log, "client disconnected", log_uint("conn", client->id),
+		log_str("route", route_path(client->route)), log_str("remote", client->remote),
+		log_uint("duration_ms", clients->now_ms - client->opened_ms),
+		log_uint("received", client->n_received), log_uint("sent", client->n_sent),
+		log_uint("code", client->close_code),
+		log_str("reason", close_reason_sentence(client->reason)));
+}
+
+void client_deinit(struct client *client)
+{
+	struct clients *clients = client->clients;
+
+	if (client->state == CLIENT_NONE)
+		return;
+	if (client->opened_ms) {
+		log_gone(client);
+		metrics_sub(clients->metrics, METRIC_CONNECTIONS, 1);
+		metrics_add(clients->metrics, METRIC_CONNECTIONS_CLOSED, 1);
+	}
+	leave_channels(client);
+	client_enter(client, CLIENT_NONE);
+	outbox_deinit(&client->outbox);
+	list_remove(&client->flush);
+	list_remove(&client->link);
+	clients->n_clients--;
+	route_table_unref(client->routes);
+	client->routes = NULL;
+}

@@ -1,0 +1,215 @@
+/* Clients: all clients of one worker, and what they share; see the header. */
+
+#include "client/clients.h"
+
+#include <errno.h>
+
+#include "client/client.h"
+#include "client/socket.h"
+#include "core/log.h"
+#include "hub/hub.h"
+#include "metrics/metrics.h"
+#include "protocol/frame.h"
+#include "protocol/message.h"
+#include "route/route.h"
+#include "delivery.h"
+#include "verbs.h"
+
+static struct client *subscriber_client(struct hub_subscriber *subscriber)
+{
+	return list_entry(subscriber, struct client, subscriber);
+}
+
+static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
+{
+	struct clients *clients = arg;
+
+	clients->listener.interest(clients->listener.arg, channel, hash, turn, wanted);
+}
+
+static void unpark(struct client *client)
+{
+	list_remove(&client->due);
+	client->clients->listener.ready(client->clients->listener.arg, client->socket);
+}
+
+static void on_joined(void *arg, struct hub_subscription *subscription)
+{
+	struct client *client = subscriber_client(subscription->subscriber);
+
+	(void)arg;
+	if (subscription->owed)
+		verbs_subscribed(client, subscription);
+	else if (client->n_joining && --client->n_joining == 0 && client->state == CLIENT_PARKED)
+		unpark(client);
+}
+
+static void on_deliver(
+	void *arg, struct hub_subscriber *subscriber, const struct hub_batch *batch, bool alone)
+{
+	(void)arg;
+	delivery_batch(subscriber_client(subscriber), batch, alone);
+}
+
+int clients_init(struct clients *clients, const struct clients_listener *listener,
+	const struct socket_ops *ops, const struct client_limits *limits, struct route_table *routes,
+	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics)
+{
+	struct hub_listener up = {clients, on_interest, on_joined, on_deliver};
+
+	*clients = (struct clients){
+		.listener = *listener,
+		.ops = ops,
+		.log = log,
+		.metrics = metrics,
+		.limits = *limits,
+		.next_id = first_id,
+		.id_step = id_step,
+	};
+	list_init(&clients->all);
+	list_init(&clients->parked);
+	list_init(&clients->closing);
+	list_init(&clients->flush);
+	list_init(&clients->subscribing);
+	keepalive_init(&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms);
+	clients->hub = hub_new(&up);
+	clients->ping = message_control(FRAME_PING, NULL, 0);
+	if (!clients->hub || !clients->ping) {
+		clients_deinit(clients);
+		return -ENOMEM;
+	}
+	clients->routes = route_table_ref(routes);
+	return 0;
+}
+
+void clients_deinit(struct clients *clients)
+{
+	hub_free(clients->hub);
+	message_unref(clients->ping);
+	route_table_unref(clients->routes);
+	*clients = (struct clients){0};
+}
+
+void clients_set_time(struct clients *clients, uint64_t now_ms, uint64_t wall_ms)
+{
+	clients->now_ms = now_ms;
+	clients->wall_ms = wall_ms;
+}
+
+void clients_deliver(struct clients *clients, struct message *event)
+{
+	if (hub_deliver(clients->hub, event) < 0)
+		log_error(clients->log, "event lost: out of memory");
+}
+
+void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash, uint64_t turn)
+{
+	hub_confirm(clients->hub, channel, hash, turn);
+}
+
+void clients_connected(struct clients *clients, bool connected)
+{
+	clients->connected = connected;
+	if (connected)
+		return;
+	hub_lost(clients->hub);
+	/* Peers need not wait for a broker that is away: they are served when it is back. */
+	while (!list_empty(&clients->parked))
+		unpark(list_entry(clients->parked.next, struct client, due));
+}
+
+/* What failed while the hub was handing out is closed now that it is not. */
+static void close_doomed(struct client *client)
+{
+	enum close_reason reason = client->doomed;
+
+	client->doomed = 0;
+	if (client->state == CLIENT_CLOSING) {
+		outbox_deinit(&client->outbox); /* not even the close frame could be sent */
+		client->clients->ops->abort(client->socket);
+		return;
+	}
+	client_close(client, reason);
+}
+
+static void flush_clients(struct clients *clients)
+{
+	while (!list_empty(&clients->flush)) {
+		struct client *client = list_entry(clients->flush.next, struct client, flush);
+
+		list_remove(&client->flush);
+		if (client->doomed)
+			close_doomed(client);
+		delivery_flush(client);
+	}
+}
+
+void clients_turn(struct clients *clients)
+{
+	hub_flush(clients->hub);
+	flush_clients(clients);
+	if (clients->n_sent) {
+		metrics_add(clients->metrics, METRIC_MESSAGES_OUT, clients->n_sent);
+		metrics_add(clients->metrics, METRIC_BYTES_OUT, clients->sent_bytes);
+		clients->n_sent = 0;
+		clients->sent_bytes = 0;
+	}
+	metrics_set(clients->metrics, METRIC_SUBSCRIPTIONS, hub_n_subscriptions(clients->hub));
+}
+
+static struct client *keepalive_client(struct keepalive_link *link)
+{
+	return list_entry(link, struct client, keepalive);
+}
+
+static void tick_keepalive(struct clients *clients)
+{
+	struct keepalive_link *link;
+
+	while ((link = keepalive_next_dead(&clients->keepalive, clients->now_ms)))
+		client_close(keepalive_client(link), CLOSE_NO_PONG);
+	while ((link = keepalive_next_ping(&clients->keepalive, clients->now_ms))) {
+		struct client *client = keepalive_client(link);
+
+		/* Before all that is queued: a slow reader must not look dead. */
+		if (outbox_push_front(&client->outbox, clients->ping) == 0)
+			delivery_flush_later(client);
+	}
+}
+
+/* The first whose deadline has come, or NULL. */
+static struct client *first_due(struct clients *clients, struct list *queue)
+{
+	struct client *client;
+
+	if (list_empty(queue))
+		return NULL;
+	client = list_entry(queue->next, struct client, due);
+	return client->deadline_ms <= clients->now_ms ? client : NULL;
+}
+
+void clients_tick(struct clients *clients)
+{
+	struct client *client;
+
+	tick_keepalive(clients);
+	verbs_tick(clients);
+	while ((client = first_due(clients, &clients->parked)))
+		unpark(client);
+	while ((client = first_due(clients, &clients->closing))) {
+		list_remove(&client->due);
+		clients->ops->abort(client->socket);
+	}
+}
+
+void clients_close_all(struct clients *clients, int reason)
+{
+	for (struct list *link = clients->all.next; link != &clients->all; link = link->next)
+		client_close(list_entry(link, struct client, link), (enum close_reason)reason);
+}
+
+void clients_abort_all(struct clients *clients)
+{
+	for (struct list *link = clients->all.next; link != &clients->all; link = link->next)
+		clients->ops->abort(list_entry(link, struct client, link)->socket);
+}

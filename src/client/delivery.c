@@ -1,0 +1,154 @@
+/* Delivery: messages into one client's socket; see the header. */
+
+#include "delivery.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+
+#include "client/client.h"
+#include "client/clients.h"
+#include "client/socket.h"
+#include "hub/hub.h"
+#include "protocol/message.h"
+
+enum {
+	/* Frames in one sendmsg(2). Above eight events a write the system call no longer counts, copying does
+	   (docs/performance.md); UIO_MAXIOV is 1024. */
+	PARTS_MAX = 64,
+};
+
+/* To be closed at the end of the turn: a hub that is handing out must not lose subscribers. */
+static void doom(struct client *client, enum close_reason reason)
+{
+	client->doomed = (uint8_t)reason;
+	delivery_flush_later(client);
+}
+
+static void count_sent(struct client *client, uint32_t n, size_t bytes)
+{
+	client->n_sent += n;
+	client->clients->n_sent += n;
+	client->clients->sent_bytes += bytes;
+}
+
+void delivery_flush_later(struct client *client)
+{
+	if (!list_linked(&client->flush))
+		list_push_back(&client->clients->flush, &client->flush);
+}
+
+void delivery_queue(struct client *client, struct message *message)
+{
+	int r;
+
+	if (client->doomed)
+		return;
+	r = outbox_push(&client->outbox, message, client->clients->limits.outbox_bytes_max);
+	if (r == OUTBOX_FULL)
+		doom(client, CLOSE_SLOW);
+	else if (r < 0)
+		doom(client, CLOSE_INTERNAL);
+	else if (!client->blocked && client->state != CLIENT_PARKED)
+		delivery_flush_later(client);
+}
+
+/* The socket takes no more for now. */
+static void block(struct client *client)
+{
+	client->blocked = true;
+	client->clients->ops->want_writable(client->socket);
+}
+
+/* `taken` bytes of the batch went out: the rest of a frame that was begun is kept by the socket, whole ones
+ * are queued. */
+static void queue_rest(struct client *client, const struct hub_batch *batch, size_t taken)
+{
+	uint32_t i = 0;
+	size_t end = 0;
+
+	while (i < batch->n && end < taken)
+		end += batch->messages[i++]->frame_len;
+	count_sent(client, i, end);
+	block(client);
+	if (end > taken && client->clients->ops->keep(
+				   client->socket, (const char *)batch->bytes + taken, end - taken) < 0) {
+		doom(client, CLOSE_GONE);
+		return;
+	}
+	for (; i < batch->n; i++)
+		delivery_queue(client, batch->messages[i]);
+}
+
+void delivery_batch(struct client *client, const struct hub_batch *batch, bool alone)
+{
+	struct iovec part = {(void *)batch->bytes, batch->len};
+	ssize_t n;
+
+	if (client->state == CLIENT_CLOSING || client->doomed)
+		return;
+	if (!alone || client->blocked || client->state != CLIENT_OPEN || !outbox_empty(&client->outbox)) {
+		for (uint32_t i = 0; i < batch->n; i++)
+			delivery_queue(client, batch->messages[i]);
+		return;
+	}
+	n = client->clients->ops->send(client->socket, &part, 1);
+	if (n == (ssize_t)batch->len)
+		count_sent(client, batch->n, batch->len);
+	else if (n < 0)
+		doom(client, CLOSE_GONE);
+	else
+		queue_rest(client, batch, (size_t)n);
+}
+
+/* Takes out of the outbox what went out. 0, or negative errno when the rest of a frame could not be kept. */
+static int drop_taken(struct client *client, size_t taken)
+{
+	int r = 0;
+
+	while (taken && r == 0) {
+		struct message *message = outbox_pop(&client->outbox);
+
+		count_sent(client, 1, message->frame_len);
+		if (taken < message->frame_len) {
+			r = client->clients->ops->keep(
+				client->socket, message->frame + taken, message->frame_len - taken);
+			taken = 0;
+		} else {
+			taken -= message->frame_len;
+		}
+		message_unref(message);
+	}
+	return r;
+}
+
+/* One write. True when it is worth another. */
+static bool flush_some(struct client *client)
+{
+	struct iovec parts[PARTS_MAX];
+	size_t wanted = 0;
+	ssize_t n;
+	int n_parts = 0;
+
+	for (; n_parts < PARTS_MAX && (uint32_t)n_parts < client->outbox.n; n_parts++) {
+		struct message *message = outbox_peek(&client->outbox, (uint32_t)n_parts);
+
+		parts[n_parts] = (struct iovec){message->frame, message->frame_len};
+		wanted += message->frame_len;
+	}
+	n = client->clients->ops->send(client->socket, parts, n_parts);
+	if (n < 0 || drop_taken(client, (size_t)n) < 0) {
+		doom(client, CLOSE_GONE);
+		return false;
+	}
+	if ((size_t)n < wanted)
+		block(client);
+	return (size_t)n == wanted;
+}
+
+void delivery_flush(struct client *client)
+{
+	if (client->blocked || client->state == CLIENT_PARKED || client->state == CLIENT_NONE)
+		return;
+	while (!outbox_empty(&client->outbox) && flush_some(client))
+		;
+}

@@ -1,0 +1,29 @@
+#ifndef TIDEGATE_CLIENT_DELIVERY_H
+#define TIDEGATE_CLIENT_DELIVERY_H
+
+/*
+ * Delivery: messages into one client's socket.
+ *
+ * The direct path hands the bytes of a batch to the socket as they are: no copy, no allocation, no reference
+ * a client. Only what the socket does not take is queued in the outbox, as references.
+ */
+
+#include <stdbool.h>
+
+struct client;
+struct hub_batch;
+struct message;
+
+/* A batch for an open or parked client. `alone`: nothing else is waiting this turn. */
+void delivery_batch(struct client *client, const struct hub_batch *batch, bool alone);
+
+/* Queues one message; it goes out at the end of the turn. Takes its own reference. */
+void delivery_queue(struct client *client, struct message *message);
+
+/* Sends at the end of the turn what the outbox holds. */
+void delivery_flush_later(struct client *client);
+
+/* Sends now what the outbox holds, as far as the socket takes it. */
+void delivery_flush(struct client *client);
+
+#endif
