@@ -1,0 +1,41 @@
+#ifndef TIDEGATE_WS_LISTENER_H
+#define TIDEGATE_WS_LISTENER_H
+
+/*
+ * Listener: accepts TCP connections on one address and hands them on.
+ *
+ * Several listeners may share one port (SO_REUSEPORT): the kernel spreads connections over them, one a
+ * worker. When the process runs out of file descriptors a listener rests for LISTENER_REST_MS instead of
+ * spinning on a connection that it cannot take.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct buf;
+struct event_base;
+struct listener;
+
+enum {
+	LISTENER_BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
+	LISTENER_REST_MS = 100,
+};
+
+/* Takes over the descriptor: non-blocking, close-on-exec, TCP_NODELAY set. */
+typedef void (*listener_accept_fn)(void *arg, int fd);
+
+/*
+ * Listens on host (a name of this machine, an IPv4 or IPv6 address; "" is every address) and port (0: any
+ * free one). `shared` lets further listeners of this process on the same port. 0, or negative errno with one
+ * sentence appended to error.
+ */
+int listener_new(struct event_base *base, const char *host, uint16_t port, bool shared,
+	listener_accept_fn accept, void *arg, struct listener **listenerp, struct buf *error);
+
+/* The port it listens on. */
+uint16_t listener_port(const struct listener *listener);
+
+/* Stops listening. Accepts NULL. */
+void listener_free(struct listener *listener);
+
+#endif

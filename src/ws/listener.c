@@ -1,0 +1,171 @@
+/* Listener: accepts TCP connections, over libevent's evconnlistener; see the header. */
+
+#include "ws/listener.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/listener.h>
+
+#include "core/buf.h"
+
+struct listener {
+	struct evconnlistener *socket;
+	struct event *rested;
+	listener_accept_fn accept;
+	void *arg;
+	uint16_t port;
+};
+
+static void on_accept(
+	struct evconnlistener *socket, evutil_socket_t fd, struct sockaddr *peer, int peer_len, void *arg)
+{
+	struct listener *listener = arg;
+	int on = 1;
+
+	(void)socket;
+	(void)peer;
+	(void)peer_len;
+	/* Fails only on a socket that is dead already, which the next read will find out. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	listener->accept(listener->arg, fd);
+}
+
+static void on_rested(evutil_socket_t fd, short events, void *arg)
+{
+	struct listener *listener = arg;
+
+	(void)fd;
+	(void)events;
+	evconnlistener_enable(listener->socket);
+}
+
+/* No descriptors or no memory: the connection stays in the kernel's queue, and the loop must not spin on it.
+ */
+static void on_error(struct evconnlistener *socket, void *arg)
+{
+	struct listener *listener = arg;
+	struct timeval rest = {0, LISTENER_REST_MS * 1000};
+
+	evconnlistener_disable(socket);
+	event_add(listener->rested, &rest);
+}
+
+static int resolve(const char *host, uint16_t port, struct addrinfo **foundp, struct buf *error)
+{
+	struct addrinfo hints = {
+		.ai_family = AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+	};
+	char service[8];
+	int r;
+
+	snprintf(service, sizeof(service), "%u", port);
+	r = getaddrinfo(*host ? host : NULL, service, &hints, foundp);
+	if (r == 0)
+		return 0;
+	buf_printf(error, "cannot listen on %s: %s", host, gai_strerror(r));
+	return -EADDRNOTAVAIL;
+}
+
+static int bind_socket(const struct addrinfo *address, bool reuse_port)
+{
+	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+		(reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
+		bind(fd, address->ai_addr, address->ai_addrlen) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static uint16_t bound_port(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+		return 0;
+	if (address.ss_family == AF_INET6)
+		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+	return ntohs(((struct sockaddr_in *)&address)->sin_port);
+}
+
+static int start(struct listener *listener, struct event_base *base, int fd)
+{
+	listener->port = bound_port(fd);
+	listener->rested = evtimer_new(base, on_rested, listener);
+	listener->socket = evconnlistener_new(base, on_accept, listener,
+		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, LISTENER_BACKLOG, fd);
+	if (!listener->socket) {
+		int r = errno ? -errno : -ENOMEM;
+
+		close(fd);
+		return r;
+	}
+	if (!listener->rested)
+		return -ENOMEM;
+	evconnlistener_set_error_cb(listener->socket, on_error);
+	return 0;
+}
+
+int listener_new(struct event_base *base, const char *host, uint16_t port, bool shared,
+	listener_accept_fn accept, void *arg, struct listener **listenerp, struct buf *error)
+{
+	struct listener *listener;
+	struct addrinfo *found = NULL;
+	int r, fd;
+
+	r = resolve(host, port, &found, error);
+	if (r < 0)
+		return r;
+	listener = calloc(1, sizeof(struct listener));
+	fd = listener ? bind_socket(found, shared) : -ENOMEM;
+	freeaddrinfo(found);
+	r = fd;
+	if (fd >= 0) {
+		listener->accept = accept;
+		listener->arg = arg;
+		errno = 0;
+		r = start(listener, base, fd);
+	}
+	if (r < 0) {
+		listener_free(listener);
+		buf_printf(error, "cannot listen on %s port %u: %s", *host ? host : "*", port, strerror(-r));
+		return r;
+	}
+	*listenerp = listener;
+	return 0;
+}
+
+uint16_t listener_port(const struct listener *listener)
+{
+	return listener->port;
+}
+
+void listener_free(struct listener *listener)
+{
+	if (!listener)
+		return;
+	if (listener->socket)
+		evconnlistener_free(listener->socket);
+	if (listener->rested)
+		event_free(listener->rested);
+	free(listener);
+}

@@ -1,0 +1,230 @@
+/* Lws loop: a libwebsockets context on a libevent loop; see the header. */
+
+#include "ws/lws_loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+/* One descriptor of lws. */
+struct loop_io {
+	struct event event;
+	struct lws_loop *loop;
+	struct lws *wsi;
+	short wanted; /* EV_READ | EV_WRITE */
+};
+
+struct lws_loop {
+	struct event_base *base;
+	struct lws_context *context;
+	struct event *timer;
+	struct loop_io **ios; /* by descriptor */
+	int n_ios;
+	void *loops[1]; /* lws wants an array, one a service thread */
+	lws_plugin_evlib_t plugin;
+	struct lws_event_loop_ops ops;
+};
+
+/* What lws keeps for us per service thread. */
+struct loop_pt {
+	struct lws_loop *loop;
+};
+
+enum {
+	/* lws' timers are seconds; looking four times a second is early enough for each. */
+	TIMER_MS = 250,
+};
+
+/*
+ * For connections with input that lws holds back (TLS, compression, flow control). It is what every event
+ * loop binding of lws itself calls; the header that declares it is not installed.
+ */
+extern int _lws_plat_service_forced_tsi(struct lws_context *context, int tsi);
+
+static struct lws_loop *loop_of(struct lws *wsi)
+{
+	struct loop_pt *pt = lws_evlib_wsi_to_evlib_pt(wsi);
+
+	return pt->loop;
+}
+
+static struct loop_io *io_of(struct lws *wsi)
+{
+	struct lws_loop *loop = loop_of(wsi);
+	int fd = lws_get_socket_fd(wsi);
+
+	if (fd < 0 || fd >= loop->n_ios || !loop->ios[fd] || loop->ios[fd]->wsi != wsi)
+		return NULL;
+	return loop->ios[fd];
+}
+
+static void on_event(evutil_socket_t fd, short events, void *arg)
+{
+	struct loop_io *io = arg;
+	struct lws_pollfd pollfd = {.fd = fd};
+
+	if (events & EV_READ)
+		pollfd.events |= POLLIN;
+	if (events & EV_WRITE)
+		pollfd.events |= POLLOUT;
+	pollfd.revents = pollfd.events;
+	lws_service_fd(io->loop->context, &pollfd); /* may free io */
+}
+
+static int reserve(struct lws_loop *loop, int fd)
+{
+	int n = loop->n_ios ? loop->n_ios : 64;
+	struct loop_io **ios;
+
+	while (n <= fd)
+		n *= 2;
+	if (n == loop->n_ios)
+		return 0;
+	ios = realloc(loop->ios, (size_t)n * sizeof(struct loop_io *));
+	if (!ios)
+		return -ENOMEM;
+	memset(ios + loop->n_ios, 0, (size_t)(n - loop->n_ios) * sizeof(struct loop_io *));
+	loop->ios = ios;
+	loop->n_ios = n;
+	return 0;
+}
+
+static int init_pt(struct lws_context *context, void *loop, int tsi)
+{
+	struct loop_pt *pt = lws_evlib_tsi_to_evlib_pt(context, tsi);
+
+	pt->loop = loop;
+	pt->loop->context = context;
+	return 0;
+}
+
+static int sock_accept(struct lws *wsi)
+{
+	struct lws_loop *loop = loop_of(wsi);
+	int fd = lws_get_socket_fd(wsi);
+	struct loop_io *io;
+
+	if (fd < 0 || reserve(loop, fd) < 0)
+		return 1;
+	io = loop->ios[fd];
+	if (!io)
+		io = calloc(1, sizeof(struct loop_io));
+	if (!io)
+		return 1;
+	io->loop = loop;
+	io->wsi = wsi;
+	io->wanted = 0;
+	loop->ios[fd] = io;
+	return 0;
+}
+
+/* lws changes its mind often and cheaply: libevent's change list passes only the outcome to the kernel. */
+static void io_change(struct lws *wsi, unsigned int flags)
+{
+	struct loop_io *io = io_of(wsi);
+	short changed = (short)((flags & LWS_EV_READ ? EV_READ : 0) | (flags & LWS_EV_WRITE ? EV_WRITE : 0));
+	short wanted;
+
+	if (!io)
+		return;
+	wanted = (short)(flags & LWS_EV_START ? io->wanted | changed : io->wanted & ~changed);
+	if (wanted == io->wanted)
+		return;
+	if (io->wanted)
+		event_del(&io->event);
+	io->wanted = wanted;
+	if (!wanted)
+		return;
+	event_assign(&io->event, io->loop->base, lws_get_socket_fd(wsi), (short)(wanted | EV_PERSIST),
+		on_event, io);
+	event_add(&io->event, NULL);
+}
+
+/* Before lws closes the descriptor, or just after; never with a descriptor that is somebody else's already.
+ */
+static int logical_close(struct lws *wsi)
+{
+	struct loop_io *io = io_of(wsi);
+
+	if (!io)
+		return 0;
+	if (io->wanted)
+		event_del(&io->event);
+	io->loop->ios[lws_get_socket_fd(wsi)] = NULL;
+	free(io);
+	return 0;
+}
+
+static void on_timer(evutil_socket_t fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	(void)arg; /* only to wake the loop: its turn does the work */
+}
+
+struct lws_loop *lws_loop_new(struct event_base *base)
+{
+	struct timeval interval = {0, TIMER_MS * 1000};
+	struct lws_loop *loop = calloc(1, sizeof(struct lws_loop));
+
+	if (!loop)
+		return NULL;
+	loop->base = base;
+	loop->loops[0] = loop;
+	loop->ops = (struct lws_event_loop_ops){
+		.name = "tidegate",
+		.init_pt = init_pt,
+		.init_vhost_listen_wsi = sock_accept,
+		.sock_accept = sock_accept,
+		.io = io_change,
+		.wsi_logical_close = logical_close,
+		.evlib_size_pt = sizeof(struct loop_pt),
+	};
+	loop->plugin = (lws_plugin_evlib_t){
+		.hdr = {"tidegate", "lws_evlib_plugin", LWS_BUILD_HASH, LWS_PLUGIN_API_MAGIC},
+		.ops = &loop->ops,
+	};
+	loop->timer = event_new(base, -1, EV_PERSIST, on_timer, loop);
+	if (!loop->timer || event_add(loop->timer, &interval) < 0) {
+		lws_loop_free(loop);
+		return NULL;
+	}
+	return loop;
+}
+
+struct lws_context *lws_loop_create_context(struct lws_loop *loop, struct lws_context_creation_info *info)
+{
+	info->event_lib_custom = &loop->plugin;
+	info->foreign_loops = loop->loops;
+	loop->context = lws_create_context(info);
+	return loop->context;
+}
+
+void lws_loop_turn(struct lws_loop *loop)
+{
+	if (lws_service_adjust_timeout(loop->context, TIMER_MS, 0) == 0) {
+		_lws_plat_service_forced_tsi(loop->context, 0);
+		event_active(loop->timer, EV_TIMEOUT, 0); /* there may be more: another turn at once */
+	}
+}
+
+void lws_loop_free(struct lws_loop *loop)
+{
+	if (!loop)
+		return;
+	if (loop->context)
+		lws_context_destroy(loop->context);
+	for (int i = 0; i < loop->n_ios; i++) {
+		if (loop->ios[i] && loop->ios[i]->wanted)
+			event_del(&loop->ios[i]->event);
+		free(loop->ios[i]);
+	}
+	free(loop->ios);
+	if (loop->timer)
+		event_free(loop->timer);
+	free(loop);
+}

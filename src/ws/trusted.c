@@ -1,0 +1,150 @@
+/* Trusted: whose X-Forwarded-For is believed; see the header. */
+
+#include "ws/trusted.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buf.h"
+
+/* IPv4 is kept as ::ffff:a.b.c.d, so that one comparison does for both. */
+struct block {
+	struct in6_addr address;
+	unsigned int bits;
+};
+
+struct trusted {
+	size_t n;
+	struct block blocks[];
+};
+
+enum {
+	IPV4_BITS = 96, /* before an IPv4 address in its mapped form */
+};
+
+static bool parse_address(const char *text, struct in6_addr *address, bool *is_ipv4p)
+{
+	struct in_addr ipv4;
+
+	*is_ipv4p = inet_pton(AF_INET, text, &ipv4) == 1;
+	if (!*is_ipv4p)
+		return inet_pton(AF_INET6, text, address) == 1;
+	memset(address, 0, sizeof(*address));
+	address->s6_addr[10] = 0xff;
+	address->s6_addr[11] = 0xff;
+	memcpy(&address->s6_addr[12], &ipv4, sizeof(ipv4));
+	return true;
+}
+
+static bool parse_block(const char *text, struct block *block)
+{
+	const char *slash = strchr(text, '/');
+	char address[INET6_ADDRSTRLEN];
+	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	unsigned long bits;
+	bool is_ipv4;
+	char *end;
+
+	if (len >= sizeof(address))
+		return false;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	if (!parse_address(address, &block->address, &is_ipv4))
+		return false;
+	block->bits = 128;
+	if (!slash)
+		return true;
+	bits = strtoul(slash + 1, &end, 10);
+	if (end == slash + 1 || *end || bits > (is_ipv4 ? 32 : 128))
+		return false;
+	block->bits = (unsigned int)bits + (is_ipv4 ? IPV4_BITS : 0);
+	return true;
+}
+
+int trusted_new(char *const *blocks, struct trusted **trustedp, struct buf *error)
+{
+	struct trusted *trusted;
+	size_t n = 0;
+
+	while (blocks && blocks[n])
+		n++;
+	trusted = calloc(1, sizeof(struct trusted) + n * sizeof(struct block));
+	if (!trusted)
+		return -ENOMEM;
+	for (; trusted->n < n; trusted->n++) {
+		if (!parse_block(blocks[trusted->n], &trusted->blocks[trusted->n])) {
+			buf_printf(error, "trusted_proxies: '%s' is neither an address nor a CIDR block",
+				blocks[trusted->n]);
+			trusted_free(trusted);
+			return -EINVAL;
+		}
+	}
+	*trustedp = trusted;
+	return 0;
+}
+
+void trusted_free(struct trusted *trusted)
+{
+	free(trusted);
+}
+
+static bool block_contains(const struct block *block, const struct in6_addr *address)
+{
+	unsigned int bytes = block->bits / 8, rest = block->bits % 8;
+	uint8_t mask = (uint8_t)(0xff << (8 - rest));
+
+	if (memcmp(&block->address, address, bytes))
+		return false;
+	return !rest || ((block->address.s6_addr[bytes] ^ address->s6_addr[bytes]) & mask) == 0;
+}
+
+bool trusted_contains(const struct trusted *trusted, const char *text)
+{
+	struct in6_addr address;
+	bool is_ipv4;
+
+	if (!parse_address(text, &address, &is_ipv4))
+		return false;
+	for (size_t i = 0; i < trusted->n; i++)
+		if (block_contains(&trusted->blocks[i], &address))
+			return true;
+	return false;
+}
+
+/* The last hop of the list, cut off from it. False when none is left, or it is no address. */
+static bool last_hop(struct slice *hops, char out[INET6_ADDRSTRLEN])
+{
+	struct in6_addr address;
+	size_t end = hops->len, start;
+	bool is_ipv4;
+
+	while (end && (hops->data[end - 1] == ' ' || hops->data[end - 1] == '\t'))
+		end--;
+	start = end;
+	while (start && hops->data[start - 1] != ',')
+		start--;
+	hops->len = start ? start - 1 : 0;
+	while (start < end && (hops->data[start] == ' ' || hops->data[start] == '\t'))
+		start++;
+	if (start == end || end - start >= INET6_ADDRSTRLEN)
+		return false;
+	memcpy(out, hops->data + start, end - start);
+	out[end - start] = '\0';
+	return parse_address(out, &address, &is_ipv4);
+}
+
+void trusted_client(const struct trusted *trusted, const char *peer, struct slice forwarded_for,
+	char out[INET6_ADDRSTRLEN])
+{
+	char hop[INET6_ADDRSTRLEN];
+
+	out[0] = '\0';
+	strncat(out, peer, INET6_ADDRSTRLEN - 1);
+	if (!forwarded_for.data)
+		return;
+	while (trusted_contains(trusted, out) && last_hop(&forwarded_for, hop))
+		memcpy(out, hop, sizeof(hop));
+}

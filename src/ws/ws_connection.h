@@ -1,0 +1,24 @@
+#ifndef TIDEGATE_WS_WS_CONNECTION_H
+#define TIDEGATE_WS_WS_CONNECTION_H
+
+/* Ws connection: one wsi of lws and the client on it. */
+
+#include <stdbool.h>
+
+#include "client/client.h"
+#include "core/buf.h"
+#include "core/list.h"
+
+struct lws;
+struct ws_server;
+
+struct ws_connection {
+	struct client client;
+	struct lws *wsi;
+	struct ws_server *server;
+	struct list aborted; /* in the server's list until the end of the turn */
+	struct buf *message; /* a message that came in pieces, while it is incomplete */
+	bool held;           /* the answer to the handshake is held back */
+};
+
+#endif

@@ -1,0 +1,331 @@
+/* Ws server: the one callback of libwebsockets' WebSocket side; see the header. */
+
+#include "ws/ws_server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/clients.h"
+#include "client/socket.h"
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "metrics/metrics.h"
+#include "route/route.h"
+#include "ws/listener.h"
+#include "ws/trusted.h"
+#include "handshake.h"
+#include "ws/lws_loop.h"
+#include "ws_connection.h"
+#include "ws_server_private.h"
+
+enum {
+	/* A whole request within 5 s and 8 KiB, so that a slow or endless one costs little (Slowloris). */
+	REQUEST_SECONDS = 5,
+	REQUEST_BYTES = 8192,
+	/* Requests being read at once. Memory is taken when one begins and given back with the answer. */
+	REQUESTS_MAX = 4096,
+	/* Per connection, kept while it lives. Longer messages are put together in memory of their own. */
+	RECEIVE_BUFFER = 256,
+	/* What lws reads from a socket at a time; one buffer a server. */
+	SERVICE_BUFFER = 16384,
+};
+
+static struct ws_server *server_of(struct lws *wsi)
+{
+	return lws_context_user(lws_get_context(wsi));
+}
+
+/* What this turn goes by: lws calls at any moment of it. */
+static void refresh_time(struct ws_server *server)
+{
+	clients_set_time(server->clients, clock_monotonic_ms(), clock_wall_ms());
+}
+
+static int refuse(struct lws *wsi, const struct handshake_refusal *refusal)
+{
+	metrics_add(server_of(wsi)->metrics, METRIC_REFUSED, 1);
+	handshake_refuse(wsi, refusal);
+	return -1;
+}
+
+/* A connection of ours for this wsi, with a client begun. 0, CLIENT_HELD or negative errno. */
+static int connection_begin(struct lws *wsi, const struct route_match *match)
+{
+	struct ws_server *server = server_of(wsi);
+	struct ws_connection *connection = calloc(1, sizeof(struct ws_connection));
+	char remote[INET6_ADDRSTRLEN];
+	int r;
+
+	if (!connection)
+		return -ENOMEM;
+	connection->wsi = wsi;
+	connection->server = server;
+	handshake_remote(wsi, server->trusted, remote);
+	r = client_init(&connection->client, server->clients, connection, match, remote);
+	if (r < 0) {
+		free(connection);
+		return r;
+	}
+	lws_set_opaque_user_data(wsi, connection);
+	return r;
+}
+
+static void message_drop(struct ws_connection *connection)
+{
+	if (connection->message)
+		buf_deinit(connection->message);
+	free(connection->message);
+	connection->message = NULL;
+}
+
+static void connection_end(struct ws_connection *connection)
+{
+	client_deinit(&connection->client);
+	list_remove(&connection->aborted);
+	message_drop(connection);
+	lws_set_opaque_user_data(connection->wsi, NULL);
+	free(connection);
+}
+
+/* The request is complete and asks for an upgrade. 0: lws goes on, now or after lws_upgrade_resume(); -1:
+ * close. */
+static int on_upgrade(struct lws *wsi)
+{
+	struct ws_server *server = server_of(wsi);
+	const struct handshake_refusal *refusal;
+	struct ws_connection *connection;
+	struct route_match match;
+	int r;
+
+	if (lws_get_opaque_user_data(wsi))
+		return 0; /* was held back, and all was looked at then */
+	refresh_time(server);
+	refusal = handshake_check(wsi, server->clients->routes, &match);
+	if (refusal)
+		return refuse(wsi, refusal);
+	r = connection_begin(wsi, &match);
+	if (r < 0)
+		return -1;
+	connection = lws_get_opaque_user_data(wsi);
+	connection->held = r == CLIENT_HELD && lws_upgrade_hold(wsi) == 0;
+	return 0;
+}
+
+void ws_server_answer(void *socket)
+{
+	struct ws_connection *connection = socket;
+
+	if (!connection->held)
+		return;
+	connection->held = false;
+	/* If it fails the connection is gone, or will be, and LWS_CALLBACK_WSI_DESTROY says so. */
+	(void)!lws_upgrade_resume(connection->wsi);
+}
+
+/* A piece of a message that did not come whole. */
+static void message_append(struct ws_connection *connection, const char *data, size_t len)
+{
+	if (!connection->message) {
+		connection->message = calloc(1, sizeof(struct buf));
+		if (!connection->message) {
+			client_close(&connection->client, CLOSE_INTERNAL);
+			return;
+		}
+	}
+	if (connection->message->len + len > connection->client.clients->limits.message_bytes_max) {
+		message_drop(connection);
+		client_close(&connection->client, CLOSE_TOO_BIG);
+		return;
+	}
+	buf_append(connection->message, data, len);
+}
+
+static void on_receive(struct ws_connection *connection, const char *data, size_t len)
+{
+	struct client *client = &connection->client;
+	struct lws *wsi = connection->wsi;
+	bool last = lws_is_final_fragment(wsi);
+
+	refresh_time(connection->server);
+	if (client->state != CLIENT_OPEN)
+		return; /* read on only to see the peer's close frame */
+	client_heard(client);
+	if (lws_frame_is_binary(wsi)) {
+		client_close(client, CLOSE_BINARY);
+		return;
+	}
+	if (last && !connection->message && len <= client->clients->limits.message_bytes_max) {
+		client_receive(client, len ? data : "", len);
+		return;
+	}
+	message_append(connection, data, len);
+	if (!last || !connection->message)
+		return;
+	if (connection->message->failed)
+		client_close(client, CLOSE_INTERNAL);
+	else
+		client_receive(client, connection->message->data, connection->message->len);
+	message_drop(connection);
+}
+
+/* -1: lws closes the connection; 0: it answers the close frame first. */
+static int on_peer_close(struct ws_connection *connection, const unsigned char *payload, size_t len)
+{
+	uint16_t code = len >= 2 ? (uint16_t)(payload[0] << 8 | payload[1]) : 1005;
+
+	if (client_peer_closed(&connection->client, code))
+		return -1;
+	if (len == 1) { /* RFC 6455 section 5.5.1: a body begins with two bytes of code */
+		connection->client.reason = CLOSE_PROTOCOL;
+		lws_close_reason(connection->wsi, LWS_CLOSE_STATUS_PROTOCOL_ERR, NULL, 0);
+		return -1;
+	}
+	return 0;
+}
+
+static int on_connection(
+	struct ws_connection *connection, enum lws_callback_reasons reason, void *in, size_t len)
+{
+	switch (reason) {
+	case LWS_CALLBACK_ESTABLISHED:
+		client_open(&connection->client);
+		return 0;
+	case LWS_CALLBACK_RECEIVE:
+		on_receive(connection, in, len);
+		return 0;
+	case LWS_CALLBACK_RECEIVE_PONG:
+		client_heard(&connection->client);
+		return 0;
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+		client_writable(&connection->client);
+		return 0;
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+		return on_peer_close(connection, in, len);
+	case LWS_CALLBACK_CLOSED:
+	case LWS_CALLBACK_WSI_DESTROY:
+		connection_end(connection);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct ws_connection *connection;
+
+	(void)user;
+	switch (reason) {
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+		return on_upgrade(wsi);
+	case LWS_CALLBACK_HTTP:
+		return refuse(wsi, handshake_not_upgraded(wsi, server_of(wsi)->clients->routes));
+	default:
+		connection = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+		return connection ? on_connection(connection, reason, in, len) : 0;
+	}
+}
+
+static void on_accept(void *arg, int fd)
+{
+	struct ws_server *server = arg;
+
+	/* On failure lws closes the descriptor. */
+	(void)lws_adopt_socket_vhost(server->vhost, fd);
+}
+
+static int start_lws(struct ws_server *server, struct event_base *base)
+{
+	/* No subprotocol, or the one name that clients of our own show. Zeroed: lws runs no timer of its own
+	 * for a connection that is up. */
+	static const lws_retry_bo_t no_timers = {0};
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
+		.protocols = server->protocols,
+		.user = server,
+		.options = LWS_SERVER_OPTION_VALIDATE_UTF8 | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+		.retry_and_idle_policy = &no_timers,
+		.timeout_secs = REQUEST_SECONDS,
+		.timeout_secs_ah_idle = REQUEST_SECONDS,
+		.max_http_header_data = REQUEST_BYTES,
+		.max_http_header_pool2 = REQUESTS_MAX,
+		.pt_serv_buf_size = SERVICE_BUFFER,
+		.vhost_name = "default",
+		.gid = (gid_t)-1,
+		.uid = (uid_t)-1,
+	};
+
+	for (int i = 0; i < 2; i++) {
+		server->protocols[i].name = i ? "tidegate.v1" : "";
+		server->protocols[i].callback = callback;
+		server->protocols[i].rx_buffer_size = RECEIVE_BUFFER;
+	}
+	server->loop = lws_loop_new(base);
+	if (!server->loop)
+		return -ENOMEM;
+	server->context = lws_loop_create_context(server->loop, &info);
+	if (server->context)
+		server->vhost = lws_create_vhost(server->context, &info);
+	return server->vhost ? 0 : -ENOMEM;
+}
+
+int ws_server_new(const struct ws_server_options *options, struct ws_server **serverp, struct buf *error)
+{
+	struct ws_server *server = calloc(1, sizeof(struct ws_server));
+	int r;
+
+	if (!server)
+		return -ENOMEM;
+	list_init(&server->aborted);
+	server->clients = options->clients;
+	server->trusted = options->trusted;
+	server->log = options->log;
+	server->metrics = options->metrics;
+	r = start_lws(server, options->base);
+	if (r < 0)
+		buf_append_str(error, "cannot start libwebsockets: out of memory or of file descriptors");
+	else
+		r = listener_new(options->base, options->host, options->port, true, on_accept, server,
+			&server->listener, error);
+	if (r < 0) {
+		ws_server_free(server);
+		return r;
+	}
+	*serverp = server;
+	return 0;
+}
+
+void ws_server_free(struct ws_server *server)
+{
+	if (!server)
+		return;
+	listener_free(server->listener);
+	lws_loop_free(server->loop);
+	free(server);
+}
+
+uint16_t ws_server_port(const struct ws_server *server)
+{
+	return listener_port(server->listener);
+}
+
+void ws_server_stop_accepting(struct ws_server *server)
+{
+	listener_free(server->listener);
+	server->listener = NULL;
+}
+
+void ws_server_turn(struct ws_server *server)
+{
+	while (!list_empty(&server->aborted)) {
+		struct ws_connection *connection =
+			list_entry(server->aborted.next, struct ws_connection, aborted);
+
+		list_remove(&connection->aborted);
+		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+	}
+	lws_loop_turn(server->loop);
+}

@@ -1,0 +1,31 @@
+#ifndef TIDEGATE_WS_WS_SERVER_PRIVATE_H
+#define TIDEGATE_WS_WS_SERVER_PRIVATE_H
+
+/* What the files of this folder share. */
+
+#include <libwebsockets.h>
+
+#include "core/list.h"
+
+struct clients;
+struct listener;
+struct log;
+struct lws_loop;
+struct metrics;
+struct trusted;
+
+struct ws_server {
+	struct listener *listener;
+	struct lws_loop *loop;
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	struct lws_protocols protocols[3];
+	struct clients *clients;
+	const struct trusted *trusted;
+	struct log *log;
+	struct metrics *metrics;
+	struct list aborted; /* ws_connection.aborted */
+	uint16_t port;
+};
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * Ws socket: bytes of ready-made frames into a connection of lws.
+ *
+ * Frames are built once and shared, so lws must neither frame nor copy them. While lws holds nothing back for
+ * a plain socket, bytes go straight to the kernel: lws writes frames of its own (pong, close) only between
+ * calls, and we only leave between frames, or hand it the rest of the one that was begun. That rest goes
+ * through lws_write() as LWS_WRITE_HTTP, which on an established WebSocket passes bytes through untouched to
+ * lws' own buffering. tests/integration proves that with every build: if a new lws breaks it, broken frames
+ * show.
+ */
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include <libwebsockets.h>
+
+#include "client/socket.h"
+#include "core/list.h"
+#include "ws/ws_server.h"
+#include "ws_connection.h"
+#include "ws_server_private.h"
+
+static ssize_t socket_send(void *socket, const struct iovec *parts, int n_parts)
+{
+	struct ws_connection *connection = socket;
+	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)n_parts};
+	ssize_t n;
+
+	if (lws_partial_buffered(connection->wsi))
+		return 0;
+	if (n_parts == 1)
+		n = send(lws_get_socket_fd(connection->wsi), parts->iov_base, parts->iov_len,
+			MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+		n = sendmsg(lws_get_socket_fd(connection->wsi), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n >= 0)
+		return n;
+	return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
+}
+
+static int socket_keep(void *socket, const void *data, size_t len)
+{
+	struct ws_connection *connection = socket;
+
+	/* lws copies what it cannot send; its signature is not const, but it only reads. */
+	return lws_write(connection->wsi, (unsigned char *)data, len, LWS_WRITE_HTTP) < 0 ? -EPIPE : 0;
+}
+
+static void socket_want_writable(void *socket)
+{
+	struct ws_connection *connection = socket;
+
+	lws_callback_on_writable(connection->wsi);
+}
+
+static void socket_abort(void *socket)
+{
+	struct ws_connection *connection = socket;
+
+	if (!list_linked(&connection->aborted))
+		list_push_back(&connection->server->aborted, &connection->aborted);
+}
+
+const struct socket_ops ws_socket_ops = {
+	.send = socket_send,
+	.keep = socket_keep,
+	.want_writable = socket_want_writable,
+	.abort = socket_abort,
+};
