@@ -1,0 +1,84 @@
+#ifndef TIDEGATE_WORKER_WORKER_H
+#define TIDEGATE_WORKER_WORKER_H
+
+/*
+ * Worker: one data thread with its own loop, WebSocket server, hub and clients.
+ *
+ * Workers share a port (SO_REUSEPORT) and nothing else. What one needs to know comes through its inbox, and
+ * what it has to say goes up through its listener; so there is no lock on the way of an event to a socket.
+ *
+ * worker_new() to worker_free() and all worker_post_…() are for the one thread that owns the worker (the
+ * bus). The listener is called on the worker's thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/log.h"
+#include "protocol/json.h"
+
+struct buf;
+struct config;
+struct message;
+struct metrics;
+struct trusted;
+struct worker;
+
+enum {
+	WORKERS_MAX = 64,        /* the bus keeps a channel's workers in one 64-bit mask */
+	WORKER_STUCK_MS = 10000, /* without a turn of its loop a worker counts as stuck; an idle one turns 4
+				    times a second */
+};
+
+struct worker_listener {
+	void *arg;
+	/* This worker does (not) want the channel; see hub_listener.interest. Slices are borrowed. */
+	void (*interest)(void *arg, unsigned int worker, struct slice channel, uint64_t hash, uint64_t turn,
+		bool wanted);
+};
+
+struct worker_options {
+	unsigned int index; /* below WORKERS_MAX */
+	const char *host;
+	uint16_t port;
+	const struct config *config;   /* only looked at inside worker_new() */
+	const struct trusted *trusted; /* outlives the worker */
+	struct worker_listener listener;
+};
+
+/* Listens, but does not serve yet. 0, or negative errno with one sentence appended to error. */
+int worker_new(const struct worker_options *options, struct worker **workerp, struct buf *error);
+
+/* Starts the thread. 0 or negative errno. */
+int worker_start(struct worker *worker);
+
+/* Ends the thread, if it was started, at once and whatever its clients do; then frees. Accepts NULL. */
+void worker_free(struct worker *worker);
+
+uint16_t worker_port(const struct worker *worker);
+
+/* Its counters; to be read only. */
+const struct metrics *worker_metrics(const struct worker *worker);
+
+/* Did its loop turn lately? */
+bool worker_alive(const struct worker *worker, uint64_t now_ms);
+
+/* An event for its clients; takes its own reference. Leaves with the next worker_post_flush(). 0 or -ENOMEM.
+ */
+int worker_post_event(struct worker *worker, struct message *event);
+void worker_post_flush(struct worker *worker);
+
+/* The node is subscribed to the channel, as asked in this turn. */
+void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t turn);
+
+/* The link to the broker came or went. */
+void worker_post_connected(struct worker *worker, bool connected);
+
+/* Stop accepting, close all clients with 1012. */
+void worker_post_close(struct worker *worker);
+
+/* After worker_post_close(): is the last client gone? */
+bool worker_drained(const struct worker *worker);
+
+#endif

@@ -1,0 +1,358 @@
+/* Worker: one data thread; see the header. */
+
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "client/client.h"
+#include "client/clients.h"
+#include "config/config.h"
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/mailbox.h"
+#include "metrics/metrics.h"
+#include "protocol/message.h"
+#include "ws/ws_server.h"
+#include "worker_mail.h"
+
+struct worker {
+	struct metrics metrics; /* first, for its alignment */
+	unsigned int index;
+	struct worker_listener listener;
+	pthread_t thread;
+	bool started;
+	struct worker_mail *outgoing; /* of the posting thread: events not pushed yet */
+	struct mailbox *inbox;
+	_Atomic uint64_t turned_ms; /* when the loop turned last */
+	atomic_bool drained;        /* closing, and the last client is gone */
+
+	/* All below belongs to the worker's thread once it runs. */
+	struct event_base *base;
+	struct event *mail_event;
+	struct event *tick;
+	struct log *log;
+	struct clients clients;
+	bool clients_ready; /* clients_init() was done */
+	struct ws_server *server;
+	bool closing;
+	bool stopped;
+};
+
+enum {
+	TICK_MS = 250, /* deadlines of clients are seconds */
+};
+
+static void take_events(struct worker *worker, struct worker_mail *mail)
+{
+	for (uint32_t i = 0; i < mail->n_events; i++)
+		clients_deliver(&worker->clients, mail->events[i]); /* takes over the reference */
+	mail->n_events = 0;
+}
+
+static void take(struct worker *worker, struct worker_mail *mail)
+{
+	switch (mail->kind) {
+	case WORKER_EVENTS:
+		take_events(worker, mail);
+		break;
+	case WORKER_CONFIRM:
+		clients_confirm(&worker->clients, (struct slice){mail->channel, mail->channel_len},
+			mail->hash, mail->turn);
+		break;
+	case WORKER_CONNECTED:
+		clients_connected(&worker->clients, mail->connected);
+		break;
+	case WORKER_CLOSE:
+		worker->closing = true;
+		ws_server_stop_accepting(worker->server);
+		clients_close_all(&worker->clients, CLOSE_RESTART);
+		break;
+	case WORKER_STOP:
+		worker->stopped = true;
+		break;
+	}
+	worker_mail_free(mail);
+}
+
+static void refresh_time(struct worker *worker)
+{
+	clients_set_time(&worker->clients, clock_monotonic_ms(), clock_wall_ms());
+}
+
+/* All that has arrived is taken before anything is written: one write a client. */
+static void on_mail(evutil_socket_t fd, short events, void *arg)
+{
+	struct worker *worker = arg;
+	struct mail *mail;
+
+	(void)fd;
+	(void)events;
+	refresh_time(worker);
+	while ((mail = mailbox_take(worker->inbox))) {
+		while (mail) {
+			struct mail *next = mail->next;
+
+			take(worker, (struct worker_mail *)mail);
+			mail = next;
+		}
+	}
+	clients_turn(&worker->clients);
+}
+
+static void on_tick(evutil_socket_t fd, short events, void *arg)
+{
+	struct worker *worker = arg;
+
+	(void)fd;
+	(void)events;
+	refresh_time(worker);
+	clients_tick(&worker->clients);
+}
+
+static void turn(struct worker *worker)
+{
+	clients_turn(&worker->clients);
+	ws_server_turn(worker->server);
+	log_flush(worker->log);
+	atomic_store_explicit(&worker->turned_ms, worker->clients.now_ms, memory_order_relaxed);
+	if (worker->closing && worker->clients.n_clients == 0)
+		atomic_store_explicit(&worker->drained, true, memory_order_relaxed);
+}
+
+static void *run(void *arg)
+{
+	struct worker *worker = arg;
+
+	while (!worker->stopped) {
+		event_base_loop(worker->base, EVLOOP_ONCE);
+		turn(worker);
+	}
+	return NULL;
+}
+
+static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t hub_turn, bool wanted)
+{
+	struct worker *worker = arg;
+
+	worker->listener.interest(worker->listener.arg, worker->index, channel, hash, hub_turn, wanted);
+}
+
+static void on_ready(void *arg, void *socket)
+{
+	(void)arg;
+	ws_server_answer(socket);
+}
+
+static int make_loop(struct worker *worker)
+{
+	struct event_config *config = event_config_new();
+	struct timeval interval = {0, TICK_MS * 1000};
+
+	if (!config)
+		return -ENOMEM;
+	/* lws asks for and waives writability many times a turn: only the outcome goes to the kernel. Safe
+	   because no descriptor is duplicated. */
+	event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	worker->base = event_base_new_with_config(config);
+	event_config_free(config);
+	worker->inbox = mailbox_new();
+	if (!worker->base || !worker->inbox)
+		return -ENOMEM;
+	worker->mail_event =
+		event_new(worker->base, mailbox_fd(worker->inbox), EV_READ | EV_PERSIST, on_mail, worker);
+	worker->tick = event_new(worker->base, -1, EV_PERSIST, on_tick, worker);
+	if (!worker->mail_event || !worker->tick || event_add(worker->mail_event, NULL) < 0 ||
+		event_add(worker->tick, &interval) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int make_clients(struct worker *worker, const struct config *config)
+{
+	struct clients_listener up = {worker, on_interest, on_ready};
+	struct client_limits limits = {
+		.message_bytes_max = config->message_bytes_max,
+		.outbox_bytes_max = config->outbox_bytes_max,
+		.subscriptions_max = config->subscriptions_max,
+		.ping_interval_ms = config->ping_interval_ms,
+		.pong_timeout_ms = config->pong_timeout_ms,
+	};
+	int r;
+
+	r = clients_init(&worker->clients, &up, &ws_socket_ops, &limits, config->routes, worker->index + 1,
+		config->workers, worker->log, &worker->metrics);
+	worker->clients_ready = r == 0;
+	if (r == 0)
+		refresh_time(worker);
+	return r;
+}
+
+int worker_new(const struct worker_options *options, struct worker **workerp, struct buf *error)
+{
+	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof(struct worker));
+	struct ws_server_options server = {
+		.host = options->host,
+		.port = options->port,
+		.trusted = options->trusted,
+	};
+	int r;
+
+	if (!worker)
+		return -ENOMEM;
+	memset(worker, 0, sizeof(*worker));
+	worker->index = options->index;
+	worker->listener = options->listener;
+	worker->log = log_new(STDERR_FILENO, options->config->log_level, options->config->log_format);
+	r = worker->log ? make_loop(worker) : -ENOMEM;
+	if (r == 0)
+		r = make_clients(worker, options->config);
+	if (r == 0) {
+		server.base = worker->base;
+		server.clients = &worker->clients;
+		server.log = worker->log;
+		server.metrics = &worker->metrics;
+		r = ws_server_new(&server, &worker->server, error);
+	}
+	if (r < 0) {
+		worker_free(worker);
+		return r;
+	}
+	*workerp = worker;
+	return 0;
+}
+
+int worker_start(struct worker *worker)
+{
+	char name[16]; /* with its NUL, what the kernel keeps of a thread's name */
+	sigset_t all, before;
+	int r;
+
+	/* Signals are the bus thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = -pthread_create(&worker->thread, NULL, run, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	worker->started = r == 0;
+	if (r == 0) {
+		snprintf(name, sizeof(name), "tg-worker-%u", worker->index % WORKERS_MAX);
+		pthread_setname_np(worker->thread, name);
+	}
+	return r;
+}
+
+static void free_mail(struct mailbox *inbox)
+{
+	struct mail *mail = mailbox_take(inbox);
+
+	while (mail) {
+		struct mail *next = mail->next;
+
+		worker_mail_free((struct worker_mail *)mail);
+		mail = next;
+	}
+	mailbox_free(inbox);
+}
+
+static void post(struct worker *worker, struct worker_mail *mail)
+{
+	if (mail)
+		mailbox_push(worker->inbox, &mail->mail);
+}
+
+void worker_free(struct worker *worker)
+{
+	if (!worker)
+		return;
+	if (worker->started) {
+		static const struct timespec no_memory_rest = {0, 10000000};
+		struct worker_mail *stop;
+
+		while (!(stop = worker_mail_new(WORKER_STOP, NULL, 0)))
+			nanosleep(&no_memory_rest, NULL); /* the thread must end before its memory does */
+		post(worker, stop);
+		pthread_join(worker->thread, NULL);
+	}
+	worker_mail_free(worker->outgoing);
+	ws_server_free(worker->server); /* ends the clients that are left */
+	if (worker->clients_ready)
+		clients_deinit(&worker->clients);
+	if (worker->mail_event)
+		event_free(worker->mail_event);
+	if (worker->tick)
+		event_free(worker->tick);
+	if (worker->inbox)
+		free_mail(worker->inbox);
+	if (worker->base)
+		event_base_free(worker->base);
+	log_free(worker->log);
+	free(worker);
+}
+
+uint16_t worker_port(const struct worker *worker)
+{
+	return ws_server_port(worker->server);
+}
+
+const struct metrics *worker_metrics(const struct worker *worker)
+{
+	return &worker->metrics;
+}
+
+bool worker_alive(const struct worker *worker, uint64_t now_ms)
+{
+	return atomic_load_explicit(&worker->turned_ms, memory_order_relaxed) + WORKER_STUCK_MS > now_ms;
+}
+
+bool worker_drained(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->drained, memory_order_relaxed);
+}
+
+int worker_post_event(struct worker *worker, struct message *event)
+{
+	if (!worker->outgoing)
+		worker->outgoing = worker_mail_new(WORKER_EVENTS, NULL, 0);
+	return worker->outgoing ? worker_mail_add(worker->outgoing, event) : -ENOMEM;
+}
+
+void worker_post_flush(struct worker *worker)
+{
+	post(worker, worker->outgoing);
+	worker->outgoing = NULL;
+}
+
+void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t hub_turn)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_CONFIRM, channel.data, channel.len);
+
+	if (!mail)
+		return; /* its clients are answered after a deadline */
+	mail->hash = hash;
+	mail->turn = hub_turn;
+	post(worker, mail);
+}
+
+void worker_post_connected(struct worker *worker, bool connected)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_CONNECTED, NULL, 0);
+
+	if (!mail)
+		return;
+	mail->connected = connected;
+	post(worker, mail);
+}
+
+void worker_post_close(struct worker *worker)
+{
+	post(worker, worker_mail_new(WORKER_CLOSE, NULL, 0));
+}

@@ -1,0 +1,51 @@
+/* Worker mail: what a worker's inbox holds; see the header. */
+
+#include "worker_mail.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/message.h"
+
+enum {
+	FIRST_CAPACITY = 64,
+};
+
+struct worker_mail *worker_mail_new(enum worker_mail_kind kind, const char *channel, size_t channel_len)
+{
+	struct worker_mail *mail = calloc(1, sizeof(struct worker_mail) + channel_len);
+
+	if (!mail)
+		return NULL;
+	mail->kind = kind;
+	mail->channel_len = channel_len;
+	if (channel_len)
+		memcpy(mail->channel, channel, channel_len);
+	return mail;
+}
+
+int worker_mail_add(struct worker_mail *mail, struct message *event)
+{
+	if (mail->n_events == mail->capacity) {
+		uint32_t capacity = mail->capacity ? mail->capacity * 2 : FIRST_CAPACITY;
+		void *grown = realloc(mail->events, capacity * sizeof(struct message *));
+
+		if (!grown)
+			return -ENOMEM;
+		mail->events = grown;
+		mail->capacity = capacity;
+	}
+	mail->events[mail->n_events++] = message_ref(event);
+	return 0;
+}
+
+void worker_mail_free(struct worker_mail *mail)
+{
+	if (!mail)
+		return;
+	for (uint32_t i = 0; i < mail->n_events; i++)
+		message_unref(mail->events[i]);
+	free(mail->events);
+	free(mail);
+}

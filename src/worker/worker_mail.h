@@ -1,0 +1,44 @@
+#ifndef TIDEGATE_WORKER_WORKER_MAIL_H
+#define TIDEGATE_WORKER_WORKER_MAIL_H
+
+/* Worker mail: what a worker's inbox holds. Made by whoever posts, freed by the worker. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/mailbox.h"
+
+struct message;
+
+enum worker_mail_kind {
+	WORKER_EVENTS,
+	WORKER_CONFIRM,
+	WORKER_CONNECTED,
+	WORKER_CLOSE,
+	WORKER_STOP,
+};
+
+struct worker_mail {
+	struct mail mail; /* first: a mail is cast back */
+	enum worker_mail_kind kind;
+	bool connected;     /* WORKER_CONNECTED */
+	uint64_t hash;      /* WORKER_CONFIRM */
+	uint64_t turn;      /* likewise */
+	size_t channel_len; /* likewise */
+	uint32_t n_events;  /* WORKER_EVENTS; a reference each */
+	uint32_t capacity;
+	struct message **events;
+	char channel[]; /* WORKER_CONFIRM */
+};
+
+/* NULL when out of memory. */
+struct worker_mail *worker_mail_new(enum worker_mail_kind kind, const char *channel, size_t channel_len);
+
+/* Adds an event, taking its own reference. 0 or -ENOMEM. */
+int worker_mail_add(struct worker_mail *mail, struct message *event);
+
+/* With the references it still has. Accepts NULL. */
+void worker_mail_free(struct worker_mail *mail);
+
+#endif
