@@ -1,0 +1,70 @@
+#ifndef TIDEGATE_BUS_BUS_H
+#define TIDEGATE_BUS_BUS_H
+
+/*
+ * Bus: the switch between the broker and the workers, on the bus thread.
+ *
+ * It subscribes at the broker to what some worker wants, for a short while longer than it is wanted, and to
+ * nothing else. Each event is checked, stamped and framed here, once a node; workers get references. Taps
+ * hear the same as a subscriber would (`tidegate tail`).
+ *
+ * All functions are for the bus thread, except bus_post_interest().
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/list.h"
+#include "protocol/json.h"
+
+struct broker;
+struct broker_listener;
+struct bus;
+struct event_base;
+struct log;
+struct message;
+struct metrics;
+struct worker;
+
+enum {
+	BUS_LINGER_MS = 2000, /* a page that reloads comes back within it, and costs Redis nothing */
+};
+
+/* Called for each event of a channel; the message is borrowed. It must not remove the tap. */
+typedef void (*bus_tap_fn)(void *arg, struct message *event);
+
+/* Embedded in whoever taps. */
+struct bus_tap {
+	struct list link; /* of its channel */
+	struct bus_channel *channel;
+	bus_tap_fn event;
+	void *arg;
+};
+
+/* NULL when out of memory. event_bytes_max: larger payloads are dropped and counted. */
+struct bus *bus_new(
+	struct event_base *base, size_t event_bytes_max, struct log *log, struct metrics *metrics);
+
+/* What the broker must be created with. */
+struct broker_listener bus_broker_listener(struct bus *bus);
+
+/* The broker and the workers that it switches between; borrowed until bus_free(). Once, before the loop runs.
+ */
+void bus_connect(
+	struct bus *bus, struct broker *broker, struct worker *const *workers, unsigned int n_workers);
+
+/* No worker thread may run any more. Accepts NULL. */
+void bus_free(struct bus *bus);
+
+/* A worker does (not) want a channel; see hub_listener.interest. From any thread. */
+void bus_post_interest(struct bus *bus, unsigned int worker, struct slice channel, uint64_t hash,
+	uint64_t turn, bool wanted);
+
+/* Hears a channel from now on. 0 or -ENOMEM. */
+int bus_tap_add(struct bus *bus, struct bus_tap *tap, struct slice channel);
+void bus_tap_remove(struct bus *bus, struct bus_tap *tap); /* harmless if it was not added */
+
+size_t bus_n_channels(const struct bus *bus);
+
+#endif

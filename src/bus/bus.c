@@ -1,0 +1,388 @@
+/* Bus: the switch between the broker and the workers; see the header. */
+
+#include "bus/bus.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "broker/broker.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mailbox.h"
+#include "core/map.h"
+#include "metrics/metrics.h"
+#include "protocol/message.h"
+#include "worker/worker.h"
+
+/* One channel that somebody on this node wants, or wanted a moment ago. */
+struct bus_channel {
+	struct map_entry entry; /* key points at name, behind the turns */
+	uint64_t wanted;        /* bit i: worker i wants it */
+	struct list taps;
+	struct list linger; /* in bus.lingering while nobody wants it */
+	uint64_t linger_ms; /* until then */
+	bool confirmed;     /* the broker says that every event comes */
+	char *name;
+	uint64_t turns[]; /* by worker: the hub's turn in which it was asked for */
+};
+
+struct bus {
+	struct event_base *base;
+	struct broker *broker;
+	struct worker *const *workers;
+	unsigned int n_workers;
+	struct map channels;
+	struct list lingering; /* in order of linger_ms */
+	struct mailbox *inbox;
+	struct event *mail_event;
+	struct event *tick;
+	struct log *log;
+	struct metrics *metrics;
+	struct log_limit drop_limit;
+	size_t event_bytes_max;
+	uint64_t now_us; /* of the events that are being handed over; 0 between such runs */
+	uint64_t wall_ms;
+};
+
+/* From a worker. */
+struct interest {
+	struct mail mail; /* first: a mail is cast back */
+	unsigned int worker;
+	bool wanted;
+	uint64_t hash;
+	uint64_t turn;
+	size_t len;
+	char channel[];
+};
+
+enum {
+	TICK_MS = 500,
+	DROP_LINES = 5, /* of the log in a minute, about payloads that were dropped */
+};
+
+static struct slice channel_name(const struct bus_channel *channel)
+{
+	return (struct slice){channel->name, channel->entry.key_len};
+}
+
+static struct bus_channel *channel_find(const struct bus *bus, uint64_t hash, struct slice name)
+{
+	struct map_entry *entry = map_find(&bus->channels, hash, name.data, name.len);
+
+	return entry ? map_value(entry, struct bus_channel, entry) : NULL;
+}
+
+static void channel_free(struct bus *bus, struct bus_channel *channel)
+{
+	list_remove(&channel->linger);
+	map_remove(&bus->channels, &channel->entry);
+	metrics_set(bus->metrics, METRIC_CHANNELS, bus->channels.n_entries);
+	free(channel);
+}
+
+static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct slice name)
+{
+	size_t turns = bus->n_workers * sizeof(uint64_t);
+	struct bus_channel *channel = calloc(1, sizeof(struct bus_channel) + turns + name.len + 1);
+
+	if (!channel)
+		return NULL;
+	channel->name = (char *)channel->turns + turns;
+	memcpy(channel->name, name.data, name.len);
+	channel->entry = (struct map_entry){.hash = hash, .key = channel->name, .key_len = name.len};
+	list_init(&channel->taps);
+	if (map_insert(&bus->channels, &channel->entry) < 0) {
+		free(channel);
+		return NULL;
+	}
+	metrics_set(bus->metrics, METRIC_CHANNELS, bus->channels.n_entries);
+	if (broker_subscribe(bus->broker, name) < 0) {
+		channel_free(bus, channel);
+		return NULL;
+	}
+	return channel;
+}
+
+/* The channel, about to be wanted: found or made, no longer lingering. NULL: out of memory. */
+static struct bus_channel *channel_get(struct bus *bus, uint64_t hash, struct slice name)
+{
+	struct bus_channel *channel = channel_find(bus, hash, name);
+
+	if (!channel)
+		return channel_new(bus, hash, name);
+	list_remove(&channel->linger);
+	return channel;
+}
+
+static void linger_if_unwanted(struct bus *bus, struct bus_channel *channel)
+{
+	if (channel->wanted || !list_empty(&channel->taps) || list_linked(&channel->linger))
+		return;
+	channel->linger_ms = clock_monotonic_ms() + BUS_LINGER_MS;
+	list_push_back(&bus->lingering, &channel->linger);
+}
+
+static void want(struct bus *bus, const struct interest *interest)
+{
+	struct slice name = {interest->channel, interest->len};
+	struct bus_channel *channel = channel_get(bus, interest->hash, name);
+
+	if (!channel) {
+		log_error(bus->log, "channel not subscribed: out of memory",
+			log_mem("channel", name.data, name.len));
+		return;
+	}
+	channel->wanted |= (uint64_t)1 << interest->worker;
+	channel->turns[interest->worker] = interest->turn;
+	if (channel->confirmed)
+		worker_post_confirm(bus->workers[interest->worker], name, interest->hash, interest->turn);
+}
+
+static void unwant(struct bus *bus, const struct interest *interest)
+{
+	struct bus_channel *channel =
+		channel_find(bus, interest->hash, (struct slice){interest->channel, interest->len});
+
+	if (!channel || channel->turns[interest->worker] != interest->turn)
+		return;
+	channel->wanted &= ~((uint64_t)1 << interest->worker);
+	linger_if_unwanted(bus, channel);
+}
+
+static void on_mail(evutil_socket_t fd, short events, void *arg)
+{
+	struct bus *bus = arg;
+	struct mail *mail = mailbox_take(bus->inbox);
+
+	(void)fd;
+	(void)events;
+	while (mail) {
+		struct mail *next = mail->next;
+		struct interest *interest = (struct interest *)mail;
+
+		if (interest->wanted)
+			want(bus, interest);
+		else
+			unwant(bus, interest);
+		free(interest);
+		mail = next;
+	}
+}
+
+static void on_tick(evutil_socket_t fd, short events, void *arg)
+{
+	struct bus *bus = arg;
+	uint64_t now_ms = clock_monotonic_ms();
+
+	(void)fd;
+	(void)events;
+	while (!list_empty(&bus->lingering)) {
+		struct bus_channel *channel = list_entry(bus->lingering.next, struct bus_channel, linger);
+
+		if (channel->linger_ms > now_ms)
+			return;
+		broker_unsubscribe(bus->broker, channel_name(channel));
+		channel_free(bus, channel);
+	}
+}
+
+static void drop(struct bus *bus, struct slice channel, enum metric metric, const char *reason)
+{
+	uint64_t suppressed;
+
+	metrics_add(bus->metrics, metric, 1);
+	if (log_limit_allow(&bus->drop_limit, bus->now_us / 1000, &suppressed))
+		log_warn(bus->log, "event dropped", log_mem("channel", channel.data, channel.len),
+			log_str("reason", reason), log_uint("suppressed", suppressed));
+}
+
+/* To all who want it. The reference stays the caller's. */
+static void hand_out(struct bus *bus, struct bus_channel *channel, struct message *event)
+{
+	for (uint64_t left = channel->wanted; left; left &= left - 1) {
+		if (worker_post_event(bus->workers[__builtin_ctzll(left)], event) < 0)
+			drop(bus, channel_name(channel), METRIC_EVENTS_DROPPED_MEMORY, "out of memory");
+	}
+	for (struct list *link = channel->taps.next; link != &channel->taps; link = link->next) {
+		struct bus_tap *tap = list_entry(link, struct bus_tap, link);
+
+		tap->event(tap->arg, event);
+	}
+}
+
+static void on_event(void *arg, struct slice name, struct slice payload)
+{
+	struct bus *bus = arg;
+	struct bus_channel *channel = channel_find(bus, map_hash(name.data, name.len), name);
+	struct message *event;
+	int r;
+
+	if (!channel || list_linked(&channel->linger))
+		return; /* was under way when its last subscriber left */
+	if (!bus->now_us) {
+		bus->now_us = clock_monotonic_us();
+		bus->wall_ms = clock_wall_ms();
+	}
+	metrics_add(bus->metrics, METRIC_EVENTS, 1);
+	if (payload.len > bus->event_bytes_max) {
+		drop(bus, name, METRIC_EVENTS_DROPPED_SIZE, "larger than event_bytes_max");
+		return;
+	}
+	r = message_from_event(name, payload, (struct slice){0}, bus->wall_ms, bus->now_us, &event);
+	if (r == MESSAGE_NOT_JSON) {
+		drop(bus, name, METRIC_EVENTS_DROPPED, "not JSON");
+		return;
+	}
+	if (r < 0) {
+		drop(bus, name, METRIC_EVENTS_DROPPED_MEMORY, "out of memory");
+		return;
+	}
+	hand_out(bus, channel, event);
+	message_unref(event);
+}
+
+static void on_drained(void *arg)
+{
+	struct bus *bus = arg;
+
+	bus->now_us = 0;
+	for (unsigned int i = 0; i < bus->n_workers; i++)
+		worker_post_flush(bus->workers[i]);
+}
+
+static void on_subscribed(void *arg, struct slice name)
+{
+	struct bus *bus = arg;
+	struct bus_channel *channel = channel_find(bus, map_hash(name.data, name.len), name);
+
+	if (!channel)
+		return;
+	channel->confirmed = true;
+	for (uint64_t left = channel->wanted; left; left &= left - 1) {
+		int i = __builtin_ctzll(left);
+
+		worker_post_confirm(bus->workers[i], name, channel->entry.hash, channel->turns[i]);
+	}
+}
+
+static void on_state(void *arg, enum broker_state state, const char *reason)
+{
+	struct bus *bus = arg;
+
+	(void)reason; /* the broker logs it and tells it to /ready */
+	if (state != BROKER_READY) {
+		for (struct map_entry *e = map_next(&bus->channels, NULL); e; e = map_next(&bus->channels, e))
+			map_value(e, struct bus_channel, entry)->confirmed = false;
+	}
+	for (unsigned int i = 0; i < bus->n_workers; i++)
+		worker_post_connected(bus->workers[i], state == BROKER_READY);
+}
+
+struct bus *bus_new(struct event_base *base, size_t event_bytes_max, struct log *log, struct metrics *metrics)
+{
+	struct timeval interval = {0, TICK_MS * 1000};
+	struct bus *bus = calloc(1, sizeof(struct bus));
+
+	if (!bus)
+		return NULL;
+	bus->base = base;
+	bus->log = log;
+	bus->metrics = metrics;
+	bus->event_bytes_max = event_bytes_max;
+	bus->drop_limit = (struct log_limit){.burst = DROP_LINES, .interval_ms = 60000};
+	list_init(&bus->lingering);
+	bus->inbox = mailbox_new();
+	if (bus->inbox)
+		bus->mail_event = event_new(base, mailbox_fd(bus->inbox), EV_READ | EV_PERSIST, on_mail, bus);
+	bus->tick = event_new(base, -1, EV_PERSIST, on_tick, bus);
+	if (!bus->mail_event || !bus->tick || event_add(bus->mail_event, NULL) < 0 ||
+		event_add(bus->tick, &interval) < 0) {
+		bus_free(bus);
+		return NULL;
+	}
+	return bus;
+}
+
+struct broker_listener bus_broker_listener(struct bus *bus)
+{
+	return (struct broker_listener){bus, on_event, on_drained, on_subscribed, on_state};
+}
+
+void bus_connect(
+	struct bus *bus, struct broker *broker, struct worker *const *workers, unsigned int n_workers)
+{
+	bus->broker = broker;
+	bus->workers = workers;
+	bus->n_workers = n_workers;
+	on_state(bus, broker_state(broker), "");
+}
+
+void bus_free(struct bus *bus)
+{
+	struct map_entry *entry, *next;
+	struct mail *mail;
+
+	if (!bus)
+		return;
+	for (entry = map_next(&bus->channels, NULL); entry; entry = next) {
+		next = map_next(&bus->channels, entry);
+		channel_free(bus, map_value(entry, struct bus_channel, entry));
+	}
+	map_deinit(&bus->channels);
+	if (bus->mail_event)
+		event_free(bus->mail_event);
+	if (bus->tick)
+		event_free(bus->tick);
+	while (bus->inbox && (mail = mailbox_take(bus->inbox))) {
+		while (mail) {
+			struct mail *after = mail->next;
+
+			free(mail);
+			mail = after;
+		}
+	}
+	mailbox_free(bus->inbox);
+	free(bus);
+}
+
+void bus_post_interest(
+	struct bus *bus, unsigned int worker, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
+{
+	struct interest *interest = malloc(sizeof(struct interest) + channel.len);
+
+	if (!interest)
+		return; /* who subscribed is told after its deadline; who left costs Redis a channel */
+	interest->worker = worker;
+	interest->wanted = wanted;
+	interest->hash = hash;
+	interest->turn = turn;
+	interest->len = channel.len;
+	memcpy(interest->channel, channel.data, channel.len);
+	mailbox_push(bus->inbox, &interest->mail);
+}
+
+int bus_tap_add(struct bus *bus, struct bus_tap *tap, struct slice channel)
+{
+	tap->channel = channel_get(bus, map_hash(channel.data, channel.len), channel);
+	if (!tap->channel)
+		return -ENOMEM;
+	list_push_back(&tap->channel->taps, &tap->link);
+	return 0;
+}
+
+void bus_tap_remove(struct bus *bus, struct bus_tap *tap)
+{
+	if (!tap->channel)
+		return;
+	list_remove(&tap->link);
+	linger_if_unwanted(bus, tap->channel);
+	tap->channel = NULL;
+}
+
+size_t bus_n_channels(const struct bus *bus)
+{
+	return bus->channels.n_entries;
+}
