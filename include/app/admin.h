@@ -1,0 +1,56 @@
+#ifndef TIDEGATE_APP_ADMIN_H
+#define TIDEGATE_APP_ADMIN_H
+
+/*
+ * Admin: the operator's HTTP listener, on the bus thread.
+ *
+ *   GET  /live      200 while every thread's loop turns, 503 otherwise: restart the process
+ *   GET  /ready     200 when events flow, 503 with what is missing otherwise: send clients elsewhere
+ *   GET  /metrics   Prometheus text
+ *   POST /publish   {"channel": "cards", "payload": {…}}
+ *   GET  /tail?channel=cards&channel=…   one event a line, as a subscriber sees it, until the caller leaves
+ *
+ * Meant for machines and operators, never for browsers: a request that carries a foreign Origin is refused.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct admin;
+struct broker;
+struct buf;
+struct bus;
+struct event_base;
+struct log;
+
+/* What the listener asks of whoever runs the process. */
+struct admin_source {
+	void *arg;
+	bool (*live)(void *arg, struct buf *out);  /* appends one JSON object */
+	bool (*ready)(void *arg, struct buf *out); /* likewise */
+	void (*metrics)(void *arg, struct buf *out);
+};
+
+struct admin_options {
+	struct event_base *base;
+	const char *host;
+	uint16_t port; /* 0: any free one */
+	struct admin_source source;
+	struct bus *bus;       /* outlives the listener */
+	struct broker *broker; /* likewise */
+	struct log *log;
+	unsigned long body_bytes_max;
+};
+
+/* 0, or negative errno with one sentence appended to error. */
+int admin_new(const struct admin_options *options, struct admin **adminp, struct buf *error);
+
+/* Ends all requests. Before the bus and the broker go. Accepts NULL. */
+void admin_free(struct admin *admin);
+
+uint16_t admin_port(const struct admin *admin);
+
+/* Once per turn of the loop. */
+void admin_turn(struct admin *admin);
+
+#endif

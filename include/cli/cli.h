@@ -1,0 +1,22 @@
+#ifndef TIDEGATE_CLI_CLI_H
+#define TIDEGATE_CLI_CLI_H
+
+/*
+ * Cli: the subcommands that talk to a gateway or to a Redis, each in a file of its own.
+ *
+ * They return the exit status: 0; 1 after one line on standard error; 2 for wrong words.
+ */
+
+struct config;
+
+enum {
+	EXIT_USAGE = 2, /* wrong words; nothing was done */
+};
+
+/* `tidegate publish CHANNEL JSON`: to the Redis of the configuration, or else through the admin port. */
+int cli_publish(const struct config *config, const char *channel, const char *json);
+
+/* `tidegate tail CHANNEL…`: prints what a subscriber would see, until it is interrupted. */
+int cli_tail(const struct config *config, char *const *channels, int n);
+
+#endif

@@ -1,0 +1,29 @@
+#ifndef TIDEGATE_APP_ADMIN_PRIVATE_H
+#define TIDEGATE_APP_ADMIN_PRIVATE_H
+
+/* What the admin listener's files share. */
+
+#include <libwebsockets.h>
+
+#include "app/admin.h"
+
+struct admin_request;
+struct listener;
+struct lws_loop;
+
+struct admin {
+	struct listener *listener;
+	struct lws_loop *loop;
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	struct lws_protocols protocols[2];
+	struct admin_source source;
+	struct bus *bus;
+	struct broker *broker;
+	struct log *log;
+	unsigned long body_bytes_max;
+};
+
+void admin_request_free(struct admin_request *request);
+
+#endif

@@ -1,0 +1,170 @@
+/* Admin request: answers, publishing and tailing; see the header. */
+
+#include "admin_request.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <libwebsockets.h>
+
+#include "broker/broker.h"
+#include "protocol/json.h"
+#include "protocol/message.h"
+#include "route/route.h"
+#include "admin_private.h"
+
+enum {
+	TAIL_BYTES_MAX = 1024 * 1024, /* not read yet by a caller of /tail; then it is cut off */
+	ENVELOPE_DEPTH = 4,           /* brackets that {"channel":…,"payload":…} adds at most */
+};
+
+static const char *status_text(unsigned int status)
+{
+	switch (status) {
+	case 200:
+		return "OK";
+	case 400:
+		return "Bad Request";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
+	case 411:
+		return "Length Required";
+	case 413:
+		return "Content Too Large";
+	case 503:
+		return "Service Unavailable";
+	default:
+		return "Error";
+	}
+}
+
+void admin_answer(struct admin_request *request, unsigned int status, const char *type, const char *headers,
+	const struct buf *body)
+{
+	if (!request->wsi)
+		return;
+	buf_reset(&request->out);
+	buf_printf(&request->out,
+		"HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%sCache-Control: no-store\r\n"
+		"Connection: close\r\n\r\n",
+		status, status_text(status), type, body->len, headers);
+	buf_append(&request->out, body->data, body->len);
+	request->done = true;
+	lws_callback_on_writable(request->wsi);
+}
+
+void admin_answer_error(struct admin_request *request, unsigned int status, const char *headers,
+	const char *code, const char *message)
+{
+	struct buf body = {0};
+
+	buf_printf(&body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}\n", code, message);
+	admin_answer(request, status, "application/json", headers, &body);
+	buf_deinit(&body);
+}
+
+static void answer_unavailable(struct admin_request *request, const char *message)
+{
+	admin_answer_error(request, 503, "Retry-After: 1\r\n", "unavailable", message);
+}
+
+static void on_published(void *arg, int r, uint64_t n_receivers)
+{
+	struct admin_request *request = arg;
+	struct buf body = {0};
+
+	request->waiting = false;
+	if (!request->wsi) {
+		admin_request_free(request); /* nobody is left to be told */
+		return;
+	}
+	if (r == -ETIMEDOUT) {
+		answer_unavailable(
+			request, "the broker did not answer: nobody knows whether it was published");
+	} else if (r < 0) {
+		answer_unavailable(request, "the broker refused or is away");
+	} else {
+		buf_printf(&body, "{\"receivers\":%llu}\n", (unsigned long long)n_receivers);
+		admin_answer(request, 200, "application/json", "", &body);
+		buf_deinit(&body);
+	}
+}
+
+static void publish(struct admin_request *request, struct slice channel, struct slice payload)
+{
+	int r;
+
+	request->waiting = true;
+	r = broker_publish(request->admin->broker, channel, payload, on_published, request);
+	if (r == 0)
+		return;
+	request->waiting = false;
+	answer_unavailable(request, "the broker is away");
+}
+
+void admin_publish(struct admin_request *request)
+{
+	struct json_member members[] = {{.name = "channel"}, {.name = "payload"}};
+	char channel[ROUTE_CHANNEL_MAX + 1];
+	bool is_object;
+	long len;
+
+	if (json_check(request->body.data ? request->body.data : "", request->body.len,
+		    MESSAGE_DEPTH_MAX + ENVELOPE_DEPTH, members, 2, &is_object) ||
+		!is_object) {
+		admin_answer_error(request, 400, "", "bad_json",
+			"the body must be {\\\"channel\\\": \\\"…\\\", \\\"payload\\\": …}");
+		return;
+	}
+	len = json_is_string(members[0].value) ? json_unescape(members[0].value, channel, ROUTE_CHANNEL_MAX)
+					       : -1;
+	if (len < 0 || !route_channel_valid(channel, (size_t)len)) {
+		admin_answer_error(request, 400, "", "bad_channel", "channel must be the name of a channel");
+		return;
+	}
+	if (!members[1].value.data) {
+		admin_answer_error(request, 400, "", "missing_payload", "there is no payload");
+		return;
+	}
+	publish(request, (struct slice){channel, (size_t)len}, members[1].value);
+}
+
+static void on_tapped(void *arg, struct message *event)
+{
+	struct admin_request *request = arg;
+	struct slice text = message_text(event);
+
+	if (request->done)
+		return;
+	buf_append(&request->out, text.data, text.len);
+	buf_append_char(&request->out, '\n');
+	if (request->out.failed || request->out.len > TAIL_BYTES_MAX)
+		request->done = true;
+	lws_callback_on_writable(request->wsi);
+}
+
+void admin_tail(struct admin_request *request)
+{
+	const char *name = request->body.data;
+
+	for (unsigned int i = 0; i < request->n_taps; i++) {
+		size_t len = strlen(name);
+
+		request->taps[i] = (struct bus_tap){.event = on_tapped, .arg = request};
+		if (!route_channel_valid(name, len) ||
+			bus_tap_add(request->admin->bus, &request->taps[i], (struct slice){name, len}) < 0) {
+			admin_answer_error(
+				request, 400, "", "bad_channel", "that is not the name of a channel");
+			return;
+		}
+		name += len + 1;
+	}
+	buf_printf(&request->out,
+		"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nCache-Control: no-store\r\n"
+		"Connection: close\r\n\r\n");
+	lws_callback_on_writable(request->wsi);
+}

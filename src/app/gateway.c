@@ -1,0 +1,364 @@
+/* Gateway: the composition root; see the header. */
+
+#include "app/gateway.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <libwebsockets.h>
+
+#include "app/admin.h"
+#include "broker/broker.h"
+#include "bus/bus.h"
+#include "config/config.h"
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "metrics/metrics.h"
+#include "ws/listener.h"
+#include "ws/trusted.h"
+#include "worker/worker.h"
+
+enum {
+	N_SIGNALS = 2,
+	NODE_ID_LEN = 16,        /* hexadecimal digits */
+	DRAIN_POLL_MS = 20,      /* how often the workers are asked whether their clients are gone */
+	ADMIN_BODY_SLACK = 4096, /* for the envelope around a published payload */
+	EXIT_BY_SIGNAL = 128,    /* the shell's convention */
+};
+
+static const int end_signals[N_SIGNALS] = {SIGTERM, SIGINT};
+
+struct gateway {
+	struct metrics metrics; /* the bus thread's; first, for its alignment */
+	const struct config *config;
+	struct event_base *base;
+	struct event *signals[N_SIGNALS];
+	struct event *drain_poll;
+	struct log *log;
+	struct trusted *trusted;
+	struct bus *bus;
+	struct broker *broker;
+	struct worker *workers[WORKERS_MAX];
+	unsigned int n_workers;
+	struct admin *admin;
+	char node_id[NODE_ID_LEN + 1];
+	uint64_t seed;
+	uint64_t deadline_ms; /* of the shutdown */
+	bool draining;
+	bool stopped;
+};
+
+static void on_interest(
+	void *arg, unsigned int worker, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
+{
+	struct gateway *gateway = arg;
+
+	bus_post_interest(gateway->bus, worker, channel, hash, turn, wanted);
+}
+
+static void on_drain_poll(evutil_socket_t fd, short events, void *arg)
+{
+	struct gateway *gateway = arg;
+	unsigned int n_drained = 0;
+
+	(void)fd;
+	(void)events;
+	for (unsigned int i = 0; i < gateway->n_workers; i++)
+		n_drained += worker_drained(gateway->workers[i]);
+	if (n_drained < gateway->n_workers && clock_monotonic_ms() < gateway->deadline_ms)
+		return;
+	if (n_drained < gateway->n_workers)
+		log_warn(gateway->log, "shutdown deadline reached",
+			log_uint("workers_left", gateway->n_workers - n_drained));
+	gateway->stopped = true;
+}
+
+static void drain(struct gateway *gateway)
+{
+	struct timeval interval = {0, DRAIN_POLL_MS * 1000};
+
+	gateway->draining = true;
+	gateway->deadline_ms = clock_monotonic_ms() + gateway->config->shutdown_timeout_ms;
+	for (unsigned int i = 0; i < gateway->n_workers; i++)
+		worker_post_close(gateway->workers[i]);
+	event_add(gateway->drain_poll, &interval);
+}
+
+static void on_signal(evutil_socket_t signal_number, short events, void *arg)
+{
+	struct gateway *gateway = arg;
+	const char *name = signal_number == SIGTERM ? "SIGTERM" : "SIGINT";
+
+	(void)events;
+	if (gateway->draining) {
+		log_warn(gateway->log, "ending at once", log_str("signal", name));
+		_exit(EXIT_BY_SIGNAL + (int)signal_number);
+	}
+	log_info(gateway->log, "shutting down", log_str("signal", name),
+		log_uint("timeout_ms", gateway->config->shutdown_timeout_ms));
+	drain(gateway);
+}
+
+static bool say_live(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+	uint64_t now_ms = clock_monotonic_ms();
+	unsigned int n_stuck = 0;
+
+	for (unsigned int i = 0; i < gateway->n_workers; i++)
+		n_stuck += !worker_alive(gateway->workers[i], now_ms);
+	buf_printf(out, "{\"live\":%s,\"workers\":%u,\"stuck_workers\":%u}", n_stuck ? "false" : "true",
+		gateway->n_workers, n_stuck);
+	return n_stuck == 0;
+}
+
+static bool say_ready(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+	bool connected = broker_state(gateway->broker) == BROKER_READY;
+	bool ready = connected && !gateway->draining;
+
+	buf_printf(out,
+		"{\"ready\":%s,\"missing\":[%s%s%s],\"node\":\"%s\",\"broker\":", ready ? "true" : "false",
+		connected ? "" : "\"broker\"", !connected && gateway->draining ? "," : "",
+		gateway->draining ? "\"draining\"" : "", gateway->node_id);
+	broker_describe(gateway->broker, out);
+	buf_append_char(out, '}');
+	return ready;
+}
+
+static void say_metrics(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+	const struct metrics *blocks[WORKERS_MAX + 1] = {&gateway->metrics};
+
+	for (unsigned int i = 0; i < gateway->n_workers; i++)
+		blocks[i + 1] = worker_metrics(gateway->workers[i]);
+	metrics_write(blocks, gateway->n_workers + 1, out);
+}
+
+static int make_loop(struct gateway *gateway)
+{
+	gateway->base = event_base_new();
+	if (!gateway->base)
+		return -ENOMEM;
+	for (int i = 0; i < N_SIGNALS; i++) {
+		gateway->signals[i] = evsignal_new(gateway->base, end_signals[i], on_signal, gateway);
+		if (!gateway->signals[i] || event_add(gateway->signals[i], NULL) < 0)
+			return -ENOMEM;
+	}
+	gateway->drain_poll = event_new(gateway->base, -1, EV_PERSIST, on_drain_poll, gateway);
+	return gateway->drain_poll ? 0 : -ENOMEM;
+}
+
+static int make_redis(struct gateway *gateway, const struct broker_listener *listener, struct buf *error)
+{
+	const struct config *config = gateway->config;
+	struct redis_url url;
+	int r = redis_url_parse(config->redis, &url, error);
+
+	if (r < 0)
+		return r;
+	struct redis_options options = {
+		.url = &url,
+		.channel_prefix = config->channel_prefix,
+		.node_id = gateway->node_id,
+		.seed = gateway->seed,
+		.payload_bytes_max = config->event_bytes_max,
+	};
+	r = broker_redis_new(
+		gateway->base, &options, listener, gateway->log, &gateway->metrics, &gateway->broker);
+	redis_url_deinit(&url);
+	return r;
+}
+
+static int make_bus(struct gateway *gateway, struct buf *error)
+{
+	struct broker_listener listener;
+
+	gateway->bus =
+		bus_new(gateway->base, gateway->config->event_bytes_max, gateway->log, &gateway->metrics);
+	if (!gateway->bus)
+		return -ENOMEM;
+	listener = bus_broker_listener(gateway->bus);
+	if (*gateway->config->redis)
+		return make_redis(gateway, &listener, error);
+	return broker_memory_new(gateway->base, &listener, &gateway->broker);
+}
+
+static void refuse_connection(void *arg, int fd)
+{
+	(void)arg;
+	close(fd);
+}
+
+/* Is the port somebody else's? Workers share theirs, and would share another gateway's without a word. */
+static int claim_port(struct gateway *gateway, struct buf *error)
+{
+	struct listener *listener;
+	int r = listener_new(gateway->base, gateway->config->listen.host, gateway->config->listen.port, false,
+		refuse_connection, NULL, &listener, error);
+
+	if (r == 0)
+		listener_free(listener);
+	return r;
+}
+
+static int make_workers(struct gateway *gateway, struct buf *error)
+{
+	const struct config *config = gateway->config;
+	uint16_t port = config->listen.port;
+	int r = claim_port(gateway, error);
+
+	while (r == 0 && gateway->n_workers < config->workers) {
+		struct worker_options options = {
+			.index = gateway->n_workers,
+			.host = config->listen.host,
+			.port = port,
+			.config = config,
+			.trusted = gateway->trusted,
+			.listener = {gateway, on_interest},
+		};
+
+		r = worker_new(&options, &gateway->workers[gateway->n_workers], error);
+		if (r == 0)
+			port = worker_port(gateway->workers[gateway->n_workers++]);
+	}
+	return r;
+}
+
+static int make_admin(struct gateway *gateway, struct buf *error)
+{
+	const struct config *config = gateway->config;
+	struct admin_options options = {
+		.base = gateway->base,
+		.host = config->admin.host,
+		.port = config->admin.port,
+		.source = {gateway, say_live, say_ready, say_metrics},
+		.bus = gateway->bus,
+		.broker = gateway->broker,
+		.log = gateway->log,
+		.body_bytes_max = config->event_bytes_max + ADMIN_BODY_SLACK,
+	};
+
+	return admin_new(&options, &gateway->admin, error);
+}
+
+/* A name that no other process has, and a seed that none shares. */
+static int make_identity(struct gateway *gateway)
+{
+	uint64_t random[2];
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return -errno;
+	snprintf(gateway->node_id, sizeof(gateway->node_id), "%016" PRIx64, random[0]);
+	gateway->seed = random[1];
+	return 0;
+}
+
+static int gateway_make(struct gateway *gateway, struct buf *error)
+{
+	int r = make_identity(gateway);
+
+	if (r == 0)
+		r = trusted_new(gateway->config->trusted_proxies, &gateway->trusted, error);
+	if (r == 0)
+		r = make_loop(gateway);
+	if (r == 0)
+		r = make_bus(gateway, error);
+	if (r == 0)
+		r = make_workers(gateway, error);
+	if (r == 0)
+		r = make_admin(gateway, error);
+	if (r == 0)
+		bus_connect(gateway->bus, gateway->broker, gateway->workers, gateway->n_workers);
+	for (unsigned int i = 0; r == 0 && i < gateway->n_workers; i++)
+		r = worker_start(gateway->workers[i]);
+	return r;
+}
+
+static void gateway_free(struct gateway *gateway)
+{
+	admin_free(gateway->admin);
+	for (unsigned int i = 0; i < gateway->n_workers; i++)
+		worker_free(gateway->workers[i]);
+	broker_free(gateway->broker);
+	bus_free(gateway->bus);
+	for (int i = 0; i < N_SIGNALS; i++)
+		if (gateway->signals[i])
+			event_free(gateway->signals[i]);
+	if (gateway->drain_poll)
+		event_free(gateway->drain_poll);
+	if (gateway->base)
+		event_base_free(gateway->base);
+	trusted_free(gateway->trusted);
+	log_free(gateway->log);
+	free(gateway);
+}
+
+static void log_address(struct gateway *gateway, const char *listener, const char *host, uint16_t port)
+{
+	struct buf address = {0};
+
+	buf_printf(&address, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+	log_info(gateway->log, "listening", log_str("listener", listener),
+		log_str("address", buf_text(&address)));
+	buf_deinit(&address);
+}
+
+static void log_start(struct gateway *gateway)
+{
+	const struct config *config = gateway->config;
+
+	log_info(gateway->log, "tidegate starts", log_str("version", TIDEGATE_VERSION),
+		log_str("node", gateway->node_id), log_uint("workers", gateway->n_workers),
+		log_str("broker", *config->redis ? "redis" : "memory"));
+	log_address(gateway, "public", config->listen.host, worker_port(gateway->workers[0]));
+	log_address(gateway, "admin", config->admin.host, admin_port(gateway->admin));
+	log_flush(gateway->log);
+}
+
+static void loop(struct gateway *gateway)
+{
+	while (!gateway->stopped) {
+		event_base_loop(gateway->base, EVLOOP_ONCE);
+		admin_turn(gateway->admin);
+		log_flush(gateway->log);
+	}
+}
+
+int gateway_run(const struct config *config)
+{
+	struct gateway *gateway = aligned_alloc(_Alignof(struct gateway), sizeof(struct gateway));
+	struct buf error = {0};
+	int r;
+
+	if (!gateway)
+		return 1;
+	memset(gateway, 0, sizeof(*gateway));
+	gateway->config = config;
+	gateway->log = log_new(STDERR_FILENO, config->log_level, config->log_format);
+	signal(SIGPIPE, SIG_IGN);
+	lws_set_log_level(0, NULL); /* what a peer does is told by our own lines */
+	r = gateway->log ? gateway_make(gateway, &error) : -ENOMEM;
+	if (r == 0) {
+		log_start(gateway);
+		loop(gateway);
+		log_info(gateway->log, "tidegate ends");
+	} else {
+		log_error(gateway->log, "cannot start",
+			log_mem("reason", error.len ? error.data : strerror(-r),
+				error.len ? error.len : strlen(strerror(-r))));
+	}
+	buf_deinit(&error);
+	gateway_free(gateway);
+	return r ? 1 : 0;
+}

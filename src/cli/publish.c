@@ -1,0 +1,92 @@
+/* `tidegate publish`: one event, through Redis or through the admin port. */
+
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <hiredis.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/broker.h"
+#include "config/config.h"
+#include "core/buf.h"
+#include "protocol/json.h"
+#include "protocol/message.h"
+#include "route/route.h"
+#include "admin_client.h"
+#include "redis_once.h"
+
+static int fail(const char *sentence)
+{
+	fprintf(stderr, "tidegate: publish: %s\n", sentence);
+	return 1;
+}
+
+static int through_redis(const struct config *config, const char *channel, const char *json)
+{
+	struct buf error = {0}, name = {0};
+	redisContext *redis = redis_once_connect(config->redis, &error);
+	redisReply *reply = NULL;
+	int r = 1;
+
+	buf_printf(&name, "%s%s", config->channel_prefix, channel);
+	if (redis)
+		reply = redisCommand(redis, "PUBLISH %b %b", name.data, name.len, json, strlen(json));
+	if (!redis)
+		fail(buf_text(&error));
+	else if (!reply)
+		fail(redis->errstr);
+	else if (reply->type != REDIS_REPLY_INTEGER)
+		fail(reply->str ? reply->str : "Redis answered something else than a number");
+	else
+		r = printf("published, nodes subscribed in Redis: %lld\n", reply->integer) < 0;
+	freeReplyObject(reply);
+	if (redis)
+		redisFree(redis);
+	buf_deinit(&name);
+	buf_deinit(&error);
+	return r;
+}
+
+static void collect(void *arg, const char *data, size_t len)
+{
+	buf_append(arg, data, len);
+}
+
+static int through_admin(const struct config *config, const char *channel, const char *json)
+{
+	struct buf body = {0}, answer = {0}, error = {0};
+	int status;
+
+	buf_printf(&body, "{\"channel\":\"%s\",\"payload\":%s}", channel, json);
+	status = admin_request_send(config->admin.host, config->admin.port, "/publish", body.data, body.len,
+		collect, &answer, &error);
+	if (status < 0)
+		fail(buf_text(&error));
+	else if (status != 200)
+		fail(answer.len ? buf_text(&answer) : "the gateway refused");
+	else
+		puts("published through the gateway's admin port");
+	buf_deinit(&body);
+	buf_deinit(&answer);
+	buf_deinit(&error);
+	return status != 200;
+}
+
+int cli_publish(const struct config *config, const char *channel, const char *json)
+{
+	bool is_object;
+
+	if (!route_channel_valid(channel, strlen(channel))) {
+		fprintf(stderr,
+			"tidegate: publish: '%s' is no channel name: ids of A-Z a-z 0-9 . _ ~ - joined by "
+			"':'\n",
+			channel);
+		return EXIT_USAGE;
+	}
+	if (json_check(json, strlen(json), MESSAGE_DEPTH_MAX, NULL, 0, &is_object)) {
+		fprintf(stderr, "tidegate: publish: the event is not valid JSON\n");
+		return EXIT_USAGE;
+	}
+	return *config->redis ? through_redis(config, channel, json) : through_admin(config, channel, json);
+}

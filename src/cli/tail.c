@@ -1,0 +1,142 @@
+/* `tidegate tail`: what a subscriber would see, one event a line. */
+
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "broker/broker.h"
+#include "config/config.h"
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "protocol/message.h"
+#include "route/route.h"
+#include "admin_client.h"
+
+static int fail(const char *sentence)
+{
+	fprintf(stderr, "tidegate: tail: %s\n", sentence);
+	return 1;
+}
+
+static void print(void *arg, const char *data, size_t len)
+{
+	(void)arg;
+	fwrite(data, 1, len, stdout);
+	fflush(stdout);
+}
+
+static int through_admin(const struct config *config, char *const *channels, int n)
+{
+	struct buf path = {0}, error = {0};
+	int status;
+
+	buf_append_str(&path, "/tail?");
+	for (int i = 0; i < n; i++)
+		buf_printf(&path, "%schannel=%s", i ? "&" : "", channels[i]);
+	status = admin_request_send(
+		config->admin.host, config->admin.port, buf_text(&path), NULL, 0, print, NULL, &error);
+	if (status < 0)
+		fail(buf_text(&error));
+	else
+		fail(status == 200 ? "the gateway ended the connection" : "the gateway refused");
+	buf_deinit(&path);
+	buf_deinit(&error);
+	return 1;
+}
+
+static void on_event(void *arg, struct slice channel, struct slice payload)
+{
+	struct message *event;
+	int r = message_from_event(
+		channel, payload, (struct slice){0}, clock_wall_ms(), clock_monotonic_us(), &event);
+
+	if (r) {
+		fprintf(stderr, "tidegate: tail: an event of %.*s is not JSON; subscribers do not get it\n",
+			(int)channel.len, channel.data);
+		return;
+	}
+	print(arg, message_text(event).data, message_text(event).len);
+	print(arg, "\n", 1);
+	message_unref(event);
+}
+
+static void on_drained(void *arg)
+{
+	(void)arg;
+}
+
+static void on_subscribed(void *arg, struct slice channel)
+{
+	(void)arg;
+	fprintf(stderr, "tidegate: listening to %.*s\n", (int)channel.len, channel.data);
+}
+
+static void on_state(void *arg, enum broker_state state, const char *reason)
+{
+	(void)arg; /* the broker's own log lines say it */
+	(void)state;
+	(void)reason;
+}
+
+static int listen_forever(struct event_base *base, struct broker *broker, char *const *channels, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (broker_subscribe(broker, (struct slice){channels[i], strlen(channels[i])}) < 0)
+			return fail("out of memory");
+	event_base_dispatch(base); /* until a signal ends the process */
+	return 0;
+}
+
+static int through_redis(const struct config *config, char *const *channels, int n)
+{
+	struct broker_listener listener = {NULL, on_event, on_drained, on_subscribed, on_state};
+	struct log *log = log_new(STDERR_FILENO, LOG_WARN, config->log_format);
+	struct event_base *base = event_base_new();
+	struct broker *broker = NULL;
+	struct buf error = {0};
+	struct redis_url url;
+	char node_id[32];
+	int r = 1;
+
+	snprintf(node_id, sizeof(node_id), "tail-%ld-%llu", (long)getpid(),
+		(unsigned long long)clock_wall_ms());
+	if (redis_url_parse(config->redis, &url, &error) == 0) {
+		struct redis_options options = {
+			.url = &url,
+			.channel_prefix = config->channel_prefix,
+			.node_id = node_id,
+			.seed = clock_monotonic_us(),
+			.payload_bytes_max = config->event_bytes_max,
+		};
+
+		if (log && base && broker_redis_new(base, &options, &listener, log, NULL, &broker) == 0)
+			r = listen_forever(base, broker, channels, n);
+		else
+			fail("out of memory");
+		redis_url_deinit(&url);
+	} else {
+		fail(buf_text(&error));
+	}
+	broker_free(broker);
+	if (base)
+		event_base_free(base);
+	log_free(log);
+	buf_deinit(&error);
+	return r;
+}
+
+int cli_tail(const struct config *config, char *const *channels, int n)
+{
+	for (int i = 0; i < n; i++) {
+		if (!route_channel_valid(channels[i], strlen(channels[i]))) {
+			fprintf(stderr, "tidegate: tail: '%s' is no channel name\n", channels[i]);
+			return EXIT_USAGE;
+		}
+	}
+	return *config->redis ? through_redis(config, channels, n) : through_admin(config, channels, n);
+}
