@@ -518,7 +518,7 @@ static void follows_aliases_but_not_into_themselves(void **state)
 	assert_refuses(f, "routes:\n- &m\n  path: /a\n  channels: [*m]\n",
 		"t.yaml:2: channels is one text: put quotes around what has {braces}");
 	assert_int_equal(load_yaml(f, "&a [*a]: b\n"), CONFIG_BAD);
-	for (int i = 0; i < 50000; i++)
+	for (int i = 0; i < 2000; i++)
 		buf_append_char(&deep, '[');
 	assert_int_equal(load_yaml(f, buf_text(&deep)), CONFIG_BAD);
 	buf_deinit(&deep);
