@@ -200,7 +200,8 @@ install_packages() {
 
 ensure_packages() {
 	local -a missing
-	mapfile -t missing < <(missing_of "$@")
+	mapfile -t missing <<<"$(missing_of "$@")"
+	[ -n "${missing[0]}" ] || missing=()
 	# Only where nothing is cached yet is the distribution's hiredis worth a look at apt.
 	if ! distribution_hiredis && ! prefix_ready 2>/dev/null; then
 		[ -n "$(candidate libhiredis-dev)" ] || [ "$(id -u)" != 0 ] || apt_update
@@ -257,21 +258,20 @@ archives() {
 # apt's own helper downloads: it is on every Debian, and it knows apt's proxies and certificates.
 download() {
 	local pool=$1 sum=$2 target=$3 uri
-	local -a tried=()
+	local -a tried
 	# A container image without lists: apt does not know its archives before it has fetched them.
 	[ -n "$(archives)" ] || [ "$(id -u)" != 0 ] || apt_update
-	while read -r uri; do
-		tried+=("$uri")
+	mapfile -t tried <<<"$(archives)"
+	[ -n "${tried[0]}" ] ||
+		die "apt-get indextargets names no archive to download ${target##*/} from; run apt-get update, or set TIDEGATE_DEPS_SOURCES to a folder that holds the file"
+	for uri in "${tried[@]}"; do
 		if /usr/lib/apt/apt-helper -o APT::Sandbox::User=root -o Acquire::Retries=3 download-file \
 			"${uri%/}/$pool" "$target.part" >>"$log" 2>&1 </dev/null && checksum_is "$target.part" "$sum"; then
 			mv "$target.part" "$target"
 			return 0
 		fi
 		rm -f "$target.part"
-	done < <(archives)
-	if [ "${#tried[@]}" = 0 ]; then
-		die "apt-get indextargets names no archive to download ${target##*/} from; run apt-get update, or set TIDEGATE_DEPS_SOURCES to a folder that holds the file"
-	fi
+	done
 	tail -n 10 "$log" | sed 's/^/  | /' >&2
 	die "${target##*/} with its checksum is at none of: ${tried[*]} (set TIDEGATE_DEPS_SOURCES to a folder that holds it)"
 }
