@@ -207,17 +207,14 @@ static long long parser_awaited(const redisReader *reader, size_t *header_lenp)
 {
 	const char *header = reader->buf + reader->pos;
 	const char *end;
-	int type;
 
-	if (reader->ridx < 0 || reader->pos >= reader->len)
+	if (reader->ridx < 0 || reader->pos >= reader->len ||
+		reader->task[reader->ridx]->type != REDIS_REPLY_STRING)
 		return -1;
-	type = reader->task[reader->ridx]->type;
-	if (type != REDIS_REPLY_STRING && type != REDIS_REPLY_VERB)
-		return -1;
-	end = memchr(header, '\n', reader->len - reader->pos);
+	end = memmem(header, reader->len - reader->pos, "\r\n", 2);
 	if (!end)
 		return -1;
-	*header_lenp = (size_t)(end - header) + 1;
+	*header_lenp = (size_t)(end - header) + 2;
 	return strtoll(header, NULL, 10); /* the reader has checked it, and the bytes end with NUL */
 }
 

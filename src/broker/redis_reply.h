@@ -52,7 +52,9 @@ typedef int (*redis_reply_fn)(void *arg, const struct redis_reply *reply);
 /* The text of a string, a status or an error; empty for others. Borrowed like the reply. */
 static inline struct slice redis_reply_text(const struct redis_reply *reply, size_t i)
 {
-	return (struct slice){reply->text.data + reply->values[i].at, reply->values[i].len};
+	const struct redis_value *value = &reply->values[i];
+
+	return value->len ? (struct slice){reply->text.data + value->at, value->len} : (struct slice){"", 0};
 }
 
 int redis_parser_new(size_t bulk_bytes_max, struct redis_parser **parserp); /* 0 or -ENOMEM */
