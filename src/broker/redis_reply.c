@@ -25,6 +25,7 @@ enum {
 	VALUES_MAX = 64 * 1024,             /* in one reply; 1,000 entries read back are 5,004 */
 	REPLY_BYTES_MAX = 64 * 1024 * 1024, /* of text in one reply */
 	LINE_MAX_BYTES = 64 * 1024,         /* a status, an error, a number; Redis' own are below 1 KiB */
+	HEADER_MAX = 20,                    /* digits of the longest number */
 	KEEP_BYTES = 1024 * 1024,           /* a reply that needed more gives its memory back */
 };
 
@@ -205,17 +206,16 @@ static int parser_fail(const struct redis_parser *parser)
  * for no string. */
 static long long parser_awaited(const redisReader *reader, size_t *header_lenp)
 {
-	const char *header = reader->buf + reader->pos;
-	const char *end;
+	size_t n;
 
-	if (reader->ridx < 0 || reader->pos >= reader->len ||
-		reader->task[reader->ridx]->type != REDIS_REPLY_STRING)
+	if (reader->ridx < 0 || reader->task[reader->ridx]->type != REDIS_REPLY_STRING)
 		return -1;
-	end = memmem(header, reader->len - reader->pos, "\r\n", 2);
-	if (!end)
-		return -1;
-	*header_lenp = (size_t)(end - header) + 2;
-	return strtoll(header, NULL, 10); /* the reader has checked it, and the bytes end with NUL */
+	for (n = reader->pos; n + 1 < reader->len && n - reader->pos < HEADER_MAX; n++)
+		if (reader->buf[n] == '\r' && reader->buf[n + 1] == '\n') {
+			*header_lenp = n + 2 - reader->pos;
+			return strtoll(reader->buf + reader->pos, NULL, 10); /* the reader has checked it */
+		}
+	return -1;
 }
 
 /*
