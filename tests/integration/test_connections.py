@@ -55,7 +55,7 @@ def test_a_peer_that_vanished_is_cleaned_up(start):
 
 
 def test_a_client_that_never_reads_disturbs_nobody(start, redis):
-    gateway = start("--outbox-bytes-max", "256KiB", "--workers", "1", redis=redis)
+    gateway = start("--outbox-bytes-max", "256KiB", "--event-bytes-max", "64KiB", "--workers", "1", redis=redis)
     with gateway.connect(receive_buffer=4096) as stuck, gateway.connect() as other:
         filler = "x" * 20000
         count = sized(600, 300)  # 12 MB: past what sockets and outbox hold

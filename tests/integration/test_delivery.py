@@ -120,10 +120,10 @@ def test_several_channels_of_one_route_are_joined_at_once(redis, start, tmp_path
         assert [peer.receive()["channel"] for _ in range(2)] == ["cards", "board:7"]
 
 
-def test_a_prefix_stays_between_redis_and_the_gateway(redis, start):
-    gateway = start("--channel-prefix", "app1:", redis=redis)
+def test_a_prefix_stays_between_redis_and_the_gateway(own_redis, start):
+    gateway = start("--channel-prefix", "app1:", redis=own_redis)
     with gateway.connect("/ws/cards") as peer:
-        assert redis.publish("cards", '{"type":"not ours"}') == 0
-        assert redis.publish("app1:cards", '{"type":"ours"}') == 1
+        assert own_redis.publish("cards", '{"type":"not ours"}') == 0
+        assert own_redis.publish("app1:cards", '{"type":"ours"}') == 1
         event = peer.receive()
         assert (event["type"], event["channel"]) == ("ours", "cards")

@@ -5,9 +5,11 @@ import struct
 
 import pytest
 
+from harness.wait import sized
 from harness.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, frame
 
 MESSAGE_BYTES_MAX = 16 * 1024
+PROMPT_SECONDS = sized(2, 5)  # less than what a peer that never answers a close is given
 PING_TEXT = b'{"type":"ping","id":1}'
 
 
@@ -126,7 +128,7 @@ def test_fragments_past_the_bound_close_1009(peer):
 
 
 def test_a_length_that_nobody_can_send_closes(peer):
-    peer.send_raw(b"\x81\xff" + struct.pack(">Q", (1 << 62) + 5) + b"mask" + b"x" * 1000)
+    peer.send_raw(b"\x81\xff" + struct.pack(">Q", (1 << 62) + 5) + b"mask" + b"x" * MESSAGE_BYTES_MAX * 2)
     assert peer.close_code() in (1002, 1009)
 
 
@@ -201,6 +203,15 @@ def test_a_close_without_a_code_is_answered(peer):
     with pytest.raises(Closed) as closed:
         peer.receive_text()
     assert closed.value.code in (None, 1000)
+    peer.expect_end()
+
+
+@pytest.mark.parametrize("data, code", [(frame(CLOSE, b"\x03\xe8"), 1000), (frame(BINARY, b"x"), 1003),
+                                        (frame(TEXT, b"x", rsv=4), 1002)], ids=["asked", "policy", "error"])
+def test_a_closed_connection_is_hung_up_once_the_close_is_answered(peer, data, code):
+    peer.send_raw(data)
+    assert peer.close_code() == code
+    peer.socket.settimeout(PROMPT_SECONDS)
     peer.expect_end()
 
 

@@ -152,7 +152,7 @@ def test_a_thousand_small_headers_are_refused(gateway):
 def test_rubbish_never_opens_and_never_hurts(gateway, request_bytes):
     with WebSocket(gateway.address) as peer:
         peer.send_raw(request_bytes)
-        peer.socket.shutdown(1)
+        peer.finish()
         answer = peer.read_response()
         assert answer is None or answer.status >= 400
 

@@ -16,8 +16,8 @@ import xml.etree.ElementTree
 
 RUNNING = re.compile(r"^\[==========\] (?:[^:]*: )?Running (\d+) test\(s\)", re.MULTILINE)
 OK = re.compile(r"^\[       OK \] ", re.MULTILINE)
-SKIPPED = re.compile(r"^\[  SKIPPED \] \w", re.MULTILINE)
-BROKEN = re.compile(r"^\[  FAILED  \] (?!\d+ test|TESTS)(?:[^:\n]*: )?(\w+)", re.MULTILINE)
+SKIPPED = re.compile(r"^\[  SKIPPED \] (?!.*test\(s\))(\w+)", re.MULTILINE)
+BROKEN = re.compile(r"^\[  FAILED  \] (?!.*test\(s\))(?:[^:\n]*: )?(\w+)", re.MULTILINE)
 
 
 def count_program(test):

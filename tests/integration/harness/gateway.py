@@ -67,9 +67,9 @@ class Gateway:
 
     # What a client sees
 
-    def connect(self, path="/ws/cards", **options):
+    def connect(self, path="/ws/cards", headers=(), **options):
         """An open WebSocket of the raw kind."""
-        return WebSocket.connect(self.address, path, **options)
+        return WebSocket.connect(self.address, path, headers, **options)
 
     def url(self, path):
         return f"ws://{self.address[0]}:{self.address[1]}{path}"

@@ -141,6 +141,13 @@ class WebSocket:
         except (BrokenPipeError, ConnectionResetError):
             pass
 
+    def finish(self):
+        """Says that nothing more will be sent; the other direction stays open."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the peer has hung up meanwhile
+
     def send_frame(self, opcode, payload=b"", **kind):
         self.send_raw(frame(opcode, payload, **kind))
 
@@ -223,13 +230,13 @@ class WebSocket:
         return self.receive()
 
     def close_code(self):
-        """Reads to the close frame, passing over messages, then sees the gateway hang up. None: no frame."""
+        """Reads to the close frame, passing over messages, and answers it. None: the gateway hung up without one."""
         try:
             while True:
                 self.receive_text()
         except Closed as closed:
             if closed.code is not None:
-                self.expect_end()
+                self.close(closed.code)
             return closed.code
 
     def expect_end(self):
