@@ -340,7 +340,7 @@ static void redis_too_large(struct redis_broker *redis, struct slice channel, lo
 {
 	uint64_t suppressed;
 
-	metrics_add(redis->metrics, METRIC_REDIS_BAD_MESSAGES, 1);
+	metrics_add(redis->metrics, METRIC_EVENTS_DROPPED_SIZE, 1);
 	if (log_limit_allow(&redis->too_large_limit, clock_monotonic_ms(), &suppressed))
 		log_warn(redis->log, "event dropped: larger than is allowed", log_slice("channel", channel),
 			log_int("bytes", n_bytes), log_uint("bytes_max", redis->payload_bytes_max),

@@ -569,7 +569,7 @@ static void drops_a_payload_past_its_bound_and_lives_on(void **state)
 	assert_int_equal(REDIS(world, "PUBLISH", "cards", "small"), 1);
 	AWAIT(world, world->n_events == 1);
 	assert_string_equal(world->last_payload, "small");
-	assert_int_equal(metrics_get(&world->metrics, METRIC_REDIS_BAD_MESSAGES), 20);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_EVENTS_DROPPED_SIZE), 20);
 	assert_int_equal(world->n_states, 1);
 	assert_in_range(log_read(world, text, sizeof(text)), 2, 12); /* at most five in ten seconds */
 	free(payload);
