@@ -1,0 +1,193 @@
+/*
+ * Crowd, opening: from a socket to an open WebSocket connection, and back.
+ *
+ * All connections send the same key, the example of RFC 6455: what is measured is the server, and the one
+ * answer that is right for it needs no SHA-1 here.
+ */
+
+#include "peer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "plan.h"
+#include "window.h"
+
+#define HANDSHAKE_KEY    "dGhlIHNhbXBsZSBub25jZQ=="
+#define HANDSHAKE_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+enum {
+	REQUEST_MAX = 1024,
+	SLOW_RCVBUF_BYTES = 4096, /* so that a client that never reads is full soon, as a phone is */
+};
+
+/* Its place among all connections. */
+static uint32_t peer_number(const struct crowd *crowd, const struct peer *peer)
+{
+	return crowd->index + (uint32_t)(peer - crowd->peers) * crowd->shared->plan->n_threads;
+}
+
+static int peer_bind(const struct crowd *crowd, const struct peer *peer)
+{
+	const struct plan *plan = crowd->shared->plan;
+	struct sockaddr_in source = {.sin_family = AF_INET};
+	int on = 1;
+
+	if (!plan->n_sources)
+		return 0;
+	source.sin_addr.s_addr = htonl(plan->sources[peer_number(crowd, peer) % plan->n_sources]);
+	/* The port is chosen at connect(), when the whole quadruple counts: else 28,000 ports are all there
+	 * are. */
+	setsockopt(peer->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	return bind(peer->fd, (struct sockaddr *)&source, sizeof(source)) < 0 ? -errno : 0;
+}
+
+static int peer_connect(struct crowd *crowd, struct peer *peer)
+{
+	const struct plan *plan = crowd->shared->plan;
+	struct epoll_event event = {.data.u64 = (uint64_t)(peer - crowd->peers)};
+	int on = 1, small = SLOW_RCVBUF_BYTES, r;
+
+	peer->fd = socket(plan->server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (peer->fd < 0)
+		return -errno;
+	r = peer_bind(crowd, peer);
+	if (r < 0)
+		return r;
+	setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (peer->slow)
+		setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	r = connect(peer->fd, (const struct sockaddr *)&plan->server, plan->server_len);
+	if (r < 0 && errno != EINPROGRESS)
+		return -errno;
+	peer->state = PEER_CONNECTING;
+	event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (r < 0 ? EPOLLOUT : 0);
+	if (epoll_ctl(crowd->epoll_fd, EPOLL_CTL_ADD, peer->fd, &event) < 0)
+		return -errno;
+	if (r == 0)
+		peer_ask(crowd, peer);
+	return 0;
+}
+
+void crowd_open_some(struct crowd *crowd)
+{
+	uint32_t opening_max = crowd->shared->plan->opening_max / crowd->shared->plan->n_threads + 1;
+
+	while (crowd->n_started < crowd->n_peers && crowd->n_opening < opening_max) {
+		struct peer *peer = &crowd->peers[crowd->n_started++];
+		int r;
+
+		crowd->n_opening++;
+		r = peer_connect(crowd, peer);
+		if (r < 0) {
+			crowd_note(crowd, "cannot connect: ", strerror(-r));
+			peer_end(crowd, peer);
+		}
+	}
+}
+
+static size_t write_request(const struct crowd *crowd, const struct peer *peer, char out[REQUEST_MAX])
+{
+	const struct plan *plan = crowd->shared->plan;
+	char path[PLAN_NAME_MAX];
+
+	plan_expand(plan->path, peer->channel, path);
+	return (size_t)snprintf(out, REQUEST_MAX,
+		"GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Key: " HANDSHAKE_KEY "\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
+		path, plan->host,
+		plan->deflate ? "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+				"client_no_context_takeover\r\n"
+			      : "");
+}
+
+void peer_ask(struct crowd *crowd, struct peer *peer)
+{
+	char request[REQUEST_MAX];
+	size_t len = write_request(crowd, peer, request);
+	ssize_t n = send(peer->fd, request, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n == (ssize_t)len) { /* a fresh socket has room for it */
+		peer->state = PEER_ASKED;
+		return;
+	}
+	crowd_note(crowd, "cannot connect: ", n < 0 ? strerror(errno) : "the request did not fit");
+	peer_end(crowd, peer);
+}
+
+static void peer_opened(struct crowd *crowd, struct peer *peer)
+{
+	struct epoll_event event = {
+		.events = EPOLLRDHUP | EPOLLET, .data.u64 = (uint64_t)(peer - crowd->peers)};
+
+	peer->state = PEER_OPEN;
+	crowd->n_opening--;
+	crowd_count(&crowd->counts.opened, 1);
+	if (peer->slow)
+		epoll_ctl(
+			crowd->epoll_fd, EPOLL_CTL_MOD, peer->fd, &event); /* cannot fail for what is in it */
+	else
+		atomic_fetch_add_explicit(&crowd->shares[peer->channel], 1, memory_order_relaxed);
+}
+
+long peer_answered(struct crowd *crowd, struct peer *peer, const unsigned char *data, size_t len)
+{
+	const unsigned char *end = memmem(data, len, "\r\n\r\n", 4);
+	const unsigned char *line_end = memchr(data, '\r', len);
+	char line[64];
+
+	if (!end)
+		return len < REQUEST_MAX ? 0 : -EPROTO;
+	len = (size_t)(end - data) + 4;
+	if (len > 12 && !memcmp(data, "HTTP/1.1 101", 12) &&
+		memmem(data, len, HANDSHAKE_ACCEPT, strlen(HANDSHAKE_ACCEPT))) {
+		if (memmem(data, len, "permessage-deflate", 18))
+			crowd_count(&crowd->counts.deflated, 1);
+		peer_opened(crowd, peer);
+		return (long)len;
+	}
+	snprintf(line, sizeof(line), "%.*s", (int)(line_end - data), (const char *)data);
+	crowd_note(crowd, "the server refused: ", line);
+	return -ECONNREFUSED;
+}
+
+/* What it will never have counts as arrived, so that the others' events are not held up for it. */
+static void peer_settle(struct crowd *crowd, struct peer *peer)
+{
+	uint32_t share = crowd_share(crowd, peer->channel);
+	uint64_t published = atomic_load_explicit(&crowd->shared->published, memory_order_relaxed);
+	uint64_t number = peer->sequence.next;
+
+	for (; crowd->window_shares && number < published; number += crowd->shared->plan->n_channels)
+		if (window_arrived(crowd->shared->window, crowd->window_shares, number, share))
+			crowd->got_whole = true;
+	atomic_store_explicit(&crowd->shares[peer->channel], share - 1, memory_order_relaxed);
+}
+
+void peer_end(struct crowd *crowd, struct peer *peer)
+{
+	if (peer->state == PEER_OPEN && peer->slow) {
+		crowd_count(&crowd->counts.slow_closed, 1);
+	} else if (peer->state == PEER_OPEN) {
+		crowd_count(&crowd->counts.closed, 1);
+		peer_settle(crowd, peer);
+	} else if (peer->state != PEER_GONE) {
+		crowd_count(&crowd->counts.failed, 1);
+		crowd->n_opening--;
+	}
+	peer->state = PEER_GONE;
+	if (peer->fd >= 0)
+		close(peer->fd);
+	peer->fd = -1;
+	free(peer->rest);
+	peer->rest = NULL;
+	peer->rest_len = 0;
+}

@@ -1,0 +1,90 @@
+#ifndef TIDEGATE_BENCH_PEER_H
+#define TIDEGATE_BENCH_PEER_H
+
+/* Peer: what the files of a crowd know of one connection and of each other. Private to crowd*.c. */
+
+#include "crowd.h"
+#include "histogram.h"
+#include "sequence.h"
+
+struct inflater;
+struct window_share;
+
+enum {
+	/*
+	 * All connections of a thread receive into this: the frames of a full window for one client, and
+	 * small enough to stay in the cache between the kernel's copy and our look at it.
+	 */
+	CROWD_IN_MIN = 128 * 1024,
+	TROUBLE_MAX = 160,
+};
+
+enum peer_state {
+	PEER_NEW,
+	PEER_CONNECTING, /* its request is still to be sent */
+	PEER_ASKED,      /* waiting for the 101 */
+	PEER_OPEN,
+	PEER_GONE,
+};
+
+struct peer {
+	int fd;
+	uint32_t channel;
+	struct sequence sequence;
+	unsigned char *rest; /* the start of a frame that has not come whole; NULL if none */
+	uint32_t rest_len;
+	uint8_t state;
+	bool slow;
+	bool primed;
+};
+
+struct crowd {
+	struct crowd_shared *shared;
+	struct crowd_counts counts;
+	struct histogram latency;
+	struct inflater *inflater; /* NULL unless deflate is offered */
+	struct window_share *window_shares;
+	_Atomic uint32_t *shares; /* per channel: readers that are open */
+	struct peer *peers;
+	uint32_t index;
+	uint32_t n_peers;
+	uint32_t n_started;
+	uint32_t n_opening;
+	int epoll_fd;
+	bool got_whole; /* something that the publisher waits for, in this turn */
+	uint64_t now_us;
+	uint64_t from_us, to_us; /* copies for one read */
+	unsigned char *in;
+	size_t in_size;
+	char trouble[TROUBLE_MAX];
+};
+
+static inline void crowd_count(_Atomic uint64_t *count, uint64_t n)
+{
+	atomic_store_explicit(
+		count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+/* Keeps the first. */
+void crowd_note(struct crowd *crowd, const char *sentence, const char *detail);
+
+/* Starts handshakes as long as there are connections left and not too many under way. */
+void crowd_open_some(struct crowd *crowd);
+
+/* The socket can be written: the request goes out, if that is what it waits for. */
+void peer_ask(struct crowd *crowd, struct peer *peer);
+
+/*
+ * Takes the server's answer from the front of these bytes. How many it was; 0 if it is not all there,
+ * negative if the server refused.
+ */
+long peer_answered(struct crowd *crowd, struct peer *peer, const unsigned char *data, size_t len);
+
+/* Closes the socket and settles what the connection still owes to the counts. */
+void peer_end(struct crowd *crowd, struct peer *peer);
+
+/* Takes one frame. 0, or negative: the connection is to end. */
+struct server_frame;
+int peer_frame(struct crowd *crowd, struct peer *peer, const struct server_frame *frame);
+
+#endif

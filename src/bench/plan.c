@@ -1,0 +1,428 @@
+/*
+ * Plan: words into numbers, all of them checked before anything is opened.
+ *
+ * Each option is a row: its name, what it takes, its help and the function that takes it. Each refusal is one
+ * line that names the option.
+ */
+
+#include "plan.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "event.h"
+#include "window.h"
+
+enum {
+	CONNECTIONS_MAX = 1000000,
+	CHANNELS_MAX = 1000000,
+	PAYLOAD_MAX = 1 << 20, /* the gateway's own default bound for an event */
+	RATE_MAX = 1000000,
+	NUMBER_LEN = 10, /* of a 32-bit number, written out */
+};
+
+struct option_row {
+	const char *name;
+	const char *takes; /* NULL: nothing */
+	int (*take)(struct plan *plan, const char *value);
+	const char *help;
+};
+
+/* 0, or -1: no number between min and max. */
+static int number(const char *value, double min, double max, double *outp)
+{
+	char *end;
+
+	errno = 0;
+	*outp = strtod(value, &end);
+	return !*value || isspace((unsigned char)*value) || *end || errno || !isfinite(*outp) ||
+			       *outp < min || *outp > max
+		       ? -1
+		       : 0;
+}
+
+static int whole(const char *value, double min, double max, uint32_t *outp)
+{
+	double d;
+
+	if (number(value, min, max, &d) < 0 || d != (double)(uint32_t)d)
+		return -1;
+	*outp = (uint32_t)d; /* it fits: min and max of every caller do */
+	return 0;
+}
+
+/* host:port, [host]:port, or a bare host with the port of ws:// */
+static int split_authority(char *authority, const char **hostp, const char **portp)
+{
+	char *colon = strrchr(authority, ':');
+
+	*hostp = authority;
+	*portp = "80";
+	if (authority[0] == '[') {
+		char *end = strchr(authority, ']');
+
+		if (!end || (end[1] && end[1] != ':'))
+			return -1;
+		*hostp = authority + 1;
+		*end = '\0';
+		colon = end[1] ? end + 1 : NULL;
+	}
+	if (colon) {
+		*colon = '\0';
+		*portp = colon + 1;
+	}
+	return **hostp && **portp ? 0 : -1;
+}
+
+static int take_url(struct plan *plan, const char *value)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+	const char *host, *port;
+	char copy[PLAN_NAME_MAX];
+	size_t len;
+
+	if (strncmp(value, "ws://", 5))
+		return -1;
+	value += 5;
+	len = strcspn(value, "/?#");
+	if (len >= sizeof(copy) || (value[len] && strcmp(value + len, "/")))
+		return -1;
+	memcpy(copy, value, len);
+	copy[len] = '\0';
+	memcpy(plan->host, copy, len + 1);
+	if (split_authority(copy, &host, &port) < 0 || getaddrinfo(host, port, &hints, &found))
+		return -1;
+	memcpy(&plan->server, found->ai_addr, found->ai_addrlen);
+	plan->server_len = found->ai_addrlen;
+	freeaddrinfo(found);
+	return 0;
+}
+
+/* Room for the largest number, one {n} at most, and no byte that would end a request line. */
+static int check_template(const char *value)
+{
+	const char *n = strstr(value, "{n}");
+
+	if (strlen(value) + NUMBER_LEN >= PLAN_NAME_MAX || (n && strstr(n + 1, "{n}")))
+		return -1;
+	for (const char *c = value; *c; c++)
+		if (*c <= ' ' || *c == 0x7f)
+			return -1;
+	return 0;
+}
+
+static int take_path(struct plan *plan, const char *value)
+{
+	plan->path = value;
+	return value[0] == '/' ? check_template(value) : -1;
+}
+
+static int take_channel(struct plan *plan, const char *value)
+{
+	plan->channel = value;
+	return *value ? check_template(value) : -1;
+}
+
+static int take_redis(struct plan *plan, const char *value)
+{
+	plan->redis = value;
+	return 0;
+}
+
+static int take_connections(struct plan *plan, const char *value)
+{
+	return whole(value, 1, CONNECTIONS_MAX, &plan->n_connections);
+}
+
+static int take_channels(struct plan *plan, const char *value)
+{
+	return whole(value, 1, CHANNELS_MAX, &plan->n_channels);
+}
+
+static int take_slow(struct plan *plan, const char *value)
+{
+	return whole(value, 0, CONNECTIONS_MAX, &plan->n_slow);
+}
+
+static int take_threads(struct plan *plan, const char *value)
+{
+	return whole(value, 1, PLAN_THREADS_MAX, &plan->n_threads);
+}
+
+static int take_opening(struct plan *plan, const char *value)
+{
+	return whole(value, 1, CONNECTIONS_MAX, &plan->opening_max);
+}
+
+/* A count of addresses from 127.0.0.1 on, or A.B.C.D, or A.B.C.D-E. */
+static int take_sources(struct plan *plan, const char *value)
+{
+	uint32_t first = INADDR_LOOPBACK, last, n;
+	const char *dash = strchr(value, '-');
+	char start[INET_ADDRSTRLEN];
+	struct in_addr address;
+
+	if (!strchr(value, '.')) {
+		if (whole(value, 1, PLAN_SOURCES_MAX - 1, &n) < 0)
+			return -1;
+		last = first + n - 1;
+	} else {
+		n = (uint32_t)(dash ? (size_t)(dash - value) : strlen(value));
+		if (n >= sizeof(start))
+			return -1;
+		memcpy(start, value, n);
+		start[n] = '\0';
+		if (inet_pton(AF_INET, start, &address) != 1)
+			return -1;
+		first = last = ntohl(address.s_addr);
+		if (dash && (whole(dash + 1, first & 0xff, 255, &n) < 0))
+			return -1;
+		if (dash)
+			last = (first & 0xffffff00) | n;
+	}
+	for (plan->n_sources = 0; first + plan->n_sources <= last; plan->n_sources++)
+		plan->sources[plan->n_sources] = first + plan->n_sources;
+	return 0;
+}
+
+static int take_window(struct plan *plan, const char *value)
+{
+	uint32_t n;
+
+	if (whole(value, 1, WINDOW_MAX, &n) < 0)
+		return -1;
+	plan->window = n;
+	plan->rate = 0;
+	return 0;
+}
+
+static int take_rate(struct plan *plan, const char *value)
+{
+	plan->window = 0;
+	return number(value, 0.01, RATE_MAX, &plan->rate);
+}
+
+static int take_duration(struct plan *plan, const char *value)
+{
+	return number(value, 0.01, 1e6, &plan->duration_s);
+}
+
+static int take_warmup(struct plan *plan, const char *value)
+{
+	return number(value, 0, 1e6, &plan->warmup_s);
+}
+
+static int take_payload(struct plan *plan, const char *value)
+{
+	uint32_t n;
+
+	if (whole(value, EVENT_LEN_MIN, PAYLOAD_MAX, &n) < 0)
+		return -1;
+	plan->payload = n;
+	return 0;
+}
+
+static int take_server_pid(struct plan *plan, const char *value)
+{
+	uint32_t pid;
+
+	if (plan->n_servers == PLAN_SERVERS_MAX || whole(value, 1, INT32_MAX, &pid) < 0)
+		return -1;
+	plan->servers[plan->n_servers++] = (int)pid;
+	return 0;
+}
+
+static int take_limit(struct plan *plan, const char *value)
+{
+	if (!strcmp(value, "each"))
+		plan->limit = PLAN_LIMIT_EACH;
+	else if (!strcmp(value, "coalesced"))
+		plan->limit = PLAN_LIMIT_COALESCED;
+	else
+		return -1;
+	return 0;
+}
+
+static int take_cpu(const char *value, int *cpup)
+{
+	uint32_t cpu;
+
+	if (whole(value, 0, 1023, &cpu) < 0)
+		return -1;
+	*cpup = (int)cpu;
+	return 0;
+}
+
+static int take_limit_cpu(struct plan *plan, const char *value)
+{
+	return take_cpu(value, &plan->limit_cpu);
+}
+
+static int take_client_cpu(struct plan *plan, const char *value)
+{
+	return take_cpu(value, &plan->client_cpu);
+}
+
+static int take_open_only(struct plan *plan, const char *value)
+{
+	(void)value;
+	plan->open_only = true;
+	return 0;
+}
+
+static int take_deflate(struct plan *plan, const char *value)
+{
+	(void)value;
+	plan->deflate = true;
+	return 0;
+}
+
+static int take_json(struct plan *plan, const char *value)
+{
+	(void)value;
+	plan->json = true;
+	return 0;
+}
+
+/* clang-format off */
+static const struct option_row rows[] = {
+	{"url", "URL", take_url, "where the gateway listens; default ws://127.0.0.1:8080"},
+	{"path", "TEMPLATE", take_path, "the endpoint; {n} becomes the channel's number; default /ws/cards"},
+	{"channel", "TEMPLATE", take_channel, "what to publish on, such as items:{n}; default cards"},
+	{"redis", "URL", take_redis, "where to publish; default redis://127.0.0.1:6379"},
+	{"connections", "N", take_connections, "how many clients; default 1000"},
+	{"channels", "N", take_channels, "how many channels they are spread over, round robin; default 1"},
+	{"sources", "N|A.B.C.D[-E]", take_sources,
+		"local addresses to connect from, as one has ports for 28,000; N: 127.0.0.1 and up"},
+	{"slow", "N", take_slow, "so many of the clients never read; default 0"},
+	{"threads", "N", take_threads, "threads of the clients; default 1"},
+	{"opening", "N", take_opening, "handshakes under way at a time; default 128"},
+	{"window", "N", take_window, "events in flight: the next goes when all have the oldest; default 64"},
+	{"rate", "R", take_rate, "events a second instead; latency counts from when an event was due"},
+	{"duration", "SECONDS", take_duration, "of what is measured; default 10"},
+	{"warmup", "SECONDS", take_warmup, "before it; default 2"},
+	{"payload", "BYTES", take_payload, "of one event's whole JSON, at least 100; default 150"},
+	{"deflate", NULL, take_deflate, "offer permessage-deflate"},
+	{"server-pid", "PID", take_server_pid, "a process to charge CPU and memory to; may be repeated"},
+	{"open-only", NULL, take_open_only, "open the connections, measure that, publish nothing"},
+	{"limit", "VARIANT", take_limit,
+		"against a bare server of its own; each: one send per event and client; coalesced: per read and client"},
+	{"limit-cpu", "N", take_limit_cpu, "pin that server to a CPU"},
+	{"client-cpu", "N", take_client_cpu, "pin the bench itself to a CPU"},
+	{"json", NULL, take_json, "print nothing but the JSON line"},
+	{"help", NULL, NULL, "this page"},
+};
+/* clang-format on */
+
+enum {
+	N_ROWS = sizeof(rows) / sizeof(rows[0]),
+};
+
+static void print_help(void)
+{
+	fputs("Usage: tidegate bench [OPTION...]\n\n"
+	      "Opens connections, publishes through Redis, and counts what arrives. Prints a table and, as "
+	      "its last\n"
+	      "line, JSON. Ends with 1 if an event was lost, doubled or reordered.\n\nOptions:\n",
+		stdout);
+	for (size_t i = 0; i < N_ROWS; i++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), "--%s %s", rows[i].name, rows[i].takes ? rows[i].takes : "");
+		printf("  %-24s %s\n", left, rows[i].help);
+	}
+}
+
+static int refuse(const char *sentence, const char *word)
+{
+	fprintf(stderr, "tidegate: bench: ");
+	fprintf(stderr, "%s '%s' (try: tidegate bench --help)\n", sentence, word);
+	return PLAN_WRONG;
+}
+
+static int take_words(struct plan *plan, int argc, char **argv)
+{
+	struct option options[N_ROWS + 1] = {0};
+	int r, index = 0;
+
+	for (size_t i = 0; i < N_ROWS; i++)
+		options[i] = (struct option){
+			rows[i].name, rows[i].takes ? required_argument : no_argument, NULL, 1};
+	opterr = 0;
+	optind = 1;
+	while ((r = getopt_long(argc, argv, ":", options, &index)) != -1) {
+		if (r == ':')
+			return refuse("a value is missing after", argv[optind - 1]);
+		if (r != 1)
+			return refuse("unknown option", argv[optind - 1]);
+		if (!rows[index].take) {
+			print_help();
+			return PLAN_HELP;
+		}
+		if (rows[index].take(plan, optarg) < 0) {
+			fprintf(stderr, "tidegate: bench: --%s takes %s, and '%s' is none (%s)\n",
+				rows[index].name, rows[index].takes, optarg, rows[index].help);
+			return PLAN_WRONG;
+		}
+	}
+	return optind < argc ? refuse("unexpected word", argv[optind]) : 0;
+}
+
+/* What single options cannot see. */
+static int check(const struct plan *plan)
+{
+	if (plan->n_slow > plan->n_connections)
+		return refuse("more clients are slow than there are:", "--slow");
+	if (!plan->open_only && plan->n_channels > plan_n_readers(plan))
+		return refuse("each channel needs a client that reads:", "--channels");
+	if (plan->n_channels > 1 && !plan->limit && !strstr(plan->path, "{n}"))
+		return refuse("several channels need {n} in", "--path");
+	if (plan->n_channels > 1 && !plan->limit && !plan->open_only && !strstr(plan->channel, "{n}"))
+		return refuse("several channels need {n} in", "--channel");
+	if (plan->n_sources && plan->server.ss_family != AF_INET)
+		return refuse("source addresses are IPv4, and so must be", "--url");
+	return 0;
+}
+
+int plan_parse(struct plan *plan, int argc, char **argv)
+{
+	int r;
+
+	*plan = (struct plan){
+		.path = "/ws/cards",
+		.channel = "cards",
+		.redis = "redis://127.0.0.1:6379",
+		.n_connections = 1000,
+		.n_channels = 1,
+		.n_threads = 1,
+		.opening_max = 128,
+		.window = 64,
+		.duration_s = 10,
+		.warmup_s = 2,
+		.payload = 150,
+		.limit_cpu = -1,
+		.client_cpu = -1,
+	};
+	r = take_url(plan, "ws://127.0.0.1:8080");
+	if (r < 0)
+		return refuse("cannot resolve", "127.0.0.1");
+	r = take_words(plan, argc, argv);
+	return r ? r : check(plan);
+}
+
+size_t plan_expand(const char *template, uint32_t n, char out[PLAN_NAME_MAX])
+{
+	const char *hole = strstr(template, "{n}");
+
+	if (!hole)
+		return (size_t)snprintf(out, PLAN_NAME_MAX, "%s", template);
+	return (size_t)snprintf(
+		out, PLAN_NAME_MAX, "%.*s%u%s", (int)(hole - template), template, n, hole + 3);
+}

@@ -1,0 +1,76 @@
+#ifndef TIDEGATE_BENCH_PLAN_H
+#define TIDEGATE_BENCH_PLAN_H
+
+/*
+ * Plan: what the user asked for, from the words of the command line.
+ *
+ * Everything else takes it read-only. A template is a text with at most one {n}, which stands for a channel's
+ * number (a connection's number modulo --channels).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum {
+	PLAN_SERVERS_MAX = 16,
+	PLAN_SOURCES_MAX = 256,
+	PLAN_NAME_MAX = 256, /* a path or a channel, written out */
+	PLAN_THREADS_MAX = 64,
+
+	PLAN_HELP = 1,  /* the help was printed; nothing is to be done */
+	PLAN_WRONG = 2, /* one line was written to standard error */
+};
+
+enum plan_limit {
+	PLAN_LIMIT_NONE,
+	PLAN_LIMIT_EACH,      /* one send per event and client */
+	PLAN_LIMIT_COALESCED, /* all events of one read in one send per client */
+};
+
+struct plan {
+	char host[PLAN_NAME_MAX]; /* as in the URL, for the Host header: with port */
+	struct sockaddr_storage server;
+	socklen_t server_len;
+	const char *path;
+	const char *channel;
+	const char *redis;
+
+	uint32_t n_connections;
+	uint32_t n_slow; /* of n_connections; the last ones */
+	uint32_t n_channels;
+	uint32_t n_threads;
+	uint32_t opening_max;               /* handshakes under way at a time */
+	uint32_t sources[PLAN_SOURCES_MAX]; /* IPv4, host byte order */
+	uint32_t n_sources;                 /* 0: the kernel chooses */
+
+	uint64_t window; /* events under way; 0: at a rate */
+	double rate;     /* events a second */
+	double duration_s;
+	double warmup_s;
+	size_t payload;
+
+	int servers[PLAN_SERVERS_MAX]; /* process ids */
+	uint32_t n_servers;
+	enum plan_limit limit;
+	int limit_cpu;  /* -1: any */
+	int client_cpu; /* -1: any */
+	bool open_only;
+	bool deflate;
+	bool json; /* nothing but the JSON line */
+};
+
+/* 0, PLAN_HELP or PLAN_WRONG. Strings are borrowed from argv. */
+int plan_parse(struct plan *plan, int argc, char **argv);
+
+/* The template with its {n} replaced; the length, less than PLAN_NAME_MAX (plan_parse() has made sure of it).
+ */
+size_t plan_expand(const char *template, uint32_t n, char out[PLAN_NAME_MAX]);
+
+static inline uint32_t plan_n_readers(const struct plan *plan)
+{
+	return plan->n_connections - plan->n_slow;
+}
+
+#endif

@@ -1,0 +1,50 @@
+#ifndef TIDEGATE_BENCH_RUN_PRIVATE_H
+#define TIDEGATE_BENCH_RUN_PRIVATE_H
+
+/* Run, inside: what run.c and run_load.c share. */
+
+#include "run.h"
+
+enum {
+	/* Who woke the first crowd. */
+	RUN_WAKE = 1,
+	RUN_TIMER = 2,
+	RUN_SIGNAL = 4,
+	RUN_PUBLISHER = 8,
+
+	RUN_POLL_MS = 50,           /* the longest turn: phases end and Ctrl-C is seen within it */
+	RUN_REST_US = 500000,       /* after opening, so that what is freed late is freed */
+	RUN_PATIENCE_US = 15000000, /* without any progress, until a phase is given up */
+	RUN_QUIET_US = 2000000,     /* without a delivery, until what is missing is lost */
+};
+
+/* The counts of all crowds, added up. */
+struct crowd_totals {
+	uint64_t opened, failed, closed, slow_closed, deflated, primed;
+	uint64_t delivered, bytes, reads, doubled, reordered, misdelivered, foreign;
+};
+
+/* What a thread is started with; it frees it. */
+struct run_thread {
+	struct run *run;
+	uint32_t index;
+};
+
+struct crowd_totals run_totals(const struct run *run);
+
+/* Why the first connection was lost; empty if none was. */
+const char *run_trouble(const struct run *run);
+
+/* One turn of the first crowd, and of what is served beside it. */
+int run_turn(struct run *run, int timeout_ms);
+
+/* Turns for a while. */
+int run_rest(struct run *run, uint64_t us);
+
+/* Reads what the servers have cost so far; zero without any. */
+int run_cost(struct run *run, struct server_cost *cost);
+
+/* Ends turns so often a second; 0: no more. */
+int run_set_timer(struct run *run, double rate);
+
+#endif
