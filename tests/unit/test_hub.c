@@ -1,0 +1,592 @@
+/* Hub: what hub/hub.h promises. What the hub says is written down, one word each, and compared. */
+
+#include "hub/hub.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/buf.h"
+#include "core/map.h"
+#include "protocol/message.h"
+
+enum {
+	PEERS = 12,
+	CHANNELS = 10,
+};
+
+/* A subscriber with a letter for a name. */
+struct peer {
+	struct hub_subscriber subscriber;
+	char letter;
+	unsigned int n_heard;
+	bool leaves; /* as soon as it is joined, from inside the call */
+};
+
+struct world {
+	struct hub *hub;
+	struct peer peers[PEERS];
+	struct buf said;
+	uint64_t turn; /* of the interest said last */
+	bool flushing;
+};
+
+static struct slice s(const char *text)
+{
+	return (struct slice){text, strlen(text)};
+}
+
+static struct peer *peer_of(struct hub_subscriber *subscriber)
+{
+	return (struct peer *)((char *)subscriber - offsetof(struct peer, subscriber));
+}
+
+static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
+{
+	struct world *world = arg;
+
+	assert_true(hash == map_hash(channel.data, channel.len));
+	world->turn = turn;
+	buf_printf(&world->said, "%c%.*s ", wanted ? '+' : '-', (int)channel.len, channel.data);
+}
+
+static void on_joined(void *arg, struct hub_subscription *subscription)
+{
+	struct world *world = arg;
+	struct peer *peer = peer_of(subscription->subscriber);
+	struct slice channel = hub_subscription_channel(subscription);
+
+	assert_true(subscription->joined);
+	buf_printf(&world->said, "%c@%.*s ", peer->letter, (int)channel.len, channel.data);
+	if (peer->leaves)
+		hub_unsubscribe(world->hub, subscription);
+}
+
+/* "a:1,2! " is a batch of the messages 1 and 2 for a, alone. */
+static void on_deliver(
+	void *arg, struct hub_subscriber *subscriber, const struct hub_batch *batch, bool alone)
+{
+	struct world *world = arg;
+	struct peer *peer = peer_of(subscriber);
+	size_t at = 0;
+
+	assert_true(world->flushing);
+	assert_true(batch->n > 0);
+	buf_printf(&world->said, "%c:", peer->letter);
+	for (uint32_t i = 0; i < batch->n; i++) {
+		struct slice text = message_text(batch->messages[i]);
+
+		assert_true(batch->len - at >= batch->messages[i]->frame_len);
+		assert_memory_equal((const char *)batch->bytes + at, batch->messages[i]->frame,
+			batch->messages[i]->frame_len);
+		at += batch->messages[i]->frame_len;
+		buf_printf(&world->said, "%s%ld", i ? "," : "",
+			strtol(text.data + strlen("{\"type\":\"update\",\"data\":"), NULL, 10));
+	}
+	assert_int_equal(at, batch->len);
+	peer->n_heard++;
+	buf_append_str(&world->said, alone ? "! " : " ");
+}
+
+static int setup(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+	const struct hub_listener listener = {world, on_interest, on_joined, on_deliver};
+
+	assert_non_null(world);
+	map_seed();
+	world->hub = hub_new(&listener);
+	assert_non_null(world->hub);
+	for (int i = 0; i < PEERS; i++)
+		world->peers[i].letter = (char)('a' + i);
+	*state = world;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *world = *state;
+
+	for (int i = 0; i < PEERS; i++)
+		while (world->peers[i].subscriber.first)
+			hub_unsubscribe(world->hub, world->peers[i].subscriber.first);
+	assert_int_equal(hub_n_channels(world->hub), 0);
+	assert_int_equal(hub_n_subscriptions(world->hub), 0);
+	hub_free(world->hub);
+	buf_deinit(&world->said);
+	free(world);
+	return 0;
+}
+
+/* What was said since the last time is exactly this. */
+static void says(struct world *world, const char *expected)
+{
+	assert_string_equal(buf_text(&world->said), expected);
+	buf_reset(&world->said);
+}
+
+static struct hub_subscription *find(struct world *world, char letter, const char *channel)
+{
+	return hub_find(world->hub, &world->peers[letter - 'a'].subscriber, s(channel));
+}
+
+static struct hub_subscription *join(struct world *world, char letter, const char *channel)
+{
+	struct hub_subscription *subscription = NULL;
+
+	assert_int_equal(
+		hub_subscribe(world->hub, &world->peers[letter - 'a'].subscriber, s(channel), &subscription),
+		0);
+	assert_non_null(subscription);
+	assert_ptr_equal(find(world, letter, channel), subscription);
+	return subscription;
+}
+
+static void leave(struct world *world, char letter, const char *channel)
+{
+	struct hub_subscription *subscription = find(world, letter, channel);
+
+	assert_non_null(subscription);
+	hub_unsubscribe(world->hub, subscription);
+	assert_null(find(world, letter, channel));
+}
+
+static void confirm(struct world *world, const char *channel, uint64_t turn)
+{
+	hub_confirm(world->hub, s(channel), map_hash(channel, strlen(channel)), turn);
+}
+
+/* Everybody listens to these, and all is confirmed and said. */
+static void joined(struct world *world, const char *letters, const char *channel)
+{
+	for (; *letters; letters++) {
+		join(world, *letters, channel);
+		if (world->said.len)
+			confirm(world, channel, world->turn);
+		buf_reset(&world->said);
+	}
+}
+
+static struct message *event_of(const char *channel, int number)
+{
+	struct message *message = NULL;
+	char payload[16];
+
+	snprintf(payload, sizeof(payload), "%d", number);
+	assert_int_equal(message_from_event(s(channel), s(payload), (struct slice){0}, 0, 0, &message), 0);
+	return message;
+}
+
+static void deliver(struct world *world, const char *channel, int number)
+{
+	assert_int_equal(hub_deliver(world->hub, event_of(channel, number)), 0);
+}
+
+static void flush(struct world *world)
+{
+	world->flushing = true;
+	hub_flush(world->hub);
+	world->flushing = false;
+}
+
+static void wants_a_channel_with_its_first_and_no_longer_with_its_last(void **state)
+{
+	struct world *world = *state;
+
+	join(world, 'a', "x");
+	says(world, "+x ");
+	join(world, 'b', "x");
+	join(world, 'c', "x");
+	says(world, "");
+	join(world, 'a', "y");
+	says(world, "+y ");
+	leave(world, 'a', "x");
+	leave(world, 'c', "x");
+	says(world, "");
+	leave(world, 'b', "x");
+	says(world, "-x ");
+	assert_int_equal(hub_n_channels(world->hub), 1);
+	assert_int_equal(hub_n_subscriptions(world->hub), 1);
+}
+
+static void counts_a_new_turn_each_time_it_begins_to_want(void **state)
+{
+	struct world *world = *state;
+	uint64_t first, second;
+
+	join(world, 'a', "x");
+	first = world->turn;
+	leave(world, 'a', "x");
+	assert_true(world->turn == first); /* what it stops to want is what it asked for then */
+	join(world, 'a', "y");
+	assert_true(world->turn != first);
+	join(world, 'a', "x");
+	second = world->turn;
+	assert_true(second != first);
+	leave(world, 'a', "x");
+	assert_true(world->turn == second);
+}
+
+static void a_second_subscription_is_the_one_there_is(void **state)
+{
+	struct world *world = *state;
+	struct hub_subscription *first = join(world, 'a', "x"), *second = NULL;
+
+	says(world, "+x ");
+	assert_int_equal(
+		hub_subscribe(world->hub, &world->peers[0].subscriber, s("x"), &second), HUB_ALREADY);
+	assert_ptr_equal(second, first);
+	assert_int_equal(hub_n_subscriptions(world->hub), 1);
+	assert_int_equal(world->peers[0].subscriber.n, 1);
+	deliver(world, "x", 1);
+	flush(world);
+	says(world, "a:1! "); /* never doubled */
+	leave(world, 'a', "x");
+	says(world, "-x ");
+}
+
+static void tells_names_apart_by_all_their_bytes(void **state)
+{
+	struct world *world = *state;
+
+	join(world, 'a', "x");
+	join(world, 'b', "xx");
+	join(world, 'c', "x:1");
+	says(world, "+x +xx +x:1 ");
+	deliver(world, "x:1", 1);
+	deliver(world, "x:2", 2);
+	flush(world);
+	says(world, "c:1! ");
+	assert_null(find(world, 'a', "xx"));
+	assert_null(find(world, 'a', "nobody"));
+	assert_true(find(world, 'c', "x:1") && !find(world, 'c', "x:"));
+}
+
+static void owns_its_copy_of_the_name(void **state)
+{
+	struct world *world = *state;
+	char name[] = "cards";
+	struct hub_subscription *subscription;
+
+	subscription = join(world, 'a', name);
+	memset(name, '#', sizeof(name) - 1);
+	assert_int_equal(hub_subscription_channel(subscription).len, 5);
+	assert_memory_equal(hub_subscription_channel(subscription).data, "cards", 5);
+	deliver(world, "cards", 1);
+	flush(world);
+	says(world, "+cards a:1! ");
+}
+
+static void joins_all_when_the_node_is_subscribed(void **state)
+{
+	struct world *world = *state;
+	struct hub_subscription *a = join(world, 'a', "x"), *b = join(world, 'b', "x");
+
+	join(world, 'a', "y");
+	assert_false(a->joined || b->joined);
+	buf_reset(&world->said);
+	confirm(world, "x", 1);
+	assert_true(a->joined && b->joined);
+	assert_true(strstr(buf_text(&world->said), "a@x ") && strstr(buf_text(&world->said), "b@x "));
+	assert_int_equal(world->said.len, 8); /* each once, and nobody of another channel */
+	buf_reset(&world->said);
+	confirm(world, "x", 1);
+	says(world, "");
+	assert_true(join(world, 'c', "x")->joined); /* at once, nothing to wait for */
+	says(world, "");
+}
+
+static void ignores_a_confirmation_of_another_turn(void **state)
+{
+	struct world *world = *state;
+	uint64_t stale;
+
+	join(world, 'a', "x");
+	stale = world->turn;
+	leave(world, 'a', "x");
+	confirm(world, "x", stale); /* nobody is there any more */
+	join(world, 'b', "x");
+	buf_reset(&world->said);
+	confirm(world, "x", stale);
+	confirm(world, "x", world->turn + 1);
+	confirm(world, "unknown", world->turn);
+	says(world, "");
+	assert_false(find(world, 'b', "x")->joined);
+	confirm(world, "x", world->turn);
+	says(world, "b@x ");
+}
+
+static void who_comes_after_a_loss_waits_for_the_next_confirmation(void **state)
+{
+	struct world *world = *state;
+	uint64_t turn;
+
+	join(world, 'a', "x");
+	turn = world->turn;
+	confirm(world, "x", turn);
+	join(world, 'b', "y");
+	hub_lost(world->hub);
+	buf_reset(&world->said);
+	assert_false(join(world, 'c', "x")->joined);
+	assert_true(find(world, 'a', "x")->joined); /* joined once is joined: it is not told again */
+	says(world, "");
+	confirm(world, "x", turn); /* the channel was wanted all the time: same turn */
+	says(world, "c@x ");
+	assert_true(join(world, 'd', "x")->joined);
+}
+
+static void who_comes_to_a_channel_that_was_never_confirmed_waits_like_the_first(void **state)
+{
+	struct world *world = *state;
+
+	join(world, 'a', "x");
+	assert_false(join(world, 'b', "x")->joined);
+}
+
+/* Every subset of four leaves as it is joined: the others are joined all the same, each once. */
+static void may_leave_as_it_is_joined(void **state)
+{
+	struct world *world = *state;
+
+	for (unsigned int who = 0; who < 16; who++) {
+		for (int i = 0; i < 4; i++) {
+			join(world, (char)('a' + i), "x");
+			world->peers[i].leaves = who >> i & 1;
+		}
+		buf_reset(&world->said);
+		confirm(world, "x", world->turn);
+		for (int i = 0; i < 4; i++) {
+			char word[5] = {(char)('a' + i), '@', 'x', ' '};
+			const char *first = strstr(buf_text(&world->said), word);
+
+			assert_non_null(first);
+			assert_null(strstr(first + 1, word));
+			assert_int_equal(find(world, (char)('a' + i), "x") == NULL, who >> i & 1);
+			world->peers[i].leaves = false;
+			if (find(world, (char)('a' + i), "x"))
+				leave(world, (char)('a' + i), "x");
+		}
+		assert_int_equal(hub_n_channels(world->hub), 0);
+		buf_reset(&world->said);
+	}
+}
+
+static void only_notes_until_it_is_told_to_hand_out(void **state)
+{
+	struct world *world = *state;
+
+	joined(world, "ab", "x");
+	deliver(world, "x", 1);
+	deliver(world, "x", 2);
+	says(world, "");
+	flush(world);
+	says(world, "a:1,2! b:1,2! ");
+	flush(world);
+	says(world, ""); /* once */
+	deliver(world, "x", 3);
+	flush(world);
+	says(world, "a:3! b:3! ");
+}
+
+/* A parked client is not joined, and misses nothing that comes before it is. */
+static void delivers_to_those_that_are_not_joined_too(void **state)
+{
+	struct world *world = *state;
+
+	join(world, 'a', "x");
+	deliver(world, "x", 1);
+	flush(world);
+	says(world, "+x a:1! ");
+}
+
+static void hands_out_one_batch_a_channel_in_order(void **state)
+{
+	struct world *world = *state;
+
+	joined(world, "a", "x");
+	joined(world, "b", "y");
+	for (int i = 1; i <= 4; i++)
+		deliver(world, i % 2 ? "x" : "y", i);
+	flush(world);
+	assert_non_null(strstr(buf_text(&world->said), "a:1,3"));
+	assert_non_null(strstr(buf_text(&world->said), "b:2,4"));
+	assert_int_equal(world->peers[0].n_heard, 1);
+	assert_int_equal(world->peers[1].n_heard, 1);
+}
+
+static void lays_any_number_of_frames_one_behind_the_other(void **state)
+{
+	struct world *world = *state;
+
+	joined(world, "a", "x");
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 5000; i++)
+			deliver(world, "x", i);
+		flush(world); /* on_deliver() compares every byte */
+		assert_int_equal(world->peers[0].n_heard, round + 1);
+		buf_reset(&world->said);
+	}
+	deliver(world, "x", 7);
+	flush(world);
+	says(world, "a:7! ");
+}
+
+static void alone_is_said_only_when_there_is_nothing_else(void **state)
+{
+	struct world *world = *state;
+
+	joined(world, "ab", "x");
+	joined(world, "b", "y");
+	deliver(world, "x", 1);
+	flush(world); /* b listens to two, but only one of them has something */
+	says(world, "a:1! b:1! ");
+	deliver(world, "x", 1);
+	deliver(world, "y", 2);
+	flush(world);
+	assert_non_null(strstr(buf_text(&world->said), "a:1! ")); /* it has one channel only */
+	assert_non_null(strstr(buf_text(&world->said), "b:1 "));
+	assert_non_null(strstr(buf_text(&world->said), "b:2 ")); /* not even the last of two */
+}
+
+static void forgets_what_nobody_listens_to(void **state)
+{
+	struct world *world = *state;
+	struct message *message = event_of("x", 1);
+
+	message_ref(message);
+	assert_int_equal(hub_deliver(world->hub, message), 0);
+	assert_int_equal(atomic_load(&message->n_refs), 1);
+	flush(world);
+	says(world, "");
+	message_unref(message);
+}
+
+static void who_leaves_hears_nothing_that_was_only_noted(void **state)
+{
+	struct world *world = *state;
+	struct message *message = event_of("y", 2);
+
+	joined(world, "abc", "x");
+	joined(world, "a", "y");
+	deliver(world, "x", 1);
+	assert_int_equal(hub_deliver(world->hub, message_ref(message)), 0);
+	leave(world, 'a', "x");
+	leave(world, 'a', "y"); /* the last: what was noted goes with the channel */
+	assert_int_equal(atomic_load(&message->n_refs), 1);
+	says(world, "-y ");
+	flush(world);
+	assert_non_null(strstr(buf_text(&world->said), "b:1"));
+	assert_non_null(strstr(buf_text(&world->said), "c:1"));
+	assert_int_equal(world->peers[0].n_heard, 0);
+	message_unref(message);
+}
+
+static void gives_back_every_reference(void **state)
+{
+	struct world *world = *state;
+	struct message *message = event_of("x", 1);
+
+	joined(world, "abc", "x");
+	assert_int_equal(hub_deliver(world->hub, message_ref(message)), 0);
+	assert_int_equal(atomic_load(&message->n_refs), 2); /* one for all, however many listen */
+	flush(world);
+	assert_int_equal(atomic_load(&message->n_refs), 1);
+	message_unref(message);
+}
+
+/* The model: who listens to what, as a table. */
+struct model {
+	bool listens[PEERS][CHANNELS];
+	unsigned int random;
+};
+
+static unsigned int draw(struct model *model, unsigned int below)
+{
+	model->random = model->random * 1103515245 + 12345;
+	return (model->random >> 16) % below;
+}
+
+static void assert_as_the_model(struct world *world, const struct model *model)
+{
+	size_t n_channels = 0, n_subscriptions = 0;
+
+	for (int c = 0; c < CHANNELS; c++) {
+		char name[] = {(char)('A' + c), '\0'};
+		bool wanted = false;
+
+		for (int p = 0; p < PEERS; p++) {
+			assert_int_equal(find(world, (char)('a' + p), name) != NULL, model->listens[p][c]);
+			wanted |= model->listens[p][c];
+			n_subscriptions += model->listens[p][c];
+			world->peers[p].n_heard = 0;
+		}
+		n_channels += wanted;
+		deliver(world, name, c);
+		flush(world);
+		for (int p = 0; p < PEERS; p++)
+			assert_int_equal(world->peers[p].n_heard, model->listens[p][c]);
+	}
+	assert_int_equal(hub_n_channels(world->hub), n_channels);
+	assert_int_equal(hub_n_subscriptions(world->hub), n_subscriptions);
+	buf_reset(&world->said);
+}
+
+static void both_indexes_agree_whatever_happens(void **state)
+{
+	struct world *world = *state;
+	struct model model = {.random = 20260101};
+
+	for (int step = 0; step < 3000; step++) {
+		unsigned int p = draw(&model, PEERS), c = draw(&model, CHANNELS);
+		char name[] = {(char)('A' + c), '\0'};
+
+		if (model.listens[p][c])
+			leave(world, (char)('a' + p), name);
+		else
+			join(world, (char)('a' + p), name);
+		model.listens[p][c] = !model.listens[p][c];
+		if (step % 50 == 0)
+			assert_as_the_model(world, &model);
+	}
+}
+
+static void frees_nothing(void **state)
+{
+	(void)state;
+	hub_free(NULL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(wants_a_channel_with_its_first_and_no_longer_with_its_last),
+		TEST(counts_a_new_turn_each_time_it_begins_to_want),
+		TEST(a_second_subscription_is_the_one_there_is),
+		TEST(tells_names_apart_by_all_their_bytes),
+		TEST(owns_its_copy_of_the_name),
+		TEST(joins_all_when_the_node_is_subscribed),
+		TEST(ignores_a_confirmation_of_another_turn),
+		TEST(who_comes_after_a_loss_waits_for_the_next_confirmation),
+		TEST(who_comes_to_a_channel_that_was_never_confirmed_waits_like_the_first),
+		TEST(may_leave_as_it_is_joined),
+		TEST(only_notes_until_it_is_told_to_hand_out),
+		TEST(delivers_to_those_that_are_not_joined_too),
+		TEST(hands_out_one_batch_a_channel_in_order),
+		TEST(lays_any_number_of_frames_one_behind_the_other),
+		TEST(alone_is_said_only_when_there_is_nothing_else),
+		TEST(forgets_what_nobody_listens_to),
+		TEST(who_leaves_hears_nothing_that_was_only_noted),
+		TEST(gives_back_every_reference),
+		TEST(both_indexes_agree_whatever_happens),
+		cmocka_unit_test(frees_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
