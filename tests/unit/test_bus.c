@@ -1,0 +1,771 @@
+/*
+ * Bus: what bus/bus.h promises, between a broker and workers made of paper: what is asked of them is written
+ * down, one word each. Time is handed in through clock_gettime(2), which libevent and core/clock ask alike.
+ */
+
+#include "bus/bus.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "broker/broker.h"
+#include "core/buf.h"
+#include "core/log.h"
+#include "core/map.h"
+#include "metrics/metrics.h"
+#include "protocol/message.h"
+#include "worker/worker.h"
+
+#define STAMP "2026-01-01T00:00:00.000Z"
+
+enum {
+	WORKERS = 3,
+	EVENT_BYTES_MAX = 200,
+	STEP_MS = 100,
+};
+
+/* Of the test program alone; a clock has no context to be handed. */
+static uint64_t clock_ms = UINT64_C(1767225600000);
+
+__attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct timespec *now)
+{
+	(void)id;
+	now->tv_sec = (time_t)(clock_ms / 1000);
+	now->tv_nsec = (long)(clock_ms % 1000) * 1000000;
+	return 0;
+}
+
+/* Stands in the place of src/worker: the linker finds these first. */
+struct worker {
+	struct buf *said;
+	char number;
+	bool full;
+	struct message *last; /* borrowed */
+};
+
+struct world {
+	struct broker broker; /* first: it is cast back */
+	struct broker_listener up;
+	enum broker_state state;
+	int refuses; /* negative errno of every subscribe */
+	struct event_base *base;
+	struct bus *bus;
+	struct log *log;
+	int log_fd;
+	struct metrics *metrics;
+	struct worker workers[WORKERS];
+	struct worker *list[WORKERS];
+	struct buf said;
+};
+
+static void append_number(struct buf *said, const struct message *event)
+{
+	struct slice text = message_text(event);
+	const char *data = memmem(text.data, text.len, "\"data\":", 7);
+
+	assert_non_null(data);
+	buf_printf(said, "%ld ", strtol(data + 7, NULL, 10));
+}
+
+int worker_post_event(struct worker *worker, struct message *event)
+{
+	if (worker->full)
+		return -ENOMEM;
+	worker->last = event;
+	buf_printf(worker->said, "%c:", worker->number);
+	append_number(worker->said, event);
+	return 0;
+}
+
+void worker_post_flush(struct worker *worker)
+{
+	buf_printf(worker->said, "%c:flush ", worker->number);
+}
+
+void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t turn)
+{
+	assert_true(hash == map_hash(channel.data, channel.len));
+	buf_printf(worker->said, "%c:%.*s@%u ", worker->number, (int)channel.len, channel.data,
+		(unsigned int)turn);
+}
+
+void worker_post_connected(struct worker *worker, bool connected)
+{
+	buf_printf(worker->said, "%c:%s ", worker->number, connected ? "up" : "down");
+}
+
+static int fake_subscribe(struct broker *broker, struct slice channel)
+{
+	struct world *world = (struct world *)broker;
+
+	buf_printf(&world->said, "+%.*s ", (int)channel.len, channel.data);
+	return world->refuses;
+}
+
+static void fake_unsubscribe(struct broker *broker, struct slice channel)
+{
+	buf_printf(&((struct world *)broker)->said, "-%.*s ", (int)channel.len, channel.data);
+}
+
+static enum broker_state fake_state(const struct broker *broker)
+{
+	return ((const struct world *)broker)->state;
+}
+
+static const struct broker_ops fake_ops = {
+	.subscribe = fake_subscribe,
+	.unsubscribe = fake_unsubscribe,
+	.state = fake_state,
+};
+
+static struct slice s(const char *text)
+{
+	return (struct slice){text, strlen(text)};
+}
+
+/* What was said since the last time is exactly this. */
+static void says(struct world *world, const char *expected)
+{
+	assert_string_equal(buf_text(&world->said), expected);
+	buf_reset(&world->said);
+}
+
+static struct world *new_world(unsigned int n_workers)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	assert_non_null(world);
+	map_seed();
+	world->metrics = aligned_alloc(64, sizeof(struct metrics));
+	memset(world->metrics, 0, sizeof(struct metrics));
+	world->log_fd = memfd_create("log", MFD_CLOEXEC);
+	world->log = log_new(world->log_fd, LOG_INFO, LOG_FORMAT_TEXT);
+	world->broker.ops = &fake_ops;
+	world->state = BROKER_READY;
+	world->base = event_base_new();
+	world->bus = bus_new(world->base, EVENT_BYTES_MAX, world->log, world->metrics);
+	assert_non_null(world->bus);
+	world->up = bus_broker_listener(world->bus);
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		world->workers[i] = (struct worker){.said = &world->said, .number = (char)('0' + i)};
+		world->list[i] = &world->workers[i];
+	}
+	bus_connect(world->bus, &world->broker, world->list, n_workers);
+	return world;
+}
+
+static int setup(void **state)
+{
+	struct world *world = new_world(WORKERS);
+
+	says(world, "0:up 1:up 2:up ");
+	*state = world;
+	return 0;
+}
+
+/* As in `tidegate tail` next to a Redis: somebody taps, and there is no worker. */
+static int setup_alone(void **state)
+{
+	*state = new_world(0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *world = *state;
+
+	bus_free(world->bus);
+	event_base_free(world->base);
+	log_free(world->log);
+	close(world->log_fd);
+	free(world->metrics);
+	buf_deinit(&world->said);
+	free(world);
+	return 0;
+}
+
+static void turn(struct world *world)
+{
+	event_base_loop(world->base, EVLOOP_NONBLOCK);
+}
+
+static void pass(struct world *world, unsigned int ms)
+{
+	for (; ms; ms -= STEP_MS) {
+		clock_ms += STEP_MS;
+		turn(world);
+	}
+}
+
+static void interest(
+	struct world *world, unsigned int worker, const char *channel, uint64_t turn_no, bool wanted)
+{
+	bus_post_interest(
+		world->bus, worker, s(channel), map_hash(channel, strlen(channel)), turn_no, wanted);
+}
+
+static void want(struct world *world, unsigned int worker, const char *channel, uint64_t turn_no)
+{
+	interest(world, worker, channel, turn_no, true);
+	turn(world);
+}
+
+static void unwant(struct world *world, unsigned int worker, const char *channel, uint64_t turn_no)
+{
+	interest(world, worker, channel, turn_no, false);
+	turn(world);
+}
+
+static void subscribed(struct world *world, const char *channel)
+{
+	world->up.subscribed(world->up.arg, s(channel));
+}
+
+static void event(struct world *world, const char *channel, const char *payload)
+{
+	world->up.event(world->up.arg, s(channel), s(payload));
+}
+
+static void drained(struct world *world)
+{
+	world->up.drained(world->up.arg);
+}
+
+static void state_becomes(struct world *world, enum broker_state state)
+{
+	world->state = state;
+	world->up.state(world->up.arg, state, "the test wants it so");
+}
+
+static uint64_t count(const struct world *world, enum metric id)
+{
+	return metrics_get(world->metrics, id);
+}
+
+static void subscribes_once_a_channel_and_node(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	want(world, 2, "x", 7);
+	want(world, 1, "y", 1);
+	says(world, "+x +y ");
+	assert_int_equal(bus_n_channels(world->bus), 2);
+	assert_int_equal(count(world, METRIC_CHANNELS), 2);
+	unwant(world, 0, "x", 1);
+	pass(world, BUS_LINGER_MS + 1000);
+	says(world, ""); /* another wants it still */
+}
+
+static void confirms_to_each_worker_its_own_turn(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 5);
+	want(world, 2, "x", 9);
+	says(world, "+x ");
+	subscribed(world, "x");
+	says(world, "0:x@5 2:x@9 ");
+	want(world, 1, "x", 3); /* what is confirmed needs no waiting */
+	says(world, "1:x@3 ");
+	subscribed(world, "unknown");
+	says(world, "");
+}
+
+static void confirms_the_newest_turn(void **state)
+{
+	struct world *world = *state;
+
+	interest(world, 0, "x", 1, true);
+	interest(world, 0, "x", 1, false);
+	interest(world, 0, "x", 2, true);
+	turn(world);
+	says(world, "+x ");
+	pass(world, BUS_LINGER_MS + 1000);
+	says(world, "");
+	subscribed(world, "x");
+	says(world, "0:x@2 ");
+	unwant(world, 0, "x", 2);
+	want(world, 0, "x", 3);
+	says(world, "0:x@3 ");
+}
+
+static void confirms_nothing_to_one_that_left(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	want(world, 1, "x", 1);
+	unwant(world, 0, "x", 1);
+	buf_reset(&world->said);
+	subscribed(world, "x");
+	says(world, "1:x@1 ");
+}
+
+static void hands_events_to_who_wants_them_in_order(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	want(world, 1, "y", 1);
+	want(world, 2, "x", 1);
+	buf_reset(&world->said);
+	event(world, "x", "1");
+	event(world, "y", "2");
+	event(world, "x", "3");
+	event(world, "unknown", "4");
+	says(world, "0:1 2:1 1:2 0:3 2:3 ");
+	drained(world);
+	says(world, "0:flush 1:flush 2:flush ");
+}
+
+static void hands_on_what_comes_before_the_confirmation(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	event(world, "x", "1");
+	says(world, "+x 0:1 ");
+}
+
+static void makes_a_message_once_for_all(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	want(world, 1, "x", 1);
+	event(world, "x", "1");
+	assert_non_null(world->workers[0].last);
+	assert_ptr_equal(world->workers[0].last, world->workers[1].last);
+}
+
+struct tapped {
+	struct bus_tap tap;
+	struct buf heard;
+	struct message *last; /* a reference */
+};
+
+static void on_tap(void *arg, struct message *message)
+{
+	struct tapped *tapped = arg;
+
+	message_unref(tapped->last);
+	tapped->last = message_ref(message);
+	append_number(&tapped->heard, message);
+}
+
+static void tap(struct world *world, struct tapped *tapped, const char *channel)
+{
+	tapped->tap = (struct bus_tap){.event = on_tap, .arg = tapped};
+	assert_int_equal(bus_tap_add(world->bus, &tapped->tap, s(channel)), 0);
+}
+
+static void untap(struct world *world, struct tapped *tapped)
+{
+	bus_tap_remove(world->bus, &tapped->tap);
+	message_unref(tapped->last);
+	buf_deinit(&tapped->heard);
+	tapped->last = NULL;
+}
+
+static void assert_frame(const struct message *message, const char *text)
+{
+	assert_int_equal(message_text(message).len, strlen(text));
+	assert_memory_equal(message_text(message).data, text, strlen(text));
+	assert_int_equal(message->frame[0], 0x81);
+}
+
+static void taps_hear_events_as_subscribers_see_them(void **state)
+{
+	struct world *world = *state;
+	struct tapped tapped = {0};
+
+	tap(world, &tapped, "cards");
+	says(world, "+cards ");
+	clock_ms = UINT64_C(1767225600000);
+	event(world, "cards", "{\"type\":\"card\",\"data\":7}");
+	assert_frame(tapped.last,
+		"{\"type\":\"card\",\"data\":7,\"timestamp\":\"" STAMP "\",\"channel\":\"cards\"}");
+	assert_int_equal(tapped.last->channel_len, 5);
+	assert_string_equal(tapped.last->channel, "cards");
+	assert_true(tapped.last->channel_hash == map_hash("cards", 5));
+	assert_true(tapped.last->arrived_us == UINT64_C(1767225600000000));
+	event(world, "cards", "[7]");
+	assert_frame(tapped.last,
+		"{\"type\":\"update\",\"data\":[7],\"timestamp\":\"" STAMP "\",\"channel\":\"cards\"}");
+	untap(world, &tapped);
+}
+
+static void stamps_each_run_of_events_anew(void **state)
+{
+	struct world *world = *state;
+	struct tapped tapped = {0};
+
+	tap(world, &tapped, "x");
+	clock_ms = UINT64_C(1767225600000);
+	event(world, "x", "1");
+	drained(world);
+	clock_ms += 1234;
+	event(world, "x", "2");
+	assert_frame(tapped.last, "{\"type\":\"update\",\"data\":2,\"timestamp\":\"2026-01-01T00:00:01."
+				  "234Z\",\"channel\":\"x\"}");
+	assert_true(tapped.last->arrived_us == UINT64_C(1767225601234000));
+	untap(world, &tapped);
+}
+
+static void taps_need_no_worker(void **state)
+{
+	struct world *world = *state;
+	struct tapped a = {0}, b = {0}, other = {0};
+
+	tap(world, &a, "x");
+	tap(world, &other, "y");
+	event(world, "x", "1");
+	tap(world, &b, "x");
+	says(world, "+x +y ");
+	event(world, "x", "2");
+	event(world, "y", "3");
+	drained(world);
+	assert_string_equal(buf_text(&a.heard), "1 2 ");
+	assert_string_equal(buf_text(&b.heard), "2 ");
+	assert_string_equal(buf_text(&other.heard), "3 ");
+	bus_tap_remove(world->bus, &a.tap);
+	event(world, "x", "4");
+	assert_string_equal(buf_text(&a.heard), "1 2 ");
+	assert_string_equal(buf_text(&b.heard), "2 4 ");
+	untap(world, &a); /* a second time, harmlessly */
+	untap(world, &b);
+	untap(world, &other);
+	pass(world, BUS_LINGER_MS + 1000);
+	says(world, "-x -y ");
+	assert_int_equal(bus_n_channels(world->bus), 0);
+}
+
+static void a_tap_that_was_never_added_is_harmless(void **state)
+{
+	struct world *world = *state;
+	struct bus_tap never = {0};
+
+	bus_tap_remove(world->bus, &never);
+	says(world, "");
+}
+
+static void a_tap_and_a_worker_share_a_subscription(void **state)
+{
+	struct world *world = *state;
+	struct tapped tapped = {0};
+
+	want(world, 0, "x", 1);
+	tap(world, &tapped, "x");
+	event(world, "x", "1");
+	says(world, "+x 0:1 ");
+	assert_ptr_equal(tapped.last, world->workers[0].last);
+	unwant(world, 0, "x", 1);
+	pass(world, BUS_LINGER_MS + 1000);
+	event(world, "x", "2");
+	assert_string_equal(buf_text(&tapped.heard), "1 2 ");
+	says(world, "");
+	untap(world, &tapped);
+	pass(world, BUS_LINGER_MS + 1000);
+	says(world, "-x ");
+}
+
+static void lingers_a_while_and_then_leaves(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	want(world, 0, "y", 2);
+	unwant(world, 0, "x", 1);
+	buf_reset(&world->said);
+	pass(world, BUS_LINGER_MS - STEP_MS);
+	says(world, "");
+	assert_int_equal(bus_n_channels(world->bus), 2);
+	pass(world, 1000); /* it looks twice a second */
+	says(world, "-x ");
+	assert_int_equal(bus_n_channels(world->bus), 1);
+	assert_int_equal(count(world, METRIC_CHANNELS), 1);
+	pass(world, 10000);
+	says(world, "");
+	want(world, 0, "x", 3); /* from the beginning: not confirmed */
+	says(world, "+x ");
+	subscribed(world, "x");
+	says(world, "0:x@3 ");
+}
+
+static void who_comes_back_within_the_linger_costs_redis_nothing(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	subscribed(world, "x");
+	unwant(world, 0, "x", 1);
+	pass(world, BUS_LINGER_MS - STEP_MS);
+	buf_reset(&world->said);
+	want(world, 1, "x", 1);
+	says(world, "1:x@1 "); /* confirmed all the time */
+	pass(world, 10 * BUS_LINGER_MS);
+	says(world, "");
+	event(world, "x", "1");
+	says(world, "1:1 ");
+	unwant(world, 1, "x", 1); /* its time begins anew */
+	pass(world, BUS_LINGER_MS - STEP_MS);
+	says(world, "");
+	pass(world, 1000);
+	says(world, "-x ");
+}
+
+static void nobody_is_handed_what_comes_while_it_lingers(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	unwant(world, 0, "x", 1);
+	buf_reset(&world->said);
+	event(world, "x", "1");
+	says(world, "");
+	pass(world, BUS_LINGER_MS + 1000);
+	buf_reset(&world->said);
+	event(world, "x", "2"); /* was under way at Redis */
+	says(world, "");
+}
+
+static void tells_the_workers_when_the_broker_comes_and_goes(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	subscribed(world, "x");
+	buf_reset(&world->said);
+	state_becomes(world, BROKER_CONNECTING);
+	says(world, "0:down 1:down 2:down ");
+	want(world, 1, "x", 4); /* nobody can promise it anything now */
+	says(world, "");
+	state_becomes(world, BROKER_READY);
+	says(world, "0:up 1:up 2:up "); /* the broker remembers the channels itself */
+	want(world, 2, "x", 6);
+	says(world, "");
+	subscribed(world, "x");
+	says(world, "0:x@1 1:x@4 2:x@6 ");
+}
+
+static void a_channel_that_lingers_through_a_loss_is_confirmed_anew(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	subscribed(world, "x");
+	unwant(world, 0, "x", 1);
+	state_becomes(world, BROKER_CONNECTING);
+	state_becomes(world, BROKER_READY);
+	buf_reset(&world->said);
+	want(world, 0, "x", 2);
+	says(world, "");
+	subscribed(world, "x");
+	says(world, "0:x@2 ");
+}
+
+static void drops_and_counts_what_is_not_json(void **state)
+{
+	static const char *const junk[] = {"", "hello", "{\"a\":1", "{,}", "[1,]", "\"\xff\"", "1 2"};
+	struct world *world = *state;
+	size_t n = sizeof(junk) / sizeof(junk[0]);
+
+	want(world, 0, "x", 1);
+	buf_reset(&world->said);
+	for (size_t i = 0; i < n; i++)
+		event(world, "x", junk[i]);
+	says(world, "");
+	assert_int_equal(count(world, METRIC_EVENTS_DROPPED), n);
+	event(world, "x", "1");
+	says(world, "0:1 ");
+	assert_int_equal(count(world, METRIC_EVENTS), n + 1);
+	assert_int_equal(count(world, METRIC_EVENTS_DROPPED), n);
+}
+
+static void drops_and_counts_what_is_too_large(void **state)
+{
+	struct world *world = *state;
+	char payload[EVENT_BYTES_MAX + 2];
+
+	memset(payload, ' ', sizeof(payload));
+	payload[0] = '7';
+	want(world, 0, "x", 1);
+	buf_reset(&world->said);
+	payload[EVENT_BYTES_MAX + 1] = '\0';
+	event(world, "x", payload);
+	says(world, "");
+	assert_int_equal(count(world, METRIC_EVENTS_DROPPED_SIZE), 1);
+	assert_int_equal(count(world, METRIC_EVENTS_DROPPED), 0);
+	payload[EVENT_BYTES_MAX] = '\0'; /* exactly the bound is within it */
+	event(world, "x", payload);
+	says(world, "0:7 ");
+}
+
+static void one_worker_without_memory_costs_the_others_nothing(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	want(world, 1, "x", 1);
+	buf_reset(&world->said);
+	world->workers[0].full = true;
+	event(world, "x", "1");
+	says(world, "1:1 ");
+	assert_int_equal(count(world, METRIC_EVENTS_DROPPED_MEMORY), 1);
+}
+
+static unsigned int lines_logged(const struct world *world)
+{
+	char text[8192];
+	unsigned int n = 0;
+	ssize_t len;
+
+	log_flush(world->log);
+	len = pread(world->log_fd, text, sizeof(text), 0);
+	assert_true(len >= 0 && (size_t)len < sizeof(text));
+	for (ssize_t i = 0; i < len; i++)
+		n += text[i] == '\n';
+	return n;
+}
+
+/* A backend that publishes junk must not fill the disk with it, nor go unnoticed for ever. */
+static void logs_drops_at_a_bounded_rate(void **state)
+{
+	struct world *world = *state;
+	unsigned int n, m;
+
+	want(world, 0, "x", 1);
+	for (int i = 0; i < 1000; i++)
+		event(world, "x", "junk");
+	drained(world);
+	n = lines_logged(world);
+	assert_true(n >= 1 && n <= 20);
+	pass(world, 120000);
+	for (int i = 0; i < 1000; i++)
+		event(world, "x", "junk");
+	m = lines_logged(world);
+	assert_true(m > n && m <= 2 * n);
+	assert_int_equal(count(world, METRIC_EVENTS_DROPPED), 2000);
+}
+
+static void a_channel_that_the_broker_refuses_is_not_kept(void **state)
+{
+	struct world *world = *state;
+	struct bus_tap unheard = {.event = on_tap};
+
+	world->refuses = -EINVAL;
+	want(world, 0, "x", 1);
+	assert_true(bus_tap_add(world->bus, &unheard, s("x")) < 0);
+	bus_tap_remove(world->bus, &unheard);
+	assert_int_equal(bus_n_channels(world->bus), 0);
+	buf_reset(&world->said);
+	unwant(world, 0, "x", 1);
+	subscribed(world, "x");
+	event(world, "x", "1");
+	pass(world, BUS_LINGER_MS + 1000);
+	says(world, "");
+	world->refuses = 0;
+	want(world, 0, "x", 2);
+	says(world, "+x ");
+}
+
+struct poster {
+	struct world *world;
+	unsigned int worker;
+	pthread_t thread;
+};
+
+static void *post(void *arg)
+{
+	struct poster *poster = arg;
+	char name[16];
+
+	for (unsigned int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "c%u", i);
+		interest(poster->world, poster->worker, name, i + 1, true);
+		if (i % 2)
+			interest(poster->world, poster->worker, name, i + 1, false);
+	}
+	return NULL;
+}
+
+static void any_thread_may_post_interest(void **state)
+{
+	struct world *world = *state;
+	struct poster posters[WORKERS];
+
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		posters[i].world = world;
+		posters[i].worker = i;
+		assert_int_equal(pthread_create(&posters[i].thread, NULL, post, &posters[i]), 0);
+	}
+	for (unsigned int i = 0; i < WORKERS; i++)
+		pthread_join(posters[i].thread, NULL);
+	turn(world);
+	assert_int_equal(bus_n_channels(world->bus), 200);
+	pass(world, BUS_LINGER_MS + 1000);
+	assert_int_equal(bus_n_channels(world->bus), 100); /* each post of a worker in its order */
+}
+
+/* The slice is borrowed, and mail that nobody read is freed with the bus. */
+static void may_be_freed_with_mail_unread(void **state)
+{
+	struct world *world = *state;
+	char name[] = "cards";
+
+	interest(world, 0, name, 1, true);
+	memset(name, '#', 5);
+	turn(world);
+	says(world, "+cards ");
+	interest(world, 1, "x", 1, true);
+	interest(world, 1, "y", 2, true);
+	bus_free(NULL);
+}
+
+#define TEST(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_ALONE(name) cmocka_unit_test_setup_teardown(name, setup_alone, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(subscribes_once_a_channel_and_node),
+		TEST(confirms_to_each_worker_its_own_turn),
+		TEST(confirms_the_newest_turn),
+		TEST(confirms_nothing_to_one_that_left),
+		TEST(hands_events_to_who_wants_them_in_order),
+		TEST(hands_on_what_comes_before_the_confirmation),
+		TEST(makes_a_message_once_for_all),
+		TEST_ALONE(taps_hear_events_as_subscribers_see_them),
+		TEST_ALONE(stamps_each_run_of_events_anew),
+		TEST_ALONE(taps_need_no_worker),
+		TEST(a_tap_that_was_never_added_is_harmless),
+		TEST(a_tap_and_a_worker_share_a_subscription),
+		TEST(lingers_a_while_and_then_leaves),
+		TEST(who_comes_back_within_the_linger_costs_redis_nothing),
+		TEST(nobody_is_handed_what_comes_while_it_lingers),
+		TEST(tells_the_workers_when_the_broker_comes_and_goes),
+		TEST(a_channel_that_lingers_through_a_loss_is_confirmed_anew),
+		TEST(drops_and_counts_what_is_not_json),
+		TEST(drops_and_counts_what_is_too_large),
+		TEST(one_worker_without_memory_costs_the_others_nothing),
+		TEST(logs_drops_at_a_bounded_rate),
+		TEST(a_channel_that_the_broker_refuses_is_not_kept),
+		TEST(any_thread_may_post_interest),
+		TEST(may_be_freed_with_mail_unread),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
