@@ -1,0 +1,212 @@
+#!/usr/bin/env bash
+#
+# Measures a gateway against the limit: the same load on a server that does nothing but send, in the same run.
+#
+# Promises: a Redis and gateways of its own, on free ports, stopped at the end whatever happens; the gateway pinned
+# to one CPU and everything else to another; each scenario's runs interleaved with those of the limit, so that
+# a busy minute hits all of them; the medians in a table. Ends with 0 only if every run was clean: nothing
+# lost, doubled or reordered.
+# Refuses: to measure with fewer than two CPUs.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+readonly PYTHON=/usr/bin/python3 # Debian's; standard library only
+readonly ALL_SCENARIOS=(fanout64 fanout256 single channels moderate open9000 open18000 slow)
+
+usage() {
+	cat <<TEXT
+Usage: tests/bench/run.sh [--quick] [--scenario NAME]... [--repeat N] [--help]
+
+  --quick          short runs, each once: shows that it works, not how fast it is
+  --scenario NAME  only this one; may be repeated
+  --repeat N       interleaved repetitions; default 3
+  --help           this page
+
+Scenarios:
+  fanout64    64 events in flight, 1,000 clients of one channel
+  fanout256   256 in flight
+  single      one event at a time, 1,000 clients
+  channels    5,000 channels, one client each, 64 in flight
+  moderate    20 events/s to 1,000 clients: latency
+  open9000    connections opened per second, and memory of each; nothing is published
+  open18000   twice as many: cost per connection must not grow
+  slow        1,000 clients, of whom 100 never read, beside a run without those; 4 KiB events, 50/s
+
+Environment:
+  TIDEGATE_BIN         the gateway's binary; default build/tidegate
+  BENCH_BIN            the binary whose "bench" measures; default the same
+  BENCH_SERVE_ARGS     further words for its serve, such as an option to be compared
+  BENCH_SERVER_CPU     default 0
+  BENCH_CLIENT_CPU     default 1; Redis, too
+
+The lines that the table is made of stay in build-results/bench.jsonl.
+TEXT
+}
+
+die() {
+	printf 'bench: %s\n' "$*" >&2
+	exit 1
+}
+
+repeat=3 seconds=5 warmup=1 scenarios=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--quick) repeat=1 seconds=1 warmup=0.3 ;;
+	--repeat) repeat=${2:-} && shift ;;
+	--scenario) scenarios+=("${2:-}") && shift ;;
+	--help) usage && exit 0 ;;
+	*) printf 'bench: unknown option %s (try --help)\n' "$1" >&2 && exit 2 ;;
+	esac
+	shift
+done
+[[ $repeat =~ ^[1-9][0-9]*$ ]] || { echo "bench: --repeat takes a number" >&2; exit 2; }
+[ ${#scenarios[@]} -gt 0 ] || scenarios=("${ALL_SCENARIOS[@]}")
+for scenario in "${scenarios[@]}"; do
+	[[ " ${ALL_SCENARIOS[*]} " == *" $scenario "* ]] || { echo "bench: no scenario '$scenario'" >&2; exit 2; }
+done
+
+readonly bin=${TIDEGATE_BIN:-build/tidegate}
+export -n TIDEGATE_BIN # ours; the gateway refuses variables of its prefix that it does not know
+readonly bench_bin=${BENCH_BIN:-$bin}
+readonly server_cpu=${BENCH_SERVER_CPU:-0} client_cpu=${BENCH_CLIENT_CPU:-1}
+[ -x "$bin" ] || die "there is no $bin: build it, or name it in TIDEGATE_BIN"
+"$bench_bin" bench --help >/dev/null || die "$bench_bin has no bench"
+command -v redis-server >/dev/null || die "redis-server is missing (deploy/deps.sh installs it)"
+if [ "$server_cpu" = "$client_cpu" ] || ! taskset -c "$server_cpu" true || ! taskset -c "$client_cpu" true; then
+	die "two CPUs are needed, $server_cpu and $client_cpu (BENCH_SERVER_CPU, BENCH_CLIENT_CPU)"
+fi
+ulimit -n "$(ulimit -Hn)"
+
+work=$(mktemp -d)
+redis_pid='' gateway_pid=''
+# shellcheck disable=SC2317 # the trap calls it
+cleanup() {
+	[ -z "$gateway_pid" ] || kill "$gateway_pid" 2>/dev/null || true
+	[ -z "$redis_pid" ] || kill "$redis_pid" 2>/dev/null || true
+	wait 2>/dev/null || true
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+mkdir -p build-results
+readonly results=build-results/bench.jsonl
+: >"$results"
+
+# Ports that are free now. Somebody may take one before we do; then the start fails, and says so.
+free_ports() {
+	"$PYTHON" - "$1" <<'PY'
+import socket, sys
+held = [socket.socket() for _ in range(int(sys.argv[1]))]
+for s in held:
+    s.bind(("127.0.0.1", 0))
+print(*[s.getsockname()[1] for s in held])
+PY
+}
+
+# wait_for_port PORT PID
+wait_for_port() {
+	for _ in $(seq 100); do
+		(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
+		kill -0 "$2" 2>/dev/null || return 1
+		sleep 0.1
+	done
+	return 1
+}
+
+start_redis() {
+	taskset -c "$client_cpu" redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --dir "$work" \
+		--logfile "$work/redis.log" >/dev/null &
+	redis_pid=$!
+	wait_for_port "$redis_port" "$redis_pid" || die "Redis does not start: $(tail -n 3 "$work/redis.log")"
+}
+
+# A fresh one for every run: memory that the last one left behind would count for the next.
+start_gateway() {
+	read -r public_port admin_port < <(free_ports 2)
+	# shellcheck disable=SC2086 # BENCH_SERVE_ARGS is several words
+	taskset -c "$server_cpu" "$bin" serve --listen "127.0.0.1:$public_port" --admin "127.0.0.1:$admin_port" \
+		--redis "redis://127.0.0.1:$redis_port" --workers 1 --log-level warn ${BENCH_SERVE_ARGS:-} \
+		>"$work/gateway.log" 2>&1 &
+	gateway_pid=$!
+	wait_for_port "$public_port" "$gateway_pid" || die "the gateway does not start: $(tail -n 3 "$work/gateway.log")"
+}
+
+# Its thousands of connections are gone: there is nobody to say goodbye to.
+stop_gateway() {
+	kill "$gateway_pid"
+	wait "$gateway_pid" || true
+	gateway_pid=''
+}
+
+unclean=0
+# record SCENARIO TARGET WORDS...: one run of the bench, its JSON line kept with its names.
+record() {
+	local scenario=$1 target=$2 line status=0
+	shift 2
+	line=$("$bench_bin" bench --json --client-cpu "$client_cpu" "$@" | tail -n 1) || status=1
+	if [ "$status" != 0 ] || [ -z "$line" ]; then
+		unclean=1
+		printf 'bench: %s, %s: failed or not clean: %s\n' "$scenario" "$target" "${line:-no figures}" >&2
+	fi
+	[ -z "$line" ] || printf '{"scenario":"%s","run":"%s","figures":%s}\n' "$scenario" "$target" "$line" >>"$results"
+	printf '.' >&2
+}
+
+against_gateway() {
+	local scenario=$1 target=$2
+	shift 2
+	start_gateway
+	record "$scenario" "$target" --url "ws://127.0.0.1:$public_port" --redis "redis://127.0.0.1:$redis_port" \
+		--server-pid "$gateway_pid" "$@"
+	stop_gateway
+}
+
+against_limit() {
+	local scenario=$1 variant=$2
+	shift 2
+	record "$scenario" "limit-$variant" --limit "$variant" --limit-cpu "$server_cpu" "$@"
+}
+
+# load WORDS…: what all scenarios but the opening ones have in common.
+load() {
+	printf '%s\n' --warmup "$warmup" --duration "$seconds" "$@"
+}
+
+run_scenario() {
+	local scenario=$1 words
+	case $scenario in
+	fanout64) mapfile -t words < <(load --window 64) ;;
+	fanout256) mapfile -t words < <(load --window 256) ;;
+	single) mapfile -t words < <(load --window 1) ;;
+	channels)
+		mapfile -t words < <(load --window 64 --connections 5000 --channels 5000 --path '/ws/items/{n}' \
+			--channel 'items:{n}')
+		;;
+	moderate) mapfile -t words < <(load --rate 20) ;;
+	open9000) words=(--open-only --connections 9000) ;;
+	open18000) words=(--open-only --connections 18000 --sources 2) ;;
+	slow) mapfile -t words < <(load --rate 50 --payload 4096) ;;
+	esac
+	if [ "$scenario" = slow ]; then
+		against_gateway slow gateway --connections 1000 --slow 100 "${words[@]}"
+		against_gateway slow without-slow --connections 900 "${words[@]}"
+		return
+	fi
+	against_gateway "$scenario" gateway "${words[@]}"
+	against_limit "$scenario" each "${words[@]}"
+	[[ $scenario == open* ]] || against_limit "$scenario" coalesced "${words[@]}"
+}
+
+read -r redis_port < <(free_ports 1)
+start_redis
+for repetition in $(seq "$repeat"); do
+	printf 'run %s of %s ' "$repetition" "$repeat" >&2
+	for scenario in "${scenarios[@]}"; do
+		run_scenario "$scenario"
+	done
+	printf '\n' >&2
+done
+"$PYTHON" tests/bench/table.py "$results"
+exit "$unclean"
