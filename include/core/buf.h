@@ -37,7 +37,8 @@ void buf_append_json_string(struct buf *buf, const char *data, size_t len);
 /* Drops the first n bytes (n <= len). */
 void buf_consume(struct buf *buf, size_t n);
 
-/* Terminates with NUL (not counted in len) and returns the text; NULL if it failed. Borrowed until the next change. */
+/* Terminates with NUL (not counted in len) and returns the text; NULL if it failed. Borrowed until the next
+ * change. */
 const char *buf_text(struct buf *buf);
 
 #endif

@@ -104,7 +104,7 @@ static inline struct log_field log_bool(const char *key, bool value)
 	return (struct log_field){LOG_FIELD_BOOL, key, {.b = value}};
 }
 
-#define LOG_FIELDS(...)      ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#define LOG_FIELDS(...)              ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
 #define log_debug(log, message, ...) log_line(log, LOG_DEBUG, message, LOG_FIELDS(__VA_ARGS__))
 #define log_info(log, message, ...)  log_line(log, LOG_INFO, message, LOG_FIELDS(__VA_ARGS__))
 #define log_warn(log, message, ...)  log_line(log, LOG_WARN, message, LOG_FIELDS(__VA_ARGS__))

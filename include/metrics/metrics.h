@@ -31,7 +31,8 @@ static inline void metrics_add(struct metrics *metrics, enum metric id, uint64_t
 {
 	if (metrics)
 		atomic_store_explicit(&metrics->values[id],
-			atomic_load_explicit(&metrics->values[id], memory_order_relaxed) + n, memory_order_relaxed);
+			atomic_load_explicit(&metrics->values[id], memory_order_relaxed) + n,
+			memory_order_relaxed);
 }
 
 /* Gauges; they may go down. A sum over threads must make sense. */

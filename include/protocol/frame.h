@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 enum {
-	FRAME_HEADER_MAX = 10,  /* server frames carry no mask */
+	FRAME_HEADER_MAX = 10,   /* server frames carry no mask */
 	FRAME_CONTROL_MAX = 125, /* payload of ping, pong, close */
 };
 
@@ -23,7 +23,7 @@ enum frame_opcode {
 size_t frame_header_len(uint64_t payload_len);
 
 /* Writes the header of a final frame; `deflated` sets RSV1 (RFC 7692). Returns its length. */
-size_t frame_header_write(unsigned char out[FRAME_HEADER_MAX], enum frame_opcode opcode, bool deflated,
-	uint64_t payload_len);
+size_t frame_header_write(
+	unsigned char out[FRAME_HEADER_MAX], enum frame_opcode opcode, bool deflated, uint64_t payload_len);
 
 #endif

@@ -33,13 +33,14 @@ struct json_member {
 
 /*
  * Checks text[0..len). If it is an object, each of members[0..n) is looked for at its top level (names
- * are compared after unescaping). *is_objectp says whether it is an object. Errors: JSON_INVALID, JSON_TOO_DEEP
- * (more than depth_max brackets open); the out-parameters are then unspecified.
+ * are compared after unescaping). *is_objectp says whether it is an object. Errors: JSON_INVALID,
+ * JSON_TOO_DEEP (more than depth_max brackets open); the out-parameters are then unspecified.
  */
 int json_check(const char *text, size_t len, unsigned int depth_max, struct json_member *members, size_t n,
 	bool *is_objectp);
 
-/* A checked string value (quotes included) unescaped into out: its length, or -1 if it needs more than cap bytes. */
+/* A checked string value (quotes included) unescaped into out: its length, or -1 if it needs more than cap
+ * bytes. */
 long json_unescape(struct slice value, char *out, size_t cap);
 
 /* Whether a checked string value (quotes included), unescaped, is these bytes; or the same as another one. */

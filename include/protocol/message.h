@@ -24,18 +24,18 @@ enum {
 
 struct message {
 	atomic_uint n_refs;
-	uint32_t channel_len; /* 0: a reply, for one client */
+	uint32_t channel_len;  /* 0: a reply, for one client */
 	uint64_t channel_hash; /* map_hash() of the channel */
-	const char *channel;  /* points behind the frame; NUL-terminated */
-	uint64_t arrived_us;  /* clock_monotonic_us() when it reached this node; 0 for replies */
+	const char *channel;   /* points behind the frame; NUL-terminated */
+	uint64_t arrived_us;   /* clock_monotonic_us() when it reached this node; 0 for replies */
 	uint32_t frame_len;
 	uint32_t header_len; /* of the frame: the text is frame + header_len */
 	unsigned char frame[];
 };
 
 /*
- * An event as clients see it (design: what a client sees): an object with a string `type` keeps every byte, with
- * `timestamp` added if missing, `channel` always and `pos` if given, spliced in before its last brace;
+ * An event as clients see it (design: what a client sees): an object with a string `type` keeps every byte,
+ * with `timestamp` added if missing, `channel` always and `pos` if given, spliced in before its last brace;
  * any other JSON value becomes {"type":"update","data":<payload>,…}. pos may be absent.
  * 0, MESSAGE_NOT_JSON, or -ENOMEM. The caller owns the reference.
  */
@@ -55,8 +55,8 @@ void message_unref(struct message *message);
 
 static inline struct slice message_text(const struct message *message)
 {
-	return (struct slice){(const char *)message->frame + message->header_len,
-		message->frame_len - message->header_len};
+	return (struct slice){
+		(const char *)message->frame + message->header_len, message->frame_len - message->header_len};
 }
 
 #endif
