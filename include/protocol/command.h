@@ -16,7 +16,7 @@
 enum {
 	COMMAND_TOKENS_MAX = 64,
 	COMMAND_DEPTH_MAX = 8,
-	COMMAND_ID_MAX = 128, /* bytes of "id" as it stands, quotes included */
+	COMMAND_ID_MAX = 128,      /* bytes of "id" as it stands, quotes included */
 	COMMAND_CHANNEL_MAX = 300, /* longest channel name that is looked at; longer is no valid name */
 };
 
@@ -29,19 +29,21 @@ enum command_type {
 
 /* Outcomes; each is one error code of the protocol, see command_error_code(). */
 enum {
-	COMMAND_BAD_JSON = 1,	 /* "bad_json": not JSON, not one object, too deep, too many members */
-	COMMAND_MISSING_TYPE,	 /* "missing_type": no `type`, or not a string */
-	COMMAND_UNKNOWN_TYPE,	 /* "unknown_type" */
-	COMMAND_BAD_ID,		 /* "bad_id": neither string nor integer, or too long */
-	COMMAND_BAD_DATA,	 /* "bad_data": `data` is there but no object */
+	COMMAND_BAD_JSON = 1,    /* "bad_json": not JSON, not one object, too deep, too many members */
+	COMMAND_MISSING_TYPE,    /* "missing_type": no `type`, or not a string */
+	COMMAND_UNKNOWN_TYPE,    /* "unknown_type" */
+	COMMAND_BAD_ID,          /* "bad_id": neither string nor integer, or too long */
+	COMMAND_BAD_DATA,        /* "bad_data": `data` is there but no object */
 	COMMAND_MISSING_CHANNEL, /* "missing_channel": subscribe and unsubscribe need a string data.channel */
 };
 
 struct command {
 	enum command_type type;
-	struct slice id;   /* as it stands, to be echoed; absent if none. Set even when the outcome is an error after it. */
+	struct slice id; /* as it stands, to be echoed; absent if none. Set even when the outcome is an error
+			    after it. */
 	struct slice data; /* as it stands; absent if none */
-	char channel[COMMAND_CHANNEL_MAX + 1]; /* unescaped, NUL-terminated; "" if none */
+	char channel[COMMAND_CHANNEL_MAX +
+		     1]; /* unescaped, NUL-terminated; "" if none, "?" if it cannot be a name */
 	size_t channel_len;
 };
 

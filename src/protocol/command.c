@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #define JSMN_STATIC
@@ -171,9 +172,10 @@ static int read_data(struct command *command, const struct tokens *tokens)
 	if (!json_is_string(channel))
 		return 0;
 	len = json_unescape(channel, command->channel, COMMAND_CHANNEL_MAX);
-	/* Too long, or with a NUL in it: no name, and never half of one. */
+	/* Too long, or with a NUL in it: no name, and never half of one. What is no name is forbidden, not
+	 * missing. */
 	if (len < 0 || memchr(command->channel, '\0', (size_t)len))
-		len = 0;
+		len = snprintf(command->channel, sizeof(command->channel), "?");
 	command->channel[len] = '\0';
 	command->channel_len = (size_t)len;
 	return 0;
