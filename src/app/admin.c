@@ -241,6 +241,8 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 		return on_headers(wsi);
 	if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE)
 		return -1; /* nothing to upgrade to on this port */
+	if (reason == LWS_CALLBACK_RAW_ADOPT || reason == LWS_CALLBACK_RAW_RX)
+		return -1; /* what lws takes for another protocol: CONNECT, or a method that it cannot name */
 	request = wsi ? lws_get_opaque_user_data(wsi) : NULL;
 	return request ? on_request(request, reason, in, len) : 0;
 }

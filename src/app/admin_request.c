@@ -83,10 +83,9 @@ static void on_published(void *arg, int r, uint64_t n_receivers)
 		return;
 	}
 	if (r == -ETIMEDOUT) {
-		answer_unavailable(
-			request, "the broker did not answer: nobody knows whether it was published");
+		answer_unavailable(request, "Redis did not answer: nobody knows whether it was published");
 	} else if (r < 0) {
-		answer_unavailable(request, "the broker refused or is away");
+		answer_unavailable(request, "Redis refused it or went away");
 	} else {
 		buf_printf(&body, "{\"receivers\":%llu}\n", (unsigned long long)n_receivers);
 		admin_answer(request, 200, "application/json", "", &body);
@@ -103,7 +102,7 @@ static void publish(struct admin_request *request, struct slice channel, struct 
 	if (r == 0)
 		return;
 	request->waiting = false;
-	answer_unavailable(request, "the broker is away");
+	answer_unavailable(request, "Redis is away: nothing was published");
 }
 
 void admin_publish(struct admin_request *request)

@@ -169,6 +169,8 @@ bool client_peer_closed(struct client *client, uint16_t code)
 		return true;
 	client->reason = CLOSE_PEER;
 	client->close_code = code;
+	outbox_deinit(&client->outbox);
+	client_enter(client, CLIENT_CLOSING); /* what follows a close frame is neither read nor sent */
 	return false;
 }
 

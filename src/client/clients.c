@@ -73,7 +73,8 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	list_init(&clients->subscribing);
 	keepalive_init(&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms);
 	clients->hub = hub_new(&up);
-	clients->ping = message_control(FRAME_PING, NULL, 0);
+	/* Not empty: lws does not report an empty pong. */
+	clients->ping = message_control(FRAME_PING, "tidegate", 8);
 	if (!clients->hub || !clients->ping) {
 		clients_deinit(clients);
 		return -ENOMEM;

@@ -109,6 +109,11 @@ const struct handshake_refusal *handshake_not_upgraded(struct lws *wsi, const st
 	return refusal ? refusal : &bad_upgrade;
 }
 
+const struct handshake_refusal *handshake_bad_method(void)
+{
+	return &bad_method;
+}
+
 void handshake_refuse(struct lws *wsi, const struct handshake_refusal *refusal)
 {
 	char body[256];

@@ -31,6 +31,9 @@ const struct handshake_refusal *handshake_check(
 /* Why a request without an upgrade is refused. */
 const struct handshake_refusal *handshake_not_upgraded(struct lws *wsi, const struct route_table *routes);
 
+/* Why anything but GET is refused. */
+const struct handshake_refusal *handshake_bad_method(void);
+
 /* Writes the refusal as an HTTP response that ends the connection. Close the wsi afterwards. */
 void handshake_refuse(struct lws *wsi, const struct handshake_refusal *refusal);
 

@@ -178,7 +178,8 @@ static int on_peer_close(struct ws_connection *connection, const unsigned char *
 
 	if (client_peer_closed(&connection->client, code))
 		return -1;
-	if (len == 1) { /* RFC 6455 section 5.5.1: a body begins with two bytes of code */
+	/* RFC 6455 section 7.4.2; lws checks the rest of it. */
+	if (code > 4999) {
 		connection->client.reason = CLOSE_PROTOCOL;
 		lws_close_reason(connection->wsi, LWS_CLOSE_STATUS_PROTOCOL_ERR, NULL, 0);
 		return -1;
@@ -221,6 +222,10 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return on_upgrade(wsi);
+	case LWS_CALLBACK_RAW_ADOPT: /* lws takes CONNECT and what it cannot name for the begin of another
+					protocol */
+	case LWS_CALLBACK_RAW_RX:
+		return refuse(wsi, handshake_bad_method());
 	case LWS_CALLBACK_HTTP:
 		return refuse(wsi, handshake_not_upgraded(wsi, server_of(wsi)->clients->routes));
 	default:
