@@ -78,10 +78,9 @@ int cli_publish(const struct config *config, const char *channel, const char *js
 	bool is_object;
 
 	if (!route_channel_valid(channel, strlen(channel))) {
-		fprintf(stderr,
-			"tidegate: publish: '%s' is no channel name: ids of A-Z a-z 0-9 . _ ~ - joined by "
-			"':'\n",
-			channel);
+		fputs("tidegate: publish: that is no channel name: ids of A-Z a-z 0-9 . _ ~ - joined by "
+		      "':'\n",
+			stderr);
 		return EXIT_USAGE;
 	}
 	if (json_check(json, strlen(json), MESSAGE_DEPTH_MAX, NULL, 0, &is_object)) {

@@ -134,7 +134,10 @@ int cli_tail(const struct config *config, char *const *channels, int n)
 {
 	for (int i = 0; i < n; i++) {
 		if (!route_channel_valid(channels[i], strlen(channels[i]))) {
-			fprintf(stderr, "tidegate: tail: '%s' is no channel name\n", channels[i]);
+			fprintf(stderr,
+				"tidegate: tail: word %d is no channel name: ids of A-Z a-z 0-9 . _ ~ - "
+				"joined by ':'\n",
+				i + 1);
 			return EXIT_USAGE;
 		}
 	}
