@@ -123,7 +123,7 @@ run_unit() {
 	folder=$(folder_of "$suite")
 	say "$suite"
 	rm -f "$folder/meson-logs/testlog.json"
-	CMOCKA_MESSAGE_OUTPUT=stdout ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 \
+	CMOCKA_MESSAGE_OUTPUT=stdout ASAN_OPTIONS=detect_leaks=1 \
 		UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 		meson test -C "$folder" --no-rebuild --num-processes "$JOBS" --print-errorlogs >"$results/$suite.log" 2>&1 ||
 		cat "$results/$suite.log"

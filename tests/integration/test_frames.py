@@ -206,12 +206,17 @@ def test_a_close_without_a_code_is_answered(peer):
     peer.expect_end()
 
 
-@pytest.mark.parametrize("data, code", [(frame(CLOSE, b"\x03\xe8"), 1000), (frame(BINARY, b"x"), 1003),
-                                        (frame(TEXT, b"x", rsv=4), 1002)], ids=["asked", "policy", "error"])
+@pytest.mark.parametrize("data, code", [(frame(CLOSE, b"\x03\xe8"), 1000), (frame(BINARY, b"x"), 1003)])
 def test_a_closed_connection_is_hung_up_once_the_close_is_answered(peer, data, code):
     peer.send_raw(data)
     assert peer.close_code() == code
     peer.socket.settimeout(PROMPT_SECONDS)
+    peer.expect_end()
+
+
+def test_a_connection_that_broke_the_protocol_is_hung_up_too(peer):
+    peer.send_raw(frame(TEXT, PING_TEXT, rsv=4))
+    assert peer.close_code() == 1002
     peer.expect_end()
 
 

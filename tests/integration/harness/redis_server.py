@@ -4,7 +4,9 @@ Redis server: a real one, on a free port and a Unix socket, in a folder of its o
 It keeps its port over a restart. Nothing is written to disk: what survives a restart is not the point here.
 """
 
+import os
 import shutil
+import tempfile
 
 import redis
 
@@ -19,7 +21,9 @@ class RedisServer:
     def __init__(self, directory, password=None):
         self.directory = directory
         self.password = password
-        self.socket_path = directory / "redis.sock"
+        # A socket's path has to fit into 107 bytes, and a test's folder is named after the test.
+        self.socket_directory = tempfile.mkdtemp(prefix="tg-")
+        self.socket_path = os.path.join(self.socket_directory, "redis.sock")
         self.port = None
         self.process = None
         self.start()
@@ -72,3 +76,4 @@ class RedisServer:
     def stop(self):
         self.client.close()
         self.process.kill()
+        shutil.rmtree(self.socket_directory)
