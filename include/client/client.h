@@ -66,6 +66,7 @@ struct client {
 	uint16_t close_code; /* what was told, or heard */
 	uint8_t state;       /* enum client_state */
 	uint8_t reason;      /* enum close_reason, once it is over */
+	bool held;           /* CLIENT_HELD was said, ready() not yet */
 	bool blocked;        /* the socket took less than all; client_writable() will come */
 	uint8_t doomed; /* enum close_reason for which it is to be closed at the end of the turn; 0: it is not
 			 */

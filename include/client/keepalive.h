@@ -38,7 +38,10 @@ void keepalive_add(struct keepalive *keepalive, struct keepalive_link *link, uin
 /* Leaves. Harmless when it took no part. */
 void keepalive_remove(struct keepalive_link *link);
 
-/* Heard from it (a pong, or anything else): a pong that it owes is forgiven, the next ping one interval away.
+/*
+ * Heard from it (a pong, or anything else): a pong that it owes is forgiven. One that owes none is pinged
+ * when it was due anyway: pings come every interval, whatever else the peer says. Harmless when it takes no
+ * part.
  */
 void keepalive_heard(struct keepalive *keepalive, struct keepalive_link *link, uint64_t now_ms);
 

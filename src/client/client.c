@@ -121,7 +121,8 @@ int client_init(struct client *client, struct clients *clients, void *socket, co
 		client_deinit(client);
 		return r;
 	}
-	return client->n_joining && clients->connected ? CLIENT_HELD : 0;
+	client->held = client->n_joining && clients->connected;
+	return client->held ? CLIENT_HELD : 0;
 }
 
 void client_open(struct client *client)

@@ -30,6 +30,9 @@ static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t
 static void unpark(struct client *client)
 {
 	list_remove(&client->due);
+	if (!client->held)
+		return;
+	client->held = false;
 	client->clients->listener.ready(client->clients->listener.arg, client->socket);
 }
 
@@ -38,10 +41,10 @@ static void on_joined(void *arg, struct hub_subscription *subscription)
 	struct client *client = subscriber_client(subscription->subscriber);
 
 	(void)arg;
-	if (subscription->owed)
-		verbs_subscribed(client, subscription);
-	else if (client->n_joining && --client->n_joining == 0 && client->state == CLIENT_PARKED)
+	if (client->state == CLIENT_PARKED && --client->n_joining == 0)
 		unpark(client);
+	else if (subscription->owed)
+		verbs_subscribed(client, subscription);
 }
 
 static void on_deliver(

@@ -12,12 +12,14 @@
 #include "protocol/reply.h"
 #include "route/route.h"
 
-/* A subscribe that is answered once the node's own subscription is confirmed. Owned by the subscription. */
+/* One subscribe that is answered once the node's own subscription is confirmed. Owned by the subscription. */
 struct owed_answer {
-	struct list link; /* in clients.subscribing */
+	struct list link;         /* in clients.subscribing */
+	struct owed_answer *next; /* of the same subscription, older */
 	uint64_t deadline_ms;
 	struct client *client;
 	struct hub_subscription *subscription;
+	bool subscribed; /* this one made the subscription; without a confirmation it goes again */
 	size_t id_len;
 	char id[COMMAND_ID_MAX];
 };
@@ -41,37 +43,75 @@ static void push_subscribed(struct client *client, struct slice id, struct slice
 	client_push(client, reply_subscribed(id, channel, client->clients->wall_ms));
 }
 
+/* Takes the owed answers away from the subscription, oldest first. */
+static struct owed_answer *take_owed(struct hub_subscription *subscription)
+{
+	struct owed_answer *owed = subscription->owed, *oldest_first = NULL;
+
+	while (owed) {
+		struct owed_answer *next = owed->next;
+
+		list_remove(&owed->link);
+		owed->next = oldest_first;
+		oldest_first = owed;
+		owed = next;
+	}
+	subscription->owed = NULL;
+	return oldest_first;
+}
+
+static void free_owed(struct owed_answer *owed)
+{
+	while (owed) {
+		struct owed_answer *next = owed->next;
+
+		free(owed);
+		owed = next;
+	}
+}
+
 void verbs_forget(struct hub_subscription *subscription)
 {
-	struct owed_answer *owed = subscription->owed;
+	free_owed(take_owed(subscription));
+}
 
-	if (!owed)
-		return;
-	list_remove(&owed->link);
-	free(owed);
-	subscription->owed = NULL;
+static struct slice owed_id(const struct owed_answer *owed)
+{
+	return (struct slice){owed->id_len ? owed->id : NULL, owed->id_len};
 }
 
 void verbs_subscribed(struct client *client, struct hub_subscription *subscription)
 {
-	struct owed_answer *owed = subscription->owed;
+	char name[ROUTE_CHANNEL_MAX];
+	struct slice channel = hub_subscription_channel(subscription);
+	struct owed_answer *owed = take_owed(subscription);
 
-	push_subscribed(client, (struct slice){owed->id_len ? owed->id : NULL, owed->id_len},
-		hub_subscription_channel(subscription));
-	verbs_forget(subscription);
+	/* Pushing may close the client, and with it the subscription goes: nothing of it is touched
+	 * afterwards. */
+	memcpy(name, channel.data, channel.len);
+	channel.data = name;
+	for (struct owed_answer *one = owed; one; one = one->next)
+		push_subscribed(client, owed_id(one), channel);
+	free_owed(owed);
 }
 
 void verbs_unavailable(struct client *client, struct hub_subscription *subscription)
 {
-	struct owed_answer *owed = subscription->owed;
-	struct slice id = {owed->id_len ? owed->id : NULL, owed->id_len};
+	char name[ROUTE_CHANNEL_MAX];
+	struct slice channel = hub_subscription_channel(subscription);
+	struct owed_answer *owed = take_owed(subscription);
 
-	metrics_add(client->clients->metrics, METRIC_CLIENT_ERRORS, 1);
-	client_push(client,
-		reply_error(id, "unavailable", "the channel cannot be joined right now",
-			hub_subscription_channel(subscription), CLIENT_RETRY_MS, client->clients->wall_ms));
-	verbs_forget(subscription);
-	hub_unsubscribe(client->clients->hub, subscription);
+	memcpy(name, channel.data, channel.len);
+	channel.data = name;
+	if (owed->subscribed)
+		hub_unsubscribe(client->clients->hub, subscription);
+	for (struct owed_answer *one = owed; one; one = one->next) {
+		metrics_add(client->clients->metrics, METRIC_CLIENT_ERRORS, 1);
+		client_push(client,
+			reply_error(owed_id(one), "unavailable", "the channel cannot be joined right now",
+				channel, CLIENT_RETRY_MS, client->clients->wall_ms));
+	}
+	free_owed(owed);
 }
 
 void verbs_tick(struct clients *clients)
@@ -86,7 +126,8 @@ void verbs_tick(struct clients *clients)
 }
 
 /* Remembers to answer. Without memory for it the peer is told at once that it cannot be. */
-static void owe_answer(struct client *client, struct hub_subscription *subscription, struct slice id)
+static void owe_answer(
+	struct client *client, struct hub_subscription *subscription, struct slice id, bool subscribed)
 {
 	struct clients *clients = client->clients;
 	struct owed_answer *owed = calloc(1, sizeof(struct owed_answer));
@@ -101,6 +142,8 @@ static void owe_answer(struct client *client, struct hub_subscription *subscript
 	if (id.data)
 		memcpy(owed->id, id.data, id.len); /* COMMAND_ID_MAX was checked with the command */
 	owed->id_len = id.len;
+	owed->subscribed = subscribed;
+	owed->next = subscription->owed;
 	subscription->owed = owed;
 	list_push_back(&clients->subscribing, &owed->link);
 }
@@ -129,10 +172,10 @@ static void run_subscribe(struct client *client, const struct command *command)
 	r = hub_subscribe(clients->hub, &client->subscriber, channel, &subscription);
 	if (r < 0)
 		client_close(client, CLOSE_INTERNAL);
-	else if (subscription->joined || subscription->owed || r == HUB_ALREADY)
+	else if (subscription->joined)
 		push_subscribed(client, command->id, channel);
 	else
-		owe_answer(client, subscription, command->id);
+		owe_answer(client, subscription, command->id, r == 0);
 }
 
 static void run_unsubscribe(struct client *client, const struct command *command)

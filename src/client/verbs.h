@@ -10,12 +10,14 @@ struct hub_subscription;
 /* Carries out a command and queues its answer. */
 void verbs_run(struct client *client, const struct command *command);
 
-/* Answers a subscribe that waited for its confirmation, or refuses it for the time being. Settles
- * subscription->owed. */
+/*
+ * Answers those who waited for the confirmation of this subscription, or refuses them for the time being.
+ * Settles subscription->owed; the subscription may be gone afterwards.
+ */
 void verbs_subscribed(struct client *client, struct hub_subscription *subscription);
 void verbs_unavailable(struct client *client, struct hub_subscription *subscription);
 
-/* Forgets an owed answer. */
+/* Forgets the owed answers. */
 void verbs_forget(struct hub_subscription *subscription);
 
 /* Refuses those whose time is over. */

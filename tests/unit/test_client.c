@@ -545,6 +545,43 @@ static void lets_all_go_when_the_broker_is_lost(void **state)
 		assert_int_equal(world->peers[i].n_ready, 1);
 }
 
+/* The answer may leave on a later turn than ready(): until it did, the client is parked still. */
+static void says_ready_once_whatever_comes_before_it_is_open(void **state)
+{
+	struct world *world = *state;
+	struct peer *timed_out = &world->peers[0], *lost = &world->peers[1];
+
+	assert_int_equal(begin(world, timed_out, CARDS), CLIENT_HELD);
+	pass(world, CLIENT_PARKED_MS);
+	assert_int_equal(timed_out->n_ready, 1);
+	confirm(world, "cards");
+	assert_int_equal(timed_out->n_ready, 1);
+	assert_int_equal(begin(world, lost, "/ws/pair"), CLIENT_HELD);
+	clients_connected(&world->clients, false);
+	assert_int_equal(lost->n_ready, 1);
+	clients_connected(&world->clients, true);
+	confirm_all(world);
+	assert_int_equal(lost->n_ready, 1);
+	assert_int_equal(timed_out->n_ready, 1);
+}
+
+static void never_says_ready_of_one_that_was_not_held(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = &world->peers[1], *offline = &world->peers[2];
+
+	opened(world, 0, CARDS);
+	assert_int_equal(begin(world, peer, CARDS), 0);
+	pass(world, CLIENT_PARKED_MS);
+	assert_int_equal(peer->n_ready, 0);
+	clients_connected(&world->clients, false);
+	assert_int_equal(peer->n_ready, 0);
+	assert_int_equal(begin(world, offline, "/ws/pair"), 0);
+	clients_connected(&world->clients, true);
+	confirm_all(world);
+	assert_int_equal(offline->n_ready, 0);
+}
+
 static void may_go_while_parked(void **state)
 {
 	struct world *world = *state;
@@ -659,6 +696,36 @@ static void answers_a_second_subscribe_and_never_doubles(void **state)
 	ask_for(world, peer, "unsubscribe", "cards");
 	says(world, "-cards ");
 	hears(peer, "unsubscribed(cards) ");
+}
+
+/* "Subscribed" is a promise that every event from now on comes; nobody can give it before the broker did. */
+static void a_second_subscribe_waits_like_the_first(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+
+	ask(world, peer, "{\"type\":\"subscribe\",\"id\":1,\"data\":{\"channel\":\"a\"}}");
+	ask(world, peer, "{\"type\":\"subscribe\",\"id\":2,\"data\":{\"channel\":\"a\"}}");
+	hears(peer, "");
+	confirm(world, "a");
+	turn(world);
+	hears(peer, "subscribed#1(a) subscribed#2(a) ");
+}
+
+/* The same for a channel of the route whose confirmation did not come in time. */
+static void a_subscribe_to_a_joined_channel_waits_for_its_confirmation_too(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = &world->peers[0];
+
+	assert_int_equal(begin(world, peer, CARDS), CLIENT_HELD);
+	pass(world, CLIENT_PARKED_MS);
+	client_open(&peer->client);
+	ask_for(world, peer, "subscribe", "cards");
+	hears(peer, "");
+	confirm(world, "cards");
+	turn(world);
+	hears(peer, "subscribed(cards) ");
 }
 
 static void unsubscribes(void **state)
@@ -1200,6 +1267,26 @@ static void hears_why_the_peer_closed(void **state)
 	says(world, "-cards ");
 }
 
+static void sends_nothing_after_the_peer_closed(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS), *other = opened(world, 1, CARDS);
+
+	peer->room = 0;
+	publish_each(world, "cards", 1, 1);
+	peer->room = SIZE_MAX;
+	assert_false(client_peer_closed(&peer->client, 1000));
+	send_text(peer, "{\"type\":\"ping\"}");
+	publish_each(world, "cards", 2, 2);
+	writable(world, peer);
+	client_close(&peer->client, CLOSE_RESTART);
+	pass(world, 1);
+	hears(peer, "");
+	hears(other, "e1 e2 ");
+	assert_int_equal(peer->client.reason, CLOSE_PEER);
+	assert_int_equal(peer->client.close_code, 1000);
+}
+
 static void every_reason_fits_into_a_close_frame(void **state)
 {
 	static const struct {
@@ -1457,6 +1544,8 @@ int main(void)
 		TEST(delivers_what_arrived_while_parked_after_it_is_open_in_order),
 		TEST(holds_the_handshake_no_longer_than_its_time),
 		TEST(lets_all_go_when_the_broker_is_lost),
+		TEST(says_ready_once_whatever_comes_before_it_is_open),
+		TEST(never_says_ready_of_one_that_was_not_held),
 		TEST(may_go_while_parked),
 		TEST(bounds_what_waits_for_a_parked_peer),
 		TEST(answers_a_ping_and_echoes_ids),
@@ -1464,6 +1553,8 @@ int main(void)
 		TEST(answers_a_subscribe_once_the_node_is_subscribed),
 		TEST(answers_a_subscribe_at_once_where_the_node_is_subscribed),
 		TEST(answers_a_second_subscribe_and_never_doubles),
+		TEST(a_second_subscribe_waits_like_the_first),
+		TEST(a_subscribe_to_a_joined_channel_waits_for_its_confirmation_too),
 		TEST(unsubscribes),
 		TEST(an_unsubscribe_forgets_the_answer_that_is_owed),
 		TEST(forbidden_and_unknown_look_the_same),
@@ -1493,6 +1584,7 @@ int main(void)
 		TEST(a_close_frame_waits_for_a_blocked_socket_but_not_for_the_queue),
 		TEST(waits_for_the_answer_to_its_close_only_so_long),
 		TEST(hears_why_the_peer_closed),
+		TEST(sends_nothing_after_the_peer_closed),
 		TEST(every_reason_fits_into_a_close_frame),
 		TEST(a_broken_connection_gets_no_close_frame),
 		TEST(closes_for_want_of_memory),

@@ -81,6 +81,18 @@ static void forgives_a_pong_when_it_hears_anything(void **state)
 	assert_ptr_equal(keepalive_next_dead(keepalive, heard + INTERVAL + TIMEOUT), &link);
 }
 
+static void pings_one_that_speaks_all_the_same(void **state)
+{
+	struct keepalive_link link = {0};
+	struct keepalive memory, *keepalive = set_up(&memory);
+
+	(void)state;
+	keepalive_add(keepalive, &link, START);
+	keepalive_heard(keepalive, &link, START + 600);
+	assert_null(keepalive_next_ping(keepalive, START + INTERVAL - 1));
+	assert_ptr_equal(keepalive_next_ping(keepalive, START + INTERVAL), &link);
+}
+
 static void hands_out_only_who_is_due_in_order(void **state)
 {
 	struct keepalive_link links[4] = {0};
@@ -155,6 +167,7 @@ int main(void)
 		cmocka_unit_test(counts_the_pong_from_the_ping_that_went_late),
 		cmocka_unit_test(nobody_is_dead_who_was_not_pinged),
 		cmocka_unit_test(forgives_a_pong_when_it_hears_anything),
+		cmocka_unit_test(pings_one_that_speaks_all_the_same),
 		cmocka_unit_test(hands_out_only_who_is_due_in_order),
 		cmocka_unit_test(leaves_from_either_queue),
 		cmocka_unit_test(leaving_is_harmless_without_taking_part),
