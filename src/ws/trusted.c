@@ -57,8 +57,10 @@ static bool parse_block(const char *text, struct block *block)
 	block->bits = 128;
 	if (!slash)
 		return true;
+	if (slash[1] < '0' || slash[1] > '9') /* strtoul would take a sign or white space */
+		return false;
 	bits = strtoul(slash + 1, &end, 10);
-	if (end == slash + 1 || *end || bits > (is_ipv4 ? 32 : 128))
+	if (*end || bits > (is_ipv4 ? 32 : 128))
 		return false;
 	block->bits = (unsigned int)bits + (is_ipv4 ? IPV4_BITS : 0);
 	return true;

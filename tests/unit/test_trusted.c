@@ -125,6 +125,27 @@ static void refuses_junk_with_one_sentence(void **state)
 	}
 }
 
+/* strtoul(3) takes a sign and blanks; a configuration must not. */
+static void refuses_a_prefix_length_that_is_not_all_digits(void **state)
+{
+	static char *const junk[] = {
+		"10.0.0.0/ 8", "10.0.0.0/+8", "10.0.0.0/\t8", "10.0.0.0/-18446744073709551608"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(junk); i++) {
+		char *const blocks[] = {junk[i], NULL};
+		struct trusted *trusted = NULL;
+		struct buf error = {0};
+		int r = trusted_new(blocks, &trusted, &error);
+
+		buf_deinit(&error);
+		if (r == 0)
+			trusted_free(trusted);
+		if (r != -EINVAL)
+			fail_msg("'%s' was taken", junk[i]);
+	}
+}
+
 static void assert_client(
 	const struct trusted *trusted, const char *peer, const char *forwarded_for, const char *expected)
 {
@@ -238,6 +259,7 @@ int main(void)
 		cmocka_unit_test(knows_what_a_block_contains),
 		cmocka_unit_test(contains_nothing_that_is_no_address),
 		cmocka_unit_test(refuses_junk_with_one_sentence),
+		cmocka_unit_test(refuses_a_prefix_length_that_is_not_all_digits),
 		cmocka_unit_test(walks_the_header_from_the_right),
 		cmocka_unit_test(never_looks_at_the_header_when_it_trusts_nobody),
 		cmocka_unit_test(stays_within_its_memory_whatever_it_is_sent),
