@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buf.h"
 #include "event.h"
 #include "window.h"
 
@@ -340,11 +341,25 @@ static void print_help(void)
 	}
 }
 
-static int refuse(const char *sentence, const char *word)
+/* One line, whatever the word is made of. */
+static int refuse(const char *sentence, const char *word, const char *remark)
 {
-	fprintf(stderr, "tidegate: bench: ");
-	fprintf(stderr, "%s '%s' (try: tidegate bench --help)\n", sentence, word);
+	struct buf line = {0};
+
+	buf_printf(&line, "tidegate: bench: %s ", sentence);
+	buf_append_json_string(&line, word, strlen(word));
+	buf_printf(&line, " (%s)\n", remark ? remark : "try: tidegate bench --help");
+	fputs(line.failed ? "tidegate: bench: out of memory\n" : buf_text(&line), stderr);
+	buf_deinit(&line);
 	return PLAN_WRONG;
+}
+
+static int refuse_value(const struct option_row *row, const char *value)
+{
+	char sentence[80];
+
+	snprintf(sentence, sizeof(sentence), "--%s takes %s, not", row->name, row->takes);
+	return refuse(sentence, value, row->help);
 }
 
 static int take_words(struct plan *plan, int argc, char **argv)
@@ -359,35 +374,32 @@ static int take_words(struct plan *plan, int argc, char **argv)
 	optind = 1;
 	while ((r = getopt_long(argc, argv, ":", options, &index)) != -1) {
 		if (r == ':')
-			return refuse("a value is missing after", argv[optind - 1]);
+			return refuse("a value is missing after", argv[optind - 1], NULL);
 		if (r != 1)
-			return refuse("unknown option", argv[optind - 1]);
+			return refuse("unknown option", argv[optind - 1], NULL);
 		if (!rows[index].take) {
 			print_help();
 			return PLAN_HELP;
 		}
-		if (rows[index].take(plan, optarg) < 0) {
-			fprintf(stderr, "tidegate: bench: --%s takes %s, and '%s' is none (%s)\n",
-				rows[index].name, rows[index].takes, optarg, rows[index].help);
-			return PLAN_WRONG;
-		}
+		if (rows[index].take(plan, optarg) < 0)
+			return refuse_value(&rows[index], optarg);
 	}
-	return optind < argc ? refuse("unexpected word", argv[optind]) : 0;
+	return optind < argc ? refuse("unexpected word", argv[optind], NULL) : 0;
 }
 
 /* What single options cannot see. */
 static int check(const struct plan *plan)
 {
 	if (plan->n_slow > plan->n_connections)
-		return refuse("more clients are slow than there are:", "--slow");
+		return refuse("more clients are slow than there are:", "--slow", NULL);
 	if (!plan->open_only && plan->n_channels > plan_n_readers(plan))
-		return refuse("each channel needs a client that reads:", "--channels");
+		return refuse("each channel needs a client that reads:", "--channels", NULL);
 	if (plan->n_channels > 1 && !plan->limit && !strstr(plan->path, "{n}"))
-		return refuse("several channels need {n} in", "--path");
+		return refuse("several channels need {n} in", "--path", NULL);
 	if (plan->n_channels > 1 && !plan->limit && !plan->open_only && !strstr(plan->channel, "{n}"))
-		return refuse("several channels need {n} in", "--channel");
+		return refuse("several channels need {n} in", "--channel", NULL);
 	if (plan->n_sources && plan->server.ss_family != AF_INET)
-		return refuse("source addresses are IPv4, and so must be", "--url");
+		return refuse("source addresses are IPv4, and so must be", "--url", NULL);
 	return 0;
 }
 
@@ -412,7 +424,7 @@ int plan_parse(struct plan *plan, int argc, char **argv)
 	};
 	r = take_url(plan, "ws://127.0.0.1:8080");
 	if (r < 0)
-		return refuse("cannot resolve", "127.0.0.1");
+		return refuse("cannot resolve", "127.0.0.1", NULL);
 	r = take_words(plan, argc, argv);
 	return r ? r : check(plan);
 }

@@ -31,7 +31,7 @@ Scenarios:
   moderate    20 events/s to 1,000 clients: latency
   open9000    connections opened per second, and memory of each; nothing is published
   open18000   twice as many: cost per connection must not grow
-  slow        1,000 clients, of whom 100 never read, beside a run without those; 4 KiB events, 50/s
+  slow        1,000 clients, of whom 100 never read, beside a run without those; 8 KiB events, 50/s
 
 Environment:
   TIDEGATE_BIN         the gateway's binary; default build/tidegate
@@ -187,7 +187,7 @@ run_scenario() {
 	moderate) mapfile -t words < <(load --rate 20) ;;
 	open9000) words=(--open-only --connections 9000) ;;
 	open18000) words=(--open-only --connections 18000 --sources 2) ;;
-	slow) mapfile -t words < <(load --rate 50 --payload 4096) ;;
+	slow) mapfile -t words < <(load --rate 50 --payload 8192 --duration $((seconds * 3))) ;;
 	esac
 	if [ "$scenario" = slow ]; then
 		against_gateway slow gateway --connections 1000 --slow 100 "${words[@]}"
