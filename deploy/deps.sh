@@ -21,7 +21,7 @@ readonly HIREDIS_SHA256=82ad632d31ee05da13b537c124f819eb88e18851d9cb0c30ae055208
 readonly HIREDIS_MIN=1.0
 
 readonly BUILD_PACKAGES=(gcc libc6-dev pkgconf meson ninja-build cmake patch libssl-dev zlib1g-dev
-	libevent-dev libyaml-dev libjsmn-dev)
+	libevent-dev liburing-dev libyaml-dev libjsmn-dev)
 readonly TEST_PACKAGES=(libcmocka-dev clang libclang-rt-dev clang-format python3-pytest
 	python3-pytest-xdist python3-websockets python3-redis python3-yaml redis-server)
 readonly DEMO_PACKAGES=(redis-server)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "app/gateway.h"
+#include "bench/bench.h"
 #include "cli/cli.h"
 #include "config/config.h"
 #include "core/buf.h"
@@ -96,6 +97,7 @@ static void print_help(FILE *out)
 		snprintf(usage, sizeof(usage), "%s %s", subcommands[i].name, subcommands[i].operands);
 		fprintf(out, "  %-22s %s\n", usage, subcommands[i].help);
 	}
+	fprintf(out, "  %-22s %s\n", "bench", "Measure a deployment under load (tidegate bench --help)");
 	config_help(&options);
 	fprintf(out, "\nOptions (each also as a TIDEGATE_... variable; file < environment < option):\n%s",
 		buf_text(&options));
@@ -211,6 +213,8 @@ int main(int argc, char **argv)
 		print_help(stdout);
 		return 0;
 	}
+	if (!strcmp(argv[1], "bench"))
+		return bench_main(argc - 1, argv + 1); /* talks to a deployment and has options of its own */
 	subcommand = find_subcommand(strcmp(argv[1], "--version") ? argv[1] : "version");
 	if (!subcommand)
 		return usage_error("unknown command", argv[1]);

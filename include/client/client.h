@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "client/keepalive.h"
 #include "client/outbox.h"
@@ -91,6 +92,9 @@ void client_heard(struct client *client);
 
 /* The socket takes bytes again. */
 void client_writable(struct client *client);
+
+/* What became of a socket_ops.send_later(): as socket_ops.send() would have returned. */
+void client_sent(struct client *client, const void *cookie, ssize_t n);
 
 /* The peer sent a close frame. True: the gateway had closed before, this is the answer and the socket can go.
  */

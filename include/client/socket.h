@@ -21,6 +21,13 @@ struct socket_ops {
 	 */
 	ssize_t (*send)(void *socket, const struct iovec *parts, int n_parts);
 
+	/*
+	 * Sends one stretch of whole frames, together with those of other sockets: client_sent() says what
+	 * became of it, at the latest when clients_listener.submit() is called. The bytes stay as they are
+	 * until then, and nothing else is sent on this socket before. NULL: send() is used instead.
+	 */
+	void (*send_later)(void *socket, const void *data, size_t len, const void *cookie);
+
 	/* Takes the rest of a frame that was begun and sends it first of all. 0 or negative errno. */
 	int (*keep)(void *socket, const void *data, size_t len);
 

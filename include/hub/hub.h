@@ -67,6 +67,8 @@ struct hub_listener {
 	 */
 	void (*deliver)(
 		void *arg, struct hub_subscriber *subscriber, const struct hub_batch *batch, bool alone);
+	/* All batches of this flush were handed out. NULL: nobody asks. */
+	void (*flushed)(void *arg);
 };
 
 /* NULL when out of memory. */

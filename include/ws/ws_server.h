@@ -8,6 +8,7 @@
  * messages, and carries its bytes. One worker owns it; it runs on the worker's loop.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct ws_server_options {
 	const struct trusted *trusted; /* likewise */
 	struct log *log;
 	struct metrics *metrics;
+	bool use_uring; /* where it is built in and the kernel allows it */
 };
 
 /* 0, or negative errno with one sentence appended to error. */
@@ -43,6 +45,9 @@ void ws_server_stop_accepting(struct ws_server *server);
 
 /* Once per turn of the loop: ends what was aborted, runs lws' timers. */
 void ws_server_turn(struct ws_server *server);
+
+/* Sends all that waits in socket_ops.send_later(). */
+void ws_server_submit(struct ws_server *server);
 
 /* Answers a handshake that was held back; `socket` is what the client was begun with. */
 void ws_server_answer(void *socket);

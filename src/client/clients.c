@@ -54,11 +54,19 @@ static void on_deliver(
 	delivery_batch(subscriber_client(subscriber), batch, alone);
 }
 
+static void on_flushed(void *arg)
+{
+	struct clients *clients = arg;
+
+	if (clients->listener.submit)
+		clients->listener.submit(clients->listener.arg);
+}
+
 int clients_init(struct clients *clients, const struct clients_listener *listener,
 	const struct socket_ops *ops, const struct client_limits *limits, struct route_table *routes,
 	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics)
 {
-	struct hub_listener up = {clients, on_interest, on_joined, on_deliver};
+	struct hub_listener up = {clients, on_interest, on_joined, on_deliver, on_flushed};
 
 	*clients = (struct clients){
 		.listener = *listener,

@@ -79,10 +79,22 @@ static void queue_rest(struct client *client, const struct hub_batch *batch, siz
 		delivery_queue(client, batch->messages[i]);
 }
 
+void client_sent(struct client *client, const void *cookie, ssize_t n)
+{
+	const struct hub_batch *batch = cookie;
+
+	if (n == (ssize_t)batch->len)
+		count_sent(client, batch->n, batch->len);
+	else if (n < 0)
+		doom(client, CLOSE_GONE);
+	else
+		queue_rest(client, batch, (size_t)n);
+}
+
 void delivery_batch(struct client *client, const struct hub_batch *batch, bool alone)
 {
+	const struct socket_ops *ops = client->clients->ops;
 	struct iovec part = {(void *)batch->bytes, batch->len};
-	ssize_t n;
 
 	if (client->state == CLIENT_CLOSING || client->doomed)
 		return;
@@ -91,13 +103,10 @@ void delivery_batch(struct client *client, const struct hub_batch *batch, bool a
 			delivery_queue(client, batch->messages[i]);
 		return;
 	}
-	n = client->clients->ops->send(client->socket, &part, 1);
-	if (n == (ssize_t)batch->len)
-		count_sent(client, batch->n, batch->len);
-	else if (n < 0)
-		doom(client, CLOSE_GONE);
+	if (ops->send_later)
+		ops->send_later(client->socket, batch->bytes, batch->len, batch);
 	else
-		queue_rest(client, batch, (size_t)n);
+		client_sent(client, batch, ops->send(client->socket, &part, 1));
 }
 
 /* Takes out of the outbox what went out. 0, or negative errno when the rest of a frame could not be kept. */

@@ -23,6 +23,7 @@ struct hub_channel {
 	struct message **messages;
 	uint32_t n_messages;
 	uint32_t messages_capacity;
+	struct hub_batch batch; /* of the messages, while they are handed out */
 
 	char name[];
 };
@@ -265,45 +266,74 @@ int hub_deliver(struct hub *hub, struct message *message)
 	return 0;
 }
 
+/* Room in hub->bytes for all batches of this flush that are not a single frame: laid out once, it does not
+ * move. */
+static bool reserve_bytes(struct hub *hub)
+{
+	size_t len = 0;
+
+	for (struct list *link = hub->dirty.next; link != &hub->dirty; link = link->next) {
+		struct hub_channel *channel = list_entry(link, struct hub_channel, dirty);
+
+		for (uint32_t i = 0; channel->n_messages > 1 && i < channel->n_messages; i++)
+			len += channel->messages[i]->frame_len;
+	}
+	buf_reset(&hub->bytes);
+	return len == 0 || buf_reserve(&hub->bytes, len);
+}
+
 /* The batch's frames as one stretch of bytes: the frame itself if there is one, else laid out in hub->bytes.
  */
-static bool batch_make(struct hub *hub, const struct hub_channel *channel, struct hub_batch *batch)
+static void batch_make(struct hub *hub, struct hub_channel *channel, bool together)
 {
+	struct hub_batch *batch = &channel->batch;
+
 	*batch = (struct hub_batch){.messages = channel->messages, .n = channel->n_messages};
 	if (batch->n == 1) {
 		batch->bytes = batch->messages[0]->frame;
 		batch->len = batch->messages[0]->frame_len;
-		return true;
+		return;
 	}
-	buf_reset(&hub->bytes);
-	for (uint32_t i = 0; i < batch->n; i++)
+	if (!together)
+		return;
+	batch->bytes = hub->bytes.data + hub->bytes.len;
+	for (uint32_t i = 0; i < batch->n; i++) {
 		buf_append(&hub->bytes, batch->messages[i]->frame, batch->messages[i]->frame_len);
-	batch->bytes = hub->bytes.data;
-	batch->len = hub->bytes.len;
-	return !hub->bytes.failed;
+		batch->len += batch->messages[i]->frame_len;
+	}
 }
 
-static void channel_flush(struct hub *hub, struct hub_channel *channel, bool only_one)
+static void channel_hand_out(struct hub *hub, struct hub_channel *channel, bool only_one)
 {
-	struct hub_batch batch;
 	/* Without memory for the common stretch everybody is handed the messages one by one. */
-	bool together = batch_make(hub, channel, &batch);
+	bool together = channel->batch.bytes != NULL;
 
 	for (uint32_t i = 0; i < channel->n_subscribers; i++) {
 		struct hub_subscriber *subscriber = channel->subscribers[i]->subscriber;
 
-		hub->listener.deliver(
-			hub->listener.arg, subscriber, &batch, together && (only_one || subscriber->n == 1));
+		hub->listener.deliver(hub->listener.arg, subscriber, &channel->batch,
+			together && (only_one || subscriber->n == 1));
 	}
-	channel_clear(hub, channel);
 }
 
 void hub_flush(struct hub *hub)
 {
 	bool only_one = hub->n_dirty == 1;
+	bool together;
 
+	if (list_empty(&hub->dirty))
+		return;
+	together = reserve_bytes(hub);
+	for (struct list *link = hub->dirty.next; link != &hub->dirty; link = link->next) {
+		struct hub_channel *channel = list_entry(link, struct hub_channel, dirty);
+
+		batch_make(hub, channel, together);
+		channel_hand_out(hub, channel, only_one);
+	}
+	if (hub->listener.flushed)
+		hub->listener.flushed(hub->listener.arg);
 	while (!list_empty(&hub->dirty))
-		channel_flush(hub, list_entry(hub->dirty.next, struct hub_channel, dirty), only_one);
+		channel_clear(hub, list_entry(hub->dirty.next, struct hub_channel, dirty));
 	if (hub->bytes.cap > BYTES_KEPT)
 		buf_deinit(&hub->bytes);
 }

@@ -152,6 +152,13 @@ static void on_ready(void *arg, void *socket)
 	ws_server_answer(socket);
 }
 
+static void on_submit(void *arg)
+{
+	struct worker *worker = arg;
+
+	ws_server_submit(worker->server);
+}
+
 static int make_loop(struct worker *worker)
 {
 	struct event_config *config = event_config_new();
@@ -179,7 +186,7 @@ static int make_loop(struct worker *worker)
 
 static int make_clients(struct worker *worker, const struct config *config)
 {
-	struct clients_listener up = {worker, on_interest, on_ready};
+	struct clients_listener up = {worker, on_interest, on_ready, on_submit};
 	struct client_limits limits = {
 		.message_bytes_max = config->message_bytes_max,
 		.outbox_bytes_max = config->outbox_bytes_max,
@@ -221,6 +228,7 @@ int worker_new(const struct worker_options *options, struct worker **workerp, st
 		server.clients = &worker->clients;
 		server.log = worker->log;
 		server.metrics = &worker->metrics;
+		server.use_uring = options->config->io_uring;
 		r = ws_server_new(&server, &worker->server, error);
 	}
 	if (r < 0) {

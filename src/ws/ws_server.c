@@ -19,6 +19,7 @@
 #include "handshake.h"
 #include "ws/lws_loop.h"
 #include "ws_connection.h"
+#include "ws_sender.h"
 #include "ws_server_private.h"
 
 enum {
@@ -289,7 +290,8 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->trusted = options->trusted;
 	server->log = options->log;
 	server->metrics = options->metrics;
-	r = start_lws(server, options->base);
+	server->sender = ws_sender_new(options->use_uring, options->log);
+	r = server->sender ? start_lws(server, options->base) : -ENOMEM;
 	if (r < 0)
 		buf_append_str(error, "cannot start libwebsockets: out of memory or of file descriptors");
 	else
@@ -309,6 +311,7 @@ void ws_server_free(struct ws_server *server)
 		return;
 	listener_free(server->listener);
 	lws_loop_free(server->loop);
+	ws_sender_free(server->sender);
 	free(server);
 }
 
@@ -321,6 +324,11 @@ void ws_server_stop_accepting(struct ws_server *server)
 {
 	listener_free(server->listener);
 	server->listener = NULL;
+}
+
+void ws_server_submit(struct ws_server *server)
+{
+	ws_sender_submit(server->sender);
 }
 
 void ws_server_turn(struct ws_server *server)

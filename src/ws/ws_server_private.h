@@ -13,6 +13,7 @@ struct log;
 struct lws_loop;
 struct metrics;
 struct trusted;
+struct ws_sender;
 
 struct ws_server {
 	struct listener *listener;
@@ -20,6 +21,7 @@ struct ws_server {
 	struct lws_context *context;
 	struct lws_vhost *vhost;
 	struct lws_protocols protocols[3];
+	struct ws_sender *sender;
 	struct clients *clients;
 	const struct trusted *trusted;
 	struct log *log;

@@ -18,6 +18,7 @@
 #include "core/list.h"
 #include "ws/ws_server.h"
 #include "ws_connection.h"
+#include "ws_sender.h"
 #include "ws_server_private.h"
 
 static ssize_t socket_send(void *socket, const struct iovec *parts, int n_parts)
@@ -36,6 +37,13 @@ static ssize_t socket_send(void *socket, const struct iovec *parts, int n_parts)
 	if (n >= 0)
 		return n;
 	return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
+}
+
+static void socket_send_later(void *socket, const void *data, size_t len, const void *cookie)
+{
+	struct ws_connection *connection = socket;
+
+	ws_sender_add(connection->server->sender, connection, data, len, cookie);
 }
 
 static int socket_keep(void *socket, const void *data, size_t len)
@@ -63,6 +71,7 @@ static void socket_abort(void *socket)
 
 const struct socket_ops ws_socket_ops = {
 	.send = socket_send,
+	.send_later = socket_send_later,
 	.keep = socket_keep,
 	.want_writable = socket_want_writable,
 	.abort = socket_abort,

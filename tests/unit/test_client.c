@@ -151,7 +151,7 @@ static void fake_abort(void *socket)
 	((struct peer *)socket)->n_aborts++;
 }
 
-static const struct socket_ops fake_ops = {fake_send, fake_keep, fake_want_writable, fake_abort};
+static const struct socket_ops fake_ops = {fake_send, NULL, fake_keep, fake_want_writable, fake_abort};
 
 static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
 {
@@ -212,7 +212,7 @@ static int setup(void **state)
 		.pong_timeout_ms = PONG_MS,
 	};
 	struct world *world = aligned_alloc(64, (sizeof(struct world) + 63) & ~(size_t)63);
-	const struct clients_listener listener = {world, on_interest, on_ready};
+	const struct clients_listener listener = {world, on_interest, on_ready, NULL};
 
 	assert_non_null(world);
 	memset(world, 0, sizeof(*world));

@@ -262,10 +262,10 @@ static void reads_sizes_and_numbers(void **state)
 	assert_int_equal(with_flag(f, "--outbox-bytes-max", "1GiB")->outbox_bytes_max, 1073741824);
 	assert_refuses_flag(f, "--message-bytes-max", "2KB",
 		"--message-bytes-max: '2KB' is not a size from 128B to 16MiB (such as 4096, 16KiB, 1MiB)");
-	assert_refuses_flag(f, "--workers", "257", "--workers: '257' is not a number from 0 to 256");
-	assert_refuses_flag(f, "--workers", "1s", "--workers: '1s' is not a number from 0 to 256");
+	assert_refuses_flag(f, "--workers", "257", "--workers: '257' is not a number from 0 to 64");
+	assert_refuses_flag(f, "--workers", "1s", "--workers: '1s' is not a number from 0 to 64");
 	assert_refuses_flag(
-		f, "--workers", "4294967297", "--workers: '4294967297' is not a number from 0 to 256");
+		f, "--workers", "4294967297", "--workers: '4294967297' is not a number from 0 to 64");
 	assert_refuses_flag(
 		f, "--subscriptions-max", "0", "--subscriptions-max: '0' is not a number from 1 to 100000");
 }
@@ -464,7 +464,7 @@ static void refuses_wrong_types(void **state)
 	assert_refuses(f, "- a\n", "t.yaml:1: the file is 'key: value' lines");
 	assert_refuses(f, "just text\n", "t.yaml:1: the file is 'key: value' lines");
 	assert_refuses(f, "workers: [1]\n", "t.yaml:1: workers is one text, not a list");
-	assert_refuses(f, "workers:\n", "t.yaml:1: workers: '' is not a number from 0 to 256");
+	assert_refuses(f, "workers:\n", "t.yaml:1: workers: '' is not a number from 0 to 64");
 	assert_refuses(f, "routes: {path: /a}\n", "t.yaml:1: routes is a list: one '- path: …' a route");
 	assert_refuses(f, "routes:\n- /a\n", "t.yaml:2: a route is '- path: …' and 'channel: …' below it");
 	assert_refuses(f, "routes:\n- path: /a\n",
@@ -538,7 +538,7 @@ static void refuses_unknown_flags_and_variables(void **state)
 	assert_refuses_variable(f, "TIDEGATE_COLOUR=1", "environment: unknown variable 'TIDEGATE_COLOUR'");
 	assert_refuses_variable(f, "TIDEGATE_=1", "environment: unknown variable 'TIDEGATE_'");
 	assert_refuses_variable(
-		f, "TIDEGATE_WORKERS=many", "TIDEGATE_WORKERS: 'many' is not a number from 0 to 256");
+		f, "TIDEGATE_WORKERS=many", "TIDEGATE_WORKERS: 'many' is not a number from 0 to 64");
 	assert_true(config_is_flag("--ping-interval"));
 	assert_false(config_is_flag("--ping_interval"));
 	assert_false(config_is_flag("--config"));

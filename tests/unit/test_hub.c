@@ -96,7 +96,7 @@ static void on_deliver(
 static int setup(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
-	const struct hub_listener listener = {world, on_interest, on_joined, on_deliver};
+	const struct hub_listener listener = {world, on_interest, on_joined, on_deliver, NULL};
 
 	assert_non_null(world);
 	map_seed();

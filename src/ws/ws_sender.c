@@ -1,0 +1,250 @@
+/* Ws sender: the same bytes to many sockets; see the header. */
+
+#include "ws_sender.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <libwebsockets.h>
+#ifdef TIDEGATE_IO_URING
+#include <liburing.h>
+#endif
+
+#include "client/socket.h"
+#include "core/log.h"
+#include "ws/ws_server.h"
+#include "ws_connection.h"
+
+struct pending {
+	struct ws_connection *connection;
+	const void *data;
+	size_t len;
+	const void *cookie;
+	ssize_t result;
+};
+
+struct ws_sender {
+	struct pending *pending;
+	size_t n;
+	size_t capacity;
+	struct log *log;
+	bool use_uring; /* wanted, and not found wanting yet */
+	bool has_uring;
+#ifdef TIDEGATE_IO_URING
+	struct io_uring ring;
+#endif
+};
+
+enum {
+	FIRST_CAPACITY = 256,
+	RING_ENTRIES = 1024, /* sends in one call: 1,000 gain a quarter of the CPU, 32 gain a tenth
+				(docs/performance.md) */
+	RING_WORTH = 16,     /* fewer are sent one by one */
+};
+
+struct ws_sender *ws_sender_new(bool use_uring, struct log *log)
+{
+	struct ws_sender *sender = calloc(1, sizeof(struct ws_sender));
+
+	if (!sender)
+		return NULL;
+	sender->log = log;
+	sender->use_uring = use_uring;
+	return sender;
+}
+
+static ssize_t send_one(const struct pending *pending)
+{
+	struct iovec part = {(void *)pending->data, pending->len};
+
+	return ws_socket_ops.send(pending->connection, &part, 1);
+}
+
+#ifdef TIDEGATE_IO_URING
+
+void ws_sender_free(struct ws_sender *sender)
+{
+	if (!sender)
+		return;
+	if (sender->has_uring)
+		io_uring_queue_exit(&sender->ring);
+	free(sender->pending);
+	free(sender);
+}
+
+/* The ring belongs to the thread that sends, so it is made with the first batch. */
+static void ring_make(struct ws_sender *sender)
+{
+	/* Newer kernels complete a send inside our own call when they are told that only we submit. */
+	int r = io_uring_queue_init(
+		RING_ENTRIES, &sender->ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+
+	if (r == -EINVAL)
+		r = io_uring_queue_init(RING_ENTRIES, &sender->ring, 0);
+	sender->has_uring = r == 0;
+	sender->use_uring = r == 0;
+	if (r < 0)
+		log_info(sender->log, "io_uring is not available, sending one by one",
+			log_str("reason", strerror(-r)));
+	else
+		log_info(sender->log, "sending through io_uring");
+}
+
+static void ring_add(struct ws_sender *sender, struct pending *pending)
+{
+	struct io_uring_sqe *entry = io_uring_get_sqe(&sender->ring);
+
+	io_uring_prep_send(entry, lws_get_socket_fd(pending->connection->wsi), pending->data, pending->len,
+		MSG_DONTWAIT | MSG_NOSIGNAL);
+	io_uring_sqe_set_data(entry, pending);
+}
+
+/* The kernel may take some and leave the rest for another call. 0 or negative errno. */
+static int ring_submit(struct ws_sender *sender, unsigned int n)
+{
+	while (n) {
+		int r = io_uring_submit_and_wait(&sender->ring, n);
+
+		if (r == -EINTR)
+			continue;
+		if (r <= 0)
+			return r < 0 ? r : -EIO;
+		n -= (unsigned int)r;
+	}
+	return 0;
+}
+
+/* Waits for n completions, which are there already. 0 or negative errno. */
+static int ring_reap(struct ws_sender *sender, unsigned int n)
+{
+	while (n) {
+		struct io_uring_cqe *completion;
+		struct pending *pending;
+		int r = io_uring_wait_cqe(&sender->ring, &completion);
+
+		if (r == -EINTR)
+			continue;
+		if (r < 0)
+			return r;
+		pending = io_uring_cqe_get_data(completion);
+		pending->result =
+			completion->res == -EAGAIN || completion->res == -ENOBUFS ? 0 : completion->res;
+		io_uring_cqe_seen(&sender->ring, completion);
+		n--;
+	}
+	return 0;
+}
+
+/* As many as fit into the ring, from the i-th on. How many were dealt with, or negative errno. */
+static ssize_t ring_send(struct ws_sender *sender, size_t i)
+{
+	size_t first = i;
+	unsigned int n = 0;
+	int r;
+
+	for (; i < sender->n && n < RING_ENTRIES; i++) {
+		struct pending *pending = &sender->pending[i];
+
+		pending->result = 0;
+		if (lws_partial_buffered(pending->connection->wsi))
+			continue; /* lws has the rest of a frame to send before */
+		ring_add(sender, pending);
+		n++;
+	}
+	r = ring_submit(sender, n);
+	if (r == 0)
+		r = ring_reap(sender, n);
+	return r < 0 ? r : (ssize_t)(i - first);
+}
+
+/*
+ * The kernel broke off in the middle. What was handed in may or may not have been sent, and no frame may be
+ * sent twice: these connections are given up, everybody else is sent to one by one from now on.
+ */
+static void ring_fail(struct ws_sender *sender, size_t i, int error)
+{
+	log_error(sender->log, "io_uring failed, sending one by one", log_str("reason", strerror(-error)));
+	for (; i < sender->n; i++)
+		sender->pending[i].result = error;
+	io_uring_queue_exit(&sender->ring);
+	sender->has_uring = false;
+	sender->use_uring = false;
+}
+
+static void send_all(struct ws_sender *sender)
+{
+	size_t i = 0;
+
+	if (sender->use_uring && !sender->has_uring && sender->n >= RING_WORTH)
+		ring_make(sender);
+	while (sender->has_uring && sender->n - i >= RING_WORTH) {
+		ssize_t n = ring_send(sender, i);
+
+		if (n < 0) {
+			ring_fail(sender, i, (int)n);
+			return;
+		}
+		i += (size_t)n;
+	}
+	for (; i < sender->n; i++)
+		sender->pending[i].result = send_one(&sender->pending[i]);
+}
+
+#else
+
+void ws_sender_free(struct ws_sender *sender)
+{
+	if (!sender)
+		return;
+	free(sender->pending);
+	free(sender);
+}
+
+static void send_all(struct ws_sender *sender)
+{
+	for (size_t i = 0; i < sender->n; i++)
+		sender->pending[i].result = send_one(&sender->pending[i]);
+}
+
+#endif
+
+void ws_sender_submit(struct ws_sender *sender)
+{
+	if (!sender->n)
+		return;
+	send_all(sender);
+	for (size_t i = 0; i < sender->n; i++) {
+		struct pending *pending = &sender->pending[i];
+
+		client_sent(&pending->connection->client, pending->cookie, pending->result);
+	}
+	sender->n = 0;
+}
+
+static bool grow(struct ws_sender *sender)
+{
+	size_t capacity = sender->capacity ? sender->capacity * 2 : FIRST_CAPACITY;
+	struct pending *grown = realloc(sender->pending, capacity * sizeof(struct pending));
+
+	if (!grown)
+		return false;
+	sender->pending = grown;
+	sender->capacity = capacity;
+	return true;
+}
+
+void ws_sender_add(struct ws_sender *sender, struct ws_connection *connection, const void *data, size_t len,
+	const void *cookie)
+{
+	struct pending pending = {connection, data, len, cookie, 0};
+
+	if (sender->n == sender->capacity && !grow(sender)) {
+		client_sent(&connection->client, cookie, send_one(&pending)); /* no memory to wait in */
+		return;
+	}
+	sender->pending[sender->n++] = pending;
+}
