@@ -188,10 +188,15 @@ static void run_unsubscribe(struct client *client, const struct command *command
 		push_error(client, command->id, "forbidden", "there is no such channel", absent);
 		return;
 	}
-	if (subscription) {
-		verbs_forget(subscription);
-		hub_unsubscribe(clients->hub, subscription);
+	/* Who subscribed a moment ago and was not answered yet is answered first: nothing that is asked goes
+	 * unanswered. */
+	if (subscription && subscription->owed) {
+		verbs_subscribed(client, subscription);
+		subscription = hub_find(
+			clients->hub, &client->subscriber, channel); /* gone if that closed the client */
 	}
+	if (subscription)
+		hub_unsubscribe(clients->hub, subscription);
 	client_push(client, reply_unsubscribed(command->id, channel, clients->wall_ms));
 }
 
