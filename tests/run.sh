@@ -40,7 +40,7 @@ else
 fi
 
 say() {
-	printf '%s==>%s %s\n' "$bold" "$plain" "$*"
+	printf '%s==>%s %d:%02d %s\n' "$bold" "$plain" $((SECONDS / 60)) $((SECONDS % 60)) "$*"
 }
 
 die() {
@@ -184,7 +184,7 @@ run_integration() {
 
 summary() {
 	local suite total_passed=0 total_failed=0
-	say "summary after $((SECONDS / 60)) min $((SECONDS % 60)) s"
+	say summary
 	cat "$results"/figures-*.txt 2>/dev/null | sed 's/^/  /' || true
 	cat "$results/failed.txt" 2>/dev/null || true
 	for suite in "$@"; do

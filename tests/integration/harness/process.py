@@ -15,6 +15,7 @@ from harness import wait
 
 REPORT = re.compile("ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:|WARNING: ThreadSanitizer|Sanitizer:DEADLYSIGNAL")
 REPORT_LINES = 60
+LEAVE_SECONDS = 5
 
 SUPPRESSIONS = pathlib.Path(__file__).resolve().parents[1] / "tsan.supp"  # each with its reason
 
@@ -150,6 +151,9 @@ class Process:
         if self.alive():
             self.popen.kill()
             self.popen.wait()
-        for pid in processes_of_session(self.pid):
-            os.kill(pid, signal.SIGKILL)
-            raise AssertionError(f"left process {pid} behind: {' '.join(self.command)}")
+        try:  # a sanitizer's symbolizer, say, ends a moment after the program that it served
+            wait.until("no process left", lambda: not processes_of_session(self.pid), LEAVE_SECONDS)
+        except wait.Timeout:
+            left = processes_of_session(self.pid)
+            self.kill_session()
+            raise AssertionError(f"left processes {left} behind: {' '.join(self.command)}") from None
