@@ -140,8 +140,8 @@ static void peer_opened(struct crowd *crowd, struct peer *peer)
 
 long peer_answered(struct crowd *crowd, struct peer *peer, const unsigned char *data, size_t len)
 {
-	const unsigned char *end = memmem(data, len, "\r\n\r\n", 4);
-	const unsigned char *line_end = memchr(data, '\r', len);
+	const unsigned char *end = data ? memmem(data, len, "\r\n\r\n", 4) : NULL;
+	const unsigned char *line_end = data ? memchr(data, '\r', len) : NULL;
 	char line[64];
 
 	if (!end)
