@@ -14,6 +14,7 @@
 enum {
 	KEY_LEN = 24, /* 16 bytes in base64, RFC 6455 section 4.1 */
 	FORWARDED_MAX = 1024,
+	LIST_MAX = 256, /* of a Connection header; browsers send "keep-alive, Upgrade" */
 };
 
 static const struct handshake_refusal not_found = {404, "Not Found", "not_found", "no route leads here", ""};
@@ -42,6 +43,22 @@ static bool header_is(struct lws *wsi, enum lws_token_indexes token, const char 
 	char text[32];
 
 	return lws_hdr_copy(wsi, text, sizeof(text), token) > 0 && !strcasecmp(text, value);
+}
+
+/* Is the token one of the list's elements? */
+static bool header_lists(struct lws *wsi, enum lws_token_indexes token, const char *element)
+{
+	char list[LIST_MAX], *next = list, *one;
+
+	if (lws_hdr_copy(wsi, list, sizeof(list), token) <= 0)
+		return false;
+	while ((one = strsep(&next, ","))) {
+		one += strspn(one, " \t");
+		one[strcspn(one, " \t")] = '\0';
+		if (!strcasecmp(one, element))
+			return true;
+	}
+	return false;
 }
 
 static bool is_base64(char c)
@@ -92,7 +109,8 @@ const struct handshake_refusal *handshake_check(
 		return refusal;
 	if (!header_is(wsi, WSI_TOKEN_HTTP, "HTTP/1.1") || !header_once(wsi, WSI_TOKEN_HOST))
 		return &bad_http;
-	if (!header_is(wsi, WSI_TOKEN_UPGRADE, "websocket"))
+	if (!header_is(wsi, WSI_TOKEN_UPGRADE, "websocket") ||
+		!header_lists(wsi, WSI_TOKEN_CONNECTION, "upgrade"))
 		return &bad_upgrade;
 	if (!header_once(wsi, WSI_TOKEN_VERSION) || !header_is(wsi, WSI_TOKEN_VERSION, "13"))
 		return &bad_version;
