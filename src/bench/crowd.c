@@ -215,6 +215,19 @@ static int peer_read(struct crowd *crowd, struct peer *peer)
 	return (size_t)n == room;
 }
 
+/* Its frames are of no interest, only whether they end. */
+static void peer_ready_slow(struct crowd *crowd, struct peer *peer, uint32_t events)
+{
+	ssize_t n = 1;
+
+	while (crowd->slow_awake && n > 0) {
+		n = recv(peer->fd, crowd->in, crowd->in_size, MSG_DONTWAIT);
+		crowd_count(&crowd->counts.reads, n > 0);
+	}
+	if (n == 0 || (n < 0 && errno != EAGAIN) || events & (EPOLLERR | EPOLLHUP))
+		peer_end(crowd, peer);
+}
+
 static void peer_ready(struct crowd *crowd, struct peer *peer, uint32_t events)
 {
 	int r = 1;
@@ -224,8 +237,7 @@ static void peer_ready(struct crowd *crowd, struct peer *peer, uint32_t events)
 	if (peer->state == PEER_GONE)
 		return;
 	if (peer->slow && peer->state == PEER_OPEN) {
-		if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
-			peer_end(crowd, peer);
+		peer_ready_slow(crowd, peer, events);
 		return;
 	}
 	while (r > 0 && events & (EPOLLIN | EPOLLERR | EPOLLHUP) && (!peer->slow || peer->state != PEER_OPEN))
@@ -240,6 +252,8 @@ int crowd_turn(struct crowd *crowd, int timeout_ms)
 	int bits = 0, n;
 
 	crowd_open_some(crowd);
+	if (!crowd->slow_awake && atomic_load_explicit(&crowd->shared->wake_slow, memory_order_relaxed))
+		crowd_wake_slow(crowd);
 	n = epoll_wait(crowd->epoll_fd, events, EVENTS_MAX, timeout_ms);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;

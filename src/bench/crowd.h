@@ -6,7 +6,7 @@
  *
  * One epoll, one large buffer that all of them receive into, frames parsed where they lie. A connection that
  * is idle costs 56 bytes here. Connections that never read ("slow") are opened like the others and then left
- * alone.
+ * alone until wake_slow: only who reads to the end of a full socket finds out that the server has closed it.
  *
  * crowd_turn() belongs to one thread. Another one may read the counts at any time, and what was received
  * (crowd_missing(), crowd_latency()) after that thread has ended.
@@ -47,6 +47,7 @@ struct crowd_shared {
 	_Atomic uint64_t published; /* events that are or were under way */
 	_Atomic uint64_t from_us;   /* the latency of events due from here … */
 	_Atomic uint64_t to_us;     /* … to here is recorded */
+	atomic_bool wake_slow;      /* those that never read read at last, to see whether they were cut off */
 	int wake_fd;                /* an eventfd: a crowd has got something whole */
 };
 

@@ -159,6 +159,17 @@ long peer_answered(struct crowd *crowd, struct peer *peer, const unsigned char *
 	return -ECONNREFUSED;
 }
 
+void crowd_wake_slow(struct crowd *crowd)
+{
+	for (uint32_t i = 0; i < crowd->n_peers; i++) {
+		struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.u64 = i};
+
+		if (crowd->peers[i].slow && crowd->peers[i].state == PEER_OPEN)
+			epoll_ctl(crowd->epoll_fd, EPOLL_CTL_MOD, crowd->peers[i].fd, &event);
+	}
+	crowd->slow_awake = true;
+}
+
 /* What it will never have counts as arrived, so that the others' events are not held up for it. */
 static void peer_settle(struct crowd *crowd, struct peer *peer)
 {

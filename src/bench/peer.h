@@ -51,6 +51,7 @@ struct crowd {
 	uint32_t n_started;
 	uint32_t n_opening;
 	int epoll_fd;
+	bool slow_awake;
 	bool got_whole; /* something that the publisher waits for, in this turn */
 	uint64_t now_us;
 	uint64_t from_us, to_us; /* copies for one read */
@@ -79,6 +80,9 @@ void peer_ask(struct crowd *crowd, struct peer *peer);
  * negative if the server refused.
  */
 long peer_answered(struct crowd *crowd, struct peer *peer, const unsigned char *data, size_t len);
+
+/* Slow peers read from here on, and throw away what they read. */
+void crowd_wake_slow(struct crowd *crowd);
 
 /* Closes the socket and settles what the connection still owes to the counts. */
 void peer_end(struct crowd *crowd, struct peer *peer);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -300,22 +301,29 @@ int run_set_timer(struct run *run, double rate)
 	return timerfd_settime(run->timer_fd, 0, &spec, NULL) < 0 ? -errno : 0;
 }
 
-int run_drain(struct run *run)
+/* Turns until a count of the totals is there, or has not moved for a while. */
+static int run_await_quiet(struct run *run, size_t count, uint64_t enough, uint64_t quiet_us)
 {
-	struct crowd_totals totals = run_totals(run);
-	uint64_t moved_us = clock_monotonic_us(), before = totals.delivered;
+	uint64_t moved_us = clock_monotonic_us(), before = 0, now = 0;
 	int r = 0;
 
-	run->phase = "draining";
-	while (r == 0 && totals.delivered < run->expected && clock_monotonic_us() - moved_us < RUN_QUIET_US) {
+	while (r == 0 && now < enough && clock_monotonic_us() - moved_us < quiet_us) {
+		struct crowd_totals totals;
+
 		r = run_turn(run, RUN_POLL_MS);
 		totals = run_totals(run);
-		if (totals.delivered != before)
+		memcpy(&now, (const char *)&totals + count, sizeof(now));
+		if (now != before)
 			moved_us = clock_monotonic_us();
-		before = totals.delivered;
+		before = now;
 	}
-	run_stop_threads(run);
-	totals = run_totals(run);
+	return r;
+}
+
+static void report_totals(struct run *run)
+{
+	struct crowd_totals totals = run_totals(run);
+
 	run->report.published_all = atomic_load(&run->shared.published);
 	run->report.delivered_all = totals.delivered;
 	run->report.doubled = totals.doubled;
@@ -328,5 +336,19 @@ int run_drain(struct run *run)
 		run->report.lost += crowd_missing(run->crowds[i], run->report.published_all);
 		histogram_merge(&run->report.latency, crowd_latency(run->crowds[i]));
 	}
+}
+
+int run_drain(struct run *run)
+{
+	int r;
+
+	run->phase = "draining";
+	r = run_await_quiet(run, offsetof(struct crowd_totals, delivered), run->expected, RUN_QUIET_US);
+	if (r == 0 && run->plan->n_slow) {
+		atomic_store(&run->shared.wake_slow, true);
+		r = run_await_quiet(run, offsetof(struct crowd_totals, reads), UINT64_MAX, RUN_SLOW_US);
+	}
+	run_stop_threads(run);
+	report_totals(run);
 	return r;
 }

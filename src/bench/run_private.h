@@ -15,6 +15,7 @@ enum {
 	RUN_POLL_MS = 50,           /* the longest turn: phases end and Ctrl-C is seen within it */
 	RUN_REST_US = 500000,       /* after opening, so that what is freed late is freed */
 	RUN_PATIENCE_US = 15000000, /* without any progress, until a phase is given up */
+	RUN_SLOW_US = 500000,       /* without a read, until those that were slow have read all there was */
 	RUN_QUIET_US = 2000000,     /* without a delivery, until what is missing is lost */
 };
 
