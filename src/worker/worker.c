@@ -92,18 +92,16 @@ static void refresh_time(struct worker *worker)
 static void on_mail(evutil_socket_t fd, short events, void *arg)
 {
 	struct worker *worker = arg;
-	struct mail *mail;
+	struct mail *mail = mailbox_take(worker->inbox);
 
 	(void)fd;
 	(void)events;
 	refresh_time(worker);
-	while ((mail = mailbox_take(worker->inbox))) {
-		while (mail) {
-			struct mail *next = mail->next;
+	while (mail) {
+		struct mail *next = mail->next;
 
-			take(worker, (struct worker_mail *)mail);
-			mail = next;
-		}
+		take(worker, (struct worker_mail *)mail);
+		mail = next;
 	}
 	clients_turn(&worker->clients);
 }
