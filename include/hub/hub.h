@@ -33,6 +33,7 @@ enum {
 struct hub_subscriber {
 	struct hub_subscription *first;
 	uint32_t n;
+	uint64_t flush; /* private to the hub: the last one in which it heard several channels */
 };
 
 struct hub_subscription {

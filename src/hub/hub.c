@@ -21,8 +21,10 @@ struct hub_channel {
 
 	struct list dirty; /* in hub.dirty while it has messages */
 	struct message **messages;
+	uint64_t *arrivals; /* of the messages: the hub's count when each was noted */
 	uint32_t n_messages;
 	uint32_t messages_capacity;
+	uint32_t taken;         /* by the subscriber that is being handed several channels */
 	struct hub_batch batch; /* of the messages, while they are handed out */
 
 	char name[];
@@ -35,6 +37,8 @@ struct hub {
 	uint64_t turn;
 	struct list dirty;
 	uint32_t n_dirty;
+	uint64_t n_noted; /* messages, ever */
+	uint64_t n_flushes;
 	struct buf bytes; /* several frames, laid one behind the other; kept from flush to flush */
 };
 
@@ -109,6 +113,7 @@ static void channel_free(struct hub *hub, struct hub_channel *channel)
 	channel_clear(hub, channel);
 	map_remove(&hub->channels, &channel->entry);
 	free(channel->messages);
+	free(channel->arrivals);
 	free(channel->subscribers);
 	free(channel);
 }
@@ -237,6 +242,25 @@ void hub_lost(struct hub *hub)
 		map_value(e, struct hub_channel, entry)->confirmed = false;
 }
 
+static int reserve_message(struct hub_channel *channel)
+{
+	uint32_t capacity = channel->messages_capacity ? channel->messages_capacity * 2 : FIRST_CAPACITY;
+	void *messages, *arrivals;
+
+	if (channel->n_messages < channel->messages_capacity)
+		return 0;
+	messages = realloc(channel->messages, capacity * sizeof(struct message *));
+	if (!messages)
+		return -ENOMEM;
+	channel->messages = messages;
+	arrivals = realloc(channel->arrivals, capacity * sizeof(uint64_t));
+	if (!arrivals)
+		return -ENOMEM;
+	channel->arrivals = arrivals;
+	channel->messages_capacity = capacity;
+	return 0;
+}
+
 int hub_deliver(struct hub *hub, struct message *message)
 {
 	struct slice name = {message->channel, message->channel_len};
@@ -246,22 +270,15 @@ int hub_deliver(struct hub *hub, struct message *message)
 		message_unref(message); /* its last subscriber left while it was on its way */
 		return 0;
 	}
-	if (channel->n_messages == channel->messages_capacity) {
-		uint32_t capacity =
-			channel->messages_capacity ? channel->messages_capacity * 2 : FIRST_CAPACITY;
-		void *grown = realloc(channel->messages, capacity * sizeof(struct message *));
-
-		if (!grown) {
-			message_unref(message);
-			return -ENOMEM;
-		}
-		channel->messages = grown;
-		channel->messages_capacity = capacity;
+	if (reserve_message(channel) < 0) {
+		message_unref(message);
+		return -ENOMEM;
 	}
 	if (channel->n_messages == 0) {
 		list_push_back(&hub->dirty, &channel->dirty);
 		hub->n_dirty++;
 	}
+	channel->arrivals[channel->n_messages] = hub->n_noted++;
 	channel->messages[channel->n_messages++] = message;
 	return 0;
 }
@@ -303,6 +320,42 @@ static void batch_make(struct hub *hub, struct hub_channel *channel, bool togeth
 	}
 }
 
+/* The subscriber's channel whose next message arrived first. */
+static struct hub_channel *earliest(const struct hub_subscriber *subscriber)
+{
+	struct hub_channel *first = NULL;
+
+	for (struct hub_subscription *s = subscriber->first; s; s = s->next) {
+		struct hub_channel *channel = s->channel;
+
+		if (channel->taken < channel->n_messages &&
+			(!first || channel->arrivals[channel->taken] < first->arrivals[first->taken]))
+			first = channel;
+	}
+	return first;
+}
+
+/*
+ * To one who hears several channels that have messages: all of them, in the order in which they arrived,
+ * whatever their channel. So what a backend says in two channels, one after the other, is heard like that.
+ */
+static void hand_out_merged(struct hub *hub, struct hub_subscriber *subscriber)
+{
+	struct hub_channel *channel;
+
+	if (subscriber->flush == hub->n_flushes)
+		return; /* was met in another of its channels */
+	subscriber->flush = hub->n_flushes;
+	for (struct hub_subscription *s = subscriber->first; s; s = s->next)
+		s->channel->taken = 0;
+	while ((channel = earliest(subscriber))) {
+		struct message *message = channel->messages[channel->taken++];
+		struct hub_batch one = {&message, 1, message->frame, message->frame_len};
+
+		hub->listener.deliver(hub->listener.arg, subscriber, &one, false);
+	}
+}
+
 static void channel_hand_out(struct hub *hub, struct hub_channel *channel, bool only_one)
 {
 	/* Without memory for the common stretch everybody is handed the messages one by one. */
@@ -311,8 +364,10 @@ static void channel_hand_out(struct hub *hub, struct hub_channel *channel, bool 
 	for (uint32_t i = 0; i < channel->n_subscribers; i++) {
 		struct hub_subscriber *subscriber = channel->subscribers[i]->subscriber;
 
-		hub->listener.deliver(hub->listener.arg, subscriber, &channel->batch,
-			together && (only_one || subscriber->n == 1));
+		if (only_one || subscriber->n == 1)
+			hub->listener.deliver(hub->listener.arg, subscriber, &channel->batch, together);
+		else
+			hand_out_merged(hub, subscriber);
 	}
 }
 
@@ -323,6 +378,7 @@ void hub_flush(struct hub *hub)
 
 	if (list_empty(&hub->dirty))
 		return;
+	hub->n_flushes++;
 	together = reserve_bytes(hub);
 	for (struct list *link = hub->dirty.next; link != &hub->dirty; link = link->next) {
 		struct hub_channel *channel = list_entry(link, struct hub_channel, dirty);

@@ -453,6 +453,26 @@ static void alone_is_said_only_when_there_is_nothing_else(void **state)
 	assert_non_null(strstr(buf_text(&world->said), "b:2 ")); /* not even the last of two */
 }
 
+static void one_that_hears_several_channels_hears_them_in_the_order_of_arrival(void **state)
+{
+	struct world *world = *state;
+
+	joined(world, "a", "x");
+	joined(world, "a", "y");
+	joined(world, "a", "z"); /* has nothing to say */
+	deliver(world, "x", 1);
+	deliver(world, "y", 2);
+	deliver(world, "x", 3);
+	deliver(world, "y", 4);
+	deliver(world, "y", 5);
+	flush(world);
+	says(world, "a:1 a:2 a:3 a:4 a:5 ");
+	deliver(world, "y", 6);
+	deliver(world, "x", 7);
+	flush(world); /* nothing is left of the flush before */
+	says(world, "a:6 a:7 ");
+}
+
 static void forgets_what_nobody_listens_to(void **state)
 {
 	struct world *world = *state;
@@ -581,6 +601,7 @@ int main(void)
 		TEST(hands_out_one_batch_a_channel_in_order),
 		TEST(lays_any_number_of_frames_one_behind_the_other),
 		TEST(alone_is_said_only_when_there_is_nothing_else),
+		TEST(one_that_hears_several_channels_hears_them_in_the_order_of_arrival),
 		TEST(forgets_what_nobody_listens_to),
 		TEST(who_leaves_hears_nothing_that_was_only_noted),
 		TEST(gives_back_every_reference),
