@@ -1,0 +1,88 @@
+#ifndef TIDEGATE_CHANNEL_LOG_PRIVATE_H
+#define TIDEGATE_CHANNEL_LOG_PRIVATE_H
+
+/*
+ * What the three parts of the machine share: channel_log.c (events, states, ticks), catch_up.c (range reads
+ * and what they say of our position) and joins.c (who wants to hear, and from where).
+ */
+
+#include "channel_log/channel_log.h"
+#include "live_buffer.h"
+#include "ring.h"
+
+enum read_kind {
+	READ_CATCH_UP, /* from our position */
+	READ_BACK,     /* over the whole ring: where do we and the log part? */
+	READ_JOINS,    /* what is older than the ring, for those who wait */
+};
+
+struct channel_log {
+	const struct channel_log_options *options;
+	const struct channel_log_listener *listener;
+	void *arg;
+	enum channel_log_state state;
+	bool positioned;    /* `at` means something */
+	struct position at; /* always the newest of the ring, or its floor */
+	struct ring ring;
+
+	uint64_t n_reads; /* the id of the newest */
+	struct {
+		uint64_t id; /* 0: none is out */
+		enum read_kind kind;
+		uint64_t from;
+	} read;
+	uint64_t proven;       /* the read that last found our position in the log */
+	struct position began; /* where we stood when this catch-up began */
+	struct live_buffer buffer;
+	bool overflowed;     /* the buffer was given up: read once more */
+	uint8_t n_fruitless; /* catch-ups since the last tick that found nothing new */
+
+	struct position suspect; /* a top that we have not reached; offset 0: none */
+	uint8_t suspect_ticks;
+
+	struct list joins;         /* who waits, by arrival */
+	bool doubted;              /* for the sake of a join, since the last tick */
+	bool widened;              /* the ring may keep what was read for joins */
+	uint64_t widened_until_ms; /* 0: counts from the next tick */
+	uint64_t kept_from;        /* while widened: the log has nothing older than this; 0: unknown */
+};
+
+/* The state changes here and nowhere else. */
+void channel_log_enter(struct channel_log *log, enum channel_log_state state, enum channel_log_cause cause);
+
+void channel_log_release(struct channel_log *log, void *body);
+
+/* One more read; its answer is the only one that counts. */
+void channel_log_send(struct channel_log *log, enum read_kind kind, uint64_t from, uint64_t count);
+
+/* So many entries are asked for at once, the anchor included: fewer where they are large. */
+uint32_t channel_log_page(const struct channel_log *log);
+
+/* The entry after our position: delivered, and remembered. Takes the body. */
+void channel_log_accept(struct channel_log *log, const struct channel_log_entry *entry);
+
+/* R3. Takes the body. May leave LIVE. */
+void channel_log_examine(struct channel_log *log, const struct live_event *event);
+
+/* Forgets entries until the ring is within its bounds. */
+void channel_log_fit(struct channel_log *log);
+
+/* Gives the buffer up. Plain events in it are delivered: nothing would bring them back. */
+void channel_log_drop_buffer(struct channel_log *log);
+
+/* Puts the entries of the read that are right below the ring into it, newest first, as many as fit. */
+void channel_log_widen(struct channel_log *log, struct channel_log_read *read);
+
+/* CATCHUP, and a read; or the read at the next tick, when too many found nothing. */
+void catch_up_start(struct channel_log *log, enum channel_log_cause cause);
+void catch_up_send(struct channel_log *log);
+void catch_up_answered(struct channel_log *log, struct channel_log_read *read);
+
+/* LIVE: answers everyone who can be answered, and asks for what the others need. */
+void joins_serve(struct channel_log *log);
+void joins_answered(struct channel_log *log, struct channel_log_read *read);
+
+/* The lowest offset that someone who waits wants to read from; false if nobody does. */
+bool joins_lowest(const struct channel_log *log, uint64_t *offsetp);
+
+#endif

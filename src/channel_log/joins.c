@@ -1,0 +1,290 @@
+/*
+ * Joins: who wants to hear the channel, and from where (R8).
+ *
+ * A join is answered only while LIVE, out of the ring. What the ring cannot answer waits for one of two
+ * things:
+ *
+ *     a read    its anchor is older than the ring. One read for all who wait, from the lowest offset wanted
+ * up to the ring, whose oldest entry has to be in it (else it is another branch). The ring keeps what was
+ * read for a while: the next ones will ask the same. a proof   its anchor contradicts us: another epoch,
+ * another tag, or newer than what we have. Who is wrong? Only a read sent after the question can tell; before
+ * it nobody is refused for it. As such a question costs a client nothing, they cause one read between two
+ * ticks.
+ */
+
+#include "channel_log_private.h"
+
+enum verdict {
+	ANSWERED,
+	WANTS_READ,
+	WANTS_PROOF,
+};
+
+static enum verdict answer(struct channel_log *log, struct channel_log_join *join,
+	enum channel_log_reason reason, const struct position *position, uint32_t n)
+{
+	struct channel_log_answer answer = {reason, *position, n, &log->ring};
+
+	log->listener->answered(log->arg, join, &answer);
+	return ANSWERED;
+}
+
+static enum verdict refuse(
+	struct channel_log *log, struct channel_log_join *join, enum channel_log_reason reason)
+{
+	return answer(log, join, reason, &log->at, 0);
+}
+
+/* Everything after `offset` is in the ring: all of it, unless it is too much. */
+static enum verdict replay(struct channel_log *log, struct channel_log_join *join, uint64_t offset,
+	const struct position *position)
+{
+	uint64_t n = log->at.offset - offset;
+	size_t bytes = 0;
+
+	if (n > log->options->recover_entries)
+		return refuse(log, join, CHANNEL_LOG_LIMIT);
+	for (uint64_t i = offset + 1; i <= log->at.offset; i++)
+		bytes += ring_at(&log->ring, i)->bytes;
+	if (bytes > log->options->recover_bytes)
+		return refuse(log, join, CHANNEL_LOG_LIMIT);
+	return answer(log, join, CHANNEL_LOG_RECOVERED, position, (uint32_t)n);
+}
+
+/* Below this, a replay would be too much. */
+static uint64_t lowest_served(const struct channel_log *log)
+{
+	uint64_t n = log->options->recover_entries;
+
+	return log->at.offset > n ? log->at.offset - n : 0;
+}
+
+static enum verdict serve_from_start(struct channel_log *log, struct channel_log_join *join)
+{
+	/* Before the first entry: the only such place that has an identity. */
+	const struct position start = {.epoch = log->at.epoch};
+
+	if (!log->ring.floor_offset)
+		return replay(log, join, 0, &start);
+	if (log->kept_from > log->at.offset)
+		return replay(log, join, log->at.offset, &start); /* what is kept is on its way */
+	if (log->kept_from > log->ring.floor_offset)
+		return replay(log, join, log->kept_from - 1, &start);
+	return join->unserved ? refuse(log, join, CHANNEL_LOG_LIMIT) : WANTS_READ;
+}
+
+/* The client says that the log had something else than we know. */
+static enum verdict contradict(
+	struct channel_log *log, struct channel_log_join *join, enum channel_log_reason reason)
+{
+	return log->proven > join->asked ? refuse(log, join, reason) : WANTS_PROOF;
+}
+
+static enum verdict serve_from_position(struct channel_log *log, struct channel_log_join *join)
+{
+	const struct position *since = &join->since.position;
+
+	if (!epoch_equal(&since->epoch, &log->at.epoch))
+		return contradict(log, join, CHANNEL_LOG_EPOCH);
+	if (ring_knows(&log->ring, since->offset, since->tag))
+		return replay(log, join, since->offset, since);
+	if (since->offset >= ring_oldest_known(&log->ring))
+		return contradict(log, join, CHANNEL_LOG_FORK);
+	if (log->kept_from > 1 && since->offset < log->kept_from)
+		return refuse(log, join, CHANNEL_LOG_TRIMMED);
+	if (since->offset < lowest_served(log) || join->unserved)
+		return refuse(log, join, CHANNEL_LOG_LIMIT);
+	return WANTS_READ;
+}
+
+static enum verdict serve(struct channel_log *log, struct channel_log_join *join)
+{
+	switch (join->since.kind) {
+	case SINCE_NOW:
+		return answer(log, join, CHANNEL_LOG_RECOVERED, &log->at, 0);
+	case SINCE_START:
+		return serve_from_start(log, join);
+	case SINCE_POSITION:
+		return serve_from_position(log, join);
+	case SINCE_MALFORMED:
+		break;
+	}
+	return refuse(log, join, CHANNEL_LOG_FORMAT);
+}
+
+/* What a join would have read from; false if no read would help it. */
+static bool wants_from(const struct channel_log *log, const struct channel_log_join *join, uint64_t *offsetp)
+{
+	if (join->since.kind == SINCE_START)
+		*offsetp = lowest_served(log);
+	else if (join->since.kind == SINCE_POSITION)
+		*offsetp = join->since.position.offset;
+	else
+		return false;
+	if (!log->positioned)
+		return true;
+	return *offsetp < ring_oldest_known(&log->ring) &&
+	       (join->since.kind == SINCE_START || epoch_equal(&join->since.position.epoch, &log->at.epoch));
+}
+
+bool joins_lowest(const struct channel_log *log, uint64_t *offsetp)
+{
+	bool found = false;
+	uint64_t from;
+
+	for (const struct list *link = log->joins.next; link != &log->joins; link = link->next) {
+		if (!wants_from(log, list_entry(link, struct channel_log_join, link), &from))
+			continue;
+		if (!found || from < *offsetp)
+			*offsetp = from;
+		found = true;
+	}
+	return found;
+}
+
+/* A page below the ring, its oldest known entry included: a long way down takes several. */
+static void ask(struct channel_log *log)
+{
+	uint64_t oldest = ring_oldest_known(&log->ring), page = channel_log_page(log), from;
+
+	if (log->read.id || !joins_lowest(log, &from))
+		return;
+	if (oldest >= page && from < oldest + 1 - page)
+		from = oldest + 1 - page;
+	log->widened = true;
+	log->widened_until_ms = 0;
+	channel_log_send(log, READ_JOINS, from, oldest - from + 1);
+}
+
+static void prove(struct channel_log *log)
+{
+	if (log->doubted)
+		return;
+	log->doubted = true;
+	catch_up_start(log, CHANNEL_LOG_CAUSE_JOIN);
+}
+
+static void follow_up(struct channel_log *log, bool wants_read, bool wants_proof)
+{
+	if (wants_proof)
+		prove(log);
+	if (wants_read && log->state == CHANNEL_LOG_LIVE)
+		ask(log);
+}
+
+void joins_serve(struct channel_log *log)
+{
+	bool wants[WANTS_PROOF + 1] = {false};
+	struct list waiting = {&waiting, &waiting};
+
+	while (!list_empty(&log->joins)) {
+		struct channel_log_join *join = list_entry(log->joins.next, struct channel_log_join, link);
+		enum verdict verdict;
+
+		list_remove(&join->link); /* whoever is answered may free it */
+		verdict = serve(log, join);
+		wants[verdict] = true;
+		if (verdict != ANSWERED)
+			list_push_back(&waiting, &join->link);
+	}
+	while (!list_empty(&waiting)) {
+		struct list *link = waiting.next;
+
+		list_remove(link);
+		list_push_back(&log->joins, link);
+	}
+	follow_up(log, wants[WANTS_READ], wants[WANTS_PROOF]);
+}
+
+/* The read has our oldest entry, or the log has nothing that old any more: its entries lead up to the ring.
+ */
+static bool leads_to_us(const struct channel_log *log, const struct channel_log_read *read)
+{
+	uint64_t oldest = ring_oldest_known(&log->ring);
+
+	return !read->n_entries || read->entries[read->n_entries - 1].offset >= oldest;
+}
+
+/* But at our oldest place it has another entry. */
+static bool is_fork(const struct channel_log *log, const struct channel_log_read *read)
+{
+	uint64_t oldest = ring_oldest_known(&log->ring);
+
+	for (uint32_t i = 0; i < read->n_entries; i++)
+		if (read->entries[i].offset == oldest)
+			return !ring_knows(&log->ring, oldest, read->entries[i].tag);
+	return false;
+}
+
+/* A read that was cut before it came to us: whoever stands here or before would be sent too many bytes. */
+static uint64_t too_far(const struct channel_log *log, const struct channel_log_read *read)
+{
+	size_t bytes = 0;
+
+	for (uint32_t i = read->n_entries; i-- > 0;) {
+		bytes += read->entries[i].bytes;
+		if (bytes > log->options->recover_bytes)
+			return read->entries[i].offset - 1;
+	}
+	return log->read.from;
+}
+
+/* Who waited for this read need not wait for another one: he is served by what it brought, or not at all. */
+static void mark_unserved(struct channel_log *log, uint64_t from, uint64_t to)
+{
+	uint64_t wanted;
+
+	for (struct list *link = log->joins.next; link != &log->joins; link = link->next) {
+		struct channel_log_join *join = list_entry(link, struct channel_log_join, link);
+
+		join->unserved = wants_from(log, join, &wanted) && wanted >= from && wanted <= to;
+	}
+}
+
+void joins_answered(struct channel_log *log, struct channel_log_read *read)
+{
+	channel_log_tail(log, &read->top);
+	if (log->state != CHANNEL_LOG_LIVE)
+		return;
+	if (is_fork(log, read)) {
+		catch_up_start(log, CHANNEL_LOG_CAUSE_FORK);
+		return;
+	}
+	if (leads_to_us(log, read)) {
+		channel_log_widen(log, read);
+		mark_unserved(log, log->read.from, UINT64_MAX);
+	} else {
+		mark_unserved(log, 0, too_far(log, read));
+	}
+	joins_serve(log);
+}
+
+void channel_log_join(struct channel_log *log, struct channel_log_join *join)
+{
+	enum verdict verdict;
+
+	join->asked = log->n_reads;
+	join->unserved = false;
+	list_init(&join->link);
+	if (log->state != CHANNEL_LOG_LIVE) {
+		list_push_back(&log->joins, &join->link);
+		return;
+	}
+	verdict = serve(log, join);
+	if (verdict == ANSWERED)
+		return;
+	list_push_back(&log->joins, &join->link);
+	follow_up(log, verdict == WANTS_READ, verdict == WANTS_PROOF);
+}
+
+void channel_log_cancel(struct channel_log_join *join)
+{
+	list_remove(&join->link);
+}
+
+const struct channel_log_entry *channel_log_answer_entry(const struct channel_log_answer *answer, uint32_t i)
+{
+	const struct ring *ring = answer->ring;
+
+	return ring_at(ring, ring->floor_offset + ring->n - answer->n_entries + i + 1);
+}

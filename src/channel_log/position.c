@@ -1,0 +1,102 @@
+/* Position: its one spelling, read and written; see the header. */
+
+#include "channel_log/position.h"
+
+#include <stdio.h>
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_epoch_char(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool slice_is(struct slice text, const char *word)
+{
+	return text.len == strlen(word) && memcmp(text.data, word, text.len) == 0;
+}
+
+/* Cuts the text at the first `at`: head before it, text becomes what is behind it. */
+static int cut(struct slice *text, char at, struct slice *head)
+{
+	const char *found = text->len ? memchr(text->data, at, text->len) : NULL;
+
+	if (!found)
+		return POSITION_MALFORMED;
+	*head = (struct slice){text->data, (size_t)(found - text->data)};
+	*text = (struct slice){found + 1, text->len - head->len - 1};
+	return 0;
+}
+
+int epoch_parse(struct slice text, struct epoch *epoch)
+{
+	if (text.len < 1 || text.len > EPOCH_MAX)
+		return POSITION_MALFORMED;
+	for (size_t i = 0; i < text.len; i++)
+		if (!is_epoch_char(text.data[i]))
+			return POSITION_MALFORMED;
+	*epoch = (struct epoch){0};
+	memcpy(epoch->text, text.data, text.len);
+	return 0;
+}
+
+int position_number_parse(struct slice text, uint64_t *numberp)
+{
+	uint64_t number = 0;
+
+	if (text.len < 1 || text.len > POSITION_NUMBER_DIGITS || (text.len > 1 && text.data[0] == '0'))
+		return POSITION_MALFORMED;
+	for (size_t i = 0; i < text.len; i++) {
+		if (!is_digit(text.data[i]))
+			return POSITION_MALFORMED;
+		number = number * 10 + (uint64_t)(text.data[i] - '0');
+	}
+	if (number > POSITION_NUMBER_MAX)
+		return POSITION_MALFORMED;
+	*numberp = number;
+	return 0;
+}
+
+int position_id_parse(struct slice text, uint64_t *offsetp, uint64_t *tagp)
+{
+	struct slice offset;
+
+	if (cut(&text, '-', &offset) || position_number_parse(offset, offsetp) ||
+		position_number_parse(text, tagp))
+		return POSITION_MALFORMED;
+	return *offsetp && *tagp ? 0 : POSITION_MALFORMED;
+}
+
+int position_parse(struct slice text, struct position *position)
+{
+	struct slice epoch, offset;
+
+	if (cut(&text, '.', &epoch) || epoch_parse(epoch, &position->epoch))
+		return POSITION_MALFORMED;
+	if (cut(&text, '.', &offset) || position_number_parse(offset, &position->offset) ||
+		position_number_parse(text, &position->tag))
+		return POSITION_MALFORMED;
+	return !position->offset == !position->tag ? 0 : POSITION_MALFORMED;
+}
+
+size_t position_format(const struct position *position, char out[POSITION_TEXT_MAX])
+{
+	return (size_t)snprintf(out, POSITION_TEXT_MAX, "%.*s.%llu.%llu", EPOCH_MAX, position->epoch.text,
+		(unsigned long long)position->offset, (unsigned long long)position->tag);
+}
+
+struct since since_parse(struct slice text)
+{
+	struct since since = {.kind = SINCE_POSITION};
+
+	if (slice_is(text, "now"))
+		return (struct since){.kind = SINCE_NOW};
+	if (slice_is(text, "start"))
+		return (struct since){.kind = SINCE_START};
+	if (position_parse(text, &since.position))
+		return (struct since){.kind = SINCE_MALFORMED};
+	return since;
+}
