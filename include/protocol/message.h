@@ -9,12 +9,15 @@
  * holds a reference. The last reference frees it, on whatever thread that is.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdatomic.h>
 
 #include "protocol/frame.h"
 #include "protocol/json.h"
+
+struct key_path;
 
 enum {
 	MESSAGE_NOT_JSON = 1, /* the payload is not one RFC 8259 text */
@@ -28,6 +31,9 @@ struct message {
 	uint64_t channel_hash; /* map_hash() of the channel */
 	const char *channel;   /* points behind the frame; NUL-terminated */
 	uint64_t arrived_us;   /* clock_monotonic_us() when it reached this node; 0 for replies */
+	uint64_t key_hash;     /* of channel and key; see message_set_key() */
+	uint32_t key_at;       /* where in the frame the key is */
+	uint32_t key_len;      /* 0: it has none */
 	uint32_t frame_len;
 	uint32_t header_len; /* of the frame: the text is frame + header_len */
 	unsigned char frame[];
@@ -42,6 +48,15 @@ struct message {
 int message_from_event(struct slice channel, struct slice payload, struct slice pos, uint64_t wall_ms,
 	uint64_t arrived_us, struct message **messagep);
 
+/*
+ * Notes the key of an event, so that a newer one of the same channel and key can take its place in a queue.
+ * For its maker, before anybody else has a reference.
+ */
+void message_set_key(struct message *event, const struct key_path *path);
+
+/* Are both events of one channel with the same key? */
+bool message_same_key(const struct message *a, const struct message *b);
+
 /* A reply: the text as it is, framed. NULL when out of memory. */
 struct message *message_from_text(const char *text, size_t len);
 
@@ -52,6 +67,12 @@ struct message *message_ref(struct message *message);
 
 /* Accepts NULL. */
 void message_unref(struct message *message);
+
+/* An event, not a reply to one client, nor a ping or a close. */
+static inline bool message_is_event(const struct message *message)
+{
+	return message->channel_len != 0;
+}
 
 static inline struct slice message_text(const struct message *message)
 {

@@ -23,6 +23,31 @@
 #include "protocol/json.h"
 
 struct buf;
+struct key_path;
+
+enum slow_policy {
+#define SLOW_POLICY(id, name, sentence) SLOW_##id,
+#include "route/slow_policy.def"
+#undef SLOW_POLICY
+	N_SLOW_POLICIES,
+};
+
+enum {
+	SLOW_AGE_MS_MIN = 100, /* below, an event might be too old before its client had a chance */
+	SLOW_AGE_MS_MAX = 3600000,
+	SLOW_AGE_MS = 10000, /* the default of all policies but latest_by_key, which has none */
+};
+
+#define SLOW_AGE_NONE UINT64_MAX
+
+/* What a connection that reads too slowly may cost, and what happens when that is reached. Zeroed: the
+ * defaults. */
+struct route_slow {
+	enum slow_policy policy;
+	size_t bytes_max;    /* of what waits for it; 0: what holds for every connection */
+	uint64_t age_max_ms; /* how long an event may wait for it; 0: the policy's default; SLOW_AGE_NONE */
+	const char *key;     /* of latest_by_key, and only there: a key path */
+};
 
 enum {
 	ROUTE_NOT_FOUND = 1, /* no template has this shape: 404 */
@@ -53,6 +78,7 @@ struct route_spec {
 	size_t n_subscribe;
 	bool subscribe_any_route; /* may also subscribe to every channel that some route of the table joins;
 				     the default */
+	struct route_slow slow;
 };
 
 struct route; /* owned by its table */
@@ -70,7 +96,8 @@ struct route_match {
 struct route_table *route_table_new(void);
 
 /*
- * Adds a route while the table is still private to its builder. 0, ROUTE_CONFLICT, ROUTE_BAD_TEMPLATE (one
+ * Adds a route while the table is still private to its builder. Two routes may not want different keys of the
+ * events of one channel template. 0, ROUTE_CONFLICT, ROUTE_BAD_TEMPLATE (one
  * sentence, without a file name, is appended to `error`; it quotes the template as it is) or -ENOMEM.
  */
 int route_table_add(struct route_table *table, const struct route_spec *spec, struct buf *error);
@@ -102,6 +129,21 @@ const char *route_channel_template(const struct route *route, size_t i);
 size_t route_n_subscribe(const struct route *route);
 const char *route_subscribe_template(const struct route *route, size_t i);
 bool route_subscribes_any_route(const struct route *route);
+
+/* With the default age filled in; bytes_max stays 0 for what holds for every connection. */
+const struct route_slow *route_slow(const struct route *route);
+
+const char *slow_policy_name(enum slow_policy policy);
+
+/* False: there is no such policy. */
+bool slow_policy_parse(const char *name, enum slow_policy *policyp);
+
+/*
+ * Where events of this (valid) channel have their key: the path of the latest_by_key route that joins it or
+ * lists it to subscribe. Of several that fit, the one with the more literal channel template. NULL: there is
+ * none. Borrowed from the table.
+ */
+const struct key_path *route_table_key(const struct route_table *table, struct slice channel);
 
 /* How many channels it joins, and the name of the i-th for this match, NUL-terminated; returns its length. */
 size_t route_n_channels(const struct route *route);

@@ -18,6 +18,7 @@
 #include "core/map.h"
 #include "core/text.h"
 #include "protocol/frame.h"
+#include "protocol/key_path.h"
 
 enum {
 	MEMBER_TYPE,
@@ -130,6 +131,9 @@ static struct message *message_new(enum frame_opcode opcode, size_t text_len, st
 	message->header_len = (uint32_t)frame_header_write(message->frame, opcode, false, text_len);
 	message->frame_len = (uint32_t)(header_len + text_len);
 	message->arrived_us = 0;
+	message->key_hash = 0;
+	message->key_at = 0;
+	message->key_len = 0;
 	name = (char *)message->frame + message->frame_len;
 	put(name, channel);
 	name[channel.len] = '\0';
@@ -162,6 +166,25 @@ int message_from_event(struct slice channel, struct slice payload, struct slice 
 	message->arrived_us = arrived_us;
 	*messagep = message;
 	return 0;
+}
+
+void message_set_key(struct message *event, const struct key_path *path)
+{
+	struct slice key = key_path_find(path, message_text(event));
+
+	if (!key.data)
+		return;
+	event->key_at = (uint32_t)(key.data - (const char *)event->frame);
+	event->key_len = (uint32_t)key.len;
+	event->key_hash = map_hash(key.data, key.len) + event->channel_hash;
+}
+
+bool message_same_key(const struct message *a, const struct message *b)
+{
+	return a->key_len && a->key_hash == b->key_hash && a->key_len == b->key_len &&
+	       a->channel_len == b->channel_len &&
+	       memcmp(a->frame + a->key_at, b->frame + b->key_at, a->key_len) == 0 &&
+	       memcmp(a->channel, b->channel, a->channel_len) == 0;
 }
 
 struct message *message_from_text(const char *data, size_t len)

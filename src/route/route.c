@@ -88,6 +88,28 @@ static int parse_subscribe(struct route *route, const struct route_spec *spec, s
 	return 0;
 }
 
+static int parse_slow(struct route *route, const struct route_spec *spec, struct buf *error)
+{
+	const char *why;
+
+	route->slow = spec->slow;
+	route->slow.key = NULL;
+	if (!route->slow.age_max_ms)
+		route->slow.age_max_ms =
+			spec->slow.policy == SLOW_LATEST_BY_KEY ? SLOW_AGE_NONE : SLOW_AGE_MS;
+	if (!spec->slow.key)
+		return 0;
+	route->key = calloc(1, sizeof(*route->key));
+	if (!route->key)
+		return -ENOMEM;
+	if (key_path_parse(route->key, spec->slow.key, &why)) {
+		buf_printf(error, "key '%s' %s", spec->slow.key, why);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	route->slow.key = route->key->text;
+	return 0;
+}
+
 int route_new(const struct route_spec *spec, struct route **routep, struct buf *error)
 {
 	struct route *route;
@@ -103,6 +125,9 @@ int route_new(const struct route_spec *spec, struct route **routep, struct buf *
 	if (r)
 		goto fail;
 	r = parse_subscribe(route, spec, error);
+	if (r)
+		goto fail;
+	r = parse_slow(route, spec, error);
 	if (r)
 		goto fail;
 	*routep = route;
@@ -124,6 +149,7 @@ void route_free(struct route *route)
 	free(route->channels);
 	free(route->subscribe);
 	template_deinit(&route->path);
+	free(route->key);
 	free(route);
 }
 
@@ -160,6 +186,33 @@ const char *route_subscribe_template(const struct route *route, size_t i)
 bool route_subscribes_any_route(const struct route *route)
 {
 	return route->subscribe_any_route;
+}
+
+const struct route_slow *route_slow(const struct route *route)
+{
+	return &route->slow;
+}
+
+static const char *const slow_policy_names[] = {
+#define SLOW_POLICY(id, name, sentence) [SLOW_##id] = name,
+#include "route/slow_policy.def"
+#undef SLOW_POLICY
+};
+
+const char *slow_policy_name(enum slow_policy policy)
+{
+	return slow_policy_names[policy];
+}
+
+bool slow_policy_parse(const char *name, enum slow_policy *policyp)
+{
+	for (size_t i = 0; i < N_SLOW_POLICIES; i++) {
+		if (strcmp(slow_policy_names[i], name) == 0) {
+			*policyp = (enum slow_policy)i;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* What this part of a channel is for this match. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "protocol/json.h"
+#include "protocol/key_path.h"
 #include "route/route.h"
 #include "route/template.h"
 
@@ -18,6 +19,8 @@ struct route {
 	struct template *subscribe;
 	size_t n_subscribe;
 	bool subscribe_any_route;
+	struct route_slow slow; /* its key is that of the path below */
+	struct key_path *key;   /* NULL: none */
 };
 
 /* 0, ROUTE_BAD_TEMPLATE with one sentence appended to error, or -ENOMEM. */

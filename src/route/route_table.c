@@ -8,6 +8,7 @@
  */
 #include "route/route.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct route_table {
 	size_t n_routes;
 	struct tree_node *paths;    /* -> struct route */
 	struct tree_node *channels; /* what some route joins; the value is any route that does */
+	struct tree_node *keys;     /* what some latest_by_key route joins or lists -> struct key_path */
 };
 
 struct route_table *route_table_new(void)
@@ -35,7 +37,8 @@ struct route_table *route_table_new(void)
 	atomic_init(&table->n_refs, 1);
 	table->paths = tree_new();
 	table->channels = tree_new();
-	if (!table->paths || !table->channels) {
+	table->keys = tree_new();
+	if (!table->paths || !table->channels || !table->keys) {
 		route_table_unref(table);
 		return NULL;
 	}
@@ -57,7 +60,57 @@ void route_table_unref(struct route_table *table)
 	free(table->routes);
 	tree_free(table->paths);
 	tree_free(table->channels);
+	tree_free(table->keys);
 	free(table);
+}
+
+/* Those that it joins, then those that it lists. */
+static const struct template *keyed_template(const struct route *route, size_t i)
+{
+	return i < route->n_channels ? &route->channels[i] : &route->subscribe[i - route->n_channels];
+}
+
+static size_t n_keyed_templates(const struct route *route)
+{
+	return route->key ? route->n_channels + route->n_subscribe : 0;
+}
+
+/* One event has one key, whoever waits for it. */
+static int check_keys(const struct route_table *table, const struct route *route, struct buf *error)
+{
+	for (size_t i = 0; i < n_keyed_templates(route); i++) {
+		const struct template *template = keyed_template(route, i);
+		const struct key_path *other = tree_get(table->keys, template);
+
+		if (!other || strcmp(other->text, route->key->text) == 0)
+			continue;
+		buf_printf(error, "key '%s': another route has key '%s' for channel '%s'", route->key->text,
+			other->text, template->text);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	return 0;
+}
+
+/* Room for the keys, so that setting them cannot fail. */
+static int reserve_keys(struct route_table *table, const struct route *route)
+{
+	for (size_t i = 0; i < n_keyed_templates(route); i++) {
+		const struct template *template = keyed_template(route, i);
+
+		if (!tree_get(table->keys, template) && tree_set(table->keys, template, NULL) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void set_keys(struct route_table *table, const struct route *route)
+{
+	for (size_t i = 0; i < n_keyed_templates(route); i++) {
+		int r = tree_set(table->keys, keyed_template(route, i), route->key);
+
+		assert(r == 0);
+		(void)r;
+	}
 }
 
 /* The route goes into the tree of paths last: what fails before leaves nothing that a match could find. */
@@ -75,9 +128,13 @@ static int table_insert(struct route_table *table, struct route *route)
 		if (r < 0)
 			return r;
 	}
+	r = reserve_keys(table, route);
+	if (r < 0)
+		return r;
 	r = tree_set(table->paths, &route->path, route);
 	if (r < 0)
 		return r;
+	set_keys(table, route);
 	route->index = table->n_routes;
 	grown[table->n_routes++] = route;
 	return 0;
@@ -99,6 +156,9 @@ int route_table_add(struct route_table *table, const struct route_spec *spec, st
 		r = ROUTE_CONFLICT;
 		goto fail;
 	}
+	r = check_keys(table, route, error);
+	if (r)
+		goto fail;
 	r = table_insert(table, route);
 	if (r)
 		goto fail;
@@ -212,4 +272,12 @@ bool route_may_subscribe(
 	const struct route_table *table, const struct route *route, const char *channel, size_t len)
 {
 	return route_may_subscribe_own(table, route, NULL, channel, len);
+}
+
+const struct key_path *route_table_key(const struct route_table *table, struct slice channel)
+{
+	struct slice parts[ROUTE_SEGMENTS_MAX];
+	size_t n = route_split(channel.data, channel.len, ':', parts);
+
+	return n > 0 ? tree_match(table->keys, parts, n) : NULL;
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "core/buf.h"
+#include "protocol/key_path.h"
 #include "route/route.h"
 
 static int add_spec(struct route_table *table, const struct route_spec *spec, struct buf *error)
@@ -484,6 +485,113 @@ static void lives_as_long_as_its_last_reference(void **state)
 	route_table_unref(NULL);
 }
 
+/* A route that is latest_by_key, or without a key drop_oldest. */
+static int add_slow(struct route_table *table, const char *path, const char *channel, const char *subscribe,
+	const char *key, struct buf *error)
+{
+	struct route_spec spec = {
+		.path = path,
+		.channels = &channel,
+		.n_channels = channel ? 1 : 0,
+		.subscribe = &subscribe,
+		.n_subscribe = subscribe ? 1 : 0,
+		.slow = {.policy = key ? SLOW_LATEST_BY_KEY : SLOW_DROP_OLDEST, .key = key},
+	};
+
+	return add_spec(table, &spec, error);
+}
+
+static void assert_key(const struct route_table *table, const char *channel, const char *expected)
+{
+	const struct key_path *key = route_table_key(table, (struct slice){channel, strlen(channel)});
+
+	if (!expected) {
+		assert_null(key);
+		return;
+	}
+	assert_non_null(key);
+	assert_string_equal(key->text, expected);
+}
+
+static void knows_the_key_of_a_channel(void **state)
+{
+	struct route_table *table = route_table_new();
+	struct buf error = {0};
+
+	(void)state;
+	add(table, "/ws/plain", "plain");
+	assert_int_equal(add_slow(table, "/a/{id}", "items:{id}", "chat:{room}", "data.id", &error), 0);
+	assert_int_equal(add_slow(table, "/b/{t}/{id}", "{t}:{id}", NULL, "data.key", &error), 0);
+	assert_int_equal(add_slow(table, "/c/{x}", "items:{x}", NULL, NULL, &error), 0);
+	assert_key(table, "plain", NULL);
+	assert_key(table, "items:7", "data.id"); /* the more literal, whoever listens */
+	assert_key(table, "chat:7", "data.id");
+	assert_key(table, "cards:7", "data.key");
+	assert_key(table, "items:7:8", NULL);
+	assert_key(table, "items", NULL);
+	assert_key(table, "a:b:c:d:e:f:g:h:i:j:k:l:m:n:o:p:q:r:s", NULL);
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
+static void refuses_two_keys_of_one_channel(void **state)
+{
+	struct route_table *table = route_table_new();
+	struct buf error = {0};
+
+	(void)state;
+	assert_int_equal(add_slow(table, "/a/{id}", "items:{id}", NULL, "data.id", &error), 0);
+	assert_int_equal(add_slow(table, "/b/{id}", "items:{id}", NULL, "id", &error), ROUTE_BAD_TEMPLATE);
+	assert_string_equal(
+		buf_text(&error), "key 'id': another route has key 'data.id' for channel 'items:{id}'");
+	assert_int_equal(route_table_size(table), 1);
+	assert_match(table, "/b/1", ROUTE_NOT_FOUND);
+	assert_int_equal(add_slow(table, "/b/{id}", NULL, "items:{x}", "id", &error), ROUTE_BAD_TEMPLATE);
+	assert_int_equal(add_slow(table, "/b/{id}", "items:{id}", NULL, "data.id", &error), 0);
+	assert_int_equal(add_slow(table, "/d", "d", NULL, "data..id", &error), ROUTE_BAD_TEMPLATE);
+	assert_string_equal(buf_text(&error), "key 'data..id' has an empty name in it");
+	assert_key(table, "items:7", "data.id");
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
+/* Nothing but the newest event of a key is worth keeping however long it takes. */
+static void knows_how_long_an_event_may_wait(void **state)
+{
+	struct route_table *table = route_table_new();
+	struct buf error = {0};
+	struct route_spec spec = {.path = "/c",
+		.slow = {.policy = SLOW_LATEST_BY_KEY, .key = "id", .age_max_ms = 77, .bytes_max = 99}};
+
+	(void)state;
+	add(table, "/ws/plain", "plain");
+	assert_int_equal(add_slow(table, "/a", "a", NULL, NULL, &error), 0);
+	assert_int_equal(add_slow(table, "/b", "b", NULL, "id", &error), 0);
+	assert_int_equal(add_spec(table, &spec, &error), 0);
+	assert_int_equal(route_slow(route_table_get(table, 0))->policy, SLOW_DISCONNECT);
+	assert_true(route_slow(route_table_get(table, 0))->age_max_ms == SLOW_AGE_MS);
+	assert_int_equal(route_slow(route_table_get(table, 0))->bytes_max, 0);
+	assert_true(route_slow(route_table_get(table, 1))->age_max_ms == SLOW_AGE_MS);
+	assert_true(route_slow(route_table_get(table, 2))->age_max_ms == SLOW_AGE_NONE);
+	assert_true(route_slow(route_table_get(table, 3))->age_max_ms == 77);
+	assert_int_equal(route_slow(route_table_get(table, 3))->bytes_max, 99);
+	assert_string_equal(route_slow(route_table_get(table, 3))->key, "id");
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
+static void knows_its_policies_by_name(void **state)
+{
+	enum slow_policy policy = SLOW_DISCONNECT;
+
+	(void)state;
+	assert_true(slow_policy_parse("latest_by_key", &policy));
+	assert_int_equal(policy, SLOW_LATEST_BY_KEY);
+	assert_string_equal(slow_policy_name(SLOW_DROP_OLDEST), "drop_oldest");
+	assert_false(slow_policy_parse("Disconnect", &policy));
+	assert_false(slow_policy_parse("", &policy));
+}
+
 static void knows_a_channel_name(void **state)
 {
 	char name[ROUTE_CHANNEL_MAX + 2];
@@ -530,6 +638,10 @@ int main(void)
 		cmocka_unit_test(a_list_binds_the_paths_own_ids),
 		cmocka_unit_test(keeps_the_ids_of_a_match),
 		cmocka_unit_test(lives_as_long_as_its_last_reference),
+		cmocka_unit_test(knows_the_key_of_a_channel),
+		cmocka_unit_test(refuses_two_keys_of_one_channel),
+		cmocka_unit_test(knows_how_long_an_event_may_wait),
+		cmocka_unit_test(knows_its_policies_by_name),
 		cmocka_unit_test(knows_a_channel_name),
 	};
 
