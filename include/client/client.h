@@ -53,10 +53,12 @@ struct client {
 	void *socket;
 	const struct route *route;  /* of the table below */
 	struct route_table *routes; /* one reference: a reload must not pull the route away */
+	char *ids;                  /* route_ids(); NULL on a route without variables */
 	struct outbox outbox;
 	struct keepalive_link keepalive;
-	struct list link;  /* in clients.all */
-	struct list due;   /* in clients.parked or clients.closing, in order of deadline_ms */
+	struct list link; /* in clients.all */
+	struct list due;  /* in clients.parked or clients.closing, in order of deadline_ms; between the two in
+			   * clients.blocked while it is blocked */
 	struct list flush; /* in clients.flush while there is something to send */
 	uint64_t id;
 	uint64_t opened_ms;
@@ -64,6 +66,7 @@ struct client {
 	uint32_t n_joining; /* subscriptions of the route that are not confirmed */
 	uint32_t n_received;
 	uint32_t n_sent;
+	uint32_t n_dropped;  /* events that it never got, because it read too slowly */
 	uint16_t close_code; /* what was told, or heard */
 	uint8_t state;       /* enum client_state */
 	uint8_t reason;      /* enum close_reason, once it is over */
@@ -73,6 +76,11 @@ struct client {
 			 */
 	char remote[INET6_ADDRSTRLEN];
 };
+
+/* A connection without anything queued costs this, lws and a few dozen bytes a subscription (docs/decisions).
+ */
+_Static_assert(
+	sizeof(struct client) <= 300, "a client has become larger than what a million of them may cost");
 
 /*
  * Begins a client whose handshake is good, with the subscriptions of its route. `remote` is copied, cut if

@@ -64,6 +64,7 @@ struct clients {
 	struct keepalive keepalive;
 	struct list all;
 	struct list parked;      /* client.due */
+	struct list blocked;     /* client.due */
 	struct list closing;     /* client.due */
 	struct list flush;       /* client.flush */
 	struct list subscribing; /* owed answers, in order of their deadline */

@@ -5,8 +5,10 @@
  * Outbox: the messages one client has not read yet.
  *
  * Events arrive as fast as Redis sends them; sockets drain as fast as the slowest phone reads. The outbox
- * stands between the two. It counts bytes, not messages, and refuses a message rather than grow past its
- * bound. What a refusal means is the client's decision.
+ * stands between the two. It counts the bytes of frames, not messages, and refuses a message rather than grow
+ * past its bound, with one exception: an event that is larger than the bound by itself is taken where no
+ * other event waits, or a client with a small bound could never get it. What a refusal means is the client's
+ * decision, and so is which events give way (client/slow.h): replies, pings and closes never do.
  *
  * Messages are shared: pushing takes a reference, never a copy. Zeroed memory is an empty one, and an empty
  * one holds no memory. It belongs to one worker and is never locked.
@@ -15,17 +17,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 struct message;
+struct outbox_queue;
 
 enum {
 	OUTBOX_FULL = 1, /* the message was not taken; the box is as it was */
 };
 
 struct outbox {
-	struct message **ring; /* capacity is a power of two */
-	uint32_t capacity;
-	uint32_t head;
+	struct outbox_queue *queue;
 	uint32_t n;
 	uint32_t bytes; /* of frames queued */
 };
@@ -39,11 +41,26 @@ int outbox_push(struct outbox *box, struct message *message, size_t bytes_max);
  */
 int outbox_push_front(struct outbox *box, struct message *message);
 
-/* The i-th oldest, borrowed (i < n). */
-struct message *outbox_peek(const struct outbox *box, uint32_t i);
+/* The frames of the oldest, at most parts_max of them, borrowed: how many, and how many bytes. */
+int outbox_peek(const struct outbox *box, struct iovec *parts, int parts_max, size_t *bytesp);
 
 /* Takes out the oldest. The caller owns the reference; NULL when empty. */
 struct message *outbox_pop(struct outbox *box);
+
+uint32_t outbox_n_events(const struct outbox *box);
+
+/* The oldest event, borrowed; NULL when there is none. */
+const struct message *outbox_oldest_event(struct outbox *box);
+
+/* Drops the oldest event, if there is one. */
+void outbox_drop_oldest_event(struct outbox *box);
+
+/*
+ * Drops the event of the same channel with the same key: how many there were (with the first call also those
+ * that had been queued twice by then), or -ENOMEM. The new one is still to be pushed, behind all others: what
+ * remains of a channel stays in order. Costs the same however many are queued.
+ */
+int outbox_drop_same_key(struct outbox *box, const struct message *message);
 
 static inline bool outbox_empty(const struct outbox *box)
 {

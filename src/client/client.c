@@ -2,6 +2,8 @@
 
 #include "client/client.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/clients.h"
@@ -14,6 +16,7 @@
 #include "protocol/reply.h"
 #include "route/route.h"
 #include "delivery.h"
+#include "slow.h"
 #include "verbs.h"
 
 uint16_t close_reason_code(enum close_reason reason)
@@ -97,6 +100,16 @@ static int join_route(struct client *client, const struct route_match *match)
 	return 0;
 }
 
+static int keep_ids(struct client *client, const struct route_match *match)
+{
+	char ids[ROUTE_IDS_MAX + 1];
+
+	if (route_ids(match, ids) == 0)
+		return 0;
+	client->ids = strdup(ids);
+	return client->ids ? 0 : -ENOMEM;
+}
+
 int client_init(struct client *client, struct clients *clients, void *socket, const struct route_match *match,
 	const char *remote)
 {
@@ -116,7 +129,9 @@ int client_init(struct client *client, struct clients *clients, void *socket, co
 	list_push_back(&clients->all, &client->link);
 	clients->n_clients++;
 	client_enter(client, CLIENT_PARKED);
-	r = join_route(client, match);
+	r = keep_ids(client, match);
+	if (r == 0)
+		r = join_route(client, match);
 	if (r < 0) {
 		client_deinit(client);
 		return r;
@@ -161,6 +176,7 @@ void client_heard(struct client *client)
 void client_writable(struct client *client)
 {
 	client->blocked = false;
+	slow_leave(client);
 	delivery_flush_later(client);
 }
 
@@ -196,6 +212,8 @@ void client_close(struct client *client, enum close_reason reason)
 		return;
 	client->reason = reason;
 	client->close_code = close_reason_code(reason);
+	if (reason == CLOSE_SLOW)
+		slow_give_up(client);
 	outbox_deinit(
 		&client->outbox); /* unread events give way: the close frame must not wait behind them */
 	/* No frame on a broken connection, and none before the handshake's answer. */
@@ -226,7 +244,7 @@ static void log_gone(const struct client *client)
 		log_str("route", route_path(client->route)), log_str("remote", client->remote),
 		log_uint("duration_ms", clients->now_ms - client->opened_ms),
 		log_uint("received", client->n_received), log_uint("sent", client->n_sent),
-		log_uint("code", client->close_code),
+		log_uint("dropped", client->n_dropped), log_uint("code", client->close_code),
 		log_str("reason", close_reason_sentence(client->reason)));
 }
 
@@ -247,6 +265,8 @@ void client_deinit(struct client *client)
 	list_remove(&client->flush);
 	list_remove(&client->link);
 	clients->n_clients--;
+	free(client->ids);
+	client->ids = NULL;
 	route_table_unref(client->routes);
 	client->routes = NULL;
 }

@@ -13,6 +13,7 @@
 #include "protocol/message.h"
 #include "route/route.h"
 #include "delivery.h"
+#include "slow.h"
 #include "verbs.h"
 
 static struct client *subscriber_client(struct hub_subscriber *subscriber)
@@ -79,6 +80,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	};
 	list_init(&clients->all);
 	list_init(&clients->parked);
+	list_init(&clients->blocked);
 	list_init(&clients->closing);
 	list_init(&clients->flush);
 	list_init(&clients->subscribing);
@@ -206,6 +208,7 @@ void clients_tick(struct clients *clients)
 
 	tick_keepalive(clients);
 	verbs_tick(clients);
+	slow_tick(clients);
 	while ((client = first_due(clients, &clients->parked)))
 		unpark(client);
 	while ((client = first_due(clients, &clients->closing))) {

@@ -10,6 +10,7 @@
 #include "client/socket.h"
 #include "hub/hub.h"
 #include "protocol/message.h"
+#include "slow.h"
 
 enum {
 	/* Frames in one sendmsg(2). Above eight events a write the system call no longer counts, copying does
@@ -43,8 +44,14 @@ void delivery_queue(struct client *client, struct message *message)
 
 	if (client->doomed)
 		return;
-	r = outbox_push(&client->outbox, message, client->clients->limits.outbox_bytes_max);
-	if (r == OUTBOX_FULL)
+	r = slow_queue(client, message);
+	if (r == SLOW_FLUSH) {
+		delivery_flush(client);
+		if (client->doomed)
+			return;
+		r = slow_queue(client, message);
+	}
+	if (r == SLOW_OVER)
 		doom(client, CLOSE_SLOW);
 	else if (r < 0)
 		doom(client, CLOSE_INTERNAL);
@@ -56,6 +63,7 @@ void delivery_queue(struct client *client, struct message *message)
 static void block(struct client *client)
 {
 	client->blocked = true;
+	slow_enter(client);
 	client->clients->ops->want_writable(client->socket);
 }
 
@@ -134,17 +142,10 @@ static int drop_taken(struct client *client, size_t taken)
 static bool flush_some(struct client *client)
 {
 	struct iovec parts[PARTS_MAX];
-	size_t wanted = 0;
-	ssize_t n;
-	int n_parts = 0;
+	size_t wanted;
+	int n_parts = outbox_peek(&client->outbox, parts, PARTS_MAX, &wanted);
+	ssize_t n = client->clients->ops->send(client->socket, parts, n_parts);
 
-	for (; n_parts < PARTS_MAX && (uint32_t)n_parts < client->outbox.n; n_parts++) {
-		struct message *message = outbox_peek(&client->outbox, (uint32_t)n_parts);
-
-		parts[n_parts] = (struct iovec){message->frame, message->frame_len};
-		wanted += message->frame_len;
-	}
-	n = client->clients->ops->send(client->socket, parts, n_parts);
 	if (n < 0 || drop_taken(client, (size_t)n) < 0) {
 		doom(client, CLOSE_GONE);
 		return false;

@@ -1,4 +1,4 @@
-/* Outbox: a ring of references, see the header. */
+/* Outbox: a queue of references with holes in it, see the headers. */
 
 #include "client/outbox.h"
 
@@ -6,10 +6,34 @@
 #include <stdlib.h>
 
 #include "protocol/message.h"
+#include "outbox_index.h"
+#include "outbox_queue.h"
 
 enum {
 	FIRST_CAPACITY = 8,
 };
+
+static struct message **slot(struct outbox_queue *queue, uint32_t position)
+{
+	return &queue->ring[position & (queue->capacity - 1)];
+}
+
+static void queue_free(struct outbox_queue *queue)
+{
+	if (!queue)
+		return;
+	outbox_index_deinit(&queue->index);
+	free(queue);
+}
+
+/* Most clients queue once in their life: an idle one holds no memory. */
+static void free_if_empty(struct outbox *box)
+{
+	if (box->n)
+		return;
+	queue_free(box->queue);
+	*box = (struct outbox){0};
+}
 
 void outbox_deinit(struct outbox *box)
 {
@@ -17,62 +41,138 @@ void outbox_deinit(struct outbox *box)
 
 	while ((message = outbox_pop(box)))
 		message_unref(message);
-	free(box->ring);
-	*box = (struct outbox){0};
+	free_if_empty(box);
 }
 
-static int grow(struct outbox *box)
+/* The head is never a hole. */
+static void skip_holes(struct outbox_queue *queue)
 {
-	uint32_t capacity = box->capacity ? box->capacity * 2 : FIRST_CAPACITY;
-	struct message **ring = calloc(capacity, sizeof(struct message *));
+	while (queue->n_slots && !*slot(queue, queue->head)) {
+		queue->head++;
+		queue->n_slots--;
+	}
+}
 
-	if (!ring)
+/* Takes the message at this position out; the reference is the caller's. */
+static struct message *take_out(struct outbox *box, uint32_t position)
+{
+	struct message *message = *slot(box->queue, position);
+
+	*slot(box->queue, position) = NULL;
+	skip_holes(box->queue);
+	box->n--;
+	box->bytes -= message->frame_len;
+	box->queue->n_events -= message_is_event(message);
+	return message;
+}
+
+/* Moves to other memory, without holes. The index does not move along: it is made again when it is asked. */
+static int move(struct outbox *box, uint32_t capacity)
+{
+	struct outbox_queue *old = box->queue;
+	struct outbox_queue *queue = calloc(1, sizeof(*queue) + capacity * sizeof(struct message *));
+
+	if (!queue)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < box->n; i++)
-		ring[i] = outbox_peek(box, i);
-	free(box->ring);
-	box->ring = ring;
-	box->capacity = capacity;
-	box->head = 0;
+	queue->capacity = capacity;
+	for (uint32_t i = 0; old && i < old->n_slots; i++) {
+		struct message *message = *slot(old, old->head + i);
+
+		if (message)
+			queue->ring[queue->n_slots++] = message;
+	}
+	queue->n_events = old ? old->n_events : 0;
+	queue_free(old);
+	box->queue = queue;
 	return 0;
+}
+
+/* A free slot, at either end. Holes are used before more memory is. */
+static int make_slot(struct outbox *box)
+{
+	uint32_t capacity = box->queue ? box->queue->capacity : 0;
+
+	if (!capacity)
+		return move(box, FIRST_CAPACITY);
+	if (box->queue->n_slots < capacity)
+		return 0;
+	return move(box, box->n <= capacity / 2 ? capacity : capacity * 2);
+}
+
+static void put(struct outbox *box, uint32_t position, struct message *message)
+{
+	*slot(box->queue, position) = message_ref(message);
+	box->queue->n_slots++;
+	box->n++;
+	box->bytes += message->frame_len;
+	box->queue->n_events += message_is_event(message);
+}
+
+/* Where the newest event of its key is now. */
+static void note_key(struct outbox_queue *queue, const struct message *message, uint32_t position)
+{
+	uint32_t place, other;
+
+	if (!queue->index.positions || !message->key_len)
+		return;
+	if (!outbox_index_has_room(&queue->index)) {
+		outbox_index_deinit(&queue->index);
+		return;
+	}
+	outbox_index_find(&queue->index, queue, message, &place, &other);
+	outbox_index_set(&queue->index, place, position);
+}
+
+static bool fits(const struct outbox *box, const struct message *message, size_t bytes_max)
+{
+	if (box->bytes + (size_t)message->frame_len <= bytes_max)
+		return true;
+	return message->frame_len > bytes_max && message_is_event(message) && !outbox_n_events(box);
 }
 
 int outbox_push(struct outbox *box, struct message *message, size_t bytes_max)
 {
+	uint32_t position;
 	int r;
 
-	if (box->bytes + (size_t)message->frame_len > bytes_max)
+	if (!fits(box, message, bytes_max))
 		return OUTBOX_FULL;
-	if (box->n == box->capacity) {
-		r = grow(box);
-		if (r < 0)
-			return r;
-	}
-	box->ring[(box->head + box->n) & (box->capacity - 1)] = message_ref(message);
-	box->n++;
-	box->bytes += message->frame_len;
+	r = make_slot(box);
+	if (r < 0)
+		return r;
+	position = box->queue->head + box->queue->n_slots;
+	note_key(box->queue, message, position);
+	put(box, position, message);
 	return 0;
 }
 
 int outbox_push_front(struct outbox *box, struct message *message)
 {
-	int r;
+	int r = make_slot(box);
 
-	if (box->n == box->capacity) {
-		r = grow(box);
-		if (r < 0)
-			return r;
-	}
-	box->head = (box->head - 1) & (box->capacity - 1);
-	box->ring[box->head] = message_ref(message);
-	box->n++;
-	box->bytes += message->frame_len;
+	if (r < 0)
+		return r;
+	put(box, --box->queue->head, message);
+	if (message_is_event(message))
+		box->queue->first_event = box->queue->head;
 	return 0;
 }
 
-struct message *outbox_peek(const struct outbox *box, uint32_t i)
+int outbox_peek(const struct outbox *box, struct iovec *parts, int parts_max, size_t *bytesp)
 {
-	return box->ring[(box->head + i) & (box->capacity - 1)];
+	const struct outbox_queue *queue = box->queue;
+	int n = 0;
+
+	*bytesp = 0;
+	for (uint32_t i = 0; queue && i < queue->n_slots && n < parts_max; i++) {
+		struct message *message = outbox_queue_at(queue, queue->head + i);
+
+		if (!message)
+			continue;
+		parts[n++] = (struct iovec){message->frame, message->frame_len};
+		*bytesp += message->frame_len;
+	}
+	return n;
 }
 
 struct message *outbox_pop(struct outbox *box)
@@ -81,14 +181,79 @@ struct message *outbox_pop(struct outbox *box)
 
 	if (!box->n)
 		return NULL;
-	message = box->ring[box->head];
-	box->head = (box->head + 1) & (box->capacity - 1);
-	box->n--;
-	box->bytes -= message->frame_len;
-	if (!box->n) {
-		/* Most clients queue once in their life: an idle one holds no memory. */
-		free(box->ring);
-		*box = (struct outbox){0};
-	}
+	message = take_out(box, box->queue->head);
+	free_if_empty(box);
 	return message;
+}
+
+uint32_t outbox_n_events(const struct outbox *box)
+{
+	return box->queue ? box->queue->n_events : 0;
+}
+
+/* There is one. What lies before it is looked at once, however often it is asked for. */
+static uint32_t find_first_event(struct outbox_queue *queue)
+{
+	const struct message *message;
+
+	if (queue->first_event - queue->head >= queue->n_slots)
+		queue->first_event = queue->head;
+	while (!(message = outbox_queue_at(queue, queue->first_event)) || !message_is_event(message))
+		queue->first_event++;
+	return queue->first_event;
+}
+
+const struct message *outbox_oldest_event(struct outbox *box)
+{
+	return outbox_n_events(box) ? *slot(box->queue, find_first_event(box->queue)) : NULL;
+}
+
+void outbox_drop_oldest_event(struct outbox *box)
+{
+	if (!outbox_n_events(box))
+		return;
+	message_unref(take_out(box, find_first_event(box->queue)));
+	free_if_empty(box);
+}
+
+/* From what waits; of two of one key the older goes. How many those were, or -ENOMEM. */
+static int build_index(struct outbox *box)
+{
+	struct outbox_queue *queue = box->queue;
+	uint32_t end = queue->head + queue->n_slots, place, older;
+	int n_dropped = 0;
+
+	if (outbox_index_reset(&queue->index, queue->n_events) < 0)
+		return -ENOMEM;
+	for (uint32_t position = queue->head; position != end; position++) {
+		const struct message *message = outbox_queue_at(queue, position);
+
+		if (!message || !message->key_len)
+			continue;
+		if (outbox_index_find(&queue->index, queue, message, &place, &older)) {
+			message_unref(take_out(box, older));
+			n_dropped++;
+		}
+		outbox_index_set(&queue->index, place, position);
+	}
+	return n_dropped;
+}
+
+int outbox_drop_same_key(struct outbox *box, const struct message *message)
+{
+	uint32_t place, position;
+	int n_dropped = 0;
+
+	if (!message->key_len || !outbox_n_events(box))
+		return 0;
+	if (!outbox_index_has_room(&box->queue->index)) {
+		n_dropped = build_index(box);
+		if (n_dropped < 0)
+			return n_dropped;
+	}
+	if (outbox_index_find(&box->queue->index, box->queue, message, &place, &position)) {
+		message_unref(take_out(box, position));
+		n_dropped++;
+	}
+	return n_dropped;
 }

@@ -158,7 +158,8 @@ static void run_subscribe(struct client *client, const struct command *command)
 	/* A name that cannot exist and one that is not allowed get the same answer: names cannot be probed.
 	 */
 	if (!route_channel_valid(channel.data, channel.len) ||
-		!route_may_subscribe(client->routes, client->route, channel.data, channel.len)) {
+		!route_may_subscribe_own(client->routes, client->route, client->ids ? client->ids : "",
+			channel.data, channel.len)) {
 		push_error(client, command->id, "forbidden",
 			"this connection may not subscribe to that channel", absent);
 		return;

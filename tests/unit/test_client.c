@@ -24,17 +24,21 @@
 #include "core/log.h"
 #include "core/map.h"
 #include "metrics/metrics.h"
+#include "protocol/key_path.h"
 #include "protocol/message.h"
 #include "route/route.h"
 
 #define WALL_MS UINT64_C(1767225600000)
 #define CARDS   "/ws/cards"
+#define KEY     "key"
 
 enum {
 	PEERS = 4,
 	INTERESTS = 16,
 	PING_MS = 25000,
 	PONG_MS = 10000,
+	AGE_MS = 1000,
+	NARROW = 10,       /* bytes: less than any event */
 	SENDS_MAX = 10000, /* far more than any test needs: past it somebody is in an endless loop */
 };
 
@@ -188,9 +192,21 @@ static void add_route(
 	buf_deinit(&error);
 }
 
+/* Joins cards, under another policy for slow readers. */
+static void add_slow_route(struct route_table *table, const char *path, struct route_slow slow)
+{
+	static const char *const cards = "cards";
+	const struct route_spec spec = {
+		.path = path, .channels = &cards, .n_channels = 1, .subscribe_any_route = true, .slow = slow};
+	struct buf error = {0};
+
+	assert_int_equal(route_table_add(table, &spec, &error), 0);
+	buf_deinit(&error);
+}
+
 static struct route_table *make_routes(void)
 {
-	static const char *const names[] = {"cards", "execution:{id}", "a", "b"};
+	static const char *const names[] = {"cards", "execution:{id}", "a", "b", "user:{user}"};
 	struct route_table *table = route_table_new();
 
 	assert_non_null(table);
@@ -199,6 +215,13 @@ static struct route_table *make_routes(void)
 	add_route(table, "/ws/pair", names + 2, 2, true);
 	add_route(table, "/ws/none", NULL, 0, true);
 	add_route(table, "/ws/shut", names, 1, false);
+	add_route(table, "/ws/own/{user}", names + 4, 1, false);
+	add_slow_route(table, "/ws/patient", (struct route_slow){.age_max_ms = SLOW_AGE_NONE});
+	add_slow_route(table, "/ws/narrow", (struct route_slow){.bytes_max = NARROW});
+	add_slow_route(table, "/ws/drop", (struct route_slow){.policy = SLOW_DROP_OLDEST});
+	add_slow_route(table, "/ws/latest", (struct route_slow){.policy = SLOW_LATEST_BY_KEY, .key = KEY});
+	add_slow_route(table, "/ws/fresh",
+		(struct route_slow){.policy = SLOW_LATEST_BY_KEY, .key = KEY, .age_max_ms = AGE_MS});
 	return table;
 }
 
@@ -319,20 +342,35 @@ static struct peer *opened(struct world *world, int i, const char *path)
 	return peer;
 }
 
-static struct message *event_of(const char *channel, int number)
+/* With a key if it is not empty. It arrived at this time. */
+static struct message *keyed_event(const char *channel, const char *key, int number, uint64_t arrived_ms)
 {
 	struct message *message = NULL;
-	char payload[64];
+	struct key_path path;
+	const char *why;
+	char payload[96];
 
-	snprintf(payload, sizeof(payload), "{\"type\":\"e\",\"data\":%d}", number);
-	assert_int_equal(
-		message_from_event(s(channel), s(payload), (struct slice){0}, WALL_MS, 1, &message), 0);
+	if (*key)
+		snprintf(payload, sizeof(payload), "{\"type\":\"%s\",\"data\":%d,\"" KEY "\":\"%s\"}", key,
+			number, key);
+	else
+		snprintf(payload, sizeof(payload), "{\"type\":\"e\",\"data\":%d}", number);
+	assert_int_equal(message_from_event(s(channel), s(payload), (struct slice){0}, WALL_MS,
+				 arrived_ms * 1000, &message),
+		0);
+	assert_int_equal(key_path_parse(&path, KEY, &why), 0);
+	message_set_key(message, &path);
 	return message;
+}
+
+static struct message *event_of(const struct world *world, const char *channel, int number)
+{
+	return keyed_event(channel, "", number, world->now_ms);
 }
 
 static size_t event_len(void)
 {
-	struct message *message = event_of("cards", 1);
+	struct message *message = keyed_event("cards", "", 1, 1);
 	size_t len = message->frame_len;
 
 	message_unref(message);
@@ -341,7 +379,13 @@ static size_t event_len(void)
 
 static void publish(struct world *world, const char *channel, int number)
 {
-	clients_deliver(&world->clients, event_of(channel, number));
+	clients_deliver(&world->clients, event_of(world, channel, number));
+}
+
+static void publish_key(struct world *world, const char *channel, const char *key, int number)
+{
+	clients_deliver(&world->clients, keyed_event(channel, key, number, world->now_ms));
+	clients_turn(&world->clients);
 }
 
 /* Publishes from..to, a turn each. */
@@ -919,7 +963,7 @@ static void writes_each_client_once_a_turn(void **state)
 static void queues_references_of_what_a_blocked_socket_does_not_take(void **state)
 {
 	struct world *world = *state;
-	struct message *event = event_of("cards", 1);
+	struct message *event = event_of(world, "cards", 1);
 
 	for (int i = 0; i < 3; i++)
 		opened(world, i, CARDS)->room = i == 0 ? 0 : i == 1 ? 10 : SIZE_MAX;
@@ -1086,6 +1130,394 @@ static void a_batch_past_the_bound_closes_too(void **state)
 	writable(world, slow);
 	hears(slow, "close:4100 ");
 	hears(quick, "e1 e2 e3 e4 e5 e6 ");
+}
+
+/* What the connection dropped, on its own count and on that of its policy. */
+static void assert_dropped(struct world *world, const struct peer *peer, enum metric metric, uint32_t n)
+{
+	assert_int_equal(peer->client.n_dropped, n);
+	assert_int_equal(metrics_get(&world->metrics, metric), n);
+}
+
+static void the_bound_of_the_route_counts(void **state)
+{
+	struct world *world = *state;
+	struct peer *narrow = opened(world, 0, "/ws/narrow"), *other = opened(world, 1, CARDS);
+
+	narrow->room = 0;
+	other->room = 0;
+	publish_each(world, "cards", 1, 1); /* larger than the bound by itself: taken where no other waits */
+	assert_int_equal(narrow->client.state, CLIENT_OPEN);
+	publish_each(world, "cards", 2, 2);
+	assert_int_equal(narrow->client.state, CLIENT_CLOSING);
+	narrow->room = SIZE_MAX;
+	other->room = SIZE_MAX;
+	writable(world, narrow);
+	writable(world, other);
+	hears(narrow, "close:4100 ");
+	hears(other, "e1 e2 ");
+	assert_dropped(world, narrow, METRIC_DROPPED_DISCONNECT, 2);
+}
+
+/* One after the other: a peer that reads gets them all, however narrow it is. */
+static void a_narrow_peer_that_reads_gets_all(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, "/ws/narrow");
+
+	for (int i = 1; i <= 3; i++) {
+		peer->room = 0;
+		publish_each(world, "cards", i, i);
+		peer->room = SIZE_MAX;
+		writable(world, peer);
+	}
+	hears(peer, "e1 e2 e3 ");
+}
+
+/* More than the bound may come in one turn for a peer that takes all that it is sent. */
+static void much_in_one_turn_is_not_slow(void **state)
+{
+	struct world *world = *state;
+	struct peer *pair = opened(world, 0, "/ws/pair"), *full = opened(world, 1, "/ws/pair");
+
+	world->clients.limits.outbox_bytes_max = 2 * event_len();
+	full->room = 0;
+	for (int i = 1; i <= 4; i++)
+		publish(world, "a", i);
+	for (int i = 11; i <= 14; i++)
+		publish(world, "b", i);
+	turn(world);
+	hears(pair, "e1 e2 e3 e4 e11 e12 e13 e14 ");
+	assert_int_equal(full->client.state, CLIENT_CLOSING);
+	assert_int_equal(pair->client.n_dropped, 0);
+}
+
+static void ends_a_socket_that_breaks_as_room_is_made(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, "/ws/pair");
+
+	world->clients.limits.outbox_bytes_max = event_len();
+	peer->broken = EPIPE;
+	for (int i = 1; i <= 3; i++) {
+		publish(world, "a", i);
+		publish(world, "b", i);
+	}
+	turn(world);
+	assert_int_equal(peer->n_aborts, 1);
+	assert_int_equal(peer->n_sends, 1);
+	assert_int_equal(peer->client.reason, CLOSE_GONE);
+}
+
+static void closes_who_lets_an_event_wait_too_long(void **state)
+{
+	struct world *world = *state;
+	struct peer *slow = opened(world, 0, CARDS), *patient = opened(world, 1, "/ws/patient");
+	struct peer *quick = opened(world, 2, CARDS), *idle = opened(world, 3, CARDS);
+
+	slow->room = 0;
+	patient->room = 0;
+	idle->room = 0;
+	ask(world, idle, "{\"type\":\"ping\"}"); /* it is blocked, but only by a reply: that has no age */
+	ask_for(world, idle, "unsubscribe", "cards");
+	publish_each(world, "cards", 1, 1);
+	pass(world, SLOW_AGE_MS);
+	assert_int_equal(slow->client.state, CLIENT_OPEN);
+	pass(world, 1);
+	assert_int_equal(slow->client.state, CLIENT_CLOSING);
+	assert_int_equal(slow->client.reason, CLOSE_SLOW);
+	assert_dropped(world, slow, METRIC_DROPPED_DISCONNECT, 1);
+	slow->room = SIZE_MAX;
+	writable(world, slow);
+	hears(slow, "close:4100 ");
+	hears(quick, "e1 ");
+	patient->room = SIZE_MAX;
+	writable(world, patient);
+	hears(patient, "e1 ");
+	assert_int_equal(idle->client.state, CLIENT_OPEN);
+}
+
+/* Age is that of the oldest event that still waits, not of the time that the socket is full. */
+static void who_reads_a_little_is_as_old_as_what_waits(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+
+	peer->room = 0;
+	publish_each(world, "cards", 1, 1);
+	for (int i = 2; i <= 5; i++) {
+		pass(world, SLOW_AGE_MS / 2);
+		publish_each(world, "cards", i, i);
+		peer->room = event_len();
+		writable(world, peer);
+	}
+	assert_int_equal(peer->client.state, CLIENT_OPEN);
+	hears(peer, "e1 e2 e3 e4 ");
+	assert_int_equal(peer->client.n_dropped, 0);
+}
+
+static void the_oldest_give_way(void **state)
+{
+	struct world *world = *state;
+	struct peer *slow = opened(world, 0, "/ws/drop"), *quick = opened(world, 1, "/ws/drop");
+
+	world->clients.limits.outbox_bytes_max = 3 * event_len();
+	slow->room = 10;
+	publish_each(world, "cards", 1, 9); /* the first is begun, and has to be ended */
+	slow->room = SIZE_MAX;
+	writable(world, slow);
+	hears(slow, "e1 e7 e8 e9 ");
+	hears(quick, "e1 e2 e3 e4 e5 e6 e7 e8 e9 ");
+	assert_dropped(world, slow, METRIC_DROPPED_DROP_OLDEST, 5);
+	publish_each(world, "cards", 10, 10);
+	hears(slow, "e10 ");
+}
+
+static void a_batch_past_the_bound_leaves_the_newest(void **state)
+{
+	struct world *world = *state;
+	struct peer *slow = opened(world, 0, "/ws/drop");
+
+	world->clients.limits.outbox_bytes_max = 2 * event_len();
+	slow->room = 0;
+	for (int i = 1; i <= 6; i++)
+		publish(world, "cards", i);
+	turn(world);
+	slow->room = SIZE_MAX;
+	writable(world, slow);
+	hears(slow, "e5 e6 ");
+}
+
+static void the_old_give_way(void **state)
+{
+	struct world *world = *state;
+	struct peer *slow = opened(world, 0, "/ws/drop");
+
+	slow->room = 0;
+	publish_each(world, "cards", 1, 2);
+	pass(world, SLOW_AGE_MS / 2);
+	publish_each(world, "cards", 3, 3);
+	pass(world, SLOW_AGE_MS / 2 + 1);
+	assert_dropped(world, slow, METRIC_DROPPED_DROP_OLDEST, 2);
+	slow->room = SIZE_MAX;
+	writable(world, slow);
+	hears(slow, "e3 ");
+	slow->room = 0;
+	publish_each(world, "cards", 4, 4);
+	pass(world, SLOW_AGE_MS + 1); /* nothing is left */
+	slow->room = SIZE_MAX;
+	writable(world, slow);
+	hears(slow, "");
+	publish_each(world, "cards", 5, 5);
+	hears(slow, "e5 ");
+}
+
+static void replies_and_pings_never_give_way(void **state)
+{
+	struct world *world = *state;
+	struct peer *slow = opened(world, 0, "/ws/drop");
+
+	world->clients.limits.outbox_bytes_max = 4 * event_len();
+	slow->room = 0;
+	publish_each(world, "cards", 1, 1);
+	ask(world, slow, "{\"type\":\"ping\",\"id\":1}");
+	publish_each(world, "cards", 2, 9);
+	pass(world, PING_MS);
+	publish_each(world, "cards", 10, 19);
+	slow->room = SIZE_MAX;
+	writable(world, slow);
+	hears(slow, "ping! pong#1 e17 e18 e19 ");
+}
+
+/* Whoever asks and does not read the answers is closed, whatever happens to events. */
+static void replies_alone_may_fill_it_up(void **state)
+{
+	struct world *world = *state;
+	struct peer *slow = opened(world, 0, "/ws/drop"), *latest = opened(world, 1, "/ws/latest");
+
+	world->clients.limits.outbox_bytes_max = 3 * event_len();
+	slow->room = 0;
+	latest->room = 0;
+	publish_each(world, "cards", 1, 3);
+	for (int i = 0; i < 20; i++) {
+		ask(world, slow, "{\"type\":\"ping\"}");
+		ask(world, latest, "{\"type\":\"ping\"}");
+	}
+	assert_int_equal(slow->client.reason, CLOSE_SLOW);
+	assert_int_equal(latest->client.reason, CLOSE_SLOW);
+	slow->room = SIZE_MAX;
+	writable(world, slow);
+	hears(slow, "close:4100 ");
+	assert_dropped(world, slow, METRIC_DROPPED_DROP_OLDEST, 3);
+}
+
+static void what_is_parked_gives_way_too(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = &world->peers[0];
+
+	world->clients.limits.outbox_bytes_max = 2 * event_len();
+	assert_int_equal(begin(world, peer, "/ws/drop"), CLIENT_HELD);
+	publish_each(world, "cards", 1, 5);
+	confirm(world, "cards");
+	client_open(&peer->client);
+	turn(world);
+	hears(peer, "e4 e5 ");
+}
+
+static void the_newest_of_each_key_stays(void **state)
+{
+	struct world *world = *state;
+	struct peer *slow = opened(world, 0, "/ws/latest"), *quick = opened(world, 1, "/ws/latest");
+
+	slow->room = 0;
+	publish_key(world, "cards", "a", 1);
+	publish_key(world, "cards", "b", 2);
+	publish_key(world, "cards", "", 3);
+	publish_key(world, "cards", "a", 4);
+	publish_key(world, "cards", "c", 5);
+	publish_key(world, "cards", "", 6);
+	publish_key(world, "cards", "a", 7);
+	publish_key(world, "cards", "b", 8);
+	slow->room = SIZE_MAX;
+	writable(world, slow);
+	hears(slow, "e3 c5 e6 a7 b8 "); /* what remains is in the order of the channel */
+	hears(quick, "a1 b2 e3 a4 c5 e6 a7 b8 ");
+	assert_dropped(world, slow, METRIC_DROPPED_LATEST_BY_KEY, 3);
+	publish_key(world, "cards", "a", 9);
+	hears(slow, "a9 ");
+}
+
+/* The begun frame is out of reach: it is ended, and the newer one follows. */
+static void nothing_is_replaced_once_it_was_begun(void **state)
+{
+	struct world *world = *state;
+	struct peer *slow = opened(world, 0, "/ws/latest");
+
+	slow->room = 10;
+	publish_key(world, "cards", "a", 1);
+	publish_key(world, "cards", "a", 2);
+	publish_key(world, "cards", "a", 3);
+	slow->room = SIZE_MAX;
+	writable(world, slow);
+	hears(slow, "a1 a3 ");
+}
+
+static void keys_that_are_still_too_many_give_way_oldest_first(void **state)
+{
+	struct world *world = *state;
+	struct peer *slow = opened(world, 0, "/ws/latest");
+	struct message *keyed = keyed_event("cards", "a", 1, 1);
+	static const char *const keys[] = {"a", "b", "c", "d", "b", "e"};
+
+	world->clients.limits.outbox_bytes_max = 3 * (size_t)keyed->frame_len;
+	message_unref(keyed);
+	slow->room = 0;
+	for (int i = 0; i < 6; i++)
+		publish_key(world, "cards", keys[i], i);
+	slow->room = SIZE_MAX;
+	writable(world, slow);
+	hears(slow, "d3 b4 e5 ");
+}
+
+static void the_newest_of_a_key_does_not_grow_old_unless_told(void **state)
+{
+	struct world *world = *state;
+	struct peer *slow = opened(world, 0, "/ws/latest"), *fresh = opened(world, 1, "/ws/fresh");
+
+	slow->room = 0;
+	fresh->room = 0;
+	publish_key(world, "cards", "a", 1);
+	pass(world, AGE_MS / 2);
+	publish_key(world, "cards", "b", 2);
+	pass(world, AGE_MS / 2 + 1);
+	pass(world, SLOW_AGE_MS * 2 - AGE_MS);
+	fresh->room = SIZE_MAX;
+	slow->room = SIZE_MAX;
+	publish_key(world, "cards", "c", 3);
+	writable(world, slow);
+	writable(world, fresh);
+	hears(slow, "a1 b2 c3 ");
+	hears(fresh, "c3 ");
+	assert_int_equal(fresh->client.n_dropped, 2);
+}
+
+enum {
+	KEYS = 5,
+};
+
+/* What a peer of latest_by_key hears, however slowly: numbers that grow, and of each key the newest in the
+ * end. */
+static void check_latest(struct peer *peer, const int *newest)
+{
+	int last = -1, heard[KEYS] = {0};
+	size_t at = 0, len, header_len;
+
+	while (at < peer->wire.len && (len = frame_at(&peer->wire, at, &header_len))) {
+		const char *text = peer->wire.data + at + header_len;
+		char key;
+		int number;
+
+		assert_int_equal(sscanf(text, "{\"type\":\"%c\",\"data\":%d,", &key, &number), 2);
+		assert_true(number > last);
+		heard[key - 'a'] = last = number;
+		at += len;
+	}
+	assert_int_equal(at, peer->wire.len);
+	assert_memory_equal(heard, newest, sizeof(heard));
+	buf_reset(&peer->wire);
+}
+
+static void the_last_word_of_every_key_arrives(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, "/ws/latest");
+
+	world->clients.limits.outbox_bytes_max = 120 * KEYS;
+	for (unsigned int seed = 1; seed <= 300; seed++) {
+		int newest[KEYS] = {0}, number = 0;
+
+		srand(seed);
+		for (int step = 0; step < 60; step++) {
+			char key[] = {(char)('a' + rand() % KEYS), '\0'};
+
+			peer->room = rand() % 3 ? (size_t)rand() % 300 : 0;
+			if (peer->wants_writable && rand() % 3 == 0)
+				writable(world, peer);
+			newest[key[0] - 'a'] = ++number;
+			publish_key(world, "cards", key, number);
+			assert_true(peer->client.outbox.bytes <= 120 * KEYS);
+			assert_true(!peer->client.blocked || peer->client.outbox.n <= KEYS);
+		}
+		peer->room = SIZE_MAX;
+		if (peer->wants_writable)
+			writable(world, peer);
+		check_latest(peer, newest);
+		peer->n_sends = 0;
+	}
+}
+
+static void may_have_back_its_own_channel(void **state)
+{
+	struct world *world = *state;
+	struct peer *anna = opened(world, 0, "/ws/own/anna"), *shut = opened(world, 1, "/ws/shut");
+
+	ask_for(world, anna, "unsubscribe", "user:anna");
+	ask_for(world, anna, "subscribe", "user:bert");
+	ask_for(world, anna, "subscribe", "cards");
+	hears(anna, "unsubscribed(user:anna) error(forbidden) error(forbidden) ");
+	ask_for(world, anna, "subscribe", "user:anna");
+	says(world, "-user:anna +user:anna ");
+	confirm(world, "user:anna");
+	turn(world);
+	hears(anna, "subscribed(user:anna) ");
+	ask_for(world, shut, "unsubscribe", "cards");
+	ask_for(world, shut, "subscribe", "cards");
+	ask_for(world, shut, "subscribe", "user:anna");
+	hears(shut, "unsubscribed(cards) error(forbidden) ");
+	confirm(world, "cards");
+	turn(world);
+	hears(shut, "subscribed(cards) ");
 }
 
 static void breaks(struct world *world, struct peer *peer, struct peer *other)
@@ -1437,7 +1869,7 @@ static void pings_the_silent_and_closes_the_dead(void **state)
 static void a_ping_goes_before_what_is_queued(void **state)
 {
 	struct world *world = *state;
-	struct peer *peer = opened(world, 0, CARDS);
+	struct peer *peer = opened(world, 0, "/ws/patient");
 
 	world->clients.limits.outbox_bytes_max = 2 * event_len();
 	peer->room = 10;
@@ -1519,6 +1951,8 @@ static void logs_why_it_ended(void **state)
 
 	world->clients.log = log_new(fd, LOG_INFO, LOG_FORMAT_TEXT);
 	peer = opened(world, 0, CARDS);
+	peer->room = 0;
+	publish_each(world, "cards", 1, 2);
 	client_close(&peer->client, CLOSE_SLOW);
 	turn(world);
 	client_deinit(&peer->client);
@@ -1529,6 +1963,7 @@ static void logs_why_it_ended(void **state)
 	text[n] = '\0';
 	assert_non_null(strstr(text, "192.0.2.1"));
 	assert_non_null(strstr(text, "4100"));
+	assert_non_null(strstr(text, " dropped=2 "));
 	assert_non_null(strstr(text, close_reason_sentence(CLOSE_SLOW)));
 	close(fd);
 }
@@ -1573,6 +2008,24 @@ int main(void)
 		TEST(loses_and_swaps_nothing_on_a_slow_socket),
 		TEST(closes_who_reads_too_slowly_and_nobody_else),
 		TEST(a_batch_past_the_bound_closes_too),
+		TEST(the_bound_of_the_route_counts),
+		TEST(a_narrow_peer_that_reads_gets_all),
+		TEST(much_in_one_turn_is_not_slow),
+		TEST(ends_a_socket_that_breaks_as_room_is_made),
+		TEST(closes_who_lets_an_event_wait_too_long),
+		TEST(who_reads_a_little_is_as_old_as_what_waits),
+		TEST(the_oldest_give_way),
+		TEST(a_batch_past_the_bound_leaves_the_newest),
+		TEST(the_old_give_way),
+		TEST(replies_and_pings_never_give_way),
+		TEST(replies_alone_may_fill_it_up),
+		TEST(what_is_parked_gives_way_too),
+		TEST(the_newest_of_each_key_stays),
+		TEST(nothing_is_replaced_once_it_was_begun),
+		TEST(keys_that_are_still_too_many_give_way_oldest_first),
+		TEST(the_newest_of_a_key_does_not_grow_old_unless_told),
+		TEST(the_last_word_of_every_key_arrives),
+		TEST(may_have_back_its_own_channel),
 		TEST(ends_a_socket_that_breaks_as_it_is_sent_to),
 		TEST(ends_a_socket_that_breaks_as_a_reply_is_sent),
 		TEST(ends_a_socket_that_breaks_as_its_queue_drains),

@@ -11,6 +11,9 @@
 
 #include <cmocka.h>
 
+#include "client/outbox_queue.h"
+#include "core/map.h"
+#include "protocol/key_path.h"
 #include "protocol/message.h"
 
 #define NO_BOUND SIZE_MAX
@@ -25,6 +28,28 @@ static struct message *message_of(size_t frame_len)
 	message = message_from_text(text, frame_len - 2);
 	assert_non_null(message);
 	assert_int_equal(message->frame_len, frame_len);
+	return message;
+}
+
+/* An event of a channel, with a key if there is one. */
+static struct message *event_of(const char *channel, const char *key, size_t filler)
+{
+	const struct slice name = {channel, strlen(channel)};
+	struct key_path path;
+	struct message *message;
+	char payload[512];
+	const char *why;
+	int len;
+
+	assert_int_equal(key_path_parse(&path, "data.id", &why), 0);
+	len = snprintf(payload, sizeof(payload),
+		key ? "{\"type\":\"e\",\"data\":{\"f\":\"%0*d\",\"id\":\"%s\"}}"
+		    : "{\"type\":\"e\",\"data\":{\"f\":\"%0*d\"}}",
+		(int)filler, 0, key);
+	assert_int_equal(message_from_event(name, (struct slice){payload, (size_t)len}, (struct slice){0}, 0,
+				 1, &message),
+		0);
+	message_set_key(message, &path);
 	return message;
 }
 
@@ -47,6 +72,23 @@ static void assert_pops(struct outbox *box, struct message *expected)
 	message_unref(message);
 }
 
+/* The frames that it would send next are those of these messages. */
+static void assert_holds(const struct outbox *box, struct message *const *expected, uint32_t n)
+{
+	struct iovec parts[200];
+	size_t bytes = 0, sum = 0;
+
+	assert_int_equal(box->n, n);
+	assert_int_equal(outbox_peek(box, parts, 200, &bytes), n);
+	for (uint32_t i = 0; i < n; i++) {
+		assert_ptr_equal(parts[i].iov_base, expected[i]->frame);
+		assert_int_equal(parts[i].iov_len, expected[i]->frame_len);
+		sum += expected[i]->frame_len;
+	}
+	assert_int_equal(bytes, sum);
+	assert_int_equal(box->bytes, sum);
+}
+
 static void hands_out_the_oldest_first(void **state)
 {
 	struct outbox box = {0};
@@ -57,9 +99,7 @@ static void hands_out_the_oldest_first(void **state)
 		messages[i] = message_of(10);
 		push(&box, messages[i]);
 	}
-	assert_int_equal(box.n, 100);
-	for (uint32_t i = 0; i < 100; i++)
-		assert_ptr_equal(outbox_peek(&box, i), messages[i]);
+	assert_holds(&box, messages, 100);
 	for (uint32_t i = 0; i < 100; i++) {
 		assert_pops(&box, messages[i]);
 		message_unref(messages[i]);
@@ -117,7 +157,7 @@ static void refuses_a_message_past_its_bound(void **state)
 	message_unref(one_more);
 }
 
-static void refuses_a_message_larger_than_its_bound_even_when_empty(void **state)
+static void refuses_a_reply_larger_than_its_bound_even_when_empty(void **state)
 {
 	struct outbox box = {0};
 	struct message *message = message_of(100);
@@ -125,8 +165,258 @@ static void refuses_a_message_larger_than_its_bound_even_when_empty(void **state
 	(void)state;
 	assert_int_equal(outbox_push(&box, message, 99), OUTBOX_FULL);
 	assert_true(outbox_empty(&box));
-	assert_null(box.ring);
+	assert_null(box.queue);
 	message_unref(message);
+}
+
+/* Else who has a small bound could never get a large event. */
+static void takes_an_event_larger_than_its_bound_where_no_other_waits(void **state)
+{
+	struct outbox box = {0};
+	struct message *event = event_of("c", NULL, 100), *reply = message_of(10);
+	struct message *both[] = {reply, event};
+	size_t bound = event->frame_len - 1;
+
+	(void)state;
+	push(&box, reply);
+	assert_int_equal(outbox_push(&box, event, bound), 0);
+	assert_holds(&box, both, 2);
+	assert_int_equal(outbox_push(&box, event, bound), OUTBOX_FULL);
+	assert_int_equal(outbox_push(&box, reply, bound), OUTBOX_FULL);
+	assert_pops(&box, reply);
+	assert_pops(&box, event);
+	assert_int_equal(outbox_push(&box, event, bound), 0);
+	outbox_deinit(&box);
+	message_unref(event);
+	message_unref(reply);
+}
+
+/* Replies within the bound may not make room for more than it. */
+static void an_event_within_the_bound_has_to_fit(void **state)
+{
+	struct outbox box = {0};
+	struct message *event = event_of("c", NULL, 1), *reply = message_of(10);
+
+	(void)state;
+	push(&box, reply);
+	assert_int_equal(outbox_push(&box, event, event->frame_len + 9), OUTBOX_FULL);
+	assert_int_equal(outbox_push(&box, event, event->frame_len + 10), 0);
+	outbox_deinit(&box);
+	message_unref(event);
+	message_unref(reply);
+}
+
+static void drops_the_oldest_event_and_nothing_else(void **state)
+{
+	struct outbox box = {0};
+	struct message *ping = message_of(3), *reply = message_of(10);
+	struct message *first = event_of("c", NULL, 1), *second = event_of("c", NULL, 2);
+	struct message *left[] = {ping, reply, reply, second, reply}, *last[] = {ping, reply, reply, reply};
+
+	(void)state;
+	assert_null(outbox_oldest_event(&box));
+	outbox_drop_oldest_event(&box);
+	push(&box, reply);
+	push(&box, first);
+	push(&box, reply);
+	push(&box, second);
+	push(&box, reply);
+	assert_ptr_equal(outbox_oldest_event(&box), first);
+	assert_int_equal(outbox_push_front(&box, ping), 0);
+	assert_ptr_equal(outbox_oldest_event(&box), first);
+	outbox_drop_oldest_event(&box);
+	assert_int_equal(n_refs(first), 1);
+	assert_holds(&box, left, 5);
+	assert_ptr_equal(outbox_oldest_event(&box), second);
+	outbox_drop_oldest_event(&box);
+	assert_int_equal(outbox_n_events(&box), 0);
+	outbox_drop_oldest_event(&box);
+	assert_holds(&box, last, 4);
+	push(&box, first);
+	assert_ptr_equal(outbox_oldest_event(&box), first);
+	outbox_deinit(&box);
+	message_unref(ping);
+	message_unref(reply);
+	message_unref(first);
+	message_unref(second);
+}
+
+static void holds_no_memory_when_its_last_event_is_dropped(void **state)
+{
+	struct outbox box = {0};
+	struct message *event = event_of("c", NULL, 1);
+
+	(void)state;
+	push(&box, event);
+	outbox_drop_oldest_event(&box);
+	assert_null(box.queue);
+	assert_int_equal(box.bytes, 0);
+	message_unref(event);
+}
+
+/* The way of latest_by_key: how many gave way for it. */
+static int replace(struct outbox *box, struct message *message)
+{
+	int n = outbox_drop_same_key(box, message);
+
+	push(box, message);
+	return n;
+}
+
+static void a_newer_event_takes_the_place_of_one_with_its_key_at_the_end(void **state)
+{
+	struct outbox box = {0};
+	struct message *a1 = event_of("c", "a", 1), *a2 = event_of("c", "a", 2);
+	struct message *b = event_of("c", "b", 3), *other = event_of("d", "a", 4);
+	struct message *none = event_of("c", NULL, 5), *reply = message_of(10);
+	struct message *left[] = {b, other, none, none, reply, a2};
+
+	(void)state;
+	assert_int_equal(replace(&box, a1), 0);
+	assert_int_equal(replace(&box, b), 0);
+	assert_int_equal(replace(&box, other), 0); /* the key of another channel */
+	assert_int_equal(replace(&box, none), 0);
+	assert_int_equal(replace(&box, none), 0); /* without a key nothing is alike */
+	assert_int_equal(replace(&box, reply), 0);
+	assert_int_equal(replace(&box, a2), 1);
+	assert_int_equal(n_refs(a1), 1);
+	assert_holds(&box, left, 6);
+	for (size_t i = 0; i < 6; i++)
+		assert_pops(&box, left[i]);
+	assert_int_equal(replace(&box, a1), 0); /* what was sent is not replaced any more */
+	outbox_deinit(&box);
+	message_unref(a1);
+	message_unref(a2);
+	message_unref(b);
+	message_unref(other);
+	message_unref(none);
+	message_unref(reply);
+}
+
+/* They were queued while nobody knew yet that the client would be slow. */
+static void of_those_queued_before_with_one_key_the_newest_stays(void **state)
+{
+	struct outbox box = {0};
+	struct message *a1 = event_of("c", "a", 1), *a2 = event_of("c", "a", 2);
+	struct message *b = event_of("c", "b", 3), *left[] = {a2, b};
+
+	(void)state;
+	push(&box, a1);
+	push(&box, b);
+	push(&box, a1);
+	push(&box, a2);
+	assert_int_equal(replace(&box, b), 3);
+	assert_holds(&box, left, 2);
+	outbox_deinit(&box);
+	assert_int_equal(n_refs(a1), 1);
+	message_unref(a1);
+	message_unref(a2);
+	message_unref(b);
+}
+
+static void holes_cost_no_memory(void **state)
+{
+	struct outbox box = {0};
+	struct message *oldest = event_of("c", "old", 1), *a = event_of("c", "a", 1);
+
+	(void)state;
+	push(&box, oldest);
+	for (int i = 0; i < 100000; i++)
+		replace(&box, a);
+	assert_int_equal(box.n, 2);
+	assert_true(box.queue->capacity <= 8);
+	assert_true(box.queue->index.n_places <= 64);
+	outbox_deinit(&box);
+	message_unref(oldest);
+	message_unref(a);
+}
+
+enum {
+	KEYS = 30,
+	STEPS = 20000,
+};
+
+/* An outbox that is easy to believe. */
+struct model {
+	struct message *messages[STEPS];
+	uint32_t n;
+};
+
+static void model_remove(struct model *model, uint32_t i)
+{
+	memmove(&model->messages[i], &model->messages[i + 1],
+		(model->n - i - 1) * sizeof(model->messages[0]));
+	model->n--;
+}
+
+static void model_drop_like(struct model *model, const struct message *message)
+{
+	for (uint32_t i = 0; i < model->n; i++)
+		if (message->key_len && model->messages[i] == message)
+			model_remove(model, i--);
+}
+
+static void model_drop_event(struct model *model)
+{
+	for (uint32_t i = 0; i < model->n; i++) {
+		if (message_is_event(model->messages[i])) {
+			model_remove(model, i);
+			return;
+		}
+	}
+}
+
+static void step(struct outbox *box, struct model *model, struct message *const *messages, int bias)
+{
+	struct message *message = messages[rand() % (KEYS + 2)];
+	int what = rand() % 10;
+
+	if (what < bias) {
+		replace(box, message);
+		model_drop_like(model, message);
+		model->messages[model->n++] = message;
+	} else if (what == 8) {
+		outbox_drop_oldest_event(box);
+		model_drop_event(model);
+	} else if (what == 9) {
+		assert_int_equal(outbox_push_front(box, messages[KEYS + 1]), 0);
+		memmove(&model->messages[1], model->messages, model->n * sizeof(model->messages[0]));
+		model->messages[0] = messages[KEYS + 1];
+		model->n++;
+	} else if (model->n) {
+		assert_pops(box, model->messages[0]);
+		model_remove(model, 0);
+	}
+}
+
+/* Keys, events without one, replies and pings come and go in every way that a seed makes up. */
+static void behaves_as_a_list_that_is_searched(void **state)
+{
+	struct outbox box = {0};
+	struct model *model = calloc(1, sizeof(*model));
+	struct message *messages[KEYS + 2];
+	char key[16];
+
+	(void)state;
+	srand(7);
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		messages[i] = event_of(i % 2 ? "c" : "d", key, (size_t)i + 1);
+	}
+	messages[KEYS] = event_of("c", NULL, 1);
+	messages[KEYS + 1] = message_of(10);
+	for (int i = 0; i < STEPS; i++) {
+		step(&box, model, messages, i / 1000 % 2 ? 6 : 4);
+		assert_int_equal(box.n, model->n);
+		if (model->n <= 200)
+			assert_holds(&box, model->messages, model->n);
+	}
+	outbox_deinit(&box);
+	for (int i = 0; i < KEYS + 2; i++) {
+		assert_int_equal(n_refs(messages[i]), 1);
+		message_unref(messages[i]);
+	}
+	free(model);
 }
 
 static void never_refuses_what_goes_to_the_front(void **state)
@@ -177,7 +467,7 @@ static void takes_references_never_copies(void **state)
 	push(&b, message);
 	push(&b, message);
 	assert_int_equal(n_refs(message), 4);
-	assert_ptr_equal(outbox_peek(&a, 0), message);
+	assert_holds(&a, &message, 1);
 	assert_int_equal(n_refs(message), 4); /* a look is borrowed */
 	assert_pops(&b, message);
 	assert_int_equal(n_refs(message), 3);
@@ -196,15 +486,15 @@ static void holds_no_memory_when_empty(void **state)
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < 20; i++)
 			push(&box, message);
-		assert_non_null(box.ring);
+		assert_non_null(box.queue);
 		while (!outbox_empty(&box))
 			message_unref(outbox_pop(&box));
-		assert_null(box.ring);
+		assert_null(box.queue);
 		assert_int_equal(box.bytes, 0);
 	}
 	push(&box, message);
 	outbox_deinit(&box);
-	assert_null(box.ring);
+	assert_null(box.queue);
 	outbox_deinit(&box);
 	push(&box, message); /* it is an empty one again, not a dead one */
 	outbox_deinit(&box);
@@ -217,12 +507,21 @@ int main(void)
 		cmocka_unit_test(hands_out_the_oldest_first),
 		cmocka_unit_test(keeps_its_order_around_the_end_of_its_memory),
 		cmocka_unit_test(refuses_a_message_past_its_bound),
-		cmocka_unit_test(refuses_a_message_larger_than_its_bound_even_when_empty),
+		cmocka_unit_test(refuses_a_reply_larger_than_its_bound_even_when_empty),
+		cmocka_unit_test(takes_an_event_larger_than_its_bound_where_no_other_waits),
+		cmocka_unit_test(an_event_within_the_bound_has_to_fit),
+		cmocka_unit_test(drops_the_oldest_event_and_nothing_else),
+		cmocka_unit_test(holds_no_memory_when_its_last_event_is_dropped),
+		cmocka_unit_test(a_newer_event_takes_the_place_of_one_with_its_key_at_the_end),
+		cmocka_unit_test(of_those_queued_before_with_one_key_the_newest_stays),
+		cmocka_unit_test(holes_cost_no_memory),
+		cmocka_unit_test(behaves_as_a_list_that_is_searched),
 		cmocka_unit_test(never_refuses_what_goes_to_the_front),
 		cmocka_unit_test(goes_to_the_front_of_an_empty_one),
 		cmocka_unit_test(takes_references_never_copies),
 		cmocka_unit_test(holds_no_memory_when_empty),
 	};
 
+	map_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

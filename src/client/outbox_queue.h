@@ -1,0 +1,42 @@
+#ifndef TIDEGATE_CLIENT_OUTBOX_QUEUE_H
+#define TIDEGATE_CLIENT_OUTBOX_QUEUE_H
+
+/*
+ * Outbox queue: the memory of an outbox that is not empty.
+ *
+ *	     head                              head + n_slots
+ *	      ▼                                     ▼
+ *	──────┬──────┬──────┬──────┬──────┬──────┬──────
+ *	      │ ping │reply │  A1  │ hole │  B2  │           positions grow, slot = position modulo capacity
+ *	──────┴──────┴──────┴──────┴──────┴──────┴──────
+ *	                      ▲ first_event
+ *
+ * A message that is taken out of the middle leaves a hole, never at the head. Positions stay what they are
+ * until the queue moves to other memory, so the index can keep them.
+ */
+
+#include <stdint.h>
+
+#include "outbox_index.h"
+
+struct message;
+
+struct outbox_queue {
+	uint32_t capacity; /* a power of two */
+	uint32_t head;     /* the position of the oldest */
+	uint32_t n_slots;  /* from the oldest to the newest, holes among them */
+	uint32_t n_events;
+	uint32_t first_event; /* no event waits before this position */
+	struct outbox_index index;
+	struct message *ring[];
+};
+
+/* NULL: a hole, or no longer (not yet) in the queue. */
+static inline struct message *outbox_queue_at(const struct outbox_queue *queue, uint32_t position)
+{
+	if (position - queue->head >= queue->n_slots) /* also what lies before the head: it wraps */
+		return 0;
+	return queue->ring[position & (queue->capacity - 1)];
+}
+
+#endif

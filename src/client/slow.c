@@ -1,0 +1,116 @@
+/* Slow: what happens to a client that does not read as fast as events come; see the header. */
+
+#include "slow.h"
+
+#include "client/client.h"
+#include "client/clients.h"
+#include "metrics/metrics.h"
+#include "protocol/message.h"
+#include "route/route.h"
+
+/* Events that it never gets. */
+static void count_dropped(struct client *client, uint32_t n)
+{
+	static const enum metric metrics[] = {
+#define SLOW_POLICY(id, name, sentence) [SLOW_##id] = METRIC_DROPPED_##id,
+#include "route/slow_policy.def"
+#undef SLOW_POLICY
+	};
+
+	if (!n)
+		return;
+	client->n_dropped += n;
+	metrics_add(client->clients->metrics, metrics[route_slow(client->route)->policy], n);
+}
+
+/* Events give way, oldest first, until the message is taken or none is left. */
+static int push_over(struct client *client, struct message *message, size_t bytes_max)
+{
+	uint32_t n_dropped = 0;
+	int r = OUTBOX_FULL;
+
+	while (r == OUTBOX_FULL && outbox_n_events(&client->outbox)) {
+		outbox_drop_oldest_event(&client->outbox);
+		n_dropped++;
+		r = outbox_push(&client->outbox, message, bytes_max);
+	}
+	if (r == OUTBOX_FULL)
+		n_dropped += message_is_event(message);
+	count_dropped(client, n_dropped);
+	return r == OUTBOX_FULL ? SLOW_OVER : r;
+}
+
+int slow_queue(struct client *client, struct message *message)
+{
+	const struct route_slow *slow = route_slow(client->route);
+	size_t bytes_max = slow->bytes_max ? slow->bytes_max : client->clients->limits.outbox_bytes_max;
+	int r;
+
+	if (slow->policy == SLOW_LATEST_BY_KEY && client->blocked) {
+		r = outbox_drop_same_key(&client->outbox, message);
+		if (r < 0)
+			return r;
+		count_dropped(client, (uint32_t)r);
+	}
+	r = outbox_push(&client->outbox, message, bytes_max);
+	if (r != OUTBOX_FULL)
+		return r;
+	if (client->state == CLIENT_OPEN && !client->blocked && !outbox_empty(&client->outbox))
+		return SLOW_FLUSH;
+	if (slow->policy != SLOW_DISCONNECT)
+		return push_over(client, message, bytes_max);
+	count_dropped(client, message_is_event(message));
+	return SLOW_OVER;
+}
+
+void slow_enter(struct client *client)
+{
+	if (client->state == CLIENT_OPEN && !list_linked(&client->due))
+		list_push_back(&client->clients->blocked, &client->due);
+}
+
+void slow_leave(struct client *client)
+{
+	if (client->state == CLIENT_OPEN)
+		list_remove(&client->due);
+}
+
+void slow_give_up(struct client *client)
+{
+	count_dropped(client, outbox_n_events(&client->outbox));
+}
+
+/* Is the oldest event older than its route allows? */
+static bool too_old(struct client *client, const struct route_slow *slow)
+{
+	const struct message *oldest = outbox_oldest_event(&client->outbox);
+
+	if (!oldest || slow->age_max_ms == SLOW_AGE_NONE)
+		return false;
+	return oldest->arrived_us / 1000 + slow->age_max_ms < client->clients->now_ms;
+}
+
+static void tick_one(struct client *client)
+{
+	const struct route_slow *slow = route_slow(client->route);
+	uint32_t n_dropped = 0;
+
+	if (slow->policy == SLOW_DISCONNECT) {
+		if (too_old(client, slow))
+			client_close(client, CLOSE_SLOW);
+		return;
+	}
+	for (; too_old(client, slow); n_dropped++)
+		outbox_drop_oldest_event(&client->outbox);
+	count_dropped(client, n_dropped);
+}
+
+void slow_tick(struct clients *clients)
+{
+	struct list *next;
+
+	for (struct list *link = clients->blocked.next; link != &clients->blocked; link = next) {
+		next = link->next; /* who is closed leaves the list, and nobody else */
+		tick_one(list_entry(link, struct client, due));
+	}
+}
