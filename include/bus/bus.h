@@ -25,6 +25,7 @@ struct event_base;
 struct log;
 struct message;
 struct metrics;
+struct route_table;
 struct worker;
 
 enum {
@@ -53,6 +54,10 @@ struct broker_listener bus_broker_listener(struct bus *bus);
  */
 void bus_connect(
 	struct bus *bus, struct broker *broker, struct worker *const *workers, unsigned int n_workers);
+
+/* Where events have their keys. Takes a reference; again with another table: it counts from the next event
+ * on. */
+void bus_set_routes(struct bus *bus, struct route_table *routes);
 
 /* No worker thread may run any more. Accepts NULL. */
 void bus_free(struct bus *bus);

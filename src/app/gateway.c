@@ -188,6 +188,7 @@ static int make_bus(struct gateway *gateway, struct buf *error)
 		bus_new(gateway->base, gateway->config->event_bytes_max, gateway->log, &gateway->metrics);
 	if (!gateway->bus)
 		return -ENOMEM;
+	bus_set_routes(gateway->bus, gateway->config->routes);
 	listener = bus_broker_listener(gateway->bus);
 	if (*gateway->config->redis)
 		return make_redis(gateway, &listener, error);

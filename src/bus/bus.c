@@ -15,6 +15,7 @@
 #include "core/map.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
+#include "route/route.h"
 #include "worker/worker.h"
 
 /* One channel that somebody on this node wants, or wanted a moment ago. */
@@ -22,9 +23,10 @@ struct bus_channel {
 	struct map_entry entry; /* key points at name, behind the turns */
 	uint64_t wanted;        /* bit i: worker i wants it */
 	struct list taps;
-	struct list linger; /* in bus.lingering while nobody wants it */
-	uint64_t linger_ms; /* until then */
-	bool confirmed;     /* the broker says that every event comes */
+	struct list linger;         /* in bus.lingering while nobody wants it */
+	uint64_t linger_ms;         /* until then */
+	bool confirmed;             /* the broker says that every event comes */
+	const struct key_path *key; /* of bus.routes; NULL: its events have none */
 	char *name;
 	uint64_t turns[]; /* by worker: the hub's turn in which it was asked for */
 };
@@ -34,6 +36,7 @@ struct bus {
 	struct broker *broker;
 	struct worker *const *workers;
 	unsigned int n_workers;
+	struct route_table *routes; /* one reference, or NULL */
 	struct map channels;
 	struct list lingering; /* in order of linger_ms */
 	struct mailbox *inbox;
@@ -94,6 +97,8 @@ static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct sl
 	memcpy(channel->name, name.data, name.len);
 	channel->entry = (struct map_entry){.hash = hash, .key = channel->name, .key_len = name.len};
 	list_init(&channel->taps);
+	if (bus->routes)
+		channel->key = route_table_key(bus->routes, name);
 	if (map_insert(&bus->channels, &channel->entry) < 0) {
 		free(channel);
 		return NULL;
@@ -240,6 +245,8 @@ static void on_event(void *arg, struct slice name, struct slice payload)
 		drop(bus, name, METRIC_EVENTS_DROPPED_MEMORY, "out of memory");
 		return;
 	}
+	if (channel->key)
+		message_set_key(event, channel->key);
 	hand_out(bus, channel, event);
 	message_unref(event);
 }
@@ -320,6 +327,19 @@ void bus_connect(
 	on_state(bus, broker_state(broker), "");
 }
 
+void bus_set_routes(struct bus *bus, struct route_table *routes)
+{
+	struct route_table *old = bus->routes;
+
+	bus->routes = route_table_ref(routes);
+	for (struct map_entry *e = map_next(&bus->channels, NULL); e; e = map_next(&bus->channels, e)) {
+		struct bus_channel *channel = map_value(e, struct bus_channel, entry);
+
+		channel->key = route_table_key(routes, channel_name(channel));
+	}
+	route_table_unref(old);
+}
+
 void bus_free(struct bus *bus)
 {
 	struct map_entry *entry, *next;
@@ -345,6 +365,7 @@ void bus_free(struct bus *bus)
 		}
 	}
 	mailbox_free(bus->inbox);
+	route_table_unref(bus->routes);
 	free(bus);
 }
 

@@ -26,6 +26,7 @@
 #include "core/map.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
+#include "route/route.h"
 #include "worker/worker.h"
 
 #define STAMP "2026-01-01T00:00:00.000Z"
@@ -408,6 +409,49 @@ static void taps_hear_events_as_subscribers_see_them(void **state)
 	untap(world, &tapped);
 }
 
+static struct route_table *routes_with_key(const char *channel, const char *key)
+{
+	const struct route_spec spec = {.path = "/a",
+		.channels = &channel,
+		.n_channels = 1,
+		.slow = {.policy = SLOW_LATEST_BY_KEY, .key = key}};
+	struct route_table *table = route_table_new();
+	struct buf error = {0};
+
+	assert_int_equal(route_table_add(table, &spec, &error), 0);
+	buf_deinit(&error);
+	return table;
+}
+
+static void assert_key(struct world *world, struct tapped *tapped, const char *channel, const char *expected)
+{
+	event(world, channel, "{\"data\":7,\"id\":\"i\"}");
+	assert_int_equal(tapped->last->key_len, strlen(expected));
+	assert_memory_equal(tapped->last->frame + tapped->last->key_at, expected, strlen(expected));
+}
+
+/* Looked up once a channel; a payload without a type is inside the event's data. */
+static void notes_the_key_that_the_routes_name(void **state)
+{
+	struct world *world = *state;
+	struct tapped keyed = {0}, plain = {0};
+	struct route_table *first = routes_with_key("x", "data.id"),
+			   *second = routes_with_key("x", "data.data");
+
+	tap(world, &plain, "y");
+	bus_set_routes(world->bus, first);
+	route_table_unref(first); /* it has its own reference */
+	tap(world, &keyed, "x");
+	assert_key(world, &keyed, "x", "\"i\"");
+	assert_key(world, &plain, "y", "");
+	bus_set_routes(world->bus, second);
+	route_table_unref(second);
+	assert_key(world, &keyed, "x", "7");
+	assert_key(world, &plain, "y", "");
+	untap(world, &keyed);
+	untap(world, &plain);
+}
+
 static void stamps_each_run_of_events_anew(void **state)
 {
 	struct world *world = *state;
@@ -749,6 +793,7 @@ int main(void)
 		TEST(hands_on_what_comes_before_the_confirmation),
 		TEST(makes_a_message_once_for_all),
 		TEST_ALONE(taps_hear_events_as_subscribers_see_them),
+		TEST_ALONE(notes_the_key_that_the_routes_name),
 		TEST_ALONE(stamps_each_run_of_events_anew),
 		TEST_ALONE(taps_need_no_worker),
 		TEST(a_tap_that_was_never_added_is_harmless),
