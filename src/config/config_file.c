@@ -48,6 +48,8 @@ struct route_draft {
 	struct templates channels;
 	struct templates subscribe;
 	bool subscribe_any_route;
+	struct route_slow slow;
+	unsigned int key_line; /* of slow.key */
 };
 
 static unsigned int line_of(const yaml_node_t *node)
@@ -245,15 +247,127 @@ static int read_subscribe(struct reader *reader, const yaml_node_t *value, struc
 	return 0;
 }
 
-/* What a route can say. A new key is a row here and a line in docs/configuration.md. */
-static const struct route_key {
+static int refuse_policy(struct reader *reader, unsigned int line, const char *name)
+{
+	struct buf *error = reader->loader->error;
+
+	open_line(reader, line);
+	value_quote(error, name);
+	buf_append_str(error, " is no policy for slow clients (known: ");
+	for (size_t i = 0; i < N_SLOW_POLICIES; i++)
+		buf_printf(error, i > 0 ? ", %s" : "%s", slow_policy_name((enum slow_policy)i));
+	buf_append_char(error, ')');
+	return CONFIG_BAD;
+}
+
+static int read_slow_policy(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	const char *name;
+	int r = read_text(reader, value, "policy", &name);
+
+	if (r == 0 && !slow_policy_parse(name, &draft->slow.policy))
+		r = refuse_policy(reader, line_of(value), name);
+	return r;
+}
+
+static int read_slow_key(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	draft->key_line = line_of(value);
+	return read_text(reader, value, "key", &draft->slow.key);
+}
+
+/* A value of a route that is written as an option's is. */
+static int read_value(struct reader *reader, const yaml_node_t *value, const char *what,
+	const struct value_type *type, void *member, const struct value_bounds *bounds)
+{
+	struct buf why = {0};
+	const char *text;
+	int r = read_text(reader, value, what, &text);
+
+	if (r == 0) {
+		r = type->parse(member, &text, 1, bounds, &why);
+		if (r == CONFIG_BAD)
+			refuse(reader, line_of(value), "%s: %s", what,
+				buf_text(&why) ? buf_text(&why) : "not valid");
+	}
+	buf_deinit(&why);
+	return r;
+}
+
+static int read_slow_bytes(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	const struct option *option = &options[OPTION_outbox_bytes_max];
+	const struct value_bounds bounds = {option->least, option->most};
+
+	return read_value(reader, value, "bytes", &value_types[VALUE_SIZE], &draft->slow.bytes_max, &bounds);
+}
+
+static int read_slow_age(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	static const struct value_bounds bounds = {SLOW_AGE_MS_MIN, SLOW_AGE_MS_MAX};
+
+	if (value->type == YAML_SCALAR_NODE && strcmp((const char *)value->data.scalar.value, "none") == 0) {
+		draft->slow.age_max_ms = SLOW_AGE_NONE;
+		return 0;
+	}
+	return read_value(
+		reader, value, "age", &value_types[VALUE_DURATION], &draft->slow.age_max_ms, &bounds);
+}
+
+struct route_key {
 	const char *name;
 	int (*read)(struct reader *reader, const yaml_node_t *value, struct route_draft *draft);
-} route_keys[] = {
+};
+
+static const struct route_key slow_keys[] = {
+	{"policy", read_slow_policy},
+	{"key", read_slow_key},
+	{"bytes", read_slow_bytes},
+	{"age", read_slow_age},
+};
+
+enum {
+	N_SLOW_KEYS = sizeof(slow_keys) / sizeof(slow_keys[0]),
+};
+
+static int read_one_slow_key(struct reader *reader, size_t key, const yaml_node_t *value, void *arg)
+{
+	return slow_keys[key].read(reader, value, arg);
+}
+
+static int read_slow_keys(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	struct keys keys = {.where = " in slow", .n = N_SLOW_KEYS, .read = read_one_slow_key, .arg = draft};
+
+	if (value->type != YAML_MAPPING_NODE)
+		return refuse(reader, line_of(value), "slow is a policy, or 'policy: …' and more below it");
+	for (size_t i = 0; i < N_SLOW_KEYS; i++)
+		keys.names[i] = slow_keys[i].name;
+	return read_mapping(reader, value, &keys);
+}
+
+static int read_slow(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	int r = value->type == YAML_SCALAR_NODE ? read_slow_policy(reader, value, draft)
+						: read_slow_keys(reader, value, draft);
+
+	if (r)
+		return r;
+	if (draft->slow.policy == SLOW_LATEST_BY_KEY && !draft->slow.key)
+		return refuse(reader, line_of(value),
+			"latest_by_key needs a 'key': the path of a member, such as data.id");
+	if (draft->slow.policy != SLOW_LATEST_BY_KEY && draft->slow.key)
+		return refuse(reader, draft->key_line, "'key' goes with policy latest_by_key only");
+	return 0;
+}
+
+/* What a route can say. A new key is a row here and a line in docs/configuration.md. */
+static const struct route_key route_keys[] = {
 	{"path", read_path},
 	{"channel", read_channel},
 	{"channels", read_channels},
 	{"subscribe", read_subscribe},
+	{"slow", read_slow},
 };
 
 enum {
@@ -274,6 +388,7 @@ static struct route_spec draft_spec(const struct route_draft *draft)
 		.subscribe = draft->subscribe.texts,
 		.n_subscribe = draft->subscribe.n,
 		.subscribe_any_route = draft->subscribe_any_route,
+		.slow = draft->slow,
 	};
 }
 
@@ -309,7 +424,7 @@ static unsigned int refused_line(const struct route_draft *draft)
 		if (is_refused(&spec))
 			return draft->subscribe.lines[i];
 	}
-	return draft->line;
+	return draft->key_line ? draft->key_line : draft->line; /* nothing else is left to refuse */
 }
 
 static int note_line(struct config_sources *sources, unsigned int line)

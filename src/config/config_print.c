@@ -9,11 +9,12 @@
 
 #include "config/loader.h"
 #include "config/options.h"
+#include "config/value.h"
 #include "core/buf.h"
 #include "route/route.h"
 
 enum {
-	COLUMNS_MAX = 4,
+	COLUMNS_MAX = 5,
 	GAP = 2, /* spaces between columns */
 };
 
@@ -79,6 +80,23 @@ static void print_options(const struct config *config, struct buf *cells)
 	}
 }
 
+/* "slow latest_by_key data.id 1MiB 10s" */
+static void print_slow(const struct config *config, const struct route *route, struct buf *cells)
+{
+	const struct route_slow *slow = route_slow(route);
+	size_t bytes_max = slow->bytes_max ? slow->bytes_max : config->outbox_bytes_max;
+
+	buf_printf(cells, "\tslow %s ", slow_policy_name(slow->policy));
+	if (slow->key)
+		buf_printf(cells, "%s ", slow->key);
+	value_types[VALUE_SIZE].print(&bytes_max, cells);
+	buf_append_char(cells, ' ');
+	if (slow->age_max_ms == SLOW_AGE_NONE)
+		buf_append_str(cells, "none");
+	else
+		value_types[VALUE_DURATION].print(&slow->age_max_ms, cells);
+}
+
 static void print_route(const struct config *config, size_t i, struct buf *cells)
 {
 	const struct route *route = route_table_get(config->routes, i);
@@ -94,6 +112,7 @@ static void print_route(const struct config *config, size_t i, struct buf *cells
 		buf_append_str(cells, "none");
 	for (size_t j = 0; j < route_n_subscribe(route); j++)
 		buf_printf(cells, j > 0 ? ",%s" : "%s", route_subscribe_template(route, j));
+	print_slow(config, route, cells);
 	if (i < config->sources->n_route_lines)
 		buf_printf(cells, "\t%s:%u\n", config->sources->file, config->sources->route_lines[i]);
 	else

@@ -437,9 +437,9 @@ static void refuses_unknown_keys(void **state)
 
 	assert_refuses(f, "routes:\n- path: /a\n  chanel: a\n",
 		"t.yaml:3: unknown key 'chanel' in a route: did you mean 'channel'? (known: path, channel, "
-		"channels, subscribe)");
+		"channels, subscribe, slow)");
 	assert_refuses(f, "routes:\n- path: /a\n  \"qu\\nux\": a\n",
-		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe)");
+		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, slow)");
 	assert_int_equal(load_yaml(f, "\nlisten: :1\nping_intervall: 3s\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: unknown key 'ping_intervall': did you mean "
 						    "'ping_interval'? (known: listen, admin, "));
@@ -634,7 +634,7 @@ static void prints_values_with_their_sources(void **state)
 	const char *flags[] = {"--message-bytes-max", "2048", NULL};
 	const char *yaml = "ping_interval: 90\nroutes:\n- path: /a/{id}\n  channels: [a, \"a:{id}\"]\n  "
 			   "subscribe: none\n";
-	char line[192];
+	char line[256];
 
 	write_bytes(f->file, yaml, strlen(yaml));
 	assert_int_equal(load(f, f->file, environment, flags), 0);
@@ -645,11 +645,88 @@ static void prints_values_with_their_sources(void **state)
 	assert_true(prints(f->config, "\ntrusted_proxies    []                     default\n"));
 	assert_true(prints(f->config, "\nredis              \"\"                     default\n"));
 	snprintf(line, sizeof(line),
-		"\n  /a/{id}                       a,a:{id}                  subscribe none  %s:3\n",
+		"\n  /a/{id}                       a,a:{id}                  subscribe none  slow disconnect "
+		"1MiB "
+		"10s  %s:3\n",
 		f->file);
 	assert_true(prints(f->config, line));
-	assert_true(prints(f->config,
-		"\n  /ws/cards                     cards                     subscribe any   default\n"));
+	assert_true(prints(f->config, "\n  /ws/cards                     cards                     subscribe "
+				      "any   slow disconnect 1MiB "
+				      "10s  default\n"));
+}
+
+#define SLOW_ROUTE "routes:\n- path: /a\n  channel: a\n  slow: "
+
+static const struct route_slow *with_slow(struct fixture *f, const char *slow)
+{
+	char yaml[256];
+
+	snprintf(yaml, sizeof(yaml), SLOW_ROUTE "%s\n", slow);
+	assert_loads(f, yaml);
+	return route_slow(route_table_get(f->config->routes, 0));
+}
+
+static void says_what_happens_to_slow_clients(void **state)
+{
+	struct fixture *f = *state;
+	const struct route_slow *slow;
+
+	assert_int_equal(with_slow(f, "drop_oldest")->policy, SLOW_DROP_OLDEST);
+	slow = with_slow(f, "{policy: latest_by_key, key: data.id, bytes: 64KiB, age: 2s}");
+	assert_int_equal(slow->policy, SLOW_LATEST_BY_KEY);
+	assert_string_equal(slow->key, "data.id");
+	assert_int_equal(slow->bytes_max, 65536);
+	assert_true(slow->age_max_ms == 2000);
+	assert_true(prints(f->config, " slow latest_by_key data.id 64KiB 2s "));
+	slow = with_slow(f, "\n    age: none");
+	assert_int_equal(slow->policy, SLOW_DISCONNECT);
+	assert_int_equal(slow->bytes_max, 0);
+	assert_null(slow->key);
+	assert_true(slow->age_max_ms == SLOW_AGE_NONE);
+	assert_true(prints(f->config, " slow disconnect 1MiB none "));
+	with_slow(f, "drop_oldest\noutbox_bytes_max: 2MiB");
+	assert_true(prints(f->config, " slow drop_oldest 2MiB 10s "));
+}
+
+static void refuses_what_slow_is_not(void **state)
+{
+	static const struct {
+		const char *slow;
+		const char *error;
+	} rows[] = {
+		{"latest_by_key", "latest_by_key needs a 'key': the path of a member, such as data.id"},
+		{"{policy: latest_by_key}",
+			"latest_by_key needs a 'key': the path of a member, such as data.id"},
+		{"{key: a}", "'key' goes with policy latest_by_key only"},
+		{"{policy: latest}",
+			"'latest' is no policy for slow clients (known: disconnect, drop_oldest, "
+			"latest_by_key)"},
+		{"no", "'no' is no policy for slow clients (known: disconnect, drop_oldest, latest_by_key)"},
+		{"[drop_oldest]", "slow is a policy, or 'policy: …' and more below it"},
+		{"{policy: [a]}", "policy is one text, not a list"},
+		{"{polcy: a}", "unknown key 'polcy' in slow: did you mean 'policy'? (known: policy, key, "
+			       "bytes, age)"},
+		{"{age: 1s, age: 2s}", "key 'age' in slow is there twice, first in line 4"},
+		{"{policy: latest_by_key, key: a..b}", "key 'a..b' has an empty name in it"},
+		{"{policy: latest_by_key, key: [a]}", "key is one text, not a list"},
+		{"{bytes: 1KiB}",
+			"bytes: '1KiB' is not a size from 4KiB to 1GiB (such as 4096, 16KiB, 1MiB)"},
+		{"{age: 99ms}", "age: '99ms' is not a duration from 100ms to 1h (such as 500ms, 25s, 2m)"},
+		{"{age: [1s]}", "age is one text, not a list"},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char yaml[256], line[256];
+
+		snprintf(yaml, sizeof(yaml), SLOW_ROUTE "%s\n", rows[i].slow);
+		snprintf(line, sizeof(line), "t.yaml:4: %s", rows[i].error);
+		assert_refuses(f, yaml, line);
+	}
+	assert_refuses(f,
+		SLOW_ROUTE "{policy: latest_by_key, key: a}\n- path: /b\n  channels: [x, a]\n  slow:\n"
+			   "    policy: latest_by_key\n    key: b\n",
+		"t.yaml:9: key 'b': another route has key 'a' for channel 'a'");
 }
 
 static void says_what_needs_a_restart(void **state)
@@ -847,6 +924,8 @@ int main(void)
 		with_folder(checks_the_channel_prefix),
 		with_folder(refuses_contradictions),
 		with_folder(prints_values_with_their_sources),
+		with_folder(says_what_happens_to_slow_clients),
+		with_folder(refuses_what_slow_is_not),
 		with_folder(says_what_needs_a_restart),
 		cmocka_unit_test(counts_no_more_cpus_than_the_quota_pays_for),
 		cmocka_unit_test(suggests_only_what_is_near),
