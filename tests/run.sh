@@ -155,8 +155,12 @@ run_file() {
 		printf '  %-20s %-22s %s (%d s)\n' "$suite" "$name" "$(tail -n 1 "$out/$name.log")" $((SECONDS - began))
 	else
 		[ -e "$out/$name.xml" ] || : >"$out/$name.xml"
+		mkdir -p "$out/$name.left" # what the processes of failed tests said
+		(cd "$scratch/$suite-$name" && find . \( -name '*.stderr' -o -name '*.stdout' \) -exec cp --parents {} "$out/$name.left" \;) || true
 		printf '%s  %-20s %-22s failed%s\n' "$red" "$suite" "$name" "$plain"
-		tail -n 60 "$out/$name.log" | sed 's/^/  | /'
+		# The first failure tells the most: where a shared gateway died, all that follow only say so.
+		sed -n '/^=.* \(FAILURES\|ERRORS\) =/,$p' "$out/$name.log" | head -n 60 | sed 's/^/  | /'
+		tail -n 1 "$out/$name.log" | sed 's/^/  | /'
 	fi
 	rm -rf "${scratch:?}/$suite-$name"
 }
