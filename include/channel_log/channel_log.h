@@ -168,8 +168,11 @@ void channel_log_answered(struct channel_log *log, uint64_t id, const struct cha
 /* The read failed: asked again at the next tick. */
 void channel_log_failed(struct channel_log *log, uint64_t id);
 
-/* R9: what a read with count 0 said is the top, whoever sent it and when. */
-void channel_log_tail(struct channel_log *log, const struct position *top);
+/*
+ * R9: it is this channel's turn to have its tail checked, by a read with count 0. The last entry may be lost
+ * with no successor to tell. Nothing is sent while another read is out: that one tells the same.
+ */
+void channel_log_check(struct channel_log *log);
 
 /*
  * Wants to hear the channel. Answered once, now or later, only while LIVE; until then it may be cancelled.

@@ -244,6 +244,7 @@ void channel_log_send(struct channel_log *log, enum read_kind kind, uint64_t fro
 	log->read.id = ++log->n_reads;
 	log->read.kind = kind;
 	log->read.from = from;
+	log->read.stood_at = log->at.offset;
 	if (log->listener->read(log->arg, log->read.id, from, (uint32_t)count) < 0)
 		log->read.id = 0;
 }
@@ -277,6 +278,17 @@ static uint32_t n_without_hole(const struct channel_log_read *read)
 	return n;
 }
 
+static void take_answer(struct channel_log *log, struct channel_log_read *read)
+{
+	if (log->state != CHANNEL_LOG_LIVE) {
+		catch_up_answered(log, read);
+		return;
+	}
+	channel_log_compare_top(log, &read->top);
+	if (log->state == CHANNEL_LOG_LIVE)
+		joins_answered(log, read);
+}
+
 void channel_log_answered(struct channel_log *log, uint64_t id, const struct channel_log_read *read)
 {
 	struct channel_log_read usable = *read;
@@ -285,10 +297,7 @@ void channel_log_answered(struct channel_log *log, uint64_t id, const struct cha
 		log->read.id = 0;
 		if (is_plausible(read, log->read.from)) {
 			usable.n_entries = n_without_hole(read);
-			if (log->state == CHANNEL_LOG_LIVE)
-				joins_answered(log, &usable);
-			else
-				catch_up_answered(log, &usable);
+			take_answer(log, &usable);
 		}
 	}
 	for (uint32_t i = 0; i < read->n_entries; i++)
@@ -303,21 +312,27 @@ void channel_log_failed(struct channel_log *log, uint64_t id)
 
 /* --- time --- */
 
-void channel_log_tail(struct channel_log *log, const struct position *top)
+void channel_log_check(struct channel_log *log)
 {
-	if (log->state != CHANNEL_LOG_LIVE || position_equal(top, &log->at))
-		return;
-	if (epoch_equal(&top->epoch, &log->at.epoch)) {
-		if (top->offset > log->at.offset) { /* likely on its way to us */
-			if (!log->suspect.offset) {
-				log->suspect = *top;
-				log->suspect_ticks = 0;
-			}
-			return;
+	if (log->state == CHANNEL_LOG_LIVE && !log->read.id)
+		channel_log_send(log, READ_TAIL, 0, 0);
+}
+
+void channel_log_compare_top(struct channel_log *log, const struct position *top)
+{
+	bool is_ours = epoch_equal(&top->epoch, &log->at.epoch);
+
+	if (is_ours && top->offset > log->at.offset) { /* likely on its way to us */
+		if (!log->suspect.offset) {
+			log->suspect = *top;
+			log->suspect_ticks = 0;
 		}
-		if (ring_knows(&log->ring, top->offset, top->tag))
-			return; /* was the top when it was read */
+		return;
 	}
+	if (is_ours && top->offset >= log->read.stood_at &&
+		(ring_knows(&log->ring, top->offset, top->tag) ||
+			top->offset < ring_oldest_known(&log->ring)))
+		return; /* was the top when it was read */
 	catch_up_start(log, CHANNEL_LOG_CAUSE_TAIL);
 }
 
@@ -336,7 +351,7 @@ static void look_at_suspect(struct channel_log *log)
 
 static void narrow(struct channel_log *log, uint64_t now_ms)
 {
-	if (!log->widened)
+	if (!log->widened || (log->read.id && log->read.kind == READ_JOINS))
 		return;
 	if (!log->widened_until_ms) {
 		log->widened_until_ms = now_ms + log->options->widened_ms;

@@ -13,7 +13,8 @@
 enum read_kind {
 	READ_CATCH_UP, /* from our position */
 	READ_BACK,     /* over the whole ring: where do we and the log part? */
-	READ_JOINS,    /* what is older than the ring, for those who wait */
+	READ_JOINS,    /* what is older than the ring, for those who wait; while LIVE */
+	READ_TAIL,     /* only the top; while LIVE */
 };
 
 struct channel_log {
@@ -30,6 +31,7 @@ struct channel_log {
 		uint64_t id; /* 0: none is out */
 		enum read_kind kind;
 		uint64_t from;
+		uint64_t stood_at; /* our offset when it was sent: the log had at least so many */
 	} read;
 	uint64_t proven;       /* the read that last found our position in the log */
 	struct position began; /* where we stood when this catch-up began */
@@ -67,6 +69,12 @@ void channel_log_examine(struct channel_log *log, const struct live_event *event
 /* Forgets entries until the ring is within its bounds. */
 void channel_log_fit(struct channel_log *log);
 
+/*
+ * What a read that was sent while LIVE says of the top. Pushes and answers come on two connections, so either
+ * may be ahead. May leave LIVE.
+ */
+void channel_log_compare_top(struct channel_log *log, const struct position *top);
+
 /* Gives the buffer up. Plain events in it are delivered: nothing would bring them back. */
 void channel_log_drop_buffer(struct channel_log *log);
 
@@ -80,6 +88,7 @@ void catch_up_answered(struct channel_log *log, struct channel_log_read *read);
 
 /* LIVE: answers everyone who can be answered, and asks for what the others need. */
 void joins_serve(struct channel_log *log);
+/* After a read that was sent while LIVE. */
 void joins_answered(struct channel_log *log, struct channel_log_read *read);
 
 /* The lowest offset that someone who waits wants to read from; false if nobody does. */

@@ -70,7 +70,9 @@ static enum verdict serve_from_start(struct channel_log *log, struct channel_log
 		return replay(log, join, log->at.offset, &start); /* what is kept is on its way */
 	if (log->kept_from > log->ring.floor_offset)
 		return replay(log, join, log->kept_from - 1, &start);
-	return join->unserved ? refuse(log, join, CHANNEL_LOG_LIMIT) : WANTS_READ;
+	if (lowest_served(log) >= ring_oldest_known(&log->ring) || join->unserved)
+		return refuse(log, join, CHANNEL_LOG_LIMIT);
+	return WANTS_READ;
 }
 
 /* The client says that the log had something else than we know. */
@@ -243,9 +245,10 @@ static void mark_unserved(struct channel_log *log, uint64_t from, uint64_t to)
 
 void joins_answered(struct channel_log *log, struct channel_log_read *read)
 {
-	channel_log_tail(log, &read->top);
-	if (log->state != CHANNEL_LOG_LIVE)
+	if (log->read.kind != READ_JOINS) {
+		joins_serve(log); /* some may have waited for this read to be out of the way */
 		return;
+	}
 	if (is_fork(log, read)) {
 		catch_up_start(log, CHANNEL_LOG_CAUSE_FORK);
 		return;

@@ -1,0 +1,125 @@
+/* Model: see the header. */
+
+#include "model.h"
+
+#include <string.h>
+
+static int add(struct model *model, int parent, int epoch, uint64_t offset)
+{
+	model->nodes[model->n_nodes] = (struct node){parent, epoch, offset, false};
+	return model->n_nodes++;
+}
+
+static void begin_epoch(struct model *model)
+{
+	int root = add(model, NO_NODE, model->n_epochs, 0);
+
+	model->roots[model->n_epochs++] = root;
+	model->primary = (struct copy){root, 1};
+}
+
+void model_init(struct model *model, bool ignores_tags)
+{
+	model->n_nodes = 0;
+	model->n_epochs = 0;
+	model->n_turns = 0;
+	model->ignores_tags = ignores_tags;
+	begin_epoch(model);
+	model_sync(model);
+}
+
+int model_publish(struct model *model)
+{
+	const struct node *top = &model->nodes[model->primary.top];
+
+	if (model->n_nodes == NODES_MAX)
+		return NO_NODE;
+	model->primary.top = add(model, model->primary.top, top->epoch, top->offset + 1);
+	return model->primary.top;
+}
+
+void model_trim(struct model *model, uint64_t n)
+{
+	uint64_t top = model->nodes[model->primary.top].offset;
+
+	for (; n && model->primary.first <= top; n--, model->primary.first++)
+		model->nodes[model_ancestor(model, model->primary.top, model->primary.first)].was_trimmed =
+			true;
+}
+
+void model_sync(struct model *model)
+{
+	model->replica = model->primary;
+}
+
+void model_fail_over(struct model *model)
+{
+	model->n_turns += model->primary.top != model->replica.top;
+	model->primary = model->replica;
+}
+
+void model_flush(struct model *model)
+{
+	if (model->n_epochs == EPOCHS_MAX || model->n_nodes == NODES_MAX)
+		return;
+	model->n_turns++;
+	begin_epoch(model);
+}
+
+int model_ancestor(const struct model *model, int node, uint64_t offset)
+{
+	while (node != NO_NODE && model->nodes[node].offset > offset)
+		node = model->nodes[node].parent;
+	return node != NO_NODE && model->nodes[node].offset == offset ? node : NO_NODE;
+}
+
+int model_kept(const struct model *model, uint64_t offset)
+{
+	return offset < model->primary.first ? NO_NODE : model_ancestor(model, model->primary.top, offset);
+}
+
+bool model_has(const struct model *model, int node)
+{
+	return model->nodes[node].epoch == model->nodes[model->primary.top].epoch &&
+	       model_ancestor(model, model->primary.top, model->nodes[node].offset) == node;
+}
+
+uint64_t model_tag(const struct model *model, int node)
+{
+	if (!model->nodes[node].offset)
+		return 0;
+	return model->ignores_tags ? 1 : (uint64_t)node + 1;
+}
+
+struct position model_position(const struct model *model, int node)
+{
+	struct position position = {.offset = model->nodes[node].offset, .tag = model_tag(model, node)};
+
+	position.epoch.text[0] = (char)('A' + model->nodes[node].epoch);
+	return position;
+}
+
+int model_find(const struct model *model, const struct position *position)
+{
+	int epoch = position->epoch.text[0] - 'A', node;
+
+	if (epoch < 0 || epoch >= model->n_epochs)
+		return NO_NODE;
+	if (!position->offset)
+		return model->roots[epoch];
+	if (!model->ignores_tags) {
+		node = (int)position->tag - 1;
+		return node < model->n_nodes && model->nodes[node].offset == position->offset &&
+				       model->nodes[node].epoch == epoch
+			       ? node
+			       : NO_NODE;
+	}
+	/* Without tags several may be meant: the one that is true now, else the newest. */
+	node = model_ancestor(model, model->primary.top, position->offset);
+	if (node != NO_NODE && model->nodes[node].epoch == epoch)
+		return node;
+	for (node = model->n_nodes - 1; node >= 0; node--)
+		if (model->nodes[node].epoch == epoch && model->nodes[node].offset == position->offset)
+			return node;
+	return NO_NODE;
+}
