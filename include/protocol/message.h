@@ -5,8 +5,9 @@
  * Message: something to say to clients, made once and shared by count.
  *
  * It carries its finished WebSocket frame. The bus makes one per event and node; a reply is one for a
- * single client. After it is made nothing in it changes but the count, so any thread may read it while it
- * holds a reference. The last reference frees it, on whatever thread that is.
+ * single client. After it is made nothing in it changes but the count (and, once, where its deflated twin
+ * is), so any thread may read it while it holds a reference. The last reference frees it, on whatever thread
+ * that is.
  */
 
 #include <stdbool.h>
@@ -17,6 +18,7 @@
 #include "protocol/frame.h"
 #include "protocol/json.h"
 
+struct deflater;
 struct key_path;
 
 enum {
@@ -27,13 +29,14 @@ enum {
 
 struct message {
 	atomic_uint n_refs;
-	uint32_t channel_len;  /* 0: a reply, for one client */
-	uint64_t channel_hash; /* map_hash() of the channel */
-	const char *channel;   /* points behind the frame; NUL-terminated */
-	uint64_t arrived_us;   /* clock_monotonic_us() when it reached this node; 0 for replies */
-	uint64_t key_hash;     /* of channel and key; see message_set_key() */
-	uint32_t key_at;       /* where in the frame the key is */
-	uint32_t key_len;      /* 0: it has none */
+	_Atomic(struct message *) deflated; /* see message_deflated(); NULL: nobody asked yet */
+	uint32_t channel_len;               /* 0: a reply, for one client */
+	uint64_t channel_hash;              /* map_hash() of the channel */
+	const char *channel;                /* points behind the frame; NUL-terminated */
+	uint64_t arrived_us; /* clock_monotonic_us() when it reached this node; 0 for replies */
+	uint64_t key_hash;   /* of channel and key; see message_set_key() */
+	uint32_t key_at;     /* where in the frame the key is */
+	uint32_t key_len;    /* 0: it has none */
 	uint32_t frame_len;
 	uint32_t header_len; /* of the frame: the text is frame + header_len */
 	unsigned char frame[];
@@ -56,6 +59,14 @@ void message_set_key(struct message *event, const struct key_path *path);
 
 /* Are both events of one channel with the same key? */
 bool message_same_key(const struct message *a, const struct message *b);
+
+/*
+ * The event with its text deflated, for peers that agreed to permessage-deflate: made by the first who asks,
+ * on whatever thread, and the same for all. The message itself where that is not smaller, or when out of
+ * memory. Borrowed: it lives as long as the message, or as a reference to it that is taken as to any other.
+ * Its message_text() is not text.
+ */
+struct message *message_deflated(struct message *message, struct deflater *deflater);
 
 /* A reply: the text as it is, framed. NULL when out of memory. */
 struct message *message_from_text(const char *text, size_t len);
