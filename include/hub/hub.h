@@ -11,6 +11,7 @@
  *
  * Delivering has two steps. hub_deliver() only notes a message with its channel; hub_flush() hands each
  * subscriber all that was noted for a channel as one batch. So whatever arrived together is written together.
+ * A batch has two forms, plain and deflated; the second is made once, for the first who takes it.
  *
  * One worker owns a hub; nothing in it is locked. It knows nothing of sockets.
  */
@@ -21,6 +22,7 @@
 
 #include "protocol/json.h"
 
+struct deflater;
 struct hub;
 struct hub_channel;
 struct message;
@@ -33,6 +35,7 @@ enum {
 struct hub_subscriber {
 	struct hub_subscription *first;
 	uint32_t n;
+	bool deflates;  /* its peer takes deflated frames; may change at any time but within a flush */
 	uint64_t flush; /* private to the hub: the last one in which it heard several channels */
 };
 
@@ -70,6 +73,8 @@ struct hub_listener {
 		void *arg, struct hub_subscriber *subscriber, const struct hub_batch *batch, bool alone);
 	/* All batches of this flush were handed out. NULL: nobody asks. */
 	void (*flushed)(void *arg);
+	/* Of this thread, outlives the hub. NULL: everybody gets plain frames. */
+	struct deflater *deflater;
 };
 
 /* NULL when out of memory. */

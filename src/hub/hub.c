@@ -10,6 +10,7 @@
 #include "core/list.h"
 #include "core/map.h"
 #include "protocol/message.h"
+#include "twins.h"
 
 struct hub_channel {
 	struct map_entry entry; /* key points at name */
@@ -24,8 +25,9 @@ struct hub_channel {
 	uint64_t *arrivals; /* of the messages: the hub's count when each was noted */
 	uint32_t n_messages;
 	uint32_t messages_capacity;
-	uint32_t taken;         /* by the subscriber that is being handed several channels */
-	struct hub_batch batch; /* of the messages, while they are handed out */
+	uint32_t taken;            /* by the subscriber that is being handed several channels */
+	struct hub_batch batch;    /* of the messages, while they are handed out */
+	struct hub_batch deflated; /* likewise; n is 0 before somebody takes it */
 
 	char name[];
 };
@@ -40,6 +42,9 @@ struct hub {
 	uint64_t n_noted; /* messages, ever */
 	uint64_t n_flushes;
 	struct buf bytes; /* several frames, laid one behind the other; kept from flush to flush */
+	size_t flush_len; /* of all that is laid out there in this flush */
+	uint32_t flush_n; /* messages of this flush */
+	struct twins twins;
 };
 
 enum {
@@ -54,6 +59,7 @@ struct hub *hub_new(const struct hub_listener *listener)
 	if (!hub)
 		return NULL;
 	hub->listener = *listener;
+	hub->twins.deflater = listener->deflater;
 	list_init(&hub->dirty);
 	return hub;
 }
@@ -64,6 +70,7 @@ void hub_free(struct hub *hub)
 		return;
 	map_deinit(&hub->channels);
 	buf_deinit(&hub->bytes);
+	twins_deinit(&hub->twins);
 	free(hub);
 }
 
@@ -287,37 +294,25 @@ int hub_deliver(struct hub *hub, struct message *message)
  * move. */
 static bool reserve_bytes(struct hub *hub)
 {
-	size_t len = 0;
-
+	hub->flush_len = 0;
+	hub->flush_n = 0;
 	for (struct list *link = hub->dirty.next; link != &hub->dirty; link = link->next) {
 		struct hub_channel *channel = list_entry(link, struct hub_channel, dirty);
 
+		hub->flush_n += channel->n_messages;
 		for (uint32_t i = 0; channel->n_messages > 1 && i < channel->n_messages; i++)
-			len += channel->messages[i]->frame_len;
+			hub->flush_len += channel->messages[i]->frame_len;
 	}
 	buf_reset(&hub->bytes);
-	return len == 0 || buf_reserve(&hub->bytes, len);
+	return hub->flush_len == 0 || buf_reserve(&hub->bytes, hub->flush_len);
 }
 
-/* The batch's frames as one stretch of bytes: the frame itself if there is one, else laid out in hub->bytes.
- */
 static void batch_make(struct hub *hub, struct hub_channel *channel, bool together)
 {
-	struct hub_batch *batch = &channel->batch;
-
-	*batch = (struct hub_batch){.messages = channel->messages, .n = channel->n_messages};
-	if (batch->n == 1) {
-		batch->bytes = batch->messages[0]->frame;
-		batch->len = batch->messages[0]->frame_len;
-		return;
-	}
-	if (!together)
-		return;
-	batch->bytes = hub->bytes.data + hub->bytes.len;
-	for (uint32_t i = 0; i < batch->n; i++) {
-		buf_append(&hub->bytes, batch->messages[i]->frame, batch->messages[i]->frame_len);
-		batch->len += batch->messages[i]->frame_len;
-	}
+	channel->deflated.n = 0;
+	channel->batch = (struct hub_batch){.messages = channel->messages, .n = channel->n_messages};
+	if (channel->n_messages == 1 || together)
+		hub_batch_lay_out(&channel->batch, &hub->bytes);
 }
 
 /* The subscriber's channel whose next message arrived first. */
@@ -350,24 +345,39 @@ static void hand_out_merged(struct hub *hub, struct hub_subscriber *subscriber)
 		s->channel->taken = 0;
 	while ((channel = earliest(subscriber))) {
 		struct message *message = channel->messages[channel->taken++];
-		struct hub_batch one = {&message, 1, message->frame, message->frame_len};
+		struct hub_batch one = {.messages = &message, .n = 1};
 
+		if (subscriber->deflates && hub->twins.deflater)
+			message = message_deflated(message, hub->twins.deflater);
+		hub_batch_lay_out(&one, NULL);
 		hub->listener.deliver(hub->listener.arg, subscriber, &one, false);
 	}
 }
 
+/* The form of the channel's batch that the subscriber takes. */
+static const struct hub_batch *batch_for(
+	struct hub *hub, struct hub_channel *channel, const struct hub_subscriber *subscriber)
+{
+	if (!subscriber->deflates)
+		return &channel->batch;
+	if (!channel->deflated.n)
+		twins_make(&hub->twins, &channel->batch, hub->flush_n, hub->flush_len, &channel->deflated);
+	return &channel->deflated;
+}
+
 static void channel_hand_out(struct hub *hub, struct hub_channel *channel, bool only_one)
 {
-	/* Without memory for the common stretch everybody is handed the messages one by one. */
-	bool together = channel->batch.bytes != NULL;
-
 	for (uint32_t i = 0; i < channel->n_subscribers; i++) {
 		struct hub_subscriber *subscriber = channel->subscribers[i]->subscriber;
 
-		if (only_one || subscriber->n == 1)
-			hub->listener.deliver(hub->listener.arg, subscriber, &channel->batch, together);
-		else
+		if (only_one || subscriber->n == 1) {
+			const struct hub_batch *batch = batch_for(hub, channel, subscriber);
+
+			/* Without memory for the common stretch everybody gets the messages one by one. */
+			hub->listener.deliver(hub->listener.arg, subscriber, batch, batch->bytes != NULL);
+		} else {
 			hand_out_merged(hub, subscriber);
+		}
 	}
 }
 
@@ -392,6 +402,7 @@ void hub_flush(struct hub *hub)
 		channel_clear(hub, list_entry(hub->dirty.next, struct hub_channel, dirty));
 	if (hub->bytes.cap > BYTES_KEPT)
 		buf_deinit(&hub->bytes);
+	twins_forget(&hub->twins, BYTES_KEPT);
 }
 
 size_t hub_n_channels(const struct hub *hub)
