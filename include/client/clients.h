@@ -17,6 +17,7 @@
 #include "core/list.h"
 #include "protocol/json.h"
 
+struct deflater;
 struct hub;
 struct hub_listener;
 struct log;
@@ -29,6 +30,7 @@ struct socket_ops;
 struct client_limits {
 	size_t message_bytes_max;
 	size_t outbox_bytes_max;
+	size_t deflate_bytes_min; /* of the texts that are worth deflating */
 	unsigned int subscriptions_max;
 	uint64_t ping_interval_ms;
 	uint64_t pong_timeout_ms;
@@ -69,6 +71,7 @@ struct clients {
 	struct list flush;       /* client.flush */
 	struct list subscribing; /* owed answers, in order of their deadline */
 	struct message *ping;    /* the one ping frame there is */
+	struct deflater *deflater;
 	size_t n_clients;
 	uint64_t next_id; /* unique in the process: workers count up in the same steps from different numbers
 			   */

@@ -78,6 +78,7 @@ struct route_spec {
 	size_t n_subscribe;
 	bool subscribe_any_route; /* may also subscribe to every channel that some route of the table joins;
 				     the default */
+	bool compression;         /* permessage-deflate may be agreed on */
 	struct route_slow slow;
 };
 
@@ -129,6 +130,7 @@ const char *route_channel_template(const struct route *route, size_t i);
 size_t route_n_subscribe(const struct route *route);
 const char *route_subscribe_template(const struct route *route, size_t i);
 bool route_subscribes_any_route(const struct route *route);
+bool route_compresses(const struct route *route);
 
 /* With the default age filled in; bytes_max stays 0 for what holds for every connection. */
 const struct route_slow *route_slow(const struct route *route);

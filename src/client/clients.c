@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "hub/hub.h"
 #include "metrics/metrics.h"
+#include "protocol/deflater.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
 #include "route/route.h"
@@ -67,7 +68,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	const struct socket_ops *ops, const struct client_limits *limits, struct route_table *routes,
 	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics)
 {
-	struct hub_listener up = {clients, on_interest, on_joined, on_deliver, on_flushed};
+	struct hub_listener up = {clients, on_interest, on_joined, on_deliver, on_flushed, NULL};
 
 	*clients = (struct clients){
 		.listener = *listener,
@@ -85,10 +86,11 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	list_init(&clients->flush);
 	list_init(&clients->subscribing);
 	keepalive_init(&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms);
+	clients->deflater = up.deflater = deflater_new(limits->deflate_bytes_min);
 	clients->hub = hub_new(&up);
 	/* Not empty: lws does not report an empty pong. */
 	clients->ping = message_control(FRAME_PING, "tidegate", 8);
-	if (!clients->hub || !clients->ping) {
+	if (!clients->deflater || !clients->hub || !clients->ping) {
 		clients_deinit(clients);
 		return -ENOMEM;
 	}
@@ -99,6 +101,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 void clients_deinit(struct clients *clients)
 {
 	hub_free(clients->hub);
+	deflater_free(clients->deflater);
 	message_unref(clients->ping);
 	route_table_unref(clients->routes);
 	*clients = (struct clients){0};

@@ -48,6 +48,7 @@ struct route_draft {
 	struct templates channels;
 	struct templates subscribe;
 	bool subscribe_any_route;
+	bool compression;
 	struct route_slow slow;
 	unsigned int key_line; /* of slow.key */
 };
@@ -361,6 +362,19 @@ static int read_slow(struct reader *reader, const yaml_node_t *value, struct rou
 	return 0;
 }
 
+static int read_compression(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	const char *word;
+	int r = read_text(reader, value, "compression", &word);
+
+	if (r)
+		return r;
+	draft->compression = strcmp(word, "on") == 0;
+	if (!draft->compression && strcmp(word, "off") != 0)
+		return refuse(reader, line_of(value), "compression is 'on' or 'off'");
+	return 0;
+}
+
 /* What a route can say. A new key is a row here and a line in docs/configuration.md. */
 static const struct route_key route_keys[] = {
 	{"path", read_path},
@@ -368,6 +382,7 @@ static const struct route_key route_keys[] = {
 	{"channels", read_channels},
 	{"subscribe", read_subscribe},
 	{"slow", read_slow},
+	{"compression", read_compression},
 };
 
 enum {
@@ -388,6 +403,7 @@ static struct route_spec draft_spec(const struct route_draft *draft)
 		.subscribe = draft->subscribe.texts,
 		.n_subscribe = draft->subscribe.n,
 		.subscribe_any_route = draft->subscribe_any_route,
+		.compression = draft->compression,
 		.slow = draft->slow,
 	};
 }

@@ -14,7 +14,7 @@
 #include "route/route.h"
 
 enum {
-	COLUMNS_MAX = 5,
+	COLUMNS_MAX = 6,
 	GAP = 2, /* spaces between columns */
 };
 
@@ -113,6 +113,7 @@ static void print_route(const struct config *config, size_t i, struct buf *cells
 	for (size_t j = 0; j < route_n_subscribe(route); j++)
 		buf_printf(cells, j > 0 ? ",%s" : "%s", route_subscribe_template(route, j));
 	print_slow(config, route, cells);
+	buf_append_str(cells, route_compresses(route) ? "\tcompression on" : "\tcompression off");
 	if (i < config->sources->n_route_lines)
 		buf_printf(cells, "\t%s:%u\n", config->sources->file, config->sources->route_lines[i]);
 	else

@@ -130,6 +130,7 @@ int route_new(const struct route_spec *spec, struct route **routep, struct buf *
 	r = parse_slow(route, spec, error);
 	if (r)
 		goto fail;
+	route->compression = spec->compression;
 	*routep = route;
 	return 0;
 
@@ -186,6 +187,11 @@ const char *route_subscribe_template(const struct route *route, size_t i)
 bool route_subscribes_any_route(const struct route *route)
 {
 	return route->subscribe_any_route;
+}
+
+bool route_compresses(const struct route *route)
+{
+	return route->compression;
 }
 
 const struct route_slow *route_slow(const struct route *route)

@@ -188,6 +188,7 @@ static int make_clients(struct worker *worker, const struct config *config)
 	struct client_limits limits = {
 		.message_bytes_max = config->message_bytes_max,
 		.outbox_bytes_max = config->outbox_bytes_max,
+		.deflate_bytes_min = config->compression_bytes_min,
 		.subscriptions_max = config->subscriptions_max,
 		.ping_interval_ms = config->ping_interval_ms,
 		.pong_timeout_ms = config->pong_timeout_ms,

@@ -437,9 +437,10 @@ static void refuses_unknown_keys(void **state)
 
 	assert_refuses(f, "routes:\n- path: /a\n  chanel: a\n",
 		"t.yaml:3: unknown key 'chanel' in a route: did you mean 'channel'? (known: path, channel, "
-		"channels, subscribe, slow)");
+		"channels, subscribe, slow, compression)");
 	assert_refuses(f, "routes:\n- path: /a\n  \"qu\\nux\": a\n",
-		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, slow)");
+		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, slow, "
+		"compression)");
 	assert_int_equal(load_yaml(f, "\nlisten: :1\nping_intervall: 3s\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: unknown key 'ping_intervall': did you mean "
 						    "'ping_interval'? (known: listen, admin, "));
@@ -633,26 +634,44 @@ static void prints_values_with_their_sources(void **state)
 	const char *environment[] = {"TIDEGATE_LISTEN=[::]:8000", NULL};
 	const char *flags[] = {"--message-bytes-max", "2048", NULL};
 	const char *yaml = "ping_interval: 90\nroutes:\n- path: /a/{id}\n  channels: [a, \"a:{id}\"]\n  "
-			   "subscribe: none\n";
+			   "subscribe: none\n  compression: on\n";
 	char line[256];
 
 	write_bytes(f->file, yaml, strlen(yaml));
 	assert_int_equal(load(f, f->file, environment, flags), 0);
-	snprintf(line, sizeof(line), "\nping_interval      90s                    %s:1\n", f->file);
+	snprintf(line, sizeof(line), "\nping_interval          90s                    %s:1\n", f->file);
 	assert_true(prints(f->config, line));
-	assert_true(prints(f->config, "listen             [::]:8000              TIDEGATE_LISTEN\n"));
-	assert_true(prints(f->config, "\nmessage_bytes_max  2KiB                   --message-bytes-max\n"));
-	assert_true(prints(f->config, "\ntrusted_proxies    []                     default\n"));
-	assert_true(prints(f->config, "\nredis              \"\"                     default\n"));
+	assert_true(prints(f->config, "listen                 [::]:8000              TIDEGATE_LISTEN\n"));
+	assert_true(
+		prints(f->config, "\nmessage_bytes_max      2KiB                   --message-bytes-max\n"));
+	assert_true(prints(f->config, "\ntrusted_proxies        []                     default\n"));
+	assert_true(prints(f->config, "\nredis                  \"\"                     default\n"));
 	snprintf(line, sizeof(line),
 		"\n  /a/{id}                       a,a:{id}                  subscribe none  slow disconnect "
 		"1MiB "
-		"10s  %s:3\n",
+		"10s  compression on   %s:3\n",
 		f->file);
 	assert_true(prints(f->config, line));
 	assert_true(prints(f->config, "\n  /ws/cards                     cards                     subscribe "
 				      "any   slow disconnect 1MiB "
-				      "10s  default\n"));
+				      "10s  compression off  default\n"));
+}
+
+static void compresses_where_a_route_says_so(void **state)
+{
+	struct fixture *f = *state;
+	const char *yaml = "routes:\n- {path: /a, channel: a, compression: on}\n"
+			   "- {path: /b, channel: b, compression: 'off'}\n- {path: /c, channel: c}\n";
+
+	assert_int_equal(load_yaml(f, yaml), 0);
+	assert_true(route_compresses(route_table_get(f->config->routes, 0)));
+	assert_false(route_compresses(route_table_get(f->config->routes, 1)));
+	assert_false(route_compresses(route_table_get(f->config->routes, 2)));
+	assert_false(route_compresses(route_table_find(f->config->routes, "/ws/cards")));
+	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  compression: yes\n",
+		"t.yaml:4: compression is 'on' or 'off'");
+	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  compression: [on]\n",
+		"t.yaml:4: compression is one text, not a list");
 }
 
 #define SLOW_ROUTE "routes:\n- path: /a\n  channel: a\n  slow: "
@@ -924,6 +943,7 @@ int main(void)
 		with_folder(checks_the_channel_prefix),
 		with_folder(refuses_contradictions),
 		with_folder(prints_values_with_their_sources),
+		with_folder(compresses_where_a_route_says_so),
 		with_folder(says_what_happens_to_slow_clients),
 		with_folder(refuses_what_slow_is_not),
 		with_folder(says_what_needs_a_restart),
