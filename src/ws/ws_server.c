@@ -3,6 +3,7 @@
 #include "ws/ws_server.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,9 +17,11 @@
 #include "route/route.h"
 #include "ws/listener.h"
 #include "ws/trusted.h"
+#include "deflate_offer.h"
 #include "handshake.h"
 #include "ws/lws_loop.h"
 #include "ws_connection.h"
+#include "ws_inflate.h"
 #include "ws_sender.h"
 #include "ws_server_private.h"
 
@@ -32,6 +35,9 @@ enum {
 	RECEIVE_BUFFER = 256,
 	/* What lws reads from a socket at a time; one buffer a server. */
 	SERVICE_BUFFER = 16384,
+	/* Of Sec-WebSocket-Extensions; clients send some 50 bytes. Who says more than this gets no extension.
+	 */
+	OFFERS_MAX = 1024,
 };
 
 static struct ws_server *server_of(struct lws *wsi)
@@ -126,6 +132,37 @@ void ws_server_answer(void *socket)
 	(void)!lws_upgrade_resume(connection->wsi);
 }
 
+/* The handshake is about to be answered: is permessage-deflate part of it? 0: go on; -1: close. */
+static int on_headers(struct ws_connection *connection, struct lws_process_html_args *headers)
+{
+	struct client *client = &connection->client;
+	char offers[OFFERS_MAX];
+	const char *answer;
+	int len;
+
+	if (!route_compresses(client->route))
+		return 0;
+	len = lws_hdr_copy(connection->wsi, offers, sizeof(offers), WSI_TOKEN_EXTENSIONS);
+	answer = len > 0 ? deflate_offer_answer(offers, (size_t)len) : NULL;
+	if (!answer)
+		return 0;
+	len = snprintf(headers->p, (size_t)headers->max_len, "Sec-WebSocket-Extensions: %s\r\n", answer);
+	if (len < 0 || len >= headers->max_len)
+		return -1;
+	headers->p += len;
+	lws_ws_take_rsv1(connection->wsi);
+	client->subscriber.deflates = true;
+	return 0;
+}
+
+/* What is kept of a message at most, in the form in which it comes. */
+static size_t pieces_max(const struct ws_connection *connection)
+{
+	size_t text_max = connection->client.clients->limits.message_bytes_max;
+
+	return lws_ws_message_has_rsv1(connection->wsi) ? ws_inflate_payload_max(text_max) : text_max;
+}
+
 /* A piece of a message that did not come whole. */
 static void message_append(struct ws_connection *connection, const char *data, size_t len)
 {
@@ -136,12 +173,42 @@ static void message_append(struct ws_connection *connection, const char *data, s
 			return;
 		}
 	}
-	if (connection->message->len + len > connection->client.clients->limits.message_bytes_max) {
+	if (connection->message->len + len > pieces_max(connection)) {
 		message_drop(connection);
 		client_close(&connection->client, CLOSE_TOO_BIG);
 		return;
 	}
 	buf_append(connection->message, data, len);
+}
+
+static void receive_deflated(struct ws_connection *connection, const char *payload, size_t len)
+{
+	struct client *client = &connection->client;
+	struct slice text;
+
+	switch (ws_inflate_message(connection->server->inflate, payload, len, &text)) {
+	case 0:
+		client_receive(client, text.data, text.len);
+		break;
+	case WS_INFLATE_TOO_BIG:
+		client_close(client, CLOSE_TOO_BIG);
+		break;
+	case WS_INFLATE_BROKEN:
+		client_close(client, CLOSE_BAD_DATA);
+		break;
+	default:
+		client_close(client, CLOSE_INTERNAL);
+		break;
+	}
+}
+
+/* A whole message, in the form in which it came. */
+static void receive(struct ws_connection *connection, const char *data, size_t len)
+{
+	if (lws_ws_message_has_rsv1(connection->wsi))
+		receive_deflated(connection, data, len);
+	else
+		client_receive(&connection->client, len ? data : "", len);
 }
 
 static void on_receive(struct ws_connection *connection, const char *data, size_t len)
@@ -158,8 +225,8 @@ static void on_receive(struct ws_connection *connection, const char *data, size_
 		client_close(client, CLOSE_BINARY);
 		return;
 	}
-	if (last && !connection->message && len <= client->clients->limits.message_bytes_max) {
-		client_receive(client, len ? data : "", len);
+	if (last && !connection->message && len <= pieces_max(connection)) {
+		receive(connection, data, len);
 		return;
 	}
 	message_append(connection, data, len);
@@ -168,7 +235,7 @@ static void on_receive(struct ws_connection *connection, const char *data, size_
 	if (connection->message->failed)
 		client_close(client, CLOSE_INTERNAL);
 	else
-		client_receive(client, connection->message->data, connection->message->len);
+		receive(connection, connection->message->data, connection->message->len);
 	message_drop(connection);
 }
 
@@ -192,6 +259,8 @@ static int on_connection(
 	struct ws_connection *connection, enum lws_callback_reasons reason, void *in, size_t len)
 {
 	switch (reason) {
+	case LWS_CALLBACK_ADD_HEADERS:
+		return on_headers(connection, in);
 	case LWS_CALLBACK_ESTABLISHED:
 		client_open(&connection->client);
 		return 0;
@@ -291,7 +360,8 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->log = options->log;
 	server->metrics = options->metrics;
 	server->sender = ws_sender_new(options->use_uring, options->log);
-	r = server->sender ? start_lws(server, options->base) : -ENOMEM;
+	server->inflate = ws_inflate_new(options->clients->limits.message_bytes_max);
+	r = server->sender && server->inflate ? start_lws(server, options->base) : -ENOMEM;
 	if (r < 0)
 		buf_append_str(error, "cannot start libwebsockets: out of memory or of file descriptors");
 	else
@@ -312,6 +382,7 @@ void ws_server_free(struct ws_server *server)
 	listener_free(server->listener);
 	lws_loop_free(server->loop);
 	ws_sender_free(server->sender);
+	ws_inflate_free(server->inflate);
 	free(server);
 }
 

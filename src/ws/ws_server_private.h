@@ -13,6 +13,7 @@ struct log;
 struct lws_loop;
 struct metrics;
 struct trusted;
+struct ws_inflate;
 struct ws_sender;
 
 struct ws_server {
@@ -22,6 +23,7 @@ struct ws_server {
 	struct lws_vhost *vhost;
 	struct lws_protocols protocols[3];
 	struct ws_sender *sender;
+	struct ws_inflate *inflate; /* of all connections that send deflated messages */
 	struct clients *clients;
 	const struct trusted *trusted;
 	struct log *log;
