@@ -15,6 +15,11 @@ def test_live_and_ready_are_green(gateway):
     assert isinstance(answer.json(), dict)
 
 
+def test_is_live_from_its_first_moment(start):
+    for _ in range(10):  # an orchestrator's probe may come at once, and must not restart what has just begun
+        assert start(ready=False).get("/live").status == 200
+
+
 def test_metrics_are_prometheus_text(gateway):
     answer = gateway.get("/metrics")
     assert answer.status == 200

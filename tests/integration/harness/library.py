@@ -18,18 +18,18 @@ def run(coroutine, seconds=4 * PATIENCE_SECONDS):
     return asyncio.run(asyncio.wait_for(coroutine, seconds))
 
 
-def connect(url, **options):
+def connect(url, compression=None, **options):
     # compression=None: what is on the wire stays readable; max_size: the tests send large events on purpose
-    return websockets.connect(url, max_size=None, compression=None, open_timeout=PATIENCE_SECONDS, **options)
+    return websockets.connect(url, max_size=None, compression=compression, open_timeout=PATIENCE_SECONDS, **options)
 
 
-async def connect_all(urls):
+async def connect_all(urls, **options):
     """Clients in the order of their addresses."""
     gate = asyncio.Semaphore(CONNECTS_AT_ONCE)
 
     async def one(url):
         async with gate:
-            return await connect(url)
+            return await connect(url, **options)
 
     return await asyncio.gather(*(one(url) for url in urls))
 

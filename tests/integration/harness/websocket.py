@@ -195,17 +195,22 @@ class WebSocket:
         response.body = self.pending[:length]
         return response
 
-    def receive_frame(self):
-        """(opcode, payload) of the next frame; the gateway must not mask, fragment or set reserved bits."""
+    def receive_bits(self):
+        """(first byte, payload) of the next frame, whatever its bits; the gateway must not mask."""
         first, second = self._take(2)
-        assert first & 0xF0 == 0x80, f"frame starts with {first:#x}"
         assert not second & 0x80, "the server masked a frame"
         length = second
         if length == 126:
             (length,) = struct.unpack(">H", self._take(2))
         elif length == 127:
             (length,) = struct.unpack(">Q", self._take(8))
-        return first & 0x0F, self._take(length)
+        return first, self._take(length)
+
+    def receive_frame(self):
+        """(opcode, payload) of the next frame; the gateway must not fragment or set reserved bits."""
+        first, payload = self.receive_bits()
+        assert first & 0xF0 == 0x80, f"frame starts with {first:#x}"
+        return first & 0x0F, payload
 
     def receive_text(self):
         """The next text frame as it is; Closed at a close frame or the end of the stream; control frames must
