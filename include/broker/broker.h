@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "channel_log/position.h"
 #include "protocol/json.h"
 
 struct broker;
@@ -29,7 +30,8 @@ enum broker_state {
 /* Hears what the broker has to say. Slices are borrowed for the length of the call. */
 struct broker_listener {
 	void *arg;
-	/* One event, in the order in which the channel has them. */
+	/* One event, in the order in which the channel has them. What was published to the channel's log
+	   comes in its envelope (channel_log/envelope.h), which the first byte tells from a plain payload. */
 	void (*event)(void *arg, struct slice channel, struct slice payload);
 	/* All that had arrived has been handed over: a good moment to pass it on. Follows every run of
 	 * event(). */
@@ -44,11 +46,58 @@ struct broker_listener {
 };
 
 /*
- * How a publication ended: r 0 done, negative errno otherwise. -ETIMEDOUT: the link was lost, nobody knows
- * whether it was published. -EACCES: Redis refused it for want of rights. -EIO: Redis answered with another
- * error. -ECANCELED: the broker was freed. n_receivers: subscribers that Redis counted, or local ones.
+ * How a call ended: 0 done, or negative errno.
+ *
+ * -ETIMEDOUT   the link was lost: nobody knows whether it was carried out
+ * -ENOTCONN    the link was lost before it was sent: it was not carried out
+ * -EACCES      Redis refused it for want of rights (NOPERM), or the library is missing and our rights do not
+ *              allow us to load it
+ * -EAGAIN      Redis is there and cannot yet: LOADING, BUSY, TRYAGAIN, CLUSTERDOWN, MASTERDOWN; or the
+ * library went missing twice in a moment -EROFS       Redis does not write now: READONLY (a replica), MISCONF
+ * (its disk), NOREPLICAS -ENOSPC      Redis is out of memory: OOM -EIO         Redis answered with another
+ * error, or with what makes no sense -ENOMEM      we are out of memory -ECANCELED   the broker was freed
+ *
+ * From -EACCES to -EIO nothing was carried out. All but -EACCES, -EIO and -ECANCELED pass by themselves: the
+ * caller may try again, -ETIMEDOUT with an idempotency key; POST /publish makes 503 with Retry-After of them.
  */
+
+/* n_receivers: subscribers that Redis counted, or local ones. */
 typedef void (*broker_published_fn)(void *arg, int r, uint64_t n_receivers);
+
+enum {
+	BROKER_LOG_KEY_MAX = 256,               /* bytes of an idempotency key */
+	BROKER_LOG_READ_MAX = 10000,            /* entries asked for in one read; more are cut to so many */
+	BROKER_LOG_READ_BYTES = 4 * 1024 * 1024 /* of payloads after which a read stops, the last one whole */
+};
+
+/* What a log keeps. Whoever publishes last decides; reading decides on the ttl too. */
+struct broker_log_options {
+	uint32_t size;       /* entries, at least 1; some more may be kept */
+	uint64_t ttl_ms;     /* the log goes when nobody published or read for so long; at least 1 */
+	struct slice key;    /* idempotency key, 1 to BROKER_LOG_KEY_MAX bytes; data NULL: none */
+	uint64_t key_ttl_ms; /* the key is known for so long; at least 1 */
+};
+
+/*
+ * id: of the entry; borrowed, NULL unless r is 0. is_duplicate: the key was known, id is that of the entry
+ * that it stands for, and nothing was published. (Its epoch is zeroed if an older library remembered only the
+ * rest.)
+ */
+typedef void (*broker_log_published_fn)(void *arg, int r, const struct position *id, bool is_duplicate);
+
+struct broker_log_entry {
+	uint64_t offset;
+	uint64_t tag;
+	struct slice payload; /* data NULL: larger than is allowed, or not written by a publish function */
+};
+
+/*
+ * What a range read brought: the top of the log, 0-0 in a new epoch when there was none, and the entries,
+ * ascending. Borrowed; NULL and 0 unless r is 0. They may end before the top and be fewer than asked for,
+ * when BROKER_LOG_READ_BYTES were reached: who wants the rest reads on behind the last one.
+ */
+typedef void (*broker_log_read_fn)(void *arg, int r, const struct position *top,
+	const struct broker_log_entry *entries, size_t n_entries);
 
 /* The seam: what a broker must do. The functions below call through it. */
 struct broker_ops {
@@ -56,6 +105,10 @@ struct broker_ops {
 	void (*unsubscribe)(struct broker *broker, struct slice channel);
 	int (*publish)(struct broker *broker, struct slice channel, struct slice payload,
 		broker_published_fn done, void *arg);
+	int (*log_publish)(struct broker *broker, struct slice channel, struct slice payload,
+		const struct broker_log_options *options, broker_log_published_fn done, void *arg);
+	int (*log_read)(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
+		uint64_t ttl_ms, broker_log_read_fn done, void *arg);
 	enum broker_state (*state)(const struct broker *broker);
 	void (*describe)(const struct broker *broker, struct buf *out);
 	void (*free)(struct broker *broker);
@@ -82,6 +135,27 @@ void broker_unsubscribe(struct broker *broker, struct slice channel);
  */
 int broker_publish(struct broker *broker, struct slice channel, struct slice payload,
 	broker_published_fn done, void *arg);
+
+/*
+ * Appends to the channel's log and pushes the envelope to its subscribers, both or none. Like
+ * broker_publish(): done() exactly once, later, may be NULL; or it is not called and the result is -ENOTCONN,
+ * -EAGAIN, -ENOMEM, or -EINVAL for options out of their bounds.
+ */
+int broker_log_publish(struct broker *broker, struct slice channel, struct slice payload,
+	const struct broker_log_options *options, broker_log_published_fn done, void *arg);
+
+/*
+ * Reads the log: its top, and at most count entries from this offset on, inclusive (count 0: only the top).
+ * A log that is not there begins with this read. done() as above, not NULL; -EINVAL for ttl_ms 0.
+ */
+int broker_log_read(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
+	uint64_t ttl_ms, broker_log_read_fn done, void *arg);
+
+/*
+ * Appends the library that Redis needs for logs, as `FUNCTION LOAD` takes it. The Redis broker loads it by
+ * itself; this is for people whose rights are better than its.
+ */
+void broker_library(struct buf *out);
 
 enum broker_state broker_state(const struct broker *broker);
 
@@ -125,6 +199,8 @@ struct redis_options {
 	const char *channel_prefix;  /* put before every channel name in Redis; "" for none; copied */
 	const char *node_id; /* unique per process; names the probe channel and CLIENT SETNAME; copied */
 	uint64_t seed;       /* for jitter */
+	bool loads_library; /* after each connect, for backends that publish to logs; otherwise with the first
+			       call that needs it */
 
 	/* From here on 0 is the default. */
 	size_t payload_bytes_max;  /* a larger event is dropped and counted, the link lives on; 256 KiB

@@ -1,8 +1,11 @@
 /*
- * Broker: the calls of the interface, each handed to whichever broker stands behind it.
+ * Broker: the calls of the interface, each handed to whichever broker stands behind it. What no broker takes
+ * is refused here.
  */
 
 #include "broker/broker.h"
+
+#include <errno.h>
 
 int broker_subscribe(struct broker *broker, struct slice channel)
 {
@@ -18,6 +21,28 @@ int broker_publish(struct broker *broker, struct slice channel, struct slice pay
 	broker_published_fn done, void *arg)
 {
 	return broker->ops->publish(broker, channel, payload, done, arg);
+}
+
+int broker_log_publish(struct broker *broker, struct slice channel, struct slice payload,
+	const struct broker_log_options *options, broker_log_published_fn done, void *arg)
+{
+	bool has_key = options->key.data != NULL;
+
+	if (!options->size || !options->ttl_ms)
+		return -EINVAL;
+	if (has_key && (!options->key.len || options->key.len > BROKER_LOG_KEY_MAX || !options->key_ttl_ms))
+		return -EINVAL;
+	return broker->ops->log_publish(broker, channel, payload, options, done, arg);
+}
+
+int broker_log_read(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
+	uint64_t ttl_ms, broker_log_read_fn done, void *arg)
+{
+	if (!ttl_ms)
+		return -EINVAL;
+	if (count > BROKER_LOG_READ_MAX)
+		count = BROKER_LOG_READ_MAX;
+	return broker->ops->log_read(broker, channel, from, count, ttl_ms, done, arg);
 }
 
 enum broker_state broker_state(const struct broker *broker)

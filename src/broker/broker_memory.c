@@ -6,6 +6,9 @@
  * listener publishes while it listens waits for the turn after, so a loop of echoes cannot starve the
  * sockets.
  *
+ * Logs are kept in memory_store.h as Redis would keep them, and asked for in the same queue: what is
+ * published to a log is appended and pushed in one step, between whatever was said before it and after it.
+ *
  * It is always ready and refuses nothing but for want of memory.
  */
 
@@ -17,7 +20,9 @@
 
 #include <event2/event.h>
 
+#include "broker/memory_store.h"
 #include "core/buf.h"
+#include "core/clock.h"
 #include "core/list.h"
 #include "core/map.h"
 
@@ -26,12 +31,27 @@ struct memory_channel {
 	char name[];
 };
 
-/* What the next turn has to say. Channel first, then the payload, both in bytes[]. */
+enum memory_kind {
+	MEMORY_SUBSCRIPTION, /* to be answered */
+	MEMORY_PUBLICATION,
+	MEMORY_LOG_PUBLICATION,
+	MEMORY_LOG_READ,
+};
+
+/* What the next turn has to say. Channel, payload and idempotency key stand in bytes[], in this order. */
 struct memory_job {
 	struct list link;
-	bool is_publication; /* false: the channel's subscription is to be answered */
-	broker_published_fn done;
+	enum memory_kind kind;
+	union {
+		broker_published_fn published;
+		broker_log_published_fn log_published;
+		broker_log_read_fn log_read;
+	} done;
 	void *arg;
+	struct broker_log_options options; /* of a log publication; its key points into bytes[] */
+	uint64_t from;                     /* these of a log read */
+	uint64_t ttl_ms;
+	uint32_t count;
 	size_t channel_len;
 	size_t payload_len;
 	char bytes[];
@@ -44,7 +64,9 @@ struct memory_broker {
 	struct list jobs;
 	struct list mark; /* stands among the jobs during a turn, behind the last one of it */
 	struct map channels;
-	bool announced; /* that it is ready */
+	struct memory_store *store;
+	struct buf push; /* the envelope that is being handed over */
+	bool announced;  /* that it is ready */
 };
 
 static struct map_entry *memory_find(const struct memory_broker *memory, struct slice channel)
@@ -66,7 +88,7 @@ static int memory_push(struct memory_broker *memory, const struct memory_job *he
 
 	if (!memory->turn)
 		return -ENOTCONN; /* being freed: nothing will be said any more */
-	job = malloc(sizeof(*job) + channel.len + payload.len);
+	job = malloc(sizeof(*job) + channel.len + payload.len + head->options.key.len);
 	if (!job)
 		return -ENOMEM;
 	*job = *head;
@@ -76,6 +98,10 @@ static int memory_push(struct memory_broker *memory, const struct memory_job *he
 		memcpy(job->bytes, channel.data, channel.len);
 	if (payload.len)
 		memcpy(job->bytes + channel.len, payload.data, payload.len);
+	if (head->options.key.data) {
+		job->options.key.data = job->bytes + channel.len + payload.len;
+		memcpy(job->bytes + channel.len + payload.len, head->options.key.data, head->options.key.len);
+	}
 	list_push_back(&memory->jobs, &job->link);
 	memory_wake(memory);
 	return 0;
@@ -126,27 +152,139 @@ static int memory_publish(struct broker *broker, struct slice channel, struct sl
 {
 	struct memory_broker *memory = (struct memory_broker *)broker;
 
-	return memory_push(memory, &(struct memory_job){.is_publication = true, .done = done, .arg = arg},
-		channel, payload);
+	return memory_push(memory,
+		&(struct memory_job){.kind = MEMORY_PUBLICATION, .done.published = done, .arg = arg}, channel,
+		payload);
+}
+
+static int memory_log_publish(struct broker *broker, struct slice channel, struct slice payload,
+	const struct broker_log_options *options, broker_log_published_fn done, void *arg)
+{
+	struct memory_broker *memory = (struct memory_broker *)broker;
+	const struct memory_job job = {
+		.kind = MEMORY_LOG_PUBLICATION, .done.log_published = done, .arg = arg, .options = *options};
+
+	return memory_push(memory, &job, channel, payload);
+}
+
+static int memory_read(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
+	uint64_t ttl_ms, broker_log_read_fn done, void *arg)
+{
+	struct memory_broker *memory = (struct memory_broker *)broker;
+	const struct memory_job job = {.kind = MEMORY_LOG_READ,
+		.done.log_read = done,
+		.arg = arg,
+		.from = from,
+		.count = count,
+		.ttl_ms = ttl_ms};
+
+	return memory_push(memory, &job, channel, (struct slice){0});
+}
+
+/* True if somebody wants the channel. */
+static bool memory_say_publication(struct memory_broker *memory, const struct memory_job *job,
+	struct slice channel, struct slice payload)
+{
+	bool is_wanted = memory_find(memory, channel) != NULL;
+
+	if (is_wanted)
+		memory->listener.event(memory->listener.arg, channel, payload);
+	if (job->done.published)
+		job->done.published(job->arg, 0, is_wanted);
+	return is_wanted;
+}
+
+/* True if it was pushed. Without the memory for that it is in the log all the same, as if the push were lost:
+ * whoever listens finds out. */
+static bool memory_push_envelope(
+	struct memory_broker *memory, struct slice channel, const struct envelope *envelope)
+{
+	char head[ENVELOPE_HEAD_MAX];
+
+	if (!memory_find(memory, channel))
+		return false;
+	buf_reset(&memory->push);
+	buf_append(&memory->push, head, envelope_head_format(envelope, head));
+	buf_append(&memory->push, envelope->payload.data, envelope->payload.len);
+	if (memory->push.failed)
+		return false;
+	memory->listener.event(
+		memory->listener.arg, channel, (struct slice){memory->push.data, memory->push.len});
+	return true;
+}
+
+static bool memory_say_log_publication(struct memory_broker *memory, const struct memory_job *job,
+	struct slice channel, struct slice payload)
+{
+	const struct memory_time time = {clock_monotonic_ms(), clock_wall_ms() * 1000};
+	struct envelope envelope;
+	struct position id;
+	bool is_pushed = false;
+	int r = memory_store_publish(memory->store, channel, payload, &job->options, time, &id, &envelope);
+
+	if (r == 0)
+		is_pushed = memory_push_envelope(memory, channel, &envelope);
+	if (job->done.log_published)
+		job->done.log_published(
+			job->arg, r < 0 ? r : 0, r < 0 ? NULL : &id, r == MEMORY_STORE_DUPLICATE);
+	return is_pushed;
+}
+
+/* Entries of the range, up to what one read may bring. How many. */
+static uint32_t memory_fill(const struct memory_range *range, struct broker_log_entry *entries)
+{
+	size_t n_bytes = 0;
+	uint32_t n = 0;
+
+	while (n < range->n && n_bytes < BROKER_LOG_READ_BYTES) {
+		const struct memory_log_entry *entry = memory_log_at(range->log, range->first + n);
+
+		entries[n++] = (struct broker_log_entry){entry->offset, entry->tag, entry->payload};
+		n_bytes += entry->payload.len;
+	}
+	return n;
+}
+
+static void memory_say_log_read(
+	struct memory_broker *memory, const struct memory_job *job, struct slice channel)
+{
+	struct broker_log_entry *entries = NULL;
+	struct memory_range range = {.n = 0};
+	int r = memory_store_read(
+		memory->store, channel, job->from, job->count, job->ttl_ms, clock_monotonic_ms(), &range);
+
+	if (r == 0 && range.n) {
+		entries = malloc(range.n * sizeof(*entries));
+		if (!entries)
+			r = -ENOMEM;
+	}
+	if (r == 0)
+		job->done.log_read(job->arg, 0, &range.top, entries, memory_fill(&range, entries));
+	else
+		job->done.log_read(job->arg, r, NULL, NULL, 0);
+	free(entries);
 }
 
 /* Says one thing; true if it was an event. */
-static bool memory_say(struct memory_broker *memory, struct memory_job *job)
+static bool memory_say(struct memory_broker *memory, const struct memory_job *job)
 {
 	struct slice channel = {job->bytes, job->channel_len};
 	struct slice payload = {job->bytes + job->channel_len, job->payload_len};
-	bool is_wanted = memory_find(memory, channel) != NULL;
 
-	if (!job->is_publication) {
-		if (is_wanted)
+	switch (job->kind) {
+	case MEMORY_SUBSCRIPTION:
+		if (memory_find(memory, channel))
 			memory->listener.subscribed(memory->listener.arg, channel);
 		return false;
+	case MEMORY_PUBLICATION:
+		return memory_say_publication(memory, job, channel, payload);
+	case MEMORY_LOG_PUBLICATION:
+		return memory_say_log_publication(memory, job, channel, payload);
+	case MEMORY_LOG_READ:
+		memory_say_log_read(memory, job, channel);
+		return false;
 	}
-	if (is_wanted)
-		memory->listener.event(memory->listener.arg, channel, payload);
-	if (job->done)
-		job->done(job->arg, 0, is_wanted);
-	return is_wanted;
+	return false;
 }
 
 static void memory_turn(evutil_socket_t fd, short what, void *arg)
@@ -189,6 +327,16 @@ static void memory_describe(const struct broker *broker, struct buf *out)
 		memory->announced ? "ready" : "connecting", memory->channels.n_entries);
 }
 
+static void memory_cancel(const struct memory_job *job)
+{
+	if (job->kind == MEMORY_PUBLICATION && job->done.published)
+		job->done.published(job->arg, -ECANCELED, 0);
+	else if (job->kind == MEMORY_LOG_PUBLICATION && job->done.log_published)
+		job->done.log_published(job->arg, -ECANCELED, NULL, false);
+	else if (job->kind == MEMORY_LOG_READ)
+		job->done.log_read(job->arg, -ECANCELED, NULL, NULL, 0);
+}
+
 static void memory_free(struct broker *broker)
 {
 	struct memory_broker *memory = (struct memory_broker *)broker;
@@ -201,8 +349,7 @@ static void memory_free(struct broker *broker)
 		struct memory_job *job = list_entry(memory->jobs.next, struct memory_job, link);
 
 		list_remove(&job->link);
-		if (job->done)
-			job->done(job->arg, -ECANCELED, 0);
+		memory_cancel(job);
 		free(job);
 	}
 	for (entry = map_next(&memory->channels, NULL); entry; entry = next) {
@@ -210,6 +357,8 @@ static void memory_free(struct broker *broker)
 		free(map_value(entry, struct memory_channel, entry));
 	}
 	map_deinit(&memory->channels);
+	memory_store_free(memory->store);
+	buf_deinit(&memory->push);
 	free(memory);
 }
 
@@ -217,6 +366,8 @@ static const struct broker_ops memory_ops = {
 	.subscribe = memory_subscribe,
 	.unsubscribe = memory_unsubscribe,
 	.publish = memory_publish,
+	.log_publish = memory_log_publish,
+	.log_read = memory_read,
 	.state = memory_state,
 	.describe = memory_describe,
 	.free = memory_free,
@@ -233,7 +384,7 @@ int broker_memory_new(
 	memory->listener = *listener;
 	list_init(&memory->jobs);
 	memory->turn = evtimer_new(base, memory_turn, memory);
-	if (!memory->turn) {
+	if (!memory->turn || memory_store_new(&memory->store) < 0) {
 		memory_free(&memory->broker);
 		return -ENOMEM;
 	}

@@ -4,6 +4,7 @@
  *            subscriber link: SUBSCRIBE ──► event(), subscribed(), the probe's echo
  *     Redis ┤
  *            commander link:  PUBLISH   ──► done(), the probe
+ *                             our library's functions ──► done() of log calls
  *
  * It is ready when a probe published on one link has come back on the other, and not before: an open socket
  * proves nothing. When either link is lost both are given up and dialled again, for ever, with what is wanted
@@ -24,8 +25,12 @@
 
 #include "broker/backoff.h"
 #include "broker/redis_channels.h"
+#include "broker/redis_error.h"
+#include "broker/redis_library.h"
 #include "broker/redis_link.h"
+#include "broker/redis_log.h"
 #include "broker/redis_probe.h"
+#include "channel_log/envelope.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -71,6 +76,9 @@ struct redis_broker {
 
 	struct redis_channels channels;
 	struct redis_probe probe;
+	struct redis_library *library;
+	struct redis_log logs;
+	bool loads_library;
 	struct backoff backoff;
 	struct event *redial_timer;
 	struct event *probe_timer;
@@ -209,6 +217,7 @@ static void redis_lost(struct redis_broker *redis, enum redis_link_end end, cons
 	}
 	redis_redial(redis, end);
 	/* Last, because it tells those who wait for an answer, and they may call us. */
+	redis_library_lost(redis->library, false);
 	redis_link_free(subscriber);
 	redis_link_free(commander);
 }
@@ -228,7 +237,7 @@ static void on_probe_answer(void *arg, const struct redis_reply *reply)
 	if (!reply || reply->values[0].kind != REDIS_ERROR)
 		return; /* its echo counts, not its answer */
 	text = redis_reply_text(reply, 0);
-	is_forbidden = text.len >= 6 && memcmp(text.data, "NOPERM", 6) == 0;
+	is_forbidden = redis_error_starts(text, "NOPERM");
 	buf_append_str(&reason, "Redis does not let us publish the probe: ");
 	buf_append(&reason, text.data, text.len);
 	sentence = buf_text(&reason);
@@ -295,6 +304,8 @@ static void redis_echo(struct redis_broker *redis, struct slice token)
 	if (redis->state != BROKER_READY)
 		redis_ready(redis);
 	redis_channels_retry(&redis->channels, RETRY_PER_PROBE);
+	if (redis->loads_library)
+		redis_library_poke(redis->library);
 	timer_set(redis->probe_timer, 0); /* finds out how long to wait now */
 }
 
@@ -347,20 +358,31 @@ static void redis_too_large(struct redis_broker *redis, struct slice channel, lo
 			log_uint("suppressed", suppressed));
 }
 
+/* The bytes that the bound is about: what is in the envelope, if it is one. */
+static size_t payload_bytes(struct slice text)
+{
+	struct envelope envelope;
+
+	return envelope_parse(text, &envelope) == 0 ? envelope.payload.len : text.len;
+}
+
 static void redis_hear_message(struct redis_broker *redis, const struct redis_reply *reply)
 {
 	struct slice name = redis_reply_text(reply, 2);
 	struct slice channel = redis_channels_strip(&redis->channels, name);
+	struct slice text = redis_reply_text(reply, 3);
 
 	if (reply->values[3].kind == REDIS_TOO_LARGE)
 		redis_too_large(redis, channel, reply->values[3].integer);
 	else if (reply->values[3].kind != REDIS_STRING || !channel.data)
 		redis_confused(redis);
+	else if (text.len > redis->payload_bytes_max && payload_bytes(text) > redis->payload_bytes_max)
+		redis_too_large(redis, channel, (long long)text.len);
 	else if (slice_equal(name, slice_of_buf(&redis->probe_channel)))
-		redis_echo(redis, redis_reply_text(reply, 3));
+		redis_echo(redis, text);
 	else {
 		redis->has_events = true;
-		redis->listener.event(redis->listener.arg, channel, redis_reply_text(reply, 3));
+		redis->listener.event(redis->listener.arg, channel, text);
 	}
 }
 
@@ -383,7 +405,7 @@ static void redis_hear_confirmation(struct redis_broker *redis, bool is_subscrib
 
 static void redis_hear_error(struct redis_broker *redis, struct slice text)
 {
-	bool is_forbidden = text.len >= 6 && memcmp(text.data, "NOPERM", 6) == 0;
+	bool is_forbidden = redis_error_starts(text, "NOPERM");
 	enum redis_link_end end = is_forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST;
 	struct slice channel;
 	uint64_t suppressed;
@@ -467,6 +489,7 @@ static void on_commander_ready(void *arg)
 	struct redis_broker *redis = arg;
 
 	redis->can_command = true;
+	redis_library_attach(redis->library, redis->commander);
 	redis_prove(redis);
 }
 
@@ -492,7 +515,7 @@ static int redis_dial_both(struct redis_broker *redis)
 	const struct redis_link_options options = {
 		.url = &redis->url,
 		.name = buf_text(&redis->client_name),
-		.bulk_bytes_max = redis->payload_bytes_max,
+		.bulk_bytes_max = redis->payload_bytes_max + ENVELOPE_HEAD_MAX,
 		.timeout_ms = redis->dial_timeout_ms,
 	};
 	int r;
@@ -557,7 +580,7 @@ static int publication_error(struct redis_broker *redis, struct slice text)
 	if (log_limit_allow(&redis->publish_limit, clock_monotonic_ms(), &suppressed))
 		log_warn(redis->log, "redis refused a publication", log_slice("reason", text),
 			log_uint("suppressed", suppressed));
-	return text.len >= 6 && memcmp(text.data, "NOPERM", 6) == 0 ? -EACCES : -EIO;
+	return redis_error_errno(text);
 }
 
 static void on_published(void *arg, const struct redis_reply *reply)
@@ -580,6 +603,14 @@ static void on_published(void *arg, const struct redis_reply *reply)
 	free(publication);
 }
 
+/* As Redis knows the channel. The name's bytes are the caller's to free. */
+static struct slice redis_name(const struct redis_broker *redis, struct slice channel, struct buf *name)
+{
+	buf_append(name, redis->channels.prefix, redis->prefix_len);
+	buf_append(name, channel.data, channel.len);
+	return slice_of_buf(name);
+}
+
 static int redis_publish(struct broker *broker, struct slice channel, struct slice payload,
 	broker_published_fn done, void *arg)
 {
@@ -591,8 +622,7 @@ static int redis_publish(struct broker *broker, struct slice channel, struct sli
 	if (redis->state != BROKER_READY)
 		return -ENOTCONN;
 	publication = malloc(sizeof(*publication));
-	buf_append(&name, redis->channels.prefix, redis->prefix_len);
-	buf_append(&name, channel.data, channel.len);
+	redis_name(redis, channel, &name);
 	if (publication && !name.failed) {
 		*publication = (struct publication){redis, done, arg};
 		r = redis_link_ask(redis->commander,
@@ -601,6 +631,38 @@ static int redis_publish(struct broker *broker, struct slice channel, struct sli
 	}
 	if (r < 0)
 		free(publication);
+	buf_deinit(&name);
+	return r;
+}
+
+static int redis_publish_log(struct broker *broker, struct slice channel, struct slice payload,
+	const struct broker_log_options *options, broker_log_published_fn done, void *arg)
+{
+	struct redis_broker *redis = (struct redis_broker *)broker;
+	struct buf name = {0};
+	int r = -ENOMEM;
+
+	if (redis->state != BROKER_READY)
+		return -ENOTCONN;
+	redis_name(redis, channel, &name);
+	if (!name.failed)
+		r = redis_log_publish(&redis->logs, slice_of_buf(&name), payload, options, done, arg);
+	buf_deinit(&name);
+	return r;
+}
+
+static int redis_read_log(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
+	uint64_t ttl_ms, broker_log_read_fn done, void *arg)
+{
+	struct redis_broker *redis = (struct redis_broker *)broker;
+	struct buf name = {0};
+	int r = -ENOMEM;
+
+	if (redis->state != BROKER_READY)
+		return -ENOTCONN;
+	redis_name(redis, channel, &name);
+	if (!name.failed)
+		r = redis_log_read(&redis->logs, slice_of_buf(&name), from, count, ttl_ms, done, arg);
 	buf_deinit(&name);
 	return r;
 }
@@ -634,8 +696,11 @@ static void redis_free(struct broker *broker)
 	redis->is_being_freed = true;
 	redis->is_listening = false;
 	redis->state = BROKER_CONNECTING; /* so that nobody who is told now can publish again */
+	if (redis->library)
+		redis_library_lost(redis->library, true);
 	redis_link_free(redis->subscriber);
 	redis_link_free(redis->commander);
+	redis_library_free(redis->library);
 	if (redis->redial_timer)
 		event_free(redis->redial_timer);
 	if (redis->probe_timer)
@@ -655,6 +720,8 @@ static const struct broker_ops redis_ops = {
 	.subscribe = redis_subscribe,
 	.unsubscribe = redis_unsubscribe,
 	.publish = redis_publish,
+	.log_publish = redis_publish_log,
+	.log_read = redis_read_log,
 	.state = redis_state,
 	.describe = redis_describe,
 	.free = redis_free,
@@ -679,6 +746,7 @@ static void redis_configure(struct redis_broker *redis, const struct redis_optio
 
 	redis->payload_bytes_max =
 		options->payload_bytes_max ? options->payload_bytes_max : PAYLOAD_BYTES_MAX;
+	redis->loads_library = options->loads_library;
 	redis->dial_timeout_ms = options->dial_timeout_ms ? options->dial_timeout_ms : DIAL_TIMEOUT_MS;
 	redis->probe.idle_ms = options->probe_idle_ms ? options->probe_idle_ms : PROBE_IDLE_MS;
 	redis->probe.timeout_ms = options->probe_timeout_ms ? options->probe_timeout_ms : PROBE_TIMEOUT_MS;
@@ -719,6 +787,10 @@ int broker_redis_new(struct event_base *base, const struct redis_options *option
 	r = redis_names(redis, options);
 	if (r < 0)
 		goto fail;
+	r = redis_library_new(log, slice_of_buf(&redis->address), &redis->library);
+	if (r < 0)
+		goto fail;
+	redis->logs = (struct redis_log){redis->library, metrics, redis->payload_bytes_max};
 	timer_set(redis->redial_timer, 0);
 	*brokerp = &redis->broker;
 	return 0;

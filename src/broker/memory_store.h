@@ -1,0 +1,60 @@
+#ifndef TIDEGATE_BROKER_MEMORY_STORE_H
+#define TIDEGATE_BROKER_MEMORY_STORE_H
+
+/*
+ * Memory store: the logs of all channels and the idempotency keys, for a node that has no Redis.
+ *
+ * It does what our library does in Redis: a log begins with the first call that names it, keeps its newest
+ * entries, and goes when nobody published or read for its ttl; a log that begins again has a new epoch. The
+ * first publication decides how many entries a log keeps as long as it lives.
+ *
+ * What has expired is dropped at the latest when its turn comes: each call looks at a few, so the store has
+ * no timer and no call takes long. Pure: time is handed in, monotonic for expiry, the wall's for tags.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/broker.h"
+#include "channel_log/envelope.h"
+#include "channel_log/memory_log.h"
+
+struct memory_store;
+
+struct memory_time {
+	uint64_t now_ms;
+	uint64_t wall_us;
+};
+
+enum {
+	MEMORY_STORE_DUPLICATE = 1, /* the key is known: nothing was appended */
+};
+
+/* What a read found; borrowed until the next call. log NULL: nothing but the top, 0-0. */
+struct memory_range {
+	struct position top;
+	const struct memory_log *log;
+	uint64_t first;
+	uint32_t n;
+};
+
+int memory_store_new(struct memory_store **storep); /* 0 or -ENOMEM */
+void memory_store_free(struct memory_store *store); /* accepts NULL */
+
+/*
+ * 0: appended, *id is where, envelope what to push, borrowed until the next call. MEMORY_STORE_DUPLICATE: *id
+ * is that of the entry that the key stands for. Or -ENOMEM, with nothing done.
+ */
+int memory_store_publish(struct memory_store *store, struct slice channel, struct slice payload,
+	const struct broker_log_options *options, struct memory_time time, struct position *id,
+	struct envelope *envelope);
+
+/* 0 or -ENOMEM. */
+int memory_store_read(struct memory_store *store, struct slice channel, uint64_t from, uint32_t count,
+	uint64_t ttl_ms, uint64_t now_ms, struct memory_range *range);
+
+/* How many logs and keys there are, expired ones whose turn has not come included. */
+size_t memory_store_n_logs(const struct memory_store *store);
+size_t memory_store_n_keys(const struct memory_store *store);
+
+#endif

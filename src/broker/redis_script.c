@@ -1,0 +1,61 @@
+/*
+ * Redis script: tidegate.lua in the forms that servers take. See redis_script.h.
+ */
+
+#include "broker/redis_script.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/broker.h"
+#include "core/buf.h"
+
+/* Line by line, because one literal of this length is more than C promises to take. */
+static const char *const lines[] = {
+#include "broker/tidegate_lua.h"
+};
+
+static const struct {
+	const char *name;
+	const char *call;
+} functions[N_REDIS_FUNCTIONS] = {
+	[REDIS_FUNCTION_PUBLISH] = {"tidegate_publish", "return publish(KEYS, ARGV)\n"},
+	[REDIS_FUNCTION_READ] = {"tidegate_read", "return read(KEYS, ARGV)\n"},
+};
+
+static void append_from(size_t first, struct buf *out)
+{
+	for (size_t i = first; i < sizeof(lines) / sizeof(*lines); i++)
+		buf_append_str(out, lines[i]);
+}
+
+void redis_script_library(struct buf *out)
+{
+	append_from(0, out);
+}
+
+void redis_script_of(enum redis_function function, struct buf *out)
+{
+	append_from(1, out);
+	buf_append_str(out, functions[function].call);
+}
+
+const char *redis_function_name(enum redis_function function)
+{
+	return functions[function].name;
+}
+
+uint32_t redis_script_version(void)
+{
+	static const char start[] = "local VERSION = ";
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		if (strncmp(lines[i], start, strlen(start)) == 0)
+			return (uint32_t)strtoul(lines[i] + strlen(start), NULL, 10);
+	return 0;
+}
+
+void broker_library(struct buf *out)
+{
+	redis_script_library(out);
+}

@@ -1,0 +1,29 @@
+#ifndef TIDEGATE_BROKER_REDIS_SCRIPT_H
+#define TIDEGATE_BROKER_REDIS_SCRIPT_H
+
+/*
+ * Redis script: tidegate.lua, which is part of this program, in the forms that servers take. Redis 7 and
+ * newer take it whole, as a library of functions. Others take one script for each function: the same text
+ * without its first line, which names the library, and with a last one that calls the function.
+ */
+
+#include <stdint.h>
+
+struct buf;
+
+enum redis_function {
+	REDIS_FUNCTION_PUBLISH,
+	REDIS_FUNCTION_READ,
+	N_REDIS_FUNCTIONS,
+};
+
+/* Both append; out is failed when there is no memory. */
+void redis_script_library(struct buf *out);
+void redis_script_of(enum redis_function function, struct buf *out);
+
+const char *redis_function_name(enum redis_function function);
+
+/* What tidegate_version answers. */
+uint32_t redis_script_version(void);
+
+#endif

@@ -1,0 +1,849 @@
+/*
+ * Redis library: what include/broker/broker.h promises of logs and src/broker/redis_library.h of the library
+ * behind them, against a real redis-server that the test starts on a Unix socket, kills and freezes.
+ *
+ * Nothing sleeps: the loop runs until what is awaited has happened, or fails when it takes too long.
+ */
+
+#include "broker/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+#include <hiredis/hiredis.h>
+
+#include "channel_log/envelope.h"
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "metrics/metrics.h"
+
+enum {
+	PATIENCE_MS = 20000, /* of every wait; generous, because sanitizers and a busy machine are slow */
+	HOUR_MS = 3600 * 1000,
+	N_DONE_MAX = 1000,
+	N_ENTRIES_MAX = 64,
+	PAYLOAD_MAX = 256 * 1024, /* the broker's default */
+	CONFIG_WORDS_MAX = 6,
+};
+
+static const struct broker_log_options kept = {.size = 100, .ttl_ms = HOUR_MS};
+
+struct entry {
+	uint64_t offset;
+	uint64_t tag;
+	long long len; /* -1: no payload */
+	char first;
+};
+
+struct world {
+	struct event_base *base;
+	struct event *tick; /* so that the loop looks at its condition now and then */
+	struct broker *broker;
+	struct log *log;
+	int log_fd;
+	struct metrics metrics;
+
+	char dir[64];
+	char socket[96];
+	pid_t server;
+	redisContext *redis; /* the backend's own connection */
+	const char *config[CONFIG_WORDS_MAX + 1];
+
+	enum broker_state state;
+	unsigned int n_subscribed;
+	unsigned int n_events;
+	struct envelope last; /* without its payload */
+	bool is_chained;      /* each envelope follows the one before it */
+
+	/* Publications, in the order in which they were answered. */
+	unsigned int n_done;
+	int results[N_DONE_MAX];
+	struct position ids[N_DONE_MAX];
+	unsigned int n_duplicates;
+
+	unsigned int n_reads;
+	int read_result;
+	struct position top;
+	struct entry entries[N_ENTRIES_MAX];
+	size_t n_entries;
+};
+
+static struct slice s(const char *text)
+{
+	return (struct slice){text, strlen(text)};
+}
+
+static void on_event(void *arg, struct slice channel, struct slice payload)
+{
+	struct world *world = arg;
+	struct envelope envelope;
+
+	(void)channel;
+	assert_int_equal(envelope_parse(payload, &envelope), 0);
+	if (world->n_events &&
+		(envelope.offset != world->last.offset + 1 || envelope.prev != world->last.tag))
+		world->is_chained = false;
+	world->last = envelope;
+	world->last.payload.data = NULL;
+	world->n_events++;
+}
+
+static void on_drained(void *arg)
+{
+	(void)arg;
+}
+
+static void on_subscribed(void *arg, struct slice channel)
+{
+	(void)channel;
+	((struct world *)arg)->n_subscribed++;
+}
+
+static void on_state(void *arg, enum broker_state state, const char *reason)
+{
+	(void)reason;
+	((struct world *)arg)->state = state;
+}
+
+static void on_done(void *arg, int r, const struct position *id, bool is_duplicate)
+{
+	struct world *world = arg;
+
+	assert_true(world->n_done < N_DONE_MAX);
+	assert_int_equal(r == 0, id != NULL);
+	world->results[world->n_done] = r;
+	world->ids[world->n_done] = id ? *id : (struct position){0};
+	world->n_duplicates += is_duplicate;
+	world->n_done++;
+}
+
+static void on_read(void *arg, int r, const struct position *top, const struct broker_log_entry *entries,
+	size_t n_entries)
+{
+	struct world *world = arg;
+
+	world->n_reads++;
+	world->read_result = r;
+	world->n_entries = n_entries;
+	if (r < 0)
+		return;
+	world->top = *top;
+	assert_true(n_entries <= N_ENTRIES_MAX);
+	for (size_t i = 0; i < n_entries; i++) {
+		struct slice payload = entries[i].payload;
+
+		world->entries[i] = (struct entry){entries[i].offset, entries[i].tag,
+			payload.data ? (long long)payload.len : -1, payload.len ? *payload.data : '\0'};
+	}
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
+static void log_read(struct world *world, char *text, size_t cap)
+{
+	ssize_t n;
+
+	log_flush(world->log);
+	n = pread(world->log_fd, text, cap - 1, 0);
+	assert_true(n >= 0);
+	text[n] = '\0';
+}
+
+/* Runs the loop until the condition holds. */
+#define AWAIT(world, condition)                                                                              \
+	do {                                                                                                 \
+		uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;                                      \
+		while (!(condition)) {                                                                       \
+			if (clock_monotonic_ms() > until_ms) {                                               \
+				char log[4096];                                                              \
+				log_read(world, log, sizeof(log));                                           \
+				fail_msg("waited in vain for: %s\n%s", #condition, log);                     \
+			}                                                                                    \
+			event_base_loop((world)->base, EVLOOP_ONCE);                                         \
+		}                                                                                            \
+	} while (0)
+
+/*
+ * The server.
+ */
+
+static void server_exec(const struct world *world)
+{
+	const char *argv[16 + CONFIG_WORDS_MAX] = {"redis-server", "--port", "0", "--unixsocket",
+		world->socket, "--dir", world->dir, "--save", "", "--loglevel", "warning"};
+	int null = open("/dev/null", O_WRONLY);
+	size_t n = 11;
+
+	for (size_t i = 0; world->config[i]; i++)
+		argv[n++] = world->config[i];
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that dies leaves nothing behind */
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	execvp("redis-server", (char *const *)argv);
+	_exit(127);
+}
+
+static void server_start(struct world *world)
+{
+	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
+
+	world->server = fork();
+	assert_true(world->server >= 0);
+	if (world->server == 0)
+		server_exec(world);
+	for (;;) {
+		world->redis = redisConnectUnix(world->socket);
+		if (world->redis && !world->redis->err)
+			return;
+		redisFree(world->redis);
+		world->redis = NULL;
+		if (clock_monotonic_ms() > until_ms || waitpid(world->server, NULL, WNOHANG) != 0)
+			fail_msg("redis-server did not start");
+		event_base_loop(world->base, EVLOOP_ONCE);
+	}
+}
+
+static void server_kill(struct world *world)
+{
+	if (world->redis)
+		redisFree(world->redis);
+	world->redis = NULL;
+	if (world->server <= 0)
+		return;
+	kill(world->server, SIGKILL);
+	waitpid(world->server, NULL, 0);
+	world->server = 0;
+	unlink(world->socket);
+}
+
+/* Says something to Redis: its integer answer, how many elements, or -1 for an error. */
+static long long server_ask(struct world *world, unsigned int n, const char *const *words)
+{
+	redisReply *reply = redisCommandArgv(world->redis, (int)n, (const char **)words, NULL);
+	long long answer;
+
+	assert_non_null(reply);
+	answer = reply->type == REDIS_REPLY_ARRAY ? (long long)reply->elements : reply->integer;
+	if (reply->type == REDIS_REPLY_ERROR)
+		answer = -1;
+	freeReplyObject(reply);
+	return answer;
+}
+
+#define ASK(world, ...)                                                                                      \
+	server_ask(world, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *),                 \
+		(const char *const[]){__VA_ARGS__})
+#define REDIS(world, ...) assert_int_not_equal(ASK(world, __VA_ARGS__), -1)
+
+#define HAS_LIBRARY(world) (ASK(world, "FCALL", "tidegate_version", "0") == 1)
+
+/*
+ * The world.
+ */
+
+static int setup(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+	const struct timeval tick = {.tv_usec = 5000};
+
+	assert_non_null(world);
+	world->base = event_base_new();
+	world->tick = event_new(world->base, -1, EV_PERSIST, on_tick, NULL);
+	event_add(world->tick, &tick);
+	strcpy(world->dir, "/tmp/tidegate-test-XXXXXX");
+	assert_non_null(mkdtemp(world->dir));
+	snprintf(world->socket, sizeof(world->socket), "%s/redis.sock", world->dir);
+	world->log_fd = memfd_create("log", MFD_CLOEXEC);
+	world->log = log_new(world->log_fd, LOG_INFO, LOG_FORMAT_TEXT);
+	world->is_chained = true;
+	*state = world;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *world = *state;
+
+	broker_free(world->broker);
+	server_kill(world);
+	log_free(world->log);
+	close(world->log_fd);
+	event_free(world->tick);
+	event_base_free(world->base);
+	rmdir(world->dir);
+	free(world);
+	return 0;
+}
+
+static void start_broker(struct world *world, const char *login, const char *prefix, bool loads_library)
+{
+	const struct broker_listener listener = {world, on_event, on_drained, on_subscribed, on_state};
+	struct redis_options options = {.channel_prefix = prefix,
+		.node_id = "test",
+		.seed = 42,
+		.probe_idle_ms = 200,
+		.probe_timeout_ms = 1000,
+		.loads_library = loads_library};
+	struct redis_url url;
+	struct buf error = {0};
+	char text[160];
+
+	snprintf(text, sizeof(text), "unix://%s%s", login, world->socket);
+	assert_int_equal(redis_url_parse(text, &url, &error), 0);
+	options.url = &url;
+	assert_int_equal(broker_redis_new(world->base, &options, &listener, world->log, &world->metrics,
+				 &world->broker),
+		0);
+	redis_url_deinit(&url);
+	AWAIT(world, world->state == BROKER_READY);
+}
+
+static void start(struct world *world)
+{
+	server_start(world);
+	start_broker(world, "", "", false);
+}
+
+/* One who may all but load the library, and what is said besides. */
+static void start_as_gate(struct world *world, const char *rule)
+{
+	server_start(world);
+	REDIS(world, "ACL", "SETUSER", "gate", "on", ">secret", "allchannels", "allkeys", "+@all",
+		"-function|load", rule);
+	start_broker(world, "gate:secret@", "", false);
+}
+
+static void subscribe(struct world *world, const char *channel)
+{
+	unsigned int n = world->n_subscribed;
+
+	assert_int_equal(broker_subscribe(world->broker, s(channel)), 0);
+	AWAIT(world, world->n_subscribed == n + 1);
+}
+
+static void send_out(struct world *world, struct slice payload, const struct broker_log_options *options)
+{
+	assert_int_equal(broker_log_publish(world->broker, s("cards"), payload, options, on_done, world), 0);
+}
+
+/* Publishes to `cards`, waits, and returns how it ended. */
+static int publish(struct world *world, const char *payload)
+{
+	unsigned int n = world->n_done;
+
+	send_out(world, s(payload), &kept);
+	assert_int_equal(world->n_done, n); /* not from inside the call */
+	AWAIT(world, world->n_done == n + 1);
+	return world->results[n];
+}
+
+static int read_range(struct world *world, uint64_t from, uint32_t count)
+{
+	unsigned int n = world->n_reads;
+
+	assert_int_equal(broker_log_read(world->broker, s("cards"), from, count, HOUR_MS, on_read, world), 0);
+	assert_int_equal(world->n_reads, n);
+	AWAIT(world, world->n_reads == n + 1);
+	return world->read_result;
+}
+
+/* All were published, in the order in which that was asked for. */
+static void assert_in_order(const struct world *world, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		if (world->results[i] != 0 || world->ids[i].offset != i + 1)
+			fail_msg("%u: %d, %u", i, world->results[i], (unsigned int)world->ids[i].offset);
+		assert_true(epoch_equal(&world->ids[i].epoch, &world->ids[0].epoch));
+	}
+}
+
+static unsigned int count_in_log(struct world *world, const char *text)
+{
+	char log[16384];
+	unsigned int n = 0;
+
+	log_read(world, log, sizeof(log));
+	for (const char *at = log; (at = strstr(at, text)); at++)
+		n++;
+	return n;
+}
+
+/*
+ * The promises.
+ */
+
+static void publishes_to_the_log_and_pushes_what_it_appended(void **state)
+{
+	struct world *world = *state;
+
+	start(world);
+	subscribe(world, "cards");
+	for (unsigned int i = 0; i < 100; i++)
+		send_out(world, s("{}"), &kept);
+	AWAIT(world, world->n_done == 100 && world->n_events == 100);
+	assert_in_order(world, 100);
+	assert_true(world->is_chained);
+	assert_int_equal(world->last.offset, 100);
+	assert_int_equal(world->last.tag, world->ids[99].tag);
+	assert_true(epoch_equal(&world->last.epoch, &world->ids[0].epoch));
+	assert_int_equal(strnlen(world->ids[0].epoch.text, EPOCH_MAX), 8);
+	assert_int_equal(world->n_duplicates, 0);
+	assert_int_equal(broker_log_publish(world->broker, s("cards"), s("{}"), &kept, NULL, NULL), 0);
+	AWAIT(world, world->n_events == 101);
+}
+
+static void reads_back_what_was_published(void **state)
+{
+	struct world *world = *state;
+
+	start(world);
+	assert_int_equal(read_range(world, 0, 10), 0); /* begins the log */
+	assert_int_equal(world->top.offset, 0);
+	assert_int_equal(world->n_entries, 0);
+	for (unsigned int i = 0; i < 10; i++)
+		assert_int_equal(publish(world, "abc"), 0);
+	assert_true(epoch_equal(&world->top.epoch, &world->ids[0].epoch));
+	assert_int_equal(read_range(world, 4, 3), 0);
+	assert_true(position_equal(&world->top, &world->ids[9]));
+	assert_int_equal(world->n_entries, 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(world->entries[i].offset, 4 + i);
+		assert_int_equal(world->entries[i].tag, world->ids[3 + i].tag);
+		assert_int_equal(world->entries[i].len, 3);
+	}
+	assert_int_equal(read_range(world, 1, 0), 0);
+	assert_int_equal(world->n_entries, 0);
+	assert_int_equal(world->top.offset, 10);
+	assert_int_equal(read_range(world, 11, 10), 0);
+	assert_int_equal(world->n_entries, 0);
+}
+
+static void puts_the_prefix_before_keys_and_channel(void **state)
+{
+	struct world *world = *state;
+
+	server_start(world);
+	start_broker(world, "", "app:", false);
+	subscribe(world, "cards");
+	assert_int_equal(publish(world, "{}"), 0);
+	AWAIT(world, world->n_events == 1);
+	assert_int_equal(ASK(world, "XLEN", "tg:s:{app:cards}"), 1);
+	assert_int_equal(ASK(world, "EXISTS", "tg:m:{app:cards}"), 1);
+	assert_int_equal(ASK(world, "DBSIZE"), 2);
+}
+
+static void publishes_once_under_one_key(void **state)
+{
+	struct broker_log_options options = kept;
+	struct world *world = *state;
+
+	start(world);
+	subscribe(world, "cards");
+	options.key = s("order 7");
+	options.key_ttl_ms = HOUR_MS;
+	for (unsigned int i = 0; i < 3; i++)
+		send_out(world, s("{}"), &options);
+	options.key = s("order 8");
+	send_out(world, s("{}"), &options);
+	AWAIT(world, world->n_done == 4 && world->n_events == 2);
+	assert_int_equal(world->n_duplicates, 2);
+	assert_true(position_equal(&world->ids[0], &world->ids[1]));
+	assert_true(position_equal(&world->ids[0], &world->ids[2]));
+	assert_int_equal(world->ids[3].offset, 2);
+	assert_in_range(ASK(world, "PTTL", "tg:i:{cards}:order 7"), 1, HOUR_MS);
+}
+
+static void refuses_options_out_of_their_bounds(void **state)
+{
+	struct world *world = *state;
+	char key[BROKER_LOG_KEY_MAX + 2] = {0};
+	struct broker_log_options rows[] = {
+		{.size = 0, .ttl_ms = 1},
+		{.size = 1, .ttl_ms = 0},
+		{.size = 1, .ttl_ms = 1, .key = s(""), .key_ttl_ms = 1},
+		{.size = 1, .ttl_ms = 1, .key = s("k"), .key_ttl_ms = 0},
+		{.size = 1, .ttl_ms = 1, .key = {key, BROKER_LOG_KEY_MAX + 1}, .key_ttl_ms = 1},
+	};
+
+	start(world);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		assert_int_equal(
+			broker_log_publish(world->broker, s("cards"), s("{}"), &rows[i], on_done, world),
+			-EINVAL);
+	assert_int_equal(broker_log_read(world->broker, s("cards"), 0, 1, 0, on_read, world), -EINVAL);
+}
+
+static void a_read_ends_where_it_is_large_enough(void **state)
+{
+	struct world *world = *state;
+	char *payload = malloc(PAYLOAD_MAX);
+
+	memset(payload, 'x', PAYLOAD_MAX);
+	start(world);
+	for (unsigned int i = 0; i < 40; i++)
+		send_out(world, (struct slice){payload, PAYLOAD_MAX}, &kept);
+	AWAIT(world, world->n_done == 40);
+	assert_in_order(world, 40);
+	assert_int_equal(read_range(world, 1, 1000), 0);
+	assert_int_equal(world->n_entries, BROKER_LOG_READ_BYTES / PAYLOAD_MAX);
+	assert_int_equal(world->entries[0].len, PAYLOAD_MAX);
+	assert_int_equal(world->top.offset, 40);
+	assert_int_equal(read_range(world, 33, 1000), 0);
+	assert_int_equal(world->n_entries, 8);
+	free(payload);
+}
+
+/* A payload may be as large in its envelope as without one. */
+static void the_bound_of_payloads_does_not_count_the_envelope(void **state)
+{
+	struct world *world = *state;
+	char *payload = malloc(PAYLOAD_MAX + 1);
+
+	memset(payload, 'x', PAYLOAD_MAX + 1);
+	start(world);
+	subscribe(world, "cards");
+	send_out(world, (struct slice){payload, PAYLOAD_MAX + 1}, &kept);
+	send_out(world, (struct slice){payload, PAYLOAD_MAX}, &kept);
+	AWAIT(world, world->n_done == 2 && world->n_events == 1);
+	assert_int_equal(world->last.offset, 2);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_EVENTS_DROPPED_SIZE), 1);
+	assert_int_equal(read_range(world, 1, 10), 0);
+	assert_int_equal(world->n_entries, 2);
+	assert_int_equal(world->entries[0].len, -1);
+	assert_int_equal(world->entries[1].len, PAYLOAD_MAX);
+	free(payload);
+}
+
+static void loads_the_library_after_each_connect_if_told_to(void **state)
+{
+	struct world *world = *state;
+
+	server_start(world);
+	start_broker(world, "", "", true);
+	AWAIT(world, HAS_LIBRARY(world));
+	server_kill(world);
+	AWAIT(world, world->state == BROKER_CONNECTING);
+	server_start(world);
+	AWAIT(world, HAS_LIBRARY(world));
+	assert_int_equal(count_in_log(world, "\n"), 3); /* ready; lost and back: nothing besides */
+}
+
+static void leaves_redis_alone_until_the_library_is_needed(void **state)
+{
+	struct world *world = *state;
+
+	start(world);
+	assert_false(HAS_LIBRARY(world));
+	assert_int_equal(publish(world, "{}"), 0);
+	assert_true(HAS_LIBRARY(world));
+}
+
+static void repeats_calls_in_order_when_the_library_is_flushed(void **state)
+{
+	struct world *world = *state;
+
+	start(world);
+	for (unsigned int round = 0; round < 5; round++) {
+		for (unsigned int i = 0; i < 50; i++)
+			send_out(world, s("{}"), &kept);
+		if (round % 2) /* some are sent, some wait, some have not left */
+			event_base_loop(world->base, EVLOOP_NONBLOCK);
+		REDIS(world, "FUNCTION", "FLUSH", "SYNC");
+		for (unsigned int i = 0; i < 50; i++)
+			send_out(world, s("{}"), &kept);
+		AWAIT(world, world->n_done == 100 * (round + 1));
+	}
+	assert_in_order(world, 500);
+	REDIS(world, "FUNCTION", "FLUSH", "SYNC");
+	assert_int_equal(read_range(world, 490, 100), 0);
+	assert_int_equal(world->n_entries, 11);
+	assert_in_range(count_in_log(world, "INFO  redis has our library again"), 1, 6);
+	assert_int_equal(count_in_log(world, "WARN"), 0);
+}
+
+static void replaces_an_older_library_and_no_newer_one(void **state)
+{
+	static const char older[] =
+		"#!lua name=tidegate\n"
+		"redis.register_function('tidegate_publish', function() return 'old' end)\n";
+	static const char newer[] = "#!lua name=tidegate\n"
+				    "redis.register_function('tidegate_version', function() return 999 end)\n"
+				    "redis.register_function('tidegate_publish',\n"
+				    "  function() return {'5-6', 0, 'newer'} end)\n";
+	struct world *world = *state;
+
+	server_start(world);
+	REDIS(world, "FUNCTION", "LOAD", older);
+	start_broker(world, "", "", false);
+	assert_int_equal(publish(world, "{}"), 0);
+	assert_int_equal(world->ids[0].offset, 1);
+	REDIS(world, "FUNCTION", "LOAD", "REPLACE", newer);
+	REDIS(world, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+	AWAIT(world, world->state == BROKER_CONNECTING);
+	AWAIT(world, world->state == BROKER_READY);
+	assert_int_equal(publish(world, "{}"), 0);
+	assert_int_equal(world->ids[1].offset, 5);
+	assert_string_equal(world->ids[1].epoch.text, "newer");
+}
+
+static void says_once_how_to_load_it_by_hand_and_notices_when_that_is_done(void **state)
+{
+	struct world *world = *state;
+	struct buf library = {0};
+
+	start_as_gate(world, "+ping");
+	for (unsigned int i = 0; i < 5; i++)
+		assert_int_equal(publish(world, "{}"), -EACCES);
+	assert_int_equal(count_in_log(world, "WARN"), 1);
+	assert_int_equal(
+		count_in_log(world, "remedy=\"tidegate functions | redis-cli -x FUNCTION LOAD REPLACE\""), 1);
+	assert_int_equal(count_in_log(world, "NOPERM"), 1);
+	assert_int_equal(world->state, BROKER_READY);
+	broker_library(&library);
+	REDIS(world, "FUNCTION", "LOAD", "REPLACE", buf_text(&library));
+	assert_int_equal(publish(world, "{}"), 0);
+	assert_int_equal(count_in_log(world, "INFO  redis has our library again"), 1);
+	buf_deinit(&library);
+}
+
+static void says_who_may_not_call_functions(void **state)
+{
+	struct world *world = *state;
+
+	start_as_gate(world, "-fcall");
+	assert_int_equal(publish(world, "{}"), -EACCES);
+	assert_int_equal(read_range(world, 0, 1), -EACCES);
+	assert_int_equal(count_in_log(world, "history needs it loaded by hand"), 1);
+	REDIS(world, "ACL", "SETUSER", "gate", "+fcall", "+function|load");
+	REDIS(world, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+	AWAIT(world, world->state == BROKER_CONNECTING);
+	AWAIT(world, world->state == BROKER_READY);
+	assert_int_equal(publish(world, "{}"), 0);
+}
+
+static void writes_nothing_when_the_channel_is_forbidden(void **state)
+{
+	struct world *world = *state;
+
+	server_start(world);
+	REDIS(world, "ACL", "SETUSER", "gate", "on", ">secret", "allkeys", "+@all", "resetchannels",
+		"&tidegate:*");
+	start_broker(world, "gate:secret@", "", false);
+	assert_int_equal(publish(world, "{}"), -EACCES);
+	assert_int_equal(ASK(world, "DBSIZE"), 0);
+}
+
+static void start_without_functions(struct world *world)
+{
+	static const char *const config[CONFIG_WORDS_MAX] = {
+		"--rename-command", "FCALL", "", "--rename-command", "FUNCTION", ""};
+
+	memcpy(world->config, config, sizeof(config));
+	server_start(world);
+	assert_int_equal(ASK(world, "FUNCTION", "LIST"), -1);
+}
+
+static void sends_scripts_where_there_are_no_functions(void **state)
+{
+	struct world *world = *state;
+
+	start_without_functions(world);
+	start_broker(world, "", "", true);
+	subscribe(world, "cards");
+	for (unsigned int round = 0; round < 4; round++) {
+		for (unsigned int i = 0; i < 50; i++)
+			send_out(world, s("{}"), &kept);
+		AWAIT(world, world->n_done == 50 * (round + 1));
+		REDIS(world, "SCRIPT", "FLUSH"); /* and the next is answered with NOSCRIPT */
+	}
+	assert_in_order(world, 200);
+	AWAIT(world, world->n_events == 200);
+	assert_true(world->is_chained);
+	assert_int_equal(read_range(world, 191, 100), 0);
+	assert_int_equal(world->n_entries, 10);
+	assert_true(position_equal(&world->top, &world->ids[199]));
+	assert_int_equal(count_in_log(world, "WARN"), 0);
+}
+
+static void sends_scripts_whole_without_the_right_to_leave_them_there(void **state)
+{
+	struct world *world = *state;
+
+	start_without_functions(world);
+	REDIS(world, "ACL", "SETUSER", "gate", "on", ">secret", "allchannels", "allkeys", "+@all", "-script");
+	start_broker(world, "gate:secret@", "", false);
+	assert_int_equal(publish(world, "{}"), 0);
+	assert_int_equal(publish(world, "{}"), 0);
+	assert_int_equal(read_range(world, 0, 10), 0);
+	assert_int_equal(world->n_entries, 2);
+}
+
+static void says_what_redis_cannot_do_now_and_goes_on_when_it_can(void **state)
+{
+	struct world *world = *state;
+
+	start(world);
+	REDIS(world, "REPLICAOF", "127.0.0.1", "1");
+	assert_int_equal(publish(world, "{}"), -EROFS); /* the library cannot be loaded */
+	REDIS(world, "REPLICAOF", "NO", "ONE");
+	assert_int_equal(publish(world, "{}"), 0);
+	REDIS(world, "REPLICAOF", "127.0.0.1", "1");
+	assert_int_equal(publish(world, "{}"), -EROFS); /* the library is there */
+	REDIS(world, "REPLICAOF", "NO", "ONE");
+	REDIS(world, "CONFIG", "SET", "maxmemory", "1");
+	assert_int_equal(publish(world, "{}"), -ENOSPC);
+	REDIS(world, "CONFIG", "SET", "maxmemory", "0");
+	assert_int_equal(publish(world, "{}"), 0);
+	assert_int_equal(world->ids[world->n_done - 1].offset, 2);
+	assert_int_equal(world->state, BROKER_READY);
+}
+
+static void lives_with_keys_that_are_something_else(void **state)
+{
+	struct world *world = *state;
+
+	start(world);
+	REDIS(world, "SET", "tg:m:{cards}", "x");
+	assert_int_equal(publish(world, "{}"), -EIO);
+	assert_int_equal(read_range(world, 0, 1), -EIO);
+	REDIS(world, "DEL", "tg:m:{cards}");
+	REDIS(world, "SET", "tg:s:{cards}", "x"); /* without its meta hash it means nothing: begun anew */
+	assert_int_equal(publish(world, "{}"), 0);
+	REDIS(world, "HDEL", "tg:m:{cards}", "n");
+	assert_int_equal(publish(world, "{}"), 0);
+	assert_int_equal(world->ids[2].offset, 1);
+	assert_false(epoch_equal(&world->ids[1].epoch, &world->ids[2].epoch));
+	REDIS(world, "HSET", "tg:m:{cards}", "t", "no tag");
+	assert_int_equal(read_range(world, 0, 1), -EIO);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_REDIS_BAD_MESSAGES), 1);
+	REDIS(world, "HSET", "tg:m:{cards}", "t", "9");
+	REDIS(world, "XADD", "tg:s:{cards}", "2-0", "x", "y");
+	REDIS(world, "XADD", "tg:s:{cards}", "3-1", "x", "y");
+	assert_int_equal(read_range(world, 0, 10), 0);
+	assert_int_equal(world->n_entries, 2); /* 2-0 is no entry, 3-1 is one without a payload */
+	assert_int_equal(world->entries[1].offset, 3);
+	assert_int_equal(world->entries[1].len, -1);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_REDIS_BAD_MESSAGES), 2);
+	assert_int_equal(world->state, BROKER_READY);
+}
+
+static void tells_what_was_under_way_when_the_link_broke(void **state)
+{
+	struct world *world = *state;
+
+	start(world);
+	kill(world->server, SIGSTOP);
+	send_out(world, s("{}"), &kept); /* waits for the library */
+	event_base_loop(world->base, EVLOOP_NONBLOCK);
+	server_kill(world);
+	AWAIT(world, world->n_done == 1);
+	assert_int_equal(world->results[0], -ENOTCONN);
+	assert_int_equal(
+		broker_log_publish(world->broker, s("cards"), s("{}"), &kept, on_done, world), -ENOTCONN);
+	assert_int_equal(
+		broker_log_read(world->broker, s("cards"), 0, 1, HOUR_MS, on_read, world), -ENOTCONN);
+	server_start(world);
+	AWAIT(world, world->state == BROKER_READY);
+	assert_int_equal(publish(world, "{}"), 0);
+	kill(world->server, SIGSTOP);
+	send_out(world, s("{}"), &kept); /* is sent */
+	event_base_loop(world->base, EVLOOP_NONBLOCK);
+	server_kill(world);
+	AWAIT(world, world->n_done == 3);
+	assert_int_equal(world->results[2], -ETIMEDOUT);
+}
+
+static void cancels_what_is_under_way_when_it_is_freed(void **state)
+{
+	for (unsigned int round = 0; round < 2; round++) {
+		struct world *world = *state;
+
+		start(world);
+		if (round)
+			assert_int_equal(publish(world, "{}"), 0); /* the library is there: sent, not kept */
+		world->n_done = 0;
+		kill(world->server, SIGSTOP);
+		send_out(world, s("{}"), &kept);
+		assert_int_equal(
+			broker_log_read(world->broker, s("cards"), 0, 1, HOUR_MS, on_read, world), 0);
+		assert_int_equal(
+			broker_log_publish(world->broker, s("cards"), s("{}"), &kept, NULL, NULL), 0);
+		broker_free(world->broker);
+		world->broker = NULL;
+		assert_int_equal(world->n_done, 1);
+		assert_int_equal(world->results[0], -ECANCELED);
+		assert_int_equal(world->read_result, -ECANCELED);
+		world->state = BROKER_CONNECTING;
+		server_kill(world);
+	}
+}
+
+static void bounds_what_waits_for_the_library(void **state)
+{
+	struct world *world = *state;
+	char *payload = calloc(1, PAYLOAD_MAX);
+	unsigned int n = 0;
+	int r = 0;
+
+	start(world);
+	kill(world->server, SIGSTOP);
+	while (n < N_DONE_MAX && r == 0) {
+		r = broker_log_publish(world->broker, s("cards"), (struct slice){payload, PAYLOAD_MAX}, &kept,
+			on_done, world);
+		n += r == 0;
+	}
+	assert_int_equal(r, -EAGAIN);
+	assert_in_range(n, 60, 70); /* of 256 KiB, until 16 MiB are reached */
+	kill(world->server, SIGCONT);
+	AWAIT(world, world->n_done == n);
+	free(payload);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define PROMISE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		PROMISE(publishes_to_the_log_and_pushes_what_it_appended),
+		PROMISE(reads_back_what_was_published),
+		PROMISE(puts_the_prefix_before_keys_and_channel),
+		PROMISE(publishes_once_under_one_key),
+		PROMISE(refuses_options_out_of_their_bounds),
+		PROMISE(a_read_ends_where_it_is_large_enough),
+		PROMISE(the_bound_of_payloads_does_not_count_the_envelope),
+		PROMISE(loads_the_library_after_each_connect_if_told_to),
+		PROMISE(leaves_redis_alone_until_the_library_is_needed),
+		PROMISE(repeats_calls_in_order_when_the_library_is_flushed),
+		PROMISE(replaces_an_older_library_and_no_newer_one),
+		PROMISE(says_once_how_to_load_it_by_hand_and_notices_when_that_is_done),
+		PROMISE(says_who_may_not_call_functions),
+		PROMISE(writes_nothing_when_the_channel_is_forbidden),
+		PROMISE(sends_scripts_where_there_are_no_functions),
+		PROMISE(sends_scripts_whole_without_the_right_to_leave_them_there),
+		PROMISE(says_what_redis_cannot_do_now_and_goes_on_when_it_can),
+		PROMISE(lives_with_keys_that_are_something_else),
+		PROMISE(tells_what_was_under_way_when_the_link_broke),
+		PROMISE(cancels_what_is_under_way_when_it_is_freed),
+		PROMISE(bounds_what_waits_for_the_library),
+#undef PROMISE
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
