@@ -53,6 +53,13 @@ static int run_tail(const struct config *config, const struct words *words)
 	return cli_tail(config, words->operands, words->n_operands);
 }
 
+static int run_functions(const struct config *config, const struct words *words)
+{
+	(void)config;
+	(void)words;
+	return cli_functions();
+}
+
 static int run_check(const struct config *config, const struct words *words)
 {
 	struct buf out = {0};
@@ -77,6 +84,8 @@ static const struct subcommand subcommands[] = {
 		"Publish one event: to the Redis that is configured, or else through a gateway's admin port"},
 	{"tail", "CHANNEL...", 1, WORDS_MAX, run_tail,
 		"Print the events of channels as a subscriber sees them"},
+	{"functions", "", 0, 0, run_functions,
+		"Print the library for Redis, to be piped to redis-cli -x FUNCTION LOAD REPLACE"},
 	{"check", "", 0, 0, run_check,
 		"Validate the configuration and print it with where each value came from"},
 	{"version", "", 0, 0, run_version, "Print the version"},

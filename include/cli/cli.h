@@ -19,4 +19,7 @@ int cli_publish(const struct config *config, const char *channel, const char *js
 /* `tidegate tail CHANNEL…`: prints what a subscriber would see, until it is interrupted. */
 int cli_tail(const struct config *config, char *const *channels, int n);
 
+/* `tidegate functions`: prints the library that Redis needs for history, to be loaded by hand. */
+int cli_functions(void);
+
 #endif
