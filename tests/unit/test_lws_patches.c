@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -49,6 +50,8 @@ struct rig {
 	unsigned n_closed;
 	unsigned n_destroyed;
 	unsigned n_writable;
+	unsigned n_rsv1; /* pieces of messages that began with it */
+	bool takes_rsv1;
 	size_t blob_bytes; /* sent at once when a connection is established */
 	char upgrade[64];
 	char received[256];
@@ -119,7 +122,12 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		rig->n_writable++;
 		break;
+	case LWS_CALLBACK_ADD_HEADERS:
+		if (rig->takes_rsv1)
+			lws_ws_take_rsv1(wsi);
+		break;
 	case LWS_CALLBACK_RECEIVE:
+		rig->n_rsv1 += (unsigned)lws_ws_message_has_rsv1(wsi);
 		assert_true(rig->received_bytes + len < sizeof(rig->received));
 		memcpy(rig->received + rig->received_bytes, in, len);
 		rig->received_bytes += len;
@@ -357,6 +365,62 @@ static void says_why_it_refuses_a_frame(void **state)
 	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03\xe8\xff", 3), 1007);
 	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03\xe8\xe2\x82", 4), 1007);
 	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03\xe8ok", 4), 1000);
+}
+
+/* --- the first reserved bit --------------------------------------------------------------- */
+
+static void refuses_rsv1_that_nobody_takes(void **state)
+{
+	uint8_t bytes[16];
+
+	expect_violation(*state, bytes, frame(bytes, 0xc1, "hi", 2), 1002);
+	expect_violation(*state, bytes, frame(bytes, 0xc9, "hi", 2), 1002);
+	assert_int_equal(((struct rig *)*state)->received_bytes, 0);
+}
+
+static void passes_on_what_begins_with_rsv1_as_it_came(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer;
+	uint8_t bytes[64];
+	size_t n = 0;
+
+	rig->takes_rsv1 = true;
+	peer = peer_open(rig);
+	n += frame(bytes + n, 0x41, "\xff\x80", 2); /* no UTF-8, and neither need it be */
+	n += frame(bytes + n, 0x89, "p", 1);
+	n += frame(bytes + n, 0x80, "\xc0", 1);
+	peer_send(peer, bytes, n);
+	peer_expect_bytes(rig, peer, 3);
+	settle(rig);
+	assert_memory_equal(peer->rx, "\x8a\x01p", 3);
+	assert_int_equal(rig->received_bytes, 3);
+	assert_memory_equal(rig->received, "\xff\x80\xc0", 3);
+	assert_int_equal(rig->n_rsv1, 2);
+	peer_send(peer, bytes, frame(bytes, 0x81, "hi", 2));
+	settle(rig);
+	assert_int_equal(rig->received_bytes, 5);
+	assert_int_equal(rig->n_rsv1, 2);
+	peer_free(peer);
+	settle(rig);
+}
+
+static void refuses_rsv1_where_it_has_no_meaning(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t bytes[64];
+	size_t n;
+
+	rig->takes_rsv1 = true;
+	expect_violation(rig, bytes, frame(bytes, 0xc9, "p", 1), 1002);
+	expect_violation(rig, bytes, frame(bytes, 0xc8, "\x03\xe8", 2), 1002);
+	n = frame(bytes, 0x41, "a", 1);
+	expect_violation(rig, bytes, n + frame(bytes + n, 0xc0, "b", 1), 1002);
+	n = frame(bytes, 0x01, "a", 1);
+	expect_violation(rig, bytes, n + frame(bytes + n, 0xc0, "b", 1), 1002);
+	expect_violation(rig, bytes, frame(bytes, 0xe1, "a", 1), 1002);
+	expect_violation(rig, bytes, frame(bytes, 0xd1, "a", 1), 1002);
+	expect_violation(rig, bytes, frame(bytes, 0x81, "\xff", 1), 1007); /* text is still looked at */
 }
 
 /* --- pings -------------------------------------------------------------------------------- */
@@ -741,6 +805,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PROMISE(refuses_an_unmasked_frame_with_1002),
 		PROMISE(says_why_it_refuses_a_frame),
+		PROMISE(refuses_rsv1_that_nobody_takes),
+		PROMISE(passes_on_what_begins_with_rsv1_as_it_came),
+		PROMISE(refuses_rsv1_where_it_has_no_meaning),
 		PROMISE(answers_every_ping_of_a_burst_in_order),
 		PROMISE(answers_pings_between_fragments),
 		PROMISE(echoes_a_close_after_the_pongs),
