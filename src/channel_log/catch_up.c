@@ -135,7 +135,7 @@ static void follow(struct channel_log *log, struct channel_log_read *read)
 	}
 	if (log->at.offset == read->top.offset)
 		finish(log);
-	else if (log->at.offset > before)
+	else if (log->at.offset > before || log->read.from < before)
 		catch_up_send(log); /* the next page */
 	else
 		restart(log, read, CHANNEL_LOG_TRIMMED); /* a hole: somebody deleted single entries */
@@ -165,6 +165,19 @@ static bool is_trimmed(const struct channel_log *log, const struct channel_log_r
 	       (!read->n_entries || read->entries[0].offset > log->at.offset);
 }
 
+/* The read may have ended early, right at what we have in common: more may be. */
+static bool is_cut(const struct channel_log_read *read, uint64_t common)
+{
+	return read->n_entries > 1 && read->entries[read->n_entries - 1].offset == common &&
+	       common < read->top.offset;
+}
+
+static void read_back(struct channel_log *log, uint64_t from)
+{
+	channel_log_drop_buffer(log);
+	channel_log_send(log, READ_BACK, from, log->at.offset - from + channel_log_page(log));
+}
+
 void catch_up_answered(struct channel_log *log, struct channel_log_read *read)
 {
 	uint64_t oldest = ring_oldest_known(&log->ring), common;
@@ -176,6 +189,10 @@ void catch_up_answered(struct channel_log *log, struct channel_log_read *read)
 	} else if (!epoch_equal(&read->top.epoch, &log->at.epoch)) {
 		restart(log, read, CHANNEL_LOG_EPOCH);
 	} else if (in_common(log, read, &common)) {
+		if (common < log->at.offset && is_cut(read, common)) {
+			read_back(log, common);
+			return;
+		}
 		if (common < log->at.offset)
 			rewind_to(log, common);
 		follow(log, read);
@@ -184,8 +201,7 @@ void catch_up_answered(struct channel_log *log, struct channel_log_read *read)
 	} else if (is_trimmed(log, read)) {
 		restart(log, read, CHANNEL_LOG_TRIMMED);
 	} else if (oldest < log->at.offset) {
-		channel_log_drop_buffer(log);
-		channel_log_send(log, READ_BACK, oldest, log->at.offset - oldest + channel_log_page(log));
+		read_back(log, oldest);
 	} else {
 		restart(log, read, CHANNEL_LOG_FORK);
 	}

@@ -110,6 +110,7 @@ void channel_log_widen(struct channel_log *log, struct channel_log_read *read)
 {
 	uint32_t n_max = log->options->ring_entries + (log->widened ? log->options->recover_entries : 0);
 	size_t bytes_max = log->options->ring_bytes + (log->widened ? log->options->recover_bytes : 0);
+	uint32_t first;
 
 	for (uint32_t i = read->n_entries; i-- > 0;) {
 		struct channel_log_entry *entry = &read->entries[i];
@@ -121,10 +122,14 @@ void channel_log_widen(struct channel_log *log, struct channel_log_read *read)
 			break;
 		entry->body = NULL;
 	}
-	if (!read->n_entries)
+	/* What lies before a hole cannot be replayed: as good as gone. */
+	for (first = read->n_entries; first > 1; first--)
+		if (read->entries[first - 2].offset + 1 != read->entries[first - 1].offset)
+			break;
+	if (!first)
 		log->kept_from = log->ring.floor_offset + 1;
-	else if (read->entries[0].offset > log->read.from)
-		log->kept_from = read->entries[0].offset;
+	else if (read->entries[first - 1].offset > log->read.from)
+		log->kept_from = read->entries[first - 1].offset;
 }
 
 void channel_log_accept(struct channel_log *log, const struct channel_log_entry *entry)
@@ -268,16 +273,6 @@ static bool is_plausible(const struct channel_log_read *read, uint64_t from)
 	return true;
 }
 
-/* So many entries from the first on have no hole among them. */
-static uint32_t n_without_hole(const struct channel_log_read *read)
-{
-	uint32_t n = 0;
-
-	while (n < read->n_entries && read->entries[n].offset == read->entries[0].offset + n)
-		n++;
-	return n;
-}
-
 static void take_answer(struct channel_log *log, struct channel_log_read *read)
 {
 	if (log->state != CHANNEL_LOG_LIVE) {
@@ -291,14 +286,12 @@ static void take_answer(struct channel_log *log, struct channel_log_read *read)
 
 void channel_log_answered(struct channel_log *log, uint64_t id, const struct channel_log_read *read)
 {
-	struct channel_log_read usable = *read;
+	struct channel_log_read taken = *read;
 
 	if (id && id == log->read.id) {
 		log->read.id = 0;
-		if (is_plausible(read, log->read.from)) {
-			usable.n_entries = n_without_hole(read);
-			take_answer(log, &usable);
-		}
+		if (is_plausible(read, log->read.from))
+			take_answer(log, &taken);
 	}
 	for (uint32_t i = 0; i < read->n_entries; i++)
 		channel_log_release(log, read->entries[i].body); /* what nobody took */

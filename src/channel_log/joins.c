@@ -218,14 +218,17 @@ static bool is_fork(const struct channel_log *log, const struct channel_log_read
 	return false;
 }
 
-/* A read that was cut before it came to us: whoever stands here or before would be sent too many bytes. */
+/*
+ * A read that was cut before it came to us: whoever stands here or before would be sent too many bytes. At
+ * least the lowest is served by now, so that the next read is a shorter one.
+ */
 static uint64_t too_far(const struct channel_log *log, const struct channel_log_read *read)
 {
 	size_t bytes = 0;
 
 	for (uint32_t i = read->n_entries; i-- > 0;) {
 		bytes += read->entries[i].bytes;
-		if (bytes > log->options->recover_bytes)
+		if (bytes > log->options->recover_bytes && read->entries[i].offset > log->read.from)
 			return read->entries[i].offset - 1;
 	}
 	return log->read.from;

@@ -61,7 +61,7 @@ static bool may_be(const struct world *world, enum channel_log_reason reason, co
 		int next = client->node;
 
 		/* What stands at its offset on the branch that is true now was trimmed: as good a reason. */
-		if (world->excused[FAULT_FAILOVER])
+		if (world->excused[FAULT_FAILOVER] || world->excused[FAULT_HOLE])
 			return world->excused[FAULT_TRIM];
 		/* Before the first entry stands nothing that could be gone, but the first entry can. */
 		if (model->nodes[next].offset)
@@ -146,8 +146,8 @@ static bool is_refused_rightly(
 		return turned || !client->epoch_was_true;
 	case CHANNEL_LOG_FORK:
 		return turned || !client->node_was_true;
-	case CHANNEL_LOG_LIMIT:
-		return is_too_far(world, client, at);
+	case CHANNEL_LOG_LIMIT: /* before a hole nobody can tell how far it is */
+		return world->excused[FAULT_HOLE] || is_too_far(world, client, at);
 	case CHANNEL_LOG_TRIMMED:
 	case CHANNEL_LOG_RECOVERED:
 	case CHANNEL_LOG_FORMAT:

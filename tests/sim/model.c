@@ -6,7 +6,7 @@
 
 static int add(struct model *model, int parent, int epoch, uint64_t offset)
 {
-	model->nodes[model->n_nodes] = (struct node){parent, epoch, offset, false};
+	model->nodes[model->n_nodes] = (struct node){parent, epoch, offset, false, false};
 	return model->n_nodes++;
 }
 
@@ -47,6 +47,17 @@ void model_trim(struct model *model, uint64_t n)
 			true;
 }
 
+void model_delete(struct model *model, unsigned int what)
+{
+	uint64_t top = model->nodes[model->primary.top].offset, n = top + 1 - model->primary.first;
+	int node = n ? model_ancestor(model, model->primary.top, model->primary.first + what % n) : NO_NODE;
+
+	if (node == NO_NODE)
+		return;
+	model->nodes[node].is_deleted = true;
+	model->nodes[node].was_trimmed = true;
+}
+
 void model_sync(struct model *model)
 {
 	model->replica = model->primary;
@@ -75,7 +86,9 @@ int model_ancestor(const struct model *model, int node, uint64_t offset)
 
 int model_kept(const struct model *model, uint64_t offset)
 {
-	return offset < model->primary.first ? NO_NODE : model_ancestor(model, model->primary.top, offset);
+	int node = model_ancestor(model, model->primary.top, offset);
+
+	return offset < model->primary.first || model->nodes[node].is_deleted ? NO_NODE : node;
 }
 
 bool model_has(const struct model *model, int node)

@@ -15,7 +15,7 @@
 #include "channel_log/position.h"
 
 enum {
-	NODES_MAX = 256,
+	NODES_MAX = 320,
 	EPOCHS_MAX = 16,
 	NO_NODE = -1,
 };
@@ -25,6 +25,7 @@ struct node {
 	int epoch;
 	uint64_t offset;
 	bool was_trimmed; /* was it ever gone while it was on the branch? */
+	bool is_deleted;
 };
 
 /* What one server has. */
@@ -48,11 +49,12 @@ void model_init(struct model *model, bool ignores_tags);
 int model_publish(struct model *model); /* the new node, or NO_NODE when the run is long enough */
 void model_trim(
 	struct model *model, uint64_t n); /* forgets the n oldest, the newest too if they are so few */
+void model_delete(struct model *model, unsigned int what); /* one that is kept */
 void model_sync(struct model *model);
 void model_fail_over(struct model *model);
 void model_flush(struct model *model);
 
-/* The entry at this offset of the primary's log, if it keeps it; else NO_NODE. */
+/* The entry at this offset of the primary's log, if it keeps it and nobody deleted it; else NO_NODE. */
 int model_kept(const struct model *model, uint64_t offset);
 int model_ancestor(const struct model *model, int node, uint64_t offset); /* its own, too; else NO_NODE */
 bool model_has(const struct model *model, int node);                      /* on the primary's branch */

@@ -50,7 +50,7 @@ static unsigned int draw_faults(uint64_t *state)
 	unsigned int faults = (unsigned int)draw(state) | 1U << FAULT_NONE;
 
 	if (draw(state) % 4 == 0) /* nothing that would excuse a resync */
-		faults &= ~(1U << FAULT_TRIM | 1U << FAULT_FLUSH | 1U << FAULT_FAILOVER);
+		faults &= ~(1U << FAULT_TRIM | 1U << FAULT_HOLE | 1U << FAULT_FLUSH | 1U << FAULT_FAILOVER);
 	return faults;
 }
 
@@ -70,6 +70,8 @@ void script_draw(struct script *script, uint64_t seed)
 		.recover_entries = between(&state, 4, 12),
 		.recover_bytes = between(&state, 8, 40),
 	};
+	script->setting.answer_bytes = between(&state, script->setting.recover_bytes + 3U, 60);
+	script->setting.checks_tails = draw(&state) % 2;
 	script->n_steps = SHORTEST + (uint32_t)(draw(&state) % (STEPS_MAX - SHORTEST + 1));
 	for (uint32_t i = 0; i < script->n_steps; i++) {
 		uint64_t bits = draw(&state);
@@ -94,9 +96,10 @@ void script_print(const struct script *script, FILE *out)
 {
 	const struct setting *s = &script->setting;
 
-	fprintf(out, "seed %llu: %u gateways, %u clients, ring %u/%uB, live %u, recover %u/%uB\n",
+	fprintf(out, "seed %llu: %u gateways, %u clients, ring %u/%uB, live %u, recover %u/%uB of %uB%s\n",
 		(unsigned long long)script->seed, s->n_gateways, s->n_clients, s->ring_entries, s->ring_bytes,
-		s->live_entries, s->recover_entries, s->recover_bytes);
+		s->live_entries, s->recover_entries, s->recover_bytes, s->answer_bytes,
+		s->checks_tails ? "" : ", no tail checks");
 	for (uint32_t i = 0; i < script->n_steps; i++) {
 		fprintf(out, "%4u  ", i);
 		step_print(&script->steps[i], s, out);

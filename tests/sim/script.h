@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 enum {
-	STEPS_MAX = 400,
+	STEPS_MAX = 300,
 };
 
 enum step_kind {
@@ -30,6 +30,7 @@ enum fault {
 	FAULT_LINK,  /* links are cut, reads fail */
 	FAULT_CRASH, /* gateways die */
 	FAULT_TRIM,  /* from here on: what excuses a resync or a refusal */
+	FAULT_HOLE,  /* somebody deletes single entries */
 	FAULT_FLUSH,
 	FAULT_FAILOVER,
 	N_FAULTS
@@ -50,6 +51,9 @@ struct setting {
 	uint8_t live_entries;
 	uint8_t recover_entries;
 	uint8_t recover_bytes;
+	uint8_t answer_bytes; /* a read stops after so many, the last one whole */
+	bool checks_tails; /* else one more entry is published in the end, and must bring all that is missing
+			    */
 };
 
 struct script {

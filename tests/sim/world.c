@@ -117,12 +117,14 @@ static void gateway_link(struct gateway *gateway)
 	channel_log_subscribe(gateway->log);
 }
 
-static void gateway_cut(struct gateway *gateway)
+/* The connection for pushes is cut, and the one for reads with it or not. */
+static void gateway_cut(struct gateway *gateway, bool both)
 {
 	gateway->linked = false;
 	gateway->subscribed = false;
 	gateway->n_pushes = 0;
-	gateway->n_reads = 0;
+	if (both)
+		gateway->n_reads = 0;
 	channel_log_lost(gateway->log);
 }
 
@@ -136,7 +138,7 @@ static void gateway_crash(struct world *world, struct gateway *gateway)
 static void push(struct gateway *gateway, int what)
 {
 	if (gateway->n_pushes == PUSHES_MAX)
-		gateway_cut(gateway); /* as Redis does with a subscriber that does not read */
+		gateway_cut(gateway, false); /* as Redis does with a subscriber that does not read */
 	else
 		gateway->pushes[gateway->n_pushes++] = what;
 }
@@ -191,22 +193,35 @@ static void subscribe(struct gateway *gateway)
 
 /* --- reads --- */
 
+/* What Redis has from there on, and what the broker takes of it. */
+static void collect(struct world *world, struct pending_read *read)
+{
+	uint64_t first = world->model.primary.first, offset = read->from > first ? read->from : first;
+	size_t bytes = 0;
+
+	read->top = world->model.primary.top;
+	for (; offset <= world->model.nodes[read->top].offset && read->n < read->count &&
+		read->n < READ_ENTRIES_MAX && bytes < world->script->setting.answer_bytes;
+		offset++) {
+		int node = model_kept(&world->model, offset);
+
+		if (node == NO_NODE)
+			continue;
+		bytes += body_bytes(node);
+		read->nodes[read->n++] = node;
+	}
+}
+
 /* Redis carries out the oldest read that it has not yet. */
 static void execute(struct world *world, struct gateway *gateway)
 {
-	struct pending_read *read = gateway->reads, *end = read + gateway->n_reads;
-	uint64_t offset, top;
-
-	while (read < end && read->executed)
-		read++;
-	if (read == end)
+	for (uint32_t i = 0; i < gateway->n_reads; i++) {
+		if (gateway->reads[i].executed)
+			continue;
+		gateway->reads[i].executed = true;
+		collect(world, &gateway->reads[i]);
 		return;
-	read->executed = true;
-	read->top = world->model.primary.top;
-	top = world->model.nodes[read->top].offset;
-	offset = read->from > world->model.primary.first ? read->from : world->model.primary.first;
-	for (; offset <= top && read->n < read->count && read->n < READ_ENTRIES_MAX; offset++)
-		read->nodes[read->n++] = model_kept(&world->model, offset);
+	}
 }
 
 static void answer(struct world *world, struct gateway *gateway)
@@ -272,7 +287,7 @@ static void fail_over(struct world *world, unsigned int what)
 	model_fail_over(&world->model);
 	/* Mostly the links go with the old primary; or they stay, and its pushes are still under way. */
 	for (unsigned int i = 0; what % 4 && i < world->script->setting.n_gateways; i++)
-		gateway_cut(&world->gateways[i]);
+		gateway_cut(&world->gateways[i], true);
 }
 
 static void trim(struct world *world, unsigned int n)
@@ -330,7 +345,7 @@ static void take_gateway_step(
 		gateway_link(gateway);
 		break;
 	case STEP_CUT:
-		gateway_cut(gateway);
+		gateway_cut(gateway, what % 2);
 		break;
 	case STEP_FAIL:
 		fail(gateway);
@@ -365,6 +380,10 @@ static void take_step(struct world *world, const struct step *step)
 	case STEP_WIPE:
 		trim(world, NODES_MAX);
 		break;
+	case STEP_PUNCH:
+		world->excused[FAULT_TRIM] = world->excused[FAULT_HOLE] = true;
+		model_delete(&world->model, step->what);
+		break;
 	case STEP_FLUSH:
 		flush(world);
 		break;
@@ -382,9 +401,7 @@ static void take_step(struct world *world, const struct step *step)
 
 static void calm_gateway(struct world *world, struct gateway *gateway)
 {
-	gateway_link(gateway);
-	subscribe(gateway);
-	for (uint32_t i = gateway->n_pushes; i > 0; i--)
+	for (uint32_t i = gateway->n_pushes; i > 0 && gateway->n_pushes; i--)
 		deliver_push(world, gateway);
 	check(world, gateway);
 	execute(world, gateway);
@@ -410,14 +427,27 @@ static bool is_calm(const struct world *world)
 	return true;
 }
 
+static void settle(struct world *world)
+{
+	for (unsigned int round = 0; round < QUIET_ROUNDS && !is_calm(world); round++)
+		for (unsigned int i = 0; i < world->script->setting.n_gateways; i++)
+			calm_gateway(world, &world->gateways[i]);
+}
+
 /* No more faults: everybody comes, everything arrives. */
 static void calm_down(struct world *world)
 {
 	for (unsigned int i = 0; i < world->script->setting.n_clients; i++)
 		audience_join(world, i, i + (unsigned int)world->script->seed % 2);
-	for (unsigned int round = 0; round < QUIET_ROUNDS && !is_calm(world); round++)
-		for (unsigned int i = 0; i < world->script->setting.n_gateways; i++)
-			calm_gateway(world, &world->gateways[i]);
+	for (unsigned int i = 0; i < world->script->setting.n_gateways; i++) {
+		gateway_link(&world->gateways[i]);
+		subscribe(&world->gateways[i]);
+	}
+	settle(world);
+	if (!world->script->setting.checks_tails) {
+		publish(world);
+		settle(world);
+	}
 	audience_is_at_the_top(world);
 }
 
@@ -430,7 +460,7 @@ static void world_init(struct world *world, const struct script *script, const s
 		setting->live_entries, (size_t)setting->live_entries * 2, setting->recover_entries,
 		setting->recover_bytes, WIDENED_MS};
 	world->n_bodies = 0;
-	world->checks_tails = !control->no_tails;
+	world->checks_tails = setting->checks_tails && !control->no_tails;
 	world->verdict = VERDICT_FINE;
 	memset(world->excused, 0, sizeof(world->excused));
 	model_init(&world->model, control->ignores_tags);
