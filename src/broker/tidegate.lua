@@ -5,8 +5,9 @@
 --
 --   tidegate functions | redis-cli -x FUNCTION LOAD REPLACE
 --
--- Backends publish to channel `cards`, 1,000 entries kept for a day without use, a repeated `order-7` known for 2 minutes
--- (the last key and the last argument may both be left out; the epoch is 8 random letters, made anew for each call):
+-- Backends publish to channel `cards`, 1,000 entries kept for a day without use, a repeated `order-7` known for two
+-- minutes (the last key and the last argument may both be left out; the epoch is 8 random letters, drawn anew for each
+-- call):
 --
 --   FCALL tidegate_publish 3 tg:s:{cards} tg:m:{cards} tg:i:{cards}:order-7
 --     '{"type":"moved"}' cards publish 1001 86400000 kJdQaXwB 120000

@@ -1,0 +1,295 @@
+"""The library for Redis that `tidegate functions` prints: what a backend may rely on that calls it without us."""
+
+import re
+import shutil
+import subprocess
+import threading
+import time
+
+import pytest
+import redis
+
+from harness.gateway import run
+from harness.process import Process
+from harness.redis_server import RedisServer
+from harness.wait import PATIENCE_SECONDS, until
+
+DAY_MS = 24 * 3600 * 1000
+KEEP = 1001
+STREAM, META = "tg:s:{cards}", "tg:m:{cards}"
+EPOCH = "abcdefgh"
+
+# recovery.md, section 4: what a publisher to one channel needs, and no more.
+PUBLISHER = ("resetchannels &cards ~tg:*:{cards}* -@all +fcall +hmget +hset +get +set +xadd +pexpire +del +time "
+             "+publish +spublish +ping")
+
+
+class DurableRedis(RedisServer):
+    """One whose commands survive `kill -9`, and that takes further options."""
+
+    options = ("--appendonly", "yes", "--appendfsync", "everysec")
+
+    def _run(self, port):
+        program = shutil.which("redis-server")
+        self.client = redis.Redis(port=port)
+        self.wanted_port = port
+        return Process([program, "--port", port, "--bind", "127.0.0.1", "--unixsocket", self.socket_path, "--save", "",
+                        "--dir", self.directory, *self.options], self.directory, "redis")
+
+
+class WithoutFunctions(DurableRedis):
+    options = ("--rename-command", "FCALL", "", "--rename-command", "FUNCTION", "")
+
+
+@pytest.fixture(scope="module")
+def library():
+    printed = run("functions")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    return printed.stdout
+
+
+@pytest.fixture
+def loaded(redis, library):
+    redis.client.flushall()
+    redis.client.function_load(library, replace=True)
+    return redis.client
+
+
+def publish(client, payload="{}", channel="cards", key=None, keep=KEEP, ttl_ms=DAY_MS, key_ttl_ms=60000):
+    """The offset, the tag, whether it was known, and the epoch."""
+    keys = [f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}"] + ([f"tg:i:{{{channel}}}:{key}"] if key else [])
+    arguments = [payload, channel, "publish", keep, ttl_ms, EPOCH] + ([key_ttl_ms] if key else [])
+    entry, known, epoch = client.fcall("tidegate_publish", len(keys), *keys, *arguments)
+    offset, tag = entry.decode().split("-")
+    return int(offset), int(tag), known, epoch.decode()
+
+
+def read(client, start=0, count=1000, ttl_ms=DAY_MS, epoch="ABCDEFGH", **limit):
+    """The epoch, the top's offset and tag, and the entries as (offset, tag, payload)."""
+    answer = client.fcall("tidegate_read", 2, STREAM, META, start, count, epoch, ttl_ms, *limit.values())
+    entries = [(*map(int, entry.decode().split("-")), fields[1]) for entry, fields in answer[3]]
+    return answer[0].decode(), int(answer[1]), int(answer[2]), entries
+
+
+def pushes(listener, count):
+    """The next envelopes: (offset, tag, previous tag, epoch, payload)."""
+    found = []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(found) < count and time.monotonic() < deadline:
+        message = listener.get_message(ignore_subscribe_messages=True, timeout=1)
+        if message:
+            head, payload = message["data"].split(b"\n", 1)
+            parts = re.fullmatch(rb"\x01(\d+)-(\d+) (\d+) ([A-Za-z0-9]+)", head)
+            assert parts, head
+            found.append((int(parts[1]), int(parts[2]), int(parts[3]), parts[4].decode(), payload))
+    assert len(found) == count
+    return found
+
+
+@pytest.fixture
+def listener(loaded):
+    pubsub = loaded.pubsub()
+    pubsub.subscribe("cards")
+    until("subscribed", lambda: pubsub.get_message(timeout=1))
+    yield pubsub
+    pubsub.close()
+
+
+def test_is_loaded_as_its_own_comment_says(redis, library):
+    command = ["redis-cli", "-p", str(redis.port), "-x", "FUNCTION", "LOAD", "REPLACE"]
+    assert " ".join(command[3:]) in library
+    done = subprocess.run(command, input=library, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "tidegate"
+    assert redis.client.fcall("tidegate_version", 0) >= 1
+
+
+def test_publishers_side_by_side_leave_no_hole(redis, loaded, listener):
+    count, answers = 500, []
+
+    def publisher(name):
+        client = type(loaded)(port=redis.port)
+        answers.extend((publish(client, f"{name}:{number}"), f"{name}:{number}") for number in range(count))
+        client.close()
+
+    threads = [threading.Thread(target=publisher, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    heard = pushes(listener, 2 * count)
+    for thread in threads:
+        thread.join()
+    assert [push[0] for push in heard] == list(range(1, 2 * count + 1))
+    assert [push[2] for push in heard] == [0] + [push[1] for push in heard[:-1]], "each names the tag before it"
+    assert {push[3] for push in heard} == {EPOCH}
+    by_offset = {answer[0]: (answer[1], payload) for answer, payload in answers}
+    assert by_offset == {push[0]: (push[1], push[4].decode()) for push in heard}
+    for name in "ab":
+        own = [push[4].decode() for push in heard if push[4].decode().startswith(name)]
+        assert own == [f"{name}:{number}" for number in range(count)]
+    epoch, top, tag, entries = read(loaded, start=1)
+    assert (epoch, top, tag) == (EPOCH, 2 * count, heard[-1][1])
+    assert entries == [(push[0], push[1], push[4]) for push in heard]
+
+
+def test_one_key_is_one_publication(loaded, listener):
+    first = publish(loaded, "first", key="order-7")
+    assert first[2] == 0
+    for _ in range(3):
+        assert publish(loaded, "again", key="order-7") == (*first[:2], 1, first[3])
+    publish(loaded, "last", key="order-8")
+    assert [push[4] for push in pushes(listener, 2)] == [b"first", b"last"]
+    assert 0 < loaded.pttl("tg:i:{cards}:order-7") <= 60000
+    loaded.delete("tg:i:{cards}:order-7")  # as when its time is over
+    assert publish(loaded, "later", key="order-7")[:1] == (3,)
+
+
+def test_a_payload_arrives_byte_for_byte(loaded, listener):
+    payloads = [b"", b"\n\n", b"\x00\xff\x01", b"1-2 3 abc\n{}", "{\"ü\":\"\u2028\"}".encode(), b"x" * 300000]
+    for payload in payloads:
+        publish(loaded, payload)
+    assert [push[4] for push in pushes(listener, len(payloads))] == payloads
+    assert [entry[2] for entry in read(loaded)[3]] == payloads
+
+
+def test_the_log_is_trimmed_to_its_size_or_a_little_more(loaded):
+    for _ in range(500):
+        publish(loaded, "x" * 200, keep=51)
+    assert 51 <= loaded.xlen(STREAM) <= 51 + 100
+    assert read(loaded, start=1)[3][-1][0] == 500
+    assert publish(loaded)[0] == 501
+
+
+def lives(client):
+    """What is left of the log's life, in milliseconds."""
+    return min(client.pttl(STREAM), client.pttl(META))
+
+
+def test_publishing_and_reading_keep_the_log_alive(loaded):
+    publish(loaded)
+    assert DAY_MS - 60000 < lives(loaded) <= DAY_MS
+    loaded.pexpire(META, 5000)
+    read(loaded)
+    assert lives(loaded) > 5000
+    loaded.pexpire(META, 5000)
+    loaded.hset(META, "x", int(time.time()) - 7 * 3600)  # set anew when a quarter of the day is over
+    publish(loaded)
+    assert lives(loaded) > 5000
+
+
+def test_what_is_not_used_goes_and_begins_again_with_another_epoch(loaded):
+    publish(loaded, ttl_ms=50)
+    until("the log has expired", lambda: not loaded.exists(STREAM, META))
+    epoch, top, tag, entries = read(loaded)
+    assert (epoch, top, tag, entries) == ("ABCDEFGH", 0, 0, [])
+    assert publish(loaded)[0::3] == (1, "ABCDEFGH"), "the epoch that a reader was told stays"
+
+
+@pytest.mark.parametrize("lost, epoch, offset", [((META,), EPOCH, 1), ((STREAM,), "ABCDEFGH", 3)])
+def test_half_a_log_is_never_taken_for_one(loaded, lost, epoch, offset):
+    read(loaded)
+    publish(loaded, "before")
+    publish(loaded, "before")
+    loaded.delete(*lost)
+    assert publish(loaded, "after")[0::3] == (offset, epoch)
+    assert [entry[2] for entry in read(loaded)[3]] == [b"after"]
+
+
+def test_a_read_is_bounded_in_entries_and_in_bytes(loaded):
+    for number in range(250):
+        publish(loaded, "x" * 100)
+
+    def offsets(*words, **limit):
+        return [entry[0] for entry in read(loaded, *words, **limit)[3]]
+
+    assert offsets(1, 1000) == list(range(1, 251))
+    assert offsets(120, 105) == list(range(120, 225))
+    assert offsets(0, 0) == []
+    assert offsets(251) == []
+    assert offsets(1, 1000, bytes_max=950) == list(range(1, 11)), "the last one may pass the bound"
+    assert offsets(51, 1000, bytes_max=1) == [51]
+
+
+def test_numbers_stay_whole_where_floats_are_printed_with_exponents(loaded):
+    publish(loaded)
+    loaded.hset(META, "n", 10**14 + 1)
+    assert publish(loaded)[0] == 10**14 + 2
+    assert [entry[0] for entry in read(loaded, 10**14 + 2)[3]] == [10**14 + 2]
+
+
+@pytest.fixture
+def publisher(redis, loaded):
+    rules = PUBLISHER.split()
+    loaded.execute_command("ACL", "SETUSER", "publisher", "reset", "on", ">secret", *rules)
+    client = type(loaded)(port=redis.port, username="publisher", password="secret")
+    yield client
+    client.close()
+    loaded.acl_deluser("publisher")
+
+
+def test_a_publisher_needs_these_rights_and_no_more(loaded, publisher, listener, library):
+    assert " ".join(PUBLISHER.split()) in " ".join(library.replace("--", "").split())
+    for number in range(2):
+        assert publish(publisher, key=f"k{number}")[0] == number + 1
+    loaded.hset(META, "x", 0)
+    assert publish(publisher, key="k1")[2] == 1
+    assert len(pushes(listener, 2)) == 2
+
+
+@pytest.mark.parametrize("stream, meta, channel", [
+    pytest.param(STREAM, META, "orders", id="another channel"),
+    pytest.param("tg:s:{orders}", "tg:m:{orders}", "cards", id="another channel's keys"),
+])
+def test_what_is_not_a_publishers_own_is_refused_with_nothing_written(loaded, publisher, stream, meta, channel):
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        publisher.fcall("tidegate_publish", 2, stream, meta, "{}", channel, "publish", KEEP, DAY_MS, EPOCH)
+    assert loaded.dbsize() == 0
+
+
+def test_ids_go_on_after_a_kill(tmp_path, library):
+    server = DurableRedis(tmp_path)
+    try:
+        server.client.function_load(library)
+        before = [publish(server.client, str(number)) for number in range(1000)]
+        server.kill()
+        server.start()
+        until("its files are read", lambda: answers(server.client))
+        epoch, top, tag, entries = read(server.client, start=1)
+        assert (epoch, top, tag) == (before[-1][3], 1000, before[-1][1])
+        assert [entry[:2] for entry in entries] == [answer[:2] for answer in before]
+        after = publish(server.client)
+        assert (after[0], after[3]) == (1001, epoch)
+        assert after[1] > tag
+    finally:
+        server.stop()
+
+
+def answers(client):
+    try:
+        return client.fcall("tidegate_version", 0)
+    except redis.exceptions.BusyLoadingError:
+        return None
+
+
+def test_a_full_redis_refuses_whole_and_goes_on(loaded, listener):
+    publish(loaded, "before")
+    loaded.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(redis.exceptions.ResponseError, match="maxmemory"):
+            publish(loaded, "refused")
+    finally:
+        loaded.config_set("maxmemory", 0)
+    assert publish(loaded, "after")[0] == 2
+    assert [push[4] for push in pushes(listener, 2)] == [b"before", b"after"]
+
+
+def test_the_same_text_is_a_script_where_there_are_no_functions(tmp_path, library):
+    server = WithoutFunctions(tmp_path)
+    try:
+        script = library.split("\n", 1)[1] + "return publish(KEYS, ARGV)"
+        for offset in (1, 2):
+            entry, known, epoch = server.client.eval(
+                script, 2, STREAM, META, "{}", "cards", "publish", KEEP, DAY_MS, EPOCH)
+            assert (entry.decode().split("-")[0], known, epoch.decode()) == (str(offset), 0, EPOCH)
+        script = library.split("\n", 1)[1] + "return read(KEYS, ARGV)"
+        assert len(server.client.eval(script, 2, STREAM, META, 0, 10, EPOCH, DAY_MS)[3]) == 2
+    finally:
+        server.stop()
