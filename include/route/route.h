@@ -50,6 +50,23 @@ struct route_slow {
 };
 
 enum {
+	HISTORY_SIZE_MAX = 1000000,
+	HISTORY_SIZE = 1000, /* the default */
+	HISTORY_TTL_MS_MIN = 1000,
+	HISTORY_TTL_MS = 86400000, /* the default */
+};
+
+#define HISTORY_TTL_MS_MAX UINT64_C(31536000000) /* a year: one that is longer is a typing error */
+
+/* What is kept of the channels that a route joins. Zeroed: nothing. */
+struct route_history {
+	uint32_t size;     /* entries; 0: no history */
+	uint64_t ttl_ms;   /* after the last entry or read; 0: the default */
+	bool close_on_gap; /* a client that knows nothing of recovery is closed with 1012 where entries are
+			      lost to it */
+};
+
+enum {
 	ROUTE_NOT_FOUND = 1, /* no template has this shape: 404 */
 	ROUTE_BAD_ID = 2,    /* the shape fits, an id does not, or the ids make no valid channel name: 400 */
 	ROUTE_CONFLICT = 3,  /* another template matches the same paths */
@@ -80,6 +97,7 @@ struct route_spec {
 				     the default */
 	bool compression;         /* permessage-deflate may be agreed on */
 	struct route_slow slow;
+	struct route_history history; /* of the channels that it joins, not of its subscribe list */
 };
 
 struct route; /* owned by its table */
@@ -98,8 +116,9 @@ struct route_table *route_table_new(void);
 
 /*
  * Adds a route while the table is still private to its builder. Two routes may not want different keys of the
- * events of one channel template. 0, ROUTE_CONFLICT, ROUTE_BAD_TEMPLATE (one
- * sentence, without a file name, is appended to `error`; it quotes the template as it is) or -ENOMEM.
+ * events of one channel template, nor different histories of it; a route without says nothing about either.
+ * 0, ROUTE_CONFLICT, ROUTE_BAD_TEMPLATE (one sentence, without a file name, is appended to `error`; it quotes
+ * the template as it is) or -ENOMEM.
  */
 int route_table_add(struct route_table *table, const struct route_spec *spec, struct buf *error);
 
@@ -135,6 +154,9 @@ bool route_compresses(const struct route *route);
 /* With the default age filled in; bytes_max stays 0 for what holds for every connection. */
 const struct route_slow *route_slow(const struct route *route);
 
+/* Never NULL; its size is 0 without history, else the default time is filled in. */
+const struct route_history *route_history(const struct route *route);
+
 const char *slow_policy_name(enum slow_policy policy);
 
 /* False: there is no such policy. */
@@ -146,6 +168,12 @@ bool slow_policy_parse(const char *name, enum slow_policy *policyp);
  * none. Borrowed from the table.
  */
 const struct key_path *route_table_key(const struct route_table *table, struct slice channel);
+
+/*
+ * What is kept of this (valid) channel: the history of the route that joins it. Of several that have one,
+ * that with the more literal channel template. NULL: nothing is kept. Borrowed from the table.
+ */
+const struct route_history *route_table_history(const struct route_table *table, struct slice channel);
 
 /* How many channels it joins, and the name of the i-th for this match, NUL-terminated; returns its length. */
 size_t route_n_channels(const struct route *route);

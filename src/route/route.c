@@ -110,6 +110,20 @@ static int parse_slow(struct route *route, const struct route_spec *spec, struct
 	return 0;
 }
 
+/* A history that is of no channel would be without effect in silence. */
+static int take_history(struct route *route, const struct route_spec *spec, struct buf *error)
+{
+	route->history = spec->history;
+	if (!spec->history.size)
+		return 0;
+	if (!spec->history.ttl_ms)
+		route->history.ttl_ms = HISTORY_TTL_MS;
+	if (route->n_channels > 0)
+		return 0;
+	buf_printf(error, "path '%s': it has a history, but joins no channel to keep one of", spec->path);
+	return ROUTE_BAD_TEMPLATE;
+}
+
 int route_new(const struct route_spec *spec, struct route **routep, struct buf *error)
 {
 	struct route *route;
@@ -128,6 +142,9 @@ int route_new(const struct route_spec *spec, struct route **routep, struct buf *
 	if (r)
 		goto fail;
 	r = parse_slow(route, spec, error);
+	if (r)
+		goto fail;
+	r = take_history(route, spec, error);
 	if (r)
 		goto fail;
 	route->compression = spec->compression;
@@ -197,6 +214,11 @@ bool route_compresses(const struct route *route)
 const struct route_slow *route_slow(const struct route *route)
 {
 	return &route->slow;
+}
+
+const struct route_history *route_history(const struct route *route)
+{
+	return &route->history;
 }
 
 static const char *const slow_policy_names[] = {

@@ -22,6 +22,7 @@ struct route {
 	bool compression;
 	struct route_slow slow; /* its key is that of the path below */
 	struct key_path *key;   /* NULL: none */
+	struct route_history history;
 };
 
 /* 0, ROUTE_BAD_TEMPLATE with one sentence appended to error, or -ENOMEM. */

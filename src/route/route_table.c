@@ -23,9 +23,10 @@ struct route_table {
 	atomic_uint n_refs;
 	struct route **routes;
 	size_t n_routes;
-	struct tree_node *paths;    /* -> struct route */
-	struct tree_node *channels; /* what some route joins; the value is any route that does */
-	struct tree_node *keys;     /* what some latest_by_key route joins or lists -> struct key_path */
+	struct tree_node *paths;     /* -> struct route */
+	struct tree_node *channels;  /* what some route joins; the value is any route that does */
+	struct tree_node *keys;      /* what some latest_by_key route joins or lists -> struct key_path */
+	struct tree_node *histories; /* what some route with a history joins -> struct route */
 };
 
 struct route_table *route_table_new(void)
@@ -38,7 +39,8 @@ struct route_table *route_table_new(void)
 	table->paths = tree_new();
 	table->channels = tree_new();
 	table->keys = tree_new();
-	if (!table->paths || !table->channels || !table->keys) {
+	table->histories = tree_new();
+	if (!table->paths || !table->channels || !table->keys || !table->histories) {
 		route_table_unref(table);
 		return NULL;
 	}
@@ -61,6 +63,7 @@ void route_table_unref(struct route_table *table)
 	tree_free(table->paths);
 	tree_free(table->channels);
 	tree_free(table->keys);
+	tree_free(table->histories);
 	free(table);
 }
 
@@ -113,6 +116,53 @@ static void set_keys(struct route_table *table, const struct route *route)
 	}
 }
 
+static size_t n_kept_templates(const struct route *route)
+{
+	return route->history.size > 0 ? route->n_channels : 0;
+}
+
+static bool history_equal(const struct route_history *a, const struct route_history *b)
+{
+	return a->size == b->size && a->ttl_ms == b->ttl_ms && a->close_on_gap == b->close_on_gap;
+}
+
+/* A channel has one log in Redis, whoever joins it. */
+static int check_histories(const struct route_table *table, const struct route *route, struct buf *error)
+{
+	for (size_t i = 0; i < n_kept_templates(route); i++) {
+		const struct template *template = &route->channels[i];
+		const struct route *other = tree_get(table->histories, template);
+
+		if (!other || history_equal(&other->history, &route->history))
+			continue;
+		buf_printf(error, "history: route '%s' has another one for channel '%s'",
+			route_path(other), template->text);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	return 0;
+}
+
+static int reserve_histories(struct route_table *table, const struct route *route)
+{
+	for (size_t i = 0; i < n_kept_templates(route); i++) {
+		const struct template *template = &route->channels[i];
+
+		if (!tree_get(table->histories, template) && tree_set(table->histories, template, NULL) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void set_histories(struct route_table *table, const struct route *route)
+{
+	for (size_t i = 0; i < n_kept_templates(route); i++) {
+		int r = tree_set(table->histories, &route->channels[i], route);
+
+		assert(r == 0);
+		(void)r;
+	}
+}
+
 /* The route goes into the tree of paths last: what fails before leaves nothing that a match could find. */
 static int table_insert(struct route_table *table, struct route *route)
 {
@@ -131,10 +181,14 @@ static int table_insert(struct route_table *table, struct route *route)
 	r = reserve_keys(table, route);
 	if (r < 0)
 		return r;
+	r = reserve_histories(table, route);
+	if (r < 0)
+		return r;
 	r = tree_set(table->paths, &route->path, route);
 	if (r < 0)
 		return r;
 	set_keys(table, route);
+	set_histories(table, route);
 	route->index = table->n_routes;
 	grown[table->n_routes++] = route;
 	return 0;
@@ -157,6 +211,9 @@ int route_table_add(struct route_table *table, const struct route_spec *spec, st
 		goto fail;
 	}
 	r = check_keys(table, route, error);
+	if (r)
+		goto fail;
+	r = check_histories(table, route, error);
 	if (r)
 		goto fail;
 	r = table_insert(table, route);
@@ -280,4 +337,13 @@ const struct key_path *route_table_key(const struct route_table *table, struct s
 	size_t n = route_split(channel.data, channel.len, ':', parts);
 
 	return n > 0 ? tree_match(table->keys, parts, n) : NULL;
+}
+
+const struct route_history *route_table_history(const struct route_table *table, struct slice channel)
+{
+	struct slice parts[ROUTE_SEGMENTS_MAX];
+	size_t n = route_split(channel.data, channel.len, ':', parts);
+	const struct route *route = n > 0 ? tree_match(table->histories, parts, n) : NULL;
+
+	return route ? &route->history : NULL;
 }
