@@ -1269,6 +1269,7 @@ static void the_oldest_give_way(void **state)
 	hears(slow, "e1 e7 e8 e9 ");
 	hears(quick, "e1 e2 e3 e4 e5 e6 e7 e8 e9 ");
 	assert_dropped(world, slow, METRIC_DROPPED_DROP_OLDEST, 5);
+	assert_true(list_empty(&world->clients.blocked)); /* a tick looks at nobody who reads */
 	publish_each(world, "cards", 10, 10);
 	hears(slow, "e10 ");
 }
