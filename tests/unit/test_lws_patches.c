@@ -423,6 +423,14 @@ static void refuses_rsv1_where_it_has_no_meaning(void **state)
 	expect_violation(rig, bytes, frame(bytes, 0x81, "\xff", 1), 1007); /* text is still looked at */
 }
 
+static void refuses_a_text_that_ends_inside_a_character(void **state)
+{
+	uint8_t bytes[16];
+
+	for (uint8_t n = 2; n <= 5; n++)
+		expect_violation(*state, bytes, frame(bytes, 0x81, "abc\xe2\x82" + 5 - n, n), 1007);
+}
+
 /* --- pings -------------------------------------------------------------------------------- */
 
 static void answers_every_ping_of_a_burst_in_order(void **state)
@@ -808,6 +816,7 @@ int main(void)
 		PROMISE(refuses_rsv1_that_nobody_takes),
 		PROMISE(passes_on_what_begins_with_rsv1_as_it_came),
 		PROMISE(refuses_rsv1_where_it_has_no_meaning),
+		PROMISE(refuses_a_text_that_ends_inside_a_character),
 		PROMISE(answers_every_ping_of_a_burst_in_order),
 		PROMISE(answers_pings_between_fragments),
 		PROMISE(echoes_a_close_after_the_pongs),
