@@ -8,7 +8,7 @@
  * nothing else. Each event is checked, stamped and framed here, once a node; workers get references. Taps
  * hear the same as a subscriber would (`tidegate tail`).
  *
- * All functions are for the bus thread, except bus_post_interest().
+ * All functions are for the bus thread, except bus_post_interest() and bus_post_join().
  */
 
 #include <stdbool.h>
@@ -22,6 +22,7 @@ struct broker;
 struct broker_listener;
 struct bus;
 struct event_base;
+struct join;
 struct log;
 struct message;
 struct metrics;
@@ -65,6 +66,10 @@ void bus_free(struct bus *bus);
 /* A worker does (not) want a channel; see hub_listener.interest. From any thread. */
 void bus_post_interest(struct bus *bus, unsigned int worker, struct slice channel, uint64_t hash,
 	uint64_t turn, bool wanted);
+
+/* A client wants to hear a channel from where it was. Takes over the join; it goes back to its worker. From
+ * any thread. */
+void bus_post_join(struct bus *bus, struct join *join);
 
 /* Hears a channel from now on. 0 or -ENOMEM. */
 int bus_tap_add(struct bus *bus, struct bus_tap *tap, struct slice channel);

@@ -29,6 +29,7 @@
 struct clients;
 struct message;
 struct route_match;
+struct since;
 
 enum client_state {
 	CLIENT_NONE, /* zeroed memory: never began */
@@ -70,6 +71,7 @@ struct client {
 	uint16_t close_code; /* what was told, or heard */
 	uint8_t state;       /* enum client_state */
 	uint8_t reason;      /* enum close_reason, once it is over */
+	bool aware;          /* showed that it knows recovery: hears resync, degraded, restored */
 	bool held;           /* CLIENT_HELD was said, ready() not yet */
 	bool blocked;        /* the socket took less than all; client_writable() will come */
 	uint8_t doomed; /* enum close_reason for which it is to be closed at the end of the turn; 0: it is not
@@ -88,6 +90,10 @@ _Static_assert(
  */
 int client_init(struct client *client, struct clients *clients, void *socket, const struct route_match *match,
 	const char *remote);
+
+/* The peer said where it was, in the URL: its route's channels are recovered from there. Right after
+ * client_init(). */
+void client_resume(struct client *client, const struct since *since);
 
 /* The handshake is answered. */
 void client_open(struct client *client);

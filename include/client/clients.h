@@ -20,6 +20,7 @@
 struct deflater;
 struct hub;
 struct hub_listener;
+struct join;
 struct log;
 struct message;
 struct metrics;
@@ -41,6 +42,7 @@ enum {
 		2000, /* longest a handshake is held back; then it is answered without a confirmation */
 	CLIENT_CLOSING_MS = 5000,   /* for the peer to answer a close frame */
 	CLIENT_SUBSCRIBE_MS = 5000, /* for a subscription to be confirmed: recover_wait of the protocol */
+	CLIENT_DEGRADED_MS = 3000,  /* without the broker; then those who know the word are told */
 	CLIENT_RETRY_MS = 2000,     /* told to the peer when it was not */
 };
 
@@ -51,6 +53,8 @@ struct clients_listener {
 	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted);
 	/* A parked client's handshake may be answered now. Not called from inside client_init(). */
 	void (*ready)(void *arg, void *socket);
+	/* Asks a channel's history; the join comes back through clients_joined(). */
+	void (*join)(void *arg, struct join *join);
 	/* All that was given to socket_ops.send_later() must be sent now. NULL: nothing ever is. */
 	void (*submit)(void *arg);
 };
@@ -80,6 +84,9 @@ struct clients {
 	uint64_t wall_ms;
 	uint64_t n_sent;     /* of this flush, not yet in the metrics */
 	uint64_t sent_bytes; /* likewise */
+	unsigned int worker; /* whose clients these are */
+	uint64_t lost_ms;    /* since when the broker is away; 0: it is not */
+	bool degraded;       /* that was told */
 	bool connected;      /* to the broker: is it worth waiting for a confirmation? */
 };
 
@@ -102,6 +109,16 @@ void clients_confirm(struct clients *clients, struct slice channel, uint64_t has
 
 /* The link to the broker came or went. */
 void clients_connected(struct clients *clients, bool connected);
+
+/* The bus' answer to clients_listener.join(). Takes over the join. */
+void clients_joined(struct clients *clients, struct join *join);
+
+/*
+ * What was heard of the channel is no longer the whole truth: those who know the word are told by this
+ * message, the others are closed if `close_others`. The reference stays the caller's.
+ */
+void clients_resync(struct clients *clients, struct slice channel, uint64_t hash, struct message *told,
+	bool close_others);
 
 void clients_turn(struct clients *clients);
 void clients_tick(struct clients *clients);

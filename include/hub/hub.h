@@ -45,7 +45,10 @@ struct hub_subscription {
 	struct hub_subscription *next; /* of the same subscriber */
 	uint32_t slot;                 /* where the channel lists it */
 	bool joined; /* every event from now on comes: the node's own subscription is confirmed */
+	bool muted;  /* hears nothing: the subscriber says when it may. To be changed outside of a flush only
+		      */
 	void *owed;  /* the subscriber's own: what it owes its peer once joined */
+	void *recovery; /* likewise: what is asked of the channel's history for it */
 };
 
 /* Messages of one channel, oldest first; borrowed for the length of the call. */
@@ -105,6 +108,11 @@ void hub_lost(struct hub *hub);
 /* Notes a message for the subscribers of its channel. Takes over the reference. 0 or -ENOMEM (the message is
  * lost). */
 int hub_deliver(struct hub *hub, struct message *message);
+
+/* Calls fn for each subscription of the channel, from the newest on. It may unsubscribe the one it is called
+ * for. */
+void hub_each(struct hub *hub, struct slice channel, uint64_t hash,
+	void (*fn)(void *arg, struct hub_subscription *subscription), void *arg);
 
 /* Hands out what was noted. */
 void hub_flush(struct hub *hub);

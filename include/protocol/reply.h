@@ -6,6 +6,7 @@
  * or NULL when out of memory. `id` is echoed as it stands; absent: none.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "protocol/json.h"
@@ -25,5 +26,26 @@ struct message *reply_unsubscribed(struct slice id, struct slice channel, uint64
  */
 struct message *reply_error(struct slice id, const char *code, const char *message, struct slice channel,
 	uint64_t retry_after_ms, uint64_t wall_ms);
+
+/* What an aware client is told of its place in a channel's history. */
+struct reply_recovery {
+	bool recoverable;   /* the channel keeps a history; without one all below is left out */
+	bool recovered;     /* nothing is missing */
+	const char *reason; /* why not; NULL when recovered */
+	const char *pos;
+	uint32_t count; /* of the entries that follow */
+};
+
+/* {"type":"subscribed","data":{"channel":…,"recoverable":true,"recovered":true,"pos":…,"count":3},…} */
+struct message *reply_recovered(
+	struct slice id, struct slice channel, const struct reply_recovery *recovery, uint64_t wall_ms);
+
+/* {"type":"resync","data":{"channel":…,"reason":…,"continuous":…,"retracted":…,"pos":…},…} */
+struct message *reply_resync(struct slice channel, const char *reason, bool continuous, uint64_t retracted,
+	const char *pos, uint64_t wall_ms);
+
+/* {"type":"degraded","data":{"reason":"upstream"},…} and {"type":"restored",…} */
+struct message *reply_degraded(uint64_t wall_ms);
+struct message *reply_restored(uint64_t wall_ms);
 
 #endif

@@ -20,6 +20,7 @@
 
 struct buf;
 struct config;
+struct join;
 struct message;
 struct metrics;
 struct trusted;
@@ -36,6 +37,8 @@ struct worker_listener {
 	/* This worker does (not) want the channel; see hub_listener.interest. Slices are borrowed. */
 	void (*interest)(void *arg, unsigned int worker, struct slice channel, uint64_t hash, uint64_t turn,
 		bool wanted);
+	/* Asks a channel's history; back through worker_post_joined(). */
+	void (*join)(void *arg, struct join *join);
 };
 
 struct worker_options {
@@ -71,6 +74,13 @@ void worker_post_flush(struct worker *worker);
 
 /* The node is subscribed to the channel, as asked in this turn. */
 void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t turn);
+
+/* The answer to listener.join(). Takes over the join. */
+void worker_post_joined(struct worker *worker, struct join *join);
+
+/* See clients_resync(). Takes its own reference. */
+void worker_post_resync(
+	struct worker *worker, struct slice channel, uint64_t hash, struct message *told, bool close_others);
 
 /* The link to the broker came or went. */
 void worker_post_connected(struct worker *worker, bool connected);

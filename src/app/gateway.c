@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,13 @@ static void on_interest(
 	struct gateway *gateway = arg;
 
 	bus_post_interest(gateway->bus, worker, channel, hash, turn, wanted);
+}
+
+static void on_join(void *arg, struct join *join)
+{
+	struct gateway *gateway = arg;
+
+	bus_post_join(gateway->bus, join);
 }
 
 static void on_drain_poll(evutil_socket_t fd, short events, void *arg)
@@ -226,7 +234,7 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 			.port = port,
 			.config = config,
 			.trusted = gateway->trusted,
-			.listener = {gateway, on_interest},
+			.listener = {gateway, on_interest, on_join},
 		};
 
 		r = worker_new(&options, &gateway->workers[gateway->n_workers], error);
@@ -348,6 +356,8 @@ int gateway_run(const struct config *config)
 	gateway->config = config;
 	gateway->log = log_new(STDERR_FILENO, config->log_level, config->log_format);
 	signal(SIGPIPE, SIG_IGN);
+	/* One arena: a worker's own grows page by page, a system call each, and holds on to more. */
+	mallopt(M_ARENA_MAX, 1);
 	lws_set_log_level(0, NULL); /* what a peer does is told by our own lines */
 	r = gateway->log ? gateway_make(gateway, &error) : -ENOMEM;
 	if (r == 0) {

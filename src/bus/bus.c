@@ -9,14 +9,18 @@
 #include <event2/event.h>
 
 #include "broker/broker.h"
+#include "bus/bus_mail.h"
+#include "bus/join.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mailbox.h"
 #include "core/map.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
+#include "protocol/reply.h"
 #include "route/route.h"
 #include "worker/worker.h"
+#include "history.h"
 
 /* One channel that somebody on this node wants, or wanted a moment ago. */
 struct bus_channel {
@@ -27,6 +31,9 @@ struct bus_channel {
 	uint64_t linger_ms;         /* until then */
 	bool confirmed;             /* the broker says that every event comes */
 	const struct key_path *key; /* of bus.routes; NULL: its events have none */
+	struct bus *bus;
+	struct history *history; /* NULL: the channel keeps none */
+	bool close_on_gap;       /* clients that know nothing of recovery, where entries are lost to them */
 	char *name;
 	uint64_t turns[]; /* by worker: the hub's turn in which it was asked for */
 };
@@ -38,6 +45,7 @@ struct bus {
 	unsigned int n_workers;
 	struct route_table *routes; /* one reference, or NULL */
 	struct map channels;
+	struct histories histories;
 	struct list lingering; /* in order of linger_ms */
 	struct mailbox *inbox;
 	struct event *mail_event;
@@ -52,7 +60,7 @@ struct bus {
 
 /* From a worker. */
 struct interest {
-	struct mail mail; /* first: a mail is cast back */
+	struct bus_mail mail;
 	unsigned int worker;
 	bool wanted;
 	uint64_t hash;
@@ -80,10 +88,30 @@ static struct bus_channel *channel_find(const struct bus *bus, uint64_t hash, st
 
 static void channel_free(struct bus *bus, struct bus_channel *channel)
 {
+	history_free(channel->history);
 	list_remove(&channel->linger);
 	map_remove(&bus->channels, &channel->entry);
 	metrics_set(bus->metrics, METRIC_CHANNELS, bus->channels.n_entries);
 	free(channel);
+}
+
+/* What the routes say of it. 0 or -ENOMEM. */
+static int channel_configure(struct bus *bus, struct bus_channel *channel)
+{
+	const struct route_history *history;
+
+	if (!bus->routes)
+		return 0;
+	channel->key = route_table_key(bus->routes, channel_name(channel));
+	history = route_table_history(bus->routes, channel_name(channel));
+	channel->close_on_gap = history && history->close_on_gap;
+	if (!history || channel->history)
+		return 0;
+	channel->history =
+		history_new(&bus->histories, channel_name(channel), history->size, history->ttl_ms, channel);
+	if (channel->history && channel->confirmed)
+		history_subscribed(channel->history);
+	return channel->history ? 0 : -ENOMEM;
 }
 
 static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct slice name)
@@ -97,14 +125,13 @@ static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct sl
 	memcpy(channel->name, name.data, name.len);
 	channel->entry = (struct map_entry){.hash = hash, .key = channel->name, .key_len = name.len};
 	list_init(&channel->taps);
-	if (bus->routes)
-		channel->key = route_table_key(bus->routes, name);
+	channel->bus = bus;
 	if (map_insert(&bus->channels, &channel->entry) < 0) {
 		free(channel);
 		return NULL;
 	}
 	metrics_set(bus->metrics, METRIC_CHANNELS, bus->channels.n_entries);
-	if (broker_subscribe(bus->broker, name) < 0) {
+	if (channel_configure(bus, channel) < 0 || broker_subscribe(bus->broker, name) < 0) {
 		channel_free(bus, channel);
 		return NULL;
 	}
@@ -157,6 +184,44 @@ static void unwant(struct bus *bus, const struct interest *interest)
 	linger_if_unwanted(bus, channel);
 }
 
+static void post_flush(struct bus *bus)
+{
+	for (unsigned int i = 0; i < bus->n_workers; i++)
+		worker_post_flush(bus->workers[i]);
+}
+
+/* Back to its worker, behind the events that came before. */
+static void give_back(struct bus *bus, struct join *join)
+{
+	if (join->worker >= bus->n_workers) {
+		join_free(join); /* the workers are gone */
+		return;
+	}
+	worker_post_flush(bus->workers[join->worker]);
+	worker_post_joined(bus->workers[join->worker], join);
+}
+
+static void take_join(struct bus *bus, struct join *join)
+{
+	struct bus_channel *channel = channel_find(bus, join->hash, join_channel(join));
+
+	if (channel && channel->history) {
+		history_join(channel->history, join, clock_monotonic_ms());
+		return;
+	}
+	join->r = channel ? -ENOENT : -EAGAIN;
+	give_back(bus, join);
+}
+
+static void take_interest(struct bus *bus, struct interest *interest)
+{
+	if (interest->wanted)
+		want(bus, interest);
+	else
+		unwant(bus, interest);
+	free(interest);
+}
+
 static void on_mail(evutil_socket_t fd, short events, void *arg)
 {
 	struct bus *bus = arg;
@@ -166,13 +231,10 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 	(void)events;
 	while (mail) {
 		struct mail *next = mail->next;
-		struct interest *interest = (struct interest *)mail;
-
-		if (interest->wanted)
-			want(bus, interest);
+		if (((struct bus_mail *)mail)->kind == BUS_JOIN)
+			take_join(bus, (struct join *)mail);
 		else
-			unwant(bus, interest);
-		free(interest);
+			take_interest(bus, (struct interest *)mail);
 		mail = next;
 	}
 }
@@ -184,6 +246,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
+	histories_tick(&bus->histories, now_ms);
 	while (!list_empty(&bus->lingering)) {
 		struct bus_channel *channel = list_entry(bus->lingering.next, struct bus_channel, linger);
 
@@ -218,14 +281,105 @@ static void hand_out(struct bus *bus, struct bus_channel *channel, struct messag
 	}
 }
 
+/* Every event from now on comes: whoever waited for that is told. */
+static void confirm(struct bus_channel *channel)
+{
+	struct bus *bus = channel->bus;
+
+	if (channel->confirmed)
+		return;
+	channel->confirmed = true;
+	for (uint64_t left = channel->wanted; left; left &= left - 1) {
+		int i = __builtin_ctzll(left);
+
+		worker_post_confirm(
+			bus->workers[i], channel_name(channel), channel->entry.hash, channel->turns[i]);
+	}
+}
+
+static void on_history_live(void *arg)
+{
+	confirm(arg);
+}
+
+static void on_made(void *arg, struct message *event)
+{
+	struct bus_channel *channel = arg;
+
+	if (channel->key)
+		message_set_key(event, channel->key);
+}
+
+static void on_history_deliver(void *arg, struct message *event)
+{
+	struct bus_channel *channel = arg;
+
+	hand_out(channel->bus, channel, event);
+}
+
+static void on_history_resync(void *arg, const struct channel_log_resync *resync)
+{
+	struct bus_channel *channel = arg;
+	struct bus *bus = channel->bus;
+	char pos[POSITION_TEXT_MAX];
+	struct message *told;
+
+	position_format(&resync->position, pos);
+	told = reply_resync(channel_name(channel), channel_log_reason_name(resync->reason),
+		resync->continuous, resync->retracted, pos, clock_wall_ms());
+	for (uint64_t left = told ? channel->wanted : 0; left; left &= left - 1) {
+		struct worker *worker = bus->workers[__builtin_ctzll(left)];
+
+		worker_post_flush(worker);
+		worker_post_resync(worker, channel_name(channel), channel->entry.hash, told,
+			channel->close_on_gap && !resync->continuous);
+	}
+	message_unref(told);
+}
+
+static void on_history_drained(void *arg)
+{
+	struct bus_channel *channel = arg;
+
+	post_flush(channel->bus);
+}
+
+static void on_history_answered(void *arg, struct join *join)
+{
+	struct bus_channel *channel = arg;
+
+	give_back(channel->bus, join);
+}
+
+/* An event of a channel without a history. */
+static int take_event(struct bus *bus, struct bus_channel *channel, struct slice payload)
+{
+	struct envelope envelope;
+	struct message *event;
+	int r = envelope_parse(payload, &envelope);
+
+	if (r == ENVELOPE_MALFORMED)
+		return MESSAGE_NOT_JSON;
+	/* Published with history by a backend, which this gateway's configuration knows nothing of. */
+	if (r == 0)
+		payload = envelope.payload;
+	r = message_from_event(
+		channel_name(channel), payload, (struct slice){0}, bus->wall_ms, bus->now_us, &event);
+	if (r)
+		return r;
+	on_made(channel, event);
+	hand_out(bus, channel, event);
+	message_unref(event);
+	return 0;
+}
+
 static void on_event(void *arg, struct slice name, struct slice payload)
 {
 	struct bus *bus = arg;
 	struct bus_channel *channel = channel_find(bus, map_hash(name.data, name.len), name);
-	struct message *event;
 	int r;
 
-	if (!channel || list_linked(&channel->linger))
+	if (!channel || (list_linked(&channel->linger) && !channel->history))
 		return; /* was under way when its last subscriber left */
 	if (!bus->now_us) {
 		bus->now_us = clock_monotonic_us();
@@ -236,19 +390,12 @@ static void on_event(void *arg, struct slice name, struct slice payload)
 		drop(bus, name, METRIC_EVENTS_DROPPED_SIZE, "larger than event_bytes_max");
 		return;
 	}
-	r = message_from_event(name, payload, (struct slice){0}, bus->wall_ms, bus->now_us, &event);
-	if (r == MESSAGE_NOT_JSON) {
+	r = channel->history ? history_event(channel->history, payload, bus->wall_ms, bus->now_us)
+			     : take_event(bus, channel, payload);
+	if (r == MESSAGE_NOT_JSON)
 		drop(bus, name, METRIC_EVENTS_DROPPED, "not JSON");
-		return;
-	}
-	if (r < 0) {
+	else if (r < 0)
 		drop(bus, name, METRIC_EVENTS_DROPPED_MEMORY, "out of memory");
-		return;
-	}
-	if (channel->key)
-		message_set_key(event, channel->key);
-	hand_out(bus, channel, event);
-	message_unref(event);
 }
 
 static void on_drained(void *arg)
@@ -256,8 +403,7 @@ static void on_drained(void *arg)
 	struct bus *bus = arg;
 
 	bus->now_us = 0;
-	for (unsigned int i = 0; i < bus->n_workers; i++)
-		worker_post_flush(bus->workers[i]);
+	post_flush(bus);
 }
 
 static void on_subscribed(void *arg, struct slice name)
@@ -267,12 +413,17 @@ static void on_subscribed(void *arg, struct slice name)
 
 	if (!channel)
 		return;
-	channel->confirmed = true;
-	for (uint64_t left = channel->wanted; left; left &= left - 1) {
-		int i = __builtin_ctzll(left);
+	if (channel->history)
+		history_subscribed(channel->history); /* confirms once it is live */
+	else
+		confirm(channel);
+}
 
-		worker_post_confirm(bus->workers[i], name, channel->entry.hash, channel->turns[i]);
-	}
+static void channel_lost(struct bus_channel *channel)
+{
+	channel->confirmed = false;
+	if (channel->history)
+		history_lost(channel->history);
 }
 
 static void on_state(void *arg, enum broker_state state, const char *reason)
@@ -282,7 +433,7 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 	(void)reason; /* the broker logs it and tells it to /ready */
 	if (state != BROKER_READY) {
 		for (struct map_entry *e = map_next(&bus->channels, NULL); e; e = map_next(&bus->channels, e))
-			map_value(e, struct bus_channel, entry)->confirmed = false;
+			channel_lost(map_value(e, struct bus_channel, entry));
 	}
 	for (unsigned int i = 0; i < bus->n_workers; i++)
 		worker_post_connected(bus->workers[i], state == BROKER_READY);
@@ -290,6 +441,14 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 
 struct bus *bus_new(struct event_base *base, size_t event_bytes_max, struct log *log, struct metrics *metrics)
 {
+	const struct history_listener up = {
+		.live = on_history_live,
+		.made = on_made,
+		.deliver = on_history_deliver,
+		.resync = on_history_resync,
+		.drained = on_history_drained,
+		.answered = on_history_answered,
+	};
 	struct timeval interval = {0, TICK_MS * 1000};
 	struct bus *bus = calloc(1, sizeof(struct bus));
 
@@ -301,6 +460,7 @@ struct bus *bus_new(struct event_base *base, size_t event_bytes_max, struct log 
 	bus->event_bytes_max = event_bytes_max;
 	bus->drop_limit = (struct log_limit){.burst = DROP_LINES, .interval_ms = 60000};
 	list_init(&bus->lingering);
+	histories_init(&bus->histories, &up, log, metrics);
 	bus->inbox = mailbox_new();
 	if (bus->inbox)
 		bus->mail_event = event_new(base, mailbox_fd(bus->inbox), EV_READ | EV_PERSIST, on_mail, bus);
@@ -322,6 +482,7 @@ void bus_connect(
 	struct bus *bus, struct broker *broker, struct worker *const *workers, unsigned int n_workers)
 {
 	bus->broker = broker;
+	bus->histories.broker = broker;
 	bus->workers = workers;
 	bus->n_workers = n_workers;
 	on_state(bus, broker_state(broker), "");
@@ -335,7 +496,8 @@ void bus_set_routes(struct bus *bus, struct route_table *routes)
 	for (struct map_entry *e = map_next(&bus->channels, NULL); e; e = map_next(&bus->channels, e)) {
 		struct bus_channel *channel = map_value(e, struct bus_channel, entry);
 
-		channel->key = route_table_key(routes, channel_name(channel));
+		/* Without memory for a history it goes on without one; the next reload tries again. */
+		(void)channel_configure(bus, channel);
 	}
 	route_table_unref(old);
 }
@@ -347,6 +509,7 @@ void bus_free(struct bus *bus)
 
 	if (!bus)
 		return;
+	bus->n_workers = 0; /* they are gone: nothing is posted any more */
 	for (entry = map_next(&bus->channels, NULL); entry; entry = next) {
 		next = map_next(&bus->channels, entry);
 		channel_free(bus, map_value(entry, struct bus_channel, entry));
@@ -360,7 +523,10 @@ void bus_free(struct bus *bus)
 		while (mail) {
 			struct mail *after = mail->next;
 
-			free(mail);
+			if (((struct bus_mail *)mail)->kind == BUS_JOIN)
+				join_free((struct join *)mail);
+			else
+				free(mail);
 			mail = after;
 		}
 	}
@@ -376,13 +542,19 @@ void bus_post_interest(
 
 	if (!interest)
 		return; /* who subscribed is told after its deadline; who left costs Redis a channel */
+	interest->mail.kind = BUS_INTEREST;
 	interest->worker = worker;
 	interest->wanted = wanted;
 	interest->hash = hash;
 	interest->turn = turn;
 	interest->len = channel.len;
 	memcpy(interest->channel, channel.data, channel.len);
-	mailbox_push(bus->inbox, &interest->mail);
+	mailbox_push(bus->inbox, &interest->mail.mail);
+}
+
+void bus_post_join(struct bus *bus, struct join *join)
+{
+	mailbox_push(bus->inbox, &join->mail.mail);
 }
 
 int bus_tap_add(struct bus *bus, struct bus_tap *tap, struct slice channel)

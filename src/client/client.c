@@ -17,6 +17,7 @@
 #include "route/route.h"
 #include "delivery.h"
 #include "slow.h"
+#include "recovery.h"
 #include "verbs.h"
 
 uint16_t close_reason_code(enum close_reason reason)
@@ -46,6 +47,7 @@ static void leave_channels(struct client *client)
 {
 	while (client->subscriber.first) {
 		verbs_forget(client->subscriber.first);
+		recovery_forget(client->subscriber.first);
 		hub_unsubscribe(client->clients->hub, client->subscriber.first);
 	}
 }
@@ -138,6 +140,17 @@ int client_init(struct client *client, struct clients *clients, void *socket, co
 	}
 	client->held = client->n_joining && clients->connected;
 	return client->held ? CLIENT_HELD : 0;
+}
+
+void client_resume(struct client *client, const struct since *since)
+{
+	struct hub_subscription *next;
+
+	for (struct hub_subscription *s = client->subscriber.first; s && client->state == CLIENT_PARKED;
+		s = next) {
+		next = s->next;
+		recovery_begin(client, s, since, (struct slice){0}, false);
+	}
 }
 
 void client_open(struct client *client)

@@ -12,9 +12,11 @@
 #include "protocol/deflater.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
+#include "protocol/reply.h"
 #include "route/route.h"
 #include "delivery.h"
 #include "slow.h"
+#include "recovery.h"
 #include "verbs.h"
 
 static struct client *subscriber_client(struct hub_subscriber *subscriber)
@@ -124,9 +126,59 @@ void clients_confirm(struct clients *clients, struct slice channel, uint64_t has
 	hub_confirm(clients->hub, channel, hash, turn);
 }
 
+/* All who know the word. */
+static void tell_degraded(struct clients *clients, bool degraded)
+{
+	struct message *message =
+		degraded ? reply_degraded(clients->wall_ms) : reply_restored(clients->wall_ms);
+
+	clients->degraded = degraded;
+	for (struct list *link = clients->all.next; message && link != &clients->all; link = link->next) {
+		struct client *client = list_entry(link, struct client, link);
+
+		if (client->aware)
+			client_push(client, message_ref(message));
+	}
+	message_unref(message);
+}
+
+void clients_joined(struct clients *clients, struct join *join)
+{
+	recovery_answered(clients, join);
+}
+
+/* What one resync says, to one subscription after the other. */
+struct resync {
+	struct message *told;
+	bool close_others;
+};
+
+static void on_resync(void *arg, struct hub_subscription *subscription)
+{
+	struct client *client = subscriber_client(subscription->subscriber);
+	const struct resync *resync = arg;
+
+	if (client->aware)
+		client_push(client, message_ref(resync->told));
+	else if (resync->close_others)
+		client_close(client, CLOSE_GAP);
+}
+
+void clients_resync(
+	struct clients *clients, struct slice channel, uint64_t hash, struct message *told, bool close_others)
+{
+	struct resync resync = {told, close_others};
+
+	hub_flush(clients->hub); /* what came before is heard before */
+	hub_each(clients->hub, channel, hash, on_resync, &resync);
+}
+
 void clients_connected(struct clients *clients, bool connected)
 {
 	clients->connected = connected;
+	clients->lost_ms = connected ? 0 : clients->now_ms;
+	if (connected && clients->degraded)
+		tell_degraded(clients, false);
 	if (connected)
 		return;
 	hub_lost(clients->hub);
@@ -211,6 +263,9 @@ void clients_tick(struct clients *clients)
 
 	tick_keepalive(clients);
 	verbs_tick(clients);
+	if (clients->lost_ms && !clients->degraded &&
+		clients->now_ms - clients->lost_ms >= CLIENT_DEGRADED_MS)
+		tell_degraded(clients, true);
 	slow_tick(clients);
 	while ((client = first_due(clients, &clients->parked)))
 		unpark(client);

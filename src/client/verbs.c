@@ -11,6 +11,7 @@
 #include "protocol/command.h"
 #include "protocol/reply.h"
 #include "route/route.h"
+#include "recovery.h"
 
 /* One subscribe that is answered once the node's own subscription is confirmed. Owned by the subscription. */
 struct owed_answer {
@@ -148,11 +149,32 @@ static void owe_answer(
 	list_push_back(&clients->subscribing, &owed->link);
 }
 
+/* Did it say where it was (data.since), or that it wants to know where it is (data.recover)? */
+static bool wants_recovery(const struct command *command, struct since *since)
+{
+	struct json_member members[] = {{.name = "since"}, {.name = "recover"}};
+	char text[POSITION_TEXT_MAX + 1];
+	bool is_object;
+	long len;
+
+	if (!command->data.data ||
+		json_check(command->data.data, command->data.len, COMMAND_DEPTH_MAX, members, 2, &is_object))
+		return false;
+	*since = (struct since){.kind = SINCE_NOW};
+	if (!members[0].value.data)
+		return members[1].value.len == 4 && !memcmp(members[1].value.data, "true", 4);
+	len = json_is_string(members[0].value) ? json_unescape(members[0].value, text, sizeof(text)) : -1;
+	*since = len < 0 ? (struct since){.kind = SINCE_MALFORMED}
+			 : since_parse((struct slice){text, (size_t)len});
+	return true;
+}
+
 static void run_subscribe(struct client *client, const struct command *command)
 {
 	struct clients *clients = client->clients;
 	struct slice channel = command_channel(command);
 	struct hub_subscription *subscription;
+	struct since since;
 	int r;
 
 	/* A name that cannot exist and one that is not allowed get the same answer: names cannot be probed.
@@ -173,6 +195,8 @@ static void run_subscribe(struct client *client, const struct command *command)
 	r = hub_subscribe(clients->hub, &client->subscriber, channel, &subscription);
 	if (r < 0)
 		client_close(client, CLOSE_INTERNAL);
+	else if (wants_recovery(command, &since))
+		recovery_begin(client, subscription, &since, command->id, r == 0);
 	else if (subscription->joined)
 		push_subscribed(client, command->id, channel);
 	else
@@ -196,8 +220,10 @@ static void run_unsubscribe(struct client *client, const struct command *command
 		subscription = hub_find(
 			clients->hub, &client->subscriber, channel); /* gone if that closed the client */
 	}
-	if (subscription)
+	if (subscription) {
+		recovery_forget(subscription);
 		hub_unsubscribe(clients->hub, subscription);
+	}
 	client_push(client, reply_unsubscribed(command->id, channel, clients->wall_ms));
 }
 

@@ -323,7 +323,7 @@ static struct hub_channel *earliest(const struct hub_subscriber *subscriber)
 	for (struct hub_subscription *s = subscriber->first; s; s = s->next) {
 		struct hub_channel *channel = s->channel;
 
-		if (channel->taken < channel->n_messages &&
+		if (!s->muted && channel->taken < channel->n_messages &&
 			(!first || channel->arrivals[channel->taken] < first->arrivals[first->taken]))
 			first = channel;
 	}
@@ -370,6 +370,8 @@ static void channel_hand_out(struct hub *hub, struct hub_channel *channel, bool 
 	for (uint32_t i = 0; i < channel->n_subscribers; i++) {
 		struct hub_subscriber *subscriber = channel->subscribers[i]->subscriber;
 
+		if (channel->subscribers[i]->muted)
+			continue;
 		if (only_one || subscriber->n == 1) {
 			const struct hub_batch *batch = batch_for(hub, channel, subscriber);
 
@@ -403,6 +405,22 @@ void hub_flush(struct hub *hub)
 	if (hub->bytes.cap > BYTES_KEPT)
 		buf_deinit(&hub->bytes);
 	twins_forget(&hub->twins, BYTES_KEPT);
+}
+
+void hub_each(struct hub *hub, struct slice channel, uint64_t hash,
+	void (*fn)(void *arg, struct hub_subscription *subscription), void *arg)
+{
+	struct hub_channel *found = channel_find(hub, hash, channel);
+	uint32_t i = found ? found->n_subscribers : 0;
+
+	/* From the back: whoever leaves is replaced by one that was called already. */
+	while (i-- > 0) {
+		bool last = found->n_subscribers == 1;
+
+		fn(arg, found->subscribers[i]);
+		if (last)
+			return; /* it may have left, and the channel with it */
+	}
 }
 
 size_t hub_n_channels(const struct hub *hub)

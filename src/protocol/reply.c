@@ -87,3 +87,69 @@ struct message *reply_error(struct slice id, const char *code, const char *messa
 	buf_append_char(&out, '}');
 	return reply_end(&out, wall_ms);
 }
+
+static void append_member_bool(struct buf *out, const char *name, bool value)
+{
+	buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
+}
+
+static void append_member_text(struct buf *out, const char *name, const char *value)
+{
+	buf_printf(out, ",\"%s\":", name);
+	buf_append_json_string(out, value, strlen(value));
+}
+
+struct message *reply_recovered(
+	struct slice id, struct slice channel, const struct reply_recovery *recovery, uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, "subscribed", id);
+	buf_append_str(&out, ",\"data\":{\"channel\":");
+	buf_append_json_string(&out, channel.data, channel.len);
+	append_member_bool(&out, "recoverable", recovery->recoverable);
+	if (recovery->recoverable) {
+		append_member_bool(&out, "recovered", recovery->recovered);
+		if (recovery->reason)
+			append_member_text(&out, "reason", recovery->reason);
+		append_member_text(&out, "pos", recovery->pos);
+		if (recovery->recovered)
+			buf_printf(&out, ",\"count\":%" PRIu32, recovery->count);
+	}
+	buf_append_char(&out, '}');
+	return reply_end(&out, wall_ms);
+}
+
+struct message *reply_resync(struct slice channel, const char *reason, bool continuous, uint64_t retracted,
+	const char *pos, uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, "resync", (struct slice){0});
+	buf_append_str(&out, ",\"data\":{\"channel\":");
+	buf_append_json_string(&out, channel.data, channel.len);
+	append_member_text(&out, "reason", reason);
+	append_member_bool(&out, "continuous", continuous);
+	if (continuous)
+		buf_printf(&out, ",\"retracted\":%" PRIu64, retracted);
+	append_member_text(&out, "pos", pos);
+	buf_append_char(&out, '}');
+	return reply_end(&out, wall_ms);
+}
+
+struct message *reply_degraded(uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, "degraded", (struct slice){0});
+	buf_append_str(&out, ",\"data\":{\"reason\":\"upstream\"}");
+	return reply_end(&out, wall_ms);
+}
+
+struct message *reply_restored(uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, "restored", (struct slice){0});
+	return reply_end(&out, wall_ms);
+}

@@ -13,6 +13,7 @@
 
 #include <event2/event.h>
 
+#include "bus/join.h"
 #include "client/client.h"
 #include "client/clients.h"
 #include "config/config.h"
@@ -70,6 +71,13 @@ static void take(struct worker *worker, struct worker_mail *mail)
 		break;
 	case WORKER_CONNECTED:
 		clients_connected(&worker->clients, mail->connected);
+		break;
+	case WORKER_JOINED:
+		clients_joined(&worker->clients, mail->join); /* frees the mail with the join */
+		return;
+	case WORKER_RESYNC:
+		clients_resync(&worker->clients, (struct slice){mail->channel, mail->channel_len}, mail->hash,
+			mail->events[0], mail->close_others);
 		break;
 	case WORKER_CLOSE:
 		worker->closing = true;
@@ -144,6 +152,20 @@ static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t
 	worker->listener.interest(worker->listener.arg, worker->index, channel, hash, hub_turn, wanted);
 }
 
+static void on_join(void *arg, struct join *join)
+{
+	struct worker *worker = arg;
+	struct worker_mail *carrier = worker_mail_new(WORKER_JOINED, NULL, 0);
+
+	if (!carrier) {
+		join->r = -ENOMEM;
+		clients_joined(&worker->clients, join);
+		return;
+	}
+	join->carrier = carrier;
+	worker->listener.join(worker->listener.arg, join);
+}
+
 static void on_ready(void *arg, void *socket)
 {
 	(void)arg;
@@ -184,7 +206,7 @@ static int make_loop(struct worker *worker)
 
 static int make_clients(struct worker *worker, const struct config *config)
 {
-	struct clients_listener up = {worker, on_interest, on_ready, on_submit};
+	struct clients_listener up = {worker, on_interest, on_ready, on_join, on_submit};
 	struct client_limits limits = {
 		.message_bytes_max = config->message_bytes_max,
 		.outbox_bytes_max = config->outbox_bytes_max,
@@ -198,6 +220,7 @@ static int make_clients(struct worker *worker, const struct config *config)
 	r = clients_init(&worker->clients, &up, &ws_socket_ops, &limits, config->routes, worker->index + 1,
 		config->workers, worker->log, &worker->metrics);
 	worker->clients_ready = r == 0;
+	worker->clients.worker = worker->index;
 	if (r == 0)
 		refresh_time(worker);
 	return r;
@@ -244,6 +267,8 @@ int worker_start(struct worker *worker)
 	sigset_t all, before;
 	int r;
 
+	atomic_store_explicit(
+		&worker->turned_ms, clock_monotonic_ms(), memory_order_relaxed); /* it lives from now on */
 	/* Signals are the bus thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -346,6 +371,28 @@ void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t h
 		return; /* its clients are answered after a deadline */
 	mail->hash = hash;
 	mail->turn = hub_turn;
+	post(worker, mail);
+}
+
+void worker_post_joined(struct worker *worker, struct join *join)
+{
+	struct worker_mail *mail = join->carrier;
+
+	mail->join = join;
+	post(worker, mail);
+}
+
+void worker_post_resync(
+	struct worker *worker, struct slice channel, uint64_t hash, struct message *told, bool close_others)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_RESYNC, channel.data, channel.len);
+
+	if (!mail || worker_mail_add(mail, told) < 0) {
+		worker_mail_free(mail);
+		return;
+	}
+	mail->hash = hash;
+	mail->close_others = close_others;
 	post(worker, mail);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/join.h"
 #include "protocol/message.h"
 
 enum {
@@ -44,6 +45,10 @@ void worker_mail_free(struct worker_mail *mail)
 {
 	if (!mail)
 		return;
+	if (mail->join) {
+		join_free(mail->join); /* and with it the mail */
+		return;
+	}
 	for (uint32_t i = 0; i < mail->n_events; i++)
 		message_unref(mail->events[i]);
 	free(mail->events);

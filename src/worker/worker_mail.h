@@ -9,12 +9,15 @@
 
 #include "core/mailbox.h"
 
+struct join;
 struct message;
 
 enum worker_mail_kind {
 	WORKER_EVENTS,
 	WORKER_CONFIRM,
 	WORKER_CONNECTED,
+	WORKER_JOINED,
+	WORKER_RESYNC,
 	WORKER_CLOSE,
 	WORKER_STOP,
 };
@@ -22,8 +25,10 @@ enum worker_mail_kind {
 struct worker_mail {
 	struct mail mail; /* first: a mail is cast back */
 	enum worker_mail_kind kind;
+	bool close_others;  /* WORKER_RESYNC; events[0] is what is told */
+	struct join *join;  /* WORKER_JOINED; the mail is its carrier and goes with it */
 	bool connected;     /* WORKER_CONNECTED */
-	uint64_t hash;      /* WORKER_CONFIRM */
+	uint64_t hash;      /* WORKER_CONFIRM, WORKER_RESYNC */
 	uint64_t turn;      /* likewise */
 	size_t channel_len; /* likewise */
 	uint32_t n_events;  /* WORKER_EVENTS; a reference each */

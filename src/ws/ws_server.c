@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "channel_log/position.h"
 #include "client/clients.h"
 #include "client/socket.h"
 #include "core/buf.h"
@@ -35,6 +36,8 @@ enum {
 	RECEIVE_BUFFER = 256,
 	/* What lws reads from a socket at a time; one buffer a server. */
 	SERVICE_BUFFER = 16384,
+	SINCE_MAX = 256, /* of a query member; more than any position, so that a longer one is malformed, not
+			    cut */
 	/* Of Sec-WebSocket-Extensions; clients send some 50 bytes. Who says more than this gets no extension.
 	 */
 	OFFERS_MAX = 1024,
@@ -97,6 +100,19 @@ static void connection_end(struct ws_connection *connection)
 	free(connection);
 }
 
+/* ?since=… says where the client was. */
+static void resume(struct ws_connection *connection)
+{
+	char text[SINCE_MAX];
+	struct since since;
+	int len = lws_get_urlarg_by_name_safe(connection->wsi, "since", text, sizeof(text));
+
+	if (len < 0)
+		return;
+	since = since_parse((struct slice){text, (size_t)len});
+	client_resume(&connection->client, &since);
+}
+
 /* The request is complete and asks for an upgrade. 0: lws goes on, now or after lws_upgrade_resume(); -1:
  * close. */
 static int on_upgrade(struct lws *wsi)
@@ -117,6 +133,7 @@ static int on_upgrade(struct lws *wsi)
 	if (r < 0)
 		return -1;
 	connection = lws_get_opaque_user_data(wsi);
+	resume(connection);
 	connection->held = r == CLIENT_HELD && lws_upgrade_hold(wsi) == 0;
 	return 0;
 }

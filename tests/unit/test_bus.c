@@ -21,6 +21,7 @@
 #include <event2/event.h>
 
 #include "broker/broker.h"
+#include "bus/join.h"
 #include "core/buf.h"
 #include "core/log.h"
 #include "core/map.h"
@@ -100,6 +101,22 @@ void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t h
 	assert_true(hash == map_hash(channel.data, channel.len));
 	buf_printf(worker->said, "%c:%.*s@%u ", worker->number, (int)channel.len, channel.data,
 		(unsigned int)turn);
+}
+
+void worker_post_joined(struct worker *worker, struct join *join)
+{
+	(void)worker;
+	join_free(join); /* no test asks for a history here: tests/integration does */
+}
+
+void worker_post_resync(
+	struct worker *worker, struct slice channel, uint64_t hash, struct message *told, bool close_others)
+{
+	(void)worker;
+	(void)channel;
+	(void)hash;
+	(void)told;
+	(void)close_others;
 }
 
 void worker_post_connected(struct worker *worker, bool connected)

@@ -235,7 +235,7 @@ static int setup(void **state)
 		.pong_timeout_ms = PONG_MS,
 	};
 	struct world *world = aligned_alloc(64, (sizeof(struct world) + 63) & ~(size_t)63);
-	const struct clients_listener listener = {world, on_interest, on_ready, NULL};
+	const struct clients_listener listener = {world, on_interest, on_ready, NULL, NULL};
 
 	assert_non_null(world);
 	memset(world, 0, sizeof(*world));

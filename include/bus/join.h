@@ -1,0 +1,59 @@
+#ifndef TIDEGATE_BUS_JOIN_H
+#define TIDEGATE_BUS_JOIN_H
+
+/*
+ * Join: one client's wish to hear a channel from where it was, and the answer.
+ *
+ * A worker makes it, hands it to the bus, and gets it back exactly once, in its place among the events: what
+ * the worker was handed before it belongs before the answer, what comes after it follows the entries in it.
+ */
+
+#include <stdint.h>
+
+#include "bus/bus_mail.h"
+#include "channel_log/channel_log.h"
+#include "core/list.h"
+
+struct history;
+struct message;
+
+struct join {
+	struct bus_mail mail; /* in the bus' inbox */
+	void *carrier; /* the worker's mail for the way back, made before it is sent; freed with the join */
+
+	/* What is asked. */
+	unsigned int worker;
+	uint64_t hash; /* map_hash() of the channel */
+	struct since since;
+	bool patient; /* waits for as long as it takes; others are given back after HISTORY_JOIN_MS */
+	void *owner;  /* the worker's, from malloc(3); freed with the join */
+
+	/* The bus' own, while it has it. */
+	struct history *history;
+	struct channel_log_join waiting;
+	struct list due;
+	uint64_t deadline_ms;
+
+	/* The answer. */
+	int r; /* 0; -EAGAIN: not now; -ENOMEM; -ENOENT: the channel keeps no history */
+	enum channel_log_reason reason;
+	char pos[POSITION_TEXT_MAX];
+	uint32_t n_events;
+	struct message **events; /* a reference each; oldest first */
+
+	size_t channel_len;
+	char channel[];
+};
+
+/* NULL when out of memory. */
+struct join *join_new(unsigned int worker, struct slice channel, const struct since *since);
+
+/* With the references it still has, its carrier and its owner. Accepts NULL. */
+void join_free(struct join *join);
+
+static inline struct slice join_channel(const struct join *join)
+{
+	return (struct slice){join->channel, join->channel_len};
+}
+
+#endif

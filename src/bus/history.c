@@ -1,0 +1,378 @@
+/* History: the channel log of one channel; see the header. */
+
+#include "history.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/broker.h"
+#include "bus/join.h"
+#include "channel_log/envelope.h"
+#include "metrics/metrics.h"
+#include "protocol/message.h"
+
+struct history {
+	struct histories *all;
+	struct list link; /* in histories.all */
+	struct channel_log *log;
+	struct channel_log_options options;
+	struct list reads;   /* under way */
+	struct list patient; /* join.due of those without a deadline */
+	void *arg;           /* the listener's */
+	uint64_t ttl_ms;
+	size_t channel_len;
+	char channel[];
+};
+
+/* One call to the broker. It outlives the history, which is then NULL. */
+struct read {
+	struct list link; /* in history.reads */
+	struct histories *all;
+	struct history *history;
+	uint64_t id; /* of the log */
+};
+
+enum {
+	US_PER_MS = 1000,
+};
+
+static struct slice channel_of(const struct history *history)
+{
+	return (struct slice){history->channel, history->channel_len};
+}
+
+/*
+ * An entry as clients see it. Its time is that of the log, not of its arrival here: every node, and every
+ * replay, says the same. NULL: not JSON, larger than allowed, or no memory; it counts in the log and nobody
+ * hears it.
+ */
+static struct message *make_body(
+	struct history *history, const struct position *at, struct slice payload, uint64_t arrived_us)
+{
+	char pos[POSITION_TEXT_MAX];
+	struct message *message = NULL;
+
+	if (!payload.data)
+		return NULL;
+	(void)message_from_event(channel_of(history), payload, (struct slice){pos, position_format(at, pos)},
+		at->tag / US_PER_MS, arrived_us, &message);
+	if (message)
+		history->all->listener.made(history->arg, message);
+	return message;
+}
+
+static size_t body_bytes(const struct message *message)
+{
+	return message ? sizeof(*message) + message->frame_len : 0;
+}
+
+static void on_deliver(void *arg, const struct channel_log_entry *entry)
+{
+	struct history *history = arg;
+
+	if (entry->body)
+		history->all->listener.deliver(history->arg, entry->body);
+}
+
+static void on_resync(void *arg, const struct channel_log_resync *resync)
+{
+	struct history *history = arg;
+
+	metrics_add(history->all->metrics, METRIC_RESYNCS, 1);
+	log_warn(history->all->log, "resync", log_mem("channel", history->channel, history->channel_len),
+		log_str("reason", channel_log_reason_name(resync->reason)),
+		log_bool("continuous", resync->continuous), log_uint("retracted", resync->retracted));
+	history->all->listener.resync(history->arg, resync);
+}
+
+/* Takes the read's entries out of the broker's words. NULL entries: out of memory. */
+static struct channel_log_entry *make_entries(
+	struct history *history, const struct position *top, const struct broker_log_entry *entries, size_t n)
+{
+	struct channel_log_entry *made = calloc(n ? n : 1, sizeof(struct channel_log_entry));
+
+	for (size_t i = 0; made && i < n; i++) {
+		struct position at = {top->epoch, entries[i].offset, entries[i].tag};
+		struct message *body = make_body(history, &at, entries[i].payload, 0);
+
+		made[i] = (struct channel_log_entry){at.offset, at.tag, body, body_bytes(body)};
+	}
+	return made;
+}
+
+static void take_answer(struct history *history, uint64_t id, const struct position *top,
+	const struct broker_log_entry *entries, size_t n_entries)
+{
+	struct channel_log_read read = {.top = *top, .n_entries = (uint32_t)n_entries};
+
+	read.entries = make_entries(history, top, entries, n_entries);
+	if (read.entries)
+		channel_log_answered(history->log, id, &read);
+	else
+		channel_log_failed(history->log, id);
+	free(read.entries);
+}
+
+static void on_read(void *arg, int r, const struct position *top, const struct broker_log_entry *entries,
+	size_t n_entries)
+{
+	struct read *read = arg;
+	struct history *history = read->history;
+
+	read->all->n_reads--;
+	if (history) {
+		list_remove(&read->link);
+		if (r == 0)
+			take_answer(history, read->id, top, entries, n_entries);
+		else
+			channel_log_failed(history->log, read->id);
+		history->all->listener.drained(history->arg);
+	}
+	free(read);
+}
+
+static int on_log_read(void *arg, uint64_t id, uint64_t from, uint32_t count)
+{
+	struct history *history = arg;
+	struct histories *all = history->all;
+	struct read *read;
+	int r;
+
+	if (all->n_reads >= HISTORY_READS_MAX)
+		return -EAGAIN;
+	read = calloc(1, sizeof(struct read));
+	if (!read)
+		return -ENOMEM;
+	read->all = all;
+	read->history = history;
+	read->id = id;
+	r = broker_log_read(all->broker, channel_of(history), from, count, history->ttl_ms, on_read, read);
+	if (r < 0) {
+		free(read);
+		return r;
+	}
+	list_push_back(&history->reads, &read->link);
+	all->n_reads++;
+	metrics_add(all->metrics, METRIC_LOG_READS, 1);
+	return 0;
+}
+
+static void on_state(void *arg, enum channel_log_state state, enum channel_log_cause cause)
+{
+	struct history *history = arg;
+	struct histories *all = history->all;
+	uint64_t suppressed;
+
+	if (state == CHANNEL_LOG_LIVE)
+		all->listener.live(history->arg);
+	if (state != CHANNEL_LOG_CATCHUP || cause == CHANNEL_LOG_CAUSE_LINK ||
+		cause == CHANNEL_LOG_CAUSE_JOIN)
+		return;
+	metrics_add(all->metrics, METRIC_REPAIRS, 1);
+	if (log_limit_allow(&all->repair_limit, all->ticked_ms, &suppressed))
+		log_warn(all->log, "catching up", log_mem("channel", history->channel, history->channel_len),
+			log_str("cause", channel_log_cause_name(cause)), log_uint("suppressed", suppressed));
+}
+
+static void on_release(void *arg, void *body)
+{
+	(void)arg;
+	message_unref(body);
+}
+
+/* Copies the answer into the join: references, while the log's own are there. */
+static void fill_answer(struct join *join, const struct channel_log_answer *answer)
+{
+	join->r = 0;
+	join->reason = answer->reason;
+	position_format(&answer->position, join->pos);
+	if (!answer->n_entries)
+		return;
+	join->events = calloc(answer->n_entries, sizeof(struct message *));
+	if (!join->events) {
+		join->r = -ENOMEM;
+		return;
+	}
+	for (uint32_t i = 0; i < answer->n_entries; i++) {
+		const struct channel_log_entry *entry = channel_log_answer_entry(answer, i);
+
+		if (entry->body)
+			join->events[join->n_events++] = message_ref(entry->body);
+	}
+}
+
+static void on_answered(void *arg, struct channel_log_join *waiting, const struct channel_log_answer *answer)
+{
+	struct history *history = arg;
+	struct join *join = list_entry(waiting, struct join, waiting);
+
+	list_remove(&join->due);
+	fill_answer(join, answer);
+	history->all->listener.answered(history->arg, join);
+}
+
+static const struct channel_log_listener log_listener = {
+	.deliver = on_deliver,
+	.resync = on_resync,
+	.read = on_log_read,
+	.answered = on_answered,
+	.state = on_state,
+	.release = on_release,
+};
+
+void histories_init(struct histories *histories, const struct history_listener *listener, struct log *log,
+	struct metrics *metrics)
+{
+	*histories = (struct histories){.listener = *listener, .log = log, .metrics = metrics};
+	histories->repair_limit = (struct log_limit){.burst = 5, .interval_ms = 60000};
+	list_init(&histories->all);
+	list_init(&histories->joins);
+}
+
+/* Gives a join back without an answer. */
+static void refuse_join(struct histories *all, struct join *join, void *arg)
+{
+	list_remove(&join->due);
+	channel_log_cancel(&join->waiting);
+	join->r = -EAGAIN;
+	all->listener.answered(arg, join);
+}
+
+/* So many tails a tick that all are looked at within the cycle. */
+static void check_tails(struct histories *all, uint64_t elapsed_ms)
+{
+	size_t n = (all->n * elapsed_ms + HISTORY_TAIL_CYCLE_MS - 1) / HISTORY_TAIL_CYCLE_MS;
+
+	while (n-- && !list_empty(&all->all)) {
+		struct history *history = list_entry(all->all.next, struct history, link);
+
+		channel_log_check(history->log);
+		list_remove(&history->link);
+		list_push_back(&all->all, &history->link);
+	}
+}
+
+void histories_tick(struct histories *all, uint64_t now_ms)
+{
+	while (!list_empty(&all->joins)) {
+		struct join *join = list_entry(all->joins.next, struct join, due);
+
+		if (join->deadline_ms > now_ms)
+			break;
+		refuse_join(all, join, join->history->arg);
+	}
+	for (struct list *link = all->all.next; link != &all->all; link = link->next) {
+		struct history *history = list_entry(link, struct history, link);
+
+		if (channel_log_needs_tick(history->log)) {
+			channel_log_tick(history->log, now_ms);
+			all->listener.drained(history->arg);
+		}
+	}
+	check_tails(all, all->ticked_ms ? now_ms - all->ticked_ms : 0);
+	all->ticked_ms = now_ms;
+}
+
+struct history *history_new(
+	struct histories *all, struct slice channel, uint32_t size, uint64_t ttl_ms, void *arg)
+{
+	struct history *history = calloc(1, sizeof(struct history) + channel.len + 1);
+
+	if (!history)
+		return NULL;
+	history->all = all;
+	history->arg = arg;
+	history->ttl_ms = ttl_ms;
+	history->options = channel_log_defaults;
+	if (size < history->options.recover_entries)
+		history->options.recover_entries = size;
+	history->channel_len = channel.len;
+	memcpy(history->channel, channel.data, channel.len);
+	list_init(&history->reads);
+	list_init(&history->patient);
+	history->log = channel_log_new(&history->options, &log_listener, history);
+	if (!history->log) {
+		free(history);
+		return NULL;
+	}
+	list_push_back(&all->all, &history->link);
+	all->n++;
+	channel_log_subscribe(history->log);
+	return history;
+}
+
+static void give_joins_back(struct history *history)
+{
+	struct list *link = history->all->joins.next;
+
+	while (link != &history->all->joins) {
+		struct join *join = list_entry(link, struct join, due);
+
+		link = link->next;
+		if (join->history == history)
+			refuse_join(history->all, join, history->arg);
+	}
+	while (!list_empty(&history->patient))
+		refuse_join(history->all, list_entry(history->patient.next, struct join, due), history->arg);
+}
+
+void history_free(struct history *history)
+{
+	if (!history)
+		return;
+	give_joins_back(history);
+	while (!list_empty(&history->reads)) {
+		struct read *read = list_entry(history->reads.next, struct read, link);
+
+		list_remove(&read->link);
+		read->history = NULL; /* its answer finds nobody */
+	}
+	list_remove(&history->link);
+	history->all->n--;
+	channel_log_free(history->log);
+	free(history);
+}
+
+void history_subscribed(struct history *history)
+{
+	channel_log_subscribed(history->log);
+}
+
+void history_lost(struct history *history)
+{
+	channel_log_lost(history->log);
+	channel_log_subscribe(history->log);
+}
+
+int history_event(struct history *history, struct slice payload, uint64_t wall_ms, uint64_t arrived_us)
+{
+	struct envelope envelope;
+	struct message *message;
+	int r = envelope_parse(payload, &envelope);
+
+	if (r == ENVELOPE_MALFORMED)
+		return MESSAGE_NOT_JSON;
+	if (r == ENVELOPE_NONE) {
+		r = message_from_event(
+			channel_of(history), payload, (struct slice){0}, wall_ms, arrived_us, &message);
+		if (r == 0)
+			history->all->listener.made(history->arg, message);
+		if (r == 0)
+			channel_log_plain(history->log, message, body_bytes(message));
+		return r;
+	}
+	message = make_body(history, &(struct position){envelope.epoch, envelope.offset, envelope.tag},
+		envelope.payload, arrived_us);
+	channel_log_event(history->log, &envelope, message, body_bytes(message));
+	return message ? 0 : MESSAGE_NOT_JSON;
+}
+
+void history_join(struct history *history, struct join *join, uint64_t now_ms)
+{
+	join->history = history;
+	join->waiting.since = join->since;
+	list_push_back(join->patient ? &history->patient : &history->all->joins, &join->due);
+	join->deadline_ms = now_ms + HISTORY_JOIN_MS;
+	channel_log_join(history->log, &join->waiting);
+}

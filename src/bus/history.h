@@ -1,0 +1,84 @@
+#ifndef TIDEGATE_BUS_HISTORY_H
+#define TIDEGATE_BUS_HISTORY_H
+
+/*
+ * History: the channel log of one channel, between the broker that reads for it and the bus that hands out.
+ *
+ * It makes messages of entries, sends the log's reads, checks its tail now and then (R9), and gives joins
+ * back in time. All histories of a node share a budget of reads. On the bus thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "channel_log/channel_log.h"
+#include "core/list.h"
+#include "core/log.h"
+#include "protocol/json.h"
+
+struct broker;
+struct history;
+struct join;
+struct message;
+struct metrics;
+
+enum {
+	HISTORY_READS_MAX = 64, /* under way at once; the rest wait for a tick (recovery.md section 7) */
+	HISTORY_JOIN_MS = 5000, /* recover_wait: then a join is told to come again */
+	HISTORY_TAIL_CYCLE_MS = 8000, /* every tail is looked at within it; 10 s are promised */
+};
+
+/* What happens above. */
+struct history_listener {
+	/* The log is known up to its top: who hears the channel from now on has every entry from now on (R8).
+	 */
+	void (*live)(void *arg);
+	/* A message was made of an entry, nobody else has it yet: the place to note more in it. */
+	void (*made)(void *arg, struct message *event);
+	/* For all who hear the channel; borrowed. */
+	void (*deliver)(void *arg, struct message *event);
+	void (*resync)(void *arg, const struct channel_log_resync *resync);
+	/* All that one answer of the broker brought was handed over: a good moment to pass it on. */
+	void (*drained)(void *arg);
+	/* The join is answered: it belongs to the listener again. */
+	void (*answered)(void *arg, struct join *join);
+};
+
+/* What all histories of a node share. */
+struct histories {
+	struct broker *broker;
+	struct log *log;
+	struct metrics *metrics;
+	struct history_listener listener;
+	struct list all;   /* in the order in which their tails are looked at */
+	struct list joins; /* join.due, in order of deadline_ms */
+	size_t n;
+	unsigned int n_reads;
+	uint64_t ticked_ms;
+	struct log_limit repair_limit;
+};
+
+void histories_init(struct histories *histories, const struct history_listener *listener, struct log *log,
+	struct metrics *metrics);
+
+/* Some twice a second. */
+void histories_tick(struct histories *histories, uint64_t now_ms);
+
+/* `arg` goes to the listener. NULL when out of memory. */
+struct history *history_new(
+	struct histories *histories, struct slice channel, uint32_t size, uint64_t ttl_ms, void *arg);
+
+/* Gives its joins back, unanswered. Accepts NULL. */
+void history_free(struct history *history);
+
+void history_subscribed(struct history *history);
+void history_lost(struct history *history);
+
+/* What came over pub/sub, envelope or plain. 0; MESSAGE_NOT_JSON (nobody hears it); or -ENOMEM. */
+int history_event(struct history *history, struct slice payload, uint64_t wall_ms, uint64_t arrived_us);
+
+/* Takes over the join until listener.answered(). */
+void history_join(struct history *history, struct join *join, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,36 @@
+/* Join: one client's wish to hear a channel from where it was; see the header. */
+
+#include "bus/join.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/map.h"
+#include "protocol/message.h"
+
+struct join *join_new(unsigned int worker, struct slice channel, const struct since *since)
+{
+	struct join *join = calloc(1, sizeof(struct join) + channel.len + 1);
+
+	if (!join)
+		return NULL;
+	join->worker = worker;
+	join->since = *since;
+	join->mail.kind = BUS_JOIN;
+	join->channel_len = channel.len;
+	memcpy(join->channel, channel.data, channel.len);
+	join->hash = map_hash(join->channel, join->channel_len);
+	return join;
+}
+
+void join_free(struct join *join)
+{
+	if (!join)
+		return;
+	for (uint32_t i = 0; i < join->n_events; i++)
+		message_unref(join->events[i]);
+	free(join->events);
+	free(join->carrier);
+	free(join->owner);
+	free(join);
+}

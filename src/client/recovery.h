@@ -1,0 +1,37 @@
+#ifndef TIDEGATE_CLIENT_RECOVERY_H
+#define TIDEGATE_CLIENT_RECOVERY_H
+
+/*
+ * Recovery: a client that says where it was hears what it missed, then goes on live, without a gap or a
+ * double.
+ *
+ * Its subscription is muted until the bus has answered its join. The answer comes in its place among the
+ * events, so what was noted before is handed to the others first, and what comes after follows the entries of
+ * the answer.
+ */
+
+#include <stdbool.h>
+
+#include "channel_log/position.h"
+#include "protocol/json.h"
+
+struct client;
+struct clients;
+struct hub_subscription;
+struct join;
+
+/*
+ * Asks the channel's history for what came after `since`. The peer is answered once the answer is there.
+ * `made`: the subscription was made for it: it goes again when there is no answer in time, which the peer is
+ * told. Otherwise the answer is waited for as long as it takes. Out of memory closes the client.
+ */
+void recovery_begin(struct client *client, struct hub_subscription *subscription, const struct since *since,
+	struct slice id, bool made);
+
+/* The subscription leaves. Harmless without a recovery. */
+void recovery_forget(struct hub_subscription *subscription);
+
+/* The bus' answer. Takes over the join. */
+void recovery_answered(struct clients *clients, struct join *join);
+
+#endif
