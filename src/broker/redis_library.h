@@ -45,12 +45,13 @@ struct redis_call_words {
 int redis_library_new(struct log *log, struct slice where, struct redis_library **libraryp);
 void redis_library_free(struct redis_library *library); /* cancels what waits; accepts NULL */
 
-/*
- * The link that commands go through, greeted; or NULL when it is about to be freed, which answers what is
- * out: what waits here is answered with -ENOTCONN at once, the rest by the link. With will_be_freed it is all
- * answered with -ECANCELED, from now on.
- */
+/* A fresh link, greeted, that commands go through from now on. What it has is not known yet. */
 void redis_library_attach(struct redis_library *library, struct redis_link *link);
+
+/*
+ * The link is about to be freed, which answers what was sent (-ETIMEDOUT). What waits here is answered with
+ * -ENOTCONN now. With will_be_freed both are answered with -ECANCELED.
+ */
 void redis_library_lost(struct redis_library *library, bool will_be_freed);
 
 /* Looks for the library without a call that needs it, if that has not been done or was in vain a while ago.

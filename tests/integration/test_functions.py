@@ -216,13 +216,31 @@ def test_numbers_stay_whole_where_floats_are_printed_with_exponents(loaded):
 
 
 @pytest.fixture
-def publisher(redis, loaded):
-    rules = PUBLISHER.split()
-    loaded.execute_command("ACL", "SETUSER", "publisher", "reset", "on", ">secret", *rules)
-    client = type(loaded)(port=redis.port, username="publisher", password="secret")
-    yield client
-    client.close()
-    loaded.acl_deluser("publisher")
+def user(redis, loaded):
+    """user(rules) is a connection that may do this and nothing else."""
+    clients = []
+
+    def make(rules):
+        loaded.execute_command("ACL", "SETUSER", "restricted", "reset", "on", ">secret", *rules.split())
+        clients.append(type(loaded)(port=redis.port, username="restricted", password="secret"))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+    loaded.acl_deluser("restricted")
+
+
+@pytest.fixture
+def publisher(user):
+    return user(PUBLISHER)
+
+
+def test_a_reader_needs_these_rights_and_no_more(loaded, user):
+    reader = user("resetchannels ~tg:* -@all +fcall +hmget +xrange +hset +del +pexpire +ping")
+    assert read(reader)[1:] == (0, 0, [])
+    publish(loaded)
+    assert len(read(reader)[3]) == 1
 
 
 def test_a_publisher_needs_these_rights_and_no_more(loaded, publisher, listener, library):

@@ -1,6 +1,7 @@
 /*
  * Redis library: what include/broker/broker.h promises of logs and src/broker/redis_library.h of the library
- * behind them, against a real redis-server that the test starts on a Unix socket, kills and freezes.
+ * behind them, against a real redis-server that the test starts on a Unix socket, kills and freezes; and
+ * against one of its own that answers what a real one would not.
  *
  * Nothing sleeps: the loop runs until what is awaited has happened, or fails when it takes too long.
  */
@@ -17,6 +18,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +27,7 @@
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
 
+#include "broker/redis_reply.h"
 #include "channel_log/envelope.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -817,6 +821,209 @@ static void bounds_what_waits_for_the_library(void **state)
 	free(payload);
 }
 
+/*
+ * A Redis of our own, for what a real one does not do on demand: it subscribes and publishes as far as the
+ * probe needs it, and answers FCALL and FUNCTION with what it is told to.
+ */
+
+struct fake {
+	struct event *acceptable;
+	int fd;
+	struct fake_peer {
+		struct fake *fake;
+		int fd;
+		struct event *readable;
+		struct redis_parser *parser;
+	} peers[2];
+	unsigned int n_peers;
+	struct fake_peer *subscriber;
+	struct fake_peer *commander;
+	const char *version;
+	const char *call; /* "": nothing, the test does it */
+	const char *load;
+	char payloads[16]; /* first letters of what was to be published */
+	unsigned int n_calls;
+	unsigned int n_loads;
+};
+
+static void fake_say(const struct fake_peer *peer, const char *text)
+{
+	assert_int_equal(send(peer->fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* "message" or "subscribe", the channel, and a payload as it stands in the protocol. */
+static void fake_push(const struct fake_peer *peer, const char *kind, struct slice channel, const char *start,
+	struct slice rest)
+{
+	struct buf text = {0};
+
+	buf_printf(&text, "*3\r\n$%zu\r\n%s\r\n$%zu\r\n%.*s\r\n%s%.*s\r\n", strlen(kind), kind, channel.len,
+		(int)channel.len, channel.data, start, (int)rest.len, rest.data);
+	fake_say(peer, buf_text(&text));
+	buf_deinit(&text);
+}
+
+static int on_fake_command(void *arg, const struct redis_reply *command)
+{
+	struct fake_peer *peer = arg;
+	struct fake *fake = peer->fake;
+	struct slice verb = redis_reply_text(command, 1);
+	struct slice word = redis_reply_text(command, 2);
+	char length[16];
+
+	if (strncmp(verb.data, "SUBSCRIBE", verb.len) == 0) {
+		fake->subscriber = peer;
+		fake_push(peer, "subscribe", word, ":1", s(""));
+	} else if (strncmp(verb.data, "PUBLISH", verb.len) == 0) {
+		snprintf(length, sizeof(length), "$%zu\r\n", redis_reply_text(command, 3).len);
+		fake_push(fake->subscriber, "message", word, length, redis_reply_text(command, 3));
+		fake_say(peer, ":1\r\n");
+	} else if (strncmp(verb.data, "FUNCTION", verb.len) == 0) {
+		fake->n_loads++;
+		fake_say(peer, fake->load);
+	} else if (strncmp(verb.data, "FCALL", verb.len) == 0) {
+		bool asks_version = strncmp(word.data, "tidegate_version", word.len) == 0;
+
+		fake->commander = peer;
+		if (!asks_version && fake->n_calls < sizeof(fake->payloads) - 1)
+			fake->payloads[fake->n_calls] = *redis_reply_text(command, 6).data;
+		fake->n_calls += !asks_version;
+		fake_say(peer, asks_version ? fake->version : fake->call);
+	} else {
+		fake_say(peer, "+OK\r\n");
+	}
+	return 0;
+}
+
+static void on_fake_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct fake_peer *peer = arg;
+	char text[16384];
+	ssize_t n = recv(fd, text, sizeof(text), 0);
+
+	(void)what;
+	if (n > 0)
+		assert_int_equal(redis_parser_feed(peer->parser, text, (size_t)n, on_fake_command, peer), 0);
+	else
+		event_del(peer->readable);
+}
+
+static void on_fake_acceptable(evutil_socket_t fd, short what, void *arg)
+{
+	struct fake *fake = arg;
+	struct fake_peer *peer = &fake->peers[fake->n_peers];
+
+	(void)what;
+	assert_true(fake->n_peers < 2);
+	fake->n_peers++;
+	peer->fake = fake;
+	peer->fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	assert_int_equal(redis_parser_new(1024 * 1024, &peer->parser), 0);
+	peer->readable = event_new(
+		event_get_base(fake->acceptable), peer->fd, EV_READ | EV_PERSIST, on_fake_readable, peer);
+	event_add(peer->readable, NULL);
+}
+
+static void fake_start(struct world *world, struct fake *fake)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	strcpy(address.sun_path, world->socket);
+	fake->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fake->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fake->fd, 16), 0);
+	fake->acceptable = event_new(world->base, fake->fd, EV_READ | EV_PERSIST, on_fake_acceptable, fake);
+	event_add(fake->acceptable, NULL);
+	start_broker(world, "", "", false);
+}
+
+static void fake_stop(struct world *world, struct fake *fake)
+{
+	broker_free(world->broker);
+	world->broker = NULL;
+	for (unsigned int i = 0; i < fake->n_peers; i++) {
+		event_free(fake->peers[i].readable);
+		redis_parser_free(fake->peers[i].parser);
+		close(fake->peers[i].fd);
+	}
+	event_free(fake->acceptable);
+	close(fake->fd);
+	unlink(world->socket);
+}
+
+static void repeats_a_call_once_and_no_more(void **state)
+{
+	struct world *world = *state;
+	struct fake fake = {
+		.version = ":1\r\n",
+		.call = "-ERR Function not found\r\n",
+		.load = "$8\r\ntidegate\r\n",
+	};
+
+	fake_start(world, &fake);
+	assert_int_equal(publish(world, "{}"), -EAGAIN);
+	assert_int_equal(fake.n_calls, 2);
+	assert_int_equal(fake.n_loads, 1);
+	assert_int_equal(publish(world, "{}"), -EAGAIN);
+	assert_int_equal(fake.n_calls, 4);
+	fake_stop(world, &fake);
+}
+
+static void keeps_the_order_however_late_a_call_is_missed(void **state)
+{
+	static const char missing[] = "-ERR Function not found\r\n";
+	struct world *world = *state;
+	struct fake fake = {.version = ":1\r\n", .call = "", .load = ""};
+
+	fake_start(world, &fake);
+	send_out(world, s("a"), &kept);
+	send_out(world, s("b"), &kept);
+	AWAIT(world, fake.n_calls == 2);
+	fake_say(fake.commander, missing);
+	AWAIT(world, fake.n_loads == 1);
+	send_out(world, s("c"), &kept);
+	fake_say(fake.commander, missing);
+	fake_say(fake.commander, "$8\r\ntidegate\r\n");
+	AWAIT(world, fake.n_calls == 5);
+	assert_string_equal(fake.payloads, "ababc");
+	fake_stop(world, &fake);
+}
+
+static void looks_again_when_redis_could_not_answer_yet(void **state)
+{
+	struct world *world = *state;
+	struct fake fake = {
+		.version = "-LOADING Redis is loading the dataset in memory\r\n",
+		.call = "*3\r\n$3\r\n1-2\r\n:0\r\n$5\r\nepoch\r\n",
+	};
+
+	fake_start(world, &fake);
+	assert_int_equal(publish(world, "{}"), -EAGAIN);
+	assert_int_equal(fake.n_calls, 0);
+	fake.version = "-ERR Function not found\r\n";
+	fake.load = "-MISCONF the disk is full\r\n";
+	assert_int_equal(publish(world, "{}"), -EROFS);
+	fake.load = "$8\r\ntidegate\r\n";
+	assert_int_equal(publish(world, "{}"), 0);
+	assert_int_equal(fake.n_calls, 1);
+	assert_int_equal(fake.n_loads, 2);
+	fake_stop(world, &fake);
+}
+
+static void tells_nonsense_from_an_answer(void **state)
+{
+	struct world *world = *state;
+	struct fake fake = {.version = ":1\r\n", .call = "+OK\r\n"};
+
+	fake_start(world, &fake);
+	assert_int_equal(publish(world, "{}"), -EIO);
+	assert_int_equal(read_range(world, 0, 10), -EIO);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_REDIS_BAD_MESSAGES), 2);
+	assert_int_equal(count_in_log(world, "nonsense"), 2);
+	assert_int_equal(world->state, BROKER_READY);
+	fake_stop(world, &fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -842,6 +1049,10 @@ int main(void)
 		PROMISE(tells_what_was_under_way_when_the_link_broke),
 		PROMISE(cancels_what_is_under_way_when_it_is_freed),
 		PROMISE(bounds_what_waits_for_the_library),
+		PROMISE(repeats_a_call_once_and_no_more),
+		PROMISE(keeps_the_order_however_late_a_call_is_missed),
+		PROMISE(looks_again_when_redis_could_not_answer_yet),
+		PROMISE(tells_nonsense_from_an_answer),
 #undef PROMISE
 	};
 
