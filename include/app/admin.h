@@ -7,7 +7,7 @@
  *   GET  /live      200 while every thread's loop turns, 503 otherwise: restart the process
  *   GET  /ready     200 when events flow, 503 with what is missing otherwise: send clients elsewhere
  *   GET  /metrics   Prometheus text
- *   POST /publish   {"channel": "cards", "payload": {…}}
+ *   POST /publish   {"channel": "cards", "payload": {…}, "idempotency_key": "…"?}
  *   GET  /tail?channel=cards&channel=…   one event a line, as a subscriber sees it, until the caller leaves
  *
  * Meant for machines and operators, never for browsers: a request that carries a foreign Origin is refused.
@@ -22,6 +22,7 @@ struct buf;
 struct bus;
 struct event_base;
 struct log;
+struct route_table;
 
 /* What the listener asks of whoever runs the process. */
 struct admin_source {
@@ -36,8 +37,9 @@ struct admin_options {
 	const char *host;
 	uint16_t port; /* 0: any free one */
 	struct admin_source source;
-	struct bus *bus;       /* outlives the listener */
-	struct broker *broker; /* likewise */
+	struct bus *bus;                  /* outlives the listener */
+	struct broker *broker;            /* likewise */
+	const struct route_table *routes; /* likewise: which channels keep a history */
 	struct log *log;
 	unsigned long body_bytes_max;
 };

@@ -291,6 +291,7 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 	admin->source = options->source;
 	admin->bus = options->bus;
 	admin->broker = options->broker;
+	admin->routes = options->routes;
 	admin->log = options->log;
 	admin->body_bytes_max = options->body_bytes_max;
 	r = start_lws(admin, options->base);

@@ -10,6 +10,7 @@
 struct admin_request;
 struct listener;
 struct lws_loop;
+struct route_table;
 
 struct admin {
 	struct listener *listener;
@@ -20,6 +21,7 @@ struct admin {
 	struct admin_source source;
 	struct bus *bus;
 	struct broker *broker;
+	const struct route_table *routes;
 	struct log *log;
 	unsigned long body_bytes_max;
 };

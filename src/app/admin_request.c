@@ -15,7 +15,8 @@
 
 enum {
 	TAIL_BYTES_MAX = 1024 * 1024, /* not read yet by a caller of /tail; then it is cut off */
-	ENVELOPE_DEPTH = 4,           /* brackets that {"channel":…,"payload":…} adds at most */
+	KEY_TTL_MS = 120000, /* a repeated idempotency_key is known for so long (recovery.md section 10) */
+	ENVELOPE_DEPTH = 4,  /* brackets that {"channel":…,"payload":…} adds at most */
 };
 
 static const char *status_text(unsigned int status)
@@ -35,6 +36,8 @@ static const char *status_text(unsigned int status)
 		return "Length Required";
 	case 413:
 		return "Content Too Large";
+	case 502:
+		return "Bad Gateway";
 	case 503:
 		return "Service Unavailable";
 	default:
@@ -93,6 +96,54 @@ static void on_published(void *arg, int r, uint64_t n_receivers)
 	}
 }
 
+static void on_log_published(void *arg, int r, const struct position *id, bool is_duplicate)
+{
+	struct admin_request *request = arg;
+	struct buf body = {0};
+	char pos[POSITION_TEXT_MAX];
+
+	request->waiting = false;
+	if (!request->wsi) {
+		admin_request_free(request); /* nobody is left to be told */
+		return;
+	}
+	if (r == 0) {
+		position_format(id, pos);
+		buf_printf(
+			&body, "{\"pos\":\"%s\",\"duplicate\":%s}\n", pos, is_duplicate ? "true" : "false");
+		admin_answer(request, 200, "application/json", "", &body);
+		buf_deinit(&body);
+	} else if (r == -ETIMEDOUT) {
+		answer_unavailable(request,
+			"Redis did not answer: publish again with the same idempotency_key to be sure");
+	} else if (r == -EACCES || r == -EIO) {
+		admin_answer_error(
+			request, 502, "", "refused", "Redis refused it: the gateway's log says why");
+	} else {
+		answer_unavailable(request, "Redis cannot take it right now: nothing was published");
+	}
+}
+
+/* To the channel's log as well, which keeps it for those who come back. */
+static void publish_logged(struct admin_request *request, const struct route_history *history,
+	struct slice channel, struct slice payload, struct slice key)
+{
+	struct broker_log_options options = {
+		.size = history->size,
+		.ttl_ms = history->ttl_ms,
+		.key = key,
+		.key_ttl_ms = KEY_TTL_MS,
+	};
+	int r;
+
+	request->waiting = true;
+	r = broker_log_publish(request->admin->broker, channel, payload, &options, on_log_published, request);
+	if (r == 0)
+		return;
+	request->waiting = false;
+	answer_unavailable(request, "Redis is away: nothing was published");
+}
+
 static void publish(struct admin_request *request, struct slice channel, struct slice payload)
 {
 	int r;
@@ -105,15 +156,39 @@ static void publish(struct admin_request *request, struct slice channel, struct 
 	answer_unavailable(request, "Redis is away: nothing was published");
 }
 
+/* With or without a history, as the channel's route says. `key` is as it stands in the body; absent: none. */
+static void publish_checked(
+	struct admin_request *request, struct slice channel, struct slice payload, struct slice key)
+{
+	const struct route_history *history = route_table_history(request->admin->routes, channel);
+	char text[BROKER_LOG_KEY_MAX];
+	long len = 0;
+
+	if (key.data)
+		len = json_is_string(key) ? json_unescape(key, text, sizeof(text)) : -1;
+	if (key.data && (len <= 0 || !history)) {
+		admin_answer_error(request, 400, "", "bad_idempotency_key",
+			history ? "idempotency_key must be a string of 1 to 256 bytes"
+				: "the channel keeps no history, so a repeated key would not be known");
+		return;
+	}
+	if (history)
+		publish_logged(request, history, channel, payload,
+			(struct slice){key.data ? text : NULL, (size_t)len});
+	else
+		publish(request, channel, payload);
+}
+
 void admin_publish(struct admin_request *request)
 {
-	struct json_member members[] = {{.name = "channel"}, {.name = "payload"}};
+	struct json_member members[] = {
+		{.name = "channel"}, {.name = "payload"}, {.name = "idempotency_key"}};
 	char channel[ROUTE_CHANNEL_MAX + 1];
 	bool is_object;
 	long len;
 
 	if (json_check(request->body.data ? request->body.data : "", request->body.len,
-		    MESSAGE_DEPTH_MAX + ENVELOPE_DEPTH, members, 2, &is_object) ||
+		    MESSAGE_DEPTH_MAX + ENVELOPE_DEPTH, members, 3, &is_object) ||
 		!is_object) {
 		admin_answer_error(request, 400, "", "bad_json",
 			"the body must be {\\\"channel\\\": \\\"…\\\", \\\"payload\\\": …}");
@@ -129,7 +204,7 @@ void admin_publish(struct admin_request *request)
 		admin_answer_error(request, 400, "", "missing_payload", "there is no payload");
 		return;
 	}
-	publish(request, (struct slice){channel, (size_t)len}, members[1].value);
+	publish_checked(request, (struct slice){channel, (size_t)len}, members[1].value, members[2].value);
 }
 
 static void on_tapped(void *arg, struct message *event)

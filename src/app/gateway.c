@@ -23,6 +23,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
+#include "route/route.h"
 #include "ws/listener.h"
 #include "ws/trusted.h"
 #include "worker/worker.h"
@@ -167,6 +168,14 @@ static int make_loop(struct gateway *gateway)
 	return gateway->drain_poll ? 0 : -ENOMEM;
 }
 
+static bool keeps_history(const struct route_table *routes)
+{
+	for (size_t i = 0; i < route_table_size(routes); i++)
+		if (route_history(route_table_get(routes, i))->size)
+			return true;
+	return false;
+}
+
 static int make_redis(struct gateway *gateway, const struct broker_listener *listener, struct buf *error)
 {
 	const struct config *config = gateway->config;
@@ -180,6 +189,7 @@ static int make_redis(struct gateway *gateway, const struct broker_listener *lis
 		.channel_prefix = config->channel_prefix,
 		.node_id = gateway->node_id,
 		.seed = gateway->seed,
+		.loads_library = keeps_history(config->routes),
 		.payload_bytes_max = config->event_bytes_max,
 	};
 	r = broker_redis_new(
@@ -254,6 +264,7 @@ static int make_admin(struct gateway *gateway, struct buf *error)
 		.source = {gateway, say_live, say_ready, say_metrics},
 		.bus = gateway->bus,
 		.broker = gateway->broker,
+		.routes = config->routes,
 		.log = gateway->log,
 		.body_bytes_max = config->event_bytes_max + ADMIN_BODY_SLACK,
 	};
