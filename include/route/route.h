@@ -50,13 +50,13 @@ struct route_slow {
 };
 
 enum {
-	HISTORY_SIZE_MAX = 1000000,
-	HISTORY_SIZE = 1000, /* the default */
-	HISTORY_TTL_MS_MIN = 1000,
-	HISTORY_TTL_MS = 86400000, /* the default */
+	ROUTE_HISTORY_SIZE_MAX = 1000000,
+	ROUTE_HISTORY_SIZE = 1000, /* the default */
+	ROUTE_HISTORY_TTL_MS_MIN = 1000,
+	ROUTE_HISTORY_TTL_MS = 86400000, /* the default */
 };
 
-#define HISTORY_TTL_MS_MAX UINT64_C(31536000000) /* a year: one that is longer is a typing error */
+#define ROUTE_HISTORY_TTL_MS_MAX UINT64_C(31536000000) /* a year: one that is longer is a typing error */
 
 /* What is kept of the channels that a route joins. Zeroed: nothing. */
 struct route_history {

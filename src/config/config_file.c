@@ -51,6 +51,8 @@ struct route_draft {
 	bool compression;
 	struct route_slow slow;
 	unsigned int key_line; /* of slow.key */
+	struct route_history history;
+	unsigned int history_line;
 };
 
 static unsigned int line_of(const yaml_node_t *node)
@@ -375,6 +377,86 @@ static int read_compression(struct reader *reader, const yaml_node_t *value, str
 	return 0;
 }
 
+static int read_history_size(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	static const struct value_bounds bounds = {1, ROUTE_HISTORY_SIZE_MAX};
+	unsigned int size = 0;
+	int r = read_value(reader, value, "size", &value_types[VALUE_COUNT], &size, &bounds);
+
+	if (r == 0)
+		draft->history.size = size;
+	return r;
+}
+
+static int read_history_ttl(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	static const struct value_bounds bounds = {ROUTE_HISTORY_TTL_MS_MIN, ROUTE_HISTORY_TTL_MS_MAX};
+
+	return read_value(
+		reader, value, "ttl", &value_types[VALUE_DURATION], &draft->history.ttl_ms, &bounds);
+}
+
+static int read_history_on_gap(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	const char *word;
+	int r = read_text(reader, value, "on_gap", &word);
+
+	if (r)
+		return r;
+	draft->history.close_on_gap = strcmp(word, "close") == 0;
+	if (!draft->history.close_on_gap && strcmp(word, "ignore") != 0)
+		return refuse(reader, line_of(value), "on_gap is 'ignore' or 'close'");
+	return 0;
+}
+
+static const struct route_key history_keys[] = {
+	{"size", read_history_size},
+	{"ttl", read_history_ttl},
+	{"on_gap", read_history_on_gap},
+};
+
+enum {
+	N_HISTORY_KEYS = sizeof(history_keys) / sizeof(history_keys[0]),
+};
+
+static int read_one_history_key(struct reader *reader, size_t key, const yaml_node_t *value, void *arg)
+{
+	return history_keys[key].read(reader, value, arg);
+}
+
+static int read_history_keys(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	struct keys keys = {
+		.where = " in history", .n = N_HISTORY_KEYS, .read = read_one_history_key, .arg = draft};
+
+	for (size_t i = 0; i < N_HISTORY_KEYS; i++)
+		keys.names[i] = history_keys[i].name;
+	return read_mapping(reader, value, &keys);
+}
+
+/* A mapping, even an empty one, means that there is one. */
+static int read_history(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	const char *word = "";
+	int r = 0;
+
+	draft->history_line = line_of(value);
+	if (value->type == YAML_SCALAR_NODE)
+		r = read_text(reader, value, "history", &word);
+	if (r)
+		return r;
+	if (strcmp(word, "off") == 0)
+		return 0;
+	draft->history.size = ROUTE_HISTORY_SIZE;
+	draft->history.ttl_ms = ROUTE_HISTORY_TTL_MS;
+	if (value->type == YAML_MAPPING_NODE)
+		return read_history_keys(reader, value, draft);
+	if (strcmp(word, "on") != 0)
+		return refuse(reader, line_of(value),
+			"history is 'on', 'off', or 'size: …', 'ttl: …' and 'on_gap: …' below it");
+	return 0;
+}
+
 /* What a route can say. A new key is a row here and a line in docs/configuration.md. */
 static const struct route_key route_keys[] = {
 	{"path", read_path},
@@ -383,6 +465,7 @@ static const struct route_key route_keys[] = {
 	{"subscribe", read_subscribe},
 	{"slow", read_slow},
 	{"compression", read_compression},
+	{"history", read_history},
 };
 
 enum {
@@ -405,6 +488,7 @@ static struct route_spec draft_spec(const struct route_draft *draft)
 		.subscribe_any_route = draft->subscribe_any_route,
 		.compression = draft->compression,
 		.slow = draft->slow,
+		.history = draft->history,
 	};
 }
 
@@ -420,8 +504,21 @@ static bool is_refused(const struct route_spec *spec)
 	return refused;
 }
 
+/* Would it be taken without its history? The table may keep it then: it is thrown away with the rest. */
+static bool is_refused_for_history(const struct route_draft *draft, struct route_table *table)
+{
+	struct route_spec spec = draft_spec(draft);
+	struct buf ignored = {0};
+	int r;
+
+	spec.history = (struct route_history){0};
+	r = route_table_add(table, &spec, &ignored);
+	buf_deinit(&ignored);
+	return r == 0;
+}
+
 /* The line of the template that the table refused: tried one by one, since that happens once in a life. */
-static unsigned int refused_line(const struct route_draft *draft)
+static unsigned int refused_line(const struct route_draft *draft, struct route_table *table)
 {
 	struct route_spec spec = {.path = draft->path};
 
@@ -440,6 +537,8 @@ static unsigned int refused_line(const struct route_draft *draft)
 		if (is_refused(&spec))
 			return draft->subscribe.lines[i];
 	}
+	if (is_refused_for_history(draft, table))
+		return draft->history_line;
 	return draft->key_line ? draft->key_line : draft->line; /* nothing else is left to refuse */
 }
 
@@ -474,7 +573,7 @@ static int add_route(struct reader *reader, const struct route_draft *draft)
 	if (r == 0)
 		r = note_line(config->sources, draft->line);
 	else if (r > 0)
-		r = refuse(reader, refused_line(draft), "%s",
+		r = refuse(reader, refused_line(draft, config->routes), "%s",
 			buf_text(&why) ? buf_text(&why) : "not a valid route");
 	buf_deinit(&why);
 	return r;

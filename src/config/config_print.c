@@ -14,7 +14,7 @@
 #include "route/route.h"
 
 enum {
-	COLUMNS_MAX = 6,
+	COLUMNS_MAX = 7,
 	GAP = 2, /* spaces between columns */
 };
 
@@ -97,6 +97,21 @@ static void print_slow(const struct config *config, const struct route *route, s
 		value_types[VALUE_DURATION].print(&slow->age_max_ms, cells);
 }
 
+/* "history 1000 24h close" */
+static void print_history(const struct route *route, struct buf *cells)
+{
+	const struct route_history *history = route_history(route);
+
+	if (!history->size) {
+		buf_append_str(cells, "\thistory off");
+		return;
+	}
+	buf_printf(cells, "\thistory %u ", history->size);
+	value_types[VALUE_DURATION].print(&history->ttl_ms, cells);
+	if (history->close_on_gap)
+		buf_append_str(cells, " close");
+}
+
 static void print_route(const struct config *config, size_t i, struct buf *cells)
 {
 	const struct route *route = route_table_get(config->routes, i);
@@ -114,6 +129,7 @@ static void print_route(const struct config *config, size_t i, struct buf *cells
 		buf_printf(cells, j > 0 ? ",%s" : "%s", route_subscribe_template(route, j));
 	print_slow(config, route, cells);
 	buf_append_str(cells, route_compresses(route) ? "\tcompression on" : "\tcompression off");
+	print_history(route, cells);
 	if (i < config->sources->n_route_lines)
 		buf_printf(cells, "\t%s:%u\n", config->sources->file, config->sources->route_lines[i]);
 	else

@@ -65,14 +65,22 @@ static int replace(char **stringp, const char *text)
 struct unit {
 	const char *suffix;
 	uint64_t factor;
+	uint64_t printed_from; /* 0: whenever it leaves no fraction */
 };
 
 /* Smallest first; the empty suffix is how a bare number is read, and is never printed. */
 static const struct unit time_units[] = {
-	{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {0}};
-static const struct unit size_units[] = {
-	{"", 1}, {"B", 1}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024}, {0}};
-static const struct unit no_units[] = {{"", 1}, {0}};
+	{"", 1000, 0},
+	{"ms", 1, 0},
+	{"s", 1000, 0},
+	{"m", 60000, 0},
+	{"h", 3600000, 0},
+	{"d", 86400000, 2 * 86400000}, /* one day is 24h to most who write it */
+	{0},
+};
+static const struct unit size_units[] = {{"", 1, 0}, {"B", 1, 0}, {"KiB", 1024, 0}, {"MiB", 1024 * 1024, 0},
+	{"GiB", 1024 * 1024 * 1024, 0}, {0}};
+static const struct unit no_units[] = {{"", 1, 0}, {0}};
 
 static bool number_parse(const char *text, const struct unit *units, uint64_t *valuep)
 {
@@ -97,7 +105,7 @@ static void number_print(uint64_t value, const struct unit *units, struct buf *o
 	const struct unit *best = &units[1];
 
 	for (const struct unit *unit = best; unit->suffix; unit++)
-		if (value % unit->factor == 0 && value >= unit->factor)
+		if (value % unit->factor == 0 && value >= unit->factor && value >= unit->printed_from)
 			best = unit;
 	buf_printf(out, "%llu%s", (unsigned long long)(value / best->factor), best->suffix);
 }
@@ -128,7 +136,7 @@ static int duration_parse(void *member, const char *const *texts, size_t n, cons
 	int r;
 
 	(void)n;
-	r = bounded_parse(texts[0], time_units, "a duration", "500ms, 25s, 2m", bounds, &ms, error);
+	r = bounded_parse(texts[0], time_units, "a duration", "25s, 2m", bounds, &ms, error);
 	if (r == 0)
 		*(uint64_t *)member = ms;
 	return r;

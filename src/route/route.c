@@ -117,7 +117,7 @@ static int take_history(struct route *route, const struct route_spec *spec, stru
 	if (!spec->history.size)
 		return 0;
 	if (!spec->history.ttl_ms)
-		route->history.ttl_ms = HISTORY_TTL_MS;
+		route->history.ttl_ms = ROUTE_HISTORY_TTL_MS;
 	if (route->n_channels > 0)
 		return 0;
 	buf_printf(error, "path '%s': it has a history, but joins no channel to keep one of", spec->path);

@@ -135,8 +135,8 @@ static int check_histories(const struct route_table *table, const struct route *
 
 		if (!other || history_equal(&other->history, &route->history))
 			continue;
-		buf_printf(error, "history: route '%s' has another one for channel '%s'",
-			route_path(other), template->text);
+		buf_printf(error, "history: route '%s' has another one for channel '%s'", route_path(other),
+			template->text);
 		return ROUTE_BAD_TEMPLATE;
 	}
 	return 0;

@@ -158,6 +158,11 @@ static bool prints(const struct config *config, const char *line)
 	return found;
 }
 
+static bool keeps_history(const struct config *config, const char *channel)
+{
+	return route_table_history(config->routes, (struct slice){channel, strlen(channel)}) != NULL;
+}
+
 static void has_a_default_for_everything(void **state)
 {
 	struct fixture *f = *state;
@@ -246,8 +251,7 @@ static void reads_durations(void **state)
 		char expected[160];
 
 		snprintf(expected, sizeof(expected),
-			"--ping-interval: '%s' is not a duration from 100ms to 1h (such as 500ms, 25s, 2m)",
-			bad[i]);
+			"--ping-interval: '%s' is not a duration from 100ms to 1h (such as 25s, 2m)", bad[i]);
 		assert_refuses_flag(f, "--ping-interval", bad[i], expected);
 	}
 }
@@ -437,10 +441,10 @@ static void refuses_unknown_keys(void **state)
 
 	assert_refuses(f, "routes:\n- path: /a\n  chanel: a\n",
 		"t.yaml:3: unknown key 'chanel' in a route: did you mean 'channel'? (known: path, channel, "
-		"channels, subscribe, slow, compression)");
+		"channels, subscribe, slow, compression, history)");
 	assert_refuses(f, "routes:\n- path: /a\n  \"qu\\nux\": a\n",
 		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, slow, "
-		"compression)");
+		"compression, history)");
 	assert_int_equal(load_yaml(f, "\nlisten: :1\nping_intervall: 3s\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: unknown key 'ping_intervall': did you mean "
 						    "'ping_interval'? (known: listen, admin, "));
@@ -633,8 +637,9 @@ static void prints_values_with_their_sources(void **state)
 	struct fixture *f = *state;
 	const char *environment[] = {"TIDEGATE_LISTEN=[::]:8000", NULL};
 	const char *flags[] = {"--message-bytes-max", "2048", NULL};
-	const char *yaml = "ping_interval: 90\nroutes:\n- path: /a/{id}\n  channels: [a, \"a:{id}\"]\n  "
-			   "subscribe: none\n  compression: on\n";
+	const char *yaml =
+		"ping_interval: 90\nroutes:\n- path: /a/{id}\n  channels: [a, \"a:{id}\"]\n  "
+		"subscribe: none\n  compression: on\n  history: {size: 50, ttl: 48h, on_gap: close}\n";
 	char line[256];
 
 	write_bytes(f->file, yaml, strlen(yaml));
@@ -649,12 +654,12 @@ static void prints_values_with_their_sources(void **state)
 	snprintf(line, sizeof(line),
 		"\n  /a/{id}                       a,a:{id}                  subscribe none  slow disconnect "
 		"1MiB "
-		"10s  compression on   %s:3\n",
+		"10s  compression on   history 50 2d close  %s:3\n",
 		f->file);
 	assert_true(prints(f->config, line));
 	assert_true(prints(f->config, "\n  /ws/cards                     cards                     subscribe "
 				      "any   slow disconnect 1MiB "
-				      "10s  compression off  default\n"));
+				      "10s  compression off  history off          default\n"));
 }
 
 static void compresses_where_a_route_says_so(void **state)
@@ -672,6 +677,96 @@ static void compresses_where_a_route_says_so(void **state)
 		"t.yaml:4: compression is 'on' or 'off'");
 	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  compression: [on]\n",
 		"t.yaml:4: compression is one text, not a list");
+}
+
+#define HISTORY_ROUTE "routes:\n- path: /a/{id}\n  channel: a:{id}\n  history: "
+
+static const struct route_history *with_history(struct fixture *f, const char *history)
+{
+	char yaml[256];
+
+	snprintf(yaml, sizeof(yaml), HISTORY_ROUTE "%s\n", history);
+	assert_loads(f, yaml);
+	return route_history(route_table_get(f->config->routes, 0));
+}
+
+static void keeps_a_history_where_a_route_says_so(void **state)
+{
+	struct fixture *f = *state;
+	const struct route_history *history = with_history(f, "on");
+
+	assert_int_equal(history->size, 1000);
+	assert_true(history->ttl_ms == 86400000);
+	assert_false(history->close_on_gap);
+	assert_true(prints(f->config, "  history 1000 24h  "));
+	assert_true(keeps_history(f->config, "a:7"));
+	assert_false(keeps_history(f->config, "cards"));
+	assert_true(prints(f->config, "  history off       default\n"));
+	history = with_history(f, "{size: 1000000, ttl: 365d, on_gap: close}");
+	assert_int_equal(history->size, 1000000);
+	assert_true(history->ttl_ms == ROUTE_HISTORY_TTL_MS_MAX);
+	assert_true(history->close_on_gap);
+	assert_true(prints(f->config, "  history 1000000 365d close  "));
+	history = with_history(f, "\n    ttl: 1s\n    on_gap: ignore\n    size: 1");
+	assert_int_equal(history->size, 1);
+	assert_true(history->ttl_ms == 1000);
+	assert_false(history->close_on_gap);
+	assert_int_equal(with_history(f, "{}")->size, 1000);
+	assert_int_equal(with_history(f, "off")->size, 0);
+	assert_loads(f, "");
+	for (size_t i = 0; i < route_table_size(f->config->routes); i++)
+		assert_int_equal(route_history(route_table_get(f->config->routes, i))->size, 0);
+}
+
+static void refuses_what_history_is_not(void **state)
+{
+	static const char which[] = "history is 'on', 'off', or 'size: …', 'ttl: …' and 'on_gap: …' below it";
+	static const struct {
+		const char *history;
+		const char *error;
+	} rows[] = {
+		{"yes", which},
+		{"1000", which},
+		{"", which},
+		{"[on]", which},
+		{"{size: 0}", "size: '0' is not a number from 1 to 1000000"},
+		{"{size: 1000001}", "size: '1000001' is not a number from 1 to 1000000"},
+		{"{size: [1]}", "size is one text, not a list"},
+		{"{ttl: 999ms}", "ttl: '999ms' is not a duration from 1s to 365d (such as 25s, 2m)"},
+		{"{ttl: 366d}", "ttl: '366d' is not a duration from 1s to 365d (such as 25s, 2m)"},
+		{"{on_gap: drop}", "on_gap is 'ignore' or 'close'"},
+		{"{on_gap: [close]}", "on_gap is one text, not a list"},
+		{"{szie: 1}",
+			"unknown key 'szie' in history: did you mean 'size'? (known: size, ttl, on_gap)"},
+		{"{ttl: 1h, ttl: 2h}", "key 'ttl' in history is there twice, first in line 4"},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char yaml[256], line[256];
+
+		snprintf(yaml, sizeof(yaml), HISTORY_ROUTE "%s\n", rows[i].history);
+		snprintf(line, sizeof(line), "t.yaml:4: %s", rows[i].error);
+		assert_refuses(f, yaml, line);
+	}
+}
+
+/* Where it says so, though the route has another key whose line could be blamed. */
+static void refuses_a_history_that_cannot_be_kept(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_refuses(f,
+		HISTORY_ROUTE "on\n- path: /b/{x}\n  channels: [c, \"a:{x}\"]\n"
+			      "  history: {size: 9}\n  slow: {policy: latest_by_key, key: k}\n",
+		"t.yaml:7: history: route '/a/{id}' has another one for channel 'a:{x}'");
+	assert_refuses(f, "routes:\n- path: /a\n  channels: []\n  history: on\n",
+		"t.yaml:4: path '/a': it has a history, but joins no channel to keep one of");
+	assert_refuses(f,
+		HISTORY_ROUTE "on\n- path: /b\n  channel: b\n  slow: {policy: latest_by_key, key: k}\n"
+			      "- path: /c\n  channel: b\n  history: on\n"
+			      "  slow: {policy: latest_by_key, key: l}\n",
+		"t.yaml:11: key 'l': another route has key 'k' for channel 'b'");
 }
 
 #define SLOW_ROUTE "routes:\n- path: /a\n  channel: a\n  slow: "
@@ -730,7 +825,7 @@ static void refuses_what_slow_is_not(void **state)
 		{"{policy: latest_by_key, key: [a]}", "key is one text, not a list"},
 		{"{bytes: 1KiB}",
 			"bytes: '1KiB' is not a size from 4KiB to 1GiB (such as 4096, 16KiB, 1MiB)"},
-		{"{age: 99ms}", "age: '99ms' is not a duration from 100ms to 1h (such as 500ms, 25s, 2m)"},
+		{"{age: 99ms}", "age: '99ms' is not a duration from 100ms to 1h (such as 25s, 2m)"},
 		{"{age: [1s]}", "age is one text, not a list"},
 	};
 	struct fixture *f = *state;
@@ -873,6 +968,9 @@ static void the_example_has_every_default(void **state)
 			fail_msg("%s is not at its default", options[i].name);
 	}
 	config_free(defaults);
+	assert_true(keeps_history(f->config, "cards"));
+	assert_true(keeps_history(f->config, "execution:7"));
+	assert_false(keeps_history(f->config, "cards:7"));
 	free(yaml);
 }
 
@@ -944,6 +1042,9 @@ int main(void)
 		with_folder(refuses_contradictions),
 		with_folder(prints_values_with_their_sources),
 		with_folder(compresses_where_a_route_says_so),
+		with_folder(keeps_a_history_where_a_route_says_so),
+		with_folder(refuses_what_history_is_not),
+		with_folder(refuses_a_history_that_cannot_be_kept),
 		with_folder(says_what_happens_to_slow_clients),
 		with_folder(refuses_what_slow_is_not),
 		with_folder(says_what_needs_a_restart),

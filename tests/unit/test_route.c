@@ -555,6 +555,105 @@ static void refuses_two_keys_of_one_channel(void **state)
 	route_table_unref(table);
 }
 
+static int add_history(struct route_table *table, const char *path, const char *channel,
+	struct route_history history, struct buf *error)
+{
+	const char *subscribe = "listed:{any}";
+	struct route_spec spec = {.path = path,
+		.channels = &channel,
+		.n_channels = channel ? 1 : 0,
+		.subscribe = &subscribe,
+		.n_subscribe = 1,
+		.history = history};
+
+	return add_spec(table, &spec, error);
+}
+
+/* 0: none. */
+static void assert_history(const struct route_table *table, const char *channel, uint32_t size)
+{
+	const struct route_history *history =
+		route_table_history(table, (struct slice){channel, strlen(channel)});
+
+	assert_int_equal(history ? history->size : 0, size);
+	assert_true(!history || history->size > 0);
+}
+
+static void knows_the_history_of_a_channel(void **state)
+{
+	struct route_table *table = route_table_new();
+	struct buf error = {0};
+	const struct route_history *history;
+
+	(void)state;
+	add(table, "/plain", "plain");
+	add(table, "/{a}/plain", "plain:{a}");
+	assert_int_equal(
+		add_history(table, "/h/{t}/{id}", "{t}:{id}",
+			(struct route_history){.size = 5, .ttl_ms = 77, .close_on_gap = true}, &error),
+		0);
+	assert_int_equal(
+		add_history(table, "/a/{id}", "items:{id}", (struct route_history){.size = 7}, &error), 0);
+	assert_history(table, "items:1", 7); /* the more literal */
+	assert_history(table, "cards:1", 5);
+	assert_history(table, "plain:1", 5); /* it says nothing about it, so it does not switch it off */
+	assert_history(table, "plain", 0);
+	assert_history(table, "listed", 0);
+	assert_history(table, "items:1:2", 0);
+	assert_history(table, "a:b:c:d:e:f:g:h:i:j:k:l:m:n:o:p:q:r:s", 0);
+	history = route_table_history(table, (struct slice){"cards:1", 7});
+	assert_ptr_equal(history, route_history(route_table_get(table, 2)));
+	assert_true(history->ttl_ms == 77 && history->close_on_gap);
+	history = route_history(route_table_get(table, 3));
+	assert_true(history->ttl_ms == ROUTE_HISTORY_TTL_MS && !history->close_on_gap);
+	assert_int_equal(route_history(route_table_get(table, 0))->size, 0);
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
+static void keeps_no_history_of_what_is_only_listed(void **state)
+{
+	struct route_table *table = route_table_new();
+	struct buf error = {0};
+
+	(void)state;
+	assert_int_equal(add_history(table, "/a", "a", (struct route_history){.size = 5}, &error), 0);
+	assert_history(table, "a", 5);
+	assert_history(table, "listed:1", 0);
+	assert_int_equal(add_history(table, "/b", NULL, (struct route_history){.size = 5}, &error),
+		ROUTE_BAD_TEMPLATE);
+	assert_string_equal(
+		buf_text(&error), "path '/b': it has a history, but joins no channel to keep one of");
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
+static void refuses_two_histories_of_one_channel(void **state)
+{
+	static const struct route_history one = {.size = 5, .ttl_ms = 1000};
+	static const struct route_history others[] = {{.size = 6, .ttl_ms = 1000},
+		{.size = 5, .ttl_ms = 1001}, {.size = 5, .ttl_ms = 1000, .close_on_gap = true}};
+	struct route_table *table = route_table_new();
+	struct buf error = {0};
+
+	(void)state;
+	assert_int_equal(add_history(table, "/a/{id}", "items:{id}", one, &error), 0);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(
+			add_history(table, "/b/{x}", "items:{x}", others[i], &error), ROUTE_BAD_TEMPLATE);
+		assert_string_equal(
+			buf_text(&error), "history: route '/a/{id}' has another one for channel 'items:{x}'");
+	}
+	assert_int_equal(route_table_size(table), 1);
+	assert_match(table, "/b/1", ROUTE_NOT_FOUND);
+	assert_history(table, "items:1", 5);
+	assert_int_equal(add_history(table, "/b/{x}", "items:{x}", one, &error), 0);
+	assert_int_equal(add_history(table, "/c/{x}", "items:{x}", (struct route_history){0}, &error), 0);
+	assert_history(table, "items:1", 5);
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
 /* Nothing but the newest event of a key is worth keeping however long it takes. */
 static void knows_how_long_an_event_may_wait(void **state)
 {
@@ -640,6 +739,9 @@ int main(void)
 		cmocka_unit_test(lives_as_long_as_its_last_reference),
 		cmocka_unit_test(knows_the_key_of_a_channel),
 		cmocka_unit_test(refuses_two_keys_of_one_channel),
+		cmocka_unit_test(knows_the_history_of_a_channel),
+		cmocka_unit_test(keeps_no_history_of_what_is_only_listed),
+		cmocka_unit_test(refuses_two_histories_of_one_channel),
 		cmocka_unit_test(knows_how_long_an_event_may_wait),
 		cmocka_unit_test(knows_its_policies_by_name),
 		cmocka_unit_test(knows_a_channel_name),
