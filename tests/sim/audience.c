@@ -52,25 +52,28 @@ void audience_hear(struct gateway *gateway, const struct channel_log_entry *entr
 	}
 }
 
+static bool may_be_trimmed(const struct world *world, int node)
+{
+	const struct model *model = &world->model;
+
+	/* What stands at its offset on the branch that is true now was trimmed: as good a reason. */
+	if (world->excused[FAULT_FAILOVER] || world->excused[FAULT_HOLE])
+		return world->excused[FAULT_TRIM];
+	/* Before the first entry stands nothing that could be gone, but the first entry can. */
+	if (model->nodes[node].offset)
+		return model->nodes[node].was_trimmed;
+	for (int i = 0; i < model->n_nodes; i++)
+		if (model->nodes[i].parent == node && model->nodes[i].was_trimmed)
+			return true;
+	return false;
+}
+
 /* Whether anything in this run can be the reason; in a run without faults that excuse, nothing can. */
 static bool may_be(const struct world *world, enum channel_log_reason reason, const struct client *client)
 {
 	switch (reason) {
-	case CHANNEL_LOG_TRIMMED: {
-		const struct model *model = &world->model;
-		int next = client->node;
-
-		/* What stands at its offset on the branch that is true now was trimmed: as good a reason. */
-		if (world->excused[FAULT_FAILOVER] || world->excused[FAULT_HOLE])
-			return world->excused[FAULT_TRIM];
-		/* Before the first entry stands nothing that could be gone, but the first entry can. */
-		if (model->nodes[next].offset)
-			return model->nodes[next].was_trimmed;
-		for (int i = 0; i < model->n_nodes; i++)
-			if (model->nodes[i].parent == next && model->nodes[i].was_trimmed)
-				return true;
-		return false;
-	}
+	case CHANNEL_LOG_TRIMMED:
+		return may_be_trimmed(world, client->node);
 	case CHANNEL_LOG_EPOCH:
 		return world->excused[FAULT_FLUSH];
 	case CHANNEL_LOG_FORK:
