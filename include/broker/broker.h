@@ -94,7 +94,8 @@ struct broker_log_entry {
 /*
  * What a range read brought: the top of the log, 0-0 in a new epoch when there was none, and the entries,
  * ascending. Borrowed; NULL and 0 unless r is 0. They may end before the top and be fewer than asked for,
- * when BROKER_LOG_READ_BYTES were reached: who wants the rest reads on behind the last one.
+ * when BROKER_LOG_READ_BYTES were reached, but are two at least if there are two: who wants the rest reads on
+ * from the last one, inclusive.
  */
 typedef void (*broker_log_read_fn)(void *arg, int r, const struct position *top,
 	const struct broker_log_entry *entries, size_t n_entries);

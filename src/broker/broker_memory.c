@@ -230,13 +230,13 @@ static bool memory_say_log_publication(struct memory_broker *memory, const struc
 	return is_pushed;
 }
 
-/* Entries of the range, up to what one read may bring. How many. */
+/* Entries of the range, up to what one read may bring, and no fewer than two. How many. */
 static uint32_t memory_fill(const struct memory_range *range, struct broker_log_entry *entries)
 {
 	size_t n_bytes = 0;
 	uint32_t n = 0;
 
-	while (n < range->n && n_bytes < BROKER_LOG_READ_BYTES) {
+	while (n < range->n && (n_bytes < BROKER_LOG_READ_BYTES || n < 2)) {
 		const struct memory_log_entry *entry = memory_log_at(range->log, range->first + n);
 
 		entries[n++] = (struct broker_log_entry){entry->offset, entry->tag, entry->payload};

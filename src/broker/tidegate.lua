@@ -69,7 +69,8 @@ end
 
 -- KEYS stream, meta
 -- ARGV from_offset, count, fresh_epoch, ttl_ms [, bytes_max]
--- The last entry may pass bytes_max: otherwise one larger than that could never be read.
+-- The last entry may pass bytes_max, and there are always two if the log has them: the one that the reader knows and
+-- the next. Otherwise nobody would ever get past a large one.
 local function read(k, a)
   local m = redis.call('HMGET', k[2], 'e', 'n', 't')
   if not (m[1] and tonumber(m[2] or nil) and m[3]) then
@@ -80,7 +81,7 @@ local function read(k, a)
   touch(k, a[4])
   local entries, n, from = {}, 0, a[1]
   local left, bytes = tonumber(a[2]), tonumber(a[5] or BYTES)
-  while left > 0 and bytes > 0 do
+  while left > 0 and (bytes > 0 or n < 2) do
     local wanted = math.min(left, PART)
     local part = redis.call('XRANGE', k[1], from .. '-0', '+', 'COUNT', wanted)
     for i = 1, #part do
@@ -90,7 +91,7 @@ local function read(k, a)
       for j = 2, #fields, 2 do
         bytes = bytes - #fields[j]
       end
-      if bytes <= 0 then
+      if bytes <= 0 and n > 1 then
         break
       end
     end

@@ -205,7 +205,9 @@ def test_a_read_is_bounded_in_entries_and_in_bytes(loaded):
     assert offsets(0, 0) == []
     assert offsets(251) == []
     assert offsets(1, 1000, bytes_max=950) == list(range(1, 11)), "the last one may pass the bound"
-    assert offsets(51, 1000, bytes_max=1) == [51]
+    assert offsets(51, 1000, bytes_max=1) == [51, 52], "the one that the reader knows, and the next"
+    assert offsets(250, 1000, bytes_max=1) == [250]
+    assert offsets(51, 1, bytes_max=1) == [51]
 
 
 def test_numbers_stay_whole_where_floats_are_printed_with_exponents(loaded):

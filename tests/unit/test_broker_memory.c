@@ -234,9 +234,10 @@ static void a_read_ends_where_it_is_large_enough(void **state)
 {
 	enum {
 		HALF = BROKER_LOG_READ_BYTES / 2,
+		TOO_LARGE = BROKER_LOG_READ_BYTES + 1,
 	};
 	struct world *world = *state;
-	char *payload = calloc(1, HALF);
+	char *payload = calloc(1, TOO_LARGE);
 	struct slice large = {payload, HALF};
 
 	turn_says(world, "state1 ");
@@ -247,6 +248,12 @@ static void a_read_ends_where_it_is_large_enough(void **state)
 	read_log(world, "a", 3, 10);
 	/* Of the zeros nothing is printed: the count of entries is what shows. */
 	turn_says(world, "done:0:4 read:0:4:1=:2= read:0:4:3=:4=small ");
+	large.len = TOO_LARGE;
+	assert_int_equal(broker_log_publish(world->broker, s("a"), large, &kept, NULL, NULL), 0);
+	publish_log(world, "a", "small", NULL);
+	publish_log(world, "a", "small", NULL);
+	read_log(world, "a", 5, 10); /* the one that the reader knows, and the next */
+	turn_says(world, "done:0:6 done:0:7 read:0:7:5=:6=small ");
 	free(payload);
 }
 
