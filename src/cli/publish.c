@@ -14,6 +14,7 @@
 #include "protocol/message.h"
 #include "route/route.h"
 #include "admin_client.h"
+#include "publish_logged.h"
 #include "redis_once.h"
 
 static int fail(const char *sentence)
@@ -92,6 +93,16 @@ static int through_admin(const struct config *config, const char *channel, const
 	return status != 200;
 }
 
+/* To the channel's log as well, if its route keeps one. */
+static int to_redis(const struct config *config, const char *channel, const char *json)
+{
+	const struct route_history *history =
+		route_table_history(config->routes, (struct slice){channel, strlen(channel)});
+
+	return history ? publish_logged(config, history, channel, json)
+		       : through_redis(config, channel, json);
+}
+
 int cli_publish(const struct config *config, const char *channel, const char *json)
 {
 	bool is_object;
@@ -106,5 +117,5 @@ int cli_publish(const struct config *config, const char *channel, const char *js
 		fprintf(stderr, "tidegate: publish: the event is not valid JSON\n");
 		return EXIT_USAGE;
 	}
-	return *config->redis ? through_redis(config, channel, json) : through_admin(config, channel, json);
+	return *config->redis ? to_redis(config, channel, json) : through_admin(config, channel, json);
 }

@@ -4,18 +4,18 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <event2/event.h>
 
 #include "broker/broker.h"
+#include "channel_log/envelope.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/clock.h"
-#include "core/log.h"
 #include "protocol/message.h"
 #include "route/route.h"
 #include "admin_client.h"
+#include "redis_session.h"
 
 static int fail(const char *sentence)
 {
@@ -51,9 +51,19 @@ static int through_admin(const struct config *config, char *const *channels, int
 
 static void on_event(void *arg, struct slice channel, struct slice payload)
 {
+	struct envelope envelope;
+	struct slice at = {0};
 	struct message *event;
-	int r = message_from_event(
-		channel, payload, (struct slice){0}, clock_wall_ms(), clock_monotonic_us(), &event);
+	char pos[POSITION_TEXT_MAX];
+	int r = envelope_parse(payload, &envelope);
+
+	if (r == 0) {
+		struct position position = {envelope.epoch, envelope.offset, envelope.tag};
+
+		at = (struct slice){pos, position_format(&position, pos)};
+		payload = envelope.payload;
+	}
+	r = message_from_event(channel, payload, at, clock_wall_ms(), clock_monotonic_us(), &event);
 
 	if (r) {
 		fprintf(stderr, "tidegate: tail: an event of %.*s is not JSON; subscribers do not get it\n",
@@ -95,37 +105,15 @@ static int listen_forever(struct event_base *base, struct broker *broker, char *
 static int through_redis(const struct config *config, char *const *channels, int n)
 {
 	struct broker_listener listener = {NULL, on_event, on_drained, on_subscribed, on_state};
-	struct log *log = log_new(STDERR_FILENO, LOG_WARN, config->log_format);
-	struct event_base *base = event_base_new();
-	struct broker *broker = NULL;
+	struct redis_session session;
 	struct buf error = {0};
-	struct redis_url url;
-	char node_id[32];
 	int r = 1;
 
-	snprintf(node_id, sizeof(node_id), "tail-%ld-%llu", (long)getpid(),
-		(unsigned long long)clock_wall_ms());
-	if (redis_url_parse(config->redis, &url, &error) == 0) {
-		struct redis_options options = {
-			.url = &url,
-			.channel_prefix = config->channel_prefix,
-			.node_id = node_id,
-			.seed = clock_monotonic_us(),
-			.payload_bytes_max = config->event_bytes_max,
-		};
-
-		if (log && base && broker_redis_new(base, &options, &listener, log, NULL, &broker) == 0)
-			r = listen_forever(base, broker, channels, n);
-		else
-			fail("out of memory");
-		redis_url_deinit(&url);
-	} else {
+	if (redis_session_open(&session, config, "tail", &listener, &error) < 0)
 		fail(buf_text(&error));
-	}
-	broker_free(broker);
-	if (base)
-		event_base_free(base);
-	log_free(log);
+	else
+		r = listen_forever(session.base, session.broker, channels, n);
+	redis_session_close(&session);
 	buf_deinit(&error);
 	return r;
 }

@@ -1,0 +1,117 @@
+/* Publish logged: one event to a channel's log; see the header. */
+
+#include "publish_logged.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "broker/broker.h"
+#include "config/config.h"
+#include "core/buf.h"
+#include "route/route.h"
+#include "redis_session.h"
+
+enum {
+	TIMEOUT_SECONDS = 5,
+};
+
+struct publication {
+	struct redis_session session;
+	const struct route_history *history;
+	const char *channel;
+	const char *json;
+	int status; /* of the process */
+};
+
+static void finish(struct publication *publication, const char *problem)
+{
+	publication->status = problem != NULL;
+	if (problem)
+		fprintf(stderr, "tidegate: publish: %s\n", problem);
+	event_base_loopbreak(publication->session.base);
+}
+
+static void on_published(void *arg, int r, const struct position *id, bool is_duplicate)
+{
+	struct publication *publication = arg;
+	char pos[POSITION_TEXT_MAX];
+
+	(void)is_duplicate; /* no key was given */
+	if (r == -ECANCELED)
+		return;
+	if (r < 0) {
+		finish(publication, r == -EACCES ? "Redis refused it for want of rights"
+						 : "Redis could not carry it out; is the library loaded? "
+						   "(tidegate functions)");
+		return;
+	}
+	position_format(id, pos);
+	printf("published to the channel's log: %s\n", pos);
+	finish(publication, NULL);
+}
+
+static void on_state(void *arg, enum broker_state state, const char *reason)
+{
+	struct publication *publication = arg;
+	struct broker_log_options options = {
+		.size = publication->history->size,
+		.ttl_ms = publication->history->ttl_ms,
+		.key_ttl_ms = 1,
+	};
+
+	(void)reason; /* the broker's own lines say it */
+	if (state != BROKER_READY)
+		return;
+	if (broker_log_publish(publication->session.broker,
+		    (struct slice){publication->channel, strlen(publication->channel)},
+		    (struct slice){publication->json, strlen(publication->json)}, &options, on_published,
+		    publication) < 0)
+		finish(publication, "Redis went away before anything was published");
+}
+
+static void on_event(void *arg, struct slice channel, struct slice payload)
+{
+	(void)arg; /* nothing was subscribed */
+	(void)channel;
+	(void)payload;
+}
+
+static void on_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void on_subscribed(void *arg, struct slice channel)
+{
+	(void)arg;
+	(void)channel;
+}
+
+static void on_timeout(evutil_socket_t fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	finish(arg, "Redis did not answer in time");
+}
+
+int publish_logged(const struct config *config, const struct route_history *history, const char *channel,
+	const char *json)
+{
+	struct publication publication = {.history = history, .channel = channel, .json = json, .status = 1};
+	struct broker_listener listener = {&publication, on_event, on_nothing, on_subscribed, on_state};
+	struct timeval timeout = {TIMEOUT_SECONDS, 0};
+	struct buf error = {0};
+
+	if (redis_session_open(&publication.session, config, "publish", &listener, &error) < 0 ||
+		event_base_once(
+			publication.session.base, -1, EV_TIMEOUT, on_timeout, &publication, &timeout) < 0)
+		fprintf(stderr, "tidegate: publish: %s\n", error.len ? buf_text(&error) : "out of memory");
+	else
+		event_base_dispatch(publication.session.base);
+	redis_session_close(&publication.session);
+	buf_deinit(&error);
+	return publication.status;
+}
