@@ -55,5 +55,5 @@ class Publisher:
         answer = self.client.execute_command(
             "FCALL", "tidegate_publish", 3,
             f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}", f"tg:i:{{{channel}}}:{key}",
-            payload, channel, "publish", self.size, self.ttl_ms, epoch, KEY_TTL_MS)
+            payload, channel, "publish", self.size + 1, self.ttl_ms, epoch, KEY_TTL_MS)  # one more: the anchor
         return answer[0].decode() if isinstance(answer[0], bytes) else answer[0]
