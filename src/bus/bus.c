@@ -107,8 +107,7 @@ static int channel_configure(struct bus *bus, struct bus_channel *channel)
 	channel->close_on_gap = history && history->close_on_gap;
 	if (!history || channel->history)
 		return 0;
-	channel->history =
-		history_new(&bus->histories, channel_name(channel), history->size, history->ttl_ms, channel);
+	channel->history = history_new(&bus->histories, channel_name(channel), history->ttl_ms, channel);
 	if (channel->history && channel->confirmed)
 		history_subscribed(channel->history);
 	return channel->history ? 0 : -ENOMEM;

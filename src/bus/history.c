@@ -35,6 +35,9 @@ struct read {
 
 enum {
 	US_PER_MS = 1000,
+	/* Redis trims whole nodes of up to 100 entries: a log of 1,000 may hold that many more, and "start"
+	 * asks for all. */
+	TRIM_SLACK = 128,
 };
 
 static struct slice channel_of(const struct history *history)
@@ -274,8 +277,7 @@ void histories_tick(struct histories *all, uint64_t now_ms)
 	all->ticked_ms = now_ms;
 }
 
-struct history *history_new(
-	struct histories *all, struct slice channel, uint32_t size, uint64_t ttl_ms, void *arg)
+struct history *history_new(struct histories *all, struct slice channel, uint64_t ttl_ms, void *arg)
 {
 	struct history *history = calloc(1, sizeof(struct history) + channel.len + 1);
 
@@ -285,8 +287,7 @@ struct history *history_new(
 	history->arg = arg;
 	history->ttl_ms = ttl_ms;
 	history->options = channel_log_defaults;
-	if (size < history->options.recover_entries)
-		history->options.recover_entries = size;
+	history->options.recover_entries += TRIM_SLACK;
 	history->channel_len = channel.len;
 	memcpy(history->channel, channel.data, channel.len);
 	list_init(&history->reads);

@@ -66,8 +66,7 @@ void histories_init(struct histories *histories, const struct history_listener *
 void histories_tick(struct histories *histories, uint64_t now_ms);
 
 /* `arg` goes to the listener. NULL when out of memory. */
-struct history *history_new(
-	struct histories *histories, struct slice channel, uint32_t size, uint64_t ttl_ms, void *arg);
+struct history *history_new(struct histories *histories, struct slice channel, uint64_t ttl_ms, void *arg);
 
 /* Gives its joins back, unanswered. Accepts NULL. */
 void history_free(struct history *history);
