@@ -1,0 +1,170 @@
+/* Reader: what stands in a YAML document, and where; see the header. */
+
+#include "config/reader.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/suggest.h"
+#include "core/buf.h"
+
+unsigned int reader_line(const yaml_node_t *node)
+{
+	return (unsigned int)node->start_mark.line + 1;
+}
+
+void reader_open_line(struct reader *reader, unsigned int line)
+{
+	buf_printf(reader->loader->error, "%s:%u: ", reader->name, line);
+}
+
+/* One whole line about this file, cut at 512 bytes: it may quote what stands there. Always CONFIG_BAD. */
+__attribute__((format(printf, 3, 4))) int reader_refuse(
+	struct reader *reader, unsigned int line, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?'; /* a quoted newline must not make two lines of it */
+	reader_open_line(reader, line);
+	buf_append_str(reader->loader->error, text);
+	return CONFIG_BAD;
+}
+
+/* Nothing, `~` or `null`: a key with all that followed it commented out. */
+bool reader_is_null(const yaml_node_t *node)
+{
+	const char *text;
+
+	if (node->type != YAML_SCALAR_NODE || node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+		return false;
+	text = (const char *)node->data.scalar.value;
+	return !text[0] || strcmp(text, "~") == 0 || strcmp(text, "null") == 0;
+}
+
+int reader_text(struct reader *reader, const yaml_node_t *node, const char *what, const char **textp)
+{
+	if (node->type == YAML_MAPPING_NODE)
+		return reader_refuse(reader, reader_line(node),
+			"%s is one text: put quotes around what has {braces}", what);
+	if (node->type != YAML_SCALAR_NODE)
+		return reader_refuse(reader, reader_line(node), "%s is one text, not a list", what);
+	*textp = (const char *)node->data.scalar.value;
+	if (strlen(*textp) != node->data.scalar.length)
+		return reader_refuse(reader, reader_line(node), "%s has a NUL character in it", what);
+	return 0;
+}
+
+size_t reader_length(const yaml_node_t *node)
+{
+	return (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+}
+
+/* The texts of a list, with their lines if wanted. */
+int reader_texts(struct reader *reader, const yaml_node_t *node, const char *what, size_t max,
+	const char **texts, unsigned int *lines, size_t *np)
+{
+	*np = 0;
+	if (reader_is_null(node))
+		return 0;
+	if (node->type != YAML_SEQUENCE_NODE)
+		return reader_refuse(
+			reader, reader_line(node), "%s is a list: [a, b], or one '- …' a line", what);
+	if (reader_length(node) > max)
+		return reader_refuse(reader, reader_line(node), "%s has more than %zu items", what, max);
+	for (size_t i = 0; i < reader_length(node); i++) {
+		const yaml_node_t *item =
+			yaml_document_get_node(reader->document, node->data.sequence.items.start[i]);
+		int r = reader_text(reader, item, what, &texts[i]);
+
+		if (r)
+			return r;
+		if (lines)
+			lines[i] = reader_line(item);
+	}
+	*np = reader_length(node);
+	return 0;
+}
+
+static int refuse_key(
+	struct reader *reader, const struct reader_keys *keys, unsigned int line, const char *word)
+{
+	const char *meant = suggest(word, keys->names, keys->n);
+	struct buf *error = reader->loader->error;
+
+	reader_open_line(reader, line);
+	buf_append_str(error, "unknown key ");
+	value_quote(error, word);
+	buf_append_str(error, keys->where);
+	if (meant)
+		buf_printf(error, ": did you mean '%s'?", meant);
+	for (size_t i = 0; i < keys->n; i++)
+		buf_printf(error, i == 0 ? " (known: %s" : ", %s", keys->names[i]);
+	buf_append_char(error, ')');
+	return CONFIG_BAD;
+}
+
+static int find_key(
+	struct reader *reader, const struct reader_keys *keys, const yaml_node_t *node, size_t *keyp)
+{
+	const char *word;
+	int r;
+
+	r = reader_text(reader, node, "a key", &word);
+	if (r)
+		return r;
+	for (*keyp = 0; *keyp < keys->n; (*keyp)++)
+		if (strcmp(keys->names[*keyp], word) == 0)
+			return 0;
+	return refuse_key(reader, keys, reader_line(node), word);
+}
+
+int reader_mapping(struct reader *reader, const yaml_node_t *node, const struct reader_keys *keys)
+{
+	unsigned int seen[READER_KEYS_MAX] = {0};
+	const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+
+	for (; pair < node->data.mapping.pairs.top; pair++) {
+		const yaml_node_t *name = yaml_document_get_node(reader->document, pair->key);
+		const yaml_node_t *value = yaml_document_get_node(reader->document, pair->value);
+		size_t key;
+		int r;
+
+		r = find_key(reader, keys, name, &key);
+		if (r)
+			return r;
+		if (seen[key])
+			return reader_refuse(reader, reader_line(name),
+				"key '%s'%s is there twice, first in line %u", keys->names[key], keys->where,
+				seen[key]);
+		seen[key] = reader_line(name);
+		r = keys->read(reader, key, value, keys->arg);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* A value of a route that is written as an option's is. */
+int reader_value(struct reader *reader, const yaml_node_t *value, const char *what,
+	const struct value_type *type, void *member, const struct value_bounds *bounds)
+{
+	struct buf why = {0};
+	const char *text;
+	int r = reader_text(reader, value, what, &text);
+
+	if (r == 0) {
+		r = type->parse(member, &text, 1, bounds, &why);
+		if (r == CONFIG_BAD)
+			reader_refuse(reader, reader_line(value), "%s: %s", what,
+				buf_text(&why) ? buf_text(&why) : "not valid");
+	}
+	buf_deinit(&why);
+	return r;
+}

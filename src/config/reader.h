@@ -1,0 +1,65 @@
+#ifndef TIDEGATE_CONFIG_READER_H
+#define TIDEGATE_CONFIG_READER_H
+
+/*
+ * Reader: what stands in a YAML document, and where.
+ *
+ * Each function takes a node apart or says in one line of the loader's error what is wrong with it, with the
+ * file's name and the line: CONFIG_BAD. What it hands out belongs to the document.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <yaml.h>
+
+#include "config/loader.h"
+#include "config/value.h"
+
+enum {
+	READER_KEYS_MAX = 32, /* known keys of one mapping */
+};
+
+struct reader {
+	struct loader *loader;
+	const char *name; /* of the file, for what is said about it */
+	yaml_document_t *document;
+};
+
+/* A mapping whose keys are known. */
+struct reader_keys {
+	const char *where; /* "" or " in a route" */
+	const char *names[READER_KEYS_MAX];
+	size_t n;
+	int (*read)(struct reader *reader, size_t key, const yaml_node_t *value, void *arg);
+	void *arg;
+};
+
+unsigned int reader_line(const yaml_node_t *node);
+
+/* Begins a line of the error for what the caller puts together himself. */
+void reader_open_line(struct reader *reader, unsigned int line);
+
+/* One whole line about this file, cut at 512 bytes: it may quote what stands there. Always CONFIG_BAD. */
+int reader_refuse(struct reader *reader, unsigned int line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Nothing, `~` or `null`: a key with all that followed it commented out. */
+bool reader_is_null(const yaml_node_t *node);
+
+size_t reader_length(const yaml_node_t *node); /* of a sequence */
+
+int reader_text(struct reader *reader, const yaml_node_t *node, const char *what, const char **textp);
+
+/* The texts of a list, with their lines if wanted. */
+int reader_texts(struct reader *reader, const yaml_node_t *node, const char *what, size_t max,
+	const char **texts, unsigned int *lines, size_t *np);
+
+/* Calls keys->read() for each member; unknown and repeated keys are refused. */
+int reader_mapping(struct reader *reader, const yaml_node_t *node, const struct reader_keys *keys);
+
+/* A value that is written as an option's is. */
+int reader_value(struct reader *reader, const yaml_node_t *value, const char *what,
+	const struct value_type *type, void *member, const struct value_bounds *bounds);
+
+#endif
