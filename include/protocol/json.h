@@ -47,6 +47,11 @@ long json_unescape(struct slice value, char *out, size_t cap);
 bool json_string_is(struct slice value, const char *data, size_t len);
 bool json_string_equal(struct slice a, struct slice b);
 
+/*
+ * Walks the items of a checked array, brackets included: start with *posp 0. False at its end.
+ */
+bool json_array_next(struct slice array, size_t *posp, struct slice *itemp);
+
 static inline bool json_is_string(struct slice value)
 {
 	return value.data && value.data[0] == '"';
@@ -55,6 +60,11 @@ static inline bool json_is_string(struct slice value)
 static inline bool json_is_object(struct slice value)
 {
 	return value.data && value.data[0] == '{';
+}
+
+static inline bool json_is_array(struct slice value)
+{
+	return value.data && value.data[0] == '[';
 }
 
 /* A checked value that is a number without fraction and exponent. */

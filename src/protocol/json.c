@@ -456,3 +456,51 @@ bool json_is_integer(struct slice value)
 			return false;
 	return true;
 }
+
+static size_t not_space(struct slice text, size_t i)
+{
+	while (i < text.len && memchr(" \t\r\n", text.data[i], 4))
+		i++;
+	return i;
+}
+
+/* Behind the string that begins at i. */
+static size_t string_end(struct slice text, size_t i)
+{
+	for (i++; text.data[i] != '"'; i++)
+		i += text.data[i] == '\\';
+	return i + 1;
+}
+
+/* Behind the value that begins at i. The text was checked: brackets and quotes pair. */
+static size_t value_end(struct slice text, size_t i)
+{
+	unsigned int depth = 0;
+
+	do {
+		char c = text.data[i];
+
+		if (c == '"') {
+			i = string_end(text, i);
+			continue;
+		}
+		depth += c == '[' || c == '{';
+		depth -= c == ']' || c == '}';
+		i++;
+	} while (depth || (i < text.len && !memchr(",] \t\r\n", text.data[i], 6)));
+	return i;
+}
+
+bool json_array_next(struct slice array, size_t *posp, struct slice *itemp)
+{
+	size_t i = not_space(array, *posp ? *posp : 1), end;
+
+	if (i < array.len && array.data[i] == ',')
+		i = not_space(array, i + 1);
+	if (i >= array.len || array.data[i] == ']')
+		return false;
+	end = value_end(array, i);
+	*itemp = (struct slice){array.data + i, end - i};
+	*posp = end;
+	return true;
+}

@@ -446,9 +446,29 @@ static void knows_integers(void **state)
 	assert_false(json_is_integer((struct slice){0}));
 }
 
+static void walks_the_items_of_an_array(void **state)
+{
+	static const char text[] = "[1, \"a,]\\\"[\" ,{\"x\":[1,2],\"y\":\"}\"},[ [] ],null,-1.5e3 ]";
+	static const char *const items[] = {
+		"1", "\"a,]\\\"[\"", "{\"x\":[1,2],\"y\":\"}\"}", "[ [] ]", "null", "-1.5e3"};
+	struct slice array = {text, sizeof(text) - 1}, item;
+	size_t pos = 0, n = 0;
+
+	(void)state;
+	while (json_array_next(array, &pos, &item)) {
+		assert_int_equal(item.len, strlen(items[n]));
+		assert_memory_equal(item.data, items[n], item.len);
+		n++;
+	}
+	assert_int_equal(n, 6);
+	pos = 0;
+	assert_false(json_array_next((struct slice){"[ ]", 3}, &pos, &item));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(walks_the_items_of_an_array),
 		cmocka_unit_test(takes_every_kind_of_value),
 		cmocka_unit_test(refuses_what_jsmn_takes),
 		cmocka_unit_test(refuses_every_other_slip_of_the_grammar),
