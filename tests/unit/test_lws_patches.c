@@ -428,7 +428,7 @@ static void refuses_a_text_that_ends_inside_a_character(void **state)
 	uint8_t bytes[16];
 
 	for (uint8_t n = 2; n <= 5; n++)
-		expect_violation(*state, bytes, frame(bytes, 0x81, "abc\xe2\x82" + 5 - n, n), 1007);
+		expect_violation(*state, bytes, frame(bytes, 0x81, &"abc\xe2\x82"[5 - n], n), 1007);
 }
 
 /* --- pings -------------------------------------------------------------------------------- */
