@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "channel_log/position.h"
@@ -426,6 +427,9 @@ void ws_server_turn(struct ws_server *server)
 			list_entry(server->aborted.next, struct ws_connection, aborted);
 
 		list_remove(&connection->aborted);
+		/* Or lws would wait some seconds more for a peer that reads nothing to take what it has kept.
+		 */
+		(void)shutdown(lws_get_socket_fd(connection->wsi), SHUT_RDWR);
 		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 	}
 	lws_loop_turn(server->loop);
