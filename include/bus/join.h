@@ -37,7 +37,8 @@ struct join {
 	/* The answer. */
 	int r; /* 0; -EAGAIN: not now; -ENOMEM; -ENOENT: the channel keeps no history */
 	enum channel_log_reason reason;
-	char pos[POSITION_TEXT_MAX];
+	char pos[POSITION_TEXT_MAX]; /* before the events */
+	char end[POSITION_TEXT_MAX]; /* behind them */
 	uint32_t n_events;
 	struct message **events; /* a reference each; oldest first */
 

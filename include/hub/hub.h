@@ -66,7 +66,8 @@ struct hub_listener {
 	 * channels: hub_confirm() must bring it back.
 	 */
 	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted);
-	/* A subscription that was not is now joined. It may leave inside the call. */
+	/* A subscription that was not is now joined. It may leave inside the call, but no other of its
+	 * channel. */
 	void (*joined)(void *arg, struct hub_subscription *subscription);
 	/*
 	 * Messages for a subscriber. `alone`: this turn has nothing else for it, the bytes may go out as they
@@ -94,7 +95,7 @@ int hub_subscribe(struct hub *hub, struct hub_subscriber *subscriber, struct sli
 struct hub_subscription *hub_find(
 	const struct hub *hub, const struct hub_subscriber *subscriber, struct slice channel);
 
-/* Frees the subscription; `owed` must be settled. */
+/* Frees the subscription; `owed` and `recovery` must be settled. */
 void hub_unsubscribe(struct hub *hub, struct hub_subscription *subscription);
 
 struct slice hub_subscription_channel(const struct hub_subscription *subscription);

@@ -308,9 +308,10 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 static void gateway_free(struct gateway *gateway)
 {
 	admin_free(gateway->admin);
+	/* Before the workers: it cancels what is outstanding, and the bus passes that on to them. */
+	broker_free(gateway->broker);
 	for (unsigned int i = 0; i < gateway->n_workers; i++)
 		worker_free(gateway->workers[i]);
-	broker_free(gateway->broker);
 	bus_free(gateway->bus);
 	for (int i = 0; i < N_SIGNALS; i++)
 		if (gateway->signals[i])

@@ -187,9 +187,19 @@ static void on_release(void *arg, void *body)
 /* Copies the answer into the join: references, while the log's own are there. */
 static void fill_answer(struct join *join, const struct channel_log_answer *answer)
 {
+	struct position end = answer->position;
+
 	join->r = 0;
 	join->reason = answer->reason;
 	position_format(&answer->position, join->pos);
+	if (answer->n_entries) {
+		const struct channel_log_entry *last =
+			channel_log_answer_entry(answer, answer->n_entries - 1);
+
+		end.offset = last->offset;
+		end.tag = last->tag;
+	}
+	position_format(&end, join->end);
 	if (!answer->n_entries)
 		return;
 	join->events = calloc(answer->n_entries, sizeof(struct message *));

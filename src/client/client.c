@@ -149,12 +149,14 @@ void client_resume(struct client *client, const struct since *since)
 	for (struct hub_subscription *s = client->subscriber.first; s && client->state == CLIENT_PARKED;
 		s = next) {
 		next = s->next;
-		recovery_begin(client, s, since, (struct slice){0}, false);
+		recovery_begin(client, s, since, (struct slice){0}, true);
 	}
 }
 
 void client_open(struct client *client)
 {
+	if (client->state != CLIENT_PARKED)
+		return; /* was given up while the handshake was under way */
 	client_enter(client, CLIENT_OPEN);
 	delivery_flush_later(client);
 }

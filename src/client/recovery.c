@@ -13,18 +13,19 @@
 #include "protocol/command.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"
+#include "route/route.h"
+#include "verbs.h"
 
 /* One join under way. It outlives its client, which is then NULL, until the join is back. */
 struct recovery {
 	struct client *client;
 	struct hub_subscription *subscription;
-	bool made;
 	size_t id_len;
 	char id[COMMAND_ID_MAX];
 };
 
 void recovery_begin(struct client *client, struct hub_subscription *subscription, const struct since *since,
-	struct slice id, bool made)
+	struct slice id, bool patient)
 {
 	struct clients *clients = client->clients;
 	struct recovery *recovery = calloc(1, sizeof(struct recovery));
@@ -36,13 +37,11 @@ void recovery_begin(struct client *client, struct hub_subscription *subscription
 		client_close(client, CLOSE_INTERNAL);
 		return;
 	}
-	recovery_forget(subscription); /* asked twice: the first answer is nobody's */
-	*recovery = (struct recovery){
-		.client = client, .subscription = subscription, .made = made, .id_len = id.len};
+	*recovery = (struct recovery){.client = client, .subscription = subscription, .id_len = id.len};
 	if (id.data)
 		memcpy(recovery->id, id.data, id.len); /* COMMAND_ID_MAX was checked with the command */
 	join->owner = recovery;
-	join->patient = !made;
+	join->patient = patient;
 	subscription->recovery = recovery;
 	subscription->muted = true;
 	client->aware = true;
@@ -60,59 +59,100 @@ void recovery_forget(struct hub_subscription *subscription)
 	subscription->recovery = NULL;
 }
 
+static struct slice recovery_id(const struct recovery *recovery)
+{
+	return (struct slice){recovery->id_len ? recovery->id : NULL, recovery->id_len};
+}
+
+static void push_unavailable(
+	struct client *client, const struct recovery *recovery, struct slice channel, const char *why)
+{
+	metrics_add(client->clients->metrics, METRIC_CLIENT_ERRORS, 1);
+	client_push(client, reply_error(recovery_id(recovery), "unavailable", why, channel, CLIENT_RETRY_MS,
+				    client->clients->wall_ms));
+}
+
+void recovery_give_up(struct client *client, struct hub_subscription *subscription)
+{
+	struct recovery *recovery = subscription->recovery;
+	struct slice channel = hub_subscription_channel(subscription);
+	char name[ROUTE_CHANNEL_MAX];
+
+	memcpy(name, channel.data, channel.len);
+	recovery_forget(subscription); /* it is freed with the join, later */
+	subscription->muted = false;
+	push_unavailable(
+		client, recovery, (struct slice){name, channel.len}, "unsubscribed before it was recovered");
+}
+
+/* Would it lose some of what it is promised, because it is not reading and its bound is smaller? */
+static bool too_much_for(const struct client *client, const struct join *join)
+{
+	size_t bound = route_slow(client->route)->bytes_max, bytes = 0;
+
+	if (!client->blocked && client->state != CLIENT_PARKED)
+		return false;
+	for (uint32_t i = 0; i < join->n_events; i++)
+		bytes += join->events[i]->frame_len;
+	return bytes > (bound ? bound : client->clients->limits.outbox_bytes_max);
+}
+
 static void push_answer(struct client *client, const struct recovery *recovery, const struct join *join)
 {
-	struct slice id = {recovery->id_len ? recovery->id : NULL, recovery->id_len};
-	bool recovered = join->reason == CHANNEL_LOG_RECOVERED;
+	bool limited = join->reason == CHANNEL_LOG_RECOVERED && too_much_for(client, join);
+	enum channel_log_reason reason = limited ? CHANNEL_LOG_LIMIT : join->reason;
+	uint32_t n_events = limited ? 0 : join->n_events;
 	struct reply_recovery answer = {
 		.recoverable = join->r == 0,
-		.recovered = recovered,
-		.reason = recovered ? NULL : channel_log_reason_name(join->reason),
-		.pos = join->pos,
-		.count = join->n_events,
+		.recovered = reason == CHANNEL_LOG_RECOVERED,
+		.reason = reason == CHANNEL_LOG_RECOVERED ? NULL : channel_log_reason_name(reason),
+		.pos = limited ? join->end : join->pos,
+		.count = n_events,
 	};
 
-	client_push(client, reply_recovered(id, join_channel(join), &answer, client->clients->wall_ms));
-	for (uint32_t i = 0; i < join->n_events; i++)
+	client_push(client, reply_recovered(recovery_id(recovery), join_channel(join), &answer,
+				    client->clients->wall_ms));
+	for (uint32_t i = 0; i < n_events; i++)
 		client_push(client, message_ref(join->events[i]));
 }
 
-static void push_unavailable(struct client *client, const struct recovery *recovery, const struct join *join)
+static enum metric outcome(const struct join *join)
 {
-	struct slice id = {recovery->id_len ? recovery->id : NULL, recovery->id_len};
-
-	metrics_add(client->clients->metrics, METRIC_CLIENT_ERRORS, 1);
-	client_push(
-		client, reply_error(id, "unavailable", "the history of the channel cannot be read right now",
-				join_channel(join), CLIENT_RETRY_MS, client->clients->wall_ms));
+	if (join->r != 0 && join->r != -ENOENT)
+		return METRIC_RECOVER_UNAVAILABLE;
+	return join->r == 0 && join->reason == CHANNEL_LOG_RECOVERED ? METRIC_RECOVER_DONE
+								     : METRIC_RECOVER_NOT;
 }
 
 /* The join is over, one way or the other. */
-static void settle(struct clients *clients, struct recovery *recovery, const struct join *join)
+static void settle(struct clients *clients, const struct recovery *recovery, const struct join *join)
 {
 	struct client *client = recovery->client;
 	struct hub_subscription *subscription = recovery->subscription;
-	bool answered = join->r == 0 || join->r == -ENOENT;
 
 	/* What was noted so far came before the answer: the others hear it now, this one does not. */
 	hub_flush(clients->hub);
+	metrics_add(clients->metrics, outcome(join), 1);
+	/* Who said a plain subscribe meanwhile waits for the same. While there is a recovery the subscription
+	 * stays. */
+	if (join->r != 0 && join->r != -ENOENT && !join->patient && subscription->owed)
+		verbs_unavailable(client, subscription);
+	if (!recovery->client)
+		return; /* that closed the client */
 	subscription->recovery = NULL;
 	subscription->muted = false;
-	metrics_add(clients->metrics,
-		!answered                                               ? METRIC_RECOVER_UNAVAILABLE
-		: join->r == 0 && join->reason == CHANNEL_LOG_RECOVERED ? METRIC_RECOVER_DONE
-									: METRIC_RECOVER_NOT,
-		1);
-	if (answered) {
+	if (join->r == 0 || join->r == -ENOENT) {
 		push_answer(client, recovery, join);
 		return;
 	}
-	if (!recovery->made) {
-		client_close(client, CLOSE_INTERNAL); /* going on live would hide that something is missing */
+	/* Going on live would hide that something is missing. */
+	if (join->patient) {
+		client_close(client, CLOSE_INTERNAL);
 		return;
 	}
 	hub_unsubscribe(clients->hub, subscription);
-	push_unavailable(client, recovery, join);
+	push_unavailable(
+		client, recovery, join_channel(join), "the history of the channel cannot be read right now");
 }
 
 void recovery_answered(struct clients *clients, struct join *join)

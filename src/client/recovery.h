@@ -21,12 +21,16 @@ struct hub_subscription;
 struct join;
 
 /*
- * Asks the channel's history for what came after `since`. The peer is answered once the answer is there.
- * `made`: the subscription was made for it: it goes again when there is no answer in time, which the peer is
- * told. Otherwise the answer is waited for as long as it takes. Out of memory closes the client.
+ * Asks the channel's history for what came after `since`; there must be no recovery of this subscription yet.
+ * The peer is answered once the answer is there. `patient`: it is waited for as long as it takes; otherwise
+ * the peer is told after some seconds that it cannot be, and the subscription goes. Out of memory closes the
+ * client.
  */
 void recovery_begin(struct client *client, struct hub_subscription *subscription, const struct since *since,
-	struct slice id, bool made);
+	struct slice id, bool patient);
+
+/* The peer no longer wants it: it is told so, and the subscription goes on without. There must be one. */
+void recovery_give_up(struct client *client, struct hub_subscription *subscription);
 
 /* The subscription leaves. Harmless without a recovery. */
 void recovery_forget(struct hub_subscription *subscription);

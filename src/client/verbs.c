@@ -104,7 +104,7 @@ void verbs_unavailable(struct client *client, struct hub_subscription *subscript
 
 	memcpy(name, channel.data, channel.len);
 	channel.data = name;
-	if (owed->subscribed)
+	if (owed->subscribed && !subscription->recovery)
 		hub_unsubscribe(client->clients->hub, subscription);
 	for (struct owed_answer *one = owed; one; one = one->next) {
 		metrics_add(client->clients->metrics, METRIC_CLIENT_ERRORS, 1);
@@ -195,8 +195,10 @@ static void run_subscribe(struct client *client, const struct command *command)
 	r = hub_subscribe(clients->hub, &client->subscriber, channel, &subscription);
 	if (r < 0)
 		client_close(client, CLOSE_INTERNAL);
+	else if (wants_recovery(command, &since) && subscription->recovery)
+		push_error(client, command->id, "busy", "the channel is being recovered already", channel);
 	else if (wants_recovery(command, &since))
-		recovery_begin(client, subscription, &since, command->id, r == 0);
+		recovery_begin(client, subscription, &since, command->id, false);
 	else if (subscription->joined)
 		push_subscribed(client, command->id, channel);
 	else
@@ -220,10 +222,12 @@ static void run_unsubscribe(struct client *client, const struct command *command
 		subscription = hub_find(
 			clients->hub, &client->subscriber, channel); /* gone if that closed the client */
 	}
-	if (subscription) {
-		recovery_forget(subscription);
-		hub_unsubscribe(clients->hub, subscription);
+	if (subscription && subscription->recovery) {
+		recovery_give_up(client, subscription);
+		subscription = hub_find(clients->hub, &client->subscriber, channel);
 	}
+	if (subscription)
+		hub_unsubscribe(clients->hub, subscription);
 	client_push(client, reply_unsubscribed(command->id, channel, clients->wall_ms));
 }
 

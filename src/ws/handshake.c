@@ -29,6 +29,8 @@ static const struct handshake_refusal bad_upgrade = {426, "Upgrade Required", "u
 static const struct handshake_refusal bad_version = {426, "Upgrade Required", "bad_version",
 	"only version 13 of the WebSocket protocol is spoken here",
 	"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"};
+static const struct handshake_refusal draining = {503, "Service Unavailable", "draining",
+	"this node is going down, another one serves you", "Retry-After: 1\r\n"};
 static const struct handshake_refusal bad_key = {
 	400, "Bad Request", "bad_key", "Sec-WebSocket-Key must be 16 bytes in base64, once", ""};
 
@@ -130,6 +132,11 @@ const struct handshake_refusal *handshake_not_upgraded(struct lws *wsi, const st
 const struct handshake_refusal *handshake_bad_method(void)
 {
 	return &bad_method;
+}
+
+const struct handshake_refusal *handshake_draining(void)
+{
+	return &draining;
 }
 
 void handshake_refuse(struct lws *wsi, const struct handshake_refusal *refusal)

@@ -34,6 +34,9 @@ const struct handshake_refusal *handshake_not_upgraded(struct lws *wsi, const st
 /* Why anything but GET is refused. */
 const struct handshake_refusal *handshake_bad_method(void);
 
+/* Why whoever comes while the gateway drains is refused. */
+const struct handshake_refusal *handshake_draining(void);
+
 /* Writes the refusal as an HTTP response that ends the connection. Close the wsi afterwards. */
 void handshake_refuse(struct lws *wsi, const struct handshake_refusal *refusal);
 

@@ -127,6 +127,8 @@ static int on_upgrade(struct lws *wsi)
 	if (lws_get_opaque_user_data(wsi))
 		return 0; /* was held back, and all was looked at then */
 	refresh_time(server);
+	if (!server->listener)
+		return refuse(wsi, handshake_draining());
 	refusal = handshake_check(wsi, server->clients->routes, &match);
 	if (refusal)
 		return refuse(wsi, refusal);
