@@ -241,16 +241,17 @@ def f3_run(bench, resumes):
     server, gateways, crowd, channels, publisher = listening(bench, 2, bench.sized(1000, 300), 200, unaware=0)
     crowd.resumes = resumes
     before = reads_of_ranges(server)
+    cut = [client for client in crowd.clients if client.socket.getpeername() == gateways[0].address]
     gateways[0].process.kill()
     gateways[0].process.ended = True
     del crowd.addresses[0]
-    seconds = crowd.run_until(lambda: not crowd.away and settled(crowd)(), SETTLE_SECONDS)
-    n_cut = sum(client.n_disconnects for client in crowd.clients)
+    seconds = crowd.run_until(
+        lambda: all(client.n_disconnects for client in cut) and settled(crowd)(), SETTLE_SECONDS)
     reads = reads_of_ranges(server) - before
     crowd.run_for(bench.sized(5, 1))
     acked = finish_publishing(bench, crowd, server, publisher, channels, crowd.clients)
     verdict = verify(crowd.clients, read_logs(server.client, channels), acked)
-    return n_cut, seconds, reads, verdict, crowd
+    return len(cut), seconds, reads, verdict, crowd
 
 
 def f3(bench):
