@@ -35,7 +35,7 @@ OUTAGE_SECONDS = 2
 
 
 class DurableRedis(RedisServer):
-    """Has what it acknowledged after `kill -9`, as with `appendfsync everysec` on a machine that stays up."""
+    """Has what it acknowledged after `kill -9`."""
 
     def _run(self, port):
         self.client = redis.Redis(port=port)
@@ -57,10 +57,10 @@ class Bench:
     def sized(self, full, short):
         return short if self.short else full
 
-    def redis(self, name="redis"):
+    def redis(self, name="redis", kind=DurableRedis):
         folder = self.directory / name
         folder.mkdir()
-        server = DurableRedis(folder)
+        server = kind(folder)
         self.ends.append(server.stop)
         return server
 
@@ -178,9 +178,9 @@ def false_alarms(clients):
     return sum(kind in ("not_recovered", "resync") for client in clients for kind, _ in client.told)
 
 
-def listening(bench, n_gateways, n_clients, n_channels, unaware=0.3):
+def listening(bench, n_gateways, n_clients, n_channels, unaware=0.3, kind=DurableRedis):
     """Redis, gateways, and a crowd that listens and is being published to."""
-    server = bench.redis()
+    server = bench.redis(kind=kind)
     gateways = [bench.gateway(server, f"gateway-{i}") for i in range(n_gateways)]
     crowd, channels = bench.crowd(*gateways), names(n_channels)
     n_unaware = int(n_clients * unaware)
@@ -210,6 +210,22 @@ def f1(bench):
                    verify(crowd.clients, read_logs(server.client, channels), acked))
     bench.at_most("disconnected", 0, sum(client.n_disconnects for client in crowd.clients))
     bench.at_most("false alarms", 0, false_alarms(crowd.clients))
+
+
+def f1b(bench):
+    """Redis is killed and comes back empty."""
+    server, _, crowd, channels, publisher = listening(bench, 2, bench.sized(1000, 300), 200, kind=RedisServer)
+    aware = [client for client in crowd.clients if client.aware]
+    server.kill()
+    crowd.run_for(OUTAGE_SECONDS)
+    server.start()
+    seconds = crowd.run_until(lambda: told(aware, ("resync", "epoch")) >= len(aware), SETTLE_SECONDS)
+    bench.at_most(f"all {len(aware)} who know are told: epoch", 3, seconds, " s")
+    crowd.run_for(bench.sized(5, 1))
+    finish_publishing(bench, crowd, server, publisher, channels, aware)
+    bench.verified("of the new log", verify(aware, read_logs(server.client, channels)))
+    bench.at_most("told more than once", 0, false_alarms(aware) - len(aware))
+    bench.at_most("disconnected", 0, sum(client.n_disconnects for client in crowd.clients))
 
 
 def f2(bench):
@@ -359,7 +375,19 @@ def f12(bench):
     bench.at_most("cut again", n_clients, sum(client.n_disconnects for client in crowd.clients))
 
 
-FAULTS = {"f1": (f1,), "f2": (f2,), "f3": (f3, f3_control), "f4b": (f4b, f4b_control), "f12": (f12,)}
+def f14(bench):
+    """The functions are deleted in Redis."""
+    server, _, crowd, channels, publisher = listening(bench, 2, bench.sized(1000, 300), 200)
+    server.client.function_flush()
+    seconds = crowd.run_until(reached(crowd.clients, one_more(tops(server, channels))), SETTLE_SECONDS)
+    bench.at_most("events flow again", 2, seconds, " s")
+    acked = finish_publishing(bench, crowd, server, publisher, channels, crowd.clients)
+    bench.verified(f"{len(crowd.clients)} clients", verify(crowd.clients, read_logs(server.client, channels), acked))
+    bench.at_most("disconnected", 0, sum(client.n_disconnects for client in crowd.clients))
+    bench.at_most("false alarms", 0, false_alarms(crowd.clients))
+
+
+FAULTS = {"f1": (f1,), "f1b": (f1b,), "f2": (f2,), "f3": (f3, f3_control), "f4b": (f4b, f4b_control), "f12": (f12,), "f14": (f14,)}
 
 
 # --- the command ----------------------------------------------------------------------------------
