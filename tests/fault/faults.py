@@ -82,7 +82,8 @@ class Bench:
     def publisher(self, server, n_channels, rate=RATE):
         journal = self.directory / "journal.json"
         script = pathlib.Path(__file__).with_name("seqpub.py")
-        process = Process(["/usr/bin/python3", "-B", script, server.port, n_channels, rate, journal], self.directory, "seqpub")
+        command = ["/usr/bin/python3", "-B", script, server.port, n_channels, rate, journal]
+        process = Process(command, self.directory, "seqpub")
         self.ends.append(lambda: process.ended or process.stop())
         return process, journal
 
@@ -92,7 +93,8 @@ class Bench:
 
     def at_most(self, what, wanted, reached, unit=""):
         shown = "never" if reached is None else f"{reached:.2f}" if isinstance(reached, float) else str(reached)
-        self.row(what, f"≤ {wanted}{unit}" if wanted else f"0{unit}", shown + unit, reached is not None and reached <= wanted)
+        good = reached is not None and reached <= wanted
+        self.row(what, f"≤ {wanted}{unit}" if wanted else f"0{unit}", shown + unit, good)
 
     def verified(self, what, verdict):
         self.at_most(f"{what}: lost, of {verdict.n_compared}", 0, verdict.lost)
@@ -340,8 +342,8 @@ def f4b_control(bench):
     """The same with a counter alone: who was ahead is told `recovered` and misses what took the offsets."""
     crowd, _, ahead, logs, _ = stale_failover(bench, True)
     verdict = verify(crowd.clients, logs)
-    bench.row("control, no tags: losses found", "> 0", f"{verdict.lost}, and {told(ahead, ('recovered', None))} told recovered",
-              verdict.lost > 0)
+    n_misled = told(ahead, ("recovered", None))
+    bench.row("control, no tags: losses found", "> 0", f"{verdict.lost}, {n_misled} told recovered", verdict.lost > 0)
 
 
 def f12(bench):
@@ -387,7 +389,15 @@ def f14(bench):
     bench.at_most("false alarms", 0, false_alarms(crowd.clients))
 
 
-FAULTS = {"f1": (f1,), "f1b": (f1b,), "f2": (f2,), "f3": (f3, f3_control), "f4b": (f4b, f4b_control), "f12": (f12,), "f14": (f14,)}
+FAULTS = {
+    "f1": (f1,),
+    "f1b": (f1b,),
+    "f2": (f2,),
+    "f3": (f3, f3_control),
+    "f4b": (f4b, f4b_control),
+    "f12": (f12,),
+    "f14": (f14,),
+}
 
 
 # --- the command ----------------------------------------------------------------------------------
