@@ -436,6 +436,8 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 	}
 	for (unsigned int i = 0; i < bus->n_workers; i++)
 		worker_post_connected(bus->workers[i], state == BROKER_READY);
+	if (state == BROKER_READY)
+		histories_retry(&bus->histories);
 }
 
 struct bus *bus_new(struct event_base *base, size_t event_bytes_max, struct log *log, struct metrics *metrics)

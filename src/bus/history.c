@@ -18,6 +18,7 @@ struct history {
 	struct channel_log *log;
 	struct channel_log_options options;
 	struct list reads;   /* under way */
+	struct list refused; /* in histories.refused while its read could not be sent */
 	struct list patient; /* join.due of those without a deadline */
 	void *arg;           /* the listener's */
 	uint64_t ttl_ms;
@@ -132,7 +133,16 @@ static void on_read(void *arg, int r, const struct position *top, const struct b
 			channel_log_failed(history->log, read->id);
 		history->all->listener.drained(history->arg);
 	}
+	histories_retry(read->all); /* one may go where this one was */
 	free(read);
+}
+
+/* Its turn comes again when something has changed. */
+static int refuse_read(struct history *history, int r)
+{
+	if (!list_linked(&history->refused))
+		list_push_back(&history->all->refused, &history->refused);
+	return r;
 }
 
 static int on_log_read(void *arg, uint64_t id, uint64_t from, uint32_t count)
@@ -143,17 +153,17 @@ static int on_log_read(void *arg, uint64_t id, uint64_t from, uint32_t count)
 	int r;
 
 	if (all->n_reads >= HISTORY_READS_MAX)
-		return -EAGAIN;
+		return refuse_read(history, -EAGAIN);
 	read = calloc(1, sizeof(struct read));
 	if (!read)
-		return -ENOMEM;
+		return refuse_read(history, -ENOMEM);
 	read->all = all;
 	read->history = history;
 	read->id = id;
 	r = broker_log_read(all->broker, channel_of(history), from, count, history->ttl_ms, on_read, read);
 	if (r < 0) {
 		free(read);
-		return r;
+		return refuse_read(history, r);
 	}
 	list_push_back(&history->reads, &read->link);
 	all->n_reads++;
@@ -241,6 +251,7 @@ void histories_init(struct histories *histories, const struct history_listener *
 	histories->repair_limit = (struct log_limit){.burst = 5, .interval_ms = 60000};
 	list_init(&histories->all);
 	list_init(&histories->joins);
+	list_init(&histories->refused);
 }
 
 /* Gives a join back without an answer. */
@@ -263,6 +274,23 @@ static void check_tails(struct histories *all, uint64_t elapsed_ms)
 		channel_log_check(history->log);
 		list_remove(&history->link);
 		list_push_back(&all->all, &history->link);
+	}
+}
+
+void histories_retry(struct histories *all)
+{
+	struct list *last = all->refused.prev; /* who is refused again comes behind it */
+	bool was_last = list_empty(&all->refused);
+
+	while (!was_last && all->n_reads < HISTORY_READS_MAX) {
+		struct history *history = list_entry(all->refused.next, struct history, refused);
+
+		was_last = &history->refused == last;
+		list_remove(&history->refused);
+		if (!channel_log_needs_tick(history->log))
+			continue;
+		channel_log_tick(history->log, all->ticked_ms);
+		all->listener.drained(history->arg);
 	}
 }
 
@@ -340,6 +368,7 @@ void history_free(struct history *history)
 		read->history = NULL; /* its answer finds nobody */
 	}
 	list_remove(&history->link);
+	list_remove(&history->refused);
 	history->all->n--;
 	channel_log_free(history->log);
 	free(history);

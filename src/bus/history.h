@@ -24,7 +24,7 @@ struct message;
 struct metrics;
 
 enum {
-	HISTORY_READS_MAX = 64, /* under way at once; the rest wait for a tick (recovery.md section 7) */
+	HISTORY_READS_MAX = 64, /* under way at once; the rest wait their turn (recovery.md section 7) */
 	HISTORY_JOIN_MS = 5000, /* recover_wait: then a join is told to come again */
 	HISTORY_TAIL_CYCLE_MS = 8000, /* every tail is looked at within it; 10 s are promised */
 };
@@ -51,8 +51,9 @@ struct histories {
 	struct log *log;
 	struct metrics *metrics;
 	struct history_listener listener;
-	struct list all;   /* in the order in which their tails are looked at */
-	struct list joins; /* join.due, in order of deadline_ms */
+	struct list all;     /* in the order in which their tails are looked at */
+	struct list joins;   /* join.due, in order of deadline_ms */
+	struct list refused; /* those whose read could not be sent, oldest first */
 	size_t n;
 	unsigned int n_reads;
 	uint64_t ticked_ms;
@@ -61,6 +62,9 @@ struct histories {
 
 void histories_init(struct histories *histories, const struct history_listener *listener, struct log *log,
 	struct metrics *metrics);
+
+/* Sends what could not be sent, as far as it can be now: the broker is ready again, or a read is over. */
+void histories_retry(struct histories *histories);
 
 /* Some twice a second. */
 void histories_tick(struct histories *histories, uint64_t now_ms);

@@ -37,8 +37,8 @@ enum {
 	RECEIVE_BUFFER = 256,
 	/* What lws reads from a socket at a time; one buffer a server. */
 	SERVICE_BUFFER = 16384,
-	SINCE_MAX = 256, /* of a query member; more than any position, so that a longer one is malformed, not
-			    cut */
+	SINCE_MAX = REQUEST_BYTES, /* of a query member; more than any position, so that a longer one is
+			    malformed, not cut */
 	/* Of Sec-WebSocket-Extensions; clients send some 50 bytes. Who says more than this gets no extension.
 	 */
 	OFFERS_MAX = 1024,
