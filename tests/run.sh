@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly PYTHON=/usr/bin/python3 # Debian's, which has the packages; another one may come first in PATH
-readonly ALL_SUITES=(format unit unit-address integration integration-address integration-thread)
+readonly ALL_SUITES=(format unit unit-address integration integration-address integration-thread fault)
 readonly QUICK_SUITES=(format unit integration)
 readonly JOBS=2
 readonly FILE_SECONDS=400           # one file of integration tests, instrumented, on a busy machine
@@ -70,7 +70,7 @@ apt_browser() {
 # The thread sanitizer's build is clang's, so that a warning of either compiler stops us (meson makes them errors).
 build_for() {
 	case $1 in
-	unit | integration) build_with gcc build ;;
+	unit | integration | fault) build_with gcc build ;;
 	unit-address | integration-address)
 		build_with gcc build-address -Db_sanitize=address,undefined -Db_lundef=false
 		;;
@@ -184,6 +184,21 @@ run_integration() {
 	done
 }
 
+# A short set of faults; all of them in full size: tests/fault/run.sh. Its last line counts the figures.
+run_fault() {
+	local last
+	say fault
+	TIDEGATE_BIN=$PWD/build/tidegate tests/fault/run.sh --short f1 f3 f4b f12 f14 >"$results/fault.log" 2>&1 ||
+		sed -n '/^fault /,$p' "$results/fault.log" | sed 's/^/  | /'
+	last=$(tail -n 1 "$results/fault.log")
+	if [[ $last =~ ^([0-9]+)\ reached,\ ([0-9]+)\ not$ ]]; then
+		note fault "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+	else
+		tail -n 20 "$results/fault.log" | sed 's/^/  | /'
+		note fault 0 1
+	fi
+}
+
 # --- the summary ------------------------------------------------------------------------------
 
 summary() {
@@ -260,6 +275,8 @@ main() {
 		esac
 	done
 	[ "${#integration[@]}" = 0 ] || run_integration "${integration[@]}"
+	# By itself: its figures are times.
+	case " ${suites[*]} " in *" fault "*) [ -v 'passed[fault]' ] || run_fault ;; esac
 	summary "${suites[@]}"
 }
 

@@ -371,7 +371,7 @@ def test_too_much_to_replay_is_a_limit(gateway, redis):
         assert (told["recovered"], told["count"]) == (True, 499)
 
 
-@pytest.mark.parametrize("since", ["nonsense", "", "abcdefgh.1", "abcdefgh.x.1", "abcdefgh.1.2.3"])
+@pytest.mark.parametrize("since", ["nonsense", "", "abcdefgh.1", "abcdefgh.x.1", "abcdefgh.1.2.3", "a" * 300])
 def test_what_is_no_position_is_a_format(gateway, publish, since):
     publish("kept:format", 1)
     refused(gateway, "/ws/kept/format", since, "format")[0].abandon()
