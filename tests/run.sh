@@ -70,11 +70,11 @@ apt_browser() {
 # The thread sanitizer's build is clang's, so that a warning of either compiler stops us (meson makes them errors).
 build_for() {
 	case $1 in
-	unit | integration | fault) build_with gcc build ;;
+	unit | integration | fault) build_with gcc build -Dtests=enabled ;;
 	unit-address | integration-address)
-		build_with gcc build-address -Db_sanitize=address,undefined -Db_lundef=false
+		build_with gcc build-address -Dtests=enabled -Db_sanitize=address,undefined -Db_lundef=false
 		;;
-	integration-thread) build_with clang build-thread -Db_sanitize=thread -Db_lundef=false ;;
+	integration-thread) build_with clang build-thread -Dtests=enabled -Db_sanitize=thread -Db_lundef=false ;;
 	esac
 }
 
