@@ -10,8 +10,6 @@
  * proves nothing. When either link is lost both are given up and dialled again, for ever, with what is wanted
  * asked for anew. Plain pub/sub forgets what was published meanwhile; the log above it (channel_log) repairs
  * that.
- *
- * An outage is two lines in the log, however long it lasts, and a reminder a minute.
  */
 
 #include "broker/broker.h"
@@ -29,7 +27,9 @@
 #include "broker/redis_library.h"
 #include "broker/redis_link.h"
 #include "broker/redis_log.h"
+#include "broker/redis_outage.h"
 #include "broker/redis_probe.h"
+#include "broker/redis_publication.h"
 #include "channel_log/envelope.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -46,7 +46,6 @@ enum {
 	BACKOFF_CAP_MS = 1000,  /* events must flow within 2 s after Redis is back */
 	BACKOFF_SLOW_MS = 5000, /* a password does not mend itself */
 	STEADY_MS = 5000,       /* ready for so long: the next outage starts with short waits */
-	REMIND_MS = 60 * 1000,
 	ANNOUNCE_PER_TURN = 1024,
 	RETRY_PER_PROBE =
 		64, /* refused channels asked for again with each echo: rights may have been mended */
@@ -69,10 +68,9 @@ struct redis_broker {
 
 	struct redis_link *subscriber;
 	struct redis_link *commander;
-	bool is_listening;   /* the probe channel is confirmed: other channels may be asked for */
-	bool can_command;    /* the commander is greeted */
-	bool has_events;     /* event() was called in this turn */
-	bool is_being_freed; /* whatever is outstanding is cancelled, not lost */
+	bool is_listening; /* the probe channel is confirmed: other channels may be asked for */
+	bool can_command;  /* the commander is greeted */
+	bool has_events;   /* event() was called in this turn */
 
 	struct redis_channels channels;
 	struct redis_probe probe;
@@ -85,21 +83,10 @@ struct redis_broker {
 	struct event *flush_timer; /* pending while there may be something to ask Redis for */
 
 	enum broker_state state;
-	struct buf reason; /* why not ready; the last one known */
-	uint64_t since_ms; /* of this state */
-	uint64_t reminded_ms;
-	uint64_t n_attempts; /* dials since it was ready */
-	bool was_ever_ready;
+	struct redis_outage outage;
+	struct redis_publications publications;
 	struct log_limit too_large_limit;
 	struct log_limit refused_limit;
-	struct log_limit publish_limit;
-};
-
-/* What a publication's answer has to find its way to. */
-struct publication {
-	struct redis_broker *redis;
-	broker_published_fn done;
-	void *arg;
 };
 
 static void timer_set(struct event *timer, uint32_t ms)
@@ -130,22 +117,12 @@ static struct log_field log_slice(const char *key, struct slice value)
 }
 
 /*
- * The state, and what is said about it.
+ * The state.
  */
-
-static const char *redis_reason(struct redis_broker *redis)
-{
-	const char *text = buf_text(&redis->reason);
-
-	return text ? text : "out of memory";
-}
 
 static void redis_enter(struct redis_broker *redis, enum broker_state state, const char *reason)
 {
 	redis->state = state;
-	redis->since_ms = clock_monotonic_ms();
-	redis->reminded_ms = redis->since_ms;
-	redis->n_attempts = 0;
 	metrics_set(redis->metrics, METRIC_REDIS_READY, state == BROKER_READY);
 	redis->listener.state(redis->listener.arg, state, reason);
 }
@@ -153,33 +130,8 @@ static void redis_enter(struct redis_broker *redis, enum broker_state state, con
 /* The probe has come back for the first time on these links. */
 static void redis_ready(struct redis_broker *redis)
 {
-	const char *message = redis->was_ever_ready ? "redis is back" : "redis is ready";
-
-	log_info(redis->log, message, log_slice("redis", slice_of_buf(&redis->address)),
-		log_uint("away_ms", clock_monotonic_ms() - redis->since_ms),
-		log_uint("attempts", redis->n_attempts), log_uint("channels", redis->channels.n_wanted));
-	redis->was_ever_ready = true;
+	redis_outage_end(&redis->outage, clock_monotonic_ms(), redis->channels.n_wanted);
 	redis_enter(redis, BROKER_READY, "a published probe came back");
-}
-
-/* Says of an attempt that failed no more than is worth reading. */
-static void redis_log_attempt(struct redis_broker *redis, uint64_t now_ms)
-{
-	enum log_level level = LOG_DEBUG;
-	const char *message = "redis: attempt failed";
-
-	if (!redis->was_ever_ready && redis->n_attempts == 1) {
-		level = LOG_WARN;
-		message = "redis cannot be reached, trying on";
-	} else if (now_ms - redis->reminded_ms >= REMIND_MS) {
-		level = LOG_WARN;
-		message = "redis is still away";
-		redis->reminded_ms = now_ms;
-	}
-	log_line(redis->log, level, message,
-		LOG_FIELDS(log_slice("redis", slice_of_buf(&redis->address)),
-			log_str("reason", redis_reason(redis)), log_uint("away_ms", now_ms - redis->since_ms),
-			log_uint("attempts", redis->n_attempts)));
 }
 
 static void redis_redial(struct redis_broker *redis, enum redis_link_end end)
@@ -202,18 +154,15 @@ static void redis_lost(struct redis_broker *redis, enum redis_link_end end, cons
 	redis->is_listening = redis->can_command = false;
 	event_del(redis->probe_timer);
 	redis_channels_lost(&redis->channels);
-	buf_reset(&redis->reason);
-	buf_append_str(&redis->reason, reason);
+	redis_outage_because(&redis->outage, reason);
 	if (redis->state == BROKER_READY) {
-		if (now_ms - redis->since_ms >= STEADY_MS)
+		if (now_ms - redis->outage.since_ms >= STEADY_MS)
 			backoff_reset(&redis->backoff);
-		log_warn(redis->log, "redis is lost, dialling again",
-			log_slice("redis", slice_of_buf(&redis->address)),
-			log_str("reason", redis_reason(redis)));
+		redis_outage_begin(&redis->outage, now_ms);
 		metrics_add(redis->metrics, METRIC_REDIS_RECONNECTS, 1);
-		redis_enter(redis, BROKER_CONNECTING, redis_reason(redis));
+		redis_enter(redis, BROKER_CONNECTING, redis_outage_reason(&redis->outage));
 	} else {
-		redis_log_attempt(redis, now_ms);
+		redis_outage_goes_on(&redis->outage, now_ms);
 	}
 	redis_redial(redis, end);
 	/* Last, because it tells those who wait for an answer, and they may call us. */
@@ -533,7 +482,7 @@ static void on_redial(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	redis->n_attempts++;
+	redis->outage.n_attempts++;
 	r = redis_dial_both(redis);
 	if (r < 0)
 		redis_lost(redis, REDIS_LINK_LOST, strerror(-r));
@@ -573,36 +522,6 @@ static void redis_unsubscribe(struct broker *broker, struct slice channel)
 		timer_set(redis->flush_timer, 0);
 }
 
-static int publication_error(struct redis_broker *redis, struct slice text)
-{
-	uint64_t suppressed;
-
-	if (log_limit_allow(&redis->publish_limit, clock_monotonic_ms(), &suppressed))
-		log_warn(redis->log, "redis refused a publication", log_slice("reason", text),
-			log_uint("suppressed", suppressed));
-	return redis_error_errno(text);
-}
-
-static void on_published(void *arg, const struct redis_reply *reply)
-{
-	struct publication *publication = arg;
-	struct redis_broker *redis = publication->redis;
-	uint64_t n_receivers = 0;
-	int r = 0;
-
-	if (!reply)
-		r = redis->is_being_freed ? -ECANCELED : -ETIMEDOUT;
-	else if (reply->values[0].kind == REDIS_INTEGER)
-		n_receivers = (uint64_t)reply->values[0].integer;
-	else if (reply->values[0].kind == REDIS_ERROR)
-		r = publication_error(redis, redis_reply_text(reply, 0));
-	else
-		r = -EIO;
-	if (publication->done)
-		publication->done(publication->arg, r, n_receivers);
-	free(publication);
-}
-
 /* As Redis knows the channel. The name's bytes are the caller's to free. */
 static struct slice redis_name(const struct redis_broker *redis, struct slice channel, struct buf *name)
 {
@@ -615,22 +534,15 @@ static int redis_publish(struct broker *broker, struct slice channel, struct sli
 	broker_published_fn done, void *arg)
 {
 	struct redis_broker *redis = (struct redis_broker *)broker;
-	struct publication *publication;
 	struct buf name = {0};
 	int r = -ENOMEM;
 
 	if (redis->state != BROKER_READY)
 		return -ENOTCONN;
-	publication = malloc(sizeof(*publication));
 	redis_name(redis, channel, &name);
-	if (publication && !name.failed) {
-		*publication = (struct publication){redis, done, arg};
-		r = redis_link_ask(redis->commander,
-			(struct slice[]){slice_of("PUBLISH"), slice_of_buf(&name), payload}, 3, on_published,
-			publication);
-	}
-	if (r < 0)
-		free(publication);
+	if (!name.failed)
+		r = redis_publication_send(
+			&redis->publications, redis->commander, slice_of_buf(&name), payload, done, arg);
 	buf_deinit(&name);
 	return r;
 }
@@ -680,11 +592,12 @@ static void redis_describe(const struct broker *broker, struct buf *out)
 		redis->state == BROKER_READY ? "ready" : "connecting");
 	buf_append_json_string(out, redis->address.data, redis->address.len);
 	buf_printf(out, ",\"since_ms\":%llu,\"n_channels\":%zu",
-		(unsigned long long)(clock_monotonic_ms() - redis->since_ms), redis->channels.n_wanted);
+		(unsigned long long)(clock_monotonic_ms() - redis->outage.since_ms),
+		redis->channels.n_wanted);
 	if (redis->state != BROKER_READY) {
 		buf_append_str(out, ",\"reason\":");
-		buf_append_json_string(out, redis->reason.data, redis->reason.len);
-		buf_printf(out, ",\"n_attempts\":%llu", (unsigned long long)redis->n_attempts);
+		buf_append_json_string(out, redis->outage.reason.data, redis->outage.reason.len);
+		buf_printf(out, ",\"n_attempts\":%llu", (unsigned long long)redis->outage.n_attempts);
 	}
 	buf_append_char(out, '}');
 }
@@ -693,7 +606,7 @@ static void redis_free(struct broker *broker)
 {
 	struct redis_broker *redis = (struct redis_broker *)broker;
 
-	redis->is_being_freed = true;
+	redis->publications.are_cancelled = true;
 	redis->is_listening = false;
 	redis->state = BROKER_CONNECTING; /* so that nobody who is told now can publish again */
 	if (redis->library)
@@ -712,7 +625,7 @@ static void redis_free(struct broker *broker)
 	buf_deinit(&redis->address);
 	buf_deinit(&redis->client_name);
 	buf_deinit(&redis->probe_channel);
-	buf_deinit(&redis->reason);
+	redis_outage_deinit(&redis->outage);
 	free(redis);
 }
 
@@ -732,10 +645,10 @@ static int redis_names(struct redis_broker *redis, const struct redis_options *o
 	redis_url_describe(&redis->url, &redis->address);
 	buf_printf(&redis->client_name, "tidegate-%s", options->node_id);
 	buf_printf(&redis->probe_channel, "%stidegate:probe:%s", options->channel_prefix, options->node_id);
-	buf_append_str(&redis->reason, "not connected yet");
 	redis->prefix_len = strlen(options->channel_prefix);
 	if (redis->address.failed || redis->client_name.failed || redis->probe_channel.failed ||
-		redis->reason.failed)
+		redis_outage_init(
+			&redis->outage, redis->log, slice_of_buf(&redis->address), clock_monotonic_ms()) < 0)
 		return -ENOMEM;
 	return redis_channels_init(&redis->channels, options->channel_prefix);
 }
@@ -750,10 +663,10 @@ static void redis_configure(struct redis_broker *redis, const struct redis_optio
 	redis->dial_timeout_ms = options->dial_timeout_ms ? options->dial_timeout_ms : DIAL_TIMEOUT_MS;
 	redis->probe.idle_ms = options->probe_idle_ms ? options->probe_idle_ms : PROBE_IDLE_MS;
 	redis->probe.timeout_ms = options->probe_timeout_ms ? options->probe_timeout_ms : PROBE_TIMEOUT_MS;
-	redis->too_large_limit = redis->refused_limit = redis->publish_limit = limit;
+	redis->too_large_limit = redis->refused_limit = limit;
+	redis->publications = (struct redis_publications){.log = redis->log, .refused_limit = limit};
 	backoff_init(&redis->backoff, BACKOFF_BASE_MS, BACKOFF_CAP_MS, options->seed);
 	redis->state = BROKER_CONNECTING;
-	redis->since_ms = redis->reminded_ms = clock_monotonic_ms();
 	metrics_set(redis->metrics, METRIC_REDIS_READY, 0);
 }
 

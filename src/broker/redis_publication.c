@@ -1,0 +1,63 @@
+/*
+ * Redis publication: a plain PUBLISH and who waits for its answer. See redis_publication.h.
+ */
+
+#include "broker/redis_publication.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "broker/redis_error.h"
+#include "broker/redis_link.h"
+#include "core/clock.h"
+
+struct publication {
+	struct redis_publications *all;
+	broker_published_fn done;
+	void *arg;
+};
+
+static int refusal(struct redis_publications *all, struct slice text)
+{
+	uint64_t suppressed;
+
+	if (log_limit_allow(&all->refused_limit, clock_monotonic_ms(), &suppressed))
+		log_warn(all->log, "redis refused a publication", log_mem("reason", text.data, text.len),
+			log_uint("suppressed", suppressed));
+	return redis_error_errno(text);
+}
+
+static void on_published(void *arg, const struct redis_reply *reply)
+{
+	struct publication *publication = arg;
+	uint64_t n_receivers = 0;
+	int r = 0;
+
+	if (!reply)
+		r = publication->all->are_cancelled ? -ECANCELED : -ETIMEDOUT;
+	else if (reply->values[0].kind == REDIS_INTEGER)
+		n_receivers = (uint64_t)reply->values[0].integer;
+	else if (reply->values[0].kind == REDIS_ERROR)
+		r = refusal(publication->all, redis_reply_text(reply, 0));
+	else
+		r = -EIO;
+	if (publication->done)
+		publication->done(publication->arg, r, n_receivers);
+	free(publication);
+}
+
+int redis_publication_send(struct redis_publications *all, struct redis_link *link, struct slice name,
+	struct slice payload, broker_published_fn done, void *arg)
+{
+	struct publication *publication = malloc(sizeof(*publication));
+	int r;
+
+	if (!publication)
+		return -ENOMEM;
+	*publication = (struct publication){all, done, arg};
+	r = redis_link_ask(
+		link, (struct slice[]){{"PUBLISH", 7}, name, payload}, 3, on_published, publication);
+	if (r < 0)
+		free(publication);
+	return r;
+}

@@ -1,0 +1,26 @@
+#ifndef TIDEGATE_BROKER_REDIS_PUBLICATION_H
+#define TIDEGATE_BROKER_REDIS_PUBLICATION_H
+
+/*
+ * Redis publication: a plain PUBLISH and who waits for its answer.
+ */
+
+#include <stdbool.h>
+
+#include "broker/broker.h"
+#include "core/log.h"
+
+struct redis_link;
+
+/* What the publications of one broker share. Zeroed memory and the log make one. */
+struct redis_publications {
+	struct log *log;
+	struct log_limit refused_limit;
+	bool are_cancelled; /* the broker is being freed: what is outstanding is cancelled, not lost */
+};
+
+/* The name is the channel's in Redis, prefix and all. As broker_publish(); `all` outlives the answer. */
+int redis_publication_send(struct redis_publications *all, struct redis_link *link, struct slice name,
+	struct slice payload, broker_published_fn done, void *arg);
+
+#endif
