@@ -45,6 +45,7 @@ enum {
 	BACKOFF_BASE_MS = 50,
 	BACKOFF_CAP_MS = 1000,  /* events must flow within 2 s after Redis is back */
 	BACKOFF_SLOW_MS = 5000, /* a password does not mend itself */
+	READ_ONLY_MS = 10000,   /* a Redis that stays a replica is dialled no more often than so */
 	STEADY_MS = 5000,       /* ready for so long: the next outage starts with short waits */
 	ANNOUNCE_PER_TURN = 1024,
 	RETRY_PER_PROBE =
@@ -77,6 +78,7 @@ struct redis_broker {
 	struct redis_library *library;
 	struct redis_log logs;
 	bool loads_library;
+	uint64_t read_only_ms; /* when it was dialled again for being a replica */
 	struct backoff backoff;
 	struct event *redial_timer;
 	struct event *probe_timer;
@@ -451,6 +453,18 @@ static void on_unasked(void *arg, const struct redis_reply *reply)
 	redis_link_fail(redis->commander, REDIS_LINK_LOST, "Redis answered what was not asked");
 }
 
+/* It was the primary once, or should be: its name may lead to another one by now. */
+static void on_read_only(void *arg)
+{
+	struct redis_broker *redis = arg;
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (redis->read_only_ms && now_ms - redis->read_only_ms < READ_ONLY_MS)
+		return; /* events flow from a replica too */
+	redis->read_only_ms = now_ms;
+	redis_link_fail(redis->commander, REDIS_LINK_LOST, "Redis is a replica and takes no entries of logs");
+}
+
 static void on_nothing(void *arg)
 {
 	(void)arg;
@@ -700,7 +714,7 @@ int broker_redis_new(struct event_base *base, const struct redis_options *option
 	r = redis_names(redis, options);
 	if (r < 0)
 		goto fail;
-	r = redis_library_new(log, slice_of_buf(&redis->address), &redis->library);
+	r = redis_library_new(log, slice_of_buf(&redis->address), on_read_only, redis, &redis->library);
 	if (r < 0)
 		goto fail;
 	redis->logs = (struct redis_log){redis->library, metrics, redis->payload_bytes_max};

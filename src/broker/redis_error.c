@@ -28,14 +28,19 @@ bool redis_error_starts(struct slice text, const char *start)
 	return text.len >= len && memcmp(text.data, start, len) == 0;
 }
 
-int redis_error_errno(struct slice text)
+bool redis_error_names(struct slice text, const char *word)
 {
 	/* Before Redis 7, what stopped a script stands at the end of the sentence about the script. */
 	bool is_wrapped = redis_error_starts(text, "ERR Error running script");
 
+	return redis_error_starts(text, word) ||
+	       (is_wrapped && memmem(text.data, text.len, word, strlen(word)));
+}
+
+int redis_error_errno(struct slice text)
+{
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if (redis_error_starts(text, rows[i].word) ||
-			(is_wrapped && memmem(text.data, text.len, rows[i].word, strlen(rows[i].word))))
+		if (redis_error_names(text, rows[i].word))
 			return rows[i].error;
 	return -EIO;
 }

@@ -15,4 +15,7 @@ int redis_error_errno(struct slice text);
 
 bool redis_error_starts(struct slice text, const char *start);
 
+/* Is it this word that Redis, or a script that it ended, says? */
+bool redis_error_names(struct slice text, const char *word);
+
 #endif

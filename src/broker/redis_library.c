@@ -62,6 +62,8 @@ struct call {
 struct redis_library {
 	struct log *log;
 	struct slice where;
+	redis_read_only_fn read_only;
+	void *arg;               /* its own */
 	struct redis_link *link; /* NULL: none that is greeted */
 	enum library_state state;
 	bool has_scripts; /* the server knows no functions */
@@ -226,6 +228,8 @@ static void on_called(void *arg, const struct redis_reply *reply)
 		return;
 	}
 	log_refusal(library, "redis refused a call of our library", error);
+	if (redis_error_names(error, "READONLY"))
+		library->read_only(library->arg);
 	call_end(call, redis_error_errno(error), NULL);
 }
 
@@ -517,7 +521,8 @@ void redis_library_complain(struct redis_library *library, const char *reason)
 	log_refusal(library, "redis answered our library's call with nonsense", slice_of(reason));
 }
 
-int redis_library_new(struct log *log, struct slice where, struct redis_library **libraryp)
+int redis_library_new(struct log *log, struct slice where, redis_read_only_fn read_only, void *arg,
+	struct redis_library **libraryp)
 {
 	struct redis_library *library = calloc(1, sizeof(*library));
 	bool has_failed;
@@ -526,6 +531,8 @@ int redis_library_new(struct log *log, struct slice where, struct redis_library 
 		return -ENOMEM;
 	library->log = log;
 	library->where = where;
+	library->read_only = read_only;
+	library->arg = arg;
 	library->refused_limit = (struct log_limit){.burst = 5, .interval_ms = 10 * 1000};
 	list_init(&library->waiting);
 	redis_script_library(&library->library);

@@ -41,8 +41,12 @@ struct redis_call_words {
 	size_t n_args;
 };
 
+/* Redis does not write: it is a replica, perhaps since a moment ago. The link may be failed, not freed. */
+typedef void (*redis_read_only_fn)(void *arg);
+
 /* Where says which Redis, for the log; borrowed for its life, like the log. */
-int redis_library_new(struct log *log, struct slice where, struct redis_library **libraryp);
+int redis_library_new(struct log *log, struct slice where, redis_read_only_fn read_only, void *arg,
+	struct redis_library **libraryp);
 void redis_library_free(struct redis_library *library); /* cancels what waits; accepts NULL */
 
 /* A fresh link, greeted, that commands go through from now on. What it has is not known yet. */

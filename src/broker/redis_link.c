@@ -256,19 +256,18 @@ static void on_greeted(void *arg, const struct redis_reply *reply)
 	link->listener.ready(link->listener.arg);
 }
 
-/* The name is for people who look at CLIENT LIST: a user without the right to set one is served all the same.
- */
-static void on_named(void *arg, const struct redis_reply *reply)
+/* Courtesies: a user who has no right to them is served all the same. */
+static void on_courtesy(void *arg, const struct redis_reply *reply)
 {
 	static const struct redis_value fine = {.kind = REDIS_STATUS};
-	static const struct redis_reply named = {.values = (struct redis_value *)&fine, .n_values = 1};
+	static const struct redis_reply done = {.values = (struct redis_value *)&fine, .n_values = 1};
 	struct slice text;
 
 	if (reply && reply->values[0].kind == REDIS_ERROR) {
 		text = redis_reply_text(reply, 0);
 		if (text_starts(text, "NOPERM") || text_starts(text, "ERR unknown") ||
 			text_starts(text, "ERR Client names"))
-			reply = &named;
+			reply = &done;
 	}
 	on_greeted(arg, reply);
 }
@@ -293,7 +292,11 @@ static int link_greet(struct redis_link *link)
 	if (r == 0)
 		r = link_ask(link,
 			(struct slice[]){slice_of("CLIENT"), slice_of("SETNAME"), slice_of(link->name)}, 3,
-			on_named, link);
+			on_courtesy, link);
+	/* Redis takes PUBLISH and SUBSCRIBE while it still reads its files, or has lost its primary: PING
+	   tells (LOADING, MASTERDOWN). */
+	if (r == 0)
+		r = link_ask(link, (struct slice[]){slice_of("PING")}, 1, on_courtesy, link);
 	return r;
 }
 

@@ -544,6 +544,17 @@ def test_an_endpoint_with_a_position_is_answered_when_redis_is_back(on_lasting, 
 # --- what backends do -----------------------------------------------------------------------------
 
 
+def test_a_redis_that_has_become_a_replica_is_dialled_again(on_lasting, lasting):
+    """Its name may lead to another one by now."""
+    with on_lasting.connect("/ws/kept/replica?since=now") as peer:
+        assert peer.receive()["type"] == "subscribed"
+        lasting.client.replicaof("127.0.0.1", 1)
+        until("it is dialled again", lambda: on_lasting.lines("redis is lost, dialling again"))
+        lasting.client.replicaof("NO", "ONE")
+        publisher_of(lasting)("kept:replica", 1)
+        assert numbers(peer, 1) == [1]
+
+
 def test_the_python_helper_answers_with_the_id_of_the_entry(publish, redis):
     entry = publish("kept:helper", 1)
     assert redis.client.xrevrange(keys("kept:helper")[0], count=1)[0][0].decode() == entry

@@ -195,3 +195,22 @@ def test_a_wrong_password_is_said_and_not_hammered(start, tmp_path):
         assert "wr0ng" not in gateway.process.stderr() + answer.body.decode()
     finally:
         server.stop()
+
+
+# Of a key: Redis then takes seconds for a file of a thousand, and answers in between.
+LOADS_SLOWLY = ["--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024"]
+
+
+def test_a_redis_that_still_reads_its_files_is_not_ready(gateway, own_redis):
+    gateway.wait_until_ready()
+    own_redis.client.mset({f"key-{i}": "x" * 100 for i in range(1000)})
+    own_redis.client.save()
+    own_redis.kill()
+    until("/ready says 503", lambda: not_ready(gateway))
+    own_redis.options = LOADS_SLOWLY
+    own_redis.launch()
+    until("/ready says why", lambda: "LOADING" in gateway.get("/ready").json()["broker"].get("reason", ""))
+    assert own_redis.client.info("persistence")["loading"] == 1
+    gateway.wait_until_ready()
+    assert own_redis.client.info("persistence")["loading"] == 0
+

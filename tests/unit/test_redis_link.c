@@ -774,6 +774,9 @@ static void fake_stop(struct world *world, struct fake *fake)
 	unlink(world->socket);
 }
 
+/* Answers to CLIENT SETNAME and PING. */
+#define GREETED "+OK\r\n+PONG\r\n"
+
 static void says_what_is_wrong_with_a_server_that_is_none(void **state)
 {
 	static const struct {
@@ -784,15 +787,16 @@ static void says_what_is_wrong_with_a_server_that_is_none(void **state)
 		{"HTTP/1.1 400 Bad Request\r\n\r\n", "what came is not Redis: Protocol error"},
 		{"-ERR max number of clients reached\r\n",
 			"Redis refused us: ERR max number of clients reached"},
+		{"+OK\r\n-LOADING Redis is loading the dataset in memory\r\n", "Redis refused us: LOADING"},
 		{"-DENIED Redis is running in protected mode\r\n", "DENIED"},
-		{"+OK\r\n", "did not answer SUBSCRIBE in time"},
-		{"+OK\r\n-NOPERM this user\r\n", "Redis does not let us subscribe: NOPERM this user"},
-		{"+OK\r\n+PONG\r\n", "makes no sense"},
-		{"+OK\r\n*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n:1\r\n", "makes no sense"},
-		{"+OK\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n", "makes no sense"},
-		{"+OK\r\n*2\r\n$7\r\nmessage\r\n$1\r\nx\r\n", "makes no sense"},
-		{"+OK\r\n*3\r\n*1\r\n+a\r\n$1\r\nx\r\n$1\r\ny\r\n", "makes no sense"},
-		{"+OK\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "nested deeper"},
+		{GREETED, "did not answer SUBSCRIBE in time"},
+		{GREETED "-NOPERM this user\r\n", "Redis does not let us subscribe: NOPERM this user"},
+		{GREETED "+PONG\r\n", "makes no sense"},
+		{GREETED "*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n:1\r\n", "makes no sense"},
+		{GREETED "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n", "makes no sense"},
+		{GREETED "*2\r\n$7\r\nmessage\r\n$1\r\nx\r\n", "makes no sense"},
+		{GREETED "*3\r\n*1\r\n+a\r\n$1\r\nx\r\n$1\r\ny\r\n", "makes no sense"},
+		{GREETED "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "nested deeper"},
 	};
 	struct world *world = *state;
 

@@ -26,6 +26,7 @@ class RedisServer:
         self.socket_path = os.path.join(self.socket_directory, "redis.sock")
         self.port = None
         self.process = None
+        self.options = []  # more words for its command line, from the next start on
         self.start()
 
     @property
@@ -42,6 +43,10 @@ class RedisServer:
                     return
         raise AssertionError(f"redis does not start: {self.process.stdout()}")
 
+    def launch(self):
+        """Starts again on the same port, and does not wait until it answers."""
+        self.process = self._run(self.port)
+
     def _run(self, port):
         program = shutil.which("redis-server")
         assert program, "redis-server is missing: deploy/deps.sh --test installs it"
@@ -50,6 +55,7 @@ class RedisServer:
                    "--save", "", "--appendonly", "no", "--dir", self.directory]
         if self.password:
             command += ["--requirepass", self.password]
+        command += self.options
         self.wanted_port = port
         return Process(command, self.directory, "redis")
 
