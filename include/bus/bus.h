@@ -67,8 +67,8 @@ void bus_free(struct bus *bus);
 void bus_post_interest(struct bus *bus, unsigned int worker, struct slice channel, uint64_t hash,
 	uint64_t turn, bool wanted);
 
-/* A client wants to hear a channel from where it was. Takes over the join; it goes back to its worker. From
- * any thread. */
+/* A client wants to hear a channel from where it was; or join_spend() said that it has to come back. Takes
+ * over the join; the first goes back to its worker. From any thread. */
 void bus_post_join(struct bus *bus, struct join *join);
 
 /* Hears a channel from now on. 0 or -ENOMEM. */

@@ -7,7 +7,8 @@
 
 enum bus_mail_kind {
 	BUS_INTEREST,
-	BUS_JOIN,
+	BUS_JOIN,  /* a client wants to hear a channel from where it was */
+	BUS_SPENT, /* the same join back: its answer has been handed to the sockets */
 };
 
 struct bus_mail {

@@ -8,6 +8,7 @@
  * the worker was handed before it belongs before the answer, what comes after it follows the entries in it.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bus/bus_mail.h"
@@ -27,6 +28,7 @@ struct join {
 	struct since since;
 	bool patient; /* waits for as long as it takes; others are given back after HISTORY_JOIN_MS */
 	void *owner;  /* the worker's, from malloc(3); freed with the join */
+	size_t bytes; /* of frames in the answer, counted by the bus */
 
 	/* The bus' own, while it has it. */
 	struct history *history;
@@ -48,6 +50,9 @@ struct join {
 
 /* NULL when out of memory. */
 struct join *join_new(unsigned int worker, struct slice channel, const struct since *since);
+
+/* Its answer has been used: true if it has to go back to the bus, which counts what is under way. */
+bool join_spend(struct join *join);
 
 /* With the references it still has, its carrier and its owner. Accepts NULL. */
 void join_free(struct join *join);

@@ -53,7 +53,8 @@ struct clients_listener {
 	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted);
 	/* A parked client's handshake may be answered now. Not called from inside client_init(). */
 	void (*ready)(void *arg, void *socket);
-	/* Asks a channel's history; the join comes back through clients_joined(). */
+	/* Asks a channel's history; the join comes back through clients_joined(). Or gives such a one back,
+	   to stay: join_spend() said so. */
 	void (*join)(void *arg, struct join *join);
 	/* All that was given to socket_ops.send_later() must be sent now. NULL: nothing ever is. */
 	void (*submit)(void *arg);

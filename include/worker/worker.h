@@ -37,7 +37,8 @@ struct worker_listener {
 	/* This worker does (not) want the channel; see hub_listener.interest. Slices are borrowed. */
 	void (*interest)(void *arg, unsigned int worker, struct slice channel, uint64_t hash, uint64_t turn,
 		bool wanted);
-	/* Asks a channel's history; back through worker_post_joined(). */
+	/* Asks a channel's history; back through worker_post_joined(). Or gives such a one back, to stay:
+	   join_spend() said so. */
 	void (*join)(void *arg, struct join *join);
 };
 

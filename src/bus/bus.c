@@ -21,6 +21,7 @@
 #include "route/route.h"
 #include "worker/worker.h"
 #include "history.h"
+#include "replays.h"
 
 /* One channel that somebody on this node wants, or wanted a moment ago. */
 struct bus_channel {
@@ -46,6 +47,7 @@ struct bus {
 	struct route_table *routes; /* one reference, or NULL */
 	struct map channels;
 	struct histories histories;
+	struct replays replays;
 	struct list lingering; /* in order of linger_ms */
 	struct mailbox *inbox;
 	struct event *mail_event;
@@ -196,6 +198,7 @@ static void give_back(struct bus *bus, struct join *join)
 		join_free(join); /* the workers are gone */
 		return;
 	}
+	replays_sent(&bus->replays, join);
 	worker_post_flush(bus->workers[join->worker]);
 	worker_post_joined(bus->workers[join->worker], join);
 }
@@ -212,6 +215,14 @@ static void take_join(struct bus *bus, struct join *join)
 	give_back(bus, join);
 }
 
+static void take_spent(struct bus *bus, struct join *join)
+{
+	replays_spent(&bus->replays, join);
+	join_free(join);
+	while ((join = replays_next(&bus->replays)))
+		take_join(bus, join);
+}
+
 static void take_interest(struct bus *bus, struct interest *interest)
 {
 	if (interest->wanted)
@@ -219,6 +230,22 @@ static void take_interest(struct bus *bus, struct interest *interest)
 	else
 		unwant(bus, interest);
 	free(interest);
+}
+
+static void take_mail(struct bus *bus, struct bus_mail *mail)
+{
+	switch (mail->kind) {
+	case BUS_INTEREST:
+		take_interest(bus, (struct interest *)mail);
+		break;
+	case BUS_JOIN:
+		if (replays_admit(&bus->replays, (struct join *)mail))
+			take_join(bus, (struct join *)mail);
+		break;
+	case BUS_SPENT:
+		take_spent(bus, (struct join *)mail);
+		break;
+	}
 }
 
 static void on_mail(evutil_socket_t fd, short events, void *arg)
@@ -230,10 +257,7 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 	(void)events;
 	while (mail) {
 		struct mail *next = mail->next;
-		if (((struct bus_mail *)mail)->kind == BUS_JOIN)
-			take_join(bus, (struct join *)mail);
-		else
-			take_interest(bus, (struct interest *)mail);
+		take_mail(bus, (struct bus_mail *)mail);
 		mail = next;
 	}
 }
@@ -461,6 +485,7 @@ struct bus *bus_new(struct event_base *base, size_t event_bytes_max, struct log 
 	bus->event_bytes_max = event_bytes_max;
 	bus->drop_limit = (struct log_limit){.burst = DROP_LINES, .interval_ms = 60000};
 	list_init(&bus->lingering);
+	replays_init(&bus->replays);
 	histories_init(&bus->histories, &up, log, metrics);
 	bus->inbox = mailbox_new();
 	if (bus->inbox)
@@ -516,6 +541,7 @@ void bus_free(struct bus *bus)
 		channel_free(bus, map_value(entry, struct bus_channel, entry));
 	}
 	map_deinit(&bus->channels);
+	replays_deinit(&bus->replays);
 	if (bus->mail_event)
 		event_free(bus->mail_event);
 	if (bus->tick)
@@ -524,10 +550,10 @@ void bus_free(struct bus *bus)
 		while (mail) {
 			struct mail *after = mail->next;
 
-			if (((struct bus_mail *)mail)->kind == BUS_JOIN)
-				join_free((struct join *)mail);
-			else
+			if (((struct bus_mail *)mail)->kind == BUS_INTEREST)
 				free(mail);
+			else
+				join_free((struct join *)mail);
 			mail = after;
 		}
 	}

@@ -23,6 +23,12 @@ struct join *join_new(unsigned int worker, struct slice channel, const struct si
 	return join;
 }
 
+bool join_spend(struct join *join)
+{
+	join->mail.kind = BUS_SPENT;
+	return join->bytes > 0;
+}
+
 void join_free(struct join *join)
 {
 	if (!join)

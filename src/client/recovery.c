@@ -161,5 +161,8 @@ void recovery_answered(struct clients *clients, struct join *join)
 
 	if (recovery->client)
 		settle(clients, recovery, join);
-	join_free(join);
+	if (join_spend(join))
+		clients->listener.join(clients->listener.arg, join);
+	else
+		join_free(join);
 }

@@ -155,8 +155,11 @@ static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t
 static void on_join(void *arg, struct join *join)
 {
 	struct worker *worker = arg;
-	struct worker_mail *carrier = worker_mail_new(WORKER_JOINED, NULL, 0);
+	struct worker_mail *carrier = join->carrier;
 
+	/* One that goes back to stay has its own still. */
+	if (!carrier)
+		carrier = worker_mail_new(WORKER_JOINED, NULL, 0);
 	if (!carrier) {
 		join->r = -ENOMEM;
 		clients_joined(&worker->clients, join);

@@ -174,7 +174,9 @@ def test_who_comes_back_gets_what_was_missed_and_then_what_is_new(gateway, publi
         publish("kept:back", 1, 2)
         assert numbers(peer, 1) == [1]
         since = peer.receive()["pos"]
-    publish("kept:back", 3, 4, 5)
+    with gateway.connect("/ws/kept/back") as other:  # what it hears, the node knows
+        publish("kept:back", 3, 4, 5)
+        assert numbers(other, 3) == [3, 4, 5]
     peer, told = back(gateway, "/ws/kept/back", since)
     with peer:
         assert told == {"channel": "kept:back", "recoverable": True, "recovered": True, "pos": since, "count": 3}
