@@ -29,13 +29,10 @@ static void on_accept(
 	struct evconnlistener *socket, evutil_socket_t fd, struct sockaddr *peer, int peer_len, void *arg)
 {
 	struct listener *listener = arg;
-	int on = 1;
 
 	(void)socket;
 	(void)peer;
 	(void)peer_len;
-	/* Fails only on a socket that is dead already, which the next read will find out. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	listener->accept(listener->arg, fd);
 }
 
@@ -84,7 +81,9 @@ static int bind_socket(const struct addrinfo *address, bool reuse_port)
 
 	if (fd < 0)
 		return -errno;
+	/* Linux hands TCP_NODELAY on to what is accepted: one call, not one a connection. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
 		(reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
 		bind(fd, address->ai_addr, address->ai_addrlen) < 0) {
 		int r = -errno;
