@@ -1,7 +1,6 @@
 """The library for Redis that `tidegate functions` prints: what a backend may rely on that calls it without us."""
 
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -10,8 +9,7 @@ import pytest
 import redis
 
 from harness.gateway import run
-from harness.process import Process
-from harness.redis_server import RedisServer
+from harness.redis_server import DurableRedis, RedisServer
 from harness.wait import PATIENCE_SECONDS, until
 
 DAY_MS = 24 * 3600 * 1000
@@ -24,20 +22,7 @@ PUBLISHER = ("resetchannels &cards ~tg:*:{cards}* -@all +fcall +hmget +hset +get
              "+publish +spublish +ping")
 
 
-class DurableRedis(RedisServer):
-    """One whose commands survive `kill -9`, and that takes further options."""
-
-    options = ("--appendonly", "yes", "--appendfsync", "everysec")
-
-    def _run(self, port):
-        program = shutil.which("redis-server")
-        self.client = redis.Redis(port=port)
-        self.wanted_port = port
-        return Process([program, "--port", port, "--bind", "127.0.0.1", "--unixsocket", self.socket_path, "--save", "",
-                        "--dir", self.directory, *self.options], self.directory, "redis")
-
-
-class WithoutFunctions(DurableRedis):
+class WithoutFunctions(RedisServer):
     options = ("--rename-command", "FCALL", "", "--rename-command", "FUNCTION", "")
 
 

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import shutil
 import sys
 import threading
 import time
@@ -11,8 +10,7 @@ import pytest
 import redis as redis_py
 
 from harness.gateway import ROOT, Gateway
-from harness.process import Process
-from harness.redis_server import RedisServer
+from harness.redis_server import DurableRedis
 from harness.wait import sized, until
 from harness.websocket import Closed
 
@@ -445,22 +443,11 @@ def test_the_last_push_may_be_lost_and_the_look_at_the_tail_finds_it(gateway, re
 # --- while Redis is away --------------------------------------------------------------------------
 
 
-class LastingRedis(RedisServer):
-    """One that has its data again after `kill -9`."""
-
-    def _run(self, port):
-        self.client = redis_py.Redis(port=port)
-        self.wanted_port = port
-        return Process([shutil.which("redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "",
-                        "--appendonly", "yes", "--appendfsync", "everysec", "--dir", self.directory],
-                       self.directory, "redis")
-
-
 @pytest.fixture
 def lasting(tmp_path):
     directory = tmp_path / "lasting"
     directory.mkdir()
-    server = LastingRedis(directory)
+    server = DurableRedis(directory)
     yield server
     server.stop()
 

@@ -1,7 +1,7 @@
 """
 Redis server: a real one, on a free port and a Unix socket, in a folder of its own.
 
-It keeps its port over a restart. Nothing is written to disk: what survives a restart is not the point here.
+It keeps its port over a restart. Nothing is written to disk, unless it is a DurableRedis.
 """
 
 import os
@@ -18,6 +18,8 @@ STARTS_TRIED = 5  # another test run may take the port between our look and the 
 
 
 class RedisServer:
+    options = ()  # more words for its command line; a test may set others before the next start
+
     def __init__(self, directory, password=None):
         self.directory = directory
         self.password = password
@@ -26,7 +28,6 @@ class RedisServer:
         self.socket_path = os.path.join(self.socket_directory, "redis.sock")
         self.port = None
         self.process = None
-        self.options = []  # more words for its command line, from the next start on
         self.start()
 
     @property
@@ -52,10 +53,9 @@ class RedisServer:
         assert program, "redis-server is missing: deploy/deps.sh --test installs it"
         self.client = redis.Redis(port=port, password=self.password)
         command = [program, "--port", port, "--bind", "127.0.0.1", "--unixsocket", self.socket_path,
-                   "--save", "", "--appendonly", "no", "--dir", self.directory]
+                   "--save", "", "--dir", self.directory, *self.options]
         if self.password:
             command += ["--requirepass", self.password]
-        command += self.options
         self.wanted_port = port
         return Process(command, self.directory, "redis")
 
@@ -83,3 +83,9 @@ class RedisServer:
         self.client.close()
         self.process.kill()
         shutil.rmtree(self.socket_directory)
+
+
+class DurableRedis(RedisServer):
+    """One that has its data again after `kill -9`. (With everysec Redis holds writes back while the disk is slow.)"""
+
+    options = ("--appendonly", "yes", "--appendfsync", "always")
