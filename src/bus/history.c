@@ -41,6 +41,24 @@ enum {
 	TRIM_SLACK = 128,
 };
 
+static const enum metric catch_up_metrics[] = {
+	[CHANNEL_LOG_CAUSE_LINK] = METRIC_CATCH_UPS_LINK,
+	[CHANNEL_LOG_CAUSE_GAP] = METRIC_CATCH_UPS_GAP,
+	[CHANNEL_LOG_CAUSE_FORK] = METRIC_CATCH_UPS_FORK,
+	[CHANNEL_LOG_CAUSE_OLD] = METRIC_CATCH_UPS_OLD,
+	[CHANNEL_LOG_CAUSE_EPOCH] = METRIC_CATCH_UPS_EPOCH,
+	[CHANNEL_LOG_CAUSE_TAIL] = METRIC_CATCH_UPS_TAIL,
+	[CHANNEL_LOG_CAUSE_JOIN] = METRIC_CATCH_UPS_JOIN,
+	[CHANNEL_LOG_CAUSE_OVERFLOW] = METRIC_CATCH_UPS_OVERFLOW,
+};
+
+/* The reasons that a resync can have. */
+static const enum metric resync_metrics[] = {
+	[CHANNEL_LOG_TRIMMED] = METRIC_RESYNCS_TRIMMED,
+	[CHANNEL_LOG_EPOCH] = METRIC_RESYNCS_EPOCH,
+	[CHANNEL_LOG_FORK] = METRIC_RESYNCS_FORK,
+};
+
 static struct slice channel_of(const struct history *history)
 {
 	return (struct slice){history->channel, history->channel_len};
@@ -83,7 +101,7 @@ static void on_resync(void *arg, const struct channel_log_resync *resync)
 {
 	struct history *history = arg;
 
-	metrics_add(history->all->metrics, METRIC_RESYNCS, 1);
+	metrics_add(history->all->metrics, resync_metrics[resync->reason], 1);
 	log_warn(history->all->log, "resync", log_mem("channel", history->channel, history->channel_len),
 		log_str("reason", channel_log_reason_name(resync->reason)),
 		log_bool("continuous", resync->continuous), log_uint("retracted", resync->retracted));
@@ -179,10 +197,11 @@ static void on_state(void *arg, enum channel_log_state state, enum channel_log_c
 
 	if (state == CHANNEL_LOG_LIVE)
 		all->listener.live(history->arg);
-	if (state != CHANNEL_LOG_CATCHUP || cause == CHANNEL_LOG_CAUSE_LINK ||
-		cause == CHANNEL_LOG_CAUSE_JOIN)
+	if (state != CHANNEL_LOG_CATCHUP)
 		return;
-	metrics_add(all->metrics, METRIC_REPAIRS, 1);
+	metrics_add(all->metrics, catch_up_metrics[cause], 1);
+	if (cause == CHANNEL_LOG_CAUSE_LINK || cause == CHANNEL_LOG_CAUSE_JOIN)
+		return; /* nothing was wrong with what we had */
 	if (log_limit_allow(&all->repair_limit, all->ticked_ms, &suppressed))
 		log_warn(all->log, "catching up", log_mem("channel", history->channel, history->channel_len),
 			log_str("cause", channel_log_cause_name(cause)), log_uint("suppressed", suppressed));

@@ -251,6 +251,38 @@ void client_push(struct client *client, struct message *message)
 	message_unref(message);
 }
 
+/* The row of its close code. What is ours to say and a peer says all the same counts as any other word. */
+static enum metric closed_metric(const struct client *client)
+{
+	static const struct {
+		uint16_t code;
+		enum metric metric;
+	} rows[] = {
+#define CLOSED(code) {code, METRIC_CLOSED_##code}
+		CLOSED(1000),
+		CLOSED(1001),
+		CLOSED(1002),
+		CLOSED(1003),
+		CLOSED(1005),
+		CLOSED(1006),
+		CLOSED(1007),
+		CLOSED(1008),
+		CLOSED(1009),
+		CLOSED(1011),
+		CLOSED(1012),
+		CLOSED(1013),
+		CLOSED(4100),
+#undef CLOSED
+	};
+
+	if (client->reason == CLOSE_PEER && client->close_code >= 4000)
+		return METRIC_CLOSED_OTHER;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (rows[i].code == client->close_code)
+			return rows[i].metric;
+	return METRIC_CLOSED_OTHER;
+}
+
 static void log_gone(const struct client *client)
 {
 	const struct clients *clients = client->clients;
@@ -272,7 +304,7 @@ void client_deinit(struct client *client)
 	if (client->opened_ms) {
 		log_gone(client);
 		metrics_sub(clients->metrics, METRIC_CONNECTIONS, 1);
-		metrics_add(clients->metrics, METRIC_CONNECTIONS_CLOSED, 1);
+		metrics_add(clients->metrics, closed_metric(client), 1);
 	}
 	leave_channels(client);
 	client_enter(client, CLIENT_NONE);

@@ -8,6 +8,7 @@
 #include <libwebsockets.h>
 
 #include "protocol/json.h"
+#include "metrics/metrics.h"
 #include "route/route.h"
 #include "ws/trusted.h"
 
@@ -17,22 +18,12 @@ enum {
 	LIST_MAX = 256, /* of a Connection header; browsers send "keep-alive, Upgrade" */
 };
 
-static const struct handshake_refusal not_found = {404, "Not Found", "not_found", "no route leads here", ""};
-static const struct handshake_refusal bad_id = {
-	400, "Bad Request", "bad_id", "ids are 1 to 128 of A-Z a-z 0-9 . _ ~ -", ""};
-static const struct handshake_refusal bad_method = {
-	405, "Method Not Allowed", "bad_method", "a WebSocket is opened with GET", "Allow: GET\r\n"};
-static const struct handshake_refusal bad_http = {
-	400, "Bad Request", "bad_http", "a WebSocket is opened with HTTP/1.1 and exactly one Host", ""};
-static const struct handshake_refusal bad_upgrade = {426, "Upgrade Required", "upgrade_required",
-	"this is a WebSocket endpoint", "Upgrade: websocket\r\n"};
-static const struct handshake_refusal bad_version = {426, "Upgrade Required", "bad_version",
-	"only version 13 of the WebSocket protocol is spoken here",
-	"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"};
-static const struct handshake_refusal draining = {503, "Service Unavailable", "draining",
-	"this node is going down, another one serves you", "Retry-After: 1\r\n"};
-static const struct handshake_refusal bad_key = {
-	400, "Bad Request", "bad_key", "Sec-WebSocket-Key must be 16 bytes in base64, once", ""};
+static const struct handshake_refusal refusals[] = {
+#define REFUSAL(id, status, reason, code, message, headers)                                                  \
+	[REFUSAL_##id] = {status, reason, code, message, headers, METRIC_REFUSED_##id},
+#include "refusal.def"
+#undef REFUSAL
+};
 
 /* How often the header was sent: lws keeps repetitions as fragments. */
 static bool header_once(struct lws *wsi, enum lws_token_indexes token)
@@ -89,16 +80,16 @@ static const struct handshake_refusal *check_path(
 	int len = lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI);
 
 	if (!len)
-		return &bad_method;
+		return &refusals[REFUSAL_BAD_METHOD];
 	if (len < 0)
-		return &not_found; /* longer than any route */
+		return &refusals[REFUSAL_NOT_FOUND]; /* longer than any route */
 	switch (route_table_match(routes, path, (size_t)len, match)) {
 	case 0:
 		return NULL;
 	case ROUTE_BAD_ID:
-		return &bad_id;
+		return &refusals[REFUSAL_BAD_ID];
 	default:
-		return &not_found;
+		return &refusals[REFUSAL_NOT_FOUND];
 	}
 }
 
@@ -110,14 +101,14 @@ const struct handshake_refusal *handshake_check(
 	if (refusal)
 		return refusal;
 	if (!header_is(wsi, WSI_TOKEN_HTTP, "HTTP/1.1") || !header_once(wsi, WSI_TOKEN_HOST))
-		return &bad_http;
+		return &refusals[REFUSAL_BAD_HTTP];
 	if (!header_is(wsi, WSI_TOKEN_UPGRADE, "websocket") ||
 		!header_lists(wsi, WSI_TOKEN_CONNECTION, "upgrade"))
-		return &bad_upgrade;
+		return &refusals[REFUSAL_UPGRADE_REQUIRED];
 	if (!header_once(wsi, WSI_TOKEN_VERSION) || !header_is(wsi, WSI_TOKEN_VERSION, "13"))
-		return &bad_version;
+		return &refusals[REFUSAL_BAD_VERSION];
 	if (!key_good(wsi))
-		return &bad_key;
+		return &refusals[REFUSAL_BAD_KEY];
 	return NULL;
 }
 
@@ -126,17 +117,17 @@ const struct handshake_refusal *handshake_not_upgraded(struct lws *wsi, const st
 	struct route_match match;
 	const struct handshake_refusal *refusal = check_path(wsi, routes, &match);
 
-	return refusal ? refusal : &bad_upgrade;
+	return refusal ? refusal : &refusals[REFUSAL_UPGRADE_REQUIRED];
 }
 
 const struct handshake_refusal *handshake_bad_method(void)
 {
-	return &bad_method;
+	return &refusals[REFUSAL_BAD_METHOD];
 }
 
 const struct handshake_refusal *handshake_draining(void)
 {
-	return &draining;
+	return &refusals[REFUSAL_DRAINING];
 }
 
 void handshake_refuse(struct lws *wsi, const struct handshake_refusal *refusal)

@@ -10,10 +10,18 @@
 
 #include <netinet/in.h>
 
+#include "metrics/metrics.h"
+
 struct lws;
 struct route_match;
 struct route_table;
 struct trusted;
+
+enum refusal {
+#define REFUSAL(id, status, reason, code, message, headers) REFUSAL_##id,
+#include "refusal.def"
+#undef REFUSAL
+};
 
 /* What a refusal says. A row of a table: constant. */
 struct handshake_refusal {
@@ -22,6 +30,7 @@ struct handshake_refusal {
 	const char *code;    /* for the JSON body */
 	const char *message; /* likewise */
 	const char *headers; /* further header lines, or "" */
+	enum metric metric;  /* where it is counted */
 };
 
 /* NULL: let it in, `match` is filled. Else why not. */

@@ -57,7 +57,7 @@ static void refresh_time(struct ws_server *server)
 
 static int refuse(struct lws *wsi, const struct handshake_refusal *refusal)
 {
-	metrics_add(server_of(wsi)->metrics, METRIC_REFUSED, 1);
+	metrics_add(server_of(wsi)->metrics, refusal->metric, 1);
 	handshake_refuse(wsi, refusal);
 	return -1;
 }
@@ -133,8 +133,10 @@ static int on_upgrade(struct lws *wsi)
 	if (refusal)
 		return refuse(wsi, refusal);
 	r = connection_begin(wsi, &match);
-	if (r < 0)
+	if (r < 0) {
+		metrics_add(server->metrics, METRIC_REFUSED_OUT_OF_MEMORY, 1);
 		return -1;
+	}
 	connection = lws_get_opaque_user_data(wsi);
 	resume(connection);
 	connection->held = r == CLIENT_HELD && lws_upgrade_hold(wsi) == 0;

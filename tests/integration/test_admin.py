@@ -25,7 +25,7 @@ def test_metrics_are_prometheus_text(gateway):
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/plain")
     for line in answer.body.decode().splitlines():
-        assert re.fullmatch(r'# (HELP|TYPE) tidegate_\w+ .+|tidegate_\w+(\{[^}]*\})? [0-9.e+-]+', line), line
+        assert re.fullmatch(r'# (HELP|TYPE) \w+ .+|(tidegate|process)_\w+(\{[^}]*\})? [0-9.e+-]+', line), line
 
 
 def test_connections_and_subscriptions_are_counted(start, redis):

@@ -1841,7 +1841,7 @@ static void is_gone_once_and_harmlessly(void **state)
 	confirm(world, "a");
 	pass(world, CLIENT_SUBSCRIBE_MS + PING_MS + PONG_MS);
 	hears(peer, "");
-	assert_int_equal(metrics_get(&world->metrics, METRIC_CONNECTIONS_CLOSED), 1);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_CLOSED_1006), 1);
 }
 
 static void pings_the_silent_and_closes_the_dead(void **state)
@@ -1939,7 +1939,7 @@ static void counts_connections_once_they_are_open(void **state)
 	client_deinit(&world->peers[0].client);
 	assert_int_equal(metrics_get(&world->metrics, METRIC_CONNECTIONS), 0);
 	assert_int_equal(metrics_get(&world->metrics, METRIC_CONNECTIONS_OPENED), 1);
-	assert_int_equal(metrics_get(&world->metrics, METRIC_CONNECTIONS_CLOSED), 1);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_CLOSED_1006), 1);
 }
 
 static void logs_why_it_ended(void **state)

@@ -15,13 +15,27 @@
 
 #include "core/buf.h"
 
-static const struct {
-	const char *kind, *name, *labels, *help;
-} rows[] = {
-#define METRIC(id, kind, name, labels, help) {#kind, name, labels, help},
+struct row {
+	enum metric id;
+	const char *kind, *unit, *name, *labels, *help;
+};
+
+static const struct row rows[] = {
+#define METRIC(id, kind, unit, name, labels, help) {METRIC_##id, #kind, #unit, name, labels, help},
+#define HISTOGRAM(id, name, help)                  {METRIC_##id, "histogram", "us", name, "", help},
 #include "metrics/metrics.def"
 #undef METRIC
+#undef HISTOGRAM
 };
+
+enum {
+	N_ROWS = sizeof(rows) / sizeof(*rows),
+};
+
+static const char *type_of(const struct row *row)
+{
+	return strcmp(row->kind, "peak") == 0 ? "gauge" : row->kind;
+}
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -49,28 +63,106 @@ static void adds_up_what_the_threads_counted(void **state)
 	buf_deinit(&out);
 }
 
+static void takes_the_largest_of_a_peak(void **state)
+{
+	struct metrics a = {0}, b = {0};
+	const struct metrics *blocks[] = {&a, &b};
+	struct buf out = {0};
+
+	(void)state;
+	metrics_set(&a, METRIC_LOOP_LAG, 7);
+	metrics_set(&b, METRIC_LOOP_LAG, 12000005);
+	metrics_write(blocks, 2, &out);
+	assert_non_null(strstr(buf_text(&out), "\ntidegate_loop_lag_seconds 12.000005\n"));
+	buf_deinit(&out);
+}
+
+static void observes_into_the_bucket_that_holds_it(void **state)
+{
+	static const char name[] = "\ntidegate_delivery_seconds";
+	struct metrics a = {0}, b = {0};
+	const struct metrics *blocks[] = {&a, &b};
+	struct buf out = {0};
+	char line[128];
+
+	(void)state;
+	metrics_observe(&a, METRIC_DELIVERY, 0, 1);
+	metrics_observe(&a, METRIC_DELIVERY, 100, 2); /* bounds are inclusive */
+	metrics_observe(&b, METRIC_DELIVERY, 101, 3);
+	metrics_observe(&b, METRIC_DELIVERY, 10000000, 4);
+	metrics_observe(&b, METRIC_DELIVERY, 10000001, 5);
+	assert_int_equal(metrics_n_observed(&a, METRIC_DELIVERY), 3);
+	assert_int_equal(metrics_n_observed(&b, METRIC_DELIVERY), 12);
+	metrics_write(blocks, 2, &out);
+	static const struct {
+		const char *le;
+		unsigned int n;
+	} expected[] = {{"0.0001", 3}, {"0.00025", 6}, {"0.1", 6}, {"5", 6}, {"10", 10}, {"+Inf", 15}};
+	for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
+		snprintf(
+			line, sizeof(line), "%s_bucket{le=\"%s\"} %u\n", name, expected[i].le, expected[i].n);
+		assert_non_null(strstr(buf_text(&out), line));
+	}
+	snprintf(line, sizeof(line), "%s_sum 90.000508\n", name);
+	assert_non_null(strstr(buf_text(&out), line));
+	snprintf(line, sizeof(line), "%s_count 15\n", name);
+	assert_non_null(strstr(buf_text(&out), line));
+	assert_non_null(strstr(buf_text(&out), "\n# TYPE tidegate_delivery_seconds histogram\n"));
+	buf_deinit(&out);
+}
+
+/* Prometheus reads a bound's text as the number that it is sorted by. */
+static void has_buckets_whose_texts_are_their_bounds(void **state)
+{
+	static const struct {
+		uint64_t us;
+		const char *text;
+	} buckets[] = {
+#define BUCKET(us, text) {us, text},
+		METRICS_BUCKETS
+#undef BUCKET
+	};
+
+	(void)state;
+	for (size_t i = 0; i < METRICS_N_BUCKETS; i++) {
+		assert_int_equal((uint64_t)(strtod(buckets[i].text, NULL) * 1e6 + 0.5), buckets[i].us);
+		assert_true(i == 0 || buckets[i].us > buckets[i - 1].us);
+	}
+	assert_int_equal(buckets[0].us, 100);
+	assert_int_equal(buckets[METRICS_N_BUCKETS - 1].us, 10000000);
+}
+
+/* What stands behind the name of a row of zeros. */
+static void zero_line(const struct row *row, char *line, size_t len)
+{
+	if (strcmp(row->kind, "histogram") == 0)
+		snprintf(line, len, "\n%s_bucket{le=\"0.0001\"} 0\n", row->name);
+	else
+		snprintf(line, len, "\n%s%s%s%s 0%s\n", row->name, row->labels[0] ? "{" : "", row->labels,
+			row->labels[0] ? "}" : "", strcmp(row->unit, "us") == 0 ? ".000000" : "");
+}
+
 static void describes_each_name_once_before_its_rows(void **state)
 {
 	struct buf out = {0};
 	const char *text;
-	char line[256];
+	char line[512];
 
 	(void)state;
 	metrics_write(NULL, 0, &out);
 	text = buf_text(&out);
-	for (unsigned int i = 0; i < METRIC_COUNT; i++) {
+	for (unsigned int i = 0; i < N_ROWS; i++) {
 		const char *help, *type, *row;
 
 		snprintf(line, sizeof(line), "# HELP %s ", rows[i].name);
 		help = strstr(text, line);
 		assert_non_null(help);
 		assert_null(strstr(help + 1, line));
-		snprintf(line, sizeof(line), "# TYPE %s %s\n", rows[i].name, rows[i].kind);
+		snprintf(line, sizeof(line), "# TYPE %s %s\n", rows[i].name, type_of(&rows[i]));
 		type = strstr(text, line);
 		assert_non_null(type);
 		assert_null(strstr(type + 1, line));
-		snprintf(line, sizeof(line), "\n%s%s%s%s 0\n", rows[i].name, rows[i].labels[0] ? "{" : "",
-			rows[i].labels, rows[i].labels[0] ? "}" : "");
+		zero_line(&rows[i], line, sizeof(line));
 		row = strstr(text, line);
 		assert_non_null(row);
 		assert_true(help < type && type < row);
@@ -78,18 +170,26 @@ static void describes_each_name_once_before_its_rows(void **state)
 	buf_deinit(&out);
 }
 
+static void is_a_good_name(const struct row *row)
+{
+	bool process = strncmp(row->name, "process_", 8) == 0; /* what all exporters call the same */
+
+	for (const char *c = row->name; *c; c++)
+		assert_true(islower((unsigned char)*c) || *c == '_');
+	assert_true(process || strncmp(row->name, "tidegate_", 9) == 0);
+	assert_int_equal(ends_with(row->name, "_total"), strcmp(row->kind, "counter") == 0);
+	if (strcmp(row->unit, "us") == 0)
+		assert_true(ends_with(row->name, "_seconds") || ends_with(row->name, "_seconds_total"));
+	assert_true(ends_with(row->help, "."));
+	assert_null(strpbrk(row->help, "\\\n"));
+}
+
 /* What `promtool check metrics` complains about, as far as a table can do it wrong. */
 static void has_a_table_that_prometheus_takes(void **state)
 {
 	(void)state;
-	for (unsigned int i = 0; i < METRIC_COUNT; i++) {
-		for (const char *c = rows[i].name; *c; c++)
-			assert_true(islower((unsigned char)*c) || *c == '_');
-		assert_memory_equal(rows[i].name, "tidegate_", 9);
-		assert_true(strcmp(rows[i].kind, "gauge") == 0 || strcmp(rows[i].kind, "counter") == 0);
-		assert_int_equal(ends_with(rows[i].name, "_total"), strcmp(rows[i].kind, "counter") == 0);
-		assert_true(ends_with(rows[i].help, "."));
-		assert_null(strpbrk(rows[i].help, "\\\n"));
+	for (unsigned int i = 0; i < N_ROWS; i++) {
+		is_a_good_name(&rows[i]);
 		for (unsigned int j = 0; j < i; j++) {
 			if (strcmp(rows[i].name, rows[j].name) != 0)
 				continue;
@@ -113,12 +213,16 @@ static void counts_nothing_without_a_block(void **state)
 	metrics_add(NULL, METRIC_EVENTS, 1);
 	metrics_sub(NULL, METRIC_EVENTS, 1);
 	metrics_set(NULL, METRIC_EVENTS, 1);
+	metrics_observe(NULL, METRIC_DELIVERY, 1, 1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(adds_up_what_the_threads_counted),
+		cmocka_unit_test(takes_the_largest_of_a_peak),
+		cmocka_unit_test(observes_into_the_bucket_that_holds_it),
+		cmocka_unit_test(has_buckets_whose_texts_are_their_bounds),
 		cmocka_unit_test(describes_each_name_once_before_its_rows),
 		cmocka_unit_test(has_a_table_that_prometheus_takes),
 		cmocka_unit_test(shares_no_cache_line_between_threads),
