@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/delivery_time.h"
 #include "client/keepalive.h"
 #include "core/list.h"
 #include "protocol/json.h"
@@ -58,6 +59,8 @@ struct clients_listener {
 	void (*join)(void *arg, struct join *join);
 	/* All that was given to socket_ops.send_later() must be sent now. NULL: nothing ever is. */
 	void (*submit)(void *arg);
+	/* What time it is, on the clock of message.arrived_us: asked for once in several writes. */
+	uint64_t (*now_us)(void *arg);
 };
 
 struct clients {
@@ -83,8 +86,10 @@ struct clients {
 	uint64_t id_step;
 	uint64_t now_ms; /* clock_monotonic_ms() of this turn */
 	uint64_t wall_ms;
-	uint64_t n_sent;     /* of this flush, not yet in the metrics */
-	uint64_t sent_bytes; /* likewise */
+	uint64_t n_sent;       /* of this flush, not yet in the metrics */
+	uint64_t sent_bytes;   /* likewise */
+	uint64_t queued_bytes; /* in all outboxes */
+	struct delivery_time delivery_time;
 	unsigned int worker; /* whose clients these are */
 	uint64_t lost_ms;    /* since when the broker is away; 0: it is not */
 	bool degraded;       /* that was told */

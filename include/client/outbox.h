@@ -34,15 +34,25 @@ struct outbox {
 
 void outbox_deinit(struct outbox *box);
 
-/* Queues the message and keeps a reference to it. 0, OUTBOX_FULL past bytes_max, or -ENOMEM. */
-int outbox_push(struct outbox *box, struct message *message, size_t bytes_max);
+/*
+ * Queues the message and keeps a reference to it. 0, OUTBOX_FULL past bytes_max, or -ENOMEM. *total counts
+ * the bytes of several boxes: it grows as they come and shrinks as they leave, however they leave. It
+ * outlives what is in the box, and is the same for all that is.
+ */
+int outbox_push(struct outbox *box, struct message *message, size_t bytes_max, uint64_t *total);
 
 /* Puts it before all others, whatever the bound: for pings and closes, which are never refused. 0 or -ENOMEM.
  */
-int outbox_push_front(struct outbox *box, struct message *message);
+int outbox_push_front(struct outbox *box, struct message *message, uint64_t *total);
 
 /* The frames of the oldest, at most parts_max of them, borrowed: how many, and how many bytes. */
 int outbox_peek(const struct outbox *box, struct iovec *parts, int parts_max, size_t *bytesp);
+
+/* Events in the box that arrived up to then are there because they were asked for again. */
+void outbox_note_replay(struct outbox *box, uint64_t arrived_us);
+
+/* The latest such time; 0: all came live. Forgotten when the box is empty. */
+uint64_t outbox_replayed_us(const struct outbox *box);
 
 /* Takes out the oldest. The caller owns the reference; NULL when empty. */
 struct message *outbox_pop(struct outbox *box);

@@ -234,7 +234,7 @@ void client_close(struct client *client, enum close_reason reason)
 	/* No frame on a broken connection, and none before the handshake's answer. */
 	frame = reason == CLOSE_GONE || client->state == CLIENT_PARKED ? NULL : close_frame(reason);
 	client_enter(client, CLIENT_CLOSING);
-	if (!frame || outbox_push_front(&client->outbox, frame) < 0)
+	if (!frame || outbox_push_front(&client->outbox, frame, &client->clients->queued_bytes) < 0)
 		client->clients->ops->abort(client->socket);
 	message_unref(frame);
 	delivery_flush_later(client);

@@ -64,6 +64,7 @@ static void on_flushed(void *arg)
 
 	if (clients->listener.submit)
 		clients->listener.submit(clients->listener.arg);
+	delivery_time_settle(clients); /* the batches go now */
 }
 
 int clients_init(struct clients *clients, const struct clients_listener *listener,
@@ -223,6 +224,8 @@ void clients_turn(struct clients *clients)
 		clients->n_sent = 0;
 		clients->sent_bytes = 0;
 	}
+	delivery_time_turned(clients);
+	metrics_set(clients->metrics, METRIC_QUEUED_BYTES, clients->queued_bytes);
 	metrics_set(clients->metrics, METRIC_SUBSCRIPTIONS, hub_n_subscriptions(clients->hub));
 }
 
@@ -241,7 +244,7 @@ static void tick_keepalive(struct clients *clients)
 		struct client *client = keepalive_client(link);
 
 		/* Before all that is queued: a slow reader must not look dead. */
-		if (outbox_push_front(&client->outbox, clients->ping) == 0)
+		if (outbox_push_front(&client->outbox, clients->ping, &clients->queued_bytes) == 0)
 			delivery_flush_later(client);
 	}
 }

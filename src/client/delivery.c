@@ -7,6 +7,7 @@
 
 #include "client/client.h"
 #include "client/clients.h"
+#include "client/delivery_time.h"
 #include "client/socket.h"
 #include "hub/hub.h"
 #include "protocol/message.h"
@@ -74,8 +75,10 @@ static void queue_rest(struct client *client, const struct hub_batch *batch, siz
 	uint32_t i = 0;
 	size_t end = 0;
 
-	while (i < batch->n && end < taken)
+	while (i < batch->n && end < taken) {
+		delivery_time_event(client->clients, batch->messages[i]);
 		end += batch->messages[i++]->frame_len;
+	}
 	count_sent(client, i, end);
 	block(client);
 	if (end > taken && client->clients->ops->keep(
@@ -91,9 +94,10 @@ void client_sent(struct client *client, const void *cookie, ssize_t n)
 {
 	const struct hub_batch *batch = cookie;
 
-	if (n == (ssize_t)batch->len)
+	if (n == (ssize_t)batch->len) {
 		count_sent(client, batch->n, batch->len);
-	else if (n < 0)
+		delivery_time_batch(client->clients, batch);
+	} else if (n < 0)
 		doom(client, CLOSE_GONE);
 	else
 		queue_rest(client, batch, (size_t)n);
@@ -117,15 +121,26 @@ void delivery_batch(struct client *client, const struct hub_batch *batch, bool a
 		client_sent(client, batch, ops->send(client->socket, &part, 1));
 }
 
+/* Out of the outbox into the socket. The reference is the caller's. */
+static struct message *take_oldest(struct client *client)
+{
+	uint64_t replayed_us = outbox_replayed_us(&client->outbox);
+	struct message *message = outbox_pop(&client->outbox);
+
+	count_sent(client, 1, message->frame_len);
+	if (message->arrived_us > replayed_us) /* 0: not an event, or not one that arrived */
+		delivery_time_event(client->clients, message);
+	return message;
+}
+
 /* Takes out of the outbox what went out. 0, or negative errno when the rest of a frame could not be kept. */
 static int drop_taken(struct client *client, size_t taken)
 {
 	int r = 0;
 
 	while (taken && r == 0) {
-		struct message *message = outbox_pop(&client->outbox);
+		struct message *message = take_oldest(client);
 
-		count_sent(client, 1, message->frame_len);
 		if (taken < message->frame_len) {
 			r = client->clients->ops->keep(
 				client->socket, message->frame + taken, message->frame_len - taken);

@@ -62,12 +62,13 @@ static struct message *take_out(struct outbox *box, uint32_t position)
 	skip_holes(box->queue);
 	box->n--;
 	box->bytes -= message->frame_len;
+	*box->queue->total -= message->frame_len;
 	box->queue->n_events -= message_is_event(message);
 	return message;
 }
 
 /* Moves to other memory, without holes. The index does not move along: it is made again when it is asked. */
-static int move(struct outbox *box, uint32_t capacity)
+static int move(struct outbox *box, uint32_t capacity, uint64_t *total)
 {
 	struct outbox_queue *old = box->queue;
 	struct outbox_queue *queue = calloc(1, sizeof(*queue) + capacity * sizeof(struct message *));
@@ -82,21 +83,23 @@ static int move(struct outbox *box, uint32_t capacity)
 			queue->ring[queue->n_slots++] = message;
 	}
 	queue->n_events = old ? old->n_events : 0;
+	queue->replayed_us = old ? old->replayed_us : 0;
+	queue->total = total;
 	queue_free(old);
 	box->queue = queue;
 	return 0;
 }
 
 /* A free slot, at either end. Holes are used before more memory is. */
-static int make_slot(struct outbox *box)
+static int make_slot(struct outbox *box, uint64_t *total)
 {
 	uint32_t capacity = box->queue ? box->queue->capacity : 0;
 
 	if (!capacity)
-		return move(box, FIRST_CAPACITY);
+		return move(box, FIRST_CAPACITY, total);
 	if (box->queue->n_slots < capacity)
 		return 0;
-	return move(box, box->n <= capacity / 2 ? capacity : capacity * 2);
+	return move(box, box->n <= capacity / 2 ? capacity : capacity * 2, total);
 }
 
 static void put(struct outbox *box, uint32_t position, struct message *message)
@@ -105,6 +108,7 @@ static void put(struct outbox *box, uint32_t position, struct message *message)
 	box->queue->n_slots++;
 	box->n++;
 	box->bytes += message->frame_len;
+	*box->queue->total += message->frame_len;
 	box->queue->n_events += message_is_event(message);
 }
 
@@ -130,14 +134,14 @@ static bool fits(const struct outbox *box, const struct message *message, size_t
 	return message->frame_len > bytes_max && message_is_event(message) && !outbox_n_events(box);
 }
 
-int outbox_push(struct outbox *box, struct message *message, size_t bytes_max)
+int outbox_push(struct outbox *box, struct message *message, size_t bytes_max, uint64_t *total)
 {
 	uint32_t position;
 	int r;
 
 	if (!fits(box, message, bytes_max))
 		return OUTBOX_FULL;
-	r = make_slot(box);
+	r = make_slot(box, total);
 	if (r < 0)
 		return r;
 	position = box->queue->head + box->queue->n_slots;
@@ -146,9 +150,9 @@ int outbox_push(struct outbox *box, struct message *message, size_t bytes_max)
 	return 0;
 }
 
-int outbox_push_front(struct outbox *box, struct message *message)
+int outbox_push_front(struct outbox *box, struct message *message, uint64_t *total)
 {
-	int r = make_slot(box);
+	int r = make_slot(box, total);
 
 	if (r < 0)
 		return r;
@@ -173,6 +177,17 @@ int outbox_peek(const struct outbox *box, struct iovec *parts, int parts_max, si
 		*bytesp += message->frame_len;
 	}
 	return n;
+}
+
+void outbox_note_replay(struct outbox *box, uint64_t arrived_us)
+{
+	if (box->queue && box->queue->replayed_us < arrived_us)
+		box->queue->replayed_us = arrived_us;
+}
+
+uint64_t outbox_replayed_us(const struct outbox *box)
+{
+	return box->queue ? box->queue->replayed_us : 0;
 }
 
 struct message *outbox_pop(struct outbox *box)

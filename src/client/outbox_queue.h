@@ -27,6 +27,8 @@ struct outbox_queue {
 	uint32_t n_slots;  /* from the oldest to the newest, holes among them */
 	uint32_t n_events;
 	uint32_t first_event; /* no event waits before this position */
+	uint64_t *total;      /* bytes of this and other boxes; the owner's */
+	uint64_t replayed_us; /* see outbox_note_replay() */
 	struct outbox_index index;
 	struct message *ring[];
 };

@@ -112,8 +112,10 @@ static void push_answer(struct client *client, const struct recovery *recovery, 
 
 	client_push(client, reply_recovered(recovery_id(recovery), join_channel(join), &answer,
 				    client->clients->wall_ms));
-	for (uint32_t i = 0; i < n_events; i++)
+	for (uint32_t i = 0; i < n_events; i++) {
 		client_push(client, message_ref(join->events[i]));
+		outbox_note_replay(&client->outbox, join->events[i]->arrived_us);
+	}
 }
 
 static enum metric outcome(const struct join *join)

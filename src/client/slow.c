@@ -32,7 +32,7 @@ static int push_over(struct client *client, struct message *message, size_t byte
 	while (r == OUTBOX_FULL && outbox_n_events(&client->outbox)) {
 		outbox_drop_oldest_event(&client->outbox);
 		n_dropped++;
-		r = outbox_push(&client->outbox, message, bytes_max);
+		r = outbox_push(&client->outbox, message, bytes_max, &client->clients->queued_bytes);
 	}
 	if (r == OUTBOX_FULL)
 		n_dropped += message_is_event(message);
@@ -52,7 +52,7 @@ int slow_queue(struct client *client, struct message *message)
 			return r;
 		count_dropped(client, (uint32_t)r);
 	}
-	r = outbox_push(&client->outbox, message, bytes_max);
+	r = outbox_push(&client->outbox, message, bytes_max, &client->clients->queued_bytes);
 	if (r != OUTBOX_FULL)
 		return r;
 	if (client->state == CLIENT_OPEN && !client->blocked && !outbox_empty(&client->outbox))

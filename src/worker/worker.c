@@ -182,6 +182,12 @@ static void on_submit(void *arg)
 	ws_server_submit(worker->server);
 }
 
+static uint64_t on_now_us(void *arg)
+{
+	(void)arg;
+	return clock_monotonic_us();
+}
+
 static int make_loop(struct worker *worker)
 {
 	struct event_config *config = event_config_new();
@@ -209,7 +215,7 @@ static int make_loop(struct worker *worker)
 
 static int make_clients(struct worker *worker, const struct config *config)
 {
-	struct clients_listener up = {worker, on_interest, on_ready, on_join, on_submit};
+	struct clients_listener up = {worker, on_interest, on_ready, on_join, on_submit, on_now_us};
 	struct client_limits limits = {
 		.message_bytes_max = config->message_bytes_max,
 		.outbox_bytes_max = config->outbox_bytes_max,

@@ -68,7 +68,8 @@ struct world {
 	} interests[INTERESTS];
 	size_t n_interests;
 	uint64_t now_ms;
-	bool beginning; /* inside client_init() */
+	uint64_t now_us; /* as writes see it */
+	bool beginning;  /* inside client_init() */
 };
 
 static struct slice s(const char *text)
@@ -181,6 +182,13 @@ static void on_ready(void *arg, void *socket)
 	peer->n_ready++;
 }
 
+static uint64_t on_now_us(void *arg)
+{
+	struct world *world = arg;
+
+	return world->now_us;
+}
+
 static void add_route(
 	struct route_table *table, const char *path, const char *const *channels, size_t n, bool any)
 {
@@ -235,7 +243,7 @@ static int setup(void **state)
 		.pong_timeout_ms = PONG_MS,
 	};
 	struct world *world = aligned_alloc(64, (sizeof(struct world) + 63) & ~(size_t)63);
-	const struct clients_listener listener = {world, on_interest, on_ready, NULL, NULL};
+	const struct clients_listener listener = {world, on_interest, on_ready, NULL, NULL, on_now_us};
 
 	assert_non_null(world);
 	memset(world, 0, sizeof(*world));
@@ -1942,6 +1950,85 @@ static void counts_connections_once_they_are_open(void **state)
 	assert_int_equal(metrics_get(&world->metrics, METRIC_CLOSED_1006), 1);
 }
 
+static uint64_t n_timed(const struct world *world)
+{
+	return metrics_n_observed(&world->metrics, METRIC_DELIVERY);
+}
+
+/* However they get there: at once, after others in the outbox, or when the peer reads on. */
+static void times_events_as_they_reach_the_socket_and_nothing_else(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS), *slow = opened(world, 1, CARDS);
+
+	ask(world, peer, "{\"type\":\"ping\"}");
+	assert_int_equal(n_timed(world), 0);
+	slow->room = event_len() + 1;
+	publish(world, "cards", 1);
+	publish(world, "cards", 2);
+	publish(world, "cards", 3);
+	turn(world);
+	assert_int_equal(n_timed(world), 3 + 2); /* the second is begun: the socket has it */
+	world->now_us = world->now_ms * 1000 + 7000000;
+	slow->room = SIZE_MAX;
+	writable(world, slow);
+	assert_int_equal(n_timed(world), 6);
+	assert_int_equal(
+		metrics_get(&world->metrics, METRIC_DELIVERY + METRICS_N_BUCKETS - 1), 1); /* up to 10 s */
+	slow->room = 0;
+	publish(world, "cards", 4);
+	turn(world);
+	client_deinit(&slow->client); /* what it never got took no time */
+	turn(world);
+	assert_int_equal(n_timed(world), 7);
+}
+
+static void counts_the_bytes_that_wait_for_those_who_do_not_read(void **state)
+{
+	struct world *world = *state;
+	struct peer *slow = opened(world, 0, CARDS), *gone = opened(world, 1, CARDS);
+
+	opened(world, 2, CARDS);
+	slow->room = gone->room = 0;
+	publish_each(world, "cards", 1, 2);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_QUEUED_BYTES), 4 * event_len());
+	client_deinit(&gone->client);
+	turn(world);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_QUEUED_BYTES), 2 * event_len());
+	slow->room = SIZE_MAX;
+	writable(world, slow);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_QUEUED_BYTES), 0);
+}
+
+/* Each reason of ours has a row; what a peer says is one of the known words or `other`. */
+static void counts_who_closed_by_code(void **state)
+{
+	static const enum metric metrics[] = {METRIC_CLOSED_1000, METRIC_CLOSED_1001, METRIC_CLOSED_1002,
+		METRIC_CLOSED_1003, METRIC_CLOSED_1006, METRIC_CLOSED_1007, METRIC_CLOSED_1009,
+		METRIC_CLOSED_1011, METRIC_CLOSED_1012, METRIC_CLOSED_4100};
+	static const uint16_t codes[] = {1000, 1001, 1002, 1003, 1006, 1007, 1009, 1011, 1012, 4100};
+	struct world *world = *state;
+	uint64_t expected[sizeof(codes) / sizeof(*codes)] = {0};
+
+	opened(world, 1, CARDS); /* so that the channel stays wanted */
+#define CLOSE_REASON(id, code, sentence)                                                                     \
+	client_close(&opened(world, 0, CARDS)->client, CLOSE_##id);                                          \
+	client_deinit(&world->peers[0].client);                                                              \
+	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)                                          \
+		expected[i] += codes[i] == (code);
+#include "client/close_reason.def"
+#undef CLOSE_REASON
+	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
+		assert_int_equal(metrics_get(&world->metrics, metrics[i]), expected[i]);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_CLOSED_OTHER), 0);
+	client_peer_closed(&opened(world, 0, CARDS)->client, 1005);
+	client_deinit(&world->peers[0].client);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_CLOSED_1005), 1);
+	client_peer_closed(&opened(world, 0, CARDS)->client, 4100); /* that is ours to say */
+	client_deinit(&world->peers[0].client);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_CLOSED_OTHER), 1);
+}
+
 static void logs_why_it_ended(void **state)
 {
 	struct world *world = *state;
@@ -2050,6 +2137,9 @@ int main(void)
 		TEST(nobody_is_pinged_before_it_is_open_or_after_it_closed),
 		TEST(knows_who_it_is),
 		TEST(counts_connections_once_they_are_open),
+		TEST(times_events_as_they_reach_the_socket_and_nothing_else),
+		TEST(counts_the_bytes_that_wait_for_those_who_do_not_read),
+		TEST(counts_who_closed_by_code),
 		TEST(logs_why_it_ended),
 	};
 

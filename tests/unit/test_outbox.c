@@ -18,6 +18,17 @@
 
 #define NO_BOUND SIZE_MAX
 
+/* Of all boxes. */
+static uint64_t total;
+
+/* However the messages left. */
+static int counts_no_byte_that_left(void **state)
+{
+	(void)state;
+	assert_int_equal(total, 0);
+	return 0;
+}
+
 /* A message of so many bytes on the wire (3 to 127). */
 static struct message *message_of(size_t frame_len)
 {
@@ -60,7 +71,7 @@ static unsigned int n_refs(struct message *message)
 
 static void push(struct outbox *box, struct message *message)
 {
-	assert_int_equal(outbox_push(box, message, NO_BOUND), 0);
+	assert_int_equal(outbox_push(box, message, NO_BOUND, &total), 0);
 }
 
 /* Takes out the oldest, which is this one, and gives its reference back. */
@@ -141,17 +152,17 @@ static void refuses_a_message_past_its_bound(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(outbox_push(&box, ten, 32), 0);
+		assert_int_equal(outbox_push(&box, ten, 32, &total), 0);
 	assert_int_equal(box.bytes, 30);
-	assert_int_equal(outbox_push(&box, one_more, 32), OUTBOX_FULL);
+	assert_int_equal(outbox_push(&box, one_more, 32, &total), OUTBOX_FULL);
 	assert_int_equal(box.n, 3); /* as it was */
 	assert_int_equal(box.bytes, 30);
 	assert_int_equal(n_refs(one_more), 1);
-	assert_int_equal(outbox_push(&box, one_more, 33), 0); /* exactly the bound is within it */
+	assert_int_equal(outbox_push(&box, one_more, 33, &total), 0); /* exactly the bound is within it */
 	assert_int_equal(box.bytes, 33);
 	assert_pops(&box, ten);
 	assert_int_equal(box.bytes, 23); /* what is read makes room */
-	assert_int_equal(outbox_push(&box, ten, 33), 0);
+	assert_int_equal(outbox_push(&box, ten, 33, &total), 0);
 	outbox_deinit(&box);
 	message_unref(ten);
 	message_unref(one_more);
@@ -163,7 +174,7 @@ static void refuses_a_reply_larger_than_its_bound_even_when_empty(void **state)
 	struct message *message = message_of(100);
 
 	(void)state;
-	assert_int_equal(outbox_push(&box, message, 99), OUTBOX_FULL);
+	assert_int_equal(outbox_push(&box, message, 99, &total), OUTBOX_FULL);
 	assert_true(outbox_empty(&box));
 	assert_null(box.queue);
 	message_unref(message);
@@ -179,13 +190,13 @@ static void takes_an_event_larger_than_its_bound_where_no_other_waits(void **sta
 
 	(void)state;
 	push(&box, reply);
-	assert_int_equal(outbox_push(&box, event, bound), 0);
+	assert_int_equal(outbox_push(&box, event, bound, &total), 0);
 	assert_holds(&box, both, 2);
-	assert_int_equal(outbox_push(&box, event, bound), OUTBOX_FULL);
-	assert_int_equal(outbox_push(&box, reply, bound), OUTBOX_FULL);
+	assert_int_equal(outbox_push(&box, event, bound, &total), OUTBOX_FULL);
+	assert_int_equal(outbox_push(&box, reply, bound, &total), OUTBOX_FULL);
 	assert_pops(&box, reply);
 	assert_pops(&box, event);
-	assert_int_equal(outbox_push(&box, event, bound), 0);
+	assert_int_equal(outbox_push(&box, event, bound, &total), 0);
 	outbox_deinit(&box);
 	message_unref(event);
 	message_unref(reply);
@@ -199,8 +210,8 @@ static void an_event_within_the_bound_has_to_fit(void **state)
 
 	(void)state;
 	push(&box, reply);
-	assert_int_equal(outbox_push(&box, event, event->frame_len + 9), OUTBOX_FULL);
-	assert_int_equal(outbox_push(&box, event, event->frame_len + 10), 0);
+	assert_int_equal(outbox_push(&box, event, event->frame_len + 9, &total), OUTBOX_FULL);
+	assert_int_equal(outbox_push(&box, event, event->frame_len + 10, &total), 0);
 	outbox_deinit(&box);
 	message_unref(event);
 	message_unref(reply);
@@ -222,7 +233,7 @@ static void drops_the_oldest_event_and_nothing_else(void **state)
 	push(&box, second);
 	push(&box, reply);
 	assert_ptr_equal(outbox_oldest_event(&box), first);
-	assert_int_equal(outbox_push_front(&box, ping), 0);
+	assert_int_equal(outbox_push_front(&box, ping, &total), 0);
 	assert_ptr_equal(outbox_oldest_event(&box), first);
 	outbox_drop_oldest_event(&box);
 	assert_int_equal(n_refs(first), 1);
@@ -379,7 +390,7 @@ static void step(struct outbox *box, struct model *model, struct message *const 
 		outbox_drop_oldest_event(box);
 		model_drop_event(model);
 	} else if (what == 9) {
-		assert_int_equal(outbox_push_front(box, messages[KEYS + 1]), 0);
+		assert_int_equal(outbox_push_front(box, messages[KEYS + 1], &total), 0);
 		memmove(&model->messages[1], model->messages, model->n * sizeof(model->messages[0]));
 		model->messages[0] = messages[KEYS + 1];
 		model->n++;
@@ -426,11 +437,11 @@ static void never_refuses_what_goes_to_the_front(void **state)
 
 	(void)state;
 	for (int i = 0; i < 8; i++) /* one past a power of two: the ring has to grow at its front */
-		assert_int_equal(outbox_push(&box, event, 80), 0);
-	assert_int_equal(outbox_push_front(&box, ping), 0);
-	assert_int_equal(outbox_push_front(&box, last), 0);
+		assert_int_equal(outbox_push(&box, event, 80, &total), 0);
+	assert_int_equal(outbox_push_front(&box, ping, &total), 0);
+	assert_int_equal(outbox_push_front(&box, last, &total), 0);
 	assert_int_equal(box.bytes, 87);
-	assert_int_equal(outbox_push(&box, ping, 80), OUTBOX_FULL);
+	assert_int_equal(outbox_push(&box, ping, 80, &total), OUTBOX_FULL);
 	assert_pops(&box, last);
 	assert_pops(&box, ping);
 	for (int i = 0; i < 8; i++)
@@ -448,7 +459,7 @@ static void goes_to_the_front_of_an_empty_one(void **state)
 	struct message *ping = message_of(3), *event = message_of(10);
 
 	(void)state;
-	assert_int_equal(outbox_push_front(&box, ping), 0);
+	assert_int_equal(outbox_push_front(&box, ping, &total), 0);
 	push(&box, event);
 	assert_pops(&box, ping);
 	assert_pops(&box, event);
@@ -501,25 +512,76 @@ static void holds_no_memory_when_empty(void **state)
 	message_unref(message);
 }
 
+static void counts_the_bytes_of_all_boxes(void **state)
+{
+	struct outbox a = {0}, b = {0};
+	struct message *ten = message_of(10), *event = event_of("cards", "1", 8);
+
+	(void)state;
+	for (int i = 0; i < 20; i++) /* past what its first memory holds */
+		push(&a, ten);
+	push(&b, event);
+	assert_int_equal(outbox_push_front(&b, ten, &total), 0);
+	assert_int_equal(total, 210 + event->frame_len);
+	assert_int_equal(outbox_drop_same_key(&b, event), 1);
+	assert_int_equal(total, 210);
+	push(&b, event);
+	outbox_drop_oldest_event(&b);
+	assert_int_equal(total, 210);
+	outbox_deinit(&a);
+	assert_int_equal(total, 10);
+	outbox_deinit(&b);
+	assert_int_equal(total, 0);
+	message_unref(ten);
+	message_unref(event);
+}
+
+static void knows_what_was_replayed_until_it_is_empty(void **state)
+{
+	struct outbox box = {0};
+	struct message *event = event_of("cards", NULL, 8);
+
+	(void)state;
+	outbox_note_replay(&box, 7); /* nothing is in it: nothing to know */
+	assert_int_equal(outbox_replayed_us(&box), 0);
+	push(&box, event);
+	outbox_note_replay(&box, 7);
+	outbox_note_replay(&box, 5);
+	for (int i = 0; i < 20; i++)
+		push(&box, event);
+	assert_int_equal(outbox_replayed_us(&box), 7);
+	outbox_deinit(&box);
+	assert_int_equal(outbox_replayed_us(&box), 0);
+	message_unref(event);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hands_out_the_oldest_first),
-		cmocka_unit_test(keeps_its_order_around_the_end_of_its_memory),
-		cmocka_unit_test(refuses_a_message_past_its_bound),
-		cmocka_unit_test(refuses_a_reply_larger_than_its_bound_even_when_empty),
-		cmocka_unit_test(takes_an_event_larger_than_its_bound_where_no_other_waits),
-		cmocka_unit_test(an_event_within_the_bound_has_to_fit),
-		cmocka_unit_test(drops_the_oldest_event_and_nothing_else),
-		cmocka_unit_test(holds_no_memory_when_its_last_event_is_dropped),
-		cmocka_unit_test(a_newer_event_takes_the_place_of_one_with_its_key_at_the_end),
-		cmocka_unit_test(of_those_queued_before_with_one_key_the_newest_stays),
-		cmocka_unit_test(holes_cost_no_memory),
-		cmocka_unit_test(behaves_as_a_list_that_is_searched),
-		cmocka_unit_test(never_refuses_what_goes_to_the_front),
-		cmocka_unit_test(goes_to_the_front_of_an_empty_one),
-		cmocka_unit_test(takes_references_never_copies),
-		cmocka_unit_test(holds_no_memory_when_empty),
+		cmocka_unit_test_teardown(hands_out_the_oldest_first, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(
+			keeps_its_order_around_the_end_of_its_memory, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(refuses_a_message_past_its_bound, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(
+			refuses_a_reply_larger_than_its_bound_even_when_empty, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(
+			takes_an_event_larger_than_its_bound_where_no_other_waits, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(an_event_within_the_bound_has_to_fit, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(drops_the_oldest_event_and_nothing_else, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(
+			holds_no_memory_when_its_last_event_is_dropped, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(a_newer_event_takes_the_place_of_one_with_its_key_at_the_end,
+			counts_no_byte_that_left),
+		cmocka_unit_test_teardown(
+			of_those_queued_before_with_one_key_the_newest_stays, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(holes_cost_no_memory, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(behaves_as_a_list_that_is_searched, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(never_refuses_what_goes_to_the_front, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(goes_to_the_front_of_an_empty_one, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(takes_references_never_copies, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(holds_no_memory_when_empty, counts_no_byte_that_left),
+		cmocka_unit_test(counts_the_bytes_of_all_boxes),
+		cmocka_unit_test(knows_what_was_replayed_until_it_is_empty),
 	};
 
 	map_seed();

@@ -1,0 +1,68 @@
+/* Delivery time: how long events took to a client's socket; see the header. */
+
+#include "client/delivery_time.h"
+
+#include "client/clients.h"
+#include "hub/hub.h"
+#include "metrics/metrics.h"
+#include "protocol/message.h"
+
+/* n events that arrived together, to so many clients. What was read from a log did not arrive. */
+static void observe(struct clients *clients, uint64_t arrived_us, uint64_t n)
+{
+	uint64_t now_us = clients->delivery_time.now_us;
+
+	if (arrived_us)
+		metrics_observe(
+			clients->metrics, METRIC_DELIVERY, now_us > arrived_us ? now_us - arrived_us : 0, n);
+}
+
+void delivery_time_settle(struct clients *clients)
+{
+	struct delivery_time *time = &clients->delivery_time;
+	const struct hub_batch *batch = time->batch;
+
+	for (uint32_t i = 0, same; batch && i < batch->n; i += same) {
+		uint64_t arrived_us = batch->messages[i]->arrived_us;
+
+		/* What the bus drained at once has one arrival. */
+		for (same = 1; i + same < batch->n && batch->messages[i + same]->arrived_us == arrived_us;)
+			same++;
+		observe(clients, arrived_us, (uint64_t)same * time->n_clients);
+	}
+	time->batch = NULL;
+	time->n_clients = 0;
+}
+
+static void written(struct clients *clients)
+{
+	struct delivery_time *time = &clients->delivery_time;
+
+	if (time->n_writes++ % DELIVERY_TIME_WRITES)
+		return;
+	delivery_time_settle(clients); /* by the reading that was good for it */
+	time->now_us = clients->listener.now_us(clients->listener.arg);
+}
+
+void delivery_time_batch(struct clients *clients, const struct hub_batch *batch)
+{
+	struct delivery_time *time = &clients->delivery_time;
+
+	written(clients);
+	if (time->batch != batch)
+		delivery_time_settle(clients);
+	time->batch = batch;
+	time->n_clients++;
+}
+
+void delivery_time_event(struct clients *clients, const struct message *event)
+{
+	written(clients);
+	observe(clients, event->arrived_us, 1);
+}
+
+void delivery_time_turned(struct clients *clients)
+{
+	delivery_time_settle(clients);
+	clients->delivery_time.n_writes = 0;
+}
