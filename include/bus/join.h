@@ -39,6 +39,7 @@ struct join {
 	/* The answer. */
 	int r; /* 0; -EAGAIN: not now; -ENOMEM; -ENOENT: the channel keeps no history */
 	enum channel_log_reason reason;
+	bool from_log;
 	char pos[POSITION_TEXT_MAX]; /* before the events */
 	char end[POSITION_TEXT_MAX]; /* behind them */
 	uint32_t n_events;

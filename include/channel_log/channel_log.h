@@ -95,6 +95,7 @@ struct channel_log_answer {
 	/* Where he stands. What follows it: first the entries below, then what is delivered. */
 	struct position position;
 	uint32_t n_entries;
+	bool from_log;           /* the log had to be read for it; false: all was remembered */
 	const struct ring *ring; /* private; see channel_log_answer_entry() */
 };
 
@@ -104,6 +105,7 @@ struct channel_log_join {
 	struct since since;
 	uint64_t asked; /* private: what was read before he asked proves nothing to him */
 	bool unserved;  /* private: the read that he waited for was not enough */
+	bool from_log;  /* private: what he wants was not remembered when he asked */
 };
 
 struct channel_log_listener {

@@ -75,6 +75,9 @@ void log_line(struct log *log, enum log_level level, const char *message, const 
 
 void log_flush(struct log *log);
 
+/* Lines of this log that log_limit_allow() held back. NULL log: none. */
+uint64_t log_n_suppressed(const struct log *log);
+
 /* "debug" … "error", "text" / "json": 0, or -EINVAL for any other word. */
 int log_level_parse(const char *word, enum log_level *levelp);
 int log_format_parse(const char *word, enum log_format *formatp);
@@ -124,8 +127,8 @@ struct log_limit {
 
 /*
  * True when the line may be written; *suppressedp is then what was held back since the last one that
- * was, for the line's own "suppressed" field.
+ * was, for the line's own "suppressed" field. The log counts what was held back at all; NULL: nobody does.
  */
-bool log_limit_allow(struct log_limit *limit, uint64_t now_ms, uint64_t *suppressedp);
+bool log_limit_allow(struct log *log, struct log_limit *limit, uint64_t now_ms, uint64_t *suppressedp);
 
 #endif

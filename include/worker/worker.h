@@ -68,6 +68,9 @@ const struct metrics *worker_metrics(const struct worker *worker);
 /* Did its loop turn lately? */
 bool worker_alive(const struct worker *worker, uint64_t now_ms);
 
+/* For how long its loop should have turned by now. */
+uint64_t worker_late_ms(const struct worker *worker, uint64_t now_ms);
+
 /* An event for its clients; takes its own reference. Leaves with the next worker_post_flush(). 0 or -ENOMEM.
  */
 int worker_post_event(struct worker *worker, struct message *event);

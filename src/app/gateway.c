@@ -23,6 +23,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
+#include "metrics/process_metrics.h"
 #include "route/route.h"
 #include "ws/listener.h"
 #include "ws/trusted.h"
@@ -53,6 +54,7 @@ struct gateway {
 	struct admin *admin;
 	char node_id[NODE_ID_LEN + 1];
 	uint64_t seed;
+	uint64_t started_us;  /* wall clock */
 	uint64_t deadline_ms; /* of the shutdown */
 	bool draining;
 	bool stopped;
@@ -95,6 +97,7 @@ static void drain(struct gateway *gateway)
 	struct timeval interval = {0, DRAIN_POLL_MS * 1000};
 
 	gateway->draining = true;
+	metrics_set(&gateway->metrics, METRIC_DRAINING, 1);
 	gateway->deadline_ms = clock_monotonic_ms() + gateway->config->shutdown_timeout_ms;
 	for (unsigned int i = 0; i < gateway->n_workers; i++)
 		worker_post_close(gateway->workers[i]);
@@ -144,14 +147,33 @@ static bool say_ready(void *arg, struct buf *out)
 	return ready;
 }
 
+/* What is not counted but looked at: as it is now. */
+static void look(struct gateway *gateway, struct metrics *now)
+{
+	uint64_t now_ms = clock_monotonic_ms(), late_ms = 0;
+
+	metrics_set(now, METRIC_BUILD_INFO, 1);
+	metrics_set(now, METRIC_WORKERS, gateway->n_workers);
+	/* A thread that is stuck does not say so itself. */
+	for (unsigned int i = 0; i < gateway->n_workers; i++) {
+		uint64_t ms = worker_late_ms(gateway->workers[i], now_ms);
+
+		late_ms = ms > late_ms ? ms : late_ms;
+	}
+	metrics_set(now, METRIC_LOOP_LAG, late_ms * 1000);
+	process_metrics_read(now, gateway->started_us);
+}
+
 static void say_metrics(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
-	const struct metrics *blocks[WORKERS_MAX + 1] = {&gateway->metrics};
+	struct metrics now = {0};
+	const struct metrics *blocks[WORKERS_MAX + 2] = {&gateway->metrics, &now};
 
+	look(gateway, &now);
 	for (unsigned int i = 0; i < gateway->n_workers; i++)
-		blocks[i + 1] = worker_metrics(gateway->workers[i]);
-	metrics_write(blocks, gateway->n_workers + 1, out);
+		blocks[i + 2] = worker_metrics(gateway->workers[i]);
+	metrics_write(blocks, gateway->n_workers + 2, out);
 }
 
 static int make_loop(struct gateway *gateway)
@@ -353,6 +375,7 @@ static void loop(struct gateway *gateway)
 		event_base_loop(gateway->base, EVLOOP_ONCE);
 		admin_turn(gateway->admin);
 		log_flush(gateway->log);
+		metrics_set(&gateway->metrics, METRIC_LOG_SUPPRESSED, log_n_suppressed(gateway->log));
 	}
 }
 
@@ -366,6 +389,9 @@ int gateway_run(const struct config *config)
 		return 1;
 	memset(gateway, 0, sizeof(*gateway));
 	gateway->config = config;
+	gateway->started_us = clock_wall_ms() * 1000;
+	metrics_set(&gateway->metrics, METRIC_RELOAD_SUCCESSFUL, 1);
+	metrics_set(&gateway->metrics, METRIC_RELOAD_TIMESTAMP, clock_wall_ms() / 1000);
 	gateway->log = log_new(STDERR_FILENO, config->log_level, config->log_format);
 	signal(SIGPIPE, SIG_IGN);
 	/* One arena: a worker's own grows page by page, a system call each, and holds on to more. */

@@ -75,6 +75,7 @@ struct redis_broker {
 
 	struct redis_channels channels;
 	struct redis_probe probe;
+	uint64_t probe_sent_us; /* the newest one */
 	struct redis_library *library;
 	struct redis_log logs;
 	bool loads_library;
@@ -206,6 +207,7 @@ static void redis_send_probe(struct redis_broker *redis)
 		{token, (size_t)redis_probe_token(&redis->probe, token)},
 	};
 
+	redis->probe_sent_us = clock_monotonic_us();
 	/* One that cannot be sent does not come back: that is noticed, and nothing else needs to be. */
 	(void)redis_link_ask(redis->commander, argv, 3, on_probe_answer, redis);
 }
@@ -252,6 +254,8 @@ static void redis_echo(struct redis_broker *redis, struct slice token)
 {
 	if (!redis->can_command || !redis_probe_echo(&redis->probe, token, clock_monotonic_ms()))
 		return; /* an old one, or somebody else's joke */
+	if (redis_probe_is_newest(&redis->probe))
+		metrics_set(redis->metrics, METRIC_REDIS_PROBE, clock_monotonic_us() - redis->probe_sent_us);
 	if (redis->state != BROKER_READY)
 		redis_ready(redis);
 	redis_channels_retry(&redis->channels, RETRY_PER_PROBE);
@@ -303,7 +307,7 @@ static void redis_too_large(struct redis_broker *redis, struct slice channel, lo
 	uint64_t suppressed;
 
 	metrics_add(redis->metrics, METRIC_EVENTS_DROPPED_SIZE, 1);
-	if (log_limit_allow(&redis->too_large_limit, clock_monotonic_ms(), &suppressed))
+	if (log_limit_allow(redis->log, &redis->too_large_limit, clock_monotonic_ms(), &suppressed))
 		log_warn(redis->log, "event dropped: larger than is allowed", log_slice("channel", channel),
 			log_int("bytes", n_bytes), log_uint("bytes_max", redis->payload_bytes_max),
 			log_uint("suppressed", suppressed));
@@ -373,7 +377,7 @@ static void redis_hear_error(struct redis_broker *redis, struct slice text)
 	if (r < 0)
 		redis_confused(redis);
 	else if (r == REDIS_CHANNELS_REFUSED &&
-		 log_limit_allow(&redis->refused_limit, clock_monotonic_ms(), &suppressed))
+		 log_limit_allow(redis->log, &redis->refused_limit, clock_monotonic_ms(), &suppressed))
 		log_warn(redis->log, "redis does not let us subscribe to a channel",
 			log_slice("channel", channel), log_slice("reason", text),
 			log_uint("suppressed", suppressed));

@@ -169,7 +169,7 @@ static void log_refusal(struct redis_library *library, const char *message, stru
 {
 	uint64_t suppressed;
 
-	if (log_limit_allow(&library->refused_limit, clock_monotonic_ms(), &suppressed))
+	if (log_limit_allow(library->log, &library->refused_limit, clock_monotonic_ms(), &suppressed))
 		log_line(library->log, LOG_WARN, message,
 			LOG_FIELDS(log_slice("redis", library->where), log_slice("reason", reason),
 				log_uint("suppressed", suppressed)));

@@ -52,4 +52,10 @@ int redis_probe_token(const struct redis_probe *probe, char token[REDIS_PROBE_TO
 /* A token came back. True if it is one that counts: the path is proven. */
 bool redis_probe_echo(struct redis_probe *probe, struct slice token, uint64_t now_ms);
 
+/* Was the last echo that of the last token sent? */
+static inline bool redis_probe_is_newest(const struct redis_probe *probe)
+{
+	return probe->oldest == probe->sequence + 1;
+}
+
 #endif

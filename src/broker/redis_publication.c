@@ -21,7 +21,7 @@ static int refusal(struct redis_publications *all, struct slice text)
 {
 	uint64_t suppressed;
 
-	if (log_limit_allow(&all->refused_limit, clock_monotonic_ms(), &suppressed))
+	if (log_limit_allow(all->log, &all->refused_limit, clock_monotonic_ms(), &suppressed))
 		log_warn(all->log, "redis refused a publication", log_mem("reason", text.data, text.len),
 			log_uint("suppressed", suppressed));
 	return redis_error_errno(text);

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/mailbox.h"
 #include "core/map.h"
+#include "metrics/loop_lag.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"
@@ -52,6 +53,7 @@ struct bus {
 	struct mailbox *inbox;
 	struct event *mail_event;
 	struct event *tick;
+	struct loop_lag lag;
 	struct log *log;
 	struct metrics *metrics;
 	struct log_limit drop_limit;
@@ -269,6 +271,8 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
+	metrics_set(bus->metrics, METRIC_LOOP_LAG,
+		loop_lag_tick(&bus->lag, clock_monotonic_us(), TICK_MS * 1000));
 	histories_tick(&bus->histories, now_ms);
 	while (!list_empty(&bus->lingering)) {
 		struct bus_channel *channel = list_entry(bus->lingering.next, struct bus_channel, linger);
@@ -285,7 +289,7 @@ static void drop(struct bus *bus, struct slice channel, enum metric metric, cons
 	uint64_t suppressed;
 
 	metrics_add(bus->metrics, metric, 1);
-	if (log_limit_allow(&bus->drop_limit, bus->now_us / 1000, &suppressed))
+	if (log_limit_allow(bus->log, &bus->drop_limit, bus->now_us / 1000, &suppressed))
 		log_warn(bus->log, "event dropped", log_mem("channel", channel.data, channel.len),
 			log_str("reason", reason), log_uint("suppressed", suppressed));
 }

@@ -202,7 +202,7 @@ static void on_state(void *arg, enum channel_log_state state, enum channel_log_c
 	metrics_add(all->metrics, catch_up_metrics[cause], 1);
 	if (cause == CHANNEL_LOG_CAUSE_LINK || cause == CHANNEL_LOG_CAUSE_JOIN)
 		return; /* nothing was wrong with what we had */
-	if (log_limit_allow(&all->repair_limit, all->ticked_ms, &suppressed))
+	if (log_limit_allow(all->log, &all->repair_limit, all->ticked_ms, &suppressed))
 		log_warn(all->log, "catching up", log_mem("channel", history->channel, history->channel_len),
 			log_str("cause", channel_log_cause_name(cause)), log_uint("suppressed", suppressed));
 }
@@ -220,6 +220,7 @@ static void fill_answer(struct join *join, const struct channel_log_answer *answ
 
 	join->r = 0;
 	join->reason = answer->reason;
+	join->from_log = answer->from_log;
 	position_format(&answer->position, join->pos);
 	if (answer->n_entries) {
 		const struct channel_log_entry *last =

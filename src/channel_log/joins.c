@@ -23,7 +23,7 @@ enum verdict {
 static enum verdict answer(struct channel_log *log, struct channel_log_join *join,
 	enum channel_log_reason reason, const struct position *position, uint32_t n)
 {
-	struct channel_log_answer answer = {reason, *position, n, &log->ring};
+	struct channel_log_answer answer = {reason, *position, n, join->from_log, &log->ring};
 
 	log->listener->answered(log->arg, join, &answer);
 	return ANSWERED;
@@ -99,7 +99,7 @@ static enum verdict serve_from_position(struct channel_log *log, struct channel_
 	return WANTS_READ;
 }
 
-static enum verdict serve(struct channel_log *log, struct channel_log_join *join)
+static enum verdict judge(struct channel_log *log, struct channel_log_join *join)
 {
 	switch (join->since.kind) {
 	case SINCE_NOW:
@@ -112,6 +112,15 @@ static enum verdict serve(struct channel_log *log, struct channel_log_join *join
 		break;
 	}
 	return refuse(log, join, CHANNEL_LOG_FORMAT);
+}
+
+static enum verdict serve(struct channel_log *log, struct channel_log_join *join)
+{
+	enum verdict verdict = judge(log, join);
+
+	if (verdict == WANTS_READ) /* who was answered may be gone */
+		join->from_log = true;
+	return verdict;
 }
 
 /* What a join would have read from; false if no read would help it. */
@@ -268,11 +277,14 @@ void joins_answered(struct channel_log *log, struct channel_log_read *read)
 void channel_log_join(struct channel_log *log, struct channel_log_join *join)
 {
 	enum verdict verdict;
+	uint64_t from;
 
 	join->asked = log->n_reads;
 	join->unserved = false;
+	join->from_log = false;
 	list_init(&join->link);
 	if (log->state != CHANNEL_LOG_LIVE) {
+		join->from_log = wants_from(log, join, &from);
 		list_push_back(&log->joins, &join->link);
 		return;
 	}

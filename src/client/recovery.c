@@ -135,6 +135,9 @@ static void settle(struct clients *clients, const struct recovery *recovery, con
 	/* What was noted so far came before the answer: the others hear it now, this one does not. */
 	hub_flush(clients->hub);
 	metrics_add(clients->metrics, outcome(join), 1);
+	if (outcome(join) == METRIC_RECOVER_DONE)
+		metrics_add(clients->metrics,
+			join->from_log ? METRIC_RECOVER_FROM_LOG : METRIC_RECOVER_FROM_MEMORY, 1);
 	/* Who said a plain subscribe meanwhile waits for the same. While there is a recovery the subscription
 	 * stays. */
 	if (join->r != 0 && join->r != -ENOENT && !join->patient && subscription->owed)

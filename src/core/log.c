@@ -29,6 +29,7 @@ struct log {
 	enum log_level level;
 	enum log_format format;
 	struct buf lines;
+	uint64_t n_suppressed;
 };
 
 static const char *const level_names[] = {
@@ -203,6 +204,11 @@ void log_flush(struct log *log)
 	buf_reset(&log->lines);
 }
 
+uint64_t log_n_suppressed(const struct log *log)
+{
+	return log ? log->n_suppressed : 0;
+}
+
 static int parse_word(const char *word, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -246,7 +252,7 @@ struct log_field log_str(const char *key, const char *value)
 	return log_mem(key, value ? value : "", value ? strlen(value) : 0);
 }
 
-bool log_limit_allow(struct log_limit *limit, uint64_t now_ms, uint64_t *suppressedp)
+bool log_limit_allow(struct log *log, struct log_limit *limit, uint64_t now_ms, uint64_t *suppressedp)
 {
 	if (now_ms - limit->started_ms >= limit->interval_ms) {
 		limit->started_ms = now_ms;
@@ -254,6 +260,8 @@ bool log_limit_allow(struct log_limit *limit, uint64_t now_ms, uint64_t *suppres
 	}
 	if (limit->used >= limit->burst) {
 		limit->suppressed++;
+		if (log)
+			log->n_suppressed++;
 		return false;
 	}
 	limit->used++;

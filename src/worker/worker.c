@@ -20,6 +20,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/mailbox.h"
+#include "metrics/loop_lag.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
 #include "ws/ws_server.h"
@@ -40,6 +41,7 @@ struct worker {
 	struct event_base *base;
 	struct event *mail_event;
 	struct event *tick;
+	struct loop_lag lag;
 	struct log *log;
 	struct clients clients;
 	bool clients_ready; /* clients_init() was done */
@@ -121,6 +123,8 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	refresh_time(worker);
+	metrics_set(&worker->metrics, METRIC_LOOP_LAG,
+		loop_lag_tick(&worker->lag, clock_monotonic_us(), TICK_MS * 1000));
 	clients_tick(&worker->clients);
 }
 
@@ -129,6 +133,7 @@ static void turn(struct worker *worker)
 	clients_turn(&worker->clients);
 	ws_server_turn(worker->server);
 	log_flush(worker->log);
+	metrics_set(&worker->metrics, METRIC_LOG_SUPPRESSED, log_n_suppressed(worker->log));
 	atomic_store_explicit(&worker->turned_ms, worker->clients.now_ms, memory_order_relaxed);
 	if (worker->closing && worker->clients.n_clients == 0)
 		atomic_store_explicit(&worker->drained, true, memory_order_relaxed);
@@ -352,6 +357,13 @@ const struct metrics *worker_metrics(const struct worker *worker)
 bool worker_alive(const struct worker *worker, uint64_t now_ms)
 {
 	return atomic_load_explicit(&worker->turned_ms, memory_order_relaxed) + WORKER_STUCK_MS > now_ms;
+}
+
+uint64_t worker_late_ms(const struct worker *worker, uint64_t now_ms)
+{
+	uint64_t due_ms = atomic_load_explicit(&worker->turned_ms, memory_order_relaxed) + TICK_MS;
+
+	return now_ms > due_ms ? now_ms - due_ms : 0;
 }
 
 bool worker_drained(const struct worker *worker)

@@ -16,6 +16,7 @@
 
 #include "client/socket.h"
 #include "core/log.h"
+#include "metrics/metrics.h"
 #include "ws/ws_server.h"
 #include "ws_connection.h"
 
@@ -32,6 +33,7 @@ struct ws_sender {
 	size_t n;
 	size_t capacity;
 	struct log *log;
+	struct metrics *metrics;
 	bool use_uring; /* wanted, and not found wanting yet */
 	bool has_uring;
 #ifdef TIDEGATE_IO_URING
@@ -46,13 +48,14 @@ enum {
 	RING_WORTH = 16,     /* fewer are sent one by one */
 };
 
-struct ws_sender *ws_sender_new(bool use_uring, struct log *log)
+struct ws_sender *ws_sender_new(bool use_uring, struct log *log, struct metrics *metrics)
 {
 	struct ws_sender *sender = calloc(1, sizeof(struct ws_sender));
 
 	if (!sender)
 		return NULL;
 	sender->log = log;
+	sender->metrics = metrics;
 	sender->use_uring = use_uring;
 	return sender;
 }
@@ -87,6 +90,7 @@ static void ring_make(struct ws_sender *sender)
 		r = io_uring_queue_init(RING_ENTRIES, &sender->ring, 0);
 	sender->has_uring = r == 0;
 	sender->use_uring = r == 0;
+	metrics_set(sender->metrics, METRIC_IO_URING, r == 0);
 	if (r < 0)
 		log_info(sender->log, "io_uring is not available, sending one by one",
 			log_str("reason", strerror(-r)));
@@ -173,25 +177,25 @@ static void ring_fail(struct ws_sender *sender, size_t i, int error)
 	io_uring_queue_exit(&sender->ring);
 	sender->has_uring = false;
 	sender->use_uring = false;
+	metrics_set(sender->metrics, METRIC_IO_URING, 0);
 }
 
-static void send_all(struct ws_sender *sender)
+/* Some of what waits, from the i-th on: how many. */
+static size_t send_some(struct ws_sender *sender, size_t i)
 {
-	size_t i = 0;
+	ssize_t n;
 
 	if (sender->use_uring && !sender->has_uring && sender->n >= RING_WORTH)
 		ring_make(sender);
-	while (sender->has_uring && sender->n - i >= RING_WORTH) {
-		ssize_t n = ring_send(sender, i);
-
-		if (n < 0) {
-			ring_fail(sender, i, (int)n);
-			return;
-		}
-		i += (size_t)n;
-	}
-	for (; i < sender->n; i++)
+	if (!sender->has_uring || sender->n - i < RING_WORTH) {
 		sender->pending[i].result = send_one(&sender->pending[i]);
+		return 1;
+	}
+	n = ring_send(sender, i);
+	if (n >= 0)
+		return (size_t)n;
+	ring_fail(sender, i, (int)n);
+	return sender->n - i;
 }
 
 #else
@@ -204,23 +208,23 @@ void ws_sender_free(struct ws_sender *sender)
 	free(sender);
 }
 
-static void send_all(struct ws_sender *sender)
+static size_t send_some(struct ws_sender *sender, size_t i)
 {
-	for (size_t i = 0; i < sender->n; i++)
-		sender->pending[i].result = send_one(&sender->pending[i]);
+	sender->pending[i].result = send_one(&sender->pending[i]);
+	return 1;
 }
 
 #endif
 
 void ws_sender_submit(struct ws_sender *sender)
 {
-	if (!sender->n)
-		return;
-	send_all(sender);
-	for (size_t i = 0; i < sender->n; i++) {
-		struct pending *pending = &sender->pending[i];
+	for (size_t i = 0, n; i < sender->n; i += n) {
+		n = send_some(sender, i);
+		for (size_t j = i; j < i + n; j++) {
+			struct pending *pending = &sender->pending[j];
 
-		client_sent(&pending->connection->client, pending->cookie, pending->result);
+			client_sent(&pending->connection->client, pending->cookie, pending->result);
+		}
 	}
 	sender->n = 0;
 }

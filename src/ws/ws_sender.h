@@ -13,18 +13,20 @@
 #include <stddef.h>
 
 struct log;
+struct metrics;
 struct ws_connection;
 struct ws_sender;
 
 /* NULL when out of memory. `use_uring` false: send(2) only. */
-struct ws_sender *ws_sender_new(bool use_uring, struct log *log);
+struct ws_sender *ws_sender_new(bool use_uring, struct log *log, struct metrics *metrics);
 void ws_sender_free(struct ws_sender *sender); /* accepts NULL */
 
 /* See socket_ops.send_later(). */
 void ws_sender_add(struct ws_sender *sender, struct ws_connection *connection, const void *data, size_t len,
 	const void *cookie);
 
-/* Sends all that was added; client_sent() is called for each. On the thread of the first call, from then on.
+/* Sends all that was added; client_sent() is called for each soon after it was sent. On the thread of the
+ * first call, from then on.
  */
 void ws_sender_submit(struct ws_sender *sender);
 

@@ -381,7 +381,7 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->trusted = options->trusted;
 	server->log = options->log;
 	server->metrics = options->metrics;
-	server->sender = ws_sender_new(options->use_uring, options->log);
+	server->sender = ws_sender_new(options->use_uring, options->log, options->metrics);
 	server->inflate = ws_inflate_new(options->clients->limits.message_bytes_max);
 	r = server->sender && server->inflate ? start_lws(server, options->base) : -ENOMEM;
 	if (r < 0)

@@ -249,21 +249,27 @@ static void knows_the_words_of_levels_and_formats(void **state)
 static void limits_a_site_and_counts_what_it_held_back(void **state)
 {
 	struct log_limit limit = {.burst = 2, .interval_ms = 1000};
+	struct log *log = log_new(-1, LOG_INFO, LOG_FORMAT_TEXT);
 	uint64_t suppressed = 99;
 
 	(void)state;
-	assert_true(log_limit_allow(&limit, 50, &suppressed));
+	assert_true(log_limit_allow(log, &limit, 50, &suppressed));
 	assert_int_equal(suppressed, 0);
-	assert_true(log_limit_allow(&limit, 60, &suppressed));
+	assert_true(log_limit_allow(log, &limit, 60, &suppressed));
 	for (unsigned int i = 0; i < 5; i++)
-		assert_false(log_limit_allow(&limit, 999, &suppressed));
-	assert_true(log_limit_allow(&limit, 2000, &suppressed));
+		assert_false(log_limit_allow(log, &limit, 999, &suppressed));
+	assert_true(log_limit_allow(log, &limit, 2000, &suppressed));
 	assert_int_equal(suppressed, 5);
-	assert_true(log_limit_allow(&limit, 2999, &suppressed));
+	assert_true(log_limit_allow(log, &limit, 2999, &suppressed));
 	assert_int_equal(suppressed, 0);
-	assert_false(log_limit_allow(&limit, 2999, &suppressed));
-	assert_true(log_limit_allow(&limit, 3000, &suppressed));
+	assert_false(log_limit_allow(log, &limit, 2999, &suppressed));
+	assert_true(log_limit_allow(log, &limit, 3000, &suppressed));
 	assert_int_equal(suppressed, 1);
+	assert_int_equal(log_n_suppressed(log), 6);
+	log_free(log);
+	assert_true(log_limit_allow(NULL, &limit, 3000, &suppressed));
+	assert_false(log_limit_allow(NULL, &limit, 3000, &suppressed));
+	assert_int_equal(log_n_suppressed(NULL), 0);
 }
 
 int main(void)

@@ -1,0 +1,44 @@
+/*
+ * Loop lag: how late a thread comes to its work; see the header.
+ *
+ * The timer's own idea of when it is due is not to be had, so it is followed here as libevent has it for a
+ * persistent one: an interval after it was due, or after it was called where that is over already. Who comes
+ * too early shows that we were wrong, and sets us right.
+ */
+
+#include "metrics/loop_lag.h"
+
+enum {
+	US_PER_MS = 1000,
+};
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static void next_window(struct loop_lag *lag, uint64_t now_us)
+{
+	if (now_us - lag->window_us < LOOP_LAG_WINDOW_MS * US_PER_MS)
+		return;
+	lag->previous_us = lag->current_us;
+	lag->current_us = 0;
+	lag->window_us = now_us;
+}
+
+uint64_t loop_lag_tick(struct loop_lag *lag, uint64_t now_us, uint64_t interval_us)
+{
+	if (!lag->due_us) {
+		lag->due_us = now_us;
+		lag->window_us = now_us;
+	}
+	next_window(lag, now_us);
+	if (now_us > lag->due_us)
+		lag->current_us = larger(lag->current_us, now_us - lag->due_us);
+	else
+		lag->due_us = now_us;
+	lag->due_us += interval_us;
+	if (lag->due_us <= now_us)
+		lag->due_us = now_us + interval_us;
+	return larger(lag->current_us, lag->previous_us);
+}
