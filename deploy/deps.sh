@@ -23,8 +23,9 @@ readonly HIREDIS_MIN=1.0
 readonly BUILD_PACKAGES=(gcc libc6-dev pkgconf meson ninja-build cmake patch libssl-dev zlib1g-dev
 	libevent-dev liburing-dev libyaml-dev libjsmn-dev)
 readonly TEST_PACKAGES=(libcmocka-dev clang libclang-rt-dev clang-format python3-pytest
-	python3-pytest-xdist python3-websockets python3-redis python3-yaml redis-server)
+	python3-pytest-xdist python3-websockets python3-redis python3-yaml redis-server prometheus)
 readonly DEMO_PACKAGES=(redis-server)
+readonly SERVICES=(redis-server prometheus) # of those packages: not to be started
 
 # -fno-semantic-interposition and the like are of no use to a static library; what is here is what
 # the rest of Tidegate is hardened with. _FORTIFY_SOURCE is 2 because lws is older than level 3.
@@ -129,8 +130,9 @@ distribution_hiredis() {
 }
 
 # Packages start their services when they are installed. A Redis that nobody asked for would take
-# the port of one that somebody did, so the packages' own question "may I?" is answered with no for
-# Redis, and handed on to whoever answered it before for everything else.
+# the port of one that somebody did, and of Prometheus only promtool is wanted. So the packages' own
+# question "may I?" is answered with no for these, and handed on to whoever answered it before for
+# everything else.
 policy=/usr/sbin/policy-rc.d
 
 policy_put() {
@@ -141,7 +143,7 @@ policy_put() {
 		#!/bin/sh
 		# Put here by Tidegate's deploy/deps.sh for the time of one apt-get call.
 		for word in "\$@"; do
-			case \$word in redis*) exit 101 ;; esac
+			case \$word in redis* | prometheus*) exit 101 ;; esac
 		done
 		[ -x $policy.before-tidegate ] && exec $policy.before-tidegate "\$@"
 		exit 0
@@ -181,9 +183,8 @@ packages_known() {
 }
 
 install_packages() {
-	local redis_is_new=
+	local service
 	packages_known "$@" || apt_update
-	case " $* " in *' redis-server '*) redis_is_new=1 ;; esac
 	say "packages: installing $*"
 	policy_put
 	if ! apt_install "$@" >"$log" 2>&1 </dev/null 9>&-; then
@@ -191,11 +192,15 @@ install_packages() {
 		quietly "installing packages" apt_install "$@"
 	fi
 	policy_restore
-	if [ -n "$redis_is_new" ]; then
-		# Nor at the next start of the machine. Neither tool is there on every system.
-		deb-systemd-helper disable redis-server.service >/dev/null 2>&1 || true
-		update-rc.d redis-server disable >/dev/null 2>&1 || true
-	fi
+	for service in "${SERVICES[@]}"; do
+		case " $* " in
+		*" $service "*)
+			# Nor at the next start of the machine. Neither tool is there on every system.
+			deb-systemd-helper disable "$service.service" >/dev/null 2>&1 || true
+			update-rc.d "$service" disable >/dev/null 2>&1 || true
+			;;
+		esac
+	done
 }
 
 ensure_packages() {

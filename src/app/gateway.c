@@ -54,7 +54,7 @@ struct gateway {
 	struct admin *admin;
 	char node_id[NODE_ID_LEN + 1];
 	uint64_t seed;
-	uint64_t started_us;  /* wall clock */
+	struct process_metrics process;
 	uint64_t deadline_ms; /* of the shutdown */
 	bool draining;
 	bool stopped;
@@ -161,7 +161,7 @@ static void look(struct gateway *gateway, struct metrics *now)
 		late_ms = ms > late_ms ? ms : late_ms;
 	}
 	metrics_set(now, METRIC_LOOP_LAG, late_ms * 1000);
-	process_metrics_read(now, gateway->started_us);
+	process_metrics_read(&gateway->process, now, now_ms);
 }
 
 static void say_metrics(void *arg, struct buf *out)
@@ -389,7 +389,7 @@ int gateway_run(const struct config *config)
 		return 1;
 	memset(gateway, 0, sizeof(*gateway));
 	gateway->config = config;
-	gateway->started_us = clock_wall_ms() * 1000;
+	gateway->process.started_us = clock_wall_ms() * 1000;
 	metrics_set(&gateway->metrics, METRIC_RELOAD_SUCCESSFUL, 1);
 	metrics_set(&gateway->metrics, METRIC_RELOAD_TIMESTAMP, clock_wall_ms() / 1000);
 	gateway->log = log_new(STDERR_FILENO, config->log_level, config->log_format);

@@ -42,8 +42,7 @@ static void read_memory(struct metrics *metrics)
 	fclose(file);
 }
 
-/* One by one: some 0.3 µs each. */
-static uint64_t count_fds(void)
+uint64_t process_metrics_count_fds(void)
 {
 	DIR *folder = opendir("/proc/self/fd");
 	const struct dirent *entry;
@@ -57,24 +56,34 @@ static uint64_t count_fds(void)
 	return n - 1; /* the folder itself was open */
 }
 
-static void read_fds(struct metrics *metrics)
+static uint64_t n_fds(struct process_metrics *process, uint64_t now_ms)
 {
-	struct rlimit limit;
 	struct stat folder;
-	uint64_t n = 0;
 
 	/* The folder's size is how many there are since Linux 6.2, and 0 before. */
-	if (stat("/proc/self/fd", &folder) == 0)
-		n = (uint64_t)folder.st_size;
-	metrics_set(metrics, METRIC_PROCESS_OPEN_FDS, n ? n : count_fds());
+	if (stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0)
+		return (uint64_t)folder.st_size;
+	/* Every event of the node waits while the bus thread counts. */
+	if (!process->n_fds || now_ms - process->counted_ms >= PROCESS_FDS_MS) {
+		process->n_fds = process_metrics_count_fds();
+		process->counted_ms = now_ms;
+	}
+	return process->n_fds;
+}
+
+static void read_fds(struct process_metrics *process, struct metrics *metrics, uint64_t now_ms)
+{
+	struct rlimit limit;
+
+	metrics_set(metrics, METRIC_PROCESS_OPEN_FDS, n_fds(process, now_ms));
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
 		metrics_set(metrics, METRIC_PROCESS_MAX_FDS, limit.rlim_cur);
 }
 
-void process_metrics_read(struct metrics *metrics, uint64_t start_us)
+void process_metrics_read(struct process_metrics *process, struct metrics *metrics, uint64_t now_ms)
 {
-	metrics_set(metrics, METRIC_PROCESS_START, start_us);
+	metrics_set(metrics, METRIC_PROCESS_START, process->started_us);
 	read_cpu(metrics);
 	read_memory(metrics);
-	read_fds(metrics);
+	read_fds(process, metrics, now_ms);
 }
