@@ -19,15 +19,17 @@ enum {
 	LOOP_LAG_WINDOW_MS = 10000,
 };
 
-/* Zeroed memory is a fresh one. */
 struct loop_lag {
-	uint64_t due_us;    /* 0: the timer was never called */
+	uint64_t due_us;
 	uint64_t window_us; /* when this window began */
 	uint64_t current_us;
 	uint64_t previous_us; /* of the window before */
 };
 
-/* The timer was called, for the first time or again: the largest lateness, in microseconds. */
+/* The loop begins; the timer is to be called after one interval, or sooner where it was set before. */
+void loop_lag_start(struct loop_lag *lag, uint64_t now_us, uint64_t interval_us);
+
+/* The timer was called: the largest lateness, in microseconds. */
 uint64_t loop_lag_tick(struct loop_lag *lag, uint64_t now_us, uint64_t interval_us);
 
 #endif

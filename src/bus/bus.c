@@ -515,6 +515,7 @@ void bus_connect(
 	bus->histories.broker = broker;
 	bus->workers = workers;
 	bus->n_workers = n_workers;
+	loop_lag_start(&bus->lag, clock_monotonic_us(), TICK_MS * 1000);
 	on_state(bus, broker_state(broker), "");
 }
 

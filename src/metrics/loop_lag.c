@@ -26,12 +26,13 @@ static void next_window(struct loop_lag *lag, uint64_t now_us)
 	lag->window_us = now_us;
 }
 
+void loop_lag_start(struct loop_lag *lag, uint64_t now_us, uint64_t interval_us)
+{
+	*lag = (struct loop_lag){.due_us = now_us + interval_us, .window_us = now_us};
+}
+
 uint64_t loop_lag_tick(struct loop_lag *lag, uint64_t now_us, uint64_t interval_us)
 {
-	if (!lag->due_us) {
-		lag->due_us = now_us;
-		lag->window_us = now_us;
-	}
 	next_window(lag, now_us);
 	if (now_us > lag->due_us)
 		lag->current_us = larger(lag->current_us, now_us - lag->due_us);

@@ -283,6 +283,7 @@ int worker_start(struct worker *worker)
 
 	atomic_store_explicit(
 		&worker->turned_ms, clock_monotonic_ms(), memory_order_relaxed); /* it lives from now on */
+	loop_lag_start(&worker->lag, clock_monotonic_us(), TICK_MS * 1000);
 	/* Signals are the bus thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
