@@ -130,8 +130,7 @@ def test_drop_oldest_drops_what_is_too_old(redis, start_slow):
         until("some are too old", lambda: dropped(gateway, "drop_oldest"))
         flood(redis, other, 1, FLOOD)
         heard = numbers_until(stuck, FLOOD)
-        left = after_the_gap(heard)
-        assert left == list(range(left[0], FLOOD + 1))
+        assert heard == sorted(set(heard)), "in order, though more may get too old while it reads on"
         assert len(heard) + dropped(gateway, "drop_oldest") == FLOOD + 1
 
 
