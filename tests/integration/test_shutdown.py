@@ -1,10 +1,10 @@
 """The end: clients are told to come back, the process keeps its deadline, and impatience is respected."""
 
 import signal
-import time
 
 from harness import library
 from harness.wait import sized, until
+from harness.websocket import Closed, Refused
 
 
 def test_sigterm_closes_clients_with_1012_and_ends(start, redis):
@@ -22,19 +22,17 @@ def test_sigterm_closes_clients_with_1012_and_ends(start, redis):
 def test_sigterm_ends_within_its_deadline_with_clients_that_say_nothing(start):
     gateway = start("--shutdown-timeout", "2s")
     with gateway.connect() as deaf, gateway.connect(receive_buffer=4096):
-        began = time.monotonic()
         gateway.process.signal(signal.SIGTERM)
         gateway.process.end()
-        assert time.monotonic() - began < 2 + sized(1, 5)
+        # Not because they were given up for silence, which takes 5 s.
+        assert gateway.lines("shutdown deadline reached")
         assert deaf.close_code() == 1012
 
 
 def test_sigterm_ends_at_once_without_clients(start):
-    gateway = start()
-    began = time.monotonic()
+    gateway = start("--shutdown-timeout", "60s")
     gateway.process.signal(signal.SIGTERM)
-    gateway.process.end()
-    assert time.monotonic() - began < sized(1, 5)
+    gateway.process.end()  # sooner than that: nothing was waited for
 
 
 def test_sigterm_ends_while_redis_is_away(start, own_redis):
@@ -45,17 +43,17 @@ def test_sigterm_ends_while_redis_is_away(start, own_redis):
     gateway.process.end()
 
 
-def test_no_new_client_is_taken_while_it_ends(start):
+def test_no_new_client_is_kept_while_it_ends(start):
     gateway = start("--shutdown-timeout", "3s")
     with gateway.connect() as deaf:
         gateway.process.signal(signal.SIGTERM)
         assert deaf.receive_frame()[0] == 8
         try:
-            gateway.connect().abandon()
-            taken = True
-        except Exception:  # refused by the kernel, hung up on, or 503: each will do
-            taken = False
-        assert not taken
+            # The worker of the deaf one knows; the other may hear of it a moment later.
+            kept = gateway.connect().close_code() != 1012
+        except (OSError, Closed, Refused):  # refused by the kernel, hung up on, or 503: each will do
+            kept = False
+        assert not kept
     gateway.process.end()
 
 
@@ -72,11 +70,8 @@ def test_sigint_twice_ends_at_once(start):
     with gateway.connect() as deaf:
         gateway.process.signal(signal.SIGINT)
         assert deaf.receive_frame()[0] == 8  # and stays there: the orderly end would wait for it
-        began = time.monotonic()
         gateway.process.signal(signal.SIGINT)
-        code = gateway.process.wait(5)
-        assert time.monotonic() - began < sized(1, 3)
-        assert code in (0, 1, 130, -signal.SIGINT)
+        assert gateway.process.wait() == 128 + signal.SIGINT
     gateway.process.ended = True
 
 
