@@ -117,6 +117,15 @@ bool client_peer_closed(struct client *client, uint16_t code);
 /* Ends it with a close frame and a log line. A second call changes nothing. */
 void client_close(struct client *client, enum close_reason reason);
 
+/* The same, with one message before the close frame. The reference stays the caller's; NULL: none. */
+void client_close_with(struct client *client, enum close_reason reason, struct message *last);
+
+/* Neither closing nor gone. */
+static inline bool client_is_live(const struct client *client)
+{
+	return client->state == CLIENT_OPEN || client->state == CLIENT_PARKED;
+}
+
 /* Queues a message for this peer alone. Takes over the reference; NULL: out of memory, the client is closed
  * for it. */
 void client_push(struct client *client, struct message *message);

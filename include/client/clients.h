@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "client/delivery_time.h"
+#include "client/drain.h"
 #include "client/keepalive.h"
 #include "core/list.h"
 #include "protocol/json.h"
@@ -80,7 +81,9 @@ struct clients {
 	struct list subscribing; /* owed answers, in order of their deadline */
 	struct message *ping;    /* the one ping frame there is */
 	struct deflater *deflater;
+	struct drain drain;
 	size_t n_clients;
+	size_t n_live;    /* of them, neither closing nor gone */
 	uint64_t next_id; /* unique in the process: workers count up in the same steps from different numbers
 			   */
 	uint64_t id_step;
@@ -129,8 +132,18 @@ void clients_resync(struct clients *clients, struct slice channel, uint64_t hash
 void clients_turn(struct clients *clients);
 void clients_tick(struct clients *clients);
 
-/* Closes all that are open or parked; they are gone when clients.n_clients is 0. */
-void clients_close_all(struct clients *clients, int reason);
+/*
+ * Sends all away, with 1012, over so much time: the newest first. Who knows recovery is told before when to
+ * come back. Whose handshake is held back hears that it may be answered: refuse it. They are gone when
+ * clients.n_clients is 0. A second call changes nothing.
+ */
+void clients_drain(struct clients *clients, uint64_t time_ms, uint64_t seed);
+
+/* Some ten times a second while that goes on. */
+void clients_drain_tick(struct clients *clients);
+
+/* No handshake is held back any longer. */
+void clients_unpark_all(struct clients *clients);
 
 /* Ends all that are still there, at once. */
 void clients_abort_all(struct clients *clients);

@@ -41,6 +41,8 @@ struct config {
 	uint64_t ping_interval_ms;
 	uint64_t pong_timeout_ms;
 	uint64_t shutdown_timeout_ms;
+	uint64_t drain_delay_ms;
+	uint64_t drain_time_ms;
 	size_t message_bytes_max;       /* from a client */
 	size_t event_bytes_max;         /* from a backend */
 	size_t outbox_bytes_max;        /* queued for one client */

@@ -48,4 +48,7 @@ struct message *reply_resync(struct slice channel, const char *reason, bool cont
 struct message *reply_degraded(uint64_t wall_ms);
 struct message *reply_restored(uint64_t wall_ms);
 
+/* {"type":"reconnect","data":{"reason":"drain","after_ms":4200},…} */
+struct message *reply_reconnect(const char *reason, uint64_t after_ms, uint64_t wall_ms);
+
 #endif

@@ -89,10 +89,10 @@ void worker_post_resync(
 /* The link to the broker came or went. */
 void worker_post_connected(struct worker *worker, bool connected);
 
-/* Stop accepting, close all clients with 1012. */
-void worker_post_close(struct worker *worker);
+/* Stop accepting, send all clients away over so much time; see clients_drain(). */
+void worker_post_drain(struct worker *worker, uint64_t time_ms, uint64_t seed);
 
-/* After worker_post_close(): is the last client gone? */
+/* After worker_post_drain(): is the last client gone, and the last handshake answered? */
 bool worker_drained(const struct worker *worker);
 
 #endif

@@ -19,6 +19,8 @@ struct listener;
 enum {
 	LISTENER_BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
 	LISTENER_REST_MS = 100,
+	LISTENER_RETIRE_MS = 100, /* for handshakes of TCP under way: a round trip inside a data centre, and far
+				     more */
 };
 
 /* Takes over the descriptor: non-blocking, close-on-exec, TCP_NODELAY set. */
@@ -35,7 +37,16 @@ int listener_new(struct event_base *base, const char *host, uint16_t port, bool 
 /* The port it listens on. */
 uint16_t listener_port(const struct listener *listener);
 
-/* Stops listening. Accepts NULL. */
+/*
+ * Stops listening without hanging up on anybody. Closing a listening socket resets what waits in its queue,
+ * so for LISTENER_RETIRE_MS it goes on accepting while the kernel passes over whoever only begins to connect:
+ * he asks again a second later, and finds the port closed or somebody else behind it. Then the rest of the
+ * queue is accepted and the socket closed.
+ */
+void listener_retire(struct listener *listener);
+bool listener_retired(const struct listener *listener); /* that is over */
+
+/* Stops listening at once. Accepts NULL. */
 void listener_free(struct listener *listener);
 
 #endif

@@ -40,8 +40,14 @@ void ws_server_free(struct ws_server *server);
 
 uint16_t ws_server_port(const struct ws_server *server);
 
-/* New connections are refused by the kernel from now on. */
-void ws_server_stop_accepting(struct ws_server *server);
+/*
+ * The end: from now on handshakes are refused with 503, and a moment later the port is closed. Nobody who was
+ * connected by then is hung up on without an answer.
+ */
+void ws_server_retire(struct ws_server *server);
+
+/* The port is closed, and all connections are gone: those of clients, and those that never became one. */
+bool ws_server_empty(const struct ws_server *server);
 
 /* Once per turn of the loop: ends what was aborted, runs lws' timers. */
 void ws_server_turn(struct ws_server *server);

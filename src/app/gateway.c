@@ -28,6 +28,7 @@
 #include "ws/listener.h"
 #include "ws/trusted.h"
 #include "worker/worker.h"
+#include "shutdown.h"
 
 enum {
 	N_SIGNALS = 2,
@@ -55,8 +56,7 @@ struct gateway {
 	char node_id[NODE_ID_LEN + 1];
 	uint64_t seed;
 	struct process_metrics process;
-	uint64_t deadline_ms; /* of the shutdown */
-	bool draining;
+	struct shutdown shutdown;
 	bool stopped;
 };
 
@@ -75,48 +75,72 @@ static void on_join(void *arg, struct join *join)
 	bus_post_join(gateway->bus, join);
 }
 
+static bool is_draining(const struct gateway *gateway)
+{
+	return gateway->shutdown.phase != SHUTDOWN_NONE;
+}
+
+static void close_clients(struct gateway *gateway)
+{
+	uint64_t spread_ms = gateway->shutdown.times.spread_ms;
+
+	log_info(gateway->log, "closing clients", log_uint("spread_ms", spread_ms));
+	for (unsigned int i = 0; i < gateway->n_workers; i++)
+		worker_post_drain(gateway->workers[i], spread_ms, gateway->seed + i);
+}
+
+static void take_step(struct gateway *gateway, enum shutdown_step step, unsigned int n_left)
+{
+	switch (step) {
+	case SHUTDOWN_WAIT:
+	case SHUTDOWN_ABORT: /* only a signal asks for it, and sees to it */
+		break;
+	case SHUTDOWN_CLOSE:
+		close_clients(gateway);
+		break;
+	case SHUTDOWN_LATE:
+		log_warn(gateway->log, "shutdown deadline reached", log_uint("workers_left", n_left));
+		gateway->stopped = true;
+		break;
+	case SHUTDOWN_END:
+		gateway->stopped = true;
+		break;
+	}
+}
+
 static void on_drain_poll(evutil_socket_t fd, short events, void *arg)
 {
 	struct gateway *gateway = arg;
-	unsigned int n_drained = 0;
+	unsigned int n_left = gateway->n_workers;
 
 	(void)fd;
 	(void)events;
 	for (unsigned int i = 0; i < gateway->n_workers; i++)
-		n_drained += worker_drained(gateway->workers[i]);
-	if (n_drained < gateway->n_workers && clock_monotonic_ms() < gateway->deadline_ms)
-		return;
-	if (n_drained < gateway->n_workers)
-		log_warn(gateway->log, "shutdown deadline reached",
-			log_uint("workers_left", gateway->n_workers - n_drained));
-	gateway->stopped = true;
-}
-
-static void drain(struct gateway *gateway)
-{
-	struct timeval interval = {0, DRAIN_POLL_MS * 1000};
-
-	gateway->draining = true;
-	metrics_set(&gateway->metrics, METRIC_DRAINING, 1);
-	gateway->deadline_ms = clock_monotonic_ms() + gateway->config->shutdown_timeout_ms;
-	for (unsigned int i = 0; i < gateway->n_workers; i++)
-		worker_post_close(gateway->workers[i]);
-	event_add(gateway->drain_poll, &interval);
+		n_left -= worker_drained(gateway->workers[i]);
+	take_step(gateway, shutdown_poll(&gateway->shutdown, n_left == 0, clock_monotonic_ms()), n_left);
 }
 
 static void on_signal(evutil_socket_t signal_number, short events, void *arg)
 {
 	struct gateway *gateway = arg;
+	const struct config *config = gateway->config;
+	struct timeval interval = {0, DRAIN_POLL_MS * 1000};
+	/* Who presses Ctrl-C stands in front of it, and no load balancer does. */
+	struct shutdown_times times = {signal_number == SIGINT ? 0 : config->drain_delay_ms,
+		config->drain_time_ms, config->shutdown_timeout_ms};
 	const char *name = signal_number == SIGTERM ? "SIGTERM" : "SIGINT";
+	enum shutdown_step step = shutdown_ask(&gateway->shutdown, &times, clock_monotonic_ms());
 
 	(void)events;
-	if (gateway->draining) {
+	if (step == SHUTDOWN_ABORT) {
 		log_warn(gateway->log, "ending at once", log_str("signal", name));
 		_exit(EXIT_BY_SIGNAL + (int)signal_number);
 	}
-	log_info(gateway->log, "shutting down", log_str("signal", name),
-		log_uint("timeout_ms", gateway->config->shutdown_timeout_ms));
-	drain(gateway);
+	log_info(gateway->log, "shutting down", log_str("signal", name), log_uint("delay_ms", times.delay_ms),
+		log_uint("spread_ms", times.spread_ms), log_uint("timeout_ms", times.timeout_ms));
+	metrics_set(&gateway->metrics, METRIC_DRAINING, 1);
+	event_add(gateway->drain_poll, &interval);
+	take_step(gateway, step, gateway->n_workers);
 }
 
 static bool say_live(void *arg, struct buf *out)
@@ -136,12 +160,12 @@ static bool say_ready(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
 	bool connected = broker_state(gateway->broker) == BROKER_READY;
-	bool ready = connected && !gateway->draining;
+	bool ready = connected && !is_draining(gateway);
 
 	buf_printf(out,
 		"{\"ready\":%s,\"missing\":[%s%s%s],\"node\":\"%s\",\"broker\":", ready ? "true" : "false",
-		connected ? "" : "\"broker\"", !connected && gateway->draining ? "," : "",
-		gateway->draining ? "\"draining\"" : "", gateway->node_id);
+		connected ? "" : "\"broker\"", !connected && is_draining(gateway) ? "," : "",
+		is_draining(gateway) ? "\"draining\"" : "", gateway->node_id);
 	broker_describe(gateway->broker, out);
 	buf_append_char(out, '}');
 	return ready;

@@ -59,7 +59,9 @@ static void client_enter(struct client *client, enum client_state state)
 
 	list_remove(&client->due);
 	keepalive_remove(&client->keepalive);
+	clients->n_live -= client_is_live(client);
 	client->state = state;
+	clients->n_live += client_is_live(client);
 	switch (state) {
 	case CLIENT_PARKED:
 		client->deadline_ms = clients->now_ms + CLIENT_PARKED_MS;
@@ -221,9 +223,14 @@ static struct message *close_frame(enum close_reason reason)
 
 void client_close(struct client *client, enum close_reason reason)
 {
+	client_close_with(client, reason, NULL);
+}
+
+void client_close_with(struct client *client, enum close_reason reason, struct message *last)
+{
 	struct message *frame;
 
-	if (client->state != CLIENT_OPEN && client->state != CLIENT_PARKED)
+	if (!client_is_live(client))
 		return;
 	client->reason = reason;
 	client->close_code = close_reason_code(reason);
@@ -236,6 +243,8 @@ void client_close(struct client *client, enum close_reason reason)
 	client_enter(client, CLIENT_CLOSING);
 	if (!frame || outbox_push_front(&client->outbox, frame, &client->clients->queued_bytes) < 0)
 		client->clients->ops->abort(client->socket);
+	else if (last)
+		(void)outbox_push_front(&client->outbox, last); /* without memory the close has to do */
 	message_unref(frame);
 	delivery_flush_later(client);
 }
@@ -246,7 +255,7 @@ void client_push(struct client *client, struct message *message)
 		client_close(client, CLOSE_INTERNAL);
 		return;
 	}
-	if (client->state == CLIENT_OPEN || client->state == CLIENT_PARKED)
+	if (client_is_live(client))
 		delivery_queue(client, message);
 	message_unref(message);
 }

@@ -40,6 +40,12 @@ static void unpark(struct client *client)
 	client->clients->listener.ready(client->clients->listener.arg, client->socket);
 }
 
+void clients_unpark_all(struct clients *clients)
+{
+	while (!list_empty(&clients->parked))
+		unpark(list_entry(clients->parked.next, struct client, due));
+}
+
 static void on_joined(void *arg, struct hub_subscription *subscription)
 {
 	struct client *client = subscriber_client(subscription->subscriber);
@@ -184,8 +190,7 @@ void clients_connected(struct clients *clients, bool connected)
 		return;
 	hub_lost(clients->hub);
 	/* Peers need not wait for a broker that is away: they are served when it is back. */
-	while (!list_empty(&clients->parked))
-		unpark(list_entry(clients->parked.next, struct client, due));
+	clients_unpark_all(clients);
 }
 
 /* What failed while the hub was handing out is closed now that it is not. */
@@ -276,12 +281,6 @@ void clients_tick(struct clients *clients)
 		list_remove(&client->due);
 		clients->ops->abort(client->socket);
 	}
-}
-
-void clients_close_all(struct clients *clients, int reason)
-{
-	for (struct list *link = clients->all.next; link != &clients->all; link = link->next)
-		client_close(list_entry(link, struct client, link), (enum close_reason)reason);
 }
 
 void clients_abort_all(struct clients *clients)

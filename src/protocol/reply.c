@@ -153,3 +153,12 @@ struct message *reply_restored(uint64_t wall_ms)
 	reply_begin(&out, "restored", (struct slice){0});
 	return reply_end(&out, wall_ms);
 }
+
+struct message *reply_reconnect(const char *reason, uint64_t after_ms, uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, "reconnect", (struct slice){0});
+	buf_printf(&out, ",\"data\":{\"reason\":\"%s\",\"after_ms\":%" PRIu64 "}", reason, after_ms);
+	return reply_end(&out, wall_ms);
+}

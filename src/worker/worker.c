@@ -35,23 +35,27 @@ struct worker {
 	struct worker_mail *outgoing; /* of the posting thread: events not pushed yet */
 	struct mailbox *inbox;
 	_Atomic uint64_t turned_ms; /* when the loop turned last */
-	atomic_bool drained;        /* closing, and the last client is gone */
+	atomic_bool drained;        /* the last client is gone for good */
 
 	/* All below belongs to the worker's thread once it runs. */
 	struct event_base *base;
 	struct event *mail_event;
 	struct event *tick;
 	struct loop_lag lag;
+	struct event *drain_tick;
 	struct log *log;
 	struct clients clients;
 	bool clients_ready; /* clients_init() was done */
 	struct ws_server *server;
-	bool closing;
+	uint64_t silent_ms; /* of a drain: then nobody is waited for who says nothing */
 	bool stopped;
 };
 
 enum {
-	TICK_MS = 250, /* deadlines of clients are seconds */
+	TICK_MS = 250,      /* deadlines of clients are seconds */
+	DRAIN_TICK_MS = 50, /* a stream of clients, not waves */
+	SILENT_MS = 1000,   /* for who is connected and has asked for nothing yet, after the last client had to
+			       go */
 };
 
 static void take_events(struct worker *worker, struct worker_mail *mail)
@@ -59,6 +63,16 @@ static void take_events(struct worker *worker, struct worker_mail *mail)
 	for (uint32_t i = 0; i < mail->n_events; i++)
 		clients_deliver(&worker->clients, mail->events[i]); /* takes over the reference */
 	mail->n_events = 0;
+}
+
+static void drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
+{
+	struct timeval interval = {0, DRAIN_TICK_MS * 1000};
+
+	worker->silent_ms = worker->clients.now_ms + time_ms + SILENT_MS;
+	ws_server_retire(worker->server);
+	clients_drain(&worker->clients, time_ms, seed);
+	event_add(worker->drain_tick, &interval);
 }
 
 static void take(struct worker *worker, struct worker_mail *mail)
@@ -81,10 +95,8 @@ static void take(struct worker *worker, struct worker_mail *mail)
 		clients_resync(&worker->clients, (struct slice){mail->channel, mail->channel_len}, mail->hash,
 			mail->events[0], mail->close_others);
 		break;
-	case WORKER_CLOSE:
-		worker->closing = true;
-		ws_server_stop_accepting(worker->server);
-		clients_close_all(&worker->clients, CLOSE_RESTART);
+	case WORKER_DRAIN:
+		drain(worker, mail->drain_ms, mail->seed);
 		break;
 	case WORKER_STOP:
 		worker->stopped = true;
@@ -128,6 +140,23 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	clients_tick(&worker->clients);
 }
 
+static void on_drain_tick(evutil_socket_t fd, short events, void *arg)
+{
+	struct worker *worker = arg;
+
+	(void)fd;
+	(void)events;
+	refresh_time(worker);
+	clients_drain_tick(&worker->clients);
+}
+
+static bool is_drained(const struct worker *worker)
+{
+	if (!worker->clients.drain.begun || worker->clients.n_clients)
+		return false;
+	return ws_server_empty(worker->server) || worker->clients.now_ms >= worker->silent_ms;
+}
+
 static void turn(struct worker *worker)
 {
 	clients_turn(&worker->clients);
@@ -135,7 +164,7 @@ static void turn(struct worker *worker)
 	log_flush(worker->log);
 	metrics_set(&worker->metrics, METRIC_LOG_SUPPRESSED, log_n_suppressed(worker->log));
 	atomic_store_explicit(&worker->turned_ms, worker->clients.now_ms, memory_order_relaxed);
-	if (worker->closing && worker->clients.n_clients == 0)
+	if (is_drained(worker))
 		atomic_store_explicit(&worker->drained, true, memory_order_relaxed);
 }
 
@@ -212,7 +241,8 @@ static int make_loop(struct worker *worker)
 	worker->mail_event =
 		event_new(worker->base, mailbox_fd(worker->inbox), EV_READ | EV_PERSIST, on_mail, worker);
 	worker->tick = event_new(worker->base, -1, EV_PERSIST, on_tick, worker);
-	if (!worker->mail_event || !worker->tick || event_add(worker->mail_event, NULL) < 0 ||
+	worker->drain_tick = event_new(worker->base, -1, EV_PERSIST, on_drain_tick, worker);
+	if (!worker->mail_event || !worker->tick || !worker->drain_tick || event_add(worker->mail_event, NULL) < 0 ||
 		event_add(worker->tick, &interval) < 0)
 		return -ENOMEM;
 	return 0;
@@ -337,6 +367,8 @@ void worker_free(struct worker *worker)
 		event_free(worker->mail_event);
 	if (worker->tick)
 		event_free(worker->tick);
+	if (worker->drain_tick)
+		event_free(worker->drain_tick);
 	if (worker->inbox)
 		free_mail(worker->inbox);
 	if (worker->base)
@@ -428,7 +460,13 @@ void worker_post_connected(struct worker *worker, bool connected)
 	post(worker, mail);
 }
 
-void worker_post_close(struct worker *worker)
+void worker_post_drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
 {
-	post(worker, worker_mail_new(WORKER_CLOSE, NULL, 0));
+	struct worker_mail *mail = worker_mail_new(WORKER_DRAIN, NULL, 0);
+
+	if (!mail)
+		return; /* its clients go with the process */
+	mail->drain_ms = time_ms;
+	mail->seed = seed;
+	post(worker, mail);
 }

@@ -18,7 +18,7 @@ enum worker_mail_kind {
 	WORKER_CONNECTED,
 	WORKER_JOINED,
 	WORKER_RESYNC,
-	WORKER_CLOSE,
+	WORKER_DRAIN,
 	WORKER_STOP,
 };
 
@@ -30,6 +30,8 @@ struct worker_mail {
 	bool connected;     /* WORKER_CONNECTED */
 	uint64_t hash;      /* WORKER_CONFIRM, WORKER_RESYNC */
 	uint64_t turn;      /* likewise */
+	uint64_t drain_ms;  /* WORKER_DRAIN */
+	uint64_t seed;      /* likewise */
 	size_t channel_len; /* likewise */
 	uint32_t n_events;  /* WORKER_EVENTS; a reference each */
 	uint32_t capacity;

@@ -3,6 +3,7 @@
 #include "ws/listener.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,20 +21,24 @@
 struct listener {
 	struct evconnlistener *socket;
 	struct event *rested;
+	struct event *retired; /* NULL while it is not asked to retire */
 	listener_accept_fn accept;
 	void *arg;
 	uint16_t port;
 };
 
+static void hand_on(struct listener *listener, int fd)
+{
+	listener->accept(listener->arg, fd);
+}
+
 static void on_accept(
 	struct evconnlistener *socket, evutil_socket_t fd, struct sockaddr *peer, int peer_len, void *arg)
 {
-	struct listener *listener = arg;
-
 	(void)socket;
 	(void)peer;
 	(void)peer_len;
-	listener->accept(listener->arg, fd);
+	hand_on(arg, fd);
 }
 
 static void on_rested(evutil_socket_t fd, short events, void *arg)
@@ -158,6 +163,59 @@ uint16_t listener_port(const struct listener *listener)
 	return listener->port;
 }
 
+/* Whoever only begins to connect is not answered. Where the kernel knows no filters he is, and may be reset.
+ */
+static void ignore_beginners(int fd)
+{
+	enum {
+		FLAGS = 13, /* their place in the TCP header */
+		SYN = 0x02,
+		ACK = 0x10,
+	};
+	struct sock_filter program[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog filter = {sizeof(program) / sizeof(program[0]), program};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+}
+
+static void on_retired(evutil_socket_t unused, short events, void *arg)
+{
+	struct listener *listener = arg;
+	int fd;
+
+	(void)unused;
+	(void)events;
+	while ((fd = accept4(evconnlistener_get_fd(listener->socket), NULL, NULL,
+			SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		hand_on(listener, fd);
+	evconnlistener_free(listener->socket);
+	listener->socket = NULL;
+	event_del(listener->rested);
+}
+
+void listener_retire(struct listener *listener)
+{
+	struct timeval wait = {0, LISTENER_RETIRE_MS * 1000};
+
+	if (listener->retired)
+		return;
+	ignore_beginners(evconnlistener_get_fd(listener->socket));
+	listener->retired = evtimer_new(evconnlistener_get_base(listener->socket), on_retired, listener);
+	if (!listener->retired || event_add(listener->retired, &wait) < 0)
+		on_retired(-1, 0, listener); /* no memory to wait */
+}
+
+bool listener_retired(const struct listener *listener)
+{
+	return !listener->socket;
+}
+
 void listener_free(struct listener *listener)
 {
 	if (!listener)
@@ -166,5 +224,7 @@ void listener_free(struct listener *listener)
 		evconnlistener_free(listener->socket);
 	if (listener->rested)
 		event_free(listener->rested);
+	if (listener->retired)
+		event_free(listener->retired);
 	free(listener);
 }

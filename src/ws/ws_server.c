@@ -124,11 +124,11 @@ static int on_upgrade(struct lws *wsi)
 	struct route_match match;
 	int r;
 
+	refresh_time(server);
+	if (server->retiring)
+		return refuse(wsi, handshake_draining());
 	if (lws_get_opaque_user_data(wsi))
 		return 0; /* was held back, and all was looked at then */
-	refresh_time(server);
-	if (!server->listener)
-		return refuse(wsi, handshake_draining());
 	refusal = handshake_check(wsi, server->clients->routes, &match);
 	if (refusal)
 		return refuse(wsi, refusal);
@@ -306,11 +306,20 @@ static int on_connection(
 	}
 }
 
+static void count(struct lws *wsi, enum lws_callback_reasons reason)
+{
+	if (reason == LWS_CALLBACK_WSI_CREATE)
+		server_of(wsi)->n_connections++;
+	else if (reason == LWS_CALLBACK_WSI_DESTROY)
+		server_of(wsi)->n_connections--;
+}
+
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct ws_connection *connection;
 
 	(void)user;
+	count(wsi, reason);
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return on_upgrade(wsi);
@@ -413,10 +422,15 @@ uint16_t ws_server_port(const struct ws_server *server)
 	return listener_port(server->listener);
 }
 
-void ws_server_stop_accepting(struct ws_server *server)
+void ws_server_retire(struct ws_server *server)
 {
-	listener_free(server->listener);
-	server->listener = NULL;
+	server->retiring = true;
+	listener_retire(server->listener);
+}
+
+bool ws_server_empty(const struct ws_server *server)
+{
+	return listener_retired(server->listener) && server->n_connections == 0;
 }
 
 void ws_server_submit(struct ws_server *server)

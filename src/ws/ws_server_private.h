@@ -29,6 +29,8 @@ struct ws_server {
 	struct log *log;
 	struct metrics *metrics;
 	struct list aborted; /* ws_connection.aborted */
+	size_t n_connections; /* of lws: clients, handshakes under way, sockets that said nothing yet */
+	bool retiring;
 	uint16_t port;
 };
 

@@ -294,6 +294,14 @@ static void pass(struct world *world, uint64_t ms)
 	turn(world);
 }
 
+static void drain_for(struct world *world, uint64_t ms)
+{
+	world->now_ms += ms;
+	clients_set_time(&world->clients, world->now_ms, WALL_MS);
+	clients_drain_tick(&world->clients);
+	turn(world);
+}
+
 static int begin_from(struct world *world, struct peer *peer, const char *path, const char *remote)
 {
 	struct route_match match;
@@ -1801,11 +1809,13 @@ static void closes_all(void **state)
 	publish_each(world, "cards", 1, 1);
 	client_close(&closing->client, CLOSE_BINARY);
 	assert_int_equal(begin(world, parked, "/ws/pair"), CLIENT_HELD);
-	clients_close_all(&world->clients, CLOSE_RESTART);
+	clients_drain(&world->clients, 0, 1);
 	turn(world);
 	hears(open, "e1 close:1012 ");
 	hears(closing, "e1 close:1003 ");
-	assert_int_equal(parked->n_aborts, 1); /* it has no WebSocket yet to close */
+	assert_int_equal(
+		parked->n_ready, 1); /* it has no WebSocket yet to close: its handshake is answered */
+	assert_int_equal(parked->n_aborts, 0);
 	assert_int_equal(parked->wire.len, 0);
 	assert_int_equal(open->n_aborts + closing->n_aborts, 0);
 	blocked->room = SIZE_MAX;
@@ -1815,6 +1825,86 @@ static void closes_all(void **state)
 	for (int i = 0; i < 4; i++)
 		client_deinit(&world->peers[i].client);
 	assert_int_equal(world->clients.n_clients, 0);
+}
+
+static void sends_the_newest_away_first(void **state)
+{
+	struct world *world = *state;
+	struct peer *old = opened(world, 0, CARDS), *newer = opened(world, 1, CARDS),
+		    *newest = opened(world, 2, CARDS);
+
+	clients_drain(&world->clients, 3000, 1);
+	turn(world);
+	hears(newest, "");
+	drain_for(world, 1000);
+	hears(newest, "close:1012 ");
+	hears(newer, "");
+	client_deinit(&newest->client);
+	drain_for(world, 1000);
+	hears(newer, "close:1012 ");
+	drain_for(world, 999);
+	hears(old, "");
+	drain_for(world, 1);
+	hears(old, "close:1012 ");
+}
+
+static void serves_all_that_are_not_sent_away_yet(void **state)
+{
+	struct world *world = *state;
+	struct peer *old = opened(world, 0, CARDS), *newest = opened(world, 1, CARDS);
+
+	clients_drain(&world->clients, 1000, 1);
+	drain_for(world, 500);
+	publish_each(world, "cards", 7, 7);
+	turn(world);
+	hears(old, "e7 ");
+	hears(newest, "close:1012 ");
+	assert_int_equal(world->clients.n_live, 1);
+}
+
+/* Who left by itself counts: the others may stay for as long as the line says. */
+static void sends_nobody_away_before_the_time(void **state)
+{
+	struct world *world = *state;
+	struct peer *old = opened(world, 0, CARDS);
+
+	opened(world, 1, CARDS);
+	clients_drain(&world->clients, 1000, 1);
+	client_deinit(&world->peers[1].client);
+	drain_for(world, 999);
+	hears(old, "");
+	drain_for(world, 1);
+	hears(old, "close:1012 ");
+}
+
+static void tells_the_aware_when_to_come_back(void **state)
+{
+	struct world *world = *state;
+	struct peer *aware = opened(world, 0, CARDS), *unaware = opened(world, 1, CARDS);
+	static const char head[] = "{\"type\":\"reconnect\",\"data\":{\"reason\":\"drain\",\"after_ms\":";
+	const char *said;
+
+	aware->client.aware = true;
+	clients_drain(&world->clients, 4000, 1);
+	drain_for(world, 4000);
+	hears(unaware, "close:1012 ");
+	said = memmem(aware->wire.data, aware->wire.len, head, sizeof(head) - 1);
+	assert_non_null(said);
+	assert_in_range(strtoul(said + sizeof(head) - 1, NULL, 10), 0, 1000);
+	assert_non_null(memmem(said, 200, "restarting", 10)); /* the close frame comes behind it */
+	assert_int_equal(aware->client.close_code, 1012);
+	assert_int_equal(aware->n_aborts, 0);
+}
+
+static void gives_no_hint_when_all_go_at_once(void **state)
+{
+	struct world *world = *state;
+	struct peer *aware = opened(world, 0, CARDS);
+
+	aware->client.aware = true;
+	clients_drain(&world->clients, 0, 1);
+	turn(world);
+	hears(aware, "close:1012 ");
 }
 
 static void aborts_all(void **state)
@@ -2130,6 +2220,11 @@ int main(void)
 		TEST(a_broken_connection_gets_no_close_frame),
 		TEST(closes_for_want_of_memory),
 		TEST(closes_all),
+		TEST(sends_the_newest_away_first),
+		TEST(serves_all_that_are_not_sent_away_yet),
+		TEST(sends_nobody_away_before_the_time),
+		TEST(tells_the_aware_when_to_come_back),
+		TEST(gives_no_hint_when_all_go_at_once),
 		TEST(aborts_all),
 		TEST(is_gone_once_and_harmlessly),
 		TEST(pings_the_silent_and_closes_the_dead),

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -355,6 +356,73 @@ static void may_be_freed_while_it_rests(void **state)
 	close(peer);
 }
 
+static void retire_for(struct world *world, unsigned int ms)
+{
+	clock_ms += ms;
+	turn(world);
+}
+
+/* They were connected before, or while it retires as far as the kernel got with them. */
+static void retires_with_an_empty_queue(void **state)
+{
+	struct world *world = *state;
+	struct listener *listener = listen_on(world, "127.0.0.1", 0, false);
+	int peers[3];
+
+	for (int i = 0; i < 3; i++)
+		peers[i] = dial(listener_port(listener));
+	listener_retire(listener);
+	listener_retire(listener); /* harmless twice */
+	assert_false(listener_retired(listener));
+	retire_for(world, LISTENER_RETIRE_MS - 1);
+	assert_false(listener_retired(listener));
+	retire_for(world, 1);
+	retire_for(world, 0);
+	assert_true(listener_retired(listener));
+	assert_int_equal(world->n_accepted, 3);
+	assert_int_equal(dial(listener_port(listener)), -ECONNREFUSED);
+	for (int i = 0; i < 3; i++)
+		close(peers[i]);
+	listener_free(listener);
+}
+
+/* A connect to it is neither taken nor refused while it retires: another listener may come to be asked. */
+static void leaves_beginners_to_who_comes_next(void **state)
+{
+	struct world *world = *state;
+	struct listener *listener = listen_on(world, "127.0.0.1", 0, false), *next;
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(listener_port(listener))};
+	int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct pollfd poll_peer = {.fd = peer, .events = POLLOUT};
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	listener_retire(listener);
+	assert_int_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), -1);
+	assert_int_equal(errno, EINPROGRESS);
+	retire_for(world, LISTENER_RETIRE_MS);
+	retire_for(world, 0);
+	assert_true(listener_retired(listener));
+	assert_int_equal(world->n_accepted, 0);
+	next = listen_on(world, "127.0.0.1", listener_port(listener), false);
+	assert_int_equal(poll(&poll_peer, 1, 60000), 1); /* asks again after a second */
+	assert_int_equal(poll_peer.revents, POLLOUT);
+	turn(world);
+	assert_int_equal(world->n_accepted, 1);
+	close(peer);
+	listener_free(next);
+	listener_free(listener);
+}
+
+static void may_be_freed_while_it_retires(void **state)
+{
+	struct world *world = *state;
+	struct listener *listener = listen_on(world, "127.0.0.1", 0, false);
+
+	listener_retire(listener);
+	listener_free(listener);
+	retire_for(world, LISTENER_RETIRE_MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +443,9 @@ int main(void)
 			refuses_an_address_that_is_not_of_this_machine, setup, teardown),
 		cmocka_unit_test_setup_teardown(rests_when_it_has_no_descriptors_left, setup, teardown),
 		cmocka_unit_test_setup_teardown(may_be_freed_while_it_rests, setup, teardown),
+		cmocka_unit_test_setup_teardown(retires_with_an_empty_queue, setup, teardown),
+		cmocka_unit_test_setup_teardown(leaves_beginners_to_who_comes_next, setup, teardown),
+		cmocka_unit_test_setup_teardown(may_be_freed_while_it_retires, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,6 +63,13 @@ static void tells_errors(void **state)
 		"\"channel\":\"cards\",\"retry_after_ms\":1700}," STAMP);
 }
 
+static void tells_when_to_come_back(void **state)
+{
+	(void)state;
+	assert_reply(reply_reconnect("drain", 4200, WALL_MS),
+		"{\"type\":\"reconnect\",\"data\":{\"reason\":\"drain\",\"after_ms\":4200}," STAMP);
+}
+
 /* A refused name is repeated to who sent it, whatever it is made of. */
 static void escapes_what_a_client_sent(void **state)
 {
@@ -78,6 +85,7 @@ int main(void)
 		cmocka_unit_test(answers_a_ping),
 		cmocka_unit_test(answers_subscriptions),
 		cmocka_unit_test(tells_errors),
+		cmocka_unit_test(tells_when_to_come_back),
 		cmocka_unit_test(escapes_what_a_client_sent),
 	};
 
