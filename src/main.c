@@ -39,8 +39,9 @@ extern char **environ;
 
 static int run_serve(const struct config *config, const struct words *words)
 {
-	(void)words;
-	return gateway_run(config);
+	const struct config_args args = {words->file, words->flags};
+
+	return gateway_run(config, &args, environ);
 }
 
 static int run_publish(const struct config *config, const struct words *words)
@@ -71,6 +72,12 @@ static int run_check(const struct config *config, const struct words *words)
 	return fflush(stdout) ? 1 : 0;
 }
 
+static int run_reload(const struct config *config, const struct words *words)
+{
+	(void)words;
+	return cli_reload(config);
+}
+
 static int run_version(const struct config *config, const struct words *words)
 {
 	(void)config;
@@ -88,6 +95,8 @@ static const struct subcommand subcommands[] = {
 		"Print the library for Redis, to be piped to redis-cli -x FUNCTION LOAD REPLACE"},
 	{"check", "", 0, 0, run_check,
 		"Validate the configuration and print it with where each value came from"},
+	{"reload", "", 0, 0, run_reload,
+		"Have the gateway at the admin address read its configuration anew, as SIGHUP does"},
 	{"version", "", 0, 0, run_version, "Print the version"},
 };
 

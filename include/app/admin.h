@@ -7,6 +7,7 @@
  *   GET  /live      200 while every thread's loop turns, 503 otherwise: restart the process
  *   GET  /ready     200 when events flow, 503 with what is missing otherwise: send clients elsewhere
  *   GET  /metrics   Prometheus text
+ *   POST /reload    reads the configuration anew: 200 with what waits for a restart, or why it was refused
  *   POST /publish   {"channel": "cards", "payload": {…}, "idempotency_key": "…"?}
  *   GET  /tail?channel=cards&channel=…   one event a line, as a subscriber sees it, until the caller leaves
  *
@@ -14,6 +15,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct admin;
@@ -30,6 +32,7 @@ struct admin_source {
 	bool (*live)(void *arg, struct buf *out);  /* appends one JSON object */
 	bool (*ready)(void *arg, struct buf *out); /* likewise */
 	void (*metrics)(void *arg, struct buf *out);
+	unsigned int (*reload)(void *arg, struct buf *out); /* appends one JSON object; an HTTP status */
 };
 
 struct admin_options {
@@ -39,9 +42,9 @@ struct admin_options {
 	struct admin_source source;
 	struct bus *bus;                  /* outlives the listener */
 	struct broker *broker;            /* likewise */
-	const struct route_table *routes; /* likewise: which channels keep a history */
+	const struct route_table *routes; /* until admin_configure(): which channels keep a history */
 	struct log *log;
-	unsigned long body_bytes_max;
+	size_t event_bytes_max; /* of a payload that is published */
 };
 
 /* 0, or negative errno with one sentence appended to error. */
@@ -51,6 +54,9 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 void admin_free(struct admin *admin);
 
 uint16_t admin_port(const struct admin *admin);
+
+/* Other admin_options of these names. */
+void admin_configure(struct admin *admin, const struct route_table *routes, size_t event_bytes_max);
 
 /* Once per turn of the loop. */
 void admin_turn(struct admin *admin);

@@ -5,13 +5,16 @@
  * Gateway: the composition root of `tidegate serve`.
  *
  * Builds broker, bus, workers and admin listener, runs the bus thread's loop, answers signals, and takes all
- * down in order. SIGTERM or SIGINT: clients are closed with 1012, the process ends when they are gone, at the
- * latest after shutdown_timeout. A second one ends it at once.
+ * down in order. SIGTERM or SIGINT: see app/shutdown. SIGHUP: see app/reload.
  */
 
 struct config;
+struct config_args;
 
-/* Serves until a signal ends it. The exit status of the process: 0, or 1 after a line in the log. */
-int gateway_run(const struct config *config);
+/*
+ * Serves until a signal ends it. A reload reads anew from args and environment. All is borrowed. The exit
+ * status of the process: 0, or 1 after a line in the log.
+ */
+int gateway_run(const struct config *config, const struct config_args *args, char *const *environment);
 
 #endif

@@ -112,6 +112,7 @@ struct broker_ops {
 		uint64_t ttl_ms, broker_log_read_fn done, void *arg);
 	enum broker_state (*state)(const struct broker *broker);
 	void (*describe)(const struct broker *broker, struct buf *out);
+	void (*set_payload_max)(struct broker *broker, size_t payload_bytes_max); /* NULL: it has no bound */
 	void (*free)(struct broker *broker);
 };
 
@@ -166,6 +167,9 @@ enum broker_state broker_state(const struct broker *broker);
  * also "reason" and "n_attempts".
  */
 void broker_describe(const struct broker *broker, struct buf *out);
+
+/* Another redis_options.payload_bytes_max, from the next event on. */
+void broker_set_payload_max(struct broker *broker, size_t payload_bytes_max);
 
 void broker_free(struct broker *broker); /* accepts NULL */
 

@@ -56,9 +56,15 @@ struct broker_listener bus_broker_listener(struct bus *bus);
 void bus_connect(
 	struct bus *bus, struct broker *broker, struct worker *const *workers, unsigned int n_workers);
 
-/* Where events have their keys. Takes a reference; again with another table: it counts from the next event
- * on. */
+/*
+ * Where events have their keys, and which channels keep a history. Takes a reference; again with another
+ * table: it counts from the next event on, also for channels that are there. A history that is no longer kept
+ * ends once it holds nothing back.
+ */
 void bus_set_routes(struct bus *bus, struct route_table *routes);
+
+/* Another bound, from the next event on. */
+void bus_set_event_max(struct bus *bus, size_t event_bytes_max);
 
 /* No worker thread may run any more. Accepts NULL. */
 void bus_free(struct bus *bus);

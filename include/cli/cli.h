@@ -22,4 +22,7 @@ int cli_tail(const struct config *config, char *const *channels, int n);
 /* `tidegate functions`: prints the library that Redis needs for history, to be loaded by hand. */
 int cli_functions(void);
 
+/* `tidegate reload`: the gateway at the admin address reads its configuration anew. */
+int cli_reload(const struct config *config);
+
 #endif

@@ -104,6 +104,13 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	const struct socket_ops *ops, const struct client_limits *limits, struct route_table *routes,
 	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics);
 
+/*
+ * Other bounds and another table, which it takes a reference to. Bounds hold for all from now on; established
+ * connections of a route that the table has no more, or says something else about, go on by their old one.
+ */
+void clients_configure(
+	struct clients *clients, const struct client_limits *limits, struct route_table *routes);
+
 /* All clients must be gone. */
 void clients_deinit(struct clients *clients);
 

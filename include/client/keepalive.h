@@ -32,6 +32,12 @@ struct keepalive_link {
 
 void keepalive_init(struct keepalive *keepalive, uint64_t interval_ms, uint64_t timeout_ms);
 
+/*
+ * Other times, from now on: who is to be pinged is in time with them, at once if that has passed; whoever
+ * owes a pong has all of the new time for it, so that nobody dies of the change.
+ */
+void keepalive_set(struct keepalive *keepalive, uint64_t interval_ms, uint64_t timeout_ms, uint64_t now_ms);
+
 /* Takes part from now on; first ping after one interval. */
 void keepalive_add(struct keepalive *keepalive, struct keepalive_link *link, uint64_t now_ms);
 

@@ -25,6 +25,8 @@ enum {
 struct deflater *deflater_new(size_t bytes_min);
 void deflater_free(struct deflater *deflater); /* accepts NULL */
 
+void deflater_set_min(struct deflater *deflater, size_t bytes_min);
+
 /* 0 with the payload, shorter than the text and borrowed until the next call; DEFLATER_NO_GAIN; or -ENOMEM.
  */
 int deflater_run(struct deflater *deflater, struct slice text, struct slice *payloadp);

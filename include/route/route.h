@@ -141,6 +141,12 @@ int route_table_match(
 /* The template as declared; what logs and metrics call this route. */
 const char *route_path(const struct route *route);
 
+/*
+ * Do both say the same of a connection: path, channels, what may be subscribed to, compression, slow readers?
+ * The history is not looked at: it is the channel's.
+ */
+bool route_serves_alike(const struct route *a, const struct route *b);
+
 /* Its place in the table, for what is kept beside it: route_table_get(table, route_index(route)) == route. */
 size_t route_index(const struct route *route);
 

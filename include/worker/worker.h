@@ -23,7 +23,6 @@ struct config;
 struct join;
 struct message;
 struct metrics;
-struct trusted;
 struct worker;
 
 enum {
@@ -46,8 +45,7 @@ struct worker_options {
 	unsigned int index; /* below WORKERS_MAX */
 	const char *host;
 	uint16_t port;
-	const struct config *config;   /* only looked at inside worker_new() */
-	const struct trusted *trusted; /* outlives the worker */
+	const struct config *config; /* only looked at inside worker_new() */
 	struct worker_listener listener;
 };
 
@@ -88,6 +86,14 @@ void worker_post_resync(
 
 /* The link to the broker came or went. */
 void worker_post_connected(struct worker *worker, bool connected);
+
+/*
+ * Another configuration, as far as a reload may change it; it is only looked at inside the call. What can
+ * fail does so here; then worker_configure() makes it hold, or drops it again. 0, or negative errno with one
+ * sentence, if there is one to say, appended to error.
+ */
+int worker_prepare(struct worker *worker, const struct config *config, struct buf *error);
+void worker_configure(struct worker *worker, bool go);
 
 /* Stop accepting, send all clients away over so much time; see clients_drain(). */
 void worker_post_drain(struct worker *worker, uint64_t time_ms, uint64_t seed);

@@ -24,9 +24,9 @@ struct ws_server;
 struct ws_server_options {
 	struct event_base *base;
 	const char *host;
-	uint16_t port;                 /* 0: any free one */
-	struct clients *clients;       /* outlives the server */
-	const struct trusted *trusted; /* likewise */
+	uint16_t port;           /* 0: any free one */
+	struct clients *clients; /* outlives the server */
+	struct trusted *trusted; /* taken over, also on failure */
 	struct log *log;
 	struct metrics *metrics;
 	bool use_uring; /* where it is built in and the kernel allows it */
@@ -39,6 +39,10 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 void ws_server_free(struct ws_server *server);
 
 uint16_t ws_server_port(const struct ws_server *server);
+
+/* After clients_configure(): the clients' bounds have changed, and these proxies are trusted, which it takes
+ * over. */
+void ws_server_configure(struct ws_server *server, struct trusted *trusted);
 
 /*
  * The end: from now on handshakes are refused with 503, and a moment later the port is closed. Nobody who was

@@ -18,6 +18,7 @@ enum {
 	REQUEST_BYTES = 8192,
 	PATH_MAX_BYTES = 64, /* ours are shorter */
 	ARGS_MAX = 64,       /* query members that are looked at */
+	BODY_SLACK = 4096,   /* for the envelope around a published payload */
 };
 
 enum method {
@@ -143,6 +144,16 @@ static void start_tail(struct lws *wsi, struct admin_request *request)
 	admin_tail(request);
 }
 
+static void answer_reload(struct admin_request *request)
+{
+	struct buf body = {0};
+	unsigned int status = request->admin->source.reload(request->admin->source.arg, &body);
+
+	buf_append_char(&body, '\n');
+	admin_answer(request, status, "application/json", "", &body);
+	buf_deinit(&body);
+}
+
 static void route_get(struct lws *wsi, struct admin_request *request, const char *path)
 {
 	if (!strcmp(path, "/live"))
@@ -155,9 +166,11 @@ static void route_get(struct lws *wsi, struct admin_request *request, const char
 		start_tail(wsi, request);
 	else if (!strcmp(path, "/publish"))
 		admin_answer_error(request, 405, "Allow: POST\r\n", "bad_method", "publish with POST");
+	else if (!strcmp(path, "/reload"))
+		admin_answer_error(request, 405, "Allow: POST\r\n", "bad_method", "reload with POST");
 	else
 		admin_answer_error(request, 404, "", "not_found",
-			"there are /live, /ready, /metrics, /tail and POST /publish");
+			"there are /live, /ready, /metrics, /tail, POST /publish and POST /reload");
 }
 
 /* The headers are there. 0: go on; -1: close. */
@@ -178,8 +191,10 @@ static int on_headers(struct lws *wsi)
 	else if (method != METHOD_POST)
 		admin_answer_error(
 			request, 405, "Allow: GET, POST\r\n", "bad_method", "only GET and POST are known");
+	else if (!strcmp(path, "/reload"))
+		answer_reload(request);
 	else if (strcmp(path, "/publish"))
-		admin_answer_error(request, 404, "", "not_found", "there is POST /publish");
+		admin_answer_error(request, 404, "", "not_found", "there are POST /publish and POST /reload");
 	else if (!lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH))
 		admin_answer_error(request, 411, "", "length_required", "send a Content-Length");
 	return 0;
@@ -281,6 +296,12 @@ static int start_lws(struct admin *admin, struct event_base *base)
 	return admin->vhost ? 0 : -ENOMEM;
 }
 
+void admin_configure(struct admin *admin, const struct route_table *routes, size_t event_bytes_max)
+{
+	admin->routes = routes;
+	admin->body_bytes_max = event_bytes_max + BODY_SLACK;
+}
+
 int admin_new(const struct admin_options *options, struct admin **adminp, struct buf *error)
 {
 	struct admin *admin = calloc(1, sizeof(struct admin));
@@ -291,9 +312,8 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 	admin->source = options->source;
 	admin->bus = options->bus;
 	admin->broker = options->broker;
-	admin->routes = options->routes;
 	admin->log = options->log;
-	admin->body_bytes_max = options->body_bytes_max;
+	admin_configure(admin, options->routes, options->event_bytes_max);
 	r = start_lws(admin, options->base);
 	if (r < 0)
 		buf_append_str(error, "cannot start libwebsockets: out of memory or of file descriptors");

@@ -23,7 +23,7 @@ struct admin {
 	struct broker *broker;
 	const struct route_table *routes;
 	struct log *log;
-	unsigned long body_bytes_max;
+	size_t body_bytes_max;
 };
 
 void admin_request_free(struct admin_request *request);

@@ -26,28 +26,27 @@
 #include "metrics/process_metrics.h"
 #include "route/route.h"
 #include "ws/listener.h"
-#include "ws/trusted.h"
 #include "worker/worker.h"
+#include "reload.h"
 #include "shutdown.h"
 
 enum {
-	N_SIGNALS = 2,
-	NODE_ID_LEN = 16,        /* hexadecimal digits */
-	DRAIN_POLL_MS = 20,      /* how often the workers are asked whether their clients are gone */
-	ADMIN_BODY_SLACK = 4096, /* for the envelope around a published payload */
-	EXIT_BY_SIGNAL = 128,    /* the shell's convention */
+	N_SIGNALS = 3,
+	NODE_ID_LEN = 16,     /* hexadecimal digits */
+	DRAIN_POLL_MS = 20,   /* how often the workers are asked whether their clients are gone */
+	EXIT_BY_SIGNAL = 128, /* the shell's convention */
 };
 
-static const int end_signals[N_SIGNALS] = {SIGTERM, SIGINT};
+static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
 struct gateway {
-	struct metrics metrics; /* the bus thread's; first, for its alignment */
-	const struct config *config;
+	struct metrics metrics;      /* the bus thread's; first, for its alignment */
+	const struct config *config; /* of the start; reload has the one in force */
+	struct reload reload;
 	struct event_base *base;
 	struct event *signals[N_SIGNALS];
 	struct event *drain_poll;
 	struct log *log;
-	struct trusted *trusted;
 	struct bus *bus;
 	struct broker *broker;
 	struct worker *workers[WORKERS_MAX];
@@ -120,10 +119,30 @@ static void on_drain_poll(evutil_socket_t fd, short events, void *arg)
 	take_step(gateway, shutdown_poll(&gateway->shutdown, n_left == 0, clock_monotonic_ms()), n_left);
 }
 
-static void on_signal(evutil_socket_t signal_number, short events, void *arg)
+static unsigned int on_reload_asked(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
-	const struct config *config = gateway->config;
+
+	return reload_answer(&gateway->reload, "admin", is_draining(gateway), out);
+}
+
+static void on_hangup(evutil_socket_t signal_number, short events, void *arg)
+{
+	struct gateway *gateway = arg;
+	struct buf waiting = {0}, why = {0};
+
+	(void)signal_number;
+	(void)events;
+	(void)reload_run(
+		&gateway->reload, "SIGHUP", is_draining(gateway), &waiting, &why); /* the log says it */
+	buf_deinit(&waiting);
+	buf_deinit(&why);
+}
+
+static void on_end(evutil_socket_t signal_number, short events, void *arg)
+{
+	struct gateway *gateway = arg;
+	const struct config *config = reload_config(&gateway->reload);
 	struct timeval interval = {0, DRAIN_POLL_MS * 1000};
 	/* Who presses Ctrl-C stands in front of it, and no load balancer does. */
 	struct shutdown_times times = {signal_number == SIGINT ? 0 : config->drain_delay_ms,
@@ -206,7 +225,8 @@ static int make_loop(struct gateway *gateway)
 	if (!gateway->base)
 		return -ENOMEM;
 	for (int i = 0; i < N_SIGNALS; i++) {
-		gateway->signals[i] = evsignal_new(gateway->base, end_signals[i], on_signal, gateway);
+		gateway->signals[i] = evsignal_new(
+			gateway->base, signals[i], signals[i] == SIGHUP ? on_hangup : on_end, gateway);
 		if (!gateway->signals[i] || event_add(gateway->signals[i], NULL) < 0)
 			return -ENOMEM;
 	}
@@ -289,7 +309,6 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 			.host = config->listen.host,
 			.port = port,
 			.config = config,
-			.trusted = gateway->trusted,
 			.listener = {gateway, on_interest, on_join},
 		};
 
@@ -307,12 +326,12 @@ static int make_admin(struct gateway *gateway, struct buf *error)
 		.base = gateway->base,
 		.host = config->admin.host,
 		.port = config->admin.port,
-		.source = {gateway, say_live, say_ready, say_metrics},
+		.source = {gateway, say_live, say_ready, say_metrics, on_reload_asked},
 		.bus = gateway->bus,
 		.broker = gateway->broker,
 		.routes = config->routes,
 		.log = gateway->log,
-		.body_bytes_max = config->event_bytes_max + ADMIN_BODY_SLACK,
+		.event_bytes_max = config->event_bytes_max,
 	};
 
 	return admin_new(&options, &gateway->admin, error);
@@ -330,12 +349,23 @@ static int make_identity(struct gateway *gateway)
 	return 0;
 }
 
+static void prepare_reload(struct gateway *gateway)
+{
+	gateway->reload.targets = (struct reload_targets){
+		.bus = gateway->bus,
+		.broker = gateway->broker,
+		.admin = gateway->admin,
+		.workers = gateway->workers,
+		.n_workers = gateway->n_workers,
+		.log = gateway->log,
+		.metrics = &gateway->metrics,
+	};
+}
+
 static int gateway_make(struct gateway *gateway, struct buf *error)
 {
 	int r = make_identity(gateway);
 
-	if (r == 0)
-		r = trusted_new(gateway->config->trusted_proxies, &gateway->trusted, error);
 	if (r == 0)
 		r = make_loop(gateway);
 	if (r == 0)
@@ -348,6 +378,8 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 		bus_connect(gateway->bus, gateway->broker, gateway->workers, gateway->n_workers);
 	for (unsigned int i = 0; r == 0 && i < gateway->n_workers; i++)
 		r = worker_start(gateway->workers[i]);
+	if (r == 0)
+		prepare_reload(gateway);
 	return r;
 }
 
@@ -366,7 +398,7 @@ static void gateway_free(struct gateway *gateway)
 		event_free(gateway->drain_poll);
 	if (gateway->base)
 		event_base_free(gateway->base);
-	trusted_free(gateway->trusted);
+	reload_deinit(&gateway->reload);
 	log_free(gateway->log);
 	free(gateway);
 }
@@ -403,7 +435,7 @@ static void loop(struct gateway *gateway)
 	}
 }
 
-int gateway_run(const struct config *config)
+int gateway_run(const struct config *config, const struct config_args *args, char *const *environment)
 {
 	struct gateway *gateway = aligned_alloc(_Alignof(struct gateway), sizeof(struct gateway));
 	struct buf error = {0};
@@ -416,6 +448,7 @@ int gateway_run(const struct config *config)
 	gateway->process.started_us = clock_wall_ms() * 1000;
 	metrics_set(&gateway->metrics, METRIC_RELOAD_SUCCESSFUL, 1);
 	metrics_set(&gateway->metrics, METRIC_RELOAD_TIMESTAMP, clock_wall_ms() / 1000);
+	reload_init(&gateway->reload, config, args, environment);
 	gateway->log = log_new(STDERR_FILENO, config->log_level, config->log_format);
 	signal(SIGPIPE, SIG_IGN);
 	/* One arena: a worker's own grows page by page, a system call each, and holds on to more. */

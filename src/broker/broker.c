@@ -55,6 +55,12 @@ void broker_describe(const struct broker *broker, struct buf *out)
 	broker->ops->describe(broker, out);
 }
 
+void broker_set_payload_max(struct broker *broker, size_t payload_bytes_max)
+{
+	if (broker->ops->set_payload_max)
+		broker->ops->set_payload_max(broker, payload_bytes_max);
+}
+
 void broker_free(struct broker *broker)
 {
 	if (broker)

@@ -647,6 +647,17 @@ static void redis_free(struct broker *broker)
 	free(redis);
 }
 
+static void redis_set_payload_max(struct broker *broker, size_t payload_bytes_max)
+{
+	struct redis_broker *redis = (struct redis_broker *)broker;
+
+	redis->payload_bytes_max = redis->logs.payload_bytes_max = payload_bytes_max;
+	if (redis->subscriber)
+		redis_link_set_bulk_max(redis->subscriber, payload_bytes_max + ENVELOPE_HEAD_MAX);
+	if (redis->commander)
+		redis_link_set_bulk_max(redis->commander, payload_bytes_max + ENVELOPE_HEAD_MAX);
+}
+
 static const struct broker_ops redis_ops = {
 	.subscribe = redis_subscribe,
 	.unsubscribe = redis_unsubscribe,
@@ -655,6 +666,7 @@ static const struct broker_ops redis_ops = {
 	.log_read = redis_read_log,
 	.state = redis_state,
 	.describe = redis_describe,
+	.set_payload_max = redis_set_payload_max,
 	.free = redis_free,
 };
 

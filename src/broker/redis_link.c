@@ -483,6 +483,11 @@ void redis_link_free(struct redis_link *link)
 	free(link);
 }
 
+void redis_link_set_bulk_max(struct redis_link *link, size_t bulk_bytes_max)
+{
+	redis_parser_set_bulk_max(link->parser, bulk_bytes_max);
+}
+
 uint64_t redis_link_heard_ms(const struct redis_link *link)
 {
 	return link->heard_ms;

@@ -76,6 +76,9 @@ int redis_link_tell(struct redis_link *link, const struct slice *argv, size_t n)
 /* Ends it; closed() follows on a later turn. The first reason counts. */
 void redis_link_fail(struct redis_link *link, enum redis_link_end end, const char *reason);
 
+/* Another redis_link_options.bulk_bytes_max, from the next answer on. */
+void redis_link_set_bulk_max(struct redis_link *link, size_t bulk_bytes_max);
+
 /* When bytes last arrived, on the monotonic clock; 0: never. */
 uint64_t redis_link_heard_ms(const struct redis_link *link);
 

@@ -159,6 +159,11 @@ static const redisReplyObjectFunctions reply_functions = {
 	.freeObject = NULL, /* nothing of a reply is the reader's */
 };
 
+void redis_parser_set_bulk_max(struct redis_parser *parser, size_t bulk_bytes_max)
+{
+	parser->bulk_bytes_max = bulk_bytes_max;
+}
+
 int redis_parser_new(size_t bulk_bytes_max, struct redis_parser **parserp)
 {
 	struct redis_parser *parser = calloc(1, sizeof(*parser));

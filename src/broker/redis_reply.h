@@ -59,6 +59,7 @@ static inline struct slice redis_reply_text(const struct redis_reply *reply, siz
 
 int redis_parser_new(size_t bulk_bytes_max, struct redis_parser **parserp); /* 0 or -ENOMEM */
 void redis_parser_free(struct redis_parser *parser);                        /* accepts NULL */
+void redis_parser_set_bulk_max(struct redis_parser *parser, size_t bulk_bytes_max);
 
 /*
  * Takes bytes in any portions and calls fn for each reply that they complete. 0, -EPROTO

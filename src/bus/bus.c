@@ -24,6 +24,19 @@
 #include "history.h"
 #include "replays.h"
 
+/*
+ * A channel that is heard already gets a history by a reload. Its log begins with a read, on another
+ * connection than the events come by: which of the two is the first to bring an entry is open. Those who hear
+ * the channel must get each once, so they go on hearing what comes over pub/sub until it has caught up with
+ * the log.
+ */
+enum settling {
+	SETTLED,
+	SETTLING_READ, /* the log's first read is out: it is fed, and not heard */
+	SETTLING_LATE, /* the log is live: it is heard, but what it has already may still come for the first
+			  time */
+};
+
 /* One channel that somebody on this node wants, or wanted a moment ago. */
 struct bus_channel {
 	struct map_entry entry; /* key points at name, behind the turns */
@@ -35,7 +48,9 @@ struct bus_channel {
 	const struct key_path *key; /* of bus.routes; NULL: its events have none */
 	struct bus *bus;
 	struct history *history; /* NULL: the channel keeps none */
-	bool close_on_gap;       /* clients that know nothing of recovery, where entries are lost to them */
+	struct list ending;      /* in bus.ending while its history is to end */
+	enum settling settling;
+	bool close_on_gap; /* clients that know nothing of recovery, where entries are lost to them */
 	char *name;
 	uint64_t turns[]; /* by worker: the hub's turn in which it was asked for */
 };
@@ -50,6 +65,7 @@ struct bus {
 	struct histories histories;
 	struct replays replays;
 	struct list lingering; /* in order of linger_ms */
+	struct list ending;    /* channels whose history is no longer kept, but still holds something back */
 	struct mailbox *inbox;
 	struct event *mail_event;
 	struct event *tick;
@@ -94,6 +110,7 @@ static void channel_free(struct bus *bus, struct bus_channel *channel)
 {
 	history_free(channel->history);
 	list_remove(&channel->linger);
+	list_remove(&channel->ending);
 	map_remove(&bus->channels, &channel->entry);
 	metrics_set(bus->metrics, METRIC_CHANNELS, bus->channels.n_entries);
 	free(channel);
@@ -109,11 +126,20 @@ static int channel_configure(struct bus *bus, struct bus_channel *channel)
 	channel->key = route_table_key(bus->routes, channel_name(channel));
 	history = route_table_history(bus->routes, channel_name(channel));
 	channel->close_on_gap = history && history->close_on_gap;
-	if (!history || channel->history)
+	list_remove(&channel->ending);
+	if (!history && channel->history)
+		list_push_back(&bus->ending, &channel->ending);
+	if (!history)
 		return 0;
+	if (channel->history) {
+		history_set_ttl(channel->history, history->ttl_ms);
+		return 0;
+	}
 	channel->history = history_new(&bus->histories, channel_name(channel), history->ttl_ms, channel);
-	if (channel->history && channel->confirmed)
+	if (channel->history && channel->confirmed) {
+		channel->settling = SETTLING_READ;
 		history_subscribed(channel->history);
+	}
 	return channel->history ? 0 : -ENOMEM;
 }
 
@@ -264,6 +290,41 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 	}
 }
 
+/* Every event from now on comes: whoever waited for that is told. */
+static void confirm(struct bus_channel *channel)
+{
+	struct bus *bus = channel->bus;
+
+	if (channel->confirmed)
+		return;
+	channel->confirmed = true;
+	for (uint64_t left = channel->wanted; left; left &= left - 1) {
+		int i = __builtin_ctzll(left);
+
+		worker_post_confirm(
+			bus->workers[i], channel_name(channel), channel->entry.hash, channel->turns[i]);
+	}
+}
+
+static void end_histories(struct bus *bus)
+{
+	struct list *link = bus->ending.next;
+
+	while (link != &bus->ending) {
+		struct bus_channel *channel = list_entry(link, struct bus_channel, ending);
+		bool was_live;
+
+		link = link->next;
+		if (!history_end(channel->history, &was_live))
+			continue;
+		channel->history = NULL;
+		channel->settling = SETTLED;
+		list_remove(&channel->ending);
+		if (was_live)
+			confirm(channel);
+	}
+}
+
 static void on_tick(evutil_socket_t fd, short events, void *arg)
 {
 	struct bus *bus = arg;
@@ -274,6 +335,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	metrics_set(bus->metrics, METRIC_LOOP_LAG,
 		loop_lag_tick(&bus->lag, clock_monotonic_us(), TICK_MS * 1000));
 	histories_tick(&bus->histories, now_ms);
+	end_histories(bus);
 	while (!list_empty(&bus->lingering)) {
 		struct bus_channel *channel = list_entry(bus->lingering.next, struct bus_channel, linger);
 
@@ -308,22 +370,6 @@ static void hand_out(struct bus *bus, struct bus_channel *channel, struct messag
 	}
 }
 
-/* Every event from now on comes: whoever waited for that is told. */
-static void confirm(struct bus_channel *channel)
-{
-	struct bus *bus = channel->bus;
-
-	if (channel->confirmed)
-		return;
-	channel->confirmed = true;
-	for (uint64_t left = channel->wanted; left; left &= left - 1) {
-		int i = __builtin_ctzll(left);
-
-		worker_post_confirm(
-			bus->workers[i], channel_name(channel), channel->entry.hash, channel->turns[i]);
-	}
-}
-
 static void on_history_live(void *arg)
 {
 	confirm(arg);
@@ -341,7 +387,8 @@ static void on_history_deliver(void *arg, struct message *event)
 {
 	struct bus_channel *channel = arg;
 
-	hand_out(channel->bus, channel, event);
+	if (channel->settling != SETTLING_READ)
+		hand_out(channel->bus, channel, event);
 }
 
 static void on_history_resync(void *arg, const struct channel_log_resync *resync)
@@ -368,6 +415,8 @@ static void on_history_drained(void *arg)
 {
 	struct bus_channel *channel = arg;
 
+	if (channel->settling == SETTLING_READ && history_is_live(channel->history))
+		channel->settling = SETTLING_LATE;
 	post_flush(channel->bus);
 }
 
@@ -400,6 +449,22 @@ static int take_event(struct bus *bus, struct bus_channel *channel, struct slice
 	return 0;
 }
 
+/* An event of a channel whose history has not settled. Once it has, this is no longer called. */
+static int take_settling(struct bus *bus, struct bus_channel *channel, struct slice payload)
+{
+	struct envelope envelope;
+	int r = 0;
+
+	if (channel->settling == SETTLING_LATE && envelope_parse(payload, &envelope) == 0) {
+		if (history_has(channel->history, &envelope))
+			return take_event(bus, channel, payload);
+		channel->settling = SETTLED;
+	}
+	if (channel->settling == SETTLING_READ)
+		r = take_event(bus, channel, payload);
+	return r ? r : history_event(channel->history, payload, bus->wall_ms, bus->now_us);
+}
+
 static void on_event(void *arg, struct slice name, struct slice payload)
 {
 	struct bus *bus = arg;
@@ -417,8 +482,11 @@ static void on_event(void *arg, struct slice name, struct slice payload)
 		drop(bus, name, METRIC_EVENTS_DROPPED_SIZE, "larger than event_bytes_max");
 		return;
 	}
-	r = channel->history ? history_event(channel->history, payload, bus->wall_ms, bus->now_us)
-			     : take_event(bus, channel, payload);
+	if (channel->settling != SETTLED)
+		r = take_settling(bus, channel, payload);
+	else
+		r = channel->history ? history_event(channel->history, payload, bus->wall_ms, bus->now_us)
+				     : take_event(bus, channel, payload);
 	if (r == MESSAGE_NOT_JSON)
 		drop(bus, name, METRIC_EVENTS_DROPPED, "not JSON");
 	else if (r < 0)
@@ -490,6 +558,7 @@ struct bus *bus_new(struct event_base *base, size_t event_bytes_max, struct log 
 	bus->drop_limit = (struct log_limit){.burst = DROP_LINES, .interval_ms = 60000};
 	list_init(&bus->lingering);
 	replays_init(&bus->replays);
+	list_init(&bus->ending);
 	histories_init(&bus->histories, &up, log, metrics);
 	bus->inbox = mailbox_new();
 	if (bus->inbox)
@@ -530,7 +599,13 @@ void bus_set_routes(struct bus *bus, struct route_table *routes)
 		/* Without memory for a history it goes on without one; the next reload tries again. */
 		(void)channel_configure(bus, channel);
 	}
+	end_histories(bus);
 	route_table_unref(old);
+}
+
+void bus_set_event_max(struct bus *bus, size_t event_bytes_max)
+{
+	bus->event_bytes_max = event_bytes_max;
 }
 
 void bus_free(struct bus *bus)

@@ -274,12 +274,12 @@ void histories_init(struct histories *histories, const struct history_listener *
 	list_init(&histories->refused);
 }
 
-/* Gives a join back without an answer. */
-static void refuse_join(struct histories *all, struct join *join, void *arg)
+/* Gives a join back without an answer: r says why. */
+static void refuse_join(struct histories *all, struct join *join, void *arg, int r)
 {
 	list_remove(&join->due);
 	channel_log_cancel(&join->waiting);
-	join->r = -EAGAIN;
+	join->r = r;
 	all->listener.answered(arg, join);
 }
 
@@ -321,7 +321,7 @@ void histories_tick(struct histories *all, uint64_t now_ms)
 
 		if (join->deadline_ms > now_ms)
 			break;
-		refuse_join(all, join, join->history->arg);
+		refuse_join(all, join, join->history->arg, -EAGAIN);
 	}
 	for (struct list *link = all->all.next; link != &all->all; link = link->next) {
 		struct history *history = list_entry(link, struct history, link);
@@ -361,7 +361,7 @@ struct history *history_new(struct histories *all, struct slice channel, uint64_
 	return history;
 }
 
-static void give_joins_back(struct history *history)
+static void give_joins_back(struct history *history, int r)
 {
 	struct list *link = history->all->joins.next;
 
@@ -370,17 +370,45 @@ static void give_joins_back(struct history *history)
 
 		link = link->next;
 		if (join->history == history)
-			refuse_join(history->all, join, history->arg);
+			refuse_join(history->all, join, history->arg, r);
 	}
 	while (!list_empty(&history->patient))
-		refuse_join(history->all, list_entry(history->patient.next, struct join, due), history->arg);
+		refuse_join(
+			history->all, list_entry(history->patient.next, struct join, due), history->arg, r);
+}
+
+bool history_is_live(const struct history *history)
+{
+	return channel_log_state(history->log) == CHANNEL_LOG_LIVE;
+}
+
+bool history_has(const struct history *history, const struct envelope *entry)
+{
+	const struct position *at = channel_log_position(history->log);
+
+	return at && epoch_equal(&at->epoch, &entry->epoch) && entry->offset <= at->offset;
+}
+
+void history_set_ttl(struct history *history, uint64_t ttl_ms)
+{
+	history->ttl_ms = ttl_ms;
+}
+
+bool history_end(struct history *history, bool *was_livep)
+{
+	*was_livep = history_is_live(history);
+	if (channel_log_state(history->log) == CHANNEL_LOG_CATCHUP)
+		return false;
+	give_joins_back(history, -ENOENT);
+	history_free(history);
+	return true;
 }
 
 void history_free(struct history *history)
 {
 	if (!history)
 		return;
-	give_joins_back(history);
+	give_joins_back(history, -EAGAIN);
 	while (!list_empty(&history->reads)) {
 		struct read *read = list_entry(history->reads.next, struct read, link);
 

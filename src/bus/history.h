@@ -18,6 +18,7 @@
 #include "protocol/json.h"
 
 struct broker;
+struct envelope;
 struct history;
 struct join;
 struct message;
@@ -74,6 +75,22 @@ struct history *history_new(struct histories *histories, struct slice channel, u
 
 /* Gives its joins back, unanswered. Accepts NULL. */
 void history_free(struct history *history);
+
+/* Its log is known up to its top. */
+bool history_is_live(const struct history *history);
+
+/* Does its log stand at this entry, or behind it? */
+bool history_has(const struct history *history, const struct envelope *entry);
+
+/* How long its log stays without use, from the next read on. */
+void history_set_ttl(struct history *history, uint64_t ttl_ms);
+
+/*
+ * Its channel keeps a history no longer. False: not now, it holds back events that nobody has heard yet; ask
+ * again in a moment. True: freed, its joins are given back with -ENOENT, and *was_livep says whether every
+ * event comes.
+ */
+bool history_end(struct history *history, bool *was_livep);
 
 void history_subscribed(struct history *history);
 void history_lost(struct history *history);

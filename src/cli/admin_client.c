@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "core/buf.h"
+#include "protocol/json.h"
+#include "protocol/message.h"
 
 enum {
 	HEADERS_MAX = 16 * 1024, /* ours are some hundred bytes */
@@ -143,4 +145,24 @@ int admin_request_send(const char *host, uint16_t port, const char *path, const 
 		buf_printf(error, "%s:%u does not answer like the admin port of a gateway: %s", host, port,
 			strerror(-r));
 	return r;
+}
+
+void admin_refusal(const struct buf *answer, struct buf *out)
+{
+	struct json_member error = {.name = "error"}, message = {.name = "message"};
+	char sentence[1024];
+	bool is_object;
+	long len = -1;
+
+	if (json_check(answer->data ? answer->data : "", answer->len, MESSAGE_DEPTH_MAX, &error, 1,
+		    &is_object) == 0 &&
+		json_is_object(error.value) &&
+		json_check(error.value.data, error.value.len, MESSAGE_DEPTH_MAX, &message, 1, &is_object) ==
+			0 &&
+		json_is_string(message.value))
+		len = json_unescape(message.value, sentence, sizeof(sentence));
+	if (len < 0)
+		buf_append_str(out, "the gateway refused");
+	else
+		buf_append(out, sentence, (size_t)len);
 }

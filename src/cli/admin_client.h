@@ -23,4 +23,7 @@ typedef void (*admin_body_fn)(void *arg, const char *data, size_t len);
 int admin_request_send(const char *host, uint16_t port, const char *path, const char *body, size_t body_len,
 	admin_body_fn fn, void *arg, struct buf *error);
 
+/* Appends what the gateway said went wrong, out of {"error":{"code":…,"message":…}}. */
+void admin_refusal(const struct buf *answer, struct buf *out);
+
 #endif

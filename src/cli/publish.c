@@ -54,25 +54,6 @@ static void collect(void *arg, const char *data, size_t len)
 	buf_append(arg, data, len);
 }
 
-/* What the gateway said went wrong, out of {"error":{"code":…,"message":…}}. */
-static void print_refusal(struct buf *answer)
-{
-	struct json_member error = {.name = "error"}, message = {.name = "message"};
-	char sentence[512];
-	bool is_object;
-	long len = -1;
-
-	if (json_check(answer->data ? answer->data : "", answer->len, MESSAGE_DEPTH_MAX, &error, 1,
-		    &is_object) == 0 &&
-		json_is_object(error.value) &&
-		json_check(error.value.data, error.value.len, MESSAGE_DEPTH_MAX, &message, 1, &is_object) ==
-			0 &&
-		json_is_string(message.value))
-		len = json_unescape(message.value, sentence, sizeof(sentence) - 1);
-	sentence[len < 0 ? 0 : len] = '\0';
-	fail(len < 0 ? "the gateway refused" : sentence);
-}
-
 static int through_admin(const struct config *config, const char *channel, const char *json)
 {
 	struct buf body = {0}, answer = {0}, error = {0};
@@ -83,9 +64,10 @@ static int through_admin(const struct config *config, const char *channel, const
 		collect, &answer, &error);
 	if (status < 0)
 		fail(buf_text(&error));
-	else if (status != 200)
-		print_refusal(&answer);
-	else
+	else if (status != 200) {
+		admin_refusal(&answer, &error);
+		fail(buf_text(&error));
+	} else
 		puts("published through the gateway's admin port");
 	buf_deinit(&body);
 	buf_deinit(&answer);

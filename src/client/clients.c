@@ -107,6 +107,19 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	return 0;
 }
 
+void clients_configure(
+	struct clients *clients, const struct client_limits *limits, struct route_table *routes)
+{
+	struct route_table *old = clients->routes;
+
+	clients->limits = *limits;
+	clients->routes = route_table_ref(routes);
+	route_table_unref(old);
+	keepalive_set(
+		&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms, clients->now_ms);
+	deflater_set_min(clients->deflater, limits->deflate_bytes_min);
+}
+
 void clients_deinit(struct clients *clients)
 {
 	hub_free(clients->hub);

@@ -10,6 +10,24 @@ void keepalive_init(struct keepalive *keepalive, uint64_t interval_ms, uint64_t 
 	keepalive->timeout_ms = timeout_ms;
 }
 
+void keepalive_set(struct keepalive *keepalive, uint64_t interval_ms, uint64_t timeout_ms, uint64_t now_ms)
+{
+	/* All move by the same, or to the same: the queues stay in order. */
+	for (struct list *link = keepalive->quiet.next; link != &keepalive->quiet; link = link->next) {
+		struct keepalive_link *quiet = list_entry(link, struct keepalive_link, link);
+
+		quiet->due_ms += interval_ms - keepalive->interval_ms;
+	}
+	for (struct list *link = keepalive->expected.next; link != &keepalive->expected; link = link->next) {
+		struct keepalive_link *expected = list_entry(link, struct keepalive_link, link);
+
+		if (timeout_ms != keepalive->timeout_ms)
+			expected->due_ms = now_ms + timeout_ms;
+	}
+	keepalive->interval_ms = interval_ms;
+	keepalive->timeout_ms = timeout_ms;
+}
+
 void keepalive_add(struct keepalive *keepalive, struct keepalive_link *link, uint64_t now_ms)
 {
 	list_remove(&link->link);

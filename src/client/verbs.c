@@ -169,6 +169,26 @@ static bool wants_recovery(const struct command *command, struct since *since)
 	return true;
 }
 
+/*
+ * The table may have been replaced since the connection was made. What it may subscribe to is what the newest
+ * says, as long as that has its route unchanged. Looked at here and not with the reload: who asks pays for
+ * it.
+ */
+static void follow_routes(struct client *client)
+{
+	struct route_table *newest = client->clients->routes;
+	const struct route *route;
+
+	if (client->routes == newest)
+		return;
+	route = route_table_find(newest, route_path(client->route));
+	if (!route || !route_serves_alike(route, client->route))
+		return;
+	client->route = route;
+	route_table_unref(client->routes);
+	client->routes = route_table_ref(newest);
+}
+
 static void run_subscribe(struct client *client, const struct command *command)
 {
 	struct clients *clients = client->clients;
@@ -177,6 +197,7 @@ static void run_subscribe(struct client *client, const struct command *command)
 	struct since since;
 	int r;
 
+	follow_routes(client);
 	/* A name that cannot exist and one that is not allowed get the same answer: names cannot be probed.
 	 */
 	if (!route_channel_valid(channel.data, channel.len) ||

@@ -47,6 +47,11 @@ void deflater_free(struct deflater *deflater)
 	free(deflater);
 }
 
+void deflater_set_min(struct deflater *deflater, size_t bytes_min)
+{
+	deflater->bytes_min = bytes_min;
+}
+
 /* A stream that remembers nothing, and room for what is one byte short of no gain. */
 static bool prepare(struct deflater *deflater, size_t room)
 {

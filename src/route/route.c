@@ -367,3 +367,33 @@ bool route_lists(const struct route *route, const char *ids, const struct slice 
 {
 	return any_fits(route->subscribe, route->n_subscribe, ids, channel, n);
 }
+
+static bool texts_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool templates_equal(const struct template *a, size_t n_a, const struct template *b, size_t n_b)
+{
+	if (n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++)
+		if (strcmp(a[i].text, b[i].text) != 0)
+			return false;
+	return true;
+}
+
+static bool slow_equal(const struct route_slow *a, const struct route_slow *b)
+{
+	return a->policy == b->policy && a->bytes_max == b->bytes_max && a->age_max_ms == b->age_max_ms &&
+	       texts_equal(a->key, b->key);
+}
+
+bool route_serves_alike(const struct route *a, const struct route *b)
+{
+	return strcmp(a->path.text, b->path.text) == 0 &&
+	       templates_equal(a->channels, a->n_channels, b->channels, b->n_channels) &&
+	       templates_equal(a->subscribe, a->n_subscribe, b->subscribe, b->n_subscribe) &&
+	       a->subscribe_any_route == b->subscribe_any_route && a->compression == b->compression &&
+	       slow_equal(&a->slow, &b->slow);
+}

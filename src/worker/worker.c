@@ -25,6 +25,7 @@
 #include "protocol/message.h"
 #include "ws/ws_server.h"
 #include "worker_mail.h"
+#include "worker_settings.h"
 
 struct worker {
 	struct metrics metrics; /* first, for its alignment */
@@ -33,6 +34,7 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	struct worker_mail *outgoing; /* of the posting thread: events not pushed yet */
+	struct worker_mail *prepared; /* likewise: a configuration that does not hold yet */
 	struct mailbox *inbox;
 	_Atomic uint64_t turned_ms; /* when the loop turned last */
 	atomic_bool drained;        /* the last client is gone for good */
@@ -54,8 +56,8 @@ struct worker {
 enum {
 	TICK_MS = 250,      /* deadlines of clients are seconds */
 	DRAIN_TICK_MS = 50, /* a stream of clients, not waves */
-	SILENT_MS = 1000,   /* for who is connected and has asked for nothing yet, after the last client had to
-			       go */
+	SILENT_MS = 1000, /* for who is connected and has asked for nothing yet, after the last client had to
+			     go */
 };
 
 static void take_events(struct worker *worker, struct worker_mail *mail)
@@ -63,6 +65,14 @@ static void take_events(struct worker *worker, struct worker_mail *mail)
 	for (uint32_t i = 0; i < mail->n_events; i++)
 		clients_deliver(&worker->clients, mail->events[i]); /* takes over the reference */
 	mail->n_events = 0;
+}
+
+static void configure(struct worker *worker, struct worker_settings *settings)
+{
+	log_set_level(worker->log, settings->log_level);
+	clients_configure(&worker->clients, &settings->limits, settings->routes);
+	ws_server_configure(worker->server, settings->trusted);
+	settings->trusted = NULL;
 }
 
 static void drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
@@ -94,6 +104,9 @@ static void take(struct worker *worker, struct worker_mail *mail)
 	case WORKER_RESYNC:
 		clients_resync(&worker->clients, (struct slice){mail->channel, mail->channel_len}, mail->hash,
 			mail->events[0], mail->close_others);
+		break;
+	case WORKER_CONFIGURE:
+		configure(worker, mail->settings);
 		break;
 	case WORKER_DRAIN:
 		drain(worker, mail->drain_ms, mail->seed);
@@ -242,27 +255,19 @@ static int make_loop(struct worker *worker)
 		event_new(worker->base, mailbox_fd(worker->inbox), EV_READ | EV_PERSIST, on_mail, worker);
 	worker->tick = event_new(worker->base, -1, EV_PERSIST, on_tick, worker);
 	worker->drain_tick = event_new(worker->base, -1, EV_PERSIST, on_drain_tick, worker);
-	if (!worker->mail_event || !worker->tick || !worker->drain_tick || event_add(worker->mail_event, NULL) < 0 ||
-		event_add(worker->tick, &interval) < 0)
+	if (!worker->mail_event || !worker->tick || !worker->drain_tick ||
+		event_add(worker->mail_event, NULL) < 0 || event_add(worker->tick, &interval) < 0)
 		return -ENOMEM;
 	return 0;
 }
 
-static int make_clients(struct worker *worker, const struct config *config)
+static int make_clients(struct worker *worker, const struct worker_settings *settings, unsigned int n_workers)
 {
 	struct clients_listener up = {worker, on_interest, on_ready, on_join, on_submit, on_now_us};
-	struct client_limits limits = {
-		.message_bytes_max = config->message_bytes_max,
-		.outbox_bytes_max = config->outbox_bytes_max,
-		.deflate_bytes_min = config->compression_bytes_min,
-		.subscriptions_max = config->subscriptions_max,
-		.ping_interval_ms = config->ping_interval_ms,
-		.pong_timeout_ms = config->pong_timeout_ms,
-	};
 	int r;
 
-	r = clients_init(&worker->clients, &up, &ws_socket_ops, &limits, config->routes, worker->index + 1,
-		config->workers, worker->log, &worker->metrics);
+	r = clients_init(&worker->clients, &up, &ws_socket_ops, &settings->limits, settings->routes,
+		worker->index + 1, n_workers, worker->log, &worker->metrics);
 	worker->clients_ready = r == 0;
 	worker->clients.worker = worker->index;
 	if (r == 0)
@@ -270,14 +275,28 @@ static int make_clients(struct worker *worker, const struct config *config)
 	return r;
 }
 
+static int make_server(struct worker *worker, const struct worker_options *options,
+	struct worker_settings *settings, struct buf *error)
+{
+	struct ws_server_options server = {
+		.base = worker->base,
+		.host = options->host,
+		.port = options->port,
+		.clients = &worker->clients,
+		.trusted = settings->trusted,
+		.log = worker->log,
+		.metrics = &worker->metrics,
+		.use_uring = options->config->io_uring,
+	};
+
+	settings->trusted = NULL;
+	return ws_server_new(&server, &worker->server, error);
+}
+
 int worker_new(const struct worker_options *options, struct worker **workerp, struct buf *error)
 {
 	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof(struct worker));
-	struct ws_server_options server = {
-		.host = options->host,
-		.port = options->port,
-		.trusted = options->trusted,
-	};
+	struct worker_settings *settings = NULL;
 	int r;
 
 	if (!worker)
@@ -288,15 +307,12 @@ int worker_new(const struct worker_options *options, struct worker **workerp, st
 	worker->log = log_new(STDERR_FILENO, options->config->log_level, options->config->log_format);
 	r = worker->log ? make_loop(worker) : -ENOMEM;
 	if (r == 0)
-		r = make_clients(worker, options->config);
-	if (r == 0) {
-		server.base = worker->base;
-		server.clients = &worker->clients;
-		server.log = worker->log;
-		server.metrics = &worker->metrics;
-		server.use_uring = options->config->io_uring;
-		r = ws_server_new(&server, &worker->server, error);
-	}
+		r = worker_settings_new(options->config, &settings, error);
+	if (r == 0)
+		r = make_clients(worker, settings, options->config->workers);
+	if (r == 0)
+		r = make_server(worker, options, settings, error);
+	worker_settings_free(settings);
 	if (r < 0) {
 		worker_free(worker);
 		return r;
@@ -360,6 +376,7 @@ void worker_free(struct worker *worker)
 		pthread_join(worker->thread, NULL);
 	}
 	worker_mail_free(worker->outgoing);
+	worker_mail_free(worker->prepared);
 	ws_server_free(worker->server); /* ends the clients that are left */
 	if (worker->clients_ready)
 		clients_deinit(&worker->clients);
@@ -469,4 +486,27 @@ void worker_post_drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
 	mail->drain_ms = time_ms;
 	mail->seed = seed;
 	post(worker, mail);
+}
+
+int worker_prepare(struct worker *worker, const struct config *config, struct buf *error)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_CONFIGURE, NULL, 0);
+	int r = mail ? worker_settings_new(config, &mail->settings, error) : -ENOMEM;
+
+	if (r < 0) {
+		worker_mail_free(mail);
+		return r;
+	}
+	worker_mail_free(worker->prepared);
+	worker->prepared = mail;
+	return 0;
+}
+
+void worker_configure(struct worker *worker, bool go)
+{
+	if (go)
+		post(worker, worker->prepared);
+	else
+		worker_mail_free(worker->prepared);
+	worker->prepared = NULL;
 }

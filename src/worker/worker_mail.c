@@ -8,6 +8,7 @@
 
 #include "bus/join.h"
 #include "protocol/message.h"
+#include "worker_settings.h"
 
 enum {
 	FIRST_CAPACITY = 64,
@@ -52,5 +53,6 @@ void worker_mail_free(struct worker_mail *mail)
 	for (uint32_t i = 0; i < mail->n_events; i++)
 		message_unref(mail->events[i]);
 	free(mail->events);
+	worker_settings_free(mail->settings);
 	free(mail);
 }

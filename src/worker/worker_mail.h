@@ -11,6 +11,7 @@
 
 struct join;
 struct message;
+struct worker_settings;
 
 enum worker_mail_kind {
 	WORKER_EVENTS,
@@ -18,6 +19,7 @@ enum worker_mail_kind {
 	WORKER_CONNECTED,
 	WORKER_JOINED,
 	WORKER_RESYNC,
+	WORKER_CONFIGURE,
 	WORKER_DRAIN,
 	WORKER_STOP,
 };
@@ -25,15 +27,16 @@ enum worker_mail_kind {
 struct worker_mail {
 	struct mail mail; /* first: a mail is cast back */
 	enum worker_mail_kind kind;
-	bool close_others;  /* WORKER_RESYNC; events[0] is what is told */
-	struct join *join;  /* WORKER_JOINED; the mail is its carrier and goes with it */
-	bool connected;     /* WORKER_CONNECTED */
-	uint64_t hash;      /* WORKER_CONFIRM, WORKER_RESYNC */
-	uint64_t turn;      /* likewise */
-	uint64_t drain_ms;  /* WORKER_DRAIN */
-	uint64_t seed;      /* likewise */
-	size_t channel_len; /* likewise */
-	uint32_t n_events;  /* WORKER_EVENTS; a reference each */
+	bool close_others;                /* WORKER_RESYNC; events[0] is what is told */
+	struct join *join;                /* WORKER_JOINED; the mail is its carrier and goes with it */
+	bool connected;                   /* WORKER_CONNECTED */
+	uint64_t hash;                    /* WORKER_CONFIRM, WORKER_RESYNC */
+	uint64_t turn;                    /* likewise */
+	struct worker_settings *settings; /* WORKER_CONFIGURE */
+	uint64_t drain_ms;                /* WORKER_DRAIN */
+	uint64_t seed;                    /* likewise */
+	size_t channel_len;               /* likewise */
+	uint32_t n_events;                /* WORKER_EVENTS; a reference each */
 	uint32_t capacity;
 	struct message **events;
 	char channel[]; /* WORKER_CONFIRM */

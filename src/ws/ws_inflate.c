@@ -43,6 +43,11 @@ void ws_inflate_free(struct ws_inflate *state)
 	free(state);
 }
 
+void ws_inflate_set_max(struct ws_inflate *state, size_t text_max)
+{
+	state->text_max = text_max;
+}
+
 /* Fixed codes make nine bits of a byte, and empty blocks in between are allowed: some. */
 size_t ws_inflate_payload_max(size_t text_max)
 {

@@ -24,6 +24,8 @@ enum {
 struct ws_inflate *ws_inflate_new(size_t text_max);
 void ws_inflate_free(struct ws_inflate *state); /* accepts NULL */
 
+void ws_inflate_set_max(struct ws_inflate *state, size_t text_max);
+
 /* The longest that a deflated message with a text of text_max may be. */
 size_t ws_inflate_payload_max(size_t text_max);
 

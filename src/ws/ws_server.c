@@ -383,8 +383,10 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	struct ws_server *server = calloc(1, sizeof(struct ws_server));
 	int r;
 
-	if (!server)
+	if (!server) {
+		trusted_free(options->trusted);
 		return -ENOMEM;
+	}
 	list_init(&server->aborted);
 	server->clients = options->clients;
 	server->trusted = options->trusted;
@@ -414,12 +416,20 @@ void ws_server_free(struct ws_server *server)
 	lws_loop_free(server->loop);
 	ws_sender_free(server->sender);
 	ws_inflate_free(server->inflate);
+	trusted_free(server->trusted);
 	free(server);
 }
 
 uint16_t ws_server_port(const struct ws_server *server)
 {
 	return listener_port(server->listener);
+}
+
+void ws_server_configure(struct ws_server *server, struct trusted *trusted)
+{
+	trusted_free(server->trusted);
+	server->trusted = trusted;
+	ws_inflate_set_max(server->inflate, server->clients->limits.message_bytes_max);
 }
 
 void ws_server_retire(struct ws_server *server)

@@ -25,10 +25,10 @@ struct ws_server {
 	struct ws_sender *sender;
 	struct ws_inflate *inflate; /* of all connections that send deflated messages */
 	struct clients *clients;
-	const struct trusted *trusted;
+	struct trusted *trusted;
 	struct log *log;
 	struct metrics *metrics;
-	struct list aborted; /* ws_connection.aborted */
+	struct list aborted;  /* ws_connection.aborted */
 	size_t n_connections; /* of lws: clients, handshakes under way, sockets that said nothing yet */
 	bool retiring;
 	uint16_t port;

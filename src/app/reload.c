@@ -1,0 +1,169 @@
+/* Reload: the configuration, read anew while the gateway serves; see the header. */
+
+#include "reload.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "app/admin.h"
+#include "broker/broker.h"
+#include "bus/bus.h"
+#include "config/config.h"
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "metrics/metrics.h"
+#include "worker/worker.h"
+
+enum {
+	MS_PER_SECOND = 1000,
+};
+
+void reload_init(struct reload *reload, const struct config *started, const struct config_args *args,
+	char *const *environment)
+{
+	*reload = (struct reload){.started = started, .args = args, .environment = environment};
+}
+
+void reload_deinit(struct reload *reload)
+{
+	config_free(reload->newest);
+	reload->newest = NULL;
+}
+
+const struct config *reload_config(const struct reload *reload)
+{
+	return reload->newest ? reload->newest : reload->started;
+}
+
+/* All workers, or none. */
+static int prepare_workers(const struct reload_targets *to, const struct config *config, struct buf *why)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < to->n_workers; i++)
+		r = worker_prepare(to->workers[i], config, why);
+	for (unsigned int i = 0; r < 0 && i < to->n_workers; i++)
+		worker_configure(to->workers[i], false);
+	return r;
+}
+
+/* Nothing here can fail. */
+static void apply(const struct reload_targets *to, const struct config *config)
+{
+	log_set_level(to->log, config->log_level);
+	/* A client that hears a larger event must have room for it. */
+	for (unsigned int i = 0; i < to->n_workers; i++)
+		worker_configure(to->workers[i], true);
+	broker_set_payload_max(to->broker, config->event_bytes_max);
+	bus_set_event_max(to->bus, config->event_bytes_max);
+	bus_set_routes(to->bus, config->routes);
+	admin_configure(to->admin, config->routes, config->event_bytes_max);
+}
+
+static int load_and_apply(struct reload *reload, struct buf *why)
+{
+	struct config *loaded = NULL;
+	int r = config_load(reload->args, reload->environment, &loaded, why);
+
+	if (r == 0)
+		r = prepare_workers(&reload->targets, loaded, why);
+	if (r == 0) {
+		apply(&reload->targets, loaded);
+		config_free(reload->newest);
+		reload->newest = loaded;
+		return 0;
+	}
+	config_free(loaded);
+	if (!why->len)
+		buf_append_str(why, strerror(-r));
+	return r < 0 ? r : RELOAD_BAD_CONFIG;
+}
+
+static void note_applied(const struct reload_targets *to, const char *asked_by, struct buf *waiting)
+{
+	metrics_add(to->metrics, METRIC_RELOADS_APPLIED, 1);
+	metrics_set(to->metrics, METRIC_RELOAD_SUCCESSFUL, 1);
+	metrics_set(to->metrics, METRIC_RELOAD_TIMESTAMP, clock_wall_ms() / MS_PER_SECOND);
+	log_info(to->log, "configuration applied", log_str("asked_by", asked_by));
+	if (waiting->len)
+		log_warn(to->log, "configuration: some options wait for a restart",
+			log_mem("options", waiting->data, waiting->len));
+}
+
+static void note_refused(const struct reload_targets *to, const char *asked_by, struct buf *why)
+{
+	metrics_add(to->metrics, METRIC_RELOADS_REFUSED, 1);
+	metrics_set(to->metrics, METRIC_RELOAD_SUCCESSFUL, 0);
+	log_error(to->log, "configuration refused, the old one goes on", log_str("asked_by", asked_by),
+		log_mem("reason", why->data, why->len));
+}
+
+int reload_run(
+	struct reload *reload, const char *asked_by, bool draining, struct buf *waiting, struct buf *why)
+{
+	const struct reload_targets *to = &reload->targets;
+	int r;
+
+	if (draining) {
+		buf_append_str(why, "the gateway is about to end");
+		log_warn(to->log, "configuration not read: the gateway is about to end",
+			log_str("asked_by", asked_by));
+		return RELOAD_DRAINING;
+	}
+	r = load_and_apply(reload, why);
+	if (r) {
+		note_refused(to, asked_by, why);
+		return r;
+	}
+	config_restart_needed(reload->started, reload->newest, waiting);
+	note_applied(to, asked_by, waiting);
+	return 0;
+}
+
+/* "listen, redis" as a JSON array. */
+static void append_names(struct buf *out, const struct buf *names)
+{
+	const char *name = names->data, *end = names->data + names->len;
+
+	buf_append_char(out, '[');
+	while (names->len && name < end) {
+		const char *comma = memchr(name, ',', (size_t)(end - name));
+		size_t len = (size_t)((comma ? comma : end) - name);
+
+		buf_append_json_string(out, name, len);
+		if (!comma)
+			break;
+		buf_append_char(out, ',');
+		name = comma + sizeof(", ") - 1;
+	}
+	buf_append_char(out, ']');
+}
+
+static unsigned int append_refusal(struct buf *out, int r, const struct buf *why)
+{
+	const char *code = r == RELOAD_DRAINING ? "draining" : r < 0 ? "unavailable" : "bad_config";
+
+	buf_printf(out, "{\"error\":{\"code\":\"%s\",\"message\":", code);
+	buf_append_json_string(out, why->data, why->len);
+	buf_append_str(out, "}}");
+	return r == RELOAD_DRAINING ? 409 : r < 0 ? 503 : 400;
+}
+
+unsigned int reload_answer(struct reload *reload, const char *asked_by, bool draining, struct buf *out)
+{
+	struct buf waiting = {0}, why = {0};
+	int r = reload_run(reload, asked_by, draining, &waiting, &why);
+	unsigned int status = 200;
+
+	if (r) {
+		status = append_refusal(out, r, &why);
+	} else {
+		buf_append_str(out, "{\"result\":\"applied\",\"waits_for_restart\":");
+		append_names(out, &waiting);
+		buf_append_char(out, '}');
+	}
+	buf_deinit(&waiting);
+	buf_deinit(&why);
+	return status;
+}

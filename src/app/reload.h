@@ -1,0 +1,69 @@
+#ifndef TIDEGATE_APP_RELOAD_H
+#define TIDEGATE_APP_RELOAD_H
+
+/*
+ * Reload: the configuration, read anew while the gateway serves.
+ *
+ * File, environment and flags are read and checked as at the start. What is wrong refuses the whole, with its
+ * sentence, and what was in force goes on. What is right is handed to bus, broker, admin listener and
+ * workers; no connection ends of it. Options that only the next start can change are named.
+ *
+ * On the bus thread. Owns the configuration that is in force.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct admin;
+struct broker;
+struct buf;
+struct bus;
+struct config;
+struct config_args;
+struct log;
+struct metrics;
+struct worker;
+
+/* Whom the newest configuration is handed to; borrowed. */
+struct reload_targets {
+	struct bus *bus;
+	struct broker *broker;
+	struct admin *admin;
+	struct worker *const *workers;
+	unsigned int n_workers;
+	struct log *log;
+	struct metrics *metrics;
+};
+
+struct reload {
+	const struct config_args *args; /* what the command line said; borrowed */
+	char *const *environment;       /* likewise */
+	const struct config *started;   /* what the process was started with; borrowed */
+	struct config *newest;          /* NULL: that one is in force */
+	struct reload_targets targets;
+};
+
+enum reload_refusal {
+	RELOAD_BAD_CONFIG = 1, /* the sentence says what is wrong with it */
+	RELOAD_DRAINING = 2,   /* the process is about to end */
+};
+
+void reload_init(struct reload *reload, const struct config *started, const struct config_args *args,
+	char *const *environment);
+void reload_deinit(struct reload *reload);
+
+/* The one in force. Borrowed until the next reload. */
+const struct config *reload_config(const struct reload *reload);
+
+/*
+ * Reads and applies. `asked_by` is for the log: "SIGHUP", "admin". 0 with the names of what waits for a
+ * restart, comma-separated, appended to waiting; an outcome above or negative errno, with the sentence
+ * appended to why. Log and metrics tell the same.
+ */
+int reload_run(
+	struct reload *reload, const char *asked_by, bool draining, struct buf *waiting, struct buf *why);
+
+/* The same as one JSON object for the one who asked; the HTTP status. */
+unsigned int reload_answer(struct reload *reload, const char *asked_by, bool draining, struct buf *out);
+
+#endif

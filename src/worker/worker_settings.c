@@ -1,0 +1,45 @@
+/* Worker settings: what a worker has of the configuration; see the header. */
+
+#include "worker_settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "config/config.h"
+#include "route/route.h"
+#include "ws/trusted.h"
+
+int worker_settings_new(const struct config *config, struct worker_settings **settingsp, struct buf *error)
+{
+	struct worker_settings *settings = calloc(1, sizeof(struct worker_settings));
+	int r;
+
+	if (!settings)
+		return -ENOMEM;
+	settings->limits = (struct client_limits){
+		.message_bytes_max = config->message_bytes_max,
+		.outbox_bytes_max = config->outbox_bytes_max,
+		.deflate_bytes_min = config->compression_bytes_min,
+		.subscriptions_max = config->subscriptions_max,
+		.ping_interval_ms = config->ping_interval_ms,
+		.pong_timeout_ms = config->pong_timeout_ms,
+	};
+	settings->routes = route_table_ref(config->routes);
+	settings->log_level = config->log_level;
+	r = trusted_new(config->trusted_proxies, &settings->trusted, error);
+	if (r < 0) {
+		worker_settings_free(settings);
+		return r;
+	}
+	*settingsp = settings;
+	return 0;
+}
+
+void worker_settings_free(struct worker_settings *settings)
+{
+	if (!settings)
+		return;
+	route_table_unref(settings->routes);
+	trusted_free(settings->trusted);
+	free(settings);
+}
