@@ -334,8 +334,8 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	(void)events;
 	metrics_set(bus->metrics, METRIC_LOOP_LAG,
 		loop_lag_tick(&bus->lag, clock_monotonic_us(), TICK_MS * 1000));
-	histories_tick(&bus->histories, now_ms);
 	end_histories(bus);
+	histories_tick(&bus->histories, now_ms);
 	while (!list_empty(&bus->lingering)) {
 		struct bus_channel *channel = list_entry(bus->lingering.next, struct bus_channel, linger);
 

@@ -57,7 +57,8 @@ static void the_last_goes_at_the_end_and_not_before(void **state)
 	drain_begin(&drain, CLIENTS, TIME, 1, START);
 	assert_int_equal(drain_n_due(&drain, 1, START + TIME - 1), 0);
 	assert_int_equal(drain_n_due(&drain, 1, START + TIME), 1);
-	assert_int_equal(drain_n_due(&drain, 7, START + 100 * (uint64_t)TIME), 7); /* a clock that went late */
+	assert_int_equal(
+		drain_n_due(&drain, 7, START + 100 * (uint64_t)TIME), 7); /* a clock that went late */
 }
 
 static void none_goes_at_the_begin(void **state)

@@ -160,6 +160,62 @@ static void the_dead_owe_nothing(void **state)
 	assert_null(keepalive_next_dead(keepalive, START + 100 * INTERVAL));
 }
 
+static void other_times_hold_at_once(void **state)
+{
+	struct keepalive_link old = {0}, young = {0};
+	struct keepalive memory, *keepalive = set_up(&memory);
+
+	(void)state;
+	keepalive_add(keepalive, &old, START);
+	keepalive_add(keepalive, &young, START + 200);
+	keepalive_set(keepalive, INTERVAL / 2, TIMEOUT, START + 300);
+	assert_null(keepalive_next_ping(keepalive, START + INTERVAL / 2 - 1));
+	assert_ptr_equal(keepalive_next_ping(keepalive, START + INTERVAL / 2), &old);
+	assert_null(keepalive_next_ping(keepalive, START + INTERVAL / 2 + 199));
+	assert_ptr_equal(keepalive_next_ping(keepalive, START + INTERVAL / 2 + 200), &young);
+}
+
+static void a_longer_interval_is_waited_for(void **state)
+{
+	struct keepalive_link link = {0}, newer = {0};
+	struct keepalive memory, *keepalive = set_up(&memory);
+
+	(void)state;
+	keepalive_add(keepalive, &link, START);
+	keepalive_set(keepalive, 3 * INTERVAL, TIMEOUT, START + 1);
+	keepalive_add(keepalive, &newer, START + 2);
+	assert_null(keepalive_next_ping(keepalive, START + 3 * INTERVAL - 1));
+	assert_ptr_equal(keepalive_next_ping(keepalive, START + 3 * INTERVAL), &link);
+	assert_null(keepalive_next_ping(keepalive, START + 3 * INTERVAL + 1));
+	assert_ptr_equal(keepalive_next_ping(keepalive, START + 3 * INTERVAL + 2), &newer);
+}
+
+static void nobody_dies_of_a_shorter_timeout(void **state)
+{
+	struct keepalive_link link = {0};
+	struct keepalive memory, *keepalive = set_up(&memory);
+	const uint64_t changed = START + INTERVAL + TIMEOUT - 1;
+
+	(void)state;
+	keepalive_add(keepalive, &link, START);
+	assert_ptr_equal(keepalive_next_ping(keepalive, START + INTERVAL), &link);
+	keepalive_set(keepalive, INTERVAL, TIMEOUT / 3, changed);
+	assert_null(keepalive_next_dead(keepalive, changed + TIMEOUT / 3 - 1));
+	assert_ptr_equal(keepalive_next_dead(keepalive, changed + TIMEOUT / 3), &link);
+}
+
+static void the_same_times_forgive_nobody(void **state)
+{
+	struct keepalive_link link = {0};
+	struct keepalive memory, *keepalive = set_up(&memory);
+
+	(void)state;
+	keepalive_add(keepalive, &link, START);
+	assert_ptr_equal(keepalive_next_ping(keepalive, START + INTERVAL), &link);
+	keepalive_set(keepalive, INTERVAL, TIMEOUT, START + INTERVAL + TIMEOUT - 1);
+	assert_ptr_equal(keepalive_next_dead(keepalive, START + INTERVAL + TIMEOUT), &link);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +228,10 @@ int main(void)
 		cmocka_unit_test(leaves_from_either_queue),
 		cmocka_unit_test(leaving_is_harmless_without_taking_part),
 		cmocka_unit_test(the_dead_owe_nothing),
+		cmocka_unit_test(other_times_hold_at_once),
+		cmocka_unit_test(a_longer_interval_is_waited_for),
+		cmocka_unit_test(nobody_dies_of_a_shorter_timeout),
+		cmocka_unit_test(the_same_times_forgive_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

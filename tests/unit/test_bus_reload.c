@@ -1,0 +1,455 @@
+/*
+ * Bus, reloaded: what bus_set_routes() promises for channels that are being listened to. The broker is made
+ * of paper: reads of the log are answered when the test says so. One worker, which writes down what it hears.
+ */
+
+#include "bus/bus.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "broker/broker.h"
+#include "bus/join.h"
+#include "channel_log/envelope.h"
+#include "core/buf.h"
+#include "core/map.h"
+#include "metrics/metrics.h"
+#include "protocol/message.h"
+#include "route/route.h"
+#include "worker/worker.h"
+
+#define CHANNEL "x"
+
+enum {
+	TTL_MS = 60000,
+	OTHER_TTL_MS = 70000,
+	CYCLE_MS = 10000, /* within it every tail is looked at */
+	STEP_MS = 100,
+};
+
+/* Of the test program alone; a clock has no context to be handed. */
+static uint64_t clock_ms = UINT64_C(1767225600000);
+
+__attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct timespec *now)
+{
+	(void)id;
+	now->tv_sec = (time_t)(clock_ms / 1000);
+	now->tv_nsec = (long)(clock_ms % 1000) * 1000000;
+	return 0;
+}
+
+struct worker {
+	struct buf heard; /* the numbers of events */
+	int joined;       /* join.r of the last one that came back; 1: none has */
+	unsigned int n_confirmed;
+};
+
+struct world {
+	struct broker broker; /* first: it is cast back */
+	struct broker_listener up;
+	struct event_base *base;
+	struct bus *bus;
+	struct metrics *metrics;
+	struct worker worker;
+	struct worker *list[1];
+	broker_log_read_fn done; /* of the read that is out; NULL: none is */
+	void *arg;
+	uint32_t asked; /* entries */
+	uint64_t ttl_ms;
+	unsigned int n_reads;
+};
+
+/* Stands in the place of src/worker: the linker finds these first. */
+int worker_post_event(struct worker *worker, struct message *event)
+{
+	struct slice text = message_text(event);
+	const char *data = memmem(text.data, text.len, "\"data\":", 7);
+
+	assert_non_null(data);
+	buf_printf(&worker->heard, "%ld ", strtol(data + 7, NULL, 10));
+	return 0;
+}
+
+void worker_post_flush(struct worker *worker)
+{
+	(void)worker;
+}
+
+void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t turn)
+{
+	(void)channel;
+	(void)hash;
+	(void)turn;
+	worker->n_confirmed++;
+}
+
+void worker_post_joined(struct worker *worker, struct join *join)
+{
+	worker->joined = join->r;
+	join_free(join);
+}
+
+void worker_post_resync(
+	struct worker *worker, struct slice channel, uint64_t hash, struct message *told, bool close_others)
+{
+	(void)worker;
+	(void)channel;
+	(void)hash;
+	(void)told;
+	(void)close_others;
+	fail_msg("nothing was lost");
+}
+
+void worker_post_connected(struct worker *worker, bool connected)
+{
+	(void)worker;
+	(void)connected;
+}
+
+static int fake_subscribe(struct broker *broker, struct slice channel)
+{
+	(void)broker;
+	(void)channel;
+	return 0;
+}
+
+static void fake_unsubscribe(struct broker *broker, struct slice channel)
+{
+	(void)broker;
+	(void)channel;
+}
+
+static enum broker_state fake_state(const struct broker *broker)
+{
+	(void)broker;
+	return BROKER_READY;
+}
+
+static int fake_log_read(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
+	uint64_t ttl_ms, broker_log_read_fn done, void *arg)
+{
+	struct world *world = (struct world *)broker;
+
+	(void)channel;
+	(void)from;
+	assert_null(world->done);
+	world->done = done;
+	world->arg = arg;
+	world->asked = count;
+	world->ttl_ms = ttl_ms;
+	world->n_reads++;
+	return 0;
+}
+
+static const struct broker_ops fake_ops = {
+	.subscribe = fake_subscribe,
+	.unsubscribe = fake_unsubscribe,
+	.state = fake_state,
+	.log_read = fake_log_read,
+};
+
+static const struct epoch epoch = {"abcdefgh"};
+
+static struct slice s(const char *text)
+{
+	return (struct slice){text, strlen(text)};
+}
+
+static uint64_t tag_of(uint64_t offset)
+{
+	return offset ? 1000 + offset : 0;
+}
+
+static void turn(struct world *world)
+{
+	event_base_loop(world->base, EVLOOP_NONBLOCK);
+}
+
+static void pass(struct world *world, unsigned int ms)
+{
+	for (; ms; ms -= STEP_MS) {
+		clock_ms += STEP_MS;
+		turn(world);
+	}
+}
+
+/* The entry comes over pub/sub. */
+static void pushed(struct world *world, uint64_t offset)
+{
+	struct envelope envelope = {
+		.epoch = epoch, .offset = offset, .tag = tag_of(offset), .prev = tag_of(offset - 1)};
+	char text[ENVELOPE_HEAD_MAX + 64];
+	size_t len = envelope_head_format(&envelope, text);
+
+	len += (size_t)snprintf(text + len, 64, "{\"type\":\"n\",\"data\":%u}", (unsigned int)offset);
+	world->up.event(world->up.arg, s(CHANNEL), (struct slice){text, len});
+	world->up.drained(world->up.arg);
+}
+
+/* The read that is out finds the log with so many entries. */
+static void answered(struct world *world, uint64_t top_offset)
+{
+	struct position top = {epoch, top_offset, tag_of(top_offset)};
+	struct broker_log_entry entry = {top_offset, tag_of(top_offset), s("{\"type\":\"n\",\"data\":-1}")};
+	broker_log_read_fn done = world->done;
+
+	assert_non_null(done);
+	world->done = NULL;
+	done(world->arg, 0, &top, &entry, top_offset && world->asked ? 1 : 0);
+}
+
+static void hears(struct world *world, const char *expected)
+{
+	const char *heard = buf_text(&world->worker.heard);
+
+	assert_string_equal(heard ? heard : "", expected);
+	buf_reset(&world->worker.heard);
+}
+
+/* ttl_ms 0: no history. */
+static void reload(struct world *world, uint64_t ttl_ms)
+{
+	static const char *const channel = CHANNEL;
+	const struct route_spec spec = {.path = "/ws/x",
+		.channels = &channel,
+		.n_channels = 1,
+		.history = {.size = ttl_ms ? 100 : 0, .ttl_ms = ttl_ms}};
+	struct route_table *table = route_table_new();
+	struct buf error = {0};
+
+	assert_int_equal(route_table_add(table, &spec, &error), 0);
+	bus_set_routes(world->bus, table);
+	route_table_unref(table);
+	buf_deinit(&error);
+}
+
+static void join(struct world *world)
+{
+	struct since since = {.kind = SINCE_NOW};
+	struct join *one = join_new(0, s(CHANNEL), &since);
+
+	assert_non_null(one);
+	world->worker.joined = 1;
+	bus_post_join(world->bus, one);
+	turn(world);
+}
+
+static int setup(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	assert_non_null(world);
+	map_seed();
+	world->metrics = aligned_alloc(64, sizeof(struct metrics));
+	memset(world->metrics, 0, sizeof(struct metrics));
+	world->broker.ops = &fake_ops;
+	world->base = event_base_new();
+	world->bus = bus_new(world->base, 1000, NULL, world->metrics);
+	assert_non_null(world->bus);
+	world->up = bus_broker_listener(world->bus);
+	world->list[0] = &world->worker;
+	bus_connect(world->bus, &world->broker, world->list, 1);
+	*state = world;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *world = *state;
+
+	bus_free(world->bus);
+	free(world->done ? world->arg : NULL); /* what the broker was given and never gave back */
+	event_base_free(world->base);
+	free(world->metrics);
+	buf_deinit(&world->worker.heard);
+	free(world);
+	return 0;
+}
+
+static void listen_to(struct world *world, uint64_t ttl_ms)
+{
+	reload(world, ttl_ms);
+	bus_post_interest(world->bus, 0, s(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
+	turn(world);
+	world->up.subscribed(world->up.arg, s(CHANNEL));
+}
+
+static void what_comes_while_the_log_is_read_is_heard_once(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, 0);
+	pushed(world, 4);
+	reload(world, TTL_MS);
+	pushed(world, 5);
+	hears(world, "4 5 ");
+	answered(world, 5);
+	hears(world, "");
+	pushed(world, 6);
+	pushed(world, 7);
+	hears(world, "6 7 ");
+	assert_int_equal(world->n_reads, 1);
+}
+
+static void what_the_read_did_not_see_yet_is_heard_once(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, 0);
+	reload(world, TTL_MS);
+	pushed(world, 5);
+	pushed(world, 6);
+	answered(world, 5);
+	pushed(world, 7);
+	hears(world, "5 6 7 ");
+	assert_int_equal(world->n_reads, 1); /* there is no gap */
+}
+
+/* The two connections to the broker know nothing of each other. */
+static void what_the_read_saw_before_it_came_is_heard_once(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, 0);
+	reload(world, TTL_MS);
+	answered(world, 6);
+	pushed(world, 5);
+	pushed(world, 6);
+	pushed(world, 7);
+	pushed(world, 7); /* a repetition, of one that was heard from the log */
+	hears(world, "5 6 7 ");
+}
+
+static void a_history_that_settled_misses_nothing(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, 0);
+	reload(world, TTL_MS);
+	answered(world, 5);
+	pushed(world, 6);
+	pushed(world, 8); /* 7 is lost on the way */
+	hears(world, "6 ");
+	assert_int_equal(world->n_reads, 2);
+}
+
+static void nobody_waits_for_a_channel_that_was_confirmed(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, 0);
+	assert_int_equal(world->worker.n_confirmed, 1);
+	reload(world, TTL_MS);
+	bus_post_interest(world->bus, 0, s(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 2, true);
+	turn(world);
+	assert_int_equal(world->worker.n_confirmed, 2);
+}
+
+static void a_history_that_ends_leaves_its_listeners(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, TTL_MS);
+	answered(world, 4);
+	pushed(world, 5);
+	reload(world, 0);
+	pushed(world, 6);
+	hears(world, "5 6 ");
+	join(world);
+	assert_int_equal(world->worker.joined, -ENOENT);
+	pass(world, CYCLE_MS);
+	assert_int_equal(world->n_reads, 1); /* nobody looks at its tail */
+}
+
+/* What it holds back is heard first. */
+static void a_history_ends_once_it_has_caught_up(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, TTL_MS);
+	pushed(world, 5); /* the read is out: it is kept */
+	reload(world, 0);
+	hears(world, "");
+	pass(world, CYCLE_MS);
+	hears(world, "");
+	answered(world, 4);
+	hears(world, "5 ");
+	pass(world, CYCLE_MS);
+	pushed(world, 6);
+	hears(world, "6 ");
+	join(world);
+	assert_int_equal(world->worker.joined, -ENOENT);
+	assert_int_equal(world->n_reads, 1);
+}
+
+static void who_waits_to_join_is_told_that_there_is_no_history(void **state)
+{
+	struct world *world = *state;
+
+	reload(world, TTL_MS);
+	bus_post_interest(world->bus, 0, s(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
+	turn(world);
+	join(world);
+	assert_int_equal(world->worker.joined, 1); /* not subscribed yet: it waits */
+	reload(world, 0);
+	assert_int_equal(world->worker.joined, -ENOENT);
+	world->up.subscribed(world->up.arg, s(CHANNEL));
+	assert_int_equal(world->worker.n_confirmed, 1);
+}
+
+static void another_time_holds_from_the_next_read_on(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, TTL_MS);
+	assert_int_equal(world->ttl_ms, TTL_MS);
+	answered(world, 4);
+	reload(world, OTHER_TTL_MS);
+	pass(world, CYCLE_MS);
+	assert_int_equal(world->n_reads, 2);
+	assert_int_equal(world->ttl_ms, OTHER_TTL_MS);
+}
+
+static void a_history_that_was_to_end_and_comes_back_goes_on(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, TTL_MS);
+	reload(world, 0); /* the read is out: it cannot end yet */
+	reload(world, TTL_MS);
+	answered(world, 4);
+	pushed(world, 5);
+	hears(world, "5 ");
+	join(world);
+	assert_int_equal(world->worker.joined, 0);
+	assert_int_equal(world->n_reads, 1);
+}
+
+#define with_world(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		with_world(what_comes_while_the_log_is_read_is_heard_once),
+		with_world(what_the_read_did_not_see_yet_is_heard_once),
+		with_world(what_the_read_saw_before_it_came_is_heard_once),
+		with_world(a_history_that_settled_misses_nothing),
+		with_world(nobody_waits_for_a_channel_that_was_confirmed),
+		with_world(a_history_that_ends_leaves_its_listeners),
+		with_world(a_history_ends_once_it_has_caught_up),
+		with_world(who_waits_to_join_is_told_that_there_is_no_history),
+		with_world(another_time_holds_from_the_next_read_on),
+		with_world(a_history_that_was_to_end_and_comes_back_goes_on),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
