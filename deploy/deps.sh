@@ -23,9 +23,10 @@ readonly HIREDIS_MIN=1.0
 readonly BUILD_PACKAGES=(gcc libc6-dev pkgconf meson ninja-build cmake patch libssl-dev zlib1g-dev
 	libevent-dev liburing-dev libyaml-dev libjsmn-dev)
 readonly TEST_PACKAGES=(libcmocka-dev clang libclang-rt-dev clang-format python3-pytest
-	python3-pytest-xdist python3-websockets python3-redis python3-yaml redis-server prometheus)
+	python3-pytest-xdist python3-websockets python3-redis python3-yaml redis-server prometheus
+	haproxy systemd)
 readonly DEMO_PACKAGES=(redis-server)
-readonly SERVICES=(redis-server prometheus) # of those packages: not to be started
+readonly SERVICES=(redis-server prometheus haproxy) # of those packages: not to be started
 
 # -fno-semantic-interposition and the like are of no use to a static library; what is here is what
 # the rest of Tidegate is hardened with. _FORTIFY_SOURCE is 2 because lws is older than level 3.

@@ -27,6 +27,7 @@
 #include "route/route.h"
 #include "ws/listener.h"
 #include "worker/worker.h"
+#include "notify.h"
 #include "reload.h"
 #include "shutdown.h"
 
@@ -35,6 +36,7 @@ enum {
 	NODE_ID_LEN = 16,     /* hexadecimal digits */
 	DRAIN_POLL_MS = 20,   /* how often the workers are asked whether their clients are gone */
 	EXIT_BY_SIGNAL = 128, /* the shell's convention */
+	STOP_SLACK_MS = 5000, /* from the last client to the end of the process, on a busy machine */
 };
 
 static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
@@ -56,6 +58,7 @@ struct gateway {
 	uint64_t seed;
 	struct process_metrics process;
 	struct shutdown shutdown;
+	struct notify *notify; /* NULL: no service manager is there */
 	bool stopped;
 };
 
@@ -122,8 +125,12 @@ static void on_drain_poll(evutil_socket_t fd, short events, void *arg)
 static unsigned int on_reload_asked(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
+	unsigned int status;
 
-	return reload_answer(&gateway->reload, "admin", is_draining(gateway), out);
+	notify_reloading(gateway->notify, clock_monotonic_us());
+	status = reload_answer(&gateway->reload, "admin", is_draining(gateway), out);
+	notify_ready(gateway->notify);
+	return status;
 }
 
 static void on_hangup(evutil_socket_t signal_number, short events, void *arg)
@@ -133,8 +140,10 @@ static void on_hangup(evutil_socket_t signal_number, short events, void *arg)
 
 	(void)signal_number;
 	(void)events;
+	notify_reloading(gateway->notify, clock_monotonic_us());
 	(void)reload_run(
 		&gateway->reload, "SIGHUP", is_draining(gateway), &waiting, &why); /* the log says it */
+	notify_ready(gateway->notify);
 	buf_deinit(&waiting);
 	buf_deinit(&why);
 }
@@ -158,18 +167,44 @@ static void on_end(evutil_socket_t signal_number, short events, void *arg)
 	log_info(gateway->log, "shutting down", log_str("signal", name), log_uint("delay_ms", times.delay_ms),
 		log_uint("spread_ms", times.spread_ms), log_uint("timeout_ms", times.timeout_ms));
 	metrics_set(&gateway->metrics, METRIC_DRAINING, 1);
+	notify_stopping(gateway->notify,
+		(times.delay_ms + times.spread_ms + times.timeout_ms + STOP_SLACK_MS) * 1000);
 	event_add(gateway->drain_poll, &interval);
 	take_step(gateway, step, gateway->n_workers);
 }
 
-static bool say_live(void *arg, struct buf *out)
+static unsigned int count_stuck(const struct gateway *gateway)
 {
-	struct gateway *gateway = arg;
 	uint64_t now_ms = clock_monotonic_ms();
 	unsigned int n_stuck = 0;
 
 	for (unsigned int i = 0; i < gateway->n_workers; i++)
 		n_stuck += !worker_alive(gateway->workers[i], now_ms);
+	return n_stuck;
+}
+
+static bool is_live(void *arg)
+{
+	return count_stuck(arg) == 0;
+}
+
+/* For the service manager: one line of what an operator would ask first. */
+static void describe(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+
+	buf_append_str(out, is_draining(gateway) ? "Taking leave of clients" : "Serving");
+	if (*gateway->config->redis && broker_state(gateway->broker) != BROKER_READY)
+		buf_append_str(out, "; Redis is away");
+	if (!metrics_get(&gateway->metrics, METRIC_RELOAD_SUCCESSFUL))
+		buf_append_str(out, "; the newest configuration was refused");
+}
+
+static bool say_live(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+	unsigned int n_stuck = count_stuck(gateway);
+
 	buf_printf(out, "{\"live\":%s,\"workers\":%u,\"stuck_workers\":%u}", n_stuck ? "false" : "true",
 		gateway->n_workers, n_stuck);
 	return n_stuck == 0;
@@ -383,8 +418,23 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 	return r;
 }
 
+/* Without a word to the service manager it serves all the same. */
+static void tell_manager(struct gateway *gateway)
+{
+	const struct notify_variables variables = {
+		getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID")};
+	const struct notify_source source = {gateway, is_live, describe};
+	int r = notify_new(gateway->base, &variables, &source, &gateway->notify);
+
+	if (r < 0)
+		log_warn(gateway->log, "cannot notify the service manager",
+			log_str("socket", variables.socket), log_str("reason", strerror(-r)));
+	notify_ready(gateway->notify);
+}
+
 static void gateway_free(struct gateway *gateway)
 {
+	notify_free(gateway->notify);
 	admin_free(gateway->admin);
 	/* Before the workers: it cancels what is outstanding, and the bus passes that on to them. */
 	broker_free(gateway->broker);
@@ -457,6 +507,7 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 	r = gateway->log ? gateway_make(gateway, &error) : -ENOMEM;
 	if (r == 0) {
 		log_start(gateway);
+		tell_manager(gateway);
 		loop(gateway);
 		log_info(gateway->log, "tidegate ends");
 	} else {
