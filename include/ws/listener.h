@@ -19,8 +19,8 @@ struct listener;
 enum {
 	LISTENER_BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
 	LISTENER_REST_MS = 100,
-	LISTENER_RETIRE_MS = 100, /* for handshakes of TCP under way: a round trip inside a data centre, and far
-				     more */
+	LISTENER_RETIRE_MS = 100, /* for handshakes of TCP under way: a round trip inside a data centre, and
+				     far more */
 };
 
 /* Takes over the descriptor: non-blocking, close-on-exec, TCP_NODELAY set. */

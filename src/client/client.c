@@ -243,8 +243,8 @@ void client_close_with(struct client *client, enum close_reason reason, struct m
 	client_enter(client, CLIENT_CLOSING);
 	if (!frame || outbox_push_front(&client->outbox, frame, &client->clients->queued_bytes) < 0)
 		client->clients->ops->abort(client->socket);
-	else if (last)
-		(void)outbox_push_front(&client->outbox, last); /* without memory the close has to do */
+	else if (last) /* without memory the close has to do */
+		(void)outbox_push_front(&client->outbox, last, &client->clients->queued_bytes);
 	message_unref(frame);
 	delivery_flush_later(client);
 }

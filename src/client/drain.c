@@ -1,4 +1,5 @@
-/* Drain: when each client of a worker is sent away; see the header. Who goes is below, in clients_drain…(). */
+/* Drain: when each client of a worker is sent away; see the header. Who goes is below, in clients_drain…().
+ */
 
 #include "client/drain.h"
 
@@ -13,7 +14,8 @@ enum {
 
 void drain_begin(struct drain *drain, size_t n, uint64_t time_ms, uint64_t seed, uint64_t now_ms)
 {
-	*drain = (struct drain){.begun = true, .n = n, .began_ms = now_ms, .time_ms = time_ms, .random = seed};
+	*drain =
+		(struct drain){.begun = true, .n = n, .began_ms = now_ms, .time_ms = time_ms, .random = seed};
 }
 
 size_t drain_n_due(const struct drain *drain, size_t n_left, uint64_t now_ms)
