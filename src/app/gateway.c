@@ -27,14 +27,13 @@
 #include "route/route.h"
 #include "ws/listener.h"
 #include "worker/worker.h"
+#include "leave.h"
 #include "notify.h"
 #include "reload.h"
-#include "shutdown.h"
 
 enum {
 	N_SIGNALS = 3,
 	NODE_ID_LEN = 16,     /* hexadecimal digits */
-	DRAIN_POLL_MS = 20,   /* how often the workers are asked whether their clients are gone */
 	EXIT_BY_SIGNAL = 128, /* the shell's convention */
 	STOP_SLACK_MS = 5000, /* from the last client to the end of the process, on a busy machine */
 };
@@ -47,7 +46,6 @@ struct gateway {
 	struct reload reload;
 	struct event_base *base;
 	struct event *signals[N_SIGNALS];
-	struct event *drain_poll;
 	struct log *log;
 	struct bus *bus;
 	struct broker *broker;
@@ -57,9 +55,8 @@ struct gateway {
 	char node_id[NODE_ID_LEN + 1];
 	uint64_t seed;
 	struct process_metrics process;
-	struct shutdown shutdown;
+	struct leave leave;
 	struct notify *notify; /* NULL: no service manager is there */
-	bool stopped;
 };
 
 static void on_interest(
@@ -77,58 +74,13 @@ static void on_join(void *arg, struct join *join)
 	bus_post_join(gateway->bus, join);
 }
 
-static bool is_draining(const struct gateway *gateway)
-{
-	return gateway->shutdown.phase != SHUTDOWN_NONE;
-}
-
-static void close_clients(struct gateway *gateway)
-{
-	uint64_t spread_ms = gateway->shutdown.times.spread_ms;
-
-	log_info(gateway->log, "closing clients", log_uint("spread_ms", spread_ms));
-	for (unsigned int i = 0; i < gateway->n_workers; i++)
-		worker_post_drain(gateway->workers[i], spread_ms, gateway->seed + i);
-}
-
-static void take_step(struct gateway *gateway, enum shutdown_step step, unsigned int n_left)
-{
-	switch (step) {
-	case SHUTDOWN_WAIT:
-	case SHUTDOWN_ABORT: /* only a signal asks for it, and sees to it */
-		break;
-	case SHUTDOWN_CLOSE:
-		close_clients(gateway);
-		break;
-	case SHUTDOWN_LATE:
-		log_warn(gateway->log, "shutdown deadline reached", log_uint("workers_left", n_left));
-		gateway->stopped = true;
-		break;
-	case SHUTDOWN_END:
-		gateway->stopped = true;
-		break;
-	}
-}
-
-static void on_drain_poll(evutil_socket_t fd, short events, void *arg)
-{
-	struct gateway *gateway = arg;
-	unsigned int n_left = gateway->n_workers;
-
-	(void)fd;
-	(void)events;
-	for (unsigned int i = 0; i < gateway->n_workers; i++)
-		n_left -= worker_drained(gateway->workers[i]);
-	take_step(gateway, shutdown_poll(&gateway->shutdown, n_left == 0, clock_monotonic_ms()), n_left);
-}
-
 static unsigned int on_reload_asked(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
 	unsigned int status;
 
 	notify_reloading(gateway->notify, clock_monotonic_us());
-	status = reload_answer(&gateway->reload, "admin", is_draining(gateway), out);
+	status = reload_answer(&gateway->reload, "admin", leave_begun(&gateway->leave), out);
 	notify_ready(gateway->notify);
 	return status;
 }
@@ -141,8 +93,8 @@ static void on_hangup(evutil_socket_t signal_number, short events, void *arg)
 	(void)signal_number;
 	(void)events;
 	notify_reloading(gateway->notify, clock_monotonic_us());
-	(void)reload_run(
-		&gateway->reload, "SIGHUP", is_draining(gateway), &waiting, &why); /* the log says it */
+	(void)reload_run(&gateway->reload, "SIGHUP", leave_begun(&gateway->leave), &waiting,
+		&why); /* the log says it */
 	notify_ready(gateway->notify);
 	buf_deinit(&waiting);
 	buf_deinit(&why);
@@ -152,25 +104,15 @@ static void on_end(evutil_socket_t signal_number, short events, void *arg)
 {
 	struct gateway *gateway = arg;
 	const struct config *config = reload_config(&gateway->reload);
-	struct timeval interval = {0, DRAIN_POLL_MS * 1000};
 	/* Who presses Ctrl-C stands in front of it, and no load balancer does. */
 	struct shutdown_times times = {signal_number == SIGINT ? 0 : config->drain_delay_ms,
 		config->drain_time_ms, config->shutdown_timeout_ms};
-	const char *name = signal_number == SIGTERM ? "SIGTERM" : "SIGINT";
-	enum shutdown_step step = shutdown_ask(&gateway->shutdown, &times, clock_monotonic_ms());
 
 	(void)events;
-	if (step == SHUTDOWN_ABORT) {
-		log_warn(gateway->log, "ending at once", log_str("signal", name));
+	if (!leave_ask(&gateway->leave, &times, signal_number == SIGTERM ? "SIGTERM" : "SIGINT"))
 		_exit(EXIT_BY_SIGNAL + (int)signal_number);
-	}
-	log_info(gateway->log, "shutting down", log_str("signal", name), log_uint("delay_ms", times.delay_ms),
-		log_uint("spread_ms", times.spread_ms), log_uint("timeout_ms", times.timeout_ms));
-	metrics_set(&gateway->metrics, METRIC_DRAINING, 1);
 	notify_stopping(gateway->notify,
 		(times.delay_ms + times.spread_ms + times.timeout_ms + STOP_SLACK_MS) * 1000);
-	event_add(gateway->drain_poll, &interval);
-	take_step(gateway, step, gateway->n_workers);
 }
 
 static unsigned int count_stuck(const struct gateway *gateway)
@@ -193,7 +135,7 @@ static void describe(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
 
-	buf_append_str(out, is_draining(gateway) ? "Taking leave of clients" : "Serving");
+	buf_append_str(out, leave_begun(&gateway->leave) ? "Taking leave of clients" : "Serving");
 	if (*gateway->config->redis && broker_state(gateway->broker) != BROKER_READY)
 		buf_append_str(out, "; Redis is away");
 	if (!metrics_get(&gateway->metrics, METRIC_RELOAD_SUCCESSFUL))
@@ -214,12 +156,12 @@ static bool say_ready(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
 	bool connected = broker_state(gateway->broker) == BROKER_READY;
-	bool ready = connected && !is_draining(gateway);
+	bool ready = connected && !leave_begun(&gateway->leave);
 
 	buf_printf(out,
 		"{\"ready\":%s,\"missing\":[%s%s%s],\"node\":\"%s\",\"broker\":", ready ? "true" : "false",
-		connected ? "" : "\"broker\"", !connected && is_draining(gateway) ? "," : "",
-		is_draining(gateway) ? "\"draining\"" : "", gateway->node_id);
+		connected ? "" : "\"broker\"", !connected && leave_begun(&gateway->leave) ? "," : "",
+		leave_begun(&gateway->leave) ? "\"draining\"" : "", gateway->node_id);
 	broker_describe(gateway->broker, out);
 	buf_append_char(out, '}');
 	return ready;
@@ -265,8 +207,7 @@ static int make_loop(struct gateway *gateway)
 		if (!gateway->signals[i] || event_add(gateway->signals[i], NULL) < 0)
 			return -ENOMEM;
 	}
-	gateway->drain_poll = event_new(gateway->base, -1, EV_PERSIST, on_drain_poll, gateway);
-	return gateway->drain_poll ? 0 : -ENOMEM;
+	return leave_init(&gateway->leave, gateway->base);
 }
 
 static bool keeps_history(const struct route_table *routes)
@@ -384,8 +325,13 @@ static int make_identity(struct gateway *gateway)
 	return 0;
 }
 
-static void prepare_reload(struct gateway *gateway)
+/* All are there: who is told of the end, and of a new configuration. */
+static void introduce(struct gateway *gateway)
 {
+	const struct leave_party party = {
+		gateway->workers, gateway->n_workers, gateway->seed, gateway->log, &gateway->metrics};
+
+	leave_set_party(&gateway->leave, &party);
 	gateway->reload.targets = (struct reload_targets){
 		.bus = gateway->bus,
 		.broker = gateway->broker,
@@ -414,7 +360,7 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 	for (unsigned int i = 0; r == 0 && i < gateway->n_workers; i++)
 		r = worker_start(gateway->workers[i]);
 	if (r == 0)
-		prepare_reload(gateway);
+		introduce(gateway);
 	return r;
 }
 
@@ -444,8 +390,7 @@ static void gateway_free(struct gateway *gateway)
 	for (int i = 0; i < N_SIGNALS; i++)
 		if (gateway->signals[i])
 			event_free(gateway->signals[i]);
-	if (gateway->drain_poll)
-		event_free(gateway->drain_poll);
+	leave_deinit(&gateway->leave);
 	if (gateway->base)
 		event_base_free(gateway->base);
 	reload_deinit(&gateway->reload);
@@ -477,7 +422,7 @@ static void log_start(struct gateway *gateway)
 
 static void loop(struct gateway *gateway)
 {
-	while (!gateway->stopped) {
+	while (!gateway->leave.over) {
 		event_base_loop(gateway->base, EVLOOP_ONCE);
 		admin_turn(gateway->admin);
 		log_flush(gateway->log);
