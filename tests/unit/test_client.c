@@ -1798,6 +1798,56 @@ static void closes_for_want_of_memory(void **state)
 	hears(peer, "");
 }
 
+/* A table with one more route that joins `channel`, and /ws/cards as it was if asked for. */
+static struct route_table *other_routes(const char *channel, bool with_cards)
+{
+	static const char *const cards = "cards";
+	struct route_table *table = route_table_new();
+
+	assert_non_null(table);
+	if (with_cards)
+		add_route(table, CARDS, &cards, 1, true);
+	add_route(table, "/ws/new", &channel, 1, true);
+	return table;
+}
+
+static void configure(struct world *world, struct route_table *table)
+{
+	clients_configure(&world->clients, &world->clients.limits, table);
+	route_table_unref(table);
+}
+
+static void may_subscribe_to_what_the_newest_table_has(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+	struct route_table *first = world->clients.routes;
+
+	assert_ptr_equal(peer->client.routes, first);
+	configure(world, other_routes("fresh", true));
+	send_text(peer, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"fresh\"}}");
+	assert_int_equal(peer->client.subscriber.n, 2);
+	assert_ptr_equal(peer->client.routes, world->clients.routes);
+	send_text(peer,
+		"{\"type\":\"subscribe\",\"data\":{\"channel\":\"a\"}}"); /* no route joins it any more */
+	assert_int_equal(peer->client.subscriber.n, 2);
+}
+
+static void goes_on_by_its_old_table_when_its_route_is_gone(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+	struct route_table *first = world->clients.routes;
+
+	configure(world, other_routes("fresh", false));
+	send_text(peer, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"fresh\"}}");
+	assert_int_equal(peer->client.subscriber.n, 1);
+	send_text(peer, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"a\"}}");
+	assert_int_equal(peer->client.subscriber.n, 2);
+	assert_ptr_equal(peer->client.routes, first);
+	assert_int_equal(peer->client.state, CLIENT_OPEN);
+}
+
 static void closes_all(void **state)
 {
 	struct world *world = *state;
@@ -2219,6 +2269,8 @@ int main(void)
 		TEST(every_reason_fits_into_a_close_frame),
 		TEST(a_broken_connection_gets_no_close_frame),
 		TEST(closes_for_want_of_memory),
+		TEST(may_subscribe_to_what_the_newest_table_has),
+		TEST(goes_on_by_its_old_table_when_its_route_is_gone),
 		TEST(closes_all),
 		TEST(sends_the_newest_away_first),
 		TEST(serves_all_that_are_not_sent_away_yet),

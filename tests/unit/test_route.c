@@ -710,6 +710,72 @@ static void knows_a_channel_name(void **state)
 	assert_false(route_channel_valid(name, ROUTE_CHANNEL_MAX + 1));
 }
 
+/* A table of one route, and the route. */
+static const struct route *only_route(const struct route_spec *spec, struct route_table **tablep)
+{
+	struct buf error = {0};
+
+	*tablep = route_table_new();
+	assert_int_equal(route_table_add(*tablep, spec, &error), 0);
+	buf_deinit(&error);
+	return route_table_get(*tablep, 0);
+}
+
+static bool alike(const struct route_spec *a, const struct route_spec *b)
+{
+	struct route_table *table_a, *table_b;
+	const struct route *route_a = only_route(a, &table_a), *route_b = only_route(b, &table_b);
+	bool answer = route_serves_alike(route_a, route_b);
+
+	assert_true(route_serves_alike(route_b, route_a) == answer);
+	route_table_unref(table_a);
+	route_table_unref(table_b);
+	return answer;
+}
+
+static void tells_routes_that_serve_alike_from_others(void **state)
+{
+	static const char *const channels[] = {"a:{id}", "b"}, *const subscribe[] = {"c:{id}", "d"};
+	const struct route_spec spec = {.path = "/ws/{id}",
+		.channels = channels,
+		.n_channels = 2,
+		.subscribe = subscribe,
+		.n_subscribe = 2,
+		.slow = {.policy = SLOW_LATEST_BY_KEY, .key = "data.id"}};
+	struct route_spec other = spec;
+
+	(void)state;
+	assert_true(alike(&spec, &other));
+	other.history = (struct route_history){.size = 7};
+	assert_true(alike(&spec, &other)); /* that is the channels' */
+	other = spec;
+	other.n_channels = 1;
+	assert_false(alike(&spec, &other));
+	other = spec;
+	other.n_subscribe = 1;
+	assert_false(alike(&spec, &other));
+	other = spec;
+	other.subscribe = channels;
+	assert_false(alike(&spec, &other));
+	other = spec;
+	other.subscribe_any_route = true;
+	assert_false(alike(&spec, &other));
+	other = spec;
+	other.compression = true;
+	assert_false(alike(&spec, &other));
+	other = spec;
+	other.slow.key = "data.name";
+	assert_false(alike(&spec, &other));
+	other.slow = (struct route_slow){.policy = SLOW_DROP_OLDEST};
+	assert_false(alike(&spec, &other));
+	other = spec;
+	other.slow.bytes_max = 4096;
+	assert_false(alike(&spec, &other));
+	other = spec;
+	other.slow.age_max_ms = 4096;
+	assert_false(alike(&spec, &other));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -745,6 +811,7 @@ int main(void)
 		cmocka_unit_test(knows_how_long_an_event_may_wait),
 		cmocka_unit_test(knows_its_policies_by_name),
 		cmocka_unit_test(knows_a_channel_name),
+		cmocka_unit_test(tells_routes_that_serve_alike_from_others),
 	};
 
 	return cmocka_run_group_tests_name("route", tests, NULL, NULL);
