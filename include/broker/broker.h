@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "channel_log/position.h"
+#include "core/fault_off.h"
 #include "protocol/json.h"
 
 struct broker;
@@ -213,6 +214,9 @@ struct redis_options {
 	uint32_t dial_timeout_ms;  /* to connect, and again to be greeted; 2 s */
 	uint32_t probe_idle_ms;    /* silence after which the path is probed; 4 s */
 	uint32_t probe_timeout_ms; /* for the echo; two missed in silence: the link is lost; 2 s */
+#ifdef TIDEGATE_FAULT_CONTROLS
+	struct fault_off fault_off;
+#endif
 };
 
 /*

@@ -22,6 +22,7 @@ struct broker;
 struct broker_listener;
 struct bus;
 struct event_base;
+struct fault_off;
 struct join;
 struct log;
 struct message;
@@ -62,6 +63,11 @@ void bus_connect(
  * ends once it holds nothing back.
  */
 void bus_set_routes(struct bus *bus, struct route_table *routes);
+
+#ifdef TIDEGATE_FAULT_CONTROLS
+/* Before anybody wants a channel. */
+void bus_set_fault_off(struct bus *bus, const struct fault_off *off);
+#endif
 
 /* Another bound, from the next event on. */
 void bus_set_event_max(struct bus *bus, size_t event_bytes_max);

@@ -30,6 +30,7 @@
 
 #include "channel_log/envelope.h"
 #include "channel_log/position.h"
+#include "core/fault_off.h"
 #include "core/list.h"
 
 struct channel_log;
@@ -132,6 +133,9 @@ struct channel_log_options {
 	uint32_t recover_entries; /* 1,000: replayed to one client; also what one read asks for */
 	size_t recover_bytes;     /* 1 MiB */
 	uint32_t widened_ms;      /* 30 s: how long the ring keeps what a read for joins brought */
+#ifdef TIDEGATE_FAULT_CONTROLS
+	struct fault_off fault_off;
+#endif
 };
 
 extern const struct channel_log_options channel_log_defaults;

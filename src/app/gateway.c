@@ -21,6 +21,7 @@
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/clock.h"
+#include "core/fault_off.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
 #include "metrics/process_metrics.h"
@@ -54,6 +55,9 @@ struct gateway {
 	struct admin *admin;
 	char node_id[NODE_ID_LEN + 1];
 	uint64_t seed;
+#ifdef TIDEGATE_FAULT_CONTROLS
+	struct fault_off fault_off;
+#endif
 	struct process_metrics process;
 	struct leave leave;
 	struct notify *notify; /* NULL: no service manager is there */
@@ -233,6 +237,9 @@ static int make_redis(struct gateway *gateway, const struct broker_listener *lis
 		.seed = gateway->seed,
 		.loads_library = keeps_history(config->routes),
 		.payload_bytes_max = config->event_bytes_max,
+#ifdef TIDEGATE_FAULT_CONTROLS
+		.fault_off = gateway->fault_off,
+#endif
 	};
 	r = broker_redis_new(
 		gateway->base, &options, listener, gateway->log, &gateway->metrics, &gateway->broker);
@@ -249,6 +256,9 @@ static int make_bus(struct gateway *gateway, struct buf *error)
 	if (!gateway->bus)
 		return -ENOMEM;
 	bus_set_routes(gateway->bus, gateway->config->routes);
+#ifdef TIDEGATE_FAULT_CONTROLS
+	bus_set_fault_off(gateway->bus, &gateway->fault_off);
+#endif
 	listener = bus_broker_listener(gateway->bus);
 	if (*gateway->config->redis)
 		return make_redis(gateway, &listener, error);
@@ -325,6 +335,18 @@ static int make_identity(struct gateway *gateway)
 	return 0;
 }
 
+#ifdef TIDEGATE_FAULT_CONTROLS
+static int read_fault_off(struct gateway *gateway)
+{
+	const char *text = getenv("FAULT_OFF");
+	int r = fault_off_parse(text, &gateway->fault_off);
+
+	if (text && r == 0)
+		log_warn(gateway->log, "mechanisms are switched off", log_str("mechanisms", text));
+	return r;
+}
+#endif
+
 /* All are there: who is told of the end, and of a new configuration. */
 static void introduce(struct gateway *gateway)
 {
@@ -346,6 +368,11 @@ static void introduce(struct gateway *gateway)
 static int gateway_make(struct gateway *gateway, struct buf *error)
 {
 	int r = make_identity(gateway);
+
+#ifdef TIDEGATE_FAULT_CONTROLS
+	if (r == 0)
+		r = read_fault_off(gateway);
+#endif
 
 	if (r == 0)
 		r = make_loop(gateway);

@@ -90,6 +90,9 @@ struct redis_broker {
 	struct redis_publications publications;
 	struct log_limit too_large_limit;
 	struct log_limit refused_limit;
+#ifdef TIDEGATE_FAULT_CONTROLS
+	struct fault_off fault_off;
+#endif
 };
 
 static void timer_set(struct event *timer, uint32_t ms)
@@ -141,6 +144,8 @@ static void redis_redial(struct redis_broker *redis, enum redis_link_end end)
 {
 	uint32_t wait_ms = backoff_next(&redis->backoff);
 
+	if (FAULT_OFF(redis, redial) && redis->outage.n_attempts)
+		return;
 	if (end == REDIS_LINK_REFUSED)
 		wait_ms = backoff_slow(&redis->backoff, BACKOFF_SLOW_MS);
 	timer_set(redis->redial_timer, wait_ms);
@@ -261,7 +266,8 @@ static void redis_echo(struct redis_broker *redis, struct slice token)
 	redis_channels_retry(&redis->channels, RETRY_PER_PROBE);
 	if (redis->loads_library)
 		redis_library_poke(redis->library);
-	timer_set(redis->probe_timer, 0); /* finds out how long to wait now */
+	if (!FAULT_OFF(redis, probe))
+		timer_set(redis->probe_timer, 0); /* finds out how long to wait now */
 }
 
 /*
@@ -690,6 +696,9 @@ static void redis_configure(struct redis_broker *redis, const struct redis_optio
 	redis->payload_bytes_max =
 		options->payload_bytes_max ? options->payload_bytes_max : PAYLOAD_BYTES_MAX;
 	redis->loads_library = options->loads_library;
+#ifdef TIDEGATE_FAULT_CONTROLS
+	redis->fault_off = options->fault_off;
+#endif
 	redis->dial_timeout_ms = options->dial_timeout_ms ? options->dial_timeout_ms : DIAL_TIMEOUT_MS;
 	redis->probe.idle_ms = options->probe_idle_ms ? options->probe_idle_ms : PROBE_IDLE_MS;
 	redis->probe.timeout_ms = options->probe_timeout_ms ? options->probe_timeout_ms : PROBE_TIMEOUT_MS;

@@ -603,6 +603,13 @@ void bus_set_routes(struct bus *bus, struct route_table *routes)
 	route_table_unref(old);
 }
 
+#ifdef TIDEGATE_FAULT_CONTROLS
+void bus_set_fault_off(struct bus *bus, const struct fault_off *off)
+{
+	bus->histories.fault_off = *off;
+}
+#endif
+
 void bus_set_event_max(struct bus *bus, size_t event_bytes_max)
 {
 	bus->event_bytes_max = event_bytes_max;

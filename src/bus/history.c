@@ -288,6 +288,8 @@ static void check_tails(struct histories *all, uint64_t elapsed_ms)
 {
 	size_t n = (all->n * elapsed_ms + HISTORY_TAIL_CYCLE_MS - 1) / HISTORY_TAIL_CYCLE_MS;
 
+	if (FAULT_OFF(all, tail_check))
+		return;
 	while (n-- && !list_empty(&all->all)) {
 		struct history *history = list_entry(all->all.next, struct history, link);
 
@@ -346,6 +348,9 @@ struct history *history_new(struct histories *all, struct slice channel, uint64_
 	history->ttl_ms = ttl_ms;
 	history->options = channel_log_defaults;
 	history->options.recover_entries += TRIM_SLACK;
+#ifdef TIDEGATE_FAULT_CONTROLS
+	history->options.fault_off = all->fault_off;
+#endif
 	history->channel_len = channel.len;
 	memcpy(history->channel, channel.data, channel.len);
 	list_init(&history->reads);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "channel_log/channel_log.h"
+#include "core/fault_off.h"
 #include "core/list.h"
 #include "core/log.h"
 #include "protocol/json.h"
@@ -59,6 +60,9 @@ struct histories {
 	unsigned int n_reads;
 	uint64_t ticked_ms;
 	struct log_limit repair_limit;
+#ifdef TIDEGATE_FAULT_CONTROLS
+	struct fault_off fault_off;
+#endif
 };
 
 void histories_init(struct histories *histories, const struct history_listener *listener, struct log *log,

@@ -183,7 +183,7 @@ void catch_up_answered(struct channel_log *log, struct channel_log_read *read)
 	uint64_t oldest = ring_oldest_known(&log->ring), common;
 
 	log->proven = log->n_reads;
-	if (!log->positioned) {
+	if (!log->positioned || FAULT_OFF(log->options, catch_up)) {
 		adopt(log, read);
 		finish(log);
 	} else if (!epoch_equal(&read->top.epoch, &log->at.epoch)) {

@@ -41,7 +41,7 @@ void channel_log_release(struct channel_log *log, void *body)
 		log->listener->release(log->arg, body);
 }
 
-static void forget_all(struct channel_log *log)
+void channel_log_forget(struct channel_log *log)
 {
 	struct channel_log_entry entry;
 
@@ -56,7 +56,7 @@ void channel_log_free(struct channel_log *log)
 
 	if (!log)
 		return;
-	forget_all(log);
+	channel_log_forget(log);
 	while (live_buffer_take(&log->buffer, &event))
 		channel_log_release(log, event.body);
 	free(log);
@@ -140,7 +140,7 @@ void channel_log_accept(struct channel_log *log, const struct channel_log_entry 
 		log->listener->deliver(log->arg, entry);
 	if (ring_push(&log->ring, entry) < 0) {
 		channel_log_release(log, entry->body);
-		forget_all(log); /* without memory it is remembered less, not delivered less */
+		channel_log_forget(log); /* without memory it is remembered less, not delivered less */
 		return;
 	}
 	channel_log_fit(log);

@@ -69,6 +69,9 @@ void channel_log_examine(struct channel_log *log, const struct live_event *event
 /* Forgets entries until the ring is within its bounds. */
 void channel_log_fit(struct channel_log *log);
 
+/* Forgets all entries; the position stays. */
+void channel_log_forget(struct channel_log *log);
+
 /*
  * What a read that was sent while LIVE says of the top. Pushes and answers come on two connections, so either
  * may be ahead. May leave LIVE.

@@ -194,6 +194,8 @@ void joins_serve(struct channel_log *log)
 
 		list_remove(&join->link); /* whoever is answered may free it */
 		verdict = serve(log, join);
+		if (FAULT_OFF(log->options, single_flight) && verdict == ANSWERED)
+			channel_log_forget(log);
 		wants[verdict] = true;
 		if (verdict != ANSWERED)
 			list_push_back(&waiting, &join->link);
@@ -248,6 +250,8 @@ static void mark_unserved(struct channel_log *log, uint64_t from, uint64_t to)
 {
 	uint64_t wanted;
 
+	if (FAULT_OFF(log->options, single_flight))
+		return; /* the next read is for the next of them */
 	for (struct list *link = log->joins.next; link != &log->joins; link = link->next) {
 		struct channel_log_join *join = list_entry(link, struct channel_log_join, link);
 
@@ -289,6 +293,8 @@ void channel_log_join(struct channel_log *log, struct channel_log_join *join)
 		return;
 	}
 	verdict = serve(log, join);
+	if (FAULT_OFF(log->options, single_flight) && verdict == ANSWERED)
+		channel_log_forget(log);
 	if (verdict == ANSWERED)
 		return;
 	list_push_back(&log->joins, &join->link);
