@@ -56,6 +56,7 @@ class Crowd:
         self.by_fd = {}
         self.epoll = select.epoll()
         self.random = random.Random(4)
+        self.n_refused = 0         # handshakes that were answered, with something else than 101
         self.resumes = True        # False: the control run, clients that come back as if they were new
         self.position_of = Client.since
 
@@ -157,6 +158,7 @@ class Crowd:
         if not end:
             return False
         if not head.startswith(b"HTTP/1.1 101"):
+            self.n_refused += 1
             self.lose(client)
             return False
         client.open, client.pending, client.backoff = True, rest, BACKOFF_FIRST_SECONDS

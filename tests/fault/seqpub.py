@@ -2,9 +2,10 @@
 The publisher: entries 1, 2, 3 … of each of many channels at a steady rate, each repeated under one key until Redis has
 acknowledged it. A program of its own, so that it is not slowed down by the clients.
 
-  seqpub.py PORT CHANNELS RATE JOURNAL     until SIGTERM; then what is pending is finished and the journal written
+  seqpub.py SOCKET CHANNELS RATE JOURNAL PAYLOAD     until SIGTERM; then what is pending is finished and the journal written
 
-The journal is one JSON object: "acked" has [channel, number, entry] for each.
+It goes through the Unix socket of Redis, so that what is done to the network of the gateways is not done to it. The journal
+is one JSON object: "acked" has [channel, number, entry] for each, "refused" how often Redis said which error.
 """
 
 import json
@@ -19,27 +20,26 @@ TTL_MS = 86_400_000
 KEY_TTL_MS = 120_000
 BATCH_MAX = 100
 PAUSE_SECONDS = 0.02
-PAYLOAD_BYTES = 256
 
 
 def channel_name(index):
     return f"fault:{index}"
 
 
-def command(channel, number, writer="w"):
+def command(channel, number, writer="w", payload_bytes=256):
     """The words of one publication."""
     body = json.dumps({"type": "n", "data": {"channel": channel, "number": number}})
-    body = body[:-2] + ',"pad":"' + "x" * max(0, PAYLOAD_BYTES - len(body) - 10) + '"}}'
+    body = body[:-2] + ',"pad":"' + "x" * max(0, payload_bytes - len(body) - 10) + '"}}'
     return ("FCALL", "tidegate_publish", 3, f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}",
             f"tg:i:{{{channel}}}:{writer}-{number}", body, channel, "publish", SIZE, TTL_MS, "abcdefgh", KEY_TTL_MS)
 
 
-def send(client, publications):
+def send(client, publications, payload_bytes=256, refused=None):
     """One pipeline. Returns those that were acknowledged, as journal entries, and those to be tried again."""
     try:
         pipe = client.pipeline(transaction=False)
         for channel, number in publications:
-            pipe.execute_command(*command(channel, number))
+            pipe.execute_command(*command(channel, number, payload_bytes=payload_bytes))
         answers = pipe.execute(raise_on_error=False)
     except (redis.ConnectionError, redis.TimeoutError):
         client.connection_pool.disconnect()
@@ -48,15 +48,23 @@ def send(client, publications):
     for (channel, number), answer in zip(publications, answers):
         if isinstance(answer, Exception):
             again.append((channel, number))
+            if refused is not None:
+                refused[error_name(answer)] = refused.get(error_name(answer), 0) + 1
         else:
             acked.append((channel, number, answer[0].decode()))
     return acked, again
 
 
+def error_name(error):
+    """The first word, as Redis says it; redis-py takes some of them off."""
+    return str(error).split(" ", 1)[0] if type(error) is redis.ResponseError else type(error).__name__  # pylint: disable=unidiomatic-typecheck
+
+
 class Publisher:
-    def __init__(self, port, n_channels, rate):
-        self.client = redis.Redis(port=port, socket_timeout=2, socket_connect_timeout=2)
-        self.n_channels, self.rate = n_channels, rate
+    def __init__(self, path, n_channels, rate, payload_bytes):
+        self.client = redis.Redis(unix_socket_path=path, socket_timeout=2)
+        self.n_channels, self.rate, self.payload_bytes = n_channels, rate, payload_bytes
+        self.refused = {}
         self.n_begun = 0
         self.acked = []
         self.ending = False
@@ -76,15 +84,15 @@ class Publisher:
         pending = []
         while pending or not self.ending:
             pending = pending or self.due()
-            acked, pending = send(self.client, pending) if pending else ([], [])
+            acked, pending = send(self.client, pending, self.payload_bytes, self.refused) if pending else ([], [])
             self.acked += acked
             if not acked or len(acked) < BATCH_MAX:
                 time.sleep(PAUSE_SECONDS)
 
 
 def main():
-    _, port, n_channels, rate, journal = sys.argv
-    publisher = Publisher(int(port), int(n_channels), int(rate))
+    _, path, n_channels, rate, journal, payload_bytes = sys.argv
+    publisher = Publisher(path, int(n_channels), int(rate), int(payload_bytes))
 
     def end(*_):
         publisher.ending = True
@@ -92,7 +100,7 @@ def main():
     signal.signal(signal.SIGTERM, end)
     publisher.run()
     with open(journal, "w", encoding="utf-8") as out:
-        json.dump({"acked": publisher.acked}, out)
+        json.dump({"acked": publisher.acked, "refused": publisher.refused}, out)
 
 
 if __name__ == "__main__":

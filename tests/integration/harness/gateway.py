@@ -38,8 +38,8 @@ class Response:
 
 
 class Gateway:
-    def __init__(self, directory, *options, redis=None, env=None, name="gateway", ready=True):
-        command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2"]
+    def __init__(self, directory, *options, redis=None, env=None, name="gateway", ready=True, binary=None):
+        command = [binary or BINARY, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2"]
         if redis:
             command += ["--redis", redis if isinstance(redis, str) else redis.url]
         self.process = Process([*command, *options], directory, name, env)
