@@ -9,14 +9,17 @@ import argparse
 import sys
 
 import bench as benches  # first: it knows where the harness is
+import disk
 import failover
 import figures
 import gateway_outage
 import herd
+import partition
 import redis_outage
+import slow_clients
 from seqcheck import allow_descriptors
 
-MODULES = (redis_outage, gateway_outage, failover, herd)
+MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd)
 ALL = [fault for module in MODULES for fault in module.FAULTS]
 
 

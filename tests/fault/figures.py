@@ -5,6 +5,8 @@ A fault without a control run tests nothing: a row may carry what the same figur
 and a control that reached the figure all the same counts as not reached. What cannot run here is said so and not counted.
 """
 
+CELL_MAX = 80
+
 HEAD = ("fault", "what is looked at", "to reach", "reached", "without it")
 
 
@@ -44,9 +46,14 @@ def at_most(fault, what, wanted, reached, unit=""):
                reached is not None and reached <= wanted)
 
 
+def short(text):
+    """On one line, whatever it is; the whole of it was printed when it came."""
+    return text if len(text) <= CELL_MAX and "\n" not in text else text.replace("\n", " ")[:CELL_MAX] + "…"
+
+
 def table(rows):
     """The whole run, to be read down."""
-    lines = [HEAD, *[(row.fault, row.what, row.wanted, row.shown, row.control, row.mark) for row in rows]]
+    lines = [HEAD, *[(row.fault, row.what, row.wanted, short(row.shown), short(row.control), row.mark) for row in rows]]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
     out, before = [], None
     for line in lines:

@@ -9,7 +9,7 @@ from bench import SETTLE_SECONDS, end_by_kill, thaw
 from common import Listening, reads_of_ranges, reached, settled, tops
 from fault import Control, Fault
 
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.03
 MIB = 1 << 20
 
 

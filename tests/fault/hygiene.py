@@ -63,9 +63,15 @@ class Watched:
         return (seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0])
 
     def n_other_fds(self):
-        """Descriptors that are no client's."""
-        n_clients = int(self.gateway.metric("tidegate_connections"))
-        return len(os.listdir(f"/proc/{self.gateway.process.pid}/fd")) - n_clients
+        """Descriptors that are no client's, and not the rings that a worker makes when it first has use for one."""
+        folder = pathlib.Path(f"/proc/{self.gateway.process.pid}/fd")
+        n = -int(self.gateway.metric("tidegate_connections"))
+        for fd in os.listdir(folder):
+            try:
+                n += "io_uring" not in os.readlink(folder / fd)
+            except OSError:
+                pass  # closed since it was listed
+        return n
 
 
 class Hygiene:

@@ -21,8 +21,11 @@ PING, CLOSE = 0x9, 0x8
 
 
 class Client:
-    def __init__(self, channel, aware):
+    def __init__(self, channel, aware, receive_bytes=None):
         self.channel, self.aware = channel, aware
+        self.receive_bytes = receive_bytes  # of its socket; None: as the kernel likes
+        self.paused = False    # it does not read
+        self.on_lost = None    # told once, when its connection ends
         self.socket = None
         self.open = False      # the handshake is answered
         self.settled = False   # and so is the question where it was
@@ -60,8 +63,8 @@ class Crowd:
         self.resumes = True        # False: the control run, clients that come back as if they were new
         self.position_of = Client.since
 
-    def add(self, n, channels, aware=True):
-        added = [Client(channels[i % len(channels)], aware) for i in range(n)]
+    def add(self, n, channels, aware=True, receive_bytes=None):
+        added = [Client(channels[i % len(channels)], aware, receive_bytes) for i in range(n)]
         self.clients += added
         self.away.update(added)
         return added
@@ -99,6 +102,8 @@ class Crowd:
         self.away.discard(client)
         client.socket = socket.socket()
         client.socket.setblocking(False)
+        if client.receive_bytes:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, client.receive_bytes)
         self.by_fd[client.socket.fileno()] = client
         client.socket.connect_ex(self.random.choice(self.addresses))
         self.epoll.register(client.socket.fileno(), select.EPOLLOUT)
@@ -119,13 +124,30 @@ class Crowd:
         """The connection ended, whoever ended it."""
         if client.socket:
             self.by_fd.pop(client.socket.fileno())
-            self.epoll.unregister(client.socket.fileno())
+            if not client.paused:
+                self.epoll.unregister(client.socket.fileno())
             client.socket.close()
+        if client.on_lost:
+            client.on_lost(client)
+        client.paused, client.on_lost = False, None
         client.n_disconnects += client.open
         client.socket, client.open, client.settled, client.pending = None, False, False, b""
         client.due = time.monotonic() + self.random.uniform(0, client.backoff)
         client.backoff = min(client.backoff * 2, BACKOFF_MAX_SECONDS)
         self.away.add(client)
+
+    def pause(self, clients):
+        """They do not read, and hear nothing of what becomes of their sockets."""
+        for client in clients:
+            self.epoll.unregister(client.socket.fileno())
+            client.paused = True
+
+    def resume(self, clients, receive_bytes, on_lost):
+        """They read on, and as fast as they can."""
+        for client in clients:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+            self.epoll.register(client.socket.fileno(), select.EPOLLIN)
+            client.paused, client.on_lost = False, on_lost
 
     def leave(self, clients):
         """They close, and do not come back before they are let."""
