@@ -78,11 +78,11 @@ class Listening:
     """Redis, gateways, and a crowd that listens and is being published to."""
 
     def __init__(self, bench, n_gateways=2, unaware=0.3, n_channels=200, n_clients=None, server=None, url=None,
-                 payload_bytes=256, rate=RATE, kind=DurableRedis):
+                 payload_bytes=256, rate=RATE, kind=DurableRedis, options=()):
         self.bench = bench
         self.server = server or bench.redis(kind=kind)
         self.channels = names(n_channels)
-        self.gateways = [bench.gateway(url or self.server, f"gateway-{i}") for i in range(n_gateways)]
+        self.gateways = [bench.gateway(url or self.server, f"gateway-{i}", *options) for i in range(n_gateways)]
         self.crowd = bench.crowd(*self.gateways)
         n_clients = n_clients or bench.sized(1000, 300)
         n_unaware = int(n_clients * unaware)
@@ -97,11 +97,11 @@ class Listening:
     def clients(self):
         return self.crowd.clients
 
-    def catch_up(self):
+    def catch_up(self, clients=None):
         """The fault is over: how long until everybody has what is published from now on."""
         self.hygiene.over()
         wanted = one_more(tops(self.server, self.channels))
-        seconds = self.crowd.run_until(reached(self.clients, wanted), SETTLE_SECONDS)
+        seconds = self.crowd.run_until(reached(clients or self.clients, wanted), SETTLE_SECONDS)
         self.hygiene.settled()
         return seconds
 

@@ -7,6 +7,7 @@ it is about must then be missed, and what it was stands in the last column of th
 
 import argparse
 import sys
+import traceback
 
 import bench as benches  # first: it knows where the harness is
 import disk
@@ -14,12 +15,13 @@ import failover
 import figures
 import gateway_outage
 import herd
+import hostile
 import partition
 import redis_outage
 import slow_clients
 from seqcheck import allow_descriptors
 
-MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd)
+MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, hostile)
 ALL = [fault for module in MODULES for fault in module.FAULTS]
 
 
@@ -37,7 +39,10 @@ def run_once(fault, short, off="", is_control=False, **given):
         fault.run(bench, **given)
     except benches.NotHere as reason:
         bench.row("the run", "", f"not here: {reason}", None)
-    except AssertionError as failure:
+    except Exception as failure:  # pylint: disable=broad-except
+        # The next fault is worth its run whatever became of this one.
+        if not isinstance(failure, AssertionError):
+            traceback.print_exc()
         bench.row("the run comes to its end", "yes", str(failure)[:300], False)
     finally:
         bench.close()

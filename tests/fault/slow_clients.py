@@ -24,7 +24,7 @@ BOUND_BYTES = 256 << 10        # less than one replay may have: whoever is cut c
 SLOW = "{policy: disconnect, bytes: 256KiB, age: 10s}"
 NEVER = "{policy: disconnect, bytes: 1GiB, age: none}"
 CUT_SECONDS = 10
-GIVE_UP_SECONDS = 20
+GIVE_UP_SECONDS = 15
 RECEIVE_BYTES, AWAKE_BYTES = 2048, 1 << 20
 ROUTES = """topics: []
 routes:

@@ -53,6 +53,10 @@ class TcpProxy:
         """Somebody listens again."""
         self._command(self._listen)
 
+    def cut(self):
+        """Closes what stands; nothing is changed for who comes."""
+        self._command(self._cut_all)
+
     def lead_to(self, port):
         """New connections go to another server; those that stand are cut."""
         self.target_port = port
