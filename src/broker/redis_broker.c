@@ -230,6 +230,8 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	if (!redis->can_command)
 		return; /* the commander's own bounds end this */
+	if (FAULT_OFF(redis, probe) && redis->state == BROKER_READY)
+		return;
 	switch (redis_probe_step(&redis->probe, clock_monotonic_ms(), redis_link_heard_ms(redis->subscriber),
 		redis_link_heard_ms(redis->commander), &wait_ms)) {
 	case REDIS_PROBE_LOST:
@@ -266,8 +268,7 @@ static void redis_echo(struct redis_broker *redis, struct slice token)
 	redis_channels_retry(&redis->channels, RETRY_PER_PROBE);
 	if (redis->loads_library)
 		redis_library_poke(redis->library);
-	if (!FAULT_OFF(redis, probe))
-		timer_set(redis->probe_timer, 0); /* finds out how long to wait now */
+	timer_set(redis->probe_timer, 0); /* finds out how long to wait now */
 }
 
 /*
