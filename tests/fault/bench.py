@@ -12,13 +12,11 @@ import os
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 
 # pylint: disable=wrong-import-position
-import redis  # noqa: E402
-
 import figures  # noqa: E402
 import harness.gateway  # noqa: E402
 from harness.gateway import Gateway  # noqa: E402
 from harness.process import Process  # noqa: E402
-from harness.redis_server import RedisServer  # noqa: E402
+from harness.redis_server import DurableRedis  # noqa: E402
 from hygiene import Hygiene  # noqa: E402
 from seqcheck import Crowd  # noqa: E402
 from tcp_proxy import TcpProxy  # noqa: E402
@@ -31,22 +29,6 @@ RATE = 2000
 
 class NotHere(Exception):
     """This machine does not let us do that; the sentence says what."""
-
-
-class DurableRedis(RedisServer):
-    """Has what it acknowledged after `kill -9`."""
-
-    options = ()
-
-    def _run(self, port):
-        self.client = redis.Redis(port=port)
-        self.wanted_port = port
-        return Process([*self._prefix(), shutil.which("redis-server"), "--port", port, "--bind", "127.0.0.1",
-                        "--unixsocket", self.socket_path, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec",
-                        "--dir", self.directory, *self.options], self.directory, "redis")
-
-    def _prefix(self):
-        return ()
 
 
 class Bench:

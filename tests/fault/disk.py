@@ -9,10 +9,11 @@ import time
 
 import redis
 
-from bench import SETTLE_SECONDS, DurableRedis, NotHere
+from bench import SETTLE_SECONDS, NotHere
 from common import Listening, finish_publishing, false_alarms
 from fault import Control, Fault
-from harness.process import WITH_US, Process
+from harness.process import Process
+from harness.redis_server import RedisServer
 from harness.wait import until
 from verify import read_logs, verify
 
@@ -20,13 +21,14 @@ DISK_MIB = 6
 RATE = 100  # a second: the disk is filled by a file beside, not by the run
 
 
-class SmallDiskRedis(DurableRedis):
+class SmallDiskRedis(RedisServer):
     """
     Its folder is a disk of 6 MiB. The disk is mounted in a mount namespace that a process holds open: it outlives a Redis
     that is killed, and is gone with that process.
     """
 
-    options = ("--auto-aof-rewrite-percentage", "0")
+    # With appendfsync always it would give up and end where it cannot write. A tmpfs keeps up with everysec.
+    options = ("--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0")
 
     def __init__(self, directory):
         self.disk = directory / "disk"
@@ -40,13 +42,11 @@ class SmallDiskRedis(DurableRedis):
             until("the disk is mounted", lambda: "mounted" in self.holder.stdout() or not self.holder.alive())
             self.holder.check()
             self.options = (*self.options, "--dir", self.disk)
+            self.prefix = ("nsenter", "--target", self.holder.pid, "--mount", "--")
             super().__init__(directory)
         except BaseException:
             self.holder.kill()
             raise
-
-    def _prefix(self):
-        return ("nsenter", "--target", self.holder.pid, "--mount", "--")
 
     @property
     def filler(self):

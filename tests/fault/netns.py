@@ -11,8 +11,9 @@ import subprocess
 
 import redis
 
-from bench import DurableRedis, NotHere
+from bench import NotHere
 from harness.process import WITH_US
+from harness.redis_server import DurableRedis
 from harness.wait import until
 
 WORDS = {
@@ -32,7 +33,8 @@ def check_permitted():
 
 
 class NamespaceRedis(DurableRedis):
-    options = ("--bind", "0.0.0.0", "--protected-mode", "no")
+    options = (*DurableRedis.options, "--bind", "0.0.0.0", "--protected-mode", "no")
+    prefix = ("unshare", "--net", "--")
 
     def __init__(self, directory):
         check_permitted()
@@ -40,9 +42,6 @@ class NamespaceRedis(DurableRedis):
         self.network = f"198.18.{self.number // 64}.{self.number % 64 * 4}"  # for measuring networks (RFC 2544)
         super().__init__(directory)
         self._wire()
-
-    def _prefix(self):
-        return ("unshare", "--net", "--")
 
     def _run(self, port):
         process = super()._run(port)

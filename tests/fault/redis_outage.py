@@ -8,9 +8,10 @@ import time
 import redis
 
 import harness.gateway
-from bench import SETTLE_SECONDS, RedisServer, thaw
+from bench import SETTLE_SECONDS, thaw
 from common import Listening, false_alarms, told
 from fault import Control, Fault
+from harness.redis_server import RedisServer
 
 OUTAGE_SECONDS = 2
 FROZEN_SECONDS = 10

@@ -14,8 +14,8 @@
 # names one.
 
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+here=$(dirname "${BASH_SOURCE[0]}")
 if [ -z "${TIDEGATE_FAULT_BIN:-}" ] && [[ " $* " != *" --no-controls "* ]] && [[ " $* " != *" --help "* ]]; then
-	../../deploy/build.sh build-fault -Dtests=disabled -Dfault_controls=true
+	"$here/../../deploy/build.sh" build-fault -Dtests=disabled -Dfault_controls=true
 fi
-exec /usr/bin/python3 -B faults.py "$@"
+exec /usr/bin/python3 -B "$here/faults.py" "$@"

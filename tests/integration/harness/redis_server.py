@@ -19,6 +19,7 @@ STARTS_TRIED = 5  # another test run may take the port between our look and the 
 
 class RedisServer:
     options = ()  # more words for its command line; a test may set others before the next start
+    prefix = ()   # words before it, such as those that enter a namespace
 
     def __init__(self, directory, password=None):
         self.directory = directory
@@ -52,7 +53,7 @@ class RedisServer:
         program = shutil.which("redis-server")
         assert program, "redis-server is missing: deploy/deps.sh --test installs it"
         self.client = redis.Redis(port=port, password=self.password)
-        command = [program, "--port", port, "--bind", "127.0.0.1", "--unixsocket", self.socket_path,
+        command = [*self.prefix, program, "--port", port, "--bind", "127.0.0.1", "--unixsocket", self.socket_path,
                    "--save", "", "--dir", self.directory, *self.options]
         if self.password:
             command += ["--requirepass", self.password]
