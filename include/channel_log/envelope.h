@@ -34,6 +34,9 @@ struct envelope {
 /* 0, ENVELOPE_NONE or ENVELOPE_MALFORMED. The payload points into bytes. */
 int envelope_parse(struct slice bytes, struct envelope *envelope);
 
+/* What a bound on events counts of what came over pub/sub: not the head, if it has one. */
+size_t envelope_payload_bytes(struct slice bytes);
+
 /* Writes what goes before the payload, and a NUL; returns its length. */
 size_t envelope_head_format(const struct envelope *envelope, char out[ENVELOPE_HEAD_MAX]);
 

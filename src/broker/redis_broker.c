@@ -320,14 +320,6 @@ static void redis_too_large(struct redis_broker *redis, struct slice channel, lo
 			log_uint("suppressed", suppressed));
 }
 
-/* The bytes that the bound is about: what is in the envelope, if it is one. */
-static size_t payload_bytes(struct slice text)
-{
-	struct envelope envelope;
-
-	return envelope_parse(text, &envelope) == 0 ? envelope.payload.len : text.len;
-}
-
 static void redis_hear_message(struct redis_broker *redis, const struct redis_reply *reply)
 {
 	struct slice name = redis_reply_text(reply, 2);
@@ -338,7 +330,8 @@ static void redis_hear_message(struct redis_broker *redis, const struct redis_re
 		redis_too_large(redis, channel, reply->values[3].integer);
 	else if (reply->values[3].kind != REDIS_STRING || !channel.data)
 		redis_confused(redis);
-	else if (text.len > redis->payload_bytes_max && payload_bytes(text) > redis->payload_bytes_max)
+	else if (text.len > redis->payload_bytes_max &&
+		 envelope_payload_bytes(text) > redis->payload_bytes_max)
 		redis_too_large(redis, channel, (long long)text.len);
 	else if (slice_equal(name, slice_of_buf(&redis->probe_channel)))
 		redis_echo(redis, text);

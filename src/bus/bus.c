@@ -478,7 +478,7 @@ static void on_event(void *arg, struct slice name, struct slice payload)
 		bus->wall_ms = clock_wall_ms();
 	}
 	metrics_add(bus->metrics, METRIC_EVENTS, 1);
-	if (payload.len > bus->event_bytes_max) {
+	if (payload.len > bus->event_bytes_max && envelope_payload_bytes(payload) > bus->event_bytes_max) {
 		drop(bus, name, METRIC_EVENTS_DROPPED_SIZE, "larger than event_bytes_max");
 		return;
 	}

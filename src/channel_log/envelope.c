@@ -29,6 +29,13 @@ int envelope_parse(struct slice bytes, struct envelope *envelope)
 	return 0;
 }
 
+size_t envelope_payload_bytes(struct slice bytes)
+{
+	struct envelope envelope;
+
+	return envelope_parse(bytes, &envelope) == 0 ? envelope.payload.len : bytes.len;
+}
+
 size_t envelope_head_format(const struct envelope *envelope, char out[ENVELOPE_HEAD_MAX])
 {
 	return (size_t)snprintf(out, ENVELOPE_HEAD_MAX, "\1%llu-%llu %llu %.*s\n",

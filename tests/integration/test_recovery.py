@@ -128,6 +128,19 @@ def test_each_event_of_the_log_carries_where_it_stands(gateway, publish):
     assert len({event["pos"].split(".")[0] for event in events}) == 1, "one epoch"
 
 
+def test_the_bound_on_events_is_about_what_was_published(start, redis, config):
+    bound = 4096
+    gateway = start("--config", config, "--event-bytes-max", bound, redis=redis)
+    helper = Publisher(redis.client)
+    with gateway.connect("/ws/kept/bound") as peer:
+        for size, arrives in ((bound, True), (bound + 1, False), (bound, True)):
+            text = '{"type":"n","data":"%s"}' % ("x" * (size - 22))
+            helper.publish("kept:bound", text)
+            if arrives:
+                assert len(peer.receive()["data"]) == size - 22
+    assert gateway.metric('tidegate_events_dropped_total{reason="too_big"}') == 1
+
+
 def test_a_page_that_knows_nothing_hears_events_and_nothing_else(gateway, publish, redis):
     with gateway.connect("/ws/kept/unaware") as peer, gateway.connect("/ws/kept/unaware?since=now") as aware:
         assert aware.receive()["type"] == "subscribed"
