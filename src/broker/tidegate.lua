@@ -23,6 +23,7 @@
 local VERSION = 1
 local BYTES = 4194304 -- of payloads in one answer, unless told otherwise
 local PART = 100 -- entries fetched at once: what is left out for its size was not copied either
+local FIELDS = 8 -- of an entry that is answered whole; ours have one
 
 local function touch(k, ttl)
   redis.call('PEXPIRE', k[1], ttl)
@@ -70,7 +71,8 @@ end
 -- KEYS stream, meta
 -- ARGV from_offset, count, fresh_epoch, ttl_ms [, bytes_max]
 -- The last entry may pass bytes_max, and there are always two if the log has them: the one that the reader knows and
--- the next. Otherwise nobody would ever get past a large one.
+-- the next. Otherwise nobody would ever get past a large one. Of an entry that is none of ours, with very many fields, only
+-- the id is answered: a gateway takes no answer of more values than it can have asked for.
 local function read(k, a)
   local m = redis.call('HMGET', k[2], 'e', 'n', 't')
   if not (m[1] and tonumber(m[2] or nil) and m[3]) then
@@ -88,6 +90,9 @@ local function read(k, a)
       local fields = part[i][2]
       n = n + 1
       entries[n] = part[i]
+      if #fields > FIELDS then
+        part[i][2] = {}
+      end
       for j = 2, #fields, 2 do
         bytes = bytes - #fields[j]
       end

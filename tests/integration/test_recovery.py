@@ -128,6 +128,20 @@ def test_each_event_of_the_log_carries_where_it_stands(gateway, publish):
     assert len({event["pos"].split(".")[0] for event in events}) == 1, "one epoch"
 
 
+def test_an_entry_with_forty_thousand_fields_costs_nobody_the_link(gateway, publish, redis):
+    channel, reconnects = "kept:fields", gateway.metric("tidegate_redis_reconnects_total")
+    first = position(redis, channel, publish(channel, 1))
+    stream, place = keys(channel)
+    redis.client.xadd(stream, {f"field-{i}": "v" for i in range(40000)}, id="2-7")  # by somebody who writes there himself
+    redis.client.hset(place, mapping={"n": 2, "t": 7})
+    peer, answer = back(gateway, "/ws/kept/fields", first)
+    with peer:
+        assert answer["recovered"] and answer["count"] == 0, "it is an entry, and nothing that can be heard"
+        publish(channel, 3)
+        assert peer.receive()["data"] == 3
+    assert gateway.metric("tidegate_redis_reconnects_total") == reconnects
+
+
 def test_the_bound_on_events_is_about_what_was_published(start, redis, config):
     bound = 4096
     gateway = start("--config", config, "--event-bytes-max", bound, redis=redis)
