@@ -23,7 +23,7 @@
 local VERSION = 1
 local BYTES = 4194304 -- of payloads in one answer, unless told otherwise
 local PART = 100 -- entries fetched at once: what is left out for its size was not copied either
-local FIELDS = 8 -- of an entry that is answered whole; ours have one
+local FIELDS = 8 -- names and values of an entry that is answered whole; ours have two
 
 local function touch(k, ttl)
   redis.call('PEXPIRE', k[1], ttl)

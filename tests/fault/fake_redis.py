@@ -55,7 +55,9 @@ class FakeRedis:
 
     def _answer(self, connection, words):
         name = words[0].upper()
-        if name == b"CLIENT":
+        if name == b"PING":
+            connection.sendall(b"+PONG\r\n")
+        elif name == b"CLIENT":
             self._say(connection, GREETING, b"+OK\r\n")
         elif name == b"SUBSCRIBE":
             self.subscriber = connection

@@ -47,7 +47,10 @@ def spoil_logs(client):
     for entry in ("1-1", "2-9", "18446744073709551615-7"):
         client.xadd(keys(903)[0], {"other": "fields", "d": "no JSON", "x": MIB * "y"}, id=entry)
     client.sadd(keys(904)[0], "a", "set")
-    return [f"fault:{n}" for n in range(900, 905)]
+    meta(905, e="abcdefgh", n="2", t="7", x="0")
+    client.xadd(keys(905)[0], {"d": "{}"}, id="1-1")
+    client.xadd(keys(905)[0], {f"field-{i}": "v" for i in range(40000)}, id="2-7")
+    return [f"fault:{n}" for n in range(900, 906)]
 
 
 def mend_logs(client, channels):
@@ -127,7 +130,8 @@ def f15_wire(bench, options=()):
         fake = FakeRedis(place, words)
         try:
             line.lead_to(fake.port)
-            said += run.crowd.run_until(fake.said.is_set, 15) is not None
+            assert run.crowd.run_until(fake.said.is_set, SETTLE_SECONDS) is not None, f"the gateway never comes to {place}"
+            said += 1
         finally:
             line.cut()
             fake.stop()
