@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly PYTHON=/usr/bin/python3 # Debian's, which has the packages; another one may come first in PATH
 readonly ALL_SUITES=(format unit unit-address integration integration-address integration-thread fault)
 readonly QUICK_SUITES=(format unit integration)
-readonly SHORT_FAULTS=(f1 f3 f4b f4c f11 f12 f14 f15)
+readonly SHORT_FAULTS=(f1 f3 f4b f12 f14)
 readonly JOBS=2
 readonly FILE_SECONDS=400           # one file of integration tests, instrumented, on a busy machine
 readonly CLANG_FORMAT_MAJOR=14      # releases differ in what they call well formatted; .clang-format is for this one

@@ -9,7 +9,7 @@ from bench import RATE, SETTLE_SECONDS, DurableRedis
 from seqpub import channel_name, send
 from verify import read_logs, verify
 
-WARM_UP_SECONDS = (8, 3)  # full, short
+WARM_UP_SECONDS = (8, 2)  # full, short
 
 
 def names(n):

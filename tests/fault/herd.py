@@ -22,7 +22,7 @@ def peak_kib(gateway):
 
 def f12(bench):
     """all clients cut at once, back 50 entries behind at gateways that know nothing"""
-    n_clients = bench.sized(10000, 2000)
+    n_clients = bench.sized(10000, 1000)
     server, channels = bench.redis(), names(N_CHANNELS)
     gateways = [bench.gateway(server, f"gateway-{i}") for i in range(2)]
     crowd = bench.crowd(*gateways)
@@ -49,8 +49,8 @@ def f12(bench):
     bench.at_most(f"{n_clients} clients recovered, {BEHIND} entries each", RETURN_SECONDS, seconds, " s")
     bench.at_most("reads of the log (channels × gateways)", N_CHANNELS * 2, reads_of_ranges(server) - before)
     bench.at_most("handshakes refused", 0, crowd.n_refused - n_refused)
-    if SANITIZER == "none":
-        bench.at_most("memory at its peak, of what it was", bench.sized(1.5, 2), sum(map(peak_kib, new)) / before_kib, "×")
+    if SANITIZER == "none" and not bench.short:  # of a small crowd the rings are the larger part
+        bench.at_most("memory at its peak, of what it was", 1.5, sum(map(peak_kib, new)) / before_kib, "×")
     crowd.run_for(0.3)
     bench.verified("recovered", verify(crowd.clients, read_logs(server.client, channels)))
     bench.at_most("false alarms", 0, false_alarms(crowd.clients))

@@ -84,7 +84,7 @@ def f14(bench, may_load=True):
     run = Listening(bench, server=server, url=url)
     run.hygiene.begin()
     server.client.function_flush()
-    seconds = run.crowd.run_until(lambda: functions_are_there(server), SETTLE_SECONDS if may_load else 5)
+    seconds = run.crowd.run_until(lambda: functions_are_there(server), SETTLE_SECONDS if may_load else 3)
     if seconds is not None:
         seconds += run.catch_up()
     bench.at_most("events flow again", 2, seconds, " s")
