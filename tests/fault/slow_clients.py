@@ -41,9 +41,10 @@ class Feed:
         self.n = 0
         self.began = None
 
-    def __call__(self):
+    def __call__(self, last=None):
+        """What is due, and nothing after the number `last`."""
         self.began = self.began or time.monotonic() - self.n / RATE
-        due = range(self.n, int((time.monotonic() - self.began) * RATE))
+        due = range(self.n, min(int((time.monotonic() - self.began) * RATE), last or 1 << 60))
         self.n += len(due)
         if due:
             send(self.server.client, [(self.channels[i % len(self.channels)], i // len(self.channels) + 1) for i in due],
@@ -87,12 +88,17 @@ class Run:
         self.late_seconds = []
         self.n_cut = 0
 
-    def others_while(self, what, enough):
-        """Measures the others while this is so, and goes on until enough() or too long. When it was enough."""
+    def others_while(self, what, n_fed, enough):
+        """
+        Measures the others while this is so. The slow ones are fed n_fed events, or (None) until enough() or for too long:
+        who was cut is not to find more than a replay when he comes back. When it was enough.
+        """
         others, began, when = Others(self.bench, self.gateway, self.server, self.bench.sized(5, 3)), time.monotonic(), []
+        last = n_fed and self.feed.n + n_fed
 
         def turn():
-            self.feed()
+            if not when:
+                self.feed(last)
             if not when and enough():
                 when.append(time.time())
 
@@ -108,9 +114,7 @@ class Run:
         return self.gateway.metric('tidegate_messages_dropped_total{policy="disconnect"}')
 
     def round_trip(self):
-        """They read; they do not, and are cut; they come back."""
-        self.others_while("read", lambda: True)
-        self.crowd.run_until(reached(self.slow, tops(self.server, self.channels)), SETTLE_SECONDS)
+        """They do not read, and are cut; they come back; they read as much."""
         before, before_kib, peers = self.n_dropped(), self.gateway.resident_kib(), [client.n_disconnects for client in self.slow]
         self.crowd.pause(self.slow)
 
@@ -118,7 +122,9 @@ class Run:
             self.most_kib = max(self.most_kib, self.gateway.resident_kib() - before_kib)
             return self.n_dropped() - before >= N_SLOW * (BOUND_BYTES // (EVENT_BYTES + 200) - 1)
 
-        cut_at = self.others_while("do not", all_cut)
+        n_before = self.feed.n
+        cut_at = self.others_while("do not", None, all_cut)
+        n_fed = self.feed.n - n_before
         self.crowd.resume(self.slow, AWAKE_BYTES, self._note)
         self.stood_at = {}
         cut = self.crowd.run_until(lambda: all(c.n_disconnects > n for c, n in zip(self.slow, peers)),
@@ -127,6 +133,9 @@ class Run:
         if cut is not None and cut_at:
             self.late_seconds.append(cut_at - max(map(self._limit_at, self.slow)))
         self.crowd.run_until(settled(self.crowd), SETTLE_SECONDS)
+        self.crowd.run_until(reached(self.slow, tops(self.server, self.channels)), SETTLE_SECONDS)
+        last = self.feed.n + n_fed
+        self.others_while("read", n_fed, lambda: self.feed.n >= last)
         self.crowd.run_until(reached(self.slow, tops(self.server, self.channels)), SETTLE_SECONDS)
 
     def _note(self, client):
