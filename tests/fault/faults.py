@@ -26,8 +26,8 @@ ALL = [fault for module in MODULES for fault in module.FAULTS]
 
 
 def faults_named(name):
-    """`f6` is all of `f6`, `f6 30 s` …; never `f6c`."""
-    return [fault for fault in ALL if fault.name.split(" ")[0] == name]
+    """`f6` is `f6 RST`, `f6 both 30 s` and all others of it, but never `f6c`; a whole name is that one."""
+    return [fault for fault in ALL if name in (fault.name, fault.name.split(" ")[0])]
 
 
 NAMES = sorted({fault.name.split(" ")[0] for fault in ALL}, key=lambda name: (int(name[1:].rstrip("bc")), name))
@@ -76,7 +76,7 @@ def main():
     parser.add_argument("--no-controls", action="store_true", help="without the control runs")
     parser.add_argument("name", nargs="*", help=f"of {', '.join(NAMES)}; all of them if none is named")
     options = parser.parse_args()
-    unknown = [name for name in options.name if name not in NAMES]
+    unknown = [name for name in options.name if not faults_named(name)]
     if unknown:
         parser.error(f"unknown fault {unknown[0]}; there are {', '.join(NAMES)}")
     allow_descriptors()

@@ -21,9 +21,9 @@ PING, CLOSE = 0x9, 0x8
 
 
 class Client:
-    def __init__(self, channel, aware, receive_bytes=None):
+    def __init__(self, channel, aware):
         self.channel, self.aware = channel, aware
-        self.receive_bytes = receive_bytes  # of its socket; None: as the kernel likes
+        self.receive_bytes = None  # that the socket of its next connection takes; None: as the kernel likes
         self.paused = False    # it does not read
         self.on_lost = None    # told once, when its connection ends
         self.socket = None
@@ -63,8 +63,8 @@ class Crowd:
         self.resumes = True        # False: the control run, clients that come back as if they were new
         self.position_of = Client.since
 
-    def add(self, n, channels, aware=True, receive_bytes=None):
-        added = [Client(channels[i % len(channels)], aware, receive_bytes) for i in range(n)]
+    def add(self, n, channels, aware=True):
+        added = [Client(channels[i % len(channels)], aware) for i in range(n)]
         self.clients += added
         self.away.update(added)
         return added
