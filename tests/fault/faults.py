@@ -18,10 +18,11 @@ import herd
 import hostile
 import partition
 import redis_outage
+import rolling_restart
 import slow_clients
 from seqcheck import allow_descriptors
 
-MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, hostile)
+MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile)
 ALL = [fault for module in MODULES for fault in module.FAULTS]
 
 
