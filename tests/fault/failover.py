@@ -37,7 +37,7 @@ def f4b(bench, has_tags=True):
     replication.stall()
     publish_each(primary, channels, range(11, 11 + RETRACTED))
     assert crowd.run_until(reached(crowd.clients, tops(primary, channels)), SETTLE_SECONDS) is not None
-    hygiene.begin(1)
+    hygiene.begin(1.5)
     crowd.leave(ahead)
     primary.kill()
     crowd.run_for(bench.sized(2, 1.5))

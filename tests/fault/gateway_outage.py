@@ -59,7 +59,7 @@ def f3b(bench):
     crowd, frozen, held = run.crowd, run.gateways[0], Held(server)
     there = [client for client in crowd.clients if client.socket.getpeername() == frozen.address]
     impatient = [client for client in there if client.aware][::2]
-    run.hygiene.begin()
+    run.hygiene.begin(SETTLE_SECONDS)  # whoever was cut is not ready when it goes on, and says so
     run.hygiene.freeze(frozen, True)
     frozen.process.signal(signal.SIGSTOP)
     try:

@@ -18,7 +18,7 @@ LOOK_SECONDS = 0.1
 ASK_SECONDS = 2
 CPU_WINDOW_SECONDS = 1.5
 CPU_BACK_SECONDS = 10
-CPU_SLACK = 0.03        # of one CPU: what the clock and the neighbours blur
+CPU_SLACK = 0.05        # of one CPU: what the clock and the neighbours blur
 GROWTH_KIB_MAX = 64 << 10  # rings fill up to 256 entries a channel
 FDS_SECONDS = 10
 
