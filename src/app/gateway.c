@@ -15,7 +15,7 @@
 #include <event2/event.h>
 #include <libwebsockets.h>
 
-#include "app/admin.h"
+#include "admin/admin.h"
 #include "broker/broker.h"
 #include "bus/bus.h"
 #include "config/config.h"

@@ -1,11 +1,11 @@
-#ifndef TIDEGATE_APP_ADMIN_PRIVATE_H
-#define TIDEGATE_APP_ADMIN_PRIVATE_H
+#ifndef TIDEGATE_ADMIN_PRIVATE_H
+#define TIDEGATE_ADMIN_PRIVATE_H
 
 /* What the admin listener's files share. */
 
 #include <libwebsockets.h>
 
-#include "app/admin.h"
+#include "admin/admin.h"
 
 struct admin_request;
 struct listener;

@@ -5,7 +5,7 @@
  * they go to the broker in their order, and the answer says of each what became of it.
  */
 
-#include "admin_request.h"
+#include "request.h"
 
 #include <errno.h>
 #include <inttypes.h>

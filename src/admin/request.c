@@ -1,6 +1,6 @@
 /* Admin request: answers and tailing; see the header. */
 
-#include "admin_request.h"
+#include "request.h"
 
 #include <errno.h>
 #include <string.h>

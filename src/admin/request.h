@@ -1,5 +1,5 @@
-#ifndef TIDEGATE_APP_ADMIN_REQUEST_H
-#define TIDEGATE_APP_ADMIN_REQUEST_H
+#ifndef TIDEGATE_ADMIN_REQUEST_H
+#define TIDEGATE_ADMIN_REQUEST_H
 
 /* Admin request: one request of the admin listener, from its headers to the last byte of its answer. */
 

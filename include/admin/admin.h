@@ -1,5 +1,5 @@
-#ifndef TIDEGATE_APP_ADMIN_H
-#define TIDEGATE_APP_ADMIN_H
+#ifndef TIDEGATE_ADMIN_ADMIN_H
+#define TIDEGATE_ADMIN_ADMIN_H
 
 /*
  * Admin: the operator's HTTP listener, on the bus thread.

@@ -1,6 +1,6 @@
 /* Admin: the operator's HTTP listener, over libwebsockets; see the header. */
 
-#include "app/admin.h"
+#include "admin/admin.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "ws/listener.h"
 #include "ws/lws_loop.h"
 #include "admin_private.h"
-#include "admin_request.h"
+#include "request.h"
 
 enum {
 	REQUEST_SECONDS = 10,
