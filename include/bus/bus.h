@@ -8,19 +8,21 @@
  * nothing else. Each event is checked, stamped and framed here, once a node; workers get references. Taps
  * hear the same as a subscriber would (`tidegate tail`).
  *
- * All functions are for the bus thread, except bus_post_interest() and bus_post_join().
+ * All functions are for the bus thread, except bus_post_…().
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus/survey.h"
 #include "core/list.h"
 #include "protocol/json.h"
 
 struct broker;
 struct broker_listener;
 struct bus;
+struct channel_log;
 struct event_base;
 struct fault_off;
 struct join;
@@ -82,6 +84,24 @@ void bus_post_interest(struct bus *bus, unsigned int worker, struct slice channe
 /* A client wants to hear a channel from where it was; or join_spend() said that it has to come back. Takes
  * over the join; the first goes back to its worker. From any thread. */
 void bus_post_join(struct bus *bus, struct join *join);
+
+/* A worker has answered its part of a survey. From any thread. */
+void bus_post_survey(struct bus *bus, struct survey_part *part);
+
+/*
+ * Asks all workers. done() is called later, once, unless survey_cancel() is. NULL when out of memory.
+ */
+struct survey *bus_survey(
+	struct bus *bus, const struct census_question *question, survey_done_fn done, void *arg);
+
+/* What this node knows of a channel that somebody on it wants, or wanted a moment ago. */
+struct bus_view {
+	bool subscribed;               /* the broker says that every event comes */
+	const struct channel_log *log; /* its history; NULL: it keeps none. Borrowed */
+};
+
+/* False: there is no such channel here. */
+bool bus_look(const struct bus *bus, struct slice channel, struct bus_view *view);
 
 /* Hears a channel from now on. 0 or -ENOMEM. */
 int bus_tap_add(struct bus *bus, struct bus_tap *tap, struct slice channel);

@@ -42,6 +42,7 @@ enum close_reason {
 #define CLOSE_REASON(id, code, sentence) CLOSE_##id,
 #include "client/close_reason.def"
 #undef CLOSE_REASON
+	N_CLOSE_REASONS,
 };
 
 enum {

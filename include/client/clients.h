@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "client/delivery_time.h"
+#include "client/departures.h"
 #include "client/drain.h"
 #include "client/keepalive.h"
 #include "core/list.h"
@@ -82,6 +83,7 @@ struct clients {
 	struct message *ping;    /* the one ping frame there is */
 	struct deflater *deflater;
 	struct drain drain;
+	struct departures departures;
 	size_t n_clients;
 	size_t n_live;    /* of them, neither closing nor gone */
 	uint64_t next_id; /* unique in the process: workers count up in the same steps from different numbers

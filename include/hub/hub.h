@@ -115,6 +115,12 @@ int hub_deliver(struct hub *hub, struct message *message);
 void hub_each(struct hub *hub, struct slice channel, uint64_t hash,
 	void (*fn)(void *arg, struct hub_subscription *subscription), void *arg);
 
+/* Every channel that has a subscriber, in no order. Nobody may subscribe or leave inside the call. */
+void hub_each_channel(const struct hub *hub,
+	void (*fn)(void *arg, struct slice channel, uint64_t hash, uint32_t n_subscribers), void *arg);
+
+uint32_t hub_n_subscribers(const struct hub *hub, struct slice channel, uint64_t hash);
+
 /* Hands out what was noted. */
 void hub_flush(struct hub *hub);
 

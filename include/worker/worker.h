@@ -23,6 +23,7 @@ struct config;
 struct join;
 struct message;
 struct metrics;
+struct survey_part;
 struct worker;
 
 enum {
@@ -39,6 +40,8 @@ struct worker_listener {
 	/* Asks a channel's history; back through worker_post_joined(). Or gives such a one back, to stay:
 	   join_spend() said so. */
 	void (*join)(void *arg, struct join *join);
+	/* A part that worker_post_survey() brought is answered, and goes home. */
+	void (*surveyed)(void *arg, struct survey_part *part);
 };
 
 struct worker_options {
@@ -94,6 +97,10 @@ void worker_post_connected(struct worker *worker, bool connected);
  */
 int worker_prepare(struct worker *worker, const struct config *config, struct buf *error);
 void worker_configure(struct worker *worker, bool go);
+
+/* Takes the part there, to be filled; back through listener.surveyed(), or lost with the worker. 0, or -ENOMEM and it
+ * stays at home. */
+int worker_post_survey(struct worker *worker, struct survey_part *part);
 
 /* Stop accepting, send all clients away over so much time; see clients_drain(). */
 void worker_post_drain(struct worker *worker, uint64_t time_ms, uint64_t seed);

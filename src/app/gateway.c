@@ -78,6 +78,13 @@ static void on_join(void *arg, struct join *join)
 	bus_post_join(gateway->bus, join);
 }
 
+static void on_surveyed(void *arg, struct survey_part *part)
+{
+	struct gateway *gateway = arg;
+
+	bus_post_survey(gateway->bus, part);
+}
+
 static unsigned int on_reload_asked(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
@@ -295,7 +302,7 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 			.host = config->listen.host,
 			.port = port,
 			.config = config,
-			.listener = {gateway, on_interest, on_join},
+			.listener = {gateway, on_interest, on_join, on_surveyed},
 		};
 
 		r = worker_new(&options, &gateway->workers[gateway->n_workers], error);

@@ -66,6 +66,7 @@ struct bus {
 	struct replays replays;
 	struct list lingering; /* in order of linger_ms */
 	struct list ending;    /* channels whose history is no longer kept, but still holds something back */
+	struct list surveys;   /* in order of deadline_ms */
 	struct mailbox *inbox;
 	struct event *mail_event;
 	struct event *tick;
@@ -273,6 +274,9 @@ static void take_mail(struct bus *bus, struct bus_mail *mail)
 	case BUS_SPENT:
 		take_spent(bus, (struct join *)mail);
 		break;
+	case BUS_SURVEY:
+		survey_return((struct survey_part *)mail);
+		break;
 	}
 }
 
@@ -285,6 +289,7 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 	(void)events;
 	while (mail) {
 		struct mail *next = mail->next;
+
 		take_mail(bus, (struct bus_mail *)mail);
 		mail = next;
 	}
@@ -336,6 +341,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 		loop_lag_tick(&bus->lag, clock_monotonic_us(), TICK_MS * 1000));
 	end_histories(bus);
 	histories_tick(&bus->histories, now_ms);
+	surveys_tick(&bus->surveys, now_ms);
 	while (!list_empty(&bus->lingering)) {
 		struct bus_channel *channel = list_entry(bus->lingering.next, struct bus_channel, linger);
 
@@ -559,6 +565,7 @@ struct bus *bus_new(struct event_base *base, size_t event_bytes_max, struct log 
 	list_init(&bus->lingering);
 	replays_init(&bus->replays);
 	list_init(&bus->ending);
+	list_init(&bus->surveys);
 	histories_init(&bus->histories, &up, log, metrics);
 	bus->inbox = mailbox_new();
 	if (bus->inbox)
@@ -615,6 +622,22 @@ void bus_set_event_max(struct bus *bus, size_t event_bytes_max)
 	bus->event_bytes_max = event_bytes_max;
 }
 
+static void free_mail(struct bus_mail *mail)
+{
+	switch (mail->kind) {
+	case BUS_INTEREST:
+		free(mail);
+		break;
+	case BUS_JOIN:
+	case BUS_SPENT:
+		join_free((struct join *)mail);
+		break;
+	case BUS_SURVEY:
+		survey_lost((struct survey_part *)mail);
+		break;
+	}
+}
+
 void bus_free(struct bus *bus)
 {
 	struct map_entry *entry, *next;
@@ -637,10 +660,7 @@ void bus_free(struct bus *bus)
 		while (mail) {
 			struct mail *after = mail->next;
 
-			if (((struct bus_mail *)mail)->kind == BUS_INTEREST)
-				free(mail);
-			else
-				join_free((struct join *)mail);
+			free_mail((struct bus_mail *)mail);
 			mail = after;
 		}
 	}
@@ -669,6 +689,38 @@ void bus_post_interest(
 void bus_post_join(struct bus *bus, struct join *join)
 {
 	mailbox_push(bus->inbox, &join->mail.mail);
+}
+
+void bus_post_survey(struct bus *bus, struct survey_part *part)
+{
+	mailbox_push(bus->inbox, &part->mail.mail);
+}
+
+struct survey *bus_survey(
+	struct bus *bus, const struct census_question *question, survey_done_fn done, void *arg)
+{
+	struct survey *survey = survey_new(question, bus->n_workers, done, arg);
+
+	if (!survey)
+		return NULL;
+	list_push_back(&bus->surveys, &survey->due);
+	for (unsigned int i = 0; i < bus->n_workers; i++)
+		if (worker_post_survey(bus->workers[i], &survey->parts[i]) < 0)
+			survey->parts[i].census.r = -ENOMEM;
+	return survey;
+}
+
+bool bus_look(const struct bus *bus, struct slice name, struct bus_view *view)
+{
+	const struct bus_channel *channel = channel_find(bus, map_hash(name.data, name.len), name);
+
+	if (!channel)
+		return false;
+	*view = (struct bus_view){
+		.subscribed = channel->confirmed,
+		.log = channel->history ? history_log(channel->history) : NULL,
+	};
+	return true;
 }
 
 int bus_tap_add(struct bus *bus, struct bus_tap *tap, struct slice channel)

@@ -469,3 +469,8 @@ void history_join(struct history *history, struct join *join, uint64_t now_ms)
 	join->deadline_ms = now_ms + HISTORY_JOIN_MS;
 	channel_log_join(history->log, &join->waiting);
 }
+
+const struct channel_log *history_log(const struct history *history)
+{
+	return history->log;
+}

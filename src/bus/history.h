@@ -102,6 +102,9 @@ void history_lost(struct history *history);
 /* What came over pub/sub, envelope or plain. 0; MESSAGE_NOT_JSON (nobody hears it); or -ENOMEM. */
 int history_event(struct history *history, struct slice payload, uint64_t wall_ms, uint64_t arrived_us);
 
+/* For questions; borrowed. */
+const struct channel_log *history_log(const struct history *history);
+
 /* Takes over the join until listener.answered(). */
 void history_join(struct history *history, struct join *join, uint64_t now_ms);
 

@@ -387,6 +387,11 @@ const struct position *channel_log_position(const struct channel_log *log)
 	return log->positioned ? &log->at : NULL;
 }
 
+const struct channel_log_entry *channel_log_recent(const struct channel_log *log, uint32_t i)
+{
+	return i < log->ring.n ? ring_at(&log->ring, log->at.offset - i) : NULL;
+}
+
 uint32_t channel_log_n_entries(const struct channel_log *log)
 {
 	return log->ring.n;

@@ -423,6 +423,23 @@ void hub_each(struct hub *hub, struct slice channel, uint64_t hash,
 	}
 }
 
+void hub_each_channel(const struct hub *hub,
+	void (*fn)(void *arg, struct slice channel, uint64_t hash, uint32_t n_subscribers), void *arg)
+{
+	for (struct map_entry *e = map_next(&hub->channels, NULL); e; e = map_next(&hub->channels, e)) {
+		struct hub_channel *channel = map_value(e, struct hub_channel, entry);
+
+		fn(arg, channel_name(channel), channel->entry.hash, channel->n_subscribers);
+	}
+}
+
+uint32_t hub_n_subscribers(const struct hub *hub, struct slice channel, uint64_t hash)
+{
+	const struct hub_channel *found = channel_find(hub, hash, channel);
+
+	return found ? found->n_subscribers : 0;
+}
+
 size_t hub_n_channels(const struct hub *hub)
 {
 	return hub->channels.n_entries;

@@ -14,6 +14,8 @@
 #include <event2/event.h>
 
 #include "bus/join.h"
+#include "bus/survey.h"
+#include "client/census.h"
 #include "client/client.h"
 #include "client/clients.h"
 #include "config/config.h"
@@ -108,6 +110,10 @@ static void take(struct worker *worker, struct worker_mail *mail)
 	case WORKER_CONFIGURE:
 		configure(worker, mail->settings);
 		break;
+	case WORKER_SURVEY:
+		census_take(&worker->clients, &mail->survey->survey->question, &mail->survey->census);
+		worker->listener.surveyed(worker->listener.arg, mail->survey); /* goes with the mail */
+		return;
 	case WORKER_DRAIN:
 		drain(worker, mail->drain_ms, mail->seed);
 		break;
@@ -465,6 +471,19 @@ void worker_post_resync(
 	mail->hash = hash;
 	mail->close_others = close_others;
 	post(worker, mail);
+}
+
+int worker_post_survey(struct worker *worker, struct survey_part *part)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_SURVEY, NULL, 0);
+
+	if (!mail)
+		return -ENOMEM;
+	mail->survey = part;
+	part->carrier = mail;
+	survey_send(part);
+	post(worker, mail);
+	return 0;
 }
 
 void worker_post_connected(struct worker *worker, bool connected)

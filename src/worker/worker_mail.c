@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bus/join.h"
+#include "bus/survey.h"
 #include "protocol/message.h"
 #include "worker_settings.h"
 
@@ -48,6 +49,10 @@ void worker_mail_free(struct worker_mail *mail)
 		return;
 	if (mail->join) {
 		join_free(mail->join); /* and with it the mail */
+		return;
+	}
+	if (mail->survey) {
+		survey_lost(mail->survey); /* likewise */
 		return;
 	}
 	for (uint32_t i = 0; i < mail->n_events; i++)

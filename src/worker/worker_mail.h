@@ -12,6 +12,7 @@
 struct join;
 struct message;
 struct worker_settings;
+struct survey_part;
 
 enum worker_mail_kind {
 	WORKER_EVENTS,
@@ -19,6 +20,7 @@ enum worker_mail_kind {
 	WORKER_CONNECTED,
 	WORKER_JOINED,
 	WORKER_RESYNC,
+	WORKER_SURVEY,
 	WORKER_CONFIGURE,
 	WORKER_DRAIN,
 	WORKER_STOP,
@@ -29,6 +31,7 @@ struct worker_mail {
 	enum worker_mail_kind kind;
 	bool close_others;                /* WORKER_RESYNC; events[0] is what is told */
 	struct join *join;                /* WORKER_JOINED; the mail is its carrier and goes with it */
+	struct survey_part *survey;       /* WORKER_SURVEY; likewise */
 	bool connected;                   /* WORKER_CONNECTED */
 	uint64_t hash;                    /* WORKER_CONFIRM, WORKER_RESYNC */
 	uint64_t turn;                    /* likewise */

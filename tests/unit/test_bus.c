@@ -54,7 +54,8 @@ struct worker {
 	struct buf *said;
 	char number;
 	bool full;
-	struct message *last; /* borrowed */
+	struct message *last;      /* borrowed */
+	struct survey_part *asked; /* until it is sent home */
 };
 
 struct world {
@@ -117,6 +118,15 @@ void worker_post_resync(
 	(void)hash;
 	(void)told;
 	(void)close_others;
+}
+
+int worker_post_survey(struct worker *worker, struct survey_part *part)
+{
+	if (worker->full)
+		return -ENOMEM;
+	survey_send(part);
+	worker->asked = part;
+	return 0;
 }
 
 void worker_post_connected(struct worker *worker, bool connected)
