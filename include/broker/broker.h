@@ -101,6 +101,17 @@ struct broker_log_entry {
 typedef void (*broker_log_read_fn)(void *arg, int r, const struct position *top,
 	const struct broker_log_entry *entries, size_t n_entries);
 
+/*
+ * What the nodes announced, one JSON object each, in no order; borrowed, n is 0 unless r is 0. Whoever reads them does
+ * not know who wrote them.
+ */
+typedef void (*broker_nodes_fn)(void *arg, int r, const struct slice *nodes, size_t n);
+typedef void (*broker_departed_fn)(void *arg);
+
+enum {
+	BROKER_NODES_MAX = 500, /* that are listed */
+};
+
 /* The seam: what a broker must do. The functions below call through it. */
 struct broker_ops {
 	int (*subscribe)(struct broker *broker, struct slice channel);
@@ -114,6 +125,10 @@ struct broker_ops {
 	enum broker_state (*state)(const struct broker *broker);
 	void (*describe)(const struct broker *broker, struct buf *out);
 	void (*set_payload_max)(struct broker *broker, size_t payload_bytes_max); /* NULL: it has no bound */
+	/* NULL, all three: this node is alone. */
+	int (*announce)(struct broker *broker, struct slice text, uint64_t ttl_ms);
+	int (*nodes)(struct broker *broker, broker_nodes_fn done, void *arg);
+	int (*depart)(struct broker *broker, broker_departed_fn done, void *arg);
 	void (*free)(struct broker *broker);
 };
 
@@ -171,6 +186,18 @@ void broker_describe(const struct broker *broker, struct buf *out);
 
 /* Another redis_options.payload_bytes_max, from the next event on. */
 void broker_set_payload_max(struct broker *broker, size_t payload_bytes_max);
+
+/*
+ * Tells the other nodes of this one: a JSON object that counts for ttl_ms. Again and again, while it is there. 0, or
+ * why it was not sent: -EOPNOTSUPP (there are no others), -ENOTCONN, -EAGAIN, -ENOMEM.
+ */
+int broker_announce(struct broker *broker, struct slice text, uint64_t ttl_ms);
+
+/* What they told. done() is called exactly once, later, as above; or the result is one of broker_announce()'s. */
+int broker_nodes(struct broker *broker, broker_nodes_fn done, void *arg);
+
+/* This node is about to end: takes its announcement back. done(), which may be NULL, once that is done or in vain. */
+int broker_depart(struct broker *broker, broker_departed_fn done, void *arg);
 
 void broker_free(struct broker *broker); /* accepts NULL */
 

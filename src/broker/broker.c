@@ -61,6 +61,21 @@ void broker_set_payload_max(struct broker *broker, size_t payload_bytes_max)
 		broker->ops->set_payload_max(broker, payload_bytes_max);
 }
 
+int broker_announce(struct broker *broker, struct slice text, uint64_t ttl_ms)
+{
+	return broker->ops->announce ? broker->ops->announce(broker, text, ttl_ms) : -EOPNOTSUPP;
+}
+
+int broker_nodes(struct broker *broker, broker_nodes_fn done, void *arg)
+{
+	return broker->ops->nodes ? broker->ops->nodes(broker, done, arg) : -EOPNOTSUPP;
+}
+
+int broker_depart(struct broker *broker, broker_departed_fn done, void *arg)
+{
+	return broker->ops->depart ? broker->ops->depart(broker, done, arg) : -EOPNOTSUPP;
+}
+
 void broker_free(struct broker *broker)
 {
 	if (broker)

@@ -27,6 +27,7 @@
 #include "broker/redis_library.h"
 #include "broker/redis_link.h"
 #include "broker/redis_log.h"
+#include "broker/redis_nodes.h"
 #include "broker/redis_outage.h"
 #include "broker/redis_probe.h"
 #include "broker/redis_publication.h"
@@ -78,6 +79,7 @@ struct redis_broker {
 	uint64_t probe_sent_us; /* the newest one */
 	struct redis_library *library;
 	struct redis_log logs;
+	struct redis_nodes nodes;
 	bool loads_library;
 	uint64_t read_only_ms; /* when it was dialled again for being a replica */
 	struct backoff backoff;
@@ -597,6 +599,33 @@ static int redis_read_log(struct broker *broker, struct slice channel, uint64_t 
 	return r;
 }
 
+static int redis_announce(struct broker *broker, struct slice text, uint64_t ttl_ms)
+{
+	struct redis_broker *redis = (struct redis_broker *)broker;
+
+	if (redis->state != BROKER_READY)
+		return -ENOTCONN;
+	return redis_nodes_announce(&redis->nodes, redis->commander, text, ttl_ms);
+}
+
+static int redis_list_nodes(struct broker *broker, broker_nodes_fn done, void *arg)
+{
+	struct redis_broker *redis = (struct redis_broker *)broker;
+
+	if (redis->state != BROKER_READY)
+		return -ENOTCONN;
+	return redis_nodes_list(&redis->nodes, redis->commander, done, arg);
+}
+
+static int redis_depart(struct broker *broker, broker_departed_fn done, void *arg)
+{
+	struct redis_broker *redis = (struct redis_broker *)broker;
+
+	if (redis->state != BROKER_READY)
+		return -ENOTCONN;
+	return redis_nodes_depart(&redis->nodes, redis->commander, done, arg);
+}
+
 static enum broker_state redis_state(const struct broker *broker)
 {
 	return ((const struct redis_broker *)broker)->state;
@@ -632,6 +661,7 @@ static void redis_free(struct broker *broker)
 	redis_link_free(redis->subscriber);
 	redis_link_free(redis->commander);
 	redis_library_free(redis->library);
+	redis_nodes_deinit(&redis->nodes);
 	if (redis->redial_timer)
 		event_free(redis->redial_timer);
 	if (redis->probe_timer)
@@ -667,6 +697,9 @@ static const struct broker_ops redis_ops = {
 	.state = redis_state,
 	.describe = redis_describe,
 	.set_payload_max = redis_set_payload_max,
+	.announce = redis_announce,
+	.nodes = redis_list_nodes,
+	.depart = redis_depart,
 	.free = redis_free,
 };
 
@@ -731,6 +764,9 @@ int broker_redis_new(struct event_base *base, const struct redis_options *option
 	if (r < 0)
 		goto fail;
 	r = redis_names(redis, options);
+	if (r < 0)
+		goto fail;
+	r = redis_nodes_init(&redis->nodes, log, options->channel_prefix, options->node_id);
 	if (r < 0)
 		goto fail;
 	r = redis_library_new(log, slice_of_buf(&redis->address), on_read_only, redis, &redis->library);

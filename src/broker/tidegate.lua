@@ -17,7 +17,8 @@
 --   resetchannels &cards ~tg:*:{cards}* -@all +fcall +hmget +hset +get +set +xadd +pexpire +del +time +publish
 --   +spublish +ping
 --
--- A gateway needs +xrange besides, and +function|load to load the library. Servers without functions are given the same
+-- A gateway needs +xrange besides, and +function|load to load the library; and for the list of nodes +smembers +sadd +srem
+-- +mget, on ~tg:{nodes}* (a channel_prefix stands behind the brace). Servers without functions are given the same
 -- text as a script; nothing here may rely on more than Redis 5 has without asking for it.
 
 local VERSION = 1
