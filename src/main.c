@@ -24,6 +24,7 @@ struct words {
 	char *operands[WORDS_MAX + 1];
 	int n_operands;
 	bool help;
+	bool json; /* --json */
 };
 
 struct subcommand {
@@ -37,11 +38,25 @@ struct subcommand {
 
 extern char **environ;
 
+/* Is it fit to be served? 0, or EXIT_USAGE with one line on standard error. */
+static int check_served(const struct config *config)
+{
+	struct buf error = {0};
+	int r = config_check_served(config, &error);
+
+	if (r)
+		fprintf(stderr, "tidegate: %s\n",
+			buf_text(&error) ? buf_text(&error) : "not fit to be served");
+	buf_deinit(&error);
+	return r ? EXIT_USAGE : 0;
+}
+
 static int run_serve(const struct config *config, const struct words *words)
 {
 	const struct config_args args = {words->file, words->flags};
+	int r = check_served(config);
 
-	return gateway_run(config, &args, environ);
+	return r ? r : gateway_run(config, &args, environ);
 }
 
 static int run_publish(const struct config *config, const struct words *words)
@@ -54,6 +69,16 @@ static int run_tail(const struct config *config, const struct words *words)
 	return cli_tail(config, words->operands, words->n_operands);
 }
 
+static int run_status(const struct config *config, const struct words *words)
+{
+	return cli_status(config, words->json);
+}
+
+static int run_disconnect(const struct config *config, const struct words *words)
+{
+	return cli_disconnect(config, words->operands[0]);
+}
+
 static int run_functions(const struct config *config, const struct words *words)
 {
 	(void)config;
@@ -64,8 +89,11 @@ static int run_functions(const struct config *config, const struct words *words)
 static int run_check(const struct config *config, const struct words *words)
 {
 	struct buf out = {0};
+	int r = check_served(config);
 
 	(void)words;
+	if (r)
+		return r;
 	config_print(config, &out);
 	fwrite(out.data, 1, out.len, stdout);
 	buf_deinit(&out);
@@ -91,6 +119,10 @@ static const struct subcommand subcommands[] = {
 		"Publish one event: to the Redis that is configured, or else through a gateway's admin port"},
 	{"tail", "CHANNEL...", 1, WORDS_MAX, run_tail,
 		"Print the events of channels as a subscriber sees them"},
+	{"status", "[--json]", 0, 0, run_status,
+		"Say how a gateway is, and the others of its Redis: through its admin port"},
+	{"disconnect", "ID", 1, 1, run_disconnect,
+		"Close one connection of a gateway: through its admin port, with the id that its log gives"},
 	{"functions", "", 0, 0, run_functions,
 		"Print the library for Redis, to be piped to redis-cli -x FUNCTION LOAD REPLACE"},
 	{"check", "", 0, 0, run_check,
@@ -178,6 +210,8 @@ static int split(struct words *words, int argc, char **argv)
 			words->operands[words->n_operands++] = argv[i];
 		else if (!strcmp(argv[i], "--"))
 			only_operands = true;
+		else if (!strcmp(argv[i], "--json"))
+			words->json = true;
 		else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			words->help = true;
 		else
@@ -191,6 +225,8 @@ static int split(struct words *words, int argc, char **argv)
 
 static int check_operands(const struct subcommand *subcommand, const struct words *words)
 {
+	if (words->json && !strstr(subcommand->operands, "--json"))
+		return usage_error("unknown option", "--json");
 	if (words->n_operands > subcommand->operands_max)
 		return usage_error("unexpected word", words->operands[subcommand->operands_max]);
 	if (words->n_operands >= subcommand->operands_min)

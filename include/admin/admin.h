@@ -4,14 +4,10 @@
 /*
  * Admin: the operator's HTTP listener, on the bus thread.
  *
- *   GET  /live      200 while every thread's loop turns, 503 otherwise: restart the process
- *   GET  /ready     200 when events flow, 503 with what is missing otherwise: send clients elsewhere
- *   GET  /metrics   Prometheus text
- *   POST /reload    reads the configuration anew: 200 with what waits for a restart, or why it was refused
- *   POST /publish   {"channel": "cards", "payload": {…}, "idempotency_key": "…"?}
- *   GET  /tail?channel=cards&channel=…   one event a line, as a subscriber sees it, until the caller leaves
- *
- * Meant for machines and operators, never for browsers: a request that carries a foreign Origin is refused.
+ * What it serves is the table in src/admin/router.c; docs/admin.md tells it to people. Whoever calls needs
+ * the token where one is set, except for probes and the empty page. It is meant for machines and operators,
+ * never for pages of other sites: a request with a foreign Origin is refused, and where no token protects it,
+ * one with a foreign Host.
  */
 
 #include <stdbool.h>
@@ -33,12 +29,16 @@ struct admin_source {
 	bool (*ready)(void *arg, struct buf *out); /* likewise */
 	void (*metrics)(void *arg, struct buf *out);
 	unsigned int (*reload)(void *arg, struct buf *out); /* appends one JSON object; an HTTP status */
+	void (*status)(void *arg, struct buf *out);         /* one JSON object */
 };
 
 struct admin_options {
 	struct event_base *base;
 	const char *host;
-	uint16_t port; /* 0: any free one */
+	uint16_t port;       /* 0: any free one */
+	const char *token;   /* "": none is wanted. Borrowed for the call */
+	bool metrics_public; /* /metrics does not want it */
+	const char *node_id; /* borrowed */
 	struct admin_source source;
 	struct bus *bus;                  /* outlives the listener */
 	struct broker *broker;            /* likewise */

@@ -102,8 +102,8 @@ typedef void (*broker_log_read_fn)(void *arg, int r, const struct position *top,
 	const struct broker_log_entry *entries, size_t n_entries);
 
 /*
- * What the nodes announced, one JSON object each, in no order; borrowed, n is 0 unless r is 0. Whoever reads them does
- * not know who wrote them.
+ * What the nodes announced, one JSON object each, in no order; borrowed, n is 0 unless r is 0. Whoever reads
+ * them does not know who wrote them.
  */
 typedef void (*broker_nodes_fn)(void *arg, int r, const struct slice *nodes, size_t n);
 typedef void (*broker_departed_fn)(void *arg);
@@ -188,15 +188,17 @@ void broker_describe(const struct broker *broker, struct buf *out);
 void broker_set_payload_max(struct broker *broker, size_t payload_bytes_max);
 
 /*
- * Tells the other nodes of this one: a JSON object that counts for ttl_ms. Again and again, while it is there. 0, or
- * why it was not sent: -EOPNOTSUPP (there are no others), -ENOTCONN, -EAGAIN, -ENOMEM.
+ * Tells the other nodes of this one: a JSON object that counts for ttl_ms. Again and again, while it is
+ * there. 0, or why it was not sent: -EOPNOTSUPP (there are no others), -ENOTCONN, -EAGAIN, -ENOMEM.
  */
 int broker_announce(struct broker *broker, struct slice text, uint64_t ttl_ms);
 
-/* What they told. done() is called exactly once, later, as above; or the result is one of broker_announce()'s. */
+/* What they told. done() is called exactly once, later, as above; or the result is one of
+ * broker_announce()'s. */
 int broker_nodes(struct broker *broker, broker_nodes_fn done, void *arg);
 
-/* This node is about to end: takes its announcement back. done(), which may be NULL, once that is done or in vain. */
+/* This node is about to end: takes its announcement back. done(), which may be NULL, once that is done or in
+ * vain. */
 int broker_depart(struct broker *broker, broker_departed_fn done, void *arg);
 
 void broker_free(struct broker *broker); /* accepts NULL */

@@ -4,11 +4,12 @@
 /*
  * Survey: one question of the bus thread to the workers, and what they answer.
  *
- *     bus_survey() ── a part each ──► worker's inbox ── census_take() ──► bus' inbox ── the last one ──► done()
+ *     bus_survey() ── a part each ──► worker's inbox ── census_take() ──► bus' inbox ── the last one ──►
+ * done()
  *
- * A part belongs to the thread that it is on its way to. The survey is the bus thread's: it lives until all parts are
- * home, whether or not anybody still wants to know. A worker that does not answer in time is left out; one that ends
- * gives its part back.
+ * A part belongs to the thread that it is on its way to. The survey is the bus thread's: it lives until all
+ * parts are home, whether or not anybody still wants to know. A worker that does not answer in time is left
+ * out; one that ends gives its part back.
  */
 
 #include <stdbool.h>
@@ -53,7 +54,8 @@ struct survey *survey_new(
 /* It sets out: one more is away. */
 void survey_send(struct survey_part *part);
 
-/* It is back, answered; or, lost, with nothing in it. With the last one done() is called and the survey freed. */
+/* It is back, answered; or, lost, with nothing in it. With the last one done() is called and the survey
+ * freed. */
 void survey_return(struct survey_part *part);
 void survey_lost(struct survey_part *part);
 

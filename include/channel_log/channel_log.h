@@ -202,7 +202,8 @@ enum channel_log_state channel_log_state(const struct channel_log *log);
 /* Where it stands; NULL before the first read. Borrowed until the next call. */
 const struct position *channel_log_position(const struct channel_log *log);
 
-/* The i-th of the entries that are remembered, the newest first; NULL behind the last. Borrowed until the next call. */
+/* The i-th of the entries that are remembered, the newest first; NULL behind the last. Borrowed until the
+ * next call. */
 const struct channel_log_entry *channel_log_recent(const struct channel_log *log, uint32_t i);
 
 /* Entries and bytes remembered. */

@@ -7,6 +7,8 @@
  * They return the exit status: 0; 1 after one line on standard error; 2 for wrong words.
  */
 
+#include <stdbool.h>
+
 struct config;
 
 enum {
@@ -18,6 +20,13 @@ int cli_publish(const struct config *config, const char *channel, const char *js
 
 /* `tidegate tail CHANNEL…`: prints what a subscriber would see, until it is interrupted. */
 int cli_tail(const struct config *config, char *const *channels, int n);
+
+/* `tidegate status`: how a gateway and the others of its Redis are; the answer of its admin API with
+ * `as_json`. */
+int cli_status(const struct config *config, bool as_json);
+
+/* `tidegate disconnect ID`: closes one connection of a gateway. */
+int cli_disconnect(const struct config *config, const char *id);
 
 /* `tidegate functions`: prints the library that Redis needs for history, to be loaded by hand. */
 int cli_functions(void);

@@ -4,9 +4,10 @@
 /*
  * Census: what one worker knows of its clients and channels, taken down for an operator.
  *
- * A question is answered on the worker's thread, in one go between two turns; so it is bounded. Of connections only
- * those at the top are copied, picked with a heap of `limit` while all are looked at. Of channels all that match are
- * copied, by name and number: only who has every worker's numbers can tell the largest.
+ * A question is answered on the worker's thread, in one go between two turns; so it is bounded. Of
+ * connections only those at the top are copied, picked with a heap of `limit` while all are looked at. Of
+ * channels all that match are copied, by name and number: only who has every worker's numbers can tell the
+ * largest.
  *
  * Question and answer are plain data. They travel between threads and belong to one at a time.
  */

@@ -33,6 +33,8 @@ struct config_address {
 struct config {
 	struct config_address listen;
 	struct config_address admin;
+	char *admin_token;    /* "": none is wanted. A secret */
+	bool metrics_public;  /* /metrics does not want it */
 	char *redis;          /* URL; "" for the memory broker */
 	char *channel_prefix; /* in Redis; "" for none */
 	unsigned int workers; /* 0 was resolved to the CPUs that this process may use */
@@ -75,6 +77,15 @@ int config_load(
 	const struct config_args *args, char *const *environment, struct config **configp, struct buf *error);
 
 void config_free(struct config *config); /* accepts NULL */
+
+/*
+ * Of a configuration that is to be served, and not only to say whom to talk to: 0, or CONFIG_BAD with one
+ * line appended to error. An admin listener that others can reach must want a token.
+ */
+int config_check_served(const struct config *config, struct buf *error);
+
+/* The file that it was read from, as it was named; NULL: none. */
+const char *config_file_name(const struct config *config);
 
 /* The effective configuration: one line a value with its source, then the routes; passwords are masked. */
 void config_print(const struct config *config, struct buf *out);

@@ -4,8 +4,8 @@
 /*
  * Top: the few largest of many, picked in one pass.
  *
- * A heap of bounded size whose least is at hand, so that most of what is offered is turned away with one comparison.
- * Equal ranks are told apart by the lower tie.
+ * A heap of bounded size whose least is at hand, so that most of what is offered is turned away with one
+ * comparison. Equal ranks are told apart by the lower tie.
  */
 
 #include <stdbool.h>

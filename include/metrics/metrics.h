@@ -94,6 +94,15 @@ static inline uint64_t metrics_get(const struct metrics *metrics, enum metric id
 /* How often metrics_observe() noted something. */
 uint64_t metrics_n_observed(const struct metrics *metrics, enum metric id);
 
+/* The upper bound of a histogram's bucket, i below METRICS_N_BUCKETS. */
+uint64_t metrics_bucket_us(unsigned int i);
+
+/* What n blocks hold at this place: one number, in the row's unit. */
+uint64_t metrics_together(const struct metrics *const *blocks, unsigned int n, enum metric id);
+
+/* Likewise of all rows of its name, whatever their labels. */
+uint64_t metrics_total(const struct metrics *const *blocks, unsigned int n, enum metric id);
+
 /* Prometheus text (exposition format 0.0.4) of n blocks. Any thread. */
 void metrics_write(const struct metrics *const *blocks, unsigned int n, struct buf *out);
 

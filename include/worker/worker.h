@@ -98,8 +98,8 @@ void worker_post_connected(struct worker *worker, bool connected);
 int worker_prepare(struct worker *worker, const struct config *config, struct buf *error);
 void worker_configure(struct worker *worker, bool go);
 
-/* Takes the part there, to be filled; back through listener.surveyed(), or lost with the worker. 0, or -ENOMEM and it
- * stays at home. */
+/* Takes the part there, to be filled; back through listener.surveyed(), or lost with the worker. 0, or
+ * -ENOMEM and it stays at home. */
 int worker_post_survey(struct worker *worker, struct survey_part *part);
 
 /* Stop accepting, send all clients away over so much time; see clients_drain(). */

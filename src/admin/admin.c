@@ -5,26 +5,26 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <libwebsockets.h>
 
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/log.h"
 #include "ws/listener.h"
 #include "ws/lws_loop.h"
 #include "admin_private.h"
 #include "request.h"
+#include "router.h"
 
 enum {
 	REQUEST_SECONDS = 10,
 	REQUEST_BYTES = 8192,
-	PATH_MAX_BYTES = 64, /* ours are shorter */
-	ARGS_MAX = 64,       /* query members that are looked at */
-	BODY_SLACK = 4096,   /* for the envelope around a published payload */
-};
-
-enum method {
-	METHOD_GET,
-	METHOD_POST,
-	METHOD_OTHER,
+	PATH_MAX_BYTES = 512,  /* ours are shorter, with the longest name of a channel */
+	TEXT_MAX_BYTES = 1024, /* of a header that is looked at */
+	REFUSED_LINES = 5,     /* of the log in a minute */
+	BODY_SLACK = 4096,     /* for the envelope around a published payload */
 };
 
 static struct admin *admin_of(struct lws *wsi)
@@ -32,198 +32,172 @@ static struct admin *admin_of(struct lws *wsi)
 	return lws_context_user(lws_get_context(wsi));
 }
 
-static enum method request_method(struct lws *wsi, char path[PATH_MAX_BYTES])
+/* True: it is one of ours. */
+static bool request_line(struct lws *wsi, enum admin_method *methodp, char path[PATH_MAX_BYTES])
 {
-	*path = '\0';
+	enum lws_token_indexes token = WSI_TOKEN_GET_URI;
+
+	*methodp = ADMIN_GET;
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI)) {
-		lws_hdr_copy(wsi, path, PATH_MAX_BYTES, WSI_TOKEN_POST_URI);
-		return METHOD_POST;
+		token = WSI_TOKEN_POST_URI;
+		*methodp = ADMIN_POST;
 	}
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI)) {
-		lws_hdr_copy(wsi, path, PATH_MAX_BYTES, WSI_TOKEN_GET_URI);
-		return METHOD_GET;
-	}
-	return METHOD_OTHER;
+	*path = '\0';
+	/* What is too long is the path of nothing. */
+	return lws_hdr_total_length(wsi, token) && (lws_hdr_copy(wsi, path, PATH_MAX_BYTES, token), true);
+}
+
+/* One header as text; false: it is not there, or longer than any that we would accept (then out is ""). */
+static bool header(struct lws *wsi, enum lws_token_indexes token, char out[TEXT_MAX_BYTES])
+{
+	*out = '\0';
+	return lws_hdr_total_length(wsi, token) && lws_hdr_copy(wsi, out, TEXT_MAX_BYTES, token) > 0;
 }
 
 /* A page of another site must not reach the operator's port through the operator's browser. */
-static bool foreign_origin(struct lws *wsi)
+static bool is_foreign(struct admin_request *request, enum admin_access access)
 {
-	char origin[256], host[256];
-	const char *authority;
+	char origin[TEXT_MAX_BYTES], host[TEXT_MAX_BYTES];
+	const struct admin_auth *auth = &request->admin->auth;
 
-	if (!lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN))
+	(void)header(request->wsi, WSI_TOKEN_HOST, host);
+	if (lws_hdr_total_length(request->wsi, WSI_TOKEN_ORIGIN)) {
+		(void)header(request->wsi, WSI_TOKEN_ORIGIN, origin);
+		if (!admin_auth_origin(origin, host)) {
+			admin_answer_error(request, 403, "", "foreign_origin",
+				"this port is not for pages of other sites");
+			return true;
+		}
+	}
+	if (access == ADMIN_ANYBODY || auth->wants_token || admin_auth_host(auth, host))
 		return false;
-	if (lws_hdr_copy(wsi, origin, sizeof(origin), WSI_TOKEN_ORIGIN) <= 0 ||
-		lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) <= 0)
+	admin_answer_error(request, 403, "", "foreign_host",
+		"without a token this port is reached by its address or a local name only");
+	return true;
+}
+
+static void answer_unauthorized(struct admin_request *request)
+{
+	struct admin *admin = request->admin;
+	uint64_t suppressed;
+	char peer[64] = "";
+
+	lws_get_peer_simple(request->wsi, peer, sizeof(peer));
+	if (log_limit_allow(admin->log, &admin->refused_limit, clock_monotonic_ms(), &suppressed))
+		log_warn(admin->log, "admin request without the token", log_str("remote", peer),
+			log_str("path", request->endpoint->path), log_uint("suppressed", suppressed));
+	admin_answer_error(request, 401, "WWW-Authenticate: Bearer realm=\"tidegate\"\r\n", "unauthorized",
+		"send the token: Authorization: Bearer TOKEN");
+}
+
+static bool may(struct admin_request *request, enum admin_access access)
+{
+	const struct admin_auth *auth = &request->admin->auth;
+	char authorization[TEXT_MAX_BYTES];
+
+	if (!auth->wants_token || access == ADMIN_ANYBODY ||
+		(access == ADMIN_METRICS && auth->metrics_public))
 		return true;
-	authority = strstr(origin, "://");
-	return !authority || strcmp(authority + 3, host);
+	return header(request->wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization) &&
+	       admin_auth_token(auth, authorization, strlen(authorization));
 }
 
-static struct admin_request *request_new(struct lws *wsi, unsigned int n_taps)
+/* One that wants none may say nothing of it. */
+static bool body_comes(struct admin_request *request)
 {
-	struct admin_request *request =
-		calloc(1, sizeof(struct admin_request) + n_taps * sizeof(struct bus_tap));
-
-	if (!request)
-		return NULL;
-	request->admin = admin_of(wsi);
-	request->wsi = wsi;
-	lws_set_opaque_user_data(wsi, request);
-	return request;
+	return request->endpoint->method == ADMIN_POST ||
+	       lws_hdr_total_length(request->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
 }
 
-void admin_request_free(struct admin_request *request)
+/* A body comes, and is not larger than allowed: found out before it is sent. */
+static bool body_is_sane(struct admin_request *request)
 {
-	for (unsigned int i = 0; i < request->n_taps; i++)
-		bus_tap_remove(request->admin->bus, &request->taps[i]);
-	buf_deinit(&request->body);
-	buf_deinit(&request->out);
-	free(request);
-}
+	char length[TEXT_MAX_BYTES];
 
-/* The caller is gone, or was answered. */
-static void request_end(struct admin_request *request)
-{
-	lws_set_opaque_user_data(request->wsi, NULL);
-	request->wsi = NULL;
-	if (!request->waiting)
-		admin_request_free(request);
-}
-
-static void answer_status(struct admin_request *request, bool (*ask)(void *, struct buf *))
-{
-	struct buf body = {0};
-	bool good = ask(request->admin->source.arg, &body);
-
-	buf_append_char(&body, '\n');
-	admin_answer(request, good ? 200 : 503, "application/json", "", &body);
-	buf_deinit(&body);
-}
-
-static void answer_metrics(struct admin_request *request)
-{
-	struct buf body = {0};
-
-	request->admin->source.metrics(request->admin->source.arg, &body);
-	admin_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", "", &body);
-	buf_deinit(&body);
-}
-
-/* The values of channel=… in the query become taps; their names are kept in the body. 0, or an HTTP status.
- */
-static unsigned int tail_channels(struct lws *wsi, struct admin_request *request)
-{
-	char arg[512];
-
-	for (int i = 0; i < ARGS_MAX; i++) {
-		int len = lws_hdr_copy_fragment(wsi, arg, sizeof(arg), WSI_TOKEN_HTTP_URI_ARGS, i);
-
-		if (len <= 0)
-			break;
-		if (strncmp(arg, "channel=", 8))
-			continue;
-		if (request->n_taps == ADMIN_TAPS_MAX)
-			return 400;
-		buf_append(&request->body, arg + 8, (size_t)len - 8 + 1); /* with its NUL */
-		request->n_taps++;
-	}
-	return request->n_taps ? 0 : 400;
-}
-
-static void start_tail(struct lws *wsi, struct admin_request *request)
-{
-	if (tail_channels(wsi, request)) {
-		request->n_taps = 0;
-		admin_answer_error(
-			request, 400, "", "bad_channel", "name 1 to 32 channels: /tail?channel=cards");
-		return;
-	}
-	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0); /* it has no end */
-	admin_tail(request);
-}
-
-static void answer_reload(struct admin_request *request)
-{
-	struct buf body = {0};
-	unsigned int status = request->admin->source.reload(request->admin->source.arg, &body);
-
-	buf_append_char(&body, '\n');
-	admin_answer(request, status, "application/json", "", &body);
-	buf_deinit(&body);
-}
-
-static void route_get(struct lws *wsi, struct admin_request *request, const char *path)
-{
-	if (!strcmp(path, "/live"))
-		answer_status(request, request->admin->source.live);
-	else if (!strcmp(path, "/ready"))
-		answer_status(request, request->admin->source.ready);
-	else if (!strcmp(path, "/metrics"))
-		answer_metrics(request);
-	else if (!strcmp(path, "/tail"))
-		start_tail(wsi, request);
-	else if (!strcmp(path, "/publish"))
-		admin_answer_error(request, 405, "Allow: POST\r\n", "bad_method", "publish with POST");
-	else if (!strcmp(path, "/reload"))
-		admin_answer_error(request, 405, "Allow: POST\r\n", "bad_method", "reload with POST");
-	else
-		admin_answer_error(request, 404, "", "not_found",
-			"there are /live, /ready, /metrics, /tail, POST /publish and POST /reload");
-}
-
-/* The headers are there. 0: go on; -1: close. */
-static int on_headers(struct lws *wsi)
-{
-	struct admin_request *request = request_new(wsi, ADMIN_TAPS_MAX);
-	char path[PATH_MAX_BYTES];
-	enum method method;
-
-	if (!request)
-		return -1;
-	method = request_method(wsi, path);
-	if (foreign_origin(wsi))
-		admin_answer_error(
-			request, 403, "", "foreign_origin", "this port is not for pages of other sites");
-	else if (method == METHOD_GET)
-		route_get(wsi, request, path);
-	else if (method != METHOD_POST)
-		admin_answer_error(
-			request, 405, "Allow: GET, POST\r\n", "bad_method", "only GET and POST are known");
-	else if (!strcmp(path, "/reload"))
-		answer_reload(request);
-	else if (strcmp(path, "/publish"))
-		admin_answer_error(request, 404, "", "not_found", "there are POST /publish and POST /reload");
-	else if (!lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH))
+	if (!header(request->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length)) {
 		admin_answer_error(request, 411, "", "length_required", "send a Content-Length");
-	return 0;
-}
-
-static void on_body(struct admin_request *request, const char *data, size_t len)
-{
-	if (request->done)
-		return;
-	if (request->body.len + len > request->admin->body_bytes_max) {
-		admin_answer_error(
-			request, 413, "", "too_big", "the body is larger than event_bytes_max allows");
-		return;
+		return false;
 	}
-	buf_append(&request->body, data, len);
+	if (strtoull(length, NULL, 10) <= request->admin->body_bytes_max)
+		return true;
+	admin_answer_error(request, 413, "", "too_big", "the body is larger than event_bytes_max allows");
+	return false;
 }
 
 /* 0: more to come; -1: all is said. */
 static int on_writable(struct admin_request *request)
 {
-	size_t len = request->out.len - request->sent;
-
 	/* What does not fit into the socket is kept by lws, which says when to go on. */
-	if (len && lws_write(request->wsi, (unsigned char *)request->out.data + request->sent, len,
-			   LWS_WRITE_HTTP) < 0)
+	if (request->out.len && lws_write(request->wsi, (unsigned char *)request->out.data, request->out.len,
+					LWS_WRITE_HTTP) < 0)
 		return -1;
 	buf_reset(&request->out);
-	request->sent = 0;
 	return request->done ? -1 : 0;
+}
+
+/*
+ * Refused before its body was read. lws writes nothing while a body is due, so we do; and what the caller
+ * still sends is read and forgotten until he has heard us, or the kernel would take the answer back from him.
+ */
+static void answer_early(struct admin_request *request)
+{
+	(void)on_writable(request);
+	(void)shutdown(lws_get_socket_fd(request->wsi), SHUT_WR);
+}
+
+static void dispatch(struct admin_request *request, enum admin_method method, const char *path)
+{
+	const struct admin_endpoint *endpoint = admin_route(request, method, path);
+
+	if (!endpoint)
+		return;
+	request->endpoint = endpoint;
+	if (is_foreign(request, endpoint->access))
+		return;
+	if (!may(request, endpoint->access))
+		answer_unauthorized(request);
+	else if (method == ADMIN_GET || !body_comes(request))
+		endpoint->answer(request);
+	else
+		(void)body_is_sane(request); /* on_complete() goes on */
+}
+
+/* The headers are there. 0: go on; -1: close. */
+static int on_headers(struct lws *wsi)
+{
+	struct admin_request *request = admin_request_new(admin_of(wsi), wsi);
+	char path[PATH_MAX_BYTES];
+	enum admin_method method;
+
+	if (!request)
+		return -1;
+	lws_set_opaque_user_data(wsi, request);
+	if (request_line(wsi, &method, path))
+		dispatch(request, method, path);
+	else
+		admin_answer_error(
+			request, 405, "Allow: GET, POST\r\n", "bad_method", "only GET and POST are known");
+	if (request->done && lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH))
+		answer_early(request);
+	return 0;
+}
+
+static void on_body(struct admin_request *request, const char *data, size_t len)
+{
+	if (!request->done)
+		buf_append(&request->body, data, len);
+}
+
+/* 0, or -1: it was answered before. */
+static int on_complete(struct admin_request *request)
+{
+	if (request->done)
+		return -1;
+	if (request->body.failed)
+		admin_answer_no_memory(request);
+	else if (request->endpoint->method != ADMIN_GET)
+		request->endpoint->answer(request);
+	return 0;
 }
 
 static int on_request(struct admin_request *request, enum lws_callback_reasons reason, void *in, size_t len)
@@ -233,14 +207,13 @@ static int on_request(struct admin_request *request, enum lws_callback_reasons r
 		on_body(request, in, len);
 		return 0;
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		if (!request->done)
-			admin_publish(request);
-		return 0;
+		return on_complete(request);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return on_writable(request);
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_WSI_DESTROY:
-		request_end(request);
+		lws_set_opaque_user_data(request->wsi, NULL);
+		admin_request_end(request);
 		return 0;
 	default:
 		return 0;
@@ -310,11 +283,15 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 	if (!admin)
 		return -ENOMEM;
 	admin->source = options->source;
+	admin->node_id = options->node_id;
+	admin->refused_limit = (struct log_limit){.burst = REFUSED_LINES, .interval_ms = 60000};
 	admin->bus = options->bus;
 	admin->broker = options->broker;
 	admin->log = options->log;
 	admin_configure(admin, options->routes, options->event_bytes_max);
-	r = start_lws(admin, options->base);
+	r = admin_auth_init(&admin->auth, options->token, options->metrics_public, options->host);
+	if (r == 0)
+		r = start_lws(admin, options->base);
 	if (r < 0)
 		buf_append_str(error, "cannot start libwebsockets: out of memory or of file descriptors");
 	else

@@ -6,6 +6,8 @@
 #include <libwebsockets.h>
 
 #include "admin/admin.h"
+#include "core/log.h"
+#include "auth.h"
 
 struct admin_request;
 struct listener;
@@ -19,13 +21,14 @@ struct admin {
 	struct lws_vhost *vhost;
 	struct lws_protocols protocols[2];
 	struct admin_source source;
+	struct admin_auth auth;
+	struct log_limit refused_limit;
+	const char *node_id;
 	struct bus *bus;
 	struct broker *broker;
 	const struct route_table *routes;
 	struct log *log;
 	size_t body_bytes_max;
 };
-
-void admin_request_free(struct admin_request *request);
 
 #endif

@@ -5,7 +5,7 @@
  * they go to the broker in their order, and the answer says of each what became of it.
  */
 
-#include "request.h"
+#include "endpoints.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,6 +17,7 @@
 #include "protocol/message.h"
 #include "route/route.h"
 #include "admin_private.h"
+#include "request.h"
 
 enum {
 	KEY_TTL_MS = 120000, /* a repeated idempotency_key is known for so long (recovery.md section 10) */
@@ -123,12 +124,9 @@ static void one_done(struct one *one)
 
 	if (--all->n_pending)
 		return;
-	request->waiting = false;
-	if (request->wsi)
+	if (admin_request_resume(request))
 		answer(all);
 	publication_free(all);
-	if (!request->wsi)
-		admin_request_free(request); /* nobody is left to be told */
 }
 
 static void one_refused(struct one *one, int r)
@@ -214,8 +212,7 @@ static struct admin_publication *publication_new(struct admin_request *request, 
 	struct admin_publication *all = calloc(1, sizeof(struct admin_publication) + n * sizeof(struct one));
 
 	if (!all) {
-		admin_answer_error(
-			request, 503, "Retry-After: 1\r\n", "unavailable", "the gateway is out of memory");
+		admin_answer_no_memory(request);
 		return NULL;
 	}
 	all->request = request;

@@ -5,41 +5,79 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "bus/bus.h"
+#include "bus/survey.h"
 #include "core/buf.h"
+#include "protocol/json.h"
 
 struct admin;
+struct admin_endpoint;
+struct admin_tail;
 struct lws;
 
 enum {
-	ADMIN_TAPS_MAX = 32, /* channels in one tail */
+	ADMIN_ARGUMENT_MAX =
+		255, /* bytes of the NAME in /channels/NAME; as long as a channel's name may be */
 };
 
 struct admin_request {
 	struct admin *admin;
 	struct lws *wsi; /* NULL: the caller left while we wait for the broker */
+	const struct admin_endpoint *endpoint;
 	struct buf body;
 	struct buf out;
-	size_t sent;  /* of out */
-	bool done;    /* nothing follows what is in out */
-	bool waiting; /* for the broker */
-	unsigned int n_taps;
-	struct bus_tap taps[];
+	bool streams;          /* the answer has no end of its own */
+	bool done;             /* nothing follows what is in out */
+	bool waiting;          /* for the broker, which is to call back: lives until then */
+	struct survey *survey; /* under way for it, or NULL */
+	struct admin_tail *tail;
+	char argument[ADMIN_ARGUMENT_MAX + 1]; /* "" where the endpoint has none */
 };
+
+/* NULL when out of memory. */
+struct admin_request *admin_request_new(struct admin *admin, struct lws *wsi);
+
+void admin_request_free(struct admin_request *request);
+
+/* The caller is gone, or was answered: freed now, or when the broker has called back. */
+void admin_request_end(struct admin_request *request);
+
+/* The broker has called back. True: the caller is still there. False: the request is freed. */
+bool admin_request_resume(struct admin_request *request);
+
+/* Headers of an answer without an end; what follows is appended to request->out. */
+void admin_answer_stream(struct admin_request *request, const char *type);
 
 /* The whole answer; it is sent and the connection ended. The body's memory stays the caller's. */
 void admin_answer(struct admin_request *request, unsigned int status, const char *type, const char *headers,
 	const struct buf *body);
 
-/* {"error":{"code":…,"message":…}} */
+/* 200 and the JSON text, with a newline added; 503 when it could not be built. Takes the body's memory. */
+void admin_answer_json(struct admin_request *request, struct buf *body);
+
+/* {"error":{"code":…,"message":…}}; code and message need no escaping. */
 void admin_answer_error(struct admin_request *request, unsigned int status, const char *headers,
 	const char *code, const char *message);
 
-/* POST /publish with its body complete. */
-void admin_publish(struct admin_request *request);
+void admin_answer_no_memory(struct admin_request *request);
 
-/* GET /tail: an answer without an end. The channels are the taps' room that was made. */
-void admin_tail(struct admin_request *request);
+/* A member of the query, percent-decoded, into out: its length; 0 when it is not there; or -1, and the
+ * request is answered with 400, when it has no room. */
+int admin_query_text(struct admin_request *request, const char *name, char *out, size_t size);
+
+/* Likewise a number, between these; *valuep stays as it is when it is not there. 0, or -1 with the request
+ * answered. */
+int admin_query_number(
+	struct admin_request *request, const char *name, uint64_t least, uint64_t most, uint64_t *valuep);
+
+/* Sends the question to the workers; done() gets the request. Answers it when that cannot be done. */
+void admin_ask(struct admin_request *request, const struct census_question *question, survey_done_fn done);
+
+/*
+ * First thing in such a done(): the request goes on. False: a worker did not answer in time or had no memory,
+ * and the request is answered with that.
+ */
+bool admin_asked(struct admin_request *request, const struct survey *survey);
 
 #endif

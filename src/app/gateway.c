@@ -28,13 +28,17 @@
 #include "route/route.h"
 #include "ws/listener.h"
 #include "worker/worker.h"
+#include "announcer.h"
 #include "leave.h"
 #include "notify.h"
+#include "pulse.h"
 #include "reload.h"
+#include "status.h"
 
 enum {
 	N_SIGNALS = 3,
 	NODE_ID_LEN = 16,     /* hexadecimal digits */
+	DEPART_MS = 500,      /* for the announcement to be taken back at the end */
 	EXIT_BY_SIGNAL = 128, /* the shell's convention */
 	STOP_SLACK_MS = 5000, /* from the last client to the end of the process, on a busy machine */
 };
@@ -53,6 +57,8 @@ struct gateway {
 	struct worker *workers[WORKERS_MAX];
 	unsigned int n_workers;
 	struct admin *admin;
+	struct announcer *announcer;
+	struct pulse pulse;
 	char node_id[NODE_ID_LEN + 1];
 	uint64_t seed;
 #ifdef TIDEGATE_FAULT_CONTROLS
@@ -61,6 +67,8 @@ struct gateway {
 	struct process_metrics process;
 	struct leave leave;
 	struct notify *notify; /* NULL: no service manager is there */
+	uint64_t started_ms;
+	bool departed; /* its announcement is taken back */
 };
 
 static void on_interest(
@@ -195,16 +203,61 @@ static void look(struct gateway *gateway, struct metrics *now)
 	process_metrics_read(&gateway->process, now, now_ms);
 }
 
+/* Of all threads, and what is looked at; how many. */
+static unsigned int all_metrics(
+	struct gateway *gateway, struct metrics *now, const struct metrics *blocks[WORKERS_MAX + 2])
+{
+	look(gateway, now);
+	blocks[0] = &gateway->metrics;
+	blocks[1] = now;
+	for (unsigned int i = 0; i < gateway->n_workers; i++)
+		blocks[i + 2] = worker_metrics(gateway->workers[i]);
+	return gateway->n_workers + 2;
+}
+
 static void say_metrics(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
 	struct metrics now = {0};
-	const struct metrics *blocks[WORKERS_MAX + 2] = {&gateway->metrics, &now};
+	const struct metrics *blocks[WORKERS_MAX + 2];
 
-	look(gateway, &now);
-	for (unsigned int i = 0; i < gateway->n_workers; i++)
-		blocks[i + 2] = worker_metrics(gateway->workers[i]);
-	metrics_write(blocks, gateway->n_workers + 2, out);
+	metrics_write(blocks, all_metrics(gateway, &now, blocks), out);
+}
+
+static void say_status(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+	struct metrics now = {0};
+	const struct metrics *blocks[WORKERS_MAX + 2];
+	bool draining = leave_begun(&gateway->leave);
+	struct status status = {
+		.node_id = gateway->node_id,
+		.config = gateway->config,
+		.broker = gateway->broker,
+		.blocks = blocks,
+		.n_blocks = all_metrics(gateway, &now, blocks),
+		.pulse = &gateway->pulse,
+		.port = worker_port(gateway->workers[0]),
+		.started_ms = gateway->started_ms,
+		.ready = broker_state(gateway->broker) == BROKER_READY && !draining,
+		.draining = draining,
+	};
+
+	status_write(&status, out);
+}
+
+static void on_beat(void *arg)
+{
+	struct gateway *gateway = arg;
+	struct metrics now = {0};
+	const struct metrics *blocks[WORKERS_MAX + 2];
+	struct pulse_counts counts;
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (now_ms - gateway->pulse.at_ms < PULSE_MS)
+		return;
+	status_count(blocks, all_metrics(gateway, &now, blocks), &counts);
+	pulse_beat(&gateway->pulse, &counts, now_ms);
 }
 
 static int make_loop(struct gateway *gateway)
@@ -319,7 +372,10 @@ static int make_admin(struct gateway *gateway, struct buf *error)
 		.base = gateway->base,
 		.host = config->admin.host,
 		.port = config->admin.port,
-		.source = {gateway, say_live, say_ready, say_metrics, on_reload_asked},
+		.token = config->admin_token,
+		.metrics_public = config->metrics_public,
+		.node_id = gateway->node_id,
+		.source = {gateway, say_live, say_ready, say_metrics, on_reload_asked, say_status},
 		.bus = gateway->bus,
 		.broker = gateway->broker,
 		.routes = config->routes,
@@ -328,6 +384,14 @@ static int make_admin(struct gateway *gateway, struct buf *error)
 	};
 
 	return admin_new(&options, &gateway->admin, error);
+}
+
+static int make_announcer(struct gateway *gateway)
+{
+	const struct announcer_source source = {gateway, on_beat, say_status};
+
+	gateway->announcer = announcer_new(gateway->base, gateway->broker, &source);
+	return gateway->announcer ? 0 : -ENOMEM;
 }
 
 /* A name that no other process has, and a seed that none shares. */
@@ -390,6 +454,8 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 	if (r == 0)
 		r = make_admin(gateway, error);
 	if (r == 0)
+		r = make_announcer(gateway);
+	if (r == 0)
 		bus_connect(gateway->bus, gateway->broker, gateway->workers, gateway->n_workers);
 	for (unsigned int i = 0; r == 0 && i < gateway->n_workers; i++)
 		r = worker_start(gateway->workers[i]);
@@ -416,6 +482,7 @@ static void gateway_free(struct gateway *gateway)
 {
 	notify_free(gateway->notify);
 	admin_free(gateway->admin);
+	announcer_free(gateway->announcer);
 	/* Before the workers: it cancels what is outstanding, and the bus passes that on to them. */
 	broker_free(gateway->broker);
 	for (unsigned int i = 0; i < gateway->n_workers; i++)
@@ -464,6 +531,27 @@ static void loop(struct gateway *gateway)
 	}
 }
 
+static void on_departed(void *arg)
+{
+	struct gateway *gateway = arg;
+
+	gateway->departed = true;
+}
+
+/* The other nodes need not wait for our announcement to expire. */
+static void depart(struct gateway *gateway)
+{
+	uint64_t deadline_ms = clock_monotonic_ms() + DEPART_MS;
+
+	announcer_free(gateway->announcer); /* or it would announce us again */
+	gateway->announcer = NULL;
+	if (broker_depart(gateway->broker, on_departed, gateway) < 0)
+		return;
+	/* Turns at least as often as the bus ticks. */
+	while (!gateway->departed && clock_monotonic_ms() < deadline_ms)
+		event_base_loop(gateway->base, EVLOOP_ONCE);
+}
+
 int gateway_run(const struct config *config, const struct config_args *args, char *const *environment)
 {
 	struct gateway *gateway = aligned_alloc(_Alignof(struct gateway), sizeof(struct gateway));
@@ -478,6 +566,7 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 	metrics_set(&gateway->metrics, METRIC_RELOAD_SUCCESSFUL, 1);
 	metrics_set(&gateway->metrics, METRIC_RELOAD_TIMESTAMP, clock_wall_ms() / 1000);
 	reload_init(&gateway->reload, config, args, environment);
+	gateway->started_ms = clock_monotonic_ms();
 	gateway->log = log_new(STDERR_FILENO, config->log_level, config->log_format);
 	signal(SIGPIPE, SIG_IGN);
 	/* One arena: a worker's own grows page by page, a system call each, and holds on to more. */
@@ -488,6 +577,7 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 		log_start(gateway);
 		tell_manager(gateway);
 		loop(gateway);
+		depart(gateway);
 		log_info(gateway->log, "tidegate ends");
 	} else {
 		log_error(gateway->log, "cannot start",

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "app/admin.h"
+#include "admin/admin.h"
 #include "broker/broker.h"
 #include "bus/bus.h"
 #include "config/config.h"

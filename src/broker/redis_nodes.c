@@ -13,10 +13,10 @@
 #include "core/log.h"
 
 enum {
-	ID_MAX = 64,             /* bytes; ours have 16 */
-	TEXT_BYTES_MAX = 16384,  /* of an announcement; ours have about a kilobyte */
+	ID_MAX = 64,            /* bytes; ours have 16 */
+	TEXT_BYTES_MAX = 16384, /* of an announcement; ours have about a kilobyte */
 	TEXT_DEPTH_MAX = 16,
-	NUMBER_MAX = 21,         /* digits of 2^64 - 1, and a NUL */
+	NUMBER_MAX = 21, /* digits of 2^64 - 1, and a NUL */
 };
 
 _Static_assert((int)BROKER_NODES_MAX < (int)REDIS_ARGS_MAX, "one MGET asks for all of them");
@@ -66,7 +66,8 @@ static int note_refusal(struct redis_nodes *nodes, struct slice text)
 	int r = redis_error_errno(text);
 
 	if (r == -EACCES && !nodes->is_forbidden)
-		log_warn(nodes->log, "redis does not let nodes announce themselves: /nodes shows this one alone",
+		log_warn(nodes->log,
+			"redis does not let nodes announce themselves: /nodes shows this one alone",
 			log_mem("reason", text.data, text.len),
 			log_str("needs", "+set +sadd +smembers +mget +srem +del on ~tg:*"));
 	nodes->is_forbidden |= r == -EACCES;
@@ -111,13 +112,13 @@ int redis_nodes_announce(
 	/* In this order: an id in the set always has an announcement, unless it has expired. */
 	if (!key.failed)
 		r = redis_link_ask(link,
-			(struct slice[]){slice_of("SET"), slice_of_buf(&key), text, slice_of("PX"),
-				slice_of(ttl)},
+			(struct slice[]){
+				slice_of("SET"), slice_of_buf(&key), text, slice_of("PX"), slice_of(ttl)},
 			5, on_announced, nodes);
 	if (r == 0)
 		r = redis_link_ask(link,
-			(struct slice[]){slice_of("SADD"), slice_of_buf(&nodes->set),
-				slice_of_buf(&nodes->id)},
+			(struct slice[]){
+				slice_of("SADD"), slice_of_buf(&nodes->set), slice_of_buf(&nodes->id)},
 			3, on_announced, nodes);
 	buf_deinit(&key);
 	return r;
@@ -148,12 +149,13 @@ int redis_nodes_depart(struct redis_nodes *nodes, struct redis_link *link, broke
 	append_key(nodes, slice_of_buf(&nodes->id), &key);
 	if (departing && !key.failed) {
 		*departing = (struct departing){done, arg};
-		r = redis_link_ask(link, (struct slice[]){slice_of("DEL"), slice_of_buf(&key)}, 2, on_removed, NULL);
+		r = redis_link_ask(
+			link, (struct slice[]){slice_of("DEL"), slice_of_buf(&key)}, 2, on_removed, NULL);
 	}
 	if (r == 0)
 		r = redis_link_ask(link,
-			(struct slice[]){slice_of("SREM"), slice_of_buf(&nodes->set),
-				slice_of_buf(&nodes->id)},
+			(struct slice[]){
+				slice_of("SREM"), slice_of_buf(&nodes->set), slice_of_buf(&nodes->id)},
 			3, on_departed, departing);
 	if (r < 0)
 		free(departing);

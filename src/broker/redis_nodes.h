@@ -7,12 +7,12 @@
  *     tg:{nodes}      set: the ids of nodes that were there lately
  *     tg:{nodes}:ID   string: the announcement of one, which expires with it
  *
- * channel_prefix stands between the brace and "nodes": applications that share a Redis do not see each other. The
- * braces put all of it into one slot of a cluster. An id without an announcement is that of a node that ended without
- * a word; whoever reads removes it. No clock but that of Redis is asked.
+ * channel_prefix stands between the brace and "nodes": applications that share a Redis do not see each other.
+ * The braces put all of it into one slot of a cluster. An id without an announcement is that of a node that
+ * ended without a word; whoever reads removes it. No clock but that of Redis is asked.
  *
- * It is a convenience: it goes over the link for commands like any publication, nothing waits for it, and where Redis
- * does not allow it, that is said once and all else goes on.
+ * It is a convenience: it goes over the link for commands like any publication, nothing waits for it, and
+ * where Redis does not allow it, that is said once and all else goes on.
  */
 
 #include <stdbool.h>
@@ -39,6 +39,7 @@ void redis_nodes_deinit(struct redis_nodes *nodes); /* all links are freed by th
 int redis_nodes_announce(
 	struct redis_nodes *nodes, struct redis_link *link, struct slice text, uint64_t ttl_ms);
 int redis_nodes_list(struct redis_nodes *nodes, struct redis_link *link, broker_nodes_fn done, void *arg);
-int redis_nodes_depart(struct redis_nodes *nodes, struct redis_link *link, broker_departed_fn done, void *arg);
+int redis_nodes_depart(
+	struct redis_nodes *nodes, struct redis_link *link, broker_departed_fn done, void *arg);
 
 #endif

@@ -10,12 +10,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "config/config.h"
 #include "core/buf.h"
-#include "protocol/json.h"
-#include "protocol/message.h"
+#include "json_at.h"
 
 enum {
 	HEADERS_MAX = 16 * 1024, /* ours are some hundred bytes */
+	SENTENCE_MAX = 512,      /* of what the gateway says went wrong */
 };
 
 static int dial(const char *host, uint16_t port, struct buf *error)
@@ -66,19 +67,27 @@ static int send_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
-static int send_request(int fd, const char *host, const char *path, const char *body, size_t body_len)
+static int send_request(
+	int fd, const struct config *config, const char *path, const char *body, size_t body_len)
 {
 	struct buf request = {0};
+	const char *host = config->admin.host;
 	int r = -ENOMEM;
 
-	buf_printf(&request, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", body ? "POST" : "GET",
-		path, host);
+	buf_printf(&request,
+		strchr(host, ':') ? "%s %s HTTP/1.1\r\nHost: [%s]:%u\r\nConnection: close\r\n"
+				  : "%s %s HTTP/1.1\r\nHost: %s:%u\r\nConnection: close\r\n",
+		body ? "POST" : "GET", path, host, config->admin.port);
+	if (*config->admin_token)
+		buf_printf(&request, "Authorization: Bearer %s\r\n", config->admin_token);
 	if (body)
 		buf_printf(&request, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body_len);
 	buf_append_str(&request, "\r\n");
 	buf_append(&request, body, body ? body_len : 0);
 	if (!request.failed)
 		r = send_all(fd, request.data, request.len);
+	if (request.data)
+		explicit_bzero(request.data, request.cap); /* the token is in it */
 	buf_deinit(&request);
 	return r;
 }
@@ -105,64 +114,87 @@ static ssize_t read_headers(int fd, struct buf *in)
 	}
 }
 
-static int read_answer(int fd, admin_body_fn fn, void *arg)
+/* What the gateway said went wrong, out of {"error":{"code":…,"message":…}}. */
+static void tell_refusal(int status, const struct buf *answer, struct buf *error)
 {
-	struct buf in = {0};
-	ssize_t n = read_headers(fd, &in);
-	int status = 0;
+	struct slice text = {answer->data, answer->len};
+	char sentence[SENTENCE_MAX];
 
-	if (n >= 0 && (size_t)n > sizeof("HTTP/1.1 200") && !memcmp(in.data, "HTTP/1.1 ", 9))
-		status = atoi(in.data + 9);
-	if (status)
-		fn(arg, in.data + n, in.len - (size_t)n);
-	buf_deinit(&in);
-	while (status) {
-		char data[16384];
+	if (status == 401)
+		buf_append_str(error, "the gateway wants its token: --admin-token, TIDEGATE_ADMIN_TOKEN or "
+				      "TIDEGATE_ADMIN_TOKEN_FILE");
+	else if (*json_text_at(text, "error.message", sentence, sizeof(sentence)))
+		buf_append_str(error, sentence);
+	else
+		buf_printf(error, "the gateway refused with status %d", status);
+}
 
-		n = recv(fd, data, sizeof(data), 0);
+static void collect(void *arg, const char *data, size_t len)
+{
+	buf_append(arg, data, len);
+}
+
+/* The body, from what came with the headers on. 0 or negative errno. */
+static int read_body(int fd, const char *begun, size_t begun_len, admin_body_fn fn, void *arg)
+{
+	char data[16384];
+
+	fn(arg, begun, begun_len);
+	for (;;) {
+		ssize_t n = recv(fd, data, sizeof(data), 0);
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return status;
+			return n < 0 ? -errno : 0;
 		fn(arg, data, (size_t)n);
 	}
-	return n < 0 ? (int)n : -EPROTO;
 }
 
-int admin_request_send(const char *host, uint16_t port, const char *path, const char *body, size_t body_len,
+static int read_answer(int fd, admin_body_fn fn, void *arg, struct buf *error)
+{
+	struct buf in = {0}, refusal = {0};
+	ssize_t n = read_headers(fd, &in);
+	int status = -EPROTO, r;
+
+	if (n >= 0 && (size_t)n > sizeof("HTTP/1.1 200") && !memcmp(in.data, "HTTP/1.1 ", 9) &&
+		atoi(in.data + 9) > 0)
+		status = atoi(in.data + 9);
+	else if (n < 0)
+		status = (int)n;
+	if (status == 200) {
+		r = read_body(fd, in.data + n, in.len - (size_t)n, fn, arg);
+		status = r < 0 ? r : status;
+	} else if (status > 0) {
+		(void)read_body(
+			fd, in.data + n, in.len - (size_t)n, collect, &refusal); /* as far as it came */
+		tell_refusal(status, &refusal, error);
+	}
+	buf_deinit(&refusal);
+	buf_deinit(&in);
+	return status;
+}
+
+int admin_request_send(const struct config *config, const char *path, const char *body, size_t body_len,
 	admin_body_fn fn, void *arg, struct buf *error)
 {
-	int fd = dial(host, port, error);
+	int fd = dial(config->admin.host, config->admin.port, error);
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = send_request(fd, host, path, body, body_len);
+	r = send_request(fd, config, path, body, body_len);
 	if (r == 0)
-		r = read_answer(fd, fn, arg);
+		r = read_answer(fd, fn, arg, error);
 	close(fd);
 	if (r < 0)
-		buf_printf(error, "%s:%u does not answer like the admin port of a gateway: %s", host, port,
-			strerror(-r));
+		buf_printf(error, "%s:%u does not answer like the admin port of a gateway: %s",
+			config->admin.host, config->admin.port, strerror(-r));
 	return r;
 }
 
-void admin_refusal(const struct buf *answer, struct buf *out)
+int admin_request_whole(const struct config *config, const char *path, const char *body, size_t body_len,
+	struct buf *answer, struct buf *error)
 {
-	struct json_member error = {.name = "error"}, message = {.name = "message"};
-	char sentence[1024];
-	bool is_object;
-	long len = -1;
-
-	if (json_check(answer->data ? answer->data : "", answer->len, MESSAGE_DEPTH_MAX, &error, 1,
-		    &is_object) == 0 &&
-		json_is_object(error.value) &&
-		json_check(error.value.data, error.value.len, MESSAGE_DEPTH_MAX, &message, 1, &is_object) ==
-			0 &&
-		json_is_string(message.value))
-		len = json_unescape(message.value, sentence, sizeof(sentence));
-	if (len < 0)
-		buf_append_str(out, "the gateway refused");
-	else
-		buf_append(out, sentence, (size_t)len);
+	return admin_request_send(config, path, body, body_len, collect, answer, error);
 }

@@ -12,18 +12,21 @@
 #include <stdint.h>
 
 struct buf;
+struct config;
 
 /* A stretch of the body; the bytes are borrowed. */
 typedef void (*admin_body_fn)(void *arg, const char *data, size_t len);
 
 /*
- * body NULL: GET. Returns the HTTP status with the body handed over as it comes, or negative errno with one
- * sentence appended to error.
+ * To the admin listener of the configuration, with its token. body NULL: GET. 200, with the body handed over
+ * as it comes; another HTTP status, with what the gateway said went wrong as one sentence appended to error;
+ * or negative errno, likewise.
  */
-int admin_request_send(const char *host, uint16_t port, const char *path, const char *body, size_t body_len,
+int admin_request_send(const struct config *config, const char *path, const char *body, size_t body_len,
 	admin_body_fn fn, void *arg, struct buf *error);
 
-/* Appends what the gateway said went wrong, out of {"error":{"code":…,"message":…}}. */
-void admin_refusal(const struct buf *answer, struct buf *out);
+/* The same, with the whole body appended to answer. */
+int admin_request_whole(const struct config *config, const char *path, const char *body, size_t body_len,
+	struct buf *answer, struct buf *error);
 
 #endif

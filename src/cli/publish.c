@@ -49,26 +49,17 @@ static int through_redis(const struct config *config, const char *channel, const
 	return r;
 }
 
-static void collect(void *arg, const char *data, size_t len)
-{
-	buf_append(arg, data, len);
-}
-
 static int through_admin(const struct config *config, const char *channel, const char *json)
 {
 	struct buf body = {0}, answer = {0}, error = {0};
 	int status;
 
 	buf_printf(&body, "{\"channel\":\"%s\",\"payload\":%s}", channel, json);
-	status = admin_request_send(config->admin.host, config->admin.port, "/publish", body.data, body.len,
-		collect, &answer, &error);
-	if (status < 0)
-		fail(buf_text(&error));
-	else if (status != 200) {
-		admin_refusal(&answer, &error);
-		fail(buf_text(&error));
-	} else
+	status = admin_request_whole(config, "/publish", body.data, body.len, &answer, &error);
+	if (status == 200)
 		puts("published through the gateway's admin port");
+	else
+		fail(buf_text(&error) ? buf_text(&error) : "out of memory");
 	buf_deinit(&body);
 	buf_deinit(&answer);
 	buf_deinit(&error);

@@ -14,11 +14,6 @@ enum {
 	ANSWER_DEPTH = 4,
 };
 
-static void collect(void *arg, const char *data, size_t len)
-{
-	buf_append(arg, data, len);
-}
-
 /* The names of what the gateway cannot change while it runs. */
 static void print_waiting(struct slice names)
 {
@@ -53,14 +48,11 @@ static int print_applied(const struct buf *answer)
 int cli_reload(const struct config *config)
 {
 	struct buf answer = {0}, why = {0};
-	int status = admin_request_send(
-		config->admin.host, config->admin.port, "/reload", "", 0, collect, &answer, &why);
+	int status = admin_request_whole(config, "/reload", "", 0, &answer, &why);
 	int r = 1;
 
 	if (status == 200)
 		r = print_applied(&answer);
-	else if (status > 0)
-		admin_refusal(&answer, &why);
 	if (status != 200)
 		fprintf(stderr, "tidegate: reload: %s\n", buf_text(&why) ? buf_text(&why) : "refused");
 	buf_deinit(&answer);

@@ -38,12 +38,10 @@ static int through_admin(const struct config *config, char *const *channels, int
 	buf_append_str(&path, "/tail?");
 	for (int i = 0; i < n; i++)
 		buf_printf(&path, "%schannel=%s", i ? "&" : "", channels[i]);
-	status = admin_request_send(
-		config->admin.host, config->admin.port, buf_text(&path), NULL, 0, print, NULL, &error);
-	if (status < 0)
-		fail(buf_text(&error));
-	else
-		fail(status == 200 ? "the gateway ended the connection" : "the gateway refused");
+	status = admin_request_send(config, buf_text(&path), NULL, 0, print, NULL, &error);
+	if (status == 200)
+		buf_append_str(&error, "the gateway ended the connection");
+	fail(buf_text(&error) ? buf_text(&error) : "out of memory");
 	buf_deinit(&path);
 	buf_deinit(&error);
 	return 1;

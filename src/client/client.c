@@ -280,6 +280,7 @@ static enum metric closed_metric(const struct client *client)
 		CLOSED(1011),
 		CLOSED(1012),
 		CLOSED(1013),
+		CLOSED(4010),
 		CLOSED(4100),
 #undef CLOSED
 	};

@@ -8,6 +8,7 @@
  */
 #include "config/config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -327,6 +328,39 @@ size_t config_restart_needed(const struct config *running, const struct config *
 		n++;
 	}
 	return n;
+}
+
+/* Can only this machine reach it? A name may mean anything, but for the one that RFC 6761 keeps. */
+static bool host_is_loopback(const char *host)
+{
+	struct in6_addr ip6;
+	struct in_addr ip4;
+
+	if (inet_pton(AF_INET, host, &ip4) == 1)
+		return ntohl(ip4.s_addr) >> 24 == IN_LOOPBACKNET;
+	if (inet_pton(AF_INET6, host, &ip6) == 1)
+		return IN6_IS_ADDR_LOOPBACK(&ip6) ||
+		       (IN6_IS_ADDR_V4MAPPED(&ip6) && ip6.s6_addr[12] == IN_LOOPBACKNET);
+	return strcmp(host, "localhost") == 0;
+}
+
+int config_check_served(const struct config *config, struct buf *error)
+{
+	const struct config_source *source = &config->sources->options[OPTION_admin];
+
+	if (*config->admin_token || host_is_loopback(config->admin.host))
+		return 0;
+	source_describe(config, &options[OPTION_admin], *source, error);
+	buf_append_str(error, ": ");
+	option_print(&options[OPTION_admin], config, error);
+	buf_append_str(error, " can be reached from other machines and there is no admin_token: set "
+			      "TIDEGATE_ADMIN_TOKEN_FILE (or TIDEGATE_ADMIN_TOKEN), or listen on 127.0.0.1");
+	return CONFIG_BAD;
+}
+
+const char *config_file_name(const struct config *config)
+{
+	return config->sources->file;
 }
 
 bool config_is_flag(const char *flag)

@@ -18,8 +18,9 @@
 #include "route/route.h"
 
 enum {
-	PREFIX_MAX = 64, /* bytes of channel_prefix: with ROUTE_CHANNEL_MAX still a short name for Redis */
-	HOST_MAX = 253,  /* RFC 1035 */
+	PREFIX_MAX = 64,  /* bytes of channel_prefix: with ROUTE_CHANNEL_MAX still a short name for Redis */
+	HOST_MAX = 253,   /* RFC 1035 */
+	SECRET_MAX = 512, /* characters: longer ones are files that were mistaken for one */
 };
 
 /* At most VALUE_QUOTED_MAX bytes of it, with '?' for what could disturb a line. */
@@ -296,6 +297,37 @@ static int prefix_parse(void *member, const char *const *texts, size_t n, const 
 	return replace(member, text);
 }
 
+/* What an Authorization header can carry. The text itself never gets into the sentence. */
+static int secret_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	size_t len = strlen(texts[0]);
+
+	(void)n;
+	(void)bounds;
+	for (const char *c = texts[0]; *c && len <= SECRET_MAX; c++)
+		if (*c <= ' ' || *c > '~')
+			len = SECRET_MAX + 1;
+	if (len <= SECRET_MAX)
+		return replace(member, texts[0]);
+	buf_printf(error, "it is not up to %d printable ASCII characters without spaces", SECRET_MAX);
+	return CONFIG_BAD;
+}
+
+static void secret_print(const void *member, struct buf *out)
+{
+	buf_append_str(out, **(char *const *)member ? "***" : "\"\"");
+}
+
+static void secret_deinit(void *member)
+{
+	char *text = *(char **)member;
+
+	if (text)
+		explicit_bzero(text, strlen(text));
+	string_deinit(member);
+}
+
 /* The text itself never gets into the sentence: there may be a password in it. */
 static int redis_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
 	struct buf *error)
@@ -550,5 +582,6 @@ const struct value_type value_types[N_VALUE_TYPES] = {
 	[VALUE_SIZE] = {"SIZE", false, size_parse, size_print, size_equal, NULL},
 	[VALUE_NETWORKS] = {"LIST", true, networks_parse, list_print, list_equal, list_deinit},
 	[VALUE_TOPICS] = {"LIST", true, topics_parse, list_print, list_equal, list_deinit},
+	[VALUE_SECRET] = {"TEXT", false, secret_parse, secret_print, string_equal, secret_deinit},
 	[VALUE_BOOL] = {"BOOL", false, bool_parse, bool_print, bool_equal, NULL},
 };

@@ -32,6 +32,7 @@ enum value_kind {
 	VALUE_NETWORKS,
 	VALUE_TOPICS,
 	VALUE_BOOL,
+	VALUE_SECRET,
 	N_VALUE_TYPES,
 };
 

@@ -100,6 +100,26 @@ static uint64_t together(
 	return total;
 }
 
+uint64_t metrics_bucket_us(unsigned int i)
+{
+	return buckets[i].us;
+}
+
+uint64_t metrics_together(const struct metrics *const *blocks, unsigned int n, enum metric id)
+{
+	return together(blocks, n, id, rows[id].kind);
+}
+
+uint64_t metrics_total(const struct metrics *const *blocks, unsigned int n, enum metric id)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < METRIC_COUNT; i++)
+		if (rows[i].kind != KIND_NONE && strcmp(rows[i].name, rows[id].name) == 0)
+			total += together(blocks, n, i, rows[i].kind);
+	return total;
+}
+
 static void write_value(struct buf *out, enum metric_unit unit, uint64_t value)
 {
 	if (unit == UNIT_us)

@@ -38,7 +38,7 @@ def test_connections_and_subscriptions_are_counted(start, redis):
         assert gateway.metric("tidegate_redis_ready") == 1
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/live/x", "/live/..", "/ws/cards"])
+@pytest.mark.parametrize("path", ["/nothing", "/dashboard", "/live/x", "/live/..", "/ws/cards"])
 def test_anything_else_is_404(gateway, path):
     assert gateway.get(path).status == 404
 

@@ -1,0 +1,225 @@
+/*
+ * Channels: GET /channels and GET /channels/NAME.
+ *
+ * Workers count each for itself; the numbers of one channel are added up here, and only then is it known
+ * which are the largest.
+ */
+
+#include "endpoints.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/bus.h"
+#include "channel_log/channel_log.h"
+#include "core/map.h"
+#include "core/top.h"
+#include "protocol/message.h"
+#include "route/route.h"
+#include "admin_private.h"
+#include "request.h"
+
+enum {
+	CHANNELS_LIMIT = 100,          /* unless told otherwise */
+	EVENTS_LIMIT = 10,             /* likewise */
+	EVENTS_LIMIT_MAX = 256,        /* what the ring of a channel holds */
+	EVENTS_BYTES_MAX = 256 * 1024, /* of one answer, the last one whole */
+};
+
+/* One channel of the node. */
+struct sum {
+	struct map_entry entry;
+	uint64_t n_subscribers;
+};
+
+struct sums {
+	struct map map;
+	struct sum *all;
+	size_t n;
+};
+
+static void add(struct sums *sums, struct slice name, const struct census_channel *channel)
+{
+	struct map_entry *found = map_find(&sums->map, channel->hash, name.data, name.len);
+	struct sum *sum = found ? map_value(found, struct sum, entry) : &sums->all[sums->n];
+
+	sum->n_subscribers += channel->n_subscribers;
+	if (found)
+		return;
+	sum->entry = (struct map_entry){.hash = channel->hash, .key = name.data, .key_len = name.len};
+	if (map_insert(&sums->map, &sum->entry) == 0)
+		sums->n++;
+	else
+		*sum = (struct sum){0}; /* without memory the list is shorter: it is only for the eye */
+}
+
+/* Names stay the survey's. 0 or -ENOMEM. */
+static int add_up(const struct survey *survey, struct sums *sums)
+{
+	size_t n_max = 0;
+
+	*sums = (struct sums){0};
+	for (unsigned int i = 0; i < survey->n_parts; i++)
+		n_max += survey->parts[i].census.n_channels;
+	sums->all = calloc(n_max + 1, sizeof(struct sum));
+	if (!sums->all)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < survey->n_parts; i++) {
+		const struct census *census = &survey->parts[i].census;
+
+		for (uint32_t j = 0; j < census->n_channels; j++)
+			add(sums, census_channel_name(census, &census->channels[j]), &census->channels[j]);
+	}
+	return 0;
+}
+
+/* The first letters as a number, so that equal channels come by name. */
+static uint64_t letters(const struct map_entry *entry)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < sizeof(value); i++)
+		value = value << 8 | (i < entry->key_len ? (unsigned char)entry->key[i] : 0);
+	return value;
+}
+
+static void write_channel(const struct admin *admin, const struct sum *sum, struct buf *out)
+{
+	struct slice name = {sum->entry.key, sum->entry.key_len};
+
+	buf_append_str(out, "{\"channel\":");
+	buf_append_json_string(out, name.data, name.len);
+	buf_printf(out, ",\"subscribers\":%" PRIu64 ",\"history\":%s}", sum->n_subscribers,
+		route_table_history(admin->routes, name) ? "true" : "false");
+}
+
+static void write_channels(
+	const struct admin *admin, const struct sums *sums, struct top *top, struct buf *out)
+{
+	for (size_t i = 0; i < sums->n; i++)
+		top_offer(top, sums->all[i].n_subscribers, letters(&sums->all[i].entry), &sums->all[i]);
+	top_sort(top);
+	buf_printf(out, "{\"total\":%zu,\"channels\":[", sums->n);
+	for (uint32_t i = 0; i < top->n; i++) {
+		if (i)
+			buf_append_char(out, ',');
+		write_channel(admin, top->picks[i].item, out);
+	}
+	buf_append_str(out, "]}");
+}
+
+static void on_channels(void *arg, const struct survey *survey)
+{
+	struct admin_request *request = arg;
+	struct buf body = {0};
+	struct sums sums = {0};
+	struct top top = {0};
+
+	if (!admin_asked(request, survey))
+		return;
+	if (top_init(&top, survey->question.limit) < 0 || add_up(survey, &sums) < 0)
+		body.failed = true;
+	else
+		write_channels(request->admin, &sums, &top, &body);
+	map_deinit(&sums.map);
+	free(sums.all);
+	top_deinit(&top);
+	admin_answer_json(request, &body);
+}
+
+void admin_channels(struct admin_request *request)
+{
+	struct census_question question = {.subject = CENSUS_CHANNELS};
+	uint64_t limit = CHANNELS_LIMIT;
+	int len = admin_query_text(request, "match", question.text, sizeof(question.text));
+
+	if (len < 0 || admin_query_number(request, "limit", 1, CENSUS_LIMIT_MAX, &limit) < 0)
+		return;
+	question.text_len = (size_t)len;
+	question.limit = (uint32_t)limit;
+	admin_ask(request, &question, on_channels);
+}
+
+/* The newest first. */
+static void write_events(const struct channel_log *log, uint32_t limit, struct buf *out)
+{
+	const struct channel_log_entry *entry;
+	size_t start = out->len;
+
+	for (uint32_t i = 0, n = 0;
+		n < limit && out->len - start < EVENTS_BYTES_MAX && (entry = channel_log_recent(log, i));
+		i++) {
+		struct slice text;
+
+		if (!entry->body)
+			continue; /* nobody could be sent it */
+		text = message_text(entry->body);
+		if (n++)
+			buf_append_char(out, ',');
+		buf_append(out, text.data, text.len);
+	}
+}
+
+static void write_history(const struct route_history *history, const struct channel_log *log, struct buf *out)
+{
+	const struct position *at = channel_log_position(log);
+	char pos[POSITION_TEXT_MAX];
+
+	buf_printf(out, "{\"size\":%u,\"ttl_seconds\":%" PRIu64 ",\"state\":\"%s\",\"pos\":",
+		history ? history->size : 0, history ? history->ttl_ms / 1000 : 0,
+		channel_log_state_name(channel_log_state(log)));
+	if (at) {
+		position_format(at, pos);
+		buf_printf(out, "\"%s\"", pos);
+	} else {
+		buf_append_str(out, "null");
+	}
+	buf_printf(out, ",\"remembered\":%u}", channel_log_n_entries(log));
+}
+
+static void on_channel(void *arg, const struct survey *survey)
+{
+	struct admin_request *request = arg;
+	struct slice name = {survey->question.text, survey->question.text_len};
+	struct bus_view view = {0};
+	struct buf body = {0};
+	uint64_t n = 0;
+
+	if (!admin_asked(request, survey))
+		return;
+	for (unsigned int i = 0; i < survey->n_parts; i++)
+		n += survey->parts[i].census.n;
+	(void)bus_look(request->admin->bus, name, &view); /* one that is not here has nobody and nothing */
+	buf_append_str(&body, "{\"channel\":");
+	buf_append_json_string(&body, name.data, name.len);
+	buf_printf(&body, ",\"subscribers\":%" PRIu64 ",\"subscribed\":%s,\"history\":", n,
+		view.subscribed ? "true" : "false");
+	if (view.log)
+		write_history(route_table_history(request->admin->routes, name), view.log, &body);
+	else
+		buf_append_str(&body, "null");
+	buf_append_str(&body, ",\"events\":[");
+	if (view.log)
+		write_events(view.log, survey->question.limit, &body);
+	buf_append_str(&body, "]}");
+	admin_answer_json(request, &body);
+}
+
+void admin_channel(struct admin_request *request)
+{
+	struct census_question question = {.subject = CENSUS_CHANNEL};
+	uint64_t limit = EVENTS_LIMIT;
+
+	question.text_len = strlen(request->argument);
+	if (!route_channel_valid(request->argument, question.text_len)) {
+		admin_answer_error(request, 400, "", "bad_channel", "that is not the name of a channel");
+		return;
+	}
+	if (admin_query_number(request, "limit", 1, EVENTS_LIMIT_MAX, &limit) < 0)
+		return;
+	strcpy(question.text, request->argument);
+	question.limit = (uint32_t)limit;
+	admin_ask(request, &question, on_channel);
+}

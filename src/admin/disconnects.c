@@ -1,0 +1,98 @@
+/* Disconnects: GET /disconnects, the last connections that ended, and how many ended for which reason. */
+
+#include "endpoints.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/top.h"
+#include "request.h"
+
+static void write_reasons(const struct survey *survey, struct buf *out)
+{
+	const char *comma = "";
+
+	buf_append_str(out, ",\"by_reason\":[");
+	for (unsigned int reason = 0; reason < N_CLOSE_REASONS; reason++) {
+		uint64_t n = 0;
+
+		for (unsigned int i = 0; i < survey->n_parts; i++)
+			n += survey->parts[i].census.departures->by_reason[reason];
+		if (!n)
+			continue;
+		buf_printf(out, "%s{\"code\":%u,\"reason\":\"%s\",\"count\":%" PRIu64 "}", comma,
+			close_reason_code(reason), close_reason_sentence(reason), n);
+		comma = ",";
+	}
+	buf_append_char(out, ']');
+}
+
+static void write_departure(const struct departure *departure, struct buf *out)
+{
+	char time[CLOCK_TIMESTAMP_LEN];
+
+	clock_format(departure->wall_ms, time);
+	buf_printf(out, "{\"time\":\"%.*s\",\"id\":%" PRIu64 ",\"route\":", CLOCK_TIMESTAMP_LEN, time,
+		departure->id);
+	buf_append_json_string(out, departure->route, strlen(departure->route));
+	buf_append_str(out, ",\"remote\":");
+	buf_append_json_string(out, departure->remote, strlen(departure->remote));
+	buf_printf(out, ",\"duration_seconds\":%.3f,\"code\":%u,\"reason\":\"%s\"}",
+		(double)departure->duration_ms / 1000, departure->code,
+		close_reason_sentence(departure->reason));
+}
+
+static void write_last(const struct survey *survey, struct top *top, struct buf *out)
+{
+	for (unsigned int i = 0; i < survey->n_parts; i++) {
+		const struct departures *departures = survey->parts[i].census.departures;
+
+		for (uint32_t j = 0; j < departures_kept(departures); j++) {
+			const struct departure *departure = departures_at(departures, j);
+
+			top_offer(top, departure->wall_ms, UINT64_MAX - departure->id, departure);
+		}
+	}
+	top_sort(top);
+	buf_append_str(out, ",\"disconnects\":[");
+	for (uint32_t i = 0; i < top->n; i++) {
+		if (i)
+			buf_append_char(out, ',');
+		write_departure(top->picks[i].item, out);
+	}
+	buf_append_char(out, ']');
+}
+
+static void on_departures(void *arg, const struct survey *survey)
+{
+	struct admin_request *request = arg;
+	struct buf body = {0};
+	struct top top = {0};
+	uint64_t n = 0;
+
+	if (!admin_asked(request, survey))
+		return;
+	for (unsigned int i = 0; i < survey->n_parts; i++)
+		n += survey->parts[i].census.departures->n;
+	buf_printf(&body, "{\"total\":%" PRIu64, n);
+	write_reasons(survey, &body);
+	if (top_init(&top, survey->question.limit) == 0)
+		write_last(survey, &top, &body);
+	else
+		body.failed = true;
+	top_deinit(&top);
+	buf_append_char(&body, '}');
+	admin_answer_json(request, &body);
+}
+
+void admin_disconnects(struct admin_request *request)
+{
+	struct census_question question = {.subject = CENSUS_DEPARTURES};
+	uint64_t limit = DEPARTURES_KEPT;
+
+	if (admin_query_number(request, "limit", 1, DEPARTURES_KEPT, &limit) < 0)
+		return;
+	question.limit = (uint32_t)limit;
+	admin_ask(request, &question, on_departures);
+}

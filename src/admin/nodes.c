@@ -1,0 +1,86 @@
+/*
+ * Nodes: GET /nodes, all gateways of this Redis as each last said of itself, and this one as it is now.
+ */
+
+#include "endpoints.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "broker/broker.h"
+#include "protocol/json.h"
+#include "admin_private.h"
+#include "request.h"
+
+enum {
+	DEPTH_MAX = 16,
+};
+
+/* Why the others are not listed, as a word and a sentence. */
+static void write_state(int r, struct buf *out)
+{
+	const char *state = "unavailable", *message = "Redis is away: only this node is listed";
+
+	if (r == 0) {
+		buf_append_str(out, "\"state\":\"complete\"");
+		return;
+	}
+	if (r == -EOPNOTSUPP) {
+		state = "alone";
+		message = "events are kept in memory: there are no other nodes";
+	} else if (r == -EACCES) {
+		state = "forbidden";
+		message = "Redis does not allow it: give the user +set +sadd +smembers +mget +srem +del on "
+			  "~tg:*";
+	}
+	buf_printf(out, "\"state\":\"%s\",\"message\":\"%s\"", state, message);
+}
+
+static bool is_own(const struct admin *admin, struct slice text)
+{
+	struct json_member node = {.name = "node"};
+	bool is_object;
+
+	return json_check(text.data, text.len, DEPTH_MAX, &node, 1, &is_object) == 0 &&
+	       json_is_string(node.value) &&
+	       json_string_is(node.value, admin->node_id, strlen(admin->node_id));
+}
+
+static void answer(struct admin_request *request, int r, const struct slice *nodes, size_t n)
+{
+	struct admin *admin = request->admin;
+	struct buf body = {0};
+
+	buf_printf(&body, "{\"node\":\"%s\",", admin->node_id);
+	write_state(r, &body);
+	buf_append_str(&body, ",\"nodes\":[");
+	admin->source.status(admin->source.arg, &body);
+	for (size_t i = 0; i < n; i++) {
+		if (is_own(admin, nodes[i]))
+			continue;
+		buf_append_char(&body, ',');
+		buf_append(&body, nodes[i].data, nodes[i].len);
+	}
+	buf_append_str(&body, "]}");
+	admin_answer_json(request, &body);
+}
+
+static void on_nodes(void *arg, int r, const struct slice *nodes, size_t n)
+{
+	struct admin_request *request = arg;
+
+	if (admin_request_resume(request))
+		answer(request, r, nodes, n);
+}
+
+void admin_nodes(struct admin_request *request)
+{
+	int r;
+
+	request->waiting = true;
+	r = broker_nodes(request->admin->broker, on_nodes, request);
+	if (r == 0)
+		return;
+	request->waiting = false;
+	answer(request, r, NULL, 0);
+}

@@ -1,0 +1,84 @@
+/* Router: the table of endpoints, and which one a request is for; see the header. */
+
+#include "router.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/buf.h"
+#include "endpoints.h"
+#include "request.h"
+
+static const struct admin_endpoint endpoints[] = {
+	{ADMIN_GET, ADMIN_ANYBODY, "/live", admin_live},
+	{ADMIN_GET, ADMIN_ANYBODY, "/ready", admin_ready},
+	{ADMIN_GET, ADMIN_METRICS, "/metrics", admin_metrics},
+	{ADMIN_GET, ADMIN_TOKEN, "/status", admin_status},
+	{ADMIN_GET, ADMIN_TOKEN, "/nodes", admin_nodes},
+	{ADMIN_GET, ADMIN_TOKEN, "/channels", admin_channels},
+	{ADMIN_GET, ADMIN_TOKEN, "/channels/", admin_channel},
+	{ADMIN_GET, ADMIN_TOKEN, "/connections", admin_connections},
+	{ADMIN_GET, ADMIN_TOKEN, "/connections/", admin_connection},
+	{ADMIN_GET, ADMIN_TOKEN, "/disconnects", admin_disconnects},
+	{ADMIN_GET, ADMIN_TOKEN, "/tail", admin_tail},
+	{ADMIN_POST, ADMIN_TOKEN, "/publish", admin_publish},
+	{ADMIN_POST, ADMIN_TOKEN, "/disconnect", admin_disconnect},
+	{ADMIN_POST_BARE, ADMIN_TOKEN, "/reload", admin_reload},
+};
+
+static const size_t n_endpoints = sizeof(endpoints) / sizeof(endpoints[0]);
+
+/* What stands behind the endpoint's path; "" where nothing does; NULL: the path is another one. */
+static const char *argument_of(const struct admin_endpoint *endpoint, const char *path)
+{
+	size_t len = strlen(endpoint->path);
+	bool takes_one = len > 1 && endpoint->path[len - 1] == '/';
+
+	if (!takes_one)
+		return strcmp(path, endpoint->path) ? NULL : "";
+	if (strncmp(path, endpoint->path, len) != 0 || !path[len] || strchr(path + len, '/'))
+		return NULL;
+	return path + len;
+}
+
+/* Says what there is. */
+static void answer_not_found(struct admin_request *request)
+{
+	struct buf message = {0};
+
+	buf_append_str(&message, "there are");
+	for (size_t i = 0; i < n_endpoints; i++)
+		buf_printf(&message, "%s %s%s", i ? "," : "", endpoints[i].method == ADMIN_GET ? "" : "POST ",
+			endpoints[i].path);
+	admin_answer_error(request, 404, "", "not_found",
+		buf_text(&message) ? buf_text(&message) : "there is no such path");
+	buf_deinit(&message);
+}
+
+const struct admin_endpoint *admin_route(
+	struct admin_request *request, enum admin_method method, const char *path)
+{
+	const struct admin_endpoint *other = NULL;
+
+	for (size_t i = 0; i < n_endpoints; i++) {
+		const struct admin_endpoint *endpoint = &endpoints[i];
+		const char *argument = argument_of(endpoint, path);
+
+		if (!argument)
+			continue;
+		if ((endpoint->method != ADMIN_GET) == (method != ADMIN_GET) &&
+			strlen(argument) <= ADMIN_ARGUMENT_MAX) {
+			strcpy(request->argument, argument);
+			return endpoint;
+		}
+		other = endpoint;
+	}
+	if (!other || (other->method != ADMIN_GET) == (method != ADMIN_GET))
+		answer_not_found(request);
+	else if (other->method != ADMIN_GET)
+		admin_answer_error(request, 405, "Allow: POST\r\n", "bad_method", "this one wants POST");
+	else
+		admin_answer_error(request, 405, "Allow: GET\r\n", "bad_method", "this one wants GET");
+	return NULL;
+}

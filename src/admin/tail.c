@@ -1,0 +1,103 @@
+/*
+ * Tail: GET /tail?channel=cards&channel=…, one event a line, as a subscriber sees it, until the caller
+ * leaves.
+ *
+ * A caller who does not read is cut off rather than buffered for without end.
+ */
+
+#include "tail.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <libwebsockets.h>
+
+#include "bus/bus.h"
+#include "protocol/message.h"
+#include "route/route.h"
+#include "admin_private.h"
+#include "endpoints.h"
+#include "request.h"
+
+enum {
+	TAPS_MAX = 32,                /* channels in one tail */
+	ARGS_MAX = 64,                /* query members that are looked at */
+	TAIL_BYTES_MAX = 1024 * 1024, /* not read yet by the caller; then it is cut off */
+};
+
+struct admin_tail {
+	struct bus *bus;
+	unsigned int n;
+	struct bus_tap taps[TAPS_MAX];
+};
+
+void admin_tail_free(struct admin_tail *tail)
+{
+	for (unsigned int i = 0; tail && i < tail->n; i++)
+		bus_tap_remove(tail->bus, &tail->taps[i]);
+	free(tail);
+}
+
+static void on_tapped(void *arg, struct message *event)
+{
+	struct admin_request *request = arg;
+	struct slice text = message_text(event);
+
+	if (request->done)
+		return;
+	buf_append(&request->out, text.data, text.len);
+	buf_append_char(&request->out, '\n');
+	if (request->out.failed || request->out.len > TAIL_BYTES_MAX)
+		request->done = true;
+	lws_callback_on_writable(request->wsi);
+}
+
+/* What is wrong with it, or NULL. */
+static const char *add_tap(struct admin_request *request, const char *name, size_t len)
+{
+	struct admin_tail *tail = request->tail;
+	struct bus_tap *tap = &tail->taps[tail->n];
+
+	if (tail->n == TAPS_MAX)
+		return "name 1 to 32 channels: /tail?channel=cards";
+	if (!route_channel_valid(name, len))
+		return "that is not the name of a channel";
+	*tap = (struct bus_tap){.event = on_tapped, .arg = request};
+	if (bus_tap_add(tail->bus, tap, (struct slice){name, len}) < 0)
+		return "the gateway cannot listen to it";
+	tail->n++;
+	return NULL;
+}
+
+static const char *add_taps(struct admin_request *request)
+{
+	const char *wrong = NULL;
+	char arg[512];
+
+	for (int i = 0; i < ARGS_MAX && !wrong; i++) {
+		int len = lws_hdr_copy_fragment(request->wsi, arg, sizeof(arg), WSI_TOKEN_HTTP_URI_ARGS, i);
+
+		if (len <= 0)
+			break;
+		if (!strncmp(arg, "channel=", 8))
+			wrong = add_tap(request, arg + 8, (size_t)len - 8);
+	}
+	return wrong || request->tail->n ? wrong : "name 1 to 32 channels: /tail?channel=cards";
+}
+
+void admin_tail(struct admin_request *request)
+{
+	const char *wrong;
+
+	request->tail = calloc(1, sizeof(struct admin_tail));
+	if (!request->tail) {
+		admin_answer_no_memory(request);
+		return;
+	}
+	request->tail->bus = request->admin->bus;
+	wrong = add_taps(request);
+	if (wrong)
+		admin_answer_error(request, 400, "", "bad_channel", wrong);
+	else
+		admin_answer_stream(request, "application/x-ndjson");
+}

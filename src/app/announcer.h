@@ -1,0 +1,34 @@
+#ifndef TIDEGATE_APP_ANNOUNCER_H
+#define TIDEGATE_APP_ANNOUNCER_H
+
+/*
+ * Announcer: tells the other nodes of this one, every few seconds, for as long as it is there.
+ *
+ * What it tells expires a few rounds later: a node that ends without a word is gone from the others' lists
+ * then.
+ */
+
+struct announcer;
+struct broker;
+struct buf;
+struct event_base;
+
+enum {
+	ANNOUNCER_MS = 5000,
+	ANNOUNCER_TTL_MS = 15000, /* two may be missed */
+	ANNOUNCER_LOOK_MS = 1000, /* until the first is sent: Redis may be away yet */
+};
+
+struct announcer_source {
+	void *arg;
+	/* Every ANNOUNCER_LOOK_MS; a good moment for what is to be done now and then. */
+	void (*beat)(void *arg);
+	void (*status)(void *arg, struct buf *out); /* one JSON object */
+};
+
+/* The broker outlives it. NULL when out of memory. */
+struct announcer *announcer_new(
+	struct event_base *base, struct broker *broker, const struct announcer_source *source);
+void announcer_free(struct announcer *announcer); /* accepts NULL */
+
+#endif

@@ -1,0 +1,36 @@
+#ifndef TIDEGATE_APP_STATUS_H
+#define TIDEGATE_APP_STATUS_H
+
+/* Status: what this node says of itself, to its operator and to the other nodes. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pulse.h"
+
+struct broker;
+struct buf;
+struct config;
+struct metrics;
+
+/* Where it is all known; borrowed for the call. */
+struct status {
+	const char *node_id;
+	const struct config *config;
+	const struct broker *broker;
+	const struct metrics *const *blocks;
+	unsigned int n_blocks;
+	const struct pulse *pulse;
+	uint16_t port;
+	uint64_t started_ms; /* clock_monotonic_ms() */
+	bool ready;
+	bool draining;
+};
+
+/* One JSON object. */
+void status_write(const struct status *status, struct buf *out);
+
+/* What the pulse is made of. */
+void status_count(const struct metrics *const *blocks, unsigned int n_blocks, struct pulse_counts *counts);
+
+#endif
