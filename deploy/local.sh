@@ -156,7 +156,8 @@ ${bold}2. Publish${plain} once; it arrives on both:
    or without a Redis client:
      build/tidegate publish --admin 127.0.0.1:${admins[0]} cards '{"type":"card_updated","data":{"id":"card-123"}}'
 
-${bold}3. Look${plain} at their health:
+${bold}3. Look${plain} at them in a browser, http://127.0.0.1:${admins[0]}/, or:
+     build/tidegate status --admin 127.0.0.1:${admins[0]}
      curl http://127.0.0.1:${admins[0]}/ready
      curl http://127.0.0.1:${admins[1]}/metrics
 

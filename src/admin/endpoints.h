@@ -25,8 +25,9 @@ void admin_connections(struct admin_request *request);
 void admin_connection(struct admin_request *request);
 void admin_disconnect(struct admin_request *request);
 
-/* disconnects.c, nodes.c */
+/* disconnects.c, nodes.c, page.c */
 void admin_disconnects(struct admin_request *request);
 void admin_nodes(struct admin_request *request);
+void admin_page(struct admin_request *request);
 
 #endif

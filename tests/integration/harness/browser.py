@@ -79,6 +79,7 @@ class Browser:
         lines = wait.until("the browser's debugging port",
                            lambda: port_file.exists() and port_file.read_text(encoding="ascii").splitlines(), START_SECONDS)
         self.port = int(lines[0])
+        self.events = []  # that came since they were last asked for
 
     def show(self, url, expression, wanted):
         """Opens the page, then looks as look() does."""
@@ -88,10 +89,37 @@ class Browser:
         """Waits until the value of the JavaScript expression on the open page satisfies wanted(), and returns it."""
         return asyncio.run(self._talk(None, expression, wanted))
 
-    async def _talk(self, url, expression, wanted):
+    def command(self, method, **params):
+        """One command of the DevTools protocol to the open page; its result."""
+        return asyncio.run(self._command(method, params))
+
+    def complaints(self):
+        """What the open page has written to its console as a warning or an error, and what it did not catch."""
+        return asyncio.run(self._complaints())
+
+    async def _command(self, method, params):
+        async with self._devtools() as devtools:
+            self.n_calls = 0
+            return await self._call(devtools, method, **params)
+
+    async def _complaints(self):
+        async with self._devtools() as devtools:
+            self.n_calls = 0
+            self.events = []
+            for method in ("Log.enable", "Runtime.enable", "Runtime.evaluate"):  # they replay what there was
+                await self._call(devtools, method, **({"expression": "0"} if method.endswith("evaluate") else {}))
+            return [event["params"] for event in self.events
+                    if event["method"] == "Runtime.exceptionThrown"
+                    or event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] in ("warning", "error")
+                    or event["method"] == "Runtime.consoleAPICalled" and event["params"]["type"] in ("warning", "error")]
+
+    def _devtools(self):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json/list") as answer:
             target = next(entry for entry in json.load(answer) if entry["type"] == "page")
-        async with websockets.connect(target["webSocketDebuggerUrl"], max_size=None) as devtools:
+        return websockets.connect(target["webSocketDebuggerUrl"], max_size=None)
+
+    async def _talk(self, url, expression, wanted):
+        async with self._devtools() as devtools:
             self.n_calls = 0
             if url:
                 await self._call(devtools, "Page.navigate", url=url)
@@ -110,6 +138,8 @@ class Browser:
         await devtools.send(json.dumps({"id": self.n_calls, "method": method, "params": params}))
         while True:
             answer = json.loads(await devtools.recv())
+            if "method" in answer:
+                self.events.append(answer)
             if answer.get("id") == self.n_calls:
                 assert "error" not in answer, answer
                 return answer["result"]
