@@ -806,6 +806,119 @@ static void may_be_freed_with_mail_unread(void **state)
 	bus_free(NULL);
 }
 
+/* What came of a survey. */
+struct surveyed {
+	unsigned int n_done;
+	unsigned int n_home;
+	uint64_t sum;
+};
+
+static void on_surveyed(void *arg, const struct survey *survey)
+{
+	struct surveyed *surveyed = arg;
+
+	surveyed->n_done++;
+	for (unsigned int i = 0; i < survey->n_parts; i++) {
+		surveyed->n_home += survey->parts[i].home;
+		surveyed->sum += survey->parts[i].home ? survey->parts[i].census.n : 0;
+	}
+}
+
+static struct survey *ask_workers(struct world *world, struct surveyed *surveyed)
+{
+	const struct census_question question = {.subject = CENSUS_CHANNELS};
+
+	*surveyed = (struct surveyed){0};
+	return bus_survey(world->bus, &question, on_surveyed, surveyed);
+}
+
+static void answer(struct world *world, unsigned int worker, uint64_t n)
+{
+	world->workers[worker].asked->census.n = n;
+	bus_post_survey(world->bus, world->workers[worker].asked);
+	turn(world);
+}
+
+static void a_survey_is_done_with_the_last_answer(void **state)
+{
+	struct world *world = *state;
+	struct surveyed surveyed;
+
+	assert_non_null(ask_workers(world, &surveyed));
+	answer(world, 1, 10);
+	answer(world, 0, 1);
+	assert_int_equal(surveyed.n_done, 0);
+	answer(world, 2, 100);
+	assert_int_equal(surveyed.n_done, 1);
+	assert_int_equal(surveyed.n_home, 3);
+	assert_int_equal(surveyed.sum, 111);
+}
+
+static void nobody_hears_of_a_survey_that_was_cancelled(void **state)
+{
+	struct world *world = *state;
+	struct surveyed surveyed;
+
+	survey_cancel(ask_workers(world, &surveyed));
+	for (unsigned int i = 0; i < WORKERS; i++)
+		answer(world, i, 1);
+	pass(world, 2 * SURVEY_MS);
+	assert_int_equal(surveyed.n_done, 0);
+}
+
+static void a_survey_does_not_wait_for_a_stuck_worker(void **state)
+{
+	struct world *world = *state;
+	struct surveyed surveyed;
+
+	ask_workers(world, &surveyed);
+	answer(world, 0, 1);
+	answer(world, 1, 2);
+	pass(world, SURVEY_MS + 1000);
+	assert_int_equal(surveyed.n_done, 1);
+	assert_int_equal(surveyed.n_home, 2);
+	assert_int_equal(surveyed.sum, 3);
+	answer(world, 2, 4); /* it is freed then, and nobody hears of it again */
+	assert_int_equal(surveyed.n_done, 1);
+}
+
+static void a_worker_that_ends_gives_its_part_back(void **state)
+{
+	struct world *world = *state;
+	struct surveyed surveyed;
+
+	ask_workers(world, &surveyed);
+	answer(world, 0, 1);
+	answer(world, 1, 1);
+	world->workers[2].asked->census.n = 77;
+	survey_lost(world->workers[2].asked); /* as worker_free() does with what is in its inbox */
+	assert_int_equal(surveyed.n_done, 1);
+	assert_int_equal(surveyed.sum, 2);
+}
+
+static void what_is_in_the_inbox_at_the_end_is_freed(void **state)
+{
+	struct world *world = *state;
+	struct surveyed surveyed;
+
+	survey_cancel(ask_workers(world, &surveyed));
+	for (unsigned int i = 0; i < WORKERS; i++)
+		bus_post_survey(world->bus, world->workers[i].asked);
+	/* teardown frees the bus; the address sanitizer sees whether that is all */
+}
+
+static void a_survey_that_nobody_could_be_sent_is_done_soon(void **state)
+{
+	struct world *world = *state;
+	struct surveyed surveyed;
+
+	for (unsigned int i = 0; i < WORKERS; i++)
+		world->workers[i].full = true;
+	ask_workers(world, &surveyed);
+	pass(world, SURVEY_MS + 1000);
+	assert_int_equal(surveyed.n_done, 1);
+}
+
 #define TEST(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TEST_ALONE(name) cmocka_unit_test_setup_teardown(name, setup_alone, teardown)
 
@@ -837,6 +950,12 @@ int main(void)
 		TEST(a_channel_that_the_broker_refuses_is_not_kept),
 		TEST(any_thread_may_post_interest),
 		TEST(may_be_freed_with_mail_unread),
+		TEST(a_survey_is_done_with_the_last_answer),
+		TEST(nobody_hears_of_a_survey_that_was_cancelled),
+		TEST(a_survey_does_not_wait_for_a_stuck_worker),
+		TEST(a_worker_that_ends_gives_its_part_back),
+		TEST(what_is_in_the_inbox_at_the_end_is_freed),
+		TEST(a_survey_that_nobody_could_be_sent_is_done_soon),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -608,6 +608,66 @@ static void never_shows_a_password(void **state)
 	assert_true(prints(f->config, "redis://anna:***@h:1/2 "));
 }
 
+static void never_shows_the_admin_token(void **state)
+{
+	struct fixture *f = *state;
+	struct buf out = {0};
+
+	assert_loads(f, "admin_token: sesame-4711\n");
+	assert_string_equal(f->config->admin_token, "sesame-4711");
+	config_print(f->config, &out);
+	assert_null(strstr(buf_text(&out), "4711"));
+	assert_non_null(strstr(buf_text(&out), "***"));
+	buf_deinit(&out);
+}
+
+static void refuses_a_token_that_no_header_can_carry(void **state)
+{
+	static const char *const wrong[] = {"'open 4711'", "\"4711\\n\"", "\"4711\\xfc\""};
+	struct fixture *f = *state;
+	char yaml[64];
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(yaml, sizeof(yaml), "admin_token: %s\n", wrong[i]);
+		assert_int_equal(load_yaml(f, yaml), CONFIG_BAD);
+		assert_null(strstr(buf_text(&f->error), "4711"));
+	}
+}
+
+/* 0 or CONFIG_BAD. */
+static int served(struct fixture *f, const char *yaml)
+{
+	int r;
+
+	assert_loads(f, yaml);
+	buf_reset(&f->error);
+	r = config_check_served(f->config, &f->error);
+	assert_int_equal(r, f->error.len ? CONFIG_BAD : 0);
+	return r;
+}
+
+static void wants_a_token_where_others_can_reach_the_admin_listener(void **state)
+{
+	static const char *const loopback[] = {
+		"127.0.0.1:1", "127.8.9.10:1", "'[::1]:1'", "'[::ffff:127.0.0.1]:1'", "localhost:1"};
+	static const char *const open[] = {"0.0.0.0:1", ":1", "10.0.0.1:1", "'[::]:1'", "'[fe80::1]:1'",
+		"'[::ffff:10.0.0.1]:1'", "gateway:1", "localhost.example.org:1", "128.0.0.1:1"};
+	struct fixture *f = *state;
+	char yaml[128];
+
+	for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++) {
+		snprintf(yaml, sizeof(yaml), "admin: %s\n", loopback[i]);
+		assert_int_equal(served(f, yaml), 0);
+	}
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
+		snprintf(yaml, sizeof(yaml), "admin: %s\n", open[i]);
+		assert_int_equal(served(f, yaml), CONFIG_BAD);
+		assert_non_null(strstr(buf_text(&f->error), "TIDEGATE_ADMIN_TOKEN_FILE"));
+		snprintf(yaml, sizeof(yaml), "admin: %s\nadmin_token: sesame\n", open[i]);
+		assert_int_equal(served(f, yaml), 0);
+	}
+}
+
 static void checks_the_channel_prefix(void **state)
 {
 	struct fixture *f = *state;
@@ -1038,6 +1098,9 @@ int main(void)
 		with_folder(lets_the_variables_of_kubernetes_be),
 		with_folder(reads_a_secret_from_a_file),
 		with_folder(never_shows_a_password),
+		with_folder(never_shows_the_admin_token),
+		with_folder(refuses_a_token_that_no_header_can_carry),
+		with_folder(wants_a_token_where_others_can_reach_the_admin_listener),
 		with_folder(checks_the_channel_prefix),
 		with_folder(refuses_contradictions),
 		with_folder(prints_values_with_their_sources),
