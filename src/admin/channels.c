@@ -75,7 +75,8 @@ static int add_up(const struct survey *survey, struct sums *sums)
 	return 0;
 }
 
-/* The first letters as a number, so that equal channels come by name. */
+/* The first letters as a number, so that of equal channels those are picked that come first by name, or
+ * nearly. */
 static uint64_t letters(const struct map_entry *entry)
 {
 	uint64_t value = 0;
@@ -95,12 +96,26 @@ static void write_channel(const struct admin *admin, const struct sum *sum, stru
 		route_table_history(admin->routes, name) ? "true" : "false");
 }
 
+/* The largest first, equal ones by name. */
+static int compare_picks(const void *a, const void *b)
+{
+	const struct top_pick *x = a, *y = b;
+	const struct map_entry *n = &((const struct sum *)x->item)->entry;
+	const struct map_entry *m = &((const struct sum *)y->item)->entry;
+	int r;
+
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? 1 : -1;
+	r = memcmp(n->key, m->key, n->key_len < m->key_len ? n->key_len : m->key_len);
+	return r ? r : n->key_len < m->key_len ? -1 : n->key_len > m->key_len;
+}
+
 static void write_channels(
 	const struct admin *admin, const struct sums *sums, struct top *top, struct buf *out)
 {
 	for (size_t i = 0; i < sums->n; i++)
 		top_offer(top, sums->all[i].n_subscribers, letters(&sums->all[i].entry), &sums->all[i]);
-	top_sort(top);
+	qsort(top->picks, top->n, sizeof(struct top_pick), compare_picks);
 	buf_printf(out, "{\"total\":%zu,\"channels\":[", sums->n);
 	for (uint32_t i = 0; i < top->n; i++) {
 		if (i)

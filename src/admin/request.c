@@ -140,6 +140,7 @@ static int refuse_query(struct admin_request *request, const char *name, const c
 int admin_query_text(struct admin_request *request, const char *name, char *out, size_t size)
 {
 	char value[1024]; /* longer ones are too long for all that we know */
+	/* Decoded by lws, unlike the path. */
 	int len = lws_get_urlarg_by_name_safe(request->wsi, name, value, sizeof(value));
 
 	*out = '\0';
@@ -147,7 +148,7 @@ int admin_query_text(struct admin_request *request, const char *name, char *out,
 		return 0;
 	if ((size_t)len >= size || strlen(value) != (size_t)len)
 		return refuse_query(request, name, "is too long, or no text");
-	memcpy(out, value, (size_t)len + 1);
+	strcpy(out, value);
 	return len;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/buf.h"
 #include "endpoints.h"
+#include "percent.h"
 #include "request.h"
 
 static const struct admin_endpoint endpoints[] = {
@@ -45,6 +46,15 @@ static const char *argument_of(const struct admin_endpoint *endpoint, const char
 	return path + len;
 }
 
+/* False: no NAME is so long, or spelt like that. */
+static bool take_argument(struct admin_request *request, const char *argument)
+{
+	if (strlen(argument) > ADMIN_ARGUMENT_MAX)
+		return false;
+	strcpy(request->argument, argument);
+	return percent_decode(request->argument);
+}
+
 /* Says what there is. */
 static void answer_not_found(struct admin_request *request)
 {
@@ -71,10 +81,8 @@ const struct admin_endpoint *admin_route(
 		if (!argument)
 			continue;
 		if ((endpoint->method != ADMIN_GET) == (method != ADMIN_GET) &&
-			strlen(argument) <= ADMIN_ARGUMENT_MAX) {
-			strcpy(request->argument, argument);
+			take_argument(request, argument))
 			return endpoint;
-		}
 		other = endpoint;
 	}
 	if (!other || (other->method != ADMIN_GET) == (method != ADMIN_GET))

@@ -53,10 +53,11 @@ static void on_tapped(void *arg, struct message *event)
 }
 
 /* What is wrong with it, or NULL. */
-static const char *add_tap(struct admin_request *request, const char *name, size_t len)
+static const char *add_tap(struct admin_request *request, const char *name)
 {
 	struct admin_tail *tail = request->tail;
 	struct bus_tap *tap = &tail->taps[tail->n];
+	size_t len = strlen(name);
 
 	if (tail->n == TAPS_MAX)
 		return "name 1 to 32 channels: /tail?channel=cards";
@@ -80,7 +81,7 @@ static const char *add_taps(struct admin_request *request)
 		if (len <= 0)
 			break;
 		if (!strncmp(arg, "channel=", 8))
-			wrong = add_tap(request, arg + 8, (size_t)len - 8);
+			wrong = add_tap(request, arg + 8);
 	}
 	return wrong || request->tail->n ? wrong : "name 1 to 32 channels: /tail?channel=cards";
 }

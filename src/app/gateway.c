@@ -68,6 +68,7 @@ struct gateway {
 	struct leave leave;
 	struct notify *notify; /* NULL: no service manager is there */
 	uint64_t started_ms;
+	uint16_t port; /* of the workers, also when they listen no more */
 	bool departed; /* its announcement is taken back */
 };
 
@@ -237,7 +238,7 @@ static void say_status(void *arg, struct buf *out)
 		.blocks = blocks,
 		.n_blocks = all_metrics(gateway, &now, blocks),
 		.pulse = &gateway->pulse,
-		.port = worker_port(gateway->workers[0]),
+		.port = gateway->port,
 		.started_ms = gateway->started_ms,
 		.ready = broker_state(gateway->broker) == BROKER_READY && !draining,
 		.draining = draining,
@@ -362,6 +363,7 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 		if (r == 0)
 			port = worker_port(gateway->workers[gateway->n_workers++]);
 	}
+	gateway->port = port;
 	return r;
 }
 

@@ -76,14 +76,25 @@ class Gateway:
 
     # What an operator sees
 
-    def get(self, path):
+    def get(self, path, method="GET", body=None, **headers):
+        """One request to the admin port; header names with underscores for dashes."""
         connection = http.client.HTTPConnection(*self.admin_address, timeout=wait.PATIENCE_SECONDS)
         try:
-            connection.request("GET", path)
+            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
             return Response(answer.status, answer.headers, answer.read())
         finally:
             connection.close()
+
+    def api(self, path, **headers):
+        """What the admin API answers with 200."""
+        answer = self.get(path, **headers)
+        assert answer.status == 200, (path, answer.status, answer.body)
+        assert answer.headers["Content-Type"] == "application/json"
+        return answer.json()
+
+    def post(self, path, content, **headers):
+        return self.get(path, "POST", json.dumps(content), **headers)
 
     def metric(self, name):
         """One number of /metrics, by its name with labels as printed."""

@@ -1,0 +1,271 @@
+"""The admin API: what an operator can ask of one node, and do to it; over HTTP and from the command line."""
+
+import json
+import socket
+import time
+
+import pytest
+
+from harness.gateway import run
+from harness.wait import sized, until
+from harness.websocket import Closed, WebSocket
+
+ROUTES = """
+routes:
+  - path: /ws/cards
+    channel: cards
+    history: {size: 50, ttl: 1h}
+  - path: /ws/slow
+    channel: slow
+"""
+
+
+@pytest.fixture
+def node(start, redis, tmp_path):
+    file = tmp_path / "gate.yaml"
+    file.write_text(ROUTES, encoding="utf-8")
+    redis.client.flushall()
+    return start("--config", file, redis=redis)
+
+
+def status_of(node):
+    return node.api("/status")
+
+
+def test_status_says_who_it_is_and_what_it_does(node, tmp_path):
+    with node.connect("/ws/cards") as peer:
+        peer.ask({"type": "subscribe", "data": {"channel": "items:1"}})
+        assert node.publish("items:1", '{"type":"x"}').returncode == 0
+        assert peer.receive()["type"] == "x"
+        told = until("all is counted", lambda: (lambda told: told["totals"]["messages_sent"] >= 2 and told)(status_of(node)))
+    assert (told["connections"], told["subscriptions"], told["channels"], told["workers"]) == (1, 2, 2, 2)
+    assert told["node"] == node.get("/ready").json()["node"]
+    assert (told["ready"], told["draining"]) == (True, False)
+    assert told["port"] == node.address[1]
+    assert told["config_file"] == str(tmp_path / "gate.yaml")
+    assert told["broker"]["kind"] == "redis" and told["broker"]["state"] == "ready"
+    assert told["totals"]["events"] == 1
+    assert told["totals"]["connections_opened"] == 1
+    assert told["uptime_seconds"] > 0
+    deliveries = told["delivery_seconds"]
+    assert len(deliveries["counts"]) == len(deliveries["bounds"]) + 1
+    assert sum(deliveries["counts"]) == 1
+
+
+def test_channels_are_listed_by_size_with_the_subscribers_of_all_workers(node):
+    peers = [node.connect("/ws/items/big") for _ in range(20)]
+    peers += [node.connect(f"/ws/items/small-{number}") for number in range(5)]
+    told = node.api("/channels")
+    assert told["total"] == 6
+    assert told["channels"][0] == {"channel": "items:big", "subscribers": 20, "history": False}
+    assert [row["channel"] for row in told["channels"][1:]] == [f"items:small-{number}" for number in range(5)]
+    assert {row["subscribers"] for row in told["channels"][1:]} == {1}
+    told = node.api("/channels?match=small&limit=2")
+    assert (told["total"], len(told["channels"])) == (5, 2)
+    assert node.api("/channels?match=nobody") == {"total": 0, "channels": []}
+    for peer in peers:
+        peer.abandon()
+    until("all have left", lambda: node.api("/channels")["total"] == 0)
+
+
+def test_a_channel_with_history_shows_its_position_and_last_events(node):
+    with node.connect("/ws/cards") as peer:
+        assert node.api("/channels")["channels"] == [{"channel": "cards", "subscribers": 1, "history": True}]
+        for number in range(12):
+            assert node.post("/publish", {"channel": "cards", "payload": {"type": "x", "data": number}}).status == 200
+            assert peer.receive()["data"] == number
+        told = node.api("/channels/cards?limit=3")
+    assert (told["subscribers"], told["subscribed"]) == (1, True)
+    assert [event["data"] for event in told["events"]] == [11, 10, 9], "the newest first"
+    assert told["history"]["pos"] == told["events"][0]["pos"]
+    assert (told["history"]["size"], told["history"]["ttl_seconds"], told["history"]["state"]) == (50, 3600, "live")
+    assert told["history"]["remembered"] == 12
+    assert len(node.api("/channels/cards")["events"]) == 10
+
+
+def test_a_channel_without_history_has_subscribers_and_no_events(node):
+    with node.connect("/ws/items/7"):
+        assert node.api("/channels/items:7") == {
+            "channel": "items:7", "subscribers": 1, "subscribed": True, "history": None, "events": []}
+        assert node.api("/channels/items%3A7")["subscribers"] == 1
+        for name, n in (("items:7", 1), ("items%3A7", 1), ("items%253A7", 0)):  # decoded once
+            assert node.api(f"/connections?channel={name}")["total"] == n
+    assert node.api("/channels/nobody:here")["subscribers"] == 0
+
+
+def test_connections_are_found_by_channel_and_route(node):
+    first, second, other = node.connect("/ws/cards"), node.connect("/ws/cards"), node.connect("/ws/items/7")
+    assert node.api("/connections")["total"] == 3
+    told = node.api("/connections?channel=items:7")
+    assert [row["route"] for row in told["connections"]] == ["/ws/items/{item_id}"]
+    told = node.api("/connections?route=/ws/cards&sort=opened")
+    assert told["total"] == 2
+    newest, oldest = told["connections"]
+    assert newest["open_seconds"] <= oldest["open_seconds"]
+    assert newest["remote"] == "127.0.0.1" and newest["state"] == "open"
+    assert newest["opened"] <= time.strftime("%Y-%m-%dT%H:%M:%S.999Z", time.gmtime())
+    told = node.api("/connections?limit=1")
+    assert (told["total"], len(told["connections"])) == (3, 1)
+    for peer in (first, second, other):
+        peer.abandon()
+
+
+def test_a_connection_shows_its_channels_and_what_it_did(node):
+    with node.connect("/ws/items/7") as peer:
+        for channel in ("items:8", "items:9"):
+            peer.ask({"type": "subscribe", "data": {"channel": channel}})
+        (row,) = node.api("/connections")["connections"]
+        told = node.api(f"/connections/{row['id']}")
+    assert sorted(told["channels"]) == ["items:7", "items:8", "items:9"]
+    assert (told["id"], told["subscriptions"], told["messages_received"], told["messages_sent"]) == (row["id"], 3, 2, 2)
+
+
+def test_who_reads_slowly_comes_first(node):
+    quick = [node.connect("/ws/slow") for _ in range(10)]
+    stuck = WebSocket.connect(node.address, "/ws/slow", receive_buffer=4096)
+    payload = json.dumps({"type": "x", "data": "y" * 100_000})
+
+    def queued():
+        node.post("/publish", {"channel": "slow", "payload": json.loads(payload)})
+        for peer in quick:
+            peer.receive()
+        rows = node.api("/connections?sort=queued&limit=3")["connections"]
+        return rows[0]["queued_bytes"] > 0 and rows
+
+    rows = until("something waits for it", queued)
+    assert rows[0]["socket_full"]
+    assert [row["queued_bytes"] for row in rows[1:]] == [0, 0]
+    for peer in (*quick, stuck):
+        peer.abandon()
+
+
+def test_a_connection_is_closed_with_4010_and_that_is_logged(node):
+    with node.connect("/ws/items/7") as peer, node.connect("/ws/cards") as other:
+        (row,) = node.api("/connections?channel=items%3A7")["connections"]
+        target = row["id"]
+        answer = node.post("/disconnect", {"connection": target})
+        assert (answer.status, answer.json()) == (200, {"connection": target, "disconnected": True})
+        with pytest.raises(Closed) as closed:
+            peer.receive()
+        assert (closed.value.code, closed.value.reason) == (4010, b"disconnected by the operator")
+        peer.close(4010)
+        assert other.ask({"type": "ping"})["type"] == "pong"
+    node.wait_for_line("the operator asks to disconnect", conn=str(target), operator="127.0.0.1")
+    node.wait_for_line("client disconnected", conn=str(target), code="4010")
+    assert node.post("/disconnect", {"connection": target}).status == 404
+    assert node.metric('tidegate_connections_closed_total{code="4010"}') == 1
+
+
+def test_the_last_disconnects_are_told_with_their_reasons(node):
+    for _ in range(3):
+        node.connect("/ws/cards").abandon()
+    with node.connect("/ws/items/7") as peer:
+        peer.close(1000)
+        assert peer.close_code() == 1000
+    told = until("all have left", lambda: (lambda told: told["total"] == 4 and told)(node.api("/disconnects")))
+    assert {(row["code"], row["count"]) for row in told["by_reason"]} == {(1006, 3), (1000, 1)}
+    assert len(told["disconnects"]) == 4
+    by_code = {row["code"]: row for row in told["disconnects"]}
+    assert by_code[1000]["route"] == "/ws/items/{item_id}"
+    assert by_code[1000]["reason"] == "the peer closed"
+    assert by_code[1006]["remote"] == "127.0.0.1"
+    times = [row["time"] for row in told["disconnects"]]
+    assert times == sorted(times, reverse=True)
+    assert len(node.api("/disconnects?limit=2")["disconnects"]) == 2
+
+
+@pytest.mark.parametrize("path, status", [
+    ("/channels?limit=0", 400), ("/channels?limit=1001", 400), ("/channels?limit=x", 400), ("/channels?limit=-1", 400),
+    ("/channels?limit=99999999999999999999", 400), ("/channels?match=" + "x" * 300, 400), ("/channels/a%20b", 400),
+    ("/channels/tg:x", 400), ("/channels/a%00", 404),
+    ("/channels/" + "x" * 256, 404), ("/channels/", 404), ("/channels/a/b", 404),
+    ("/channels/cards?limit=1000", 400), ("/connections?sort=age", 400), ("/connections?limit=x", 400),
+    ("/connections/x", 400), ("/connections/0", 400), ("/connections/99999999999999999999", 400),
+    ("/connections/12345", 404), ("/connections/1/2", 404), ("/disconnects?limit=51", 400), ("/disconnect", 405),
+    ("/publish", 405), ("/nothing", 404),
+])
+def test_what_makes_no_sense_is_refused_with_a_code_and_a_reason(gateway, path, status):
+    answer = gateway.get(path)
+    assert answer.status == status
+    error = answer.json()["error"]
+    assert error["code"] and error["message"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"7", b"[7]", b"{}", b'{"connection":"x"}', b'{"connection":1.5}',
+                                  b'{"connection":-1}', b'{"connection":0}', b'{"connection":1e3}', b'{"connection":null}'], ids=repr)
+def test_a_disconnect_that_names_no_connection_is_400(gateway, body):
+    answer = gateway.get("/disconnect", "POST", body)
+    assert (answer.status, answer.json()["error"]["code"]) == (400, "bad_connection")
+
+
+@pytest.mark.parametrize("path", ["/publish", "/disconnect"])
+def test_a_body_that_is_said_to_be_huge_is_refused_before_it_comes(gateway, path):
+    with socket.create_connection(gateway.admin_address, timeout=5) as peer:
+        peer.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n".encode())
+        answer = b""
+        while True:  # to its end: nothing of the body was sent, and the whole answer comes all the same
+            data = peer.recv(4096)
+            if not data:
+                break
+            answer += data
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "too_big"
+
+
+def test_many_callers_at_once_while_clients_come_and_go(node):
+    """Questions cross the threads while what they ask about changes."""
+    paths = ("/channels", "/connections", "/disconnects", "/status", "/channels/cards", "/connections?channel=cards")
+    for round_number in range(sized(20, 8)):
+        peers = [node.connect("/ws/cards") for _ in range(5)]
+        callers = [socket.create_connection(node.admin_address) for _ in paths * 3]
+        for caller, path in zip(callers, paths * 3):
+            caller.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        for caller in callers[round_number % 3:]:
+            while caller.recv(65536):
+                pass
+        for caller in callers:
+            caller.close()  # the first ones without having waited for their answer
+        for peer in peers:
+            peer.abandon()
+    assert node.api("/status")["node"]
+
+
+def test_questions_that_are_open_at_the_end_do_not_hold_it_up(start):
+    node = start()
+    callers = [socket.create_connection(node.admin_address) for _ in range(20)]
+    for caller in callers:
+        caller.sendall(b"GET /connections HTTP/1.1\r\nHost: x\r\n\r\n")
+    node.stop()
+    for caller in callers:
+        caller.close()
+
+
+def test_the_command_line_shows_the_status(node):
+    with node.connect("/ws/cards"):
+        shown = run("status", "--admin", node.admin)
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert "1 connections" in shown.stdout
+        assert status_of(node)["node"] in shown.stdout
+        assert "\033" not in shown.stdout, "colours are for terminals"
+        told = json.loads(run("status", "--json", "--admin", node.admin).stdout)
+    assert told["nodes"][0]["connections"] == 1
+
+
+def test_the_command_line_disconnects(node):
+    with node.connect("/ws/cards") as peer:
+        (row,) = node.api("/connections")["connections"]
+        done = run("disconnect", str(row["id"]), "--admin", node.admin)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert peer.close_code() == 4010
+    again = run("disconnect", "999", "--admin", node.admin)
+    assert again.returncode == 1
+    assert "no such connection" in again.stderr
+
+
+@pytest.mark.parametrize("words, code", [(["disconnect"], 2), (["disconnect", "x"], 2), (["disconnect", "1", "2"], 2),
+                                         (["status", "x"], 2), (["publish", "--json", "a", "{}"], 2),
+                                         (["status", "--admin", "127.0.0.1:1"], 1),
+                                         (["disconnect", "1", "--admin", "127.0.0.1:1"], 1)], ids=repr)
+def test_the_command_line_says_in_one_line_what_is_wrong(words, code):
+    result = run(*words)
+    assert (result.returncode, len(result.stderr.splitlines()), result.stdout) == (code, 1, "")
