@@ -61,7 +61,7 @@ int worker_start(struct worker *worker);
 /* Ends the thread, if it was started, at once and whatever its clients do; then frees. Accepts NULL. */
 void worker_free(struct worker *worker);
 
-/* While it listens, so not after worker_post_close(). */
+/* While it listens, so not after worker_post_drain(). */
 uint16_t worker_port(const struct worker *worker);
 
 /* Its counters; to be read only. */

@@ -7,6 +7,7 @@
 const POLL_MS = 2000
 const PATIENCE_MS = 8000
 const SAMPLES = 90 // of a sparkline: three minutes
+const CHANNELS_EVERY = 3 // polls: with many channels this list costs the gateway most
 const WINDOW = 6 // polls that the delivery times are taken over
 const REASONS_MS = 5 * 60 * 1000
 const EVENTS_MAX = 30
@@ -18,6 +19,7 @@ let reasons = [] // {at, counts}
 let heard = 0 // when the gateway answered last
 let shownChannel = null // {name, controller}
 let askingToken = false
+let polls = 0
 
 // Asking
 
@@ -429,7 +431,7 @@ async function poll() {
   showTiles(own)
   showNodes(nodes)
   await Promise.all([
-    ask(channelsPath()).then(showChannels),
+    polls++ % CHANNELS_EVERY === 0 && ask(channelsPath()).then(showChannels),
     ask('connections?sort=queued&limit=10').then(showSlow),
     ask('disconnects?limit=10').then(showDisconnects),
     channel && ask('channels/' + encodeURIComponent(channel.name) + '?limit=1')

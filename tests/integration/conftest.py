@@ -5,6 +5,7 @@ Fixtures: what a test asks for by name.
   gateway    a gateway on it, one per file; looked at after each test: alive, serving, no sanitizer report
   start      starts gateways (and more) of a test's own; they are stopped and looked at when it ends
   own_redis  a Redis of one test's own, to be killed
+  chromium   a headless browser; the test is skipped where there is none
   figure     notes a measured number for the summary of tests/run.sh
 """
 
@@ -17,6 +18,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 # pylint: disable=wrong-import-position
+from harness import browser  # noqa: E402
 from harness.gateway import BINARY, Gateway  # noqa: E402
 from harness.redis_server import RedisServer  # noqa: E402
 from harness.wait import SANITIZER  # noqa: E402
@@ -88,6 +90,17 @@ def stop_all(gateways):
             failures.append(failure)
     if failures:
         raise failures[0]
+
+
+@pytest.fixture
+def chromium(tmp_path):
+    if browser.find() is None:
+        if os.environ.get("TIDEGATE_TEST_BROWSER") == "1":
+            pytest.fail("no chromium: tests/run.sh installs it")
+        pytest.skip("no chromium; tests/run.sh installs it")
+    chromium = browser.Browser(tmp_path)
+    yield chromium
+    chromium.stop()
 
 
 @pytest.fixture

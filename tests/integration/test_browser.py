@@ -1,25 +1,11 @@
 """A plain browser and a plain page: `new WebSocket` works without any of our code."""
 
 import json
-import os
-
-import pytest
 
 from harness import browser
 
 RECEIVED = "JSON.stringify([...document.querySelectorAll('#received li')].map(item => item.textContent))"
 STATE = "document.getElementById('state') && document.getElementById('state').textContent"
-
-
-@pytest.fixture
-def chromium(tmp_path):
-    if browser.find() is None:
-        if os.environ.get("TIDEGATE_TEST_BROWSER") == "1":
-            pytest.fail("no chromium: tests/run.sh installs it")
-        pytest.skip("no chromium; tests/run.sh installs it")
-    chromium = browser.Browser(tmp_path)
-    yield chromium
-    chromium.stop()
 
 
 def test_a_plain_page_shows_the_events_published_in_redis(chromium, gateway, redis):

@@ -89,18 +89,22 @@ class Browser:
         """Waits until the value of the JavaScript expression on the open page satisfies wanted(), and returns it."""
         return asyncio.run(self._talk(None, expression, wanted))
 
-    def command(self, method, **params):
-        """One command of the DevTools protocol to the open page; its result."""
-        return asyncio.run(self._command(method, params))
+    def emulate(self, width, scheme, expression):
+        """The value of the expression on a screen so wide, whose system prefers "light" or "dark"."""
+        return asyncio.run(self._emulate(width, scheme, expression))
+
+    async def _emulate(self, width, scheme, expression):
+        async with self._devtools() as devtools:  # both hold for as long as this connection does
+            self.n_calls = 0
+            await self._call(devtools, "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1,
+                             mobile=False)
+            await self._call(devtools, "Emulation.setEmulatedMedia",
+                             features=[{"name": "prefers-color-scheme", "value": scheme}])
+            return await self._poll(devtools, expression, lambda value: value is not None)
 
     def complaints(self):
         """What the open page has written to its console as a warning or an error, and what it did not catch."""
         return asyncio.run(self._complaints())
-
-    async def _command(self, method, params):
-        async with self._devtools() as devtools:
-            self.n_calls = 0
-            return await self._call(devtools, method, **params)
 
     async def _complaints(self):
         async with self._devtools() as devtools:

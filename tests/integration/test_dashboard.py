@@ -1,0 +1,184 @@
+"""The dashboard in a real browser, with a crowd behind it: what it shows is what is so."""
+
+import json
+
+import pytest
+
+from harness.crowd import Crowd
+from harness.wait import sized
+from harness.websocket import WebSocket
+
+CONNECTIONS = sized(1000, 200)
+CHANNEL = "cards"
+TOKEN = "sesame-4711"
+
+ROUTES = """
+routes:
+  - path: /ws/cards
+    channel: cards
+    history: on
+  - path: /ws/slow
+    channel: slow
+"""
+
+
+def text(element):
+    return f"document.getElementById('{element}') && document.getElementById('{element}').textContent"
+
+
+def cells(element):
+    return f"[...document.getElementById('{element}').rows].map(row => [...row.cells].map(cell => cell.textContent))"
+
+
+def number(shown):
+    return float(shown.replace(",", "")) if shown and shown[0].isdigit() else None
+
+
+@pytest.fixture
+def page(chromium):
+    """page(gateway) is the browser with its dashboard open and alive."""
+
+    def open_page(gateway):
+        chromium.show(f"http://{gateway.admin}/", text("state"), lambda state: state == "ready")
+        return chromium
+
+    return open_page
+
+
+@pytest.fixture
+def node(start, redis, tmp_path):
+    file = tmp_path / "gate.yaml"
+    file.write_text(ROUTES, encoding="utf-8")
+    redis.client.flushall()
+    return start("--config", file, redis=redis)
+
+
+def test_it_shows_a_crowd_its_channels_and_how_much_flows(node, page, redis, start):
+    other = start(redis=redis)
+    crowd = Crowd(node, CONNECTIONS, "/ws/cards")
+    try:
+        browser = page(node)
+        browser.look(text("connections"), lambda shown: number(shown) == CONNECTIONS)
+        assert number(browser.look(text("subscriptions"), bool)) == CONNECTIONS
+        browser.look(cells("channels"), lambda rows: rows == [[CHANNEL, f"{CONNECTIONS:,}"]])
+
+        def flows(shown):
+            redis.publish(CHANNEL, '{"type":"x"}')
+            crowd.receive_one_each()
+            return (number(shown) or 0) > 0
+
+        browser.look(text("events"), flows)
+        browser.look(text("messages"), flows)
+        assert browser.look(text("p99"), lambda shown: flows("") or shown != "–").endswith("s")
+        ids = {gateway.api("/status")["node"][:8] for gateway in (node, other)}
+        rows = browser.look(cells("nodes"), lambda rows: len(rows) == 2)
+        assert {row[0][:8] for row in rows} == ids
+        assert {row[2] for row in rows} == {"ready"}
+        assert browser.complaints() == []
+        loaded = browser.look("performance.getEntriesByType('resource').map(entry => entry.name)", bool)
+        assert all(name.startswith((f"http://{node.admin}/", "data:")) for name in loaded), loaded
+    finally:
+        crowd.leave()
+
+
+def test_it_shows_who_is_slow_and_who_left_and_why(node, page):
+    stuck = WebSocket.connect(node.address, "/ws/slow", receive_buffer=4096)
+    browser = page(node)
+    payload = {"type": "x", "data": "y" * 100_000}
+
+    def waits(rows):
+        node.post("/publish", {"channel": "slow", "payload": payload})
+        return rows and rows[0][3] not in ("0 B", "")
+
+    rows = browser.look(cells("slow"), waits)
+    assert rows[0][1] == "/ws/slow"
+    for _ in range(3):
+        node.connect("/ws/cards").abandon()
+    reasons = browser.look(cells("reasons"), lambda rows: any(row[0] == "1006" and row[3] == "3" for row in rows))
+    assert [row[1] for row in reasons if row[0] == "1006"] == ["the connection broke"]
+    last = browser.look(cells("disconnects"), lambda rows: len([row for row in rows if row[1] == "1006"]) == 3)
+    assert last[0][2] == "/ws/cards"
+    stuck.abandon()
+
+
+def test_it_finds_a_channel_and_shows_its_events_live(node, page):
+    peers = [node.connect("/ws/cards") for _ in range(3)] + [node.connect("/ws/items/7"), node.connect("/ws/items/70")]
+    for event in range(2):
+        node.post("/publish", {"channel": "cards", "payload": {"type": "x", "data": f"kept-{event}"}})
+    browser = page(node)
+    browser.look(cells("channels"), lambda rows: [row[0] for row in rows] == ["cards", "items:7", "items:70"])
+    browser.look("(() => { const match = document.getElementById('match'); match.value = 'items:7'; "
+                 "match.dispatchEvent(new Event('input')); return true })()", bool)
+    browser.look(cells("channels"), lambda rows: [row[0] for row in rows] == ["items:7", "items:70"])
+    browser.look("document.getElementById('match').value = 'cards'", bool)
+    browser.look("document.getElementById('search').requestSubmit() || true", bool)
+    browser.look(text("channel-subscribers"), lambda shown: shown == "3")
+    events = "[...document.querySelectorAll('#channel-events li')].map(item => JSON.parse(item.textContent).data)"
+    browser.look(events, lambda shown: shown == ["kept-1", "kept-0"])
+    browser.look(text("channel-tail"), lambda shown: shown == "live")
+    node.post("/publish", {"channel": "cards", "payload": {"type": "x", "data": "<b>live</b>"}})
+    browser.look(events, lambda shown: shown == ["<b>live</b>", "kept-1", "kept-0"])
+    assert browser.look("document.querySelectorAll('#channel-events b').length", lambda n: n is not None) == 0
+    browser.look("document.getElementById('channel-close').click() || true", bool)
+    assert browser.look("document.getElementById('channel').hidden", lambda hidden: hidden is not None)
+    assert browser.complaints() == []
+    for peer in peers:
+        peer.abandon()
+
+
+def test_it_says_when_the_gateway_is_away(start, page):
+    node = start()
+    browser = page(node)
+    node.stop()
+    assert "answer" in browser.look(text("trouble"), bool)
+    assert browser.look(text("state"), bool) == "away"
+    assert browser.look("document.getElementById('main').className", bool) == "stale"
+
+
+def test_it_says_when_redis_is_away(start, own_redis, page):
+    node = start(redis=own_redis)
+    browser = page(node)
+    own_redis.kill()
+    browser.look(text("state"), lambda state: state == "not ready")
+    assert browser.look(text("broker"), bool).startswith("away: ")
+
+
+def test_it_asks_for_the_token_and_keeps_it_in_the_tab(start, chromium):
+    node = start(env={"TIDEGATE_ADMIN_TOKEN": TOKEN})
+    chromium.show(f"http://{node.admin}/", text("state"), lambda state: state == "locked")
+    assert chromium.look("document.getElementById('login').open", lambda there: there is not None)
+
+    def say(token):
+        chromium.look(f"(() => {{ document.getElementById('token').value = {json.dumps(token)}; "
+                      "document.getElementById('login-form').requestSubmit(); return true })()", bool)
+
+    say("guess")
+    chromium.look(text("login-note"), lambda note: note and "does not accept" in note)
+    say(TOKEN)
+    chromium.look(text("state"), lambda state: state == "ready")
+    assert chromium.look("sessionStorage.getItem('tidegate-token')", bool) == TOKEN
+    assert chromium.look("localStorage.length + document.cookie.length", lambda n: n is not None) == 0
+
+
+def test_it_fits_the_screen_and_takes_the_colours_of_the_system(gateway, page):
+    browser = page(gateway)
+    with gateway.connect("/ws/execution/" + "x" * 60):
+        browser.look(cells("channels"), bool)
+        for width in (320, 390, 768, 1280):
+            for scheme in ("light", "dark"):
+                wide, colour = browser.emulate(width, scheme, "[document.documentElement.scrollWidth, "
+                                                              "getComputedStyle(document.body).backgroundColor]")
+                assert wide <= width, scheme
+                red = int(colour.partition("(")[2].partition(",")[0])
+                assert (red < 128) == (scheme == "dark"), colour
+
+
+def test_its_answer_forbids_everything_else(gateway):
+    for path in ("/", "/dashboard.js", "/dashboard.css"):
+        answer = gateway.get(path)
+        policy = answer.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'") and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        body = answer.body.decode()
+        assert "http://" not in body.replace("http://www.w3.org/2000/svg", "") and "https://" not in body
