@@ -67,6 +67,8 @@ static int load_and_apply(struct reload *reload, struct buf *why)
 	int r = config_load(reload->args, reload->environment, &loaded, why);
 
 	if (r == 0)
+		r = config_check_served(loaded, why); /* the next start would refuse it */
+	if (r == 0)
 		r = prepare_workers(&reload->targets, loaded, why);
 	if (r == 0) {
 		apply(&reload->targets, loaded);

@@ -109,6 +109,19 @@ def test_with_a_token_it_may_be_open(start):
     assert node.get("/status", **GOOD).status == 200
 
 
+def test_a_reload_that_would_leave_it_open_is_refused(start, tmp_path):
+    file = tmp_path / "gate.yaml"
+    file.write_text(f"admin_token: {TOKEN}\n", encoding="utf-8")
+    node = start("--config", file, "--admin", "0.0.0.0:0")
+    assert node.get("/reload", "POST").status == 401
+    assert node.get("/reload", "POST", **GOOD).status == 200
+    file.write_text("log_level: debug\n", encoding="utf-8")
+    refused = node.get("/reload", "POST", **GOOD)
+    assert refused.status == 400 and "TIDEGATE_ADMIN_TOKEN" in refused.json()["error"]["message"]
+    assert TOKEN not in refused.body.decode()
+    assert node.get("/status").status == 401
+
+
 def ask_as(gateway, path, *headers):
     lines = "\r\n".join([f"GET {path} HTTP/1.1", *headers])
     return exchange(gateway.admin_address, f"{lines}\r\n\r\n".encode())
