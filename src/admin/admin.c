@@ -21,10 +21,11 @@
 enum {
 	REQUEST_SECONDS = 10,
 	REQUEST_BYTES = 8192,
-	PATH_MAX_BYTES = 512,  /* ours are shorter, with the longest name of a channel */
-	TEXT_MAX_BYTES = 1024, /* of a header that is looked at */
-	REFUSED_LINES = 5,     /* of the log in a minute */
-	BODY_SLACK = 4096,     /* for the envelope around a published payload */
+	PATH_MAX_BYTES = 512,                   /* ours are shorter, with the longest name of a channel */
+	TEXT_MAX_BYTES = 1024,                  /* of a header that is looked at */
+	REFUSED_LINES = 5,                      /* of the log in a minute */
+	FORGOTTEN_BYTES_MAX = 16 * 1024 * 1024, /* that a caller sends after he was refused */
+	BODY_SLACK = 4096,                      /* for the envelope around a published payload */
 };
 
 static struct admin *admin_of(struct lws *wsi)
@@ -136,12 +137,14 @@ static int on_writable(struct admin_request *request)
 }
 
 /*
- * Refused before its body was read. lws writes nothing while a body is due, so we do; and what the caller
- * still sends is read and forgotten until he has heard us, or the kernel would take the answer back from him.
+ * Refused before its body was read. Closing now would throw away what the caller still sends, for which the
+ * kernel would reset the connection, and the answer with it: so we say that there is no more to come, and
+ * read on and forget it until he has heard us.
  */
 static void answer_early(struct admin_request *request)
 {
 	(void)on_writable(request);
+	request->lingers = true;
 	(void)shutdown(lws_get_socket_fd(request->wsi), SHUT_WR);
 }
 
@@ -182,10 +185,14 @@ static int on_headers(struct lws *wsi)
 	return 0;
 }
 
-static void on_body(struct admin_request *request, const char *data, size_t len)
+/* 0, or -1: he goes on and on, though he was told. */
+static int on_body(struct admin_request *request, const char *data, size_t len)
 {
 	if (!request->done)
 		buf_append(&request->body, data, len);
+	else
+		request->forgotten_bytes += len;
+	return request->forgotten_bytes > FORGOTTEN_BYTES_MAX ? -1 : 0;
 }
 
 /* 0, or -1: it was answered before. */
@@ -204,12 +211,11 @@ static int on_request(struct admin_request *request, enum lws_callback_reasons r
 {
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_BODY:
-		on_body(request, in, len);
-		return 0;
+		return on_body(request, in, len);
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
 		return on_complete(request);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return on_writable(request);
+		return request->lingers ? 0 : on_writable(request);
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_WSI_DESTROY:
 		lws_set_opaque_user_data(request->wsi, NULL);

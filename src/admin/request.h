@@ -27,9 +27,11 @@ struct admin_request {
 	const struct admin_endpoint *endpoint;
 	struct buf body;
 	struct buf out;
-	bool streams;          /* the answer has no end of its own */
-	bool done;             /* nothing follows what is in out */
-	bool waiting;          /* for the broker, which is to call back: lives until then */
+	bool streams; /* the answer has no end of its own */
+	bool done;    /* nothing follows what is in out */
+	bool lingers; /* was answered; what the caller still sends is read and forgotten */
+	bool waiting; /* for the broker, which is to call back: lives until then */
+	size_t forgotten_bytes;
 	struct survey *survey; /* under way for it, or NULL */
 	struct admin_tail *tail;
 	char argument[ADMIN_ARGUMENT_MAX + 1]; /* "" where the endpoint has none */

@@ -198,6 +198,15 @@ def test_a_disconnect_that_names_no_connection_is_400(gateway, body):
     assert (answer.status, answer.json()["error"]["code"]) == (400, "bad_connection")
 
 
+def test_who_sends_a_huge_body_all_the_same_hears_why_it_is_refused(gateway):
+    with socket.create_connection(gateway.admin_address, timeout=10) as peer:
+        peer.sendall(b"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+        for _ in range(80):
+            peer.sendall(b"x" * 100_000)
+        answer = peer.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
 @pytest.mark.parametrize("path", ["/publish", "/disconnect"])
 def test_a_body_that_is_said_to_be_huge_is_refused_before_it_comes(gateway, path):
     with socket.create_connection(gateway.admin_address, timeout=5) as peer:
