@@ -97,7 +97,6 @@ void admin_answer(struct admin_request *request, unsigned int status, const char
 void admin_answer_stream(struct admin_request *request, const char *type)
 {
 	buf_printf(&request->out, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n" COMMON_HEADERS "\r\n", type);
-	request->streams = true;
 	lws_set_timeout(request->wsi, NO_PENDING_TIMEOUT, 0);
 	lws_callback_on_writable(request->wsi);
 }

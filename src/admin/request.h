@@ -27,7 +27,6 @@ struct admin_request {
 	const struct admin_endpoint *endpoint;
 	struct buf body;
 	struct buf out;
-	bool streams; /* the answer has no end of its own */
 	bool done;    /* nothing follows what is in out */
 	bool lingers; /* was answered; what the caller still sends is read and forgotten */
 	bool waiting; /* for the broker, which is to call back: lives until then */

@@ -21,56 +21,22 @@
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/clock.h"
-#include "core/fault_off.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
-#include "metrics/process_metrics.h"
 #include "route/route.h"
 #include "ws/listener.h"
 #include "worker/worker.h"
 #include "announcer.h"
-#include "leave.h"
+#include "gateway_private.h"
 #include "notify.h"
-#include "pulse.h"
-#include "reload.h"
-#include "status.h"
 
 enum {
-	N_SIGNALS = 3,
-	NODE_ID_LEN = 16,     /* hexadecimal digits */
 	DEPART_MS = 500,      /* for the announcement to be taken back at the end */
 	EXIT_BY_SIGNAL = 128, /* the shell's convention */
 	STOP_SLACK_MS = 5000, /* from the last client to the end of the process, on a busy machine */
 };
 
 static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
-
-struct gateway {
-	struct metrics metrics;      /* the bus thread's; first, for its alignment */
-	const struct config *config; /* of the start; reload has the one in force */
-	struct reload reload;
-	struct event_base *base;
-	struct event *signals[N_SIGNALS];
-	struct log *log;
-	struct bus *bus;
-	struct broker *broker;
-	struct worker *workers[WORKERS_MAX];
-	unsigned int n_workers;
-	struct admin *admin;
-	struct announcer *announcer;
-	struct pulse pulse;
-	char node_id[NODE_ID_LEN + 1];
-	uint64_t seed;
-#ifdef TIDEGATE_FAULT_CONTROLS
-	struct fault_off fault_off;
-#endif
-	struct process_metrics process;
-	struct leave leave;
-	struct notify *notify; /* NULL: no service manager is there */
-	uint64_t started_ms;
-	uint16_t port; /* of the workers, also when they listen no more */
-	bool departed; /* its announcement is taken back */
-};
 
 static void on_interest(
 	void *arg, unsigned int worker, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
@@ -133,132 +99,6 @@ static void on_end(evutil_socket_t signal_number, short events, void *arg)
 		_exit(EXIT_BY_SIGNAL + (int)signal_number);
 	notify_stopping(gateway->notify,
 		(times.delay_ms + times.spread_ms + times.timeout_ms + STOP_SLACK_MS) * 1000);
-}
-
-static unsigned int count_stuck(const struct gateway *gateway)
-{
-	uint64_t now_ms = clock_monotonic_ms();
-	unsigned int n_stuck = 0;
-
-	for (unsigned int i = 0; i < gateway->n_workers; i++)
-		n_stuck += !worker_alive(gateway->workers[i], now_ms);
-	return n_stuck;
-}
-
-static bool is_live(void *arg)
-{
-	return count_stuck(arg) == 0;
-}
-
-/* For the service manager: one line of what an operator would ask first. */
-static void describe(void *arg, struct buf *out)
-{
-	struct gateway *gateway = arg;
-
-	buf_append_str(out, leave_begun(&gateway->leave) ? "Taking leave of clients" : "Serving");
-	if (*gateway->config->redis && broker_state(gateway->broker) != BROKER_READY)
-		buf_append_str(out, "; Redis is away");
-	if (!metrics_get(&gateway->metrics, METRIC_RELOAD_SUCCESSFUL))
-		buf_append_str(out, "; the newest configuration was refused");
-}
-
-static bool say_live(void *arg, struct buf *out)
-{
-	struct gateway *gateway = arg;
-	unsigned int n_stuck = count_stuck(gateway);
-
-	buf_printf(out, "{\"live\":%s,\"workers\":%u,\"stuck_workers\":%u}", n_stuck ? "false" : "true",
-		gateway->n_workers, n_stuck);
-	return n_stuck == 0;
-}
-
-static bool say_ready(void *arg, struct buf *out)
-{
-	struct gateway *gateway = arg;
-	bool connected = broker_state(gateway->broker) == BROKER_READY;
-	bool ready = connected && !leave_begun(&gateway->leave);
-
-	buf_printf(out,
-		"{\"ready\":%s,\"missing\":[%s%s%s],\"node\":\"%s\",\"broker\":", ready ? "true" : "false",
-		connected ? "" : "\"broker\"", !connected && leave_begun(&gateway->leave) ? "," : "",
-		leave_begun(&gateway->leave) ? "\"draining\"" : "", gateway->node_id);
-	broker_describe(gateway->broker, out);
-	buf_append_char(out, '}');
-	return ready;
-}
-
-/* What is not counted but looked at: as it is now. */
-static void look(struct gateway *gateway, struct metrics *now)
-{
-	uint64_t now_ms = clock_monotonic_ms(), late_ms = 0;
-
-	metrics_set(now, METRIC_BUILD_INFO, 1);
-	metrics_set(now, METRIC_WORKERS, gateway->n_workers);
-	/* A thread that is stuck does not say so itself. */
-	for (unsigned int i = 0; i < gateway->n_workers; i++) {
-		uint64_t ms = worker_late_ms(gateway->workers[i], now_ms);
-
-		late_ms = ms > late_ms ? ms : late_ms;
-	}
-	metrics_set(now, METRIC_LOOP_LAG, late_ms * 1000);
-	process_metrics_read(&gateway->process, now, now_ms);
-}
-
-/* Of all threads, and what is looked at; how many. */
-static unsigned int all_metrics(
-	struct gateway *gateway, struct metrics *now, const struct metrics *blocks[WORKERS_MAX + 2])
-{
-	look(gateway, now);
-	blocks[0] = &gateway->metrics;
-	blocks[1] = now;
-	for (unsigned int i = 0; i < gateway->n_workers; i++)
-		blocks[i + 2] = worker_metrics(gateway->workers[i]);
-	return gateway->n_workers + 2;
-}
-
-static void say_metrics(void *arg, struct buf *out)
-{
-	struct gateway *gateway = arg;
-	struct metrics now = {0};
-	const struct metrics *blocks[WORKERS_MAX + 2];
-
-	metrics_write(blocks, all_metrics(gateway, &now, blocks), out);
-}
-
-static void say_status(void *arg, struct buf *out)
-{
-	struct gateway *gateway = arg;
-	struct metrics now = {0};
-	const struct metrics *blocks[WORKERS_MAX + 2];
-	bool draining = leave_begun(&gateway->leave);
-	struct status status = {
-		.node_id = gateway->node_id,
-		.config = gateway->config,
-		.broker = gateway->broker,
-		.blocks = blocks,
-		.n_blocks = all_metrics(gateway, &now, blocks),
-		.pulse = &gateway->pulse,
-		.port = gateway->port,
-		.started_ms = gateway->started_ms,
-		.ready = broker_state(gateway->broker) == BROKER_READY && !draining,
-		.draining = draining,
-	};
-
-	status_write(&status, out);
-}
-
-static void on_beat(void *arg)
-{
-	struct gateway *gateway = arg;
-	struct metrics now = {0};
-	const struct metrics *blocks[WORKERS_MAX + 2];
-	struct pulse_counts counts;
-	uint64_t now_ms = clock_monotonic_ms();
-
-	if (now_ms - gateway->pulse.at_ms < PULSE_MS)
-		return;
-	status_count(blocks, all_metrics(gateway, &now, blocks), &counts);
-	pulse_beat(&gateway->pulse, &counts, now_ms);
 }
 
 static int make_loop(struct gateway *gateway)
@@ -377,7 +217,8 @@ static int make_admin(struct gateway *gateway, struct buf *error)
 		.token = config->admin_token,
 		.metrics_public = config->metrics_public,
 		.node_id = gateway->node_id,
-		.source = {gateway, say_live, say_ready, say_metrics, on_reload_asked, say_status},
+		.source = {gateway, gateway_say_live, gateway_say_ready, gateway_say_metrics, on_reload_asked,
+			gateway_say_status},
 		.bus = gateway->bus,
 		.broker = gateway->broker,
 		.routes = config->routes,
@@ -390,7 +231,7 @@ static int make_admin(struct gateway *gateway, struct buf *error)
 
 static int make_announcer(struct gateway *gateway)
 {
-	const struct announcer_source source = {gateway, on_beat, say_status};
+	const struct announcer_source source = {gateway, gateway_beat, gateway_say_status};
 
 	gateway->announcer = announcer_new(gateway->base, gateway->broker, &source);
 	return gateway->announcer ? 0 : -ENOMEM;
@@ -471,7 +312,7 @@ static void tell_manager(struct gateway *gateway)
 {
 	const struct notify_variables variables = {
 		getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID")};
-	const struct notify_source source = {gateway, is_live, describe};
+	const struct notify_source source = {gateway, gateway_is_live, gateway_describe};
 	int r = notify_new(gateway->base, &variables, &source, &gateway->notify);
 
 	if (r < 0)

@@ -1,0 +1,74 @@
+#ifndef TIDEGATE_APP_GATEWAY_PRIVATE_H
+#define TIDEGATE_APP_GATEWAY_PRIVATE_H
+
+/* What the gateway's two files share: gateway.c builds, runs and ends it, report.c says how it is. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/fault_off.h"
+#include "metrics/metrics.h"
+#include "metrics/process_metrics.h"
+#include "worker/worker.h"
+#include "leave.h"
+#include "pulse.h"
+#include "reload.h"
+
+struct admin;
+struct announcer;
+struct broker;
+struct buf;
+struct bus;
+struct config;
+struct event;
+struct event_base;
+struct log;
+struct notify;
+
+enum {
+	N_SIGNALS = 3,
+	NODE_ID_LEN = 16, /* hexadecimal digits */
+};
+
+struct gateway {
+	struct metrics metrics;      /* the bus thread's; first, for its alignment */
+	const struct config *config; /* of the start; reload has the one in force */
+	struct reload reload;
+	struct event_base *base;
+	struct event *signals[N_SIGNALS];
+	struct log *log;
+	struct bus *bus;
+	struct broker *broker;
+	struct worker *workers[WORKERS_MAX];
+	unsigned int n_workers;
+	struct admin *admin;
+	struct announcer *announcer;
+	struct pulse pulse;
+	char node_id[NODE_ID_LEN + 1];
+	uint64_t seed;
+#ifdef TIDEGATE_FAULT_CONTROLS
+	struct fault_off fault_off;
+#endif
+	struct process_metrics process;
+	struct leave leave;
+	struct notify *notify; /* NULL: no service manager is there */
+	uint64_t started_ms;
+	uint16_t port; /* of the workers, also when they listen no more */
+	bool departed; /* its announcement is taken back */
+};
+
+/*
+ * report.c: what is said to whoever asks; arg is the gateway. The first two are for the service manager, the
+ * others for the admin listener, gateway_say_status() for the other nodes too.
+ */
+bool gateway_is_live(void *arg);
+void gateway_describe(void *arg, struct buf *out);
+bool gateway_say_live(void *arg, struct buf *out);
+bool gateway_say_ready(void *arg, struct buf *out);
+void gateway_say_metrics(void *arg, struct buf *out);
+void gateway_say_status(void *arg, struct buf *out);
+
+/* Now and then, at least once a second: takes the pulse when it is due. */
+void gateway_beat(void *arg);
+
+#endif

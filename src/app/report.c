@@ -1,0 +1,135 @@
+/* Report: what the gateway says of itself, to the service manager, the admin listener and the other nodes. */
+
+#include "gateway_private.h"
+
+#include "broker/broker.h"
+#include "config/config.h"
+#include "core/buf.h"
+#include "core/clock.h"
+#include "status.h"
+
+static unsigned int count_stuck(const struct gateway *gateway)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	unsigned int n_stuck = 0;
+
+	for (unsigned int i = 0; i < gateway->n_workers; i++)
+		n_stuck += !worker_alive(gateway->workers[i], now_ms);
+	return n_stuck;
+}
+
+bool gateway_is_live(void *arg)
+{
+	return count_stuck(arg) == 0;
+}
+
+/* For the service manager: one line of what an operator would ask first. */
+void gateway_describe(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+
+	buf_append_str(out, leave_begun(&gateway->leave) ? "Taking leave of clients" : "Serving");
+	if (*gateway->config->redis && broker_state(gateway->broker) != BROKER_READY)
+		buf_append_str(out, "; Redis is away");
+	if (!metrics_get(&gateway->metrics, METRIC_RELOAD_SUCCESSFUL))
+		buf_append_str(out, "; the newest configuration was refused");
+}
+
+bool gateway_say_live(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+	unsigned int n_stuck = count_stuck(gateway);
+
+	buf_printf(out, "{\"live\":%s,\"workers\":%u,\"stuck_workers\":%u}", n_stuck ? "false" : "true",
+		gateway->n_workers, n_stuck);
+	return n_stuck == 0;
+}
+
+bool gateway_say_ready(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+	bool connected = broker_state(gateway->broker) == BROKER_READY;
+	bool ready = connected && !leave_begun(&gateway->leave);
+
+	buf_printf(out,
+		"{\"ready\":%s,\"missing\":[%s%s%s],\"node\":\"%s\",\"broker\":", ready ? "true" : "false",
+		connected ? "" : "\"broker\"", !connected && leave_begun(&gateway->leave) ? "," : "",
+		leave_begun(&gateway->leave) ? "\"draining\"" : "", gateway->node_id);
+	broker_describe(gateway->broker, out);
+	buf_append_char(out, '}');
+	return ready;
+}
+
+/* What is not counted but looked at: as it is now. */
+static void look(struct gateway *gateway, struct metrics *now)
+{
+	uint64_t now_ms = clock_monotonic_ms(), late_ms = 0;
+
+	metrics_set(now, METRIC_BUILD_INFO, 1);
+	metrics_set(now, METRIC_WORKERS, gateway->n_workers);
+	/* A thread that is stuck does not say so itself. */
+	for (unsigned int i = 0; i < gateway->n_workers; i++) {
+		uint64_t ms = worker_late_ms(gateway->workers[i], now_ms);
+
+		late_ms = ms > late_ms ? ms : late_ms;
+	}
+	metrics_set(now, METRIC_LOOP_LAG, late_ms * 1000);
+	process_metrics_read(&gateway->process, now, now_ms);
+}
+
+/* Of all threads, and what is looked at; how many. */
+static unsigned int all_metrics(
+	struct gateway *gateway, struct metrics *now, const struct metrics *blocks[WORKERS_MAX + 2])
+{
+	look(gateway, now);
+	blocks[0] = &gateway->metrics;
+	blocks[1] = now;
+	for (unsigned int i = 0; i < gateway->n_workers; i++)
+		blocks[i + 2] = worker_metrics(gateway->workers[i]);
+	return gateway->n_workers + 2;
+}
+
+void gateway_say_metrics(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+	struct metrics now = {0};
+	const struct metrics *blocks[WORKERS_MAX + 2];
+
+	metrics_write(blocks, all_metrics(gateway, &now, blocks), out);
+}
+
+void gateway_say_status(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+	struct metrics now = {0};
+	const struct metrics *blocks[WORKERS_MAX + 2];
+	bool draining = leave_begun(&gateway->leave);
+	struct status status = {
+		.node_id = gateway->node_id,
+		.config = gateway->config,
+		.broker = gateway->broker,
+		.blocks = blocks,
+		.n_blocks = all_metrics(gateway, &now, blocks),
+		.pulse = &gateway->pulse,
+		.port = gateway->port,
+		.started_ms = gateway->started_ms,
+		.ready = broker_state(gateway->broker) == BROKER_READY && !draining,
+		.draining = draining,
+	};
+
+	status_write(&status, out);
+}
+
+void gateway_beat(void *arg)
+{
+	struct gateway *gateway = arg;
+	struct metrics now = {0};
+	const struct metrics *blocks[WORKERS_MAX + 2];
+	struct pulse_counts counts;
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (now_ms - gateway->pulse.at_ms < PULSE_MS)
+		return;
+	status_count(blocks, all_metrics(gateway, &now, blocks), &counts);
+	pulse_beat(&gateway->pulse, &counts, now_ms);
+}
