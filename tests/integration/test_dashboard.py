@@ -131,6 +131,7 @@ def test_it_says_when_the_gateway_is_away(start, page):
     browser = page(node)
     node.stop()
     assert "answer" in browser.look(text("trouble"), bool)
+    assert browser.look("document.getElementById('trouble').checkVisibility()", lambda seen: seen is not None)
     assert browser.look(text("state"), bool) == "away"
     assert browser.look("document.getElementById('main').className", bool) == "stale"
 
