@@ -79,6 +79,12 @@ static int run_disconnect(const struct config *config, const struct words *words
 	return cli_disconnect(config, words->operands[0]);
 }
 
+static int run_health(const struct config *config, const struct words *words)
+{
+	(void)words;
+	return cli_health(config);
+}
+
 static int run_functions(const struct config *config, const struct words *words)
 {
 	(void)config;
@@ -123,6 +129,8 @@ static const struct subcommand subcommands[] = {
 		"Say how a gateway is, and the others of its Redis: through its admin port"},
 	{"disconnect", "ID", 1, 1, run_disconnect,
 		"Close one connection of a gateway: through its admin port, with the id that its log gives"},
+	{"health", "", 0, 0, run_health,
+		"Ask the gateway at the admin address whether it lives; exit code 0 or 1"},
 	{"functions", "", 0, 0, run_functions,
 		"Print the library for Redis, to be piped to redis-cli -x FUNCTION LOAD REPLACE"},
 	{"check", "", 0, 0, run_check,

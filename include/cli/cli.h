@@ -28,6 +28,9 @@ int cli_status(const struct config *config, bool as_json);
 /* `tidegate disconnect ID`: closes one connection of a gateway. */
 int cli_disconnect(const struct config *config, const char *id);
 
+/* `tidegate health`: 0 if the gateway at the configured admin address says that it lives, within seconds. */
+int cli_health(const struct config *config);
+
 /* `tidegate functions`: prints the library that Redis needs for history, to be loaded by hand. */
 int cli_functions(void);
 

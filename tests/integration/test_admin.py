@@ -1,9 +1,11 @@
 """The internal port: probes, metrics, and nothing that a client should reach."""
 
 import re
+import socket
 
 import pytest
 
+from harness.gateway import run
 from harness.websocket import exchange, handshake
 
 
@@ -36,6 +38,32 @@ def test_connections_and_subscriptions_are_counted(start, redis):
         assert gateway.metric("tidegate_connections_opened_total") == 1
         assert gateway.metric("tidegate_subscriptions") == 2
         assert gateway.metric("tidegate_redis_ready") == 1
+
+
+def test_health_is_an_exit_code(gateway):
+    result = run("health", "--admin", gateway.admin)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_health_fails_where_nobody_lives(start):
+    gateway = start()
+    gateway.stop()
+    result = run("health", "--admin", gateway.admin)
+    assert result.returncode == 1
+    assert gateway.admin in result.stderr
+
+
+def test_health_does_not_wait_for_a_gateway_that_hangs():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        result = run("health", "--admin", f"127.0.0.1:{silent.getsockname()[1]}")
+    assert result.returncode == 1
+    assert result.stderr == "tidegate: health: no answer in time\n"
+
+
+def test_health_is_not_fooled_by_another_answer(gateway):
+    result = run("health", "--admin", f"{gateway.address[0]}:{gateway.address[1]}")  # the public port has no /live
+    assert result.returncode == 1
+    assert "404" in result.stderr
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/dashboard", "/live/x", "/live/..", "/ws/cards"])

@@ -24,7 +24,7 @@ def test_version_is_one_line():
 
 
 @pytest.mark.parametrize("words", [["--help"], ["help"], ["serve", "--help"], ["publish", "--help"], ["tail", "--help"],
-                                   ["check", "--help"]])
+                                   ["check", "--help"], ["health", "--help"]])
 def test_help_is_printed_on_demand(words):
     result = run(*words)
     assert result.returncode == 0
@@ -39,7 +39,7 @@ def test_help_is_printed_on_demand(words):
     ["serve", "--workers", "1.5"], ["serve", "--ping-interval", "soon"], ["serve", "--log-level", "loud"],
     ["serve", "--message-bytes-max", "-5"], ["serve", "--trusted-proxies", "nowhere/99"],
     ["serve", "--config", "/nonexistent/tidegate.yaml"],
-    ["publish"], ["publish", "cards"], ["publish", "a", "b", "c"], ["tail"], ["version", "extra"], ["check", "extra"],
+    ["publish"], ["publish", "cards"], ["publish", "a", "b", "c"], ["tail"], ["version", "extra"], ["check", "extra"], ["health", "extra"],
 ], ids=" ".join)
 def test_a_wrong_option_is_one_line_and_exit_2(words):
     result = run(*words, seconds=20)
