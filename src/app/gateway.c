@@ -27,6 +27,7 @@
 #include "ws/listener.h"
 #include "worker/worker.h"
 #include "announcer.h"
+#include "file_limit.h"
 #include "gateway_private.h"
 #include "notify.h"
 
@@ -358,7 +359,7 @@ static void log_start(struct gateway *gateway)
 
 	log_info(gateway->log, "tidegate starts", log_str("version", TIDEGATE_VERSION),
 		log_str("node", gateway->node_id), log_uint("workers", gateway->n_workers),
-		log_str("broker", *config->redis ? "redis" : "memory"));
+		log_str("broker", *config->redis ? "redis" : "memory"), log_uint("files", gateway->n_files));
 	log_address(gateway, "public", config->listen.host, worker_port(gateway->workers[0]));
 	log_address(gateway, "admin", config->admin.host, admin_port(gateway->admin));
 	log_flush(gateway->log);
@@ -411,6 +412,7 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 	reload_init(&gateway->reload, config, args, environment);
 	gateway->started_ms = clock_monotonic_ms();
 	gateway->log = log_new(STDERR_FILENO, config->log_level, config->log_format);
+	gateway->n_files = file_limit_set(); /* before libwebsockets looks at it */
 	signal(SIGPIPE, SIG_IGN);
 	/* One arena: a worker's own grows page by page, a system call each, and holds on to more. */
 	mallopt(M_ARENA_MAX, 1);

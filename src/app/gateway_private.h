@@ -41,6 +41,7 @@ struct gateway {
 	struct broker *broker;
 	struct worker *workers[WORKERS_MAX];
 	unsigned int n_workers;
+	uint64_t n_files; /* that may be open */
 	struct admin *admin;
 	struct announcer *announcer;
 	struct pulse pulse;

@@ -1,6 +1,7 @@
 """Connections over their life: kept alive, told apart, logged, and none of them another one's burden."""
 
 import json
+import resource
 import socket
 
 import pytest
@@ -167,3 +168,17 @@ def test_a_flood_of_messages_is_answered_or_cut_and_others_are_served(gateway):
             assert set(answers) == {"bad_json"}
         except Closed as closed:
             assert closed.code in (4100, 4101, 1013)
+
+
+def test_a_soft_limit_of_open_files_refuses_nobody(start):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))  # for the gateway, which inherits it
+    try:
+        gateway = start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert int(gateway.wait_for_line("tidegate starts").fields["files"]) == min(hard, 262144)
+    peers = [gateway.connect() for _ in range(100)]
+    assert peers[-1].ask({"type": "ping"})["type"] == "pong"
+    for peer in peers:
+        peer.abandon()

@@ -1,0 +1,25 @@
+/* File limit: how many files this process may have open; see the header. */
+
+#include "file_limit.h"
+
+#include <sys/resource.h>
+
+uint64_t file_limit_choose(uint64_t soft, uint64_t hard)
+{
+	if (soft < FILE_LIMIT_ENOUGH)
+		return hard < FILE_LIMIT_ENOUGH ? hard : FILE_LIMIT_ENOUGH;
+	return soft < FILE_LIMIT_MAX ? soft : FILE_LIMIT_MAX;
+}
+
+uint64_t file_limit_set(void)
+{
+	struct rlimit files, wanted;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return 0;
+	wanted = files;
+	wanted.rlim_cur = (rlim_t)file_limit_choose(files.rlim_cur, files.rlim_max);
+	/* A soft limit below the hard one is anybody's to set; should a sandbox forbid even that, the old one
+	 * is no worse. */
+	return setrlimit(RLIMIT_NOFILE, &wanted) < 0 ? files.rlim_cur : wanted.rlim_cur;
+}

@@ -1,0 +1,26 @@
+#ifndef TIDEGATE_APP_FILE_LIMIT_H
+#define TIDEGATE_APP_FILE_LIMIT_H
+
+/*
+ * File limit: how many files this process may have open, and with it how many clients.
+ *
+ * The limit that a process starts with is an accident of whoever started it: 1,024 from a shell or a newer
+ * container runtime, a billion from an older one. Both are bad for us. The first refuses clients for no
+ * reason. And libwebsockets makes tables of 16 bytes a file for each thread, written at the start; above ten
+ * million it takes the number for an error and serves 2,560.
+ */
+
+#include <stdint.h>
+
+enum {
+	FILE_LIMIT_ENOUGH = 1 << 18, /* taken where the hard limit allows it; 4 MiB of tables a thread */
+	FILE_LIMIT_MAX = 1 << 20,    /* no more, even where it was asked for; 16 MiB a thread */
+};
+
+/* What the soft limit should be, given both. */
+uint64_t file_limit_choose(uint64_t soft, uint64_t hard);
+
+/* Sets it. The limit that holds then; 0 where the system does not say. */
+uint64_t file_limit_set(void);
+
+#endif
