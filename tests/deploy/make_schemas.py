@@ -29,8 +29,8 @@ KINDS = {
     "networking.k8s.io/v1 Ingress": "io.k8s.api.networking.v1.Ingress",
 }
 CUSTOM_KINDS = {
-    "monitoring.coreos.com/v1 ServiceMonitor": "ServiceMonitor",
-    "monitoring.coreos.com/v1 PrometheusRule": "PrometheusRule",
+    "monitoring.coreos.com/v1 ServiceMonitor": "com.coreos.monitoring.v1.ServiceMonitor",
+    "monitoring.coreos.com/v1 PrometheusRule": "com.coreos.monitoring.v1.PrometheusRule",
 }
 SCHEMA = re.compile(r"^const schema = (\{.*?^\});", re.MULTILINE | re.DOTALL)
 
@@ -72,13 +72,12 @@ def main():
     modules = {path.name: path for path in folder.glob("*/package/_schemas/*.js")}
     definitions, wanted = {}, set(KINDS.values())
     for kind, name in CUSTOM_KINDS.items():
-        path = next(folder.glob(f"*/package/monitoring.coreos.com/v1/{name}.js"))
-        definitions[kind] = strict(read(path), wanted)
+        path = next(folder.glob(f"*/package/monitoring.coreos.com/v1/{kind.split()[1]}.js"))
+        definitions[name] = strict(read(path), wanted)
     while wanted - definitions.keys():
         name = min(wanted - definitions.keys())
         definitions[name] = strict(read(modules[module_of(name)]), wanted)
-    kinds = {**KINDS, **{kind: kind for kind in CUSTOM_KINDS}}
-    json.dump({"kinds": kinds, "definitions": definitions}, sys.stdout, sort_keys=True, separators=(",", ":"))
+    json.dump({"kinds": {**KINDS, **CUSTOM_KINDS}, "definitions": definitions}, sys.stdout, sort_keys=True, separators=(",", ":"))
     print()
 
 
