@@ -47,11 +47,11 @@ def run(tmp_path):
         container.remove()
 
 
-def get(path, host="127.0.0.1", port=9080):
+def get(path, host="127.0.0.1", port=9080, headers=None):
     """The status of GET path on an admin listener, or None where nobody listens."""
     connection = http.client.HTTPConnection(host, port, timeout=wait.PATIENCE_SECONDS)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers or {})
         return connection.getresponse().status
     except ConnectionRefusedError:
         return None

@@ -29,18 +29,19 @@ MOUNTS = [
 ]
 
 
-def spec(words, environment, files, seccomp):
-    """An OCI configuration. `files` are mounted read-only: path inside -> path outside."""
-    binds = [{"destination": inside, "type": "bind", "source": str(outside), "options": ["bind", "ro", "nosuid", "nodev"]}
+def spec(program, words, user, environment, files, seccomp):
+    """An OCI configuration. `files` are mounted: path inside -> path outside; for root, who makes some, they can be written."""
+    uid, _, gid = user.partition(":")
+    mode = "rw" if uid == "0" else "ro"
+    binds = [{"destination": inside, "type": "bind", "source": str(outside), "options": ["bind", mode, "nosuid", "nodev"]}
              for inside, outside in files.items()]
-    uid, _, gid = SETTINGS["User"].partition(":")
     return {
         "ociVersion": "1.0.2",
         "root": {"path": str(IMAGE_FILES), "readonly": True},
         "hostname": "tidegate",
         "process": {
             "terminal": False,
-            "args": [*SETTINGS["Entrypoint"], *words],
+            "args": [*program, *words],
             "cwd": SETTINGS["WorkingDir"],
             "env": [*SETTINGS["Env"], *(f"{name}={value}" for name, value in environment.items())],
             "user": {"uid": int(uid), "gid": int(gid)},
@@ -56,12 +57,20 @@ def spec(words, environment, files, seccomp):
 
 
 class Container:
-    def __init__(self, directory, name, words=None, environment=None, files=None, seccomp=None):
+    """`service` is one of deploy/compose.yaml, whose entry point, command, user and variables then count."""
+
+    def __init__(self, directory, name, words=None, environment=None, files=None, seccomp=None, service=None):
+        service = service or {}
+        program = service.get("entrypoint", SETTINGS["Entrypoint"])
+        words = words or service.get("command", SETTINGS["Cmd"])
+        user = service.get("user", SETTINGS["User"])
+        environment = environment or service.get("environment", {})
         self.name = name
-        self.bundle = directory / name
+        self.bundle = directory / f"bundle-{name}"
         self.bundle.mkdir()
         self.runc = ["runc", "--root", str(directory / "runc")]
-        config = spec(SETTINGS["Cmd"] if words is None else words, environment or {}, files or {}, seccomp)
+        # Compose's own escape.
+        config = spec(program, [word.replace("$$", "$") for word in words], user, environment, files or {}, seccomp)
         (self.bundle / "config.json").write_text(json.dumps(config), encoding="utf-8")
         self.output_path = self.bundle / "output"
         with open(self.output_path, "wb") as output:
