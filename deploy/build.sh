@@ -10,25 +10,35 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
 	cat <<TEXT
-Usage: deploy/build.sh [--cc COMPILER] FOLDER [meson options]
+Usage: deploy/build.sh [--cc COMPILER] [--release] FOLDER [meson options]
 
 Builds into FOLDER of the clone; the program is FOLDER/tidegate. Run deploy/deps.sh before.
 
   --cc COMPILER   gcc or clang, say; the default is \$CC, or meson's choice
+  --release       as it is shipped: -O2 like what is tested and measured, but without debug information and unit tests
 TEXT
 }
 
-case ${1:-} in
---help | -h)
-	usage
-	exit 0
-	;;
---cc)
-	compiler=${2:-}
-	shift $(($# < 2 ? $# : 2))
-	;;
-*) compiler=${CC:-} ;;
-esac
+compiler=${CC:-}
+release=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--help | -h)
+		usage
+		exit 0
+		;;
+	--cc)
+		compiler=${2:-}
+		shift $(($# < 2 ? $# : 2))
+		;;
+	--release)
+		# io_uring is detected again when it runs; a build without it would be a mistake.
+		release=(-Dprefix=/usr -Doptimization=2 -Ddebug=false -Dstrip=true -Dtests=disabled -Dio_uring=enabled)
+		shift
+		;;
+	*) break ;;
+	esac
+done
 case ${1:-} in
 '' | -*)
 	printf 'build: wants a folder; deploy/build.sh --help\n' >&2
@@ -38,6 +48,7 @@ esac
 
 folder=$1
 shift
+set -- "${release[@]}" "$@"
 libraries=$(deploy/deps.sh --pkg-config-path)
 mkdir -p "$folder"
 log=$folder/tidegate-build.log

@@ -14,11 +14,13 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly PYTHON=/usr/bin/python3
-readonly PACKAGES=(buildah debootstrap runc haproxy dpkg-dev redis-server
+readonly PACKAGES=(buildah debootstrap runc haproxy binutils redis-server
 	python3-pytest python3-websockets python3-redis python3-yaml)
 readonly RELEASE=trixie
 readonly BASE=localhost/tidegate-base
 readonly IMAGE=localhost/tidegate
+readonly PACKAGE=localhost/tidegate-package
+readonly DEPS=localhost/tidegate-deps
 # What debian:trixie-slim leaves out.
 readonly LEFT_OUT=(usr/share/doc usr/share/man usr/share/info usr/share/groff usr/share/lintian usr/share/locale
 	var/lib/apt/lists var/cache/apt/archives)
@@ -86,6 +88,12 @@ make_base() {
 		[ ! -d "$root/$path" ] || find "$root/$path" -mindepth 1 -delete
 	done
 	printf 'path-exclude /%s/*\n' "${LEFT_OUT[@]:0:6}" >"$root/etc/dpkg/dpkg.cfg.d/docker"
+	# As in that image: what was installed is not kept as a package too.
+	cat >"$root/etc/apt/apt.conf.d/docker-clean" <<-'TEXT'
+		DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };
+		Dir::Cache::pkgcache "";
+		Dir::Cache::srcpkgcache "";
+	TEXT
 	tar -C "$root" -cf "$kept/base.tar.part" .
 	mv "$kept/base.tar.part" "$kept/base.tar"
 	rm -rf "$root"
@@ -93,8 +101,14 @@ make_base() {
 
 # --- the image --------------------------------------------------------------------------------
 
+# Layers as differences. (The other driver, vfs, keeps a copy of everything for each.)
 buildah_here() {
-	buildah --root "$kept/storage" --runroot "$scratch/run" --storage-driver vfs "$@"
+	buildah --root "$kept/storage" --runroot "$scratch/run" --storage-driver overlay "$@"
+}
+
+bud() {
+	# Of the two formats only Docker's knows health checks.
+	buildah_here bud --isolation chroot --format docker --layers --pull-never --build-arg BASE="$BASE" -f docker/Dockerfile "$@" .
 }
 
 import_base() {
@@ -106,18 +120,31 @@ import_base() {
 	quietly "committing the base" buildah_here commit --rm "$container" "$BASE"
 }
 
-build_image() {
-	say "docker/Dockerfile"
-	# Of the two formats only Docker's knows health checks.
-	quietly "building the image" buildah_here bud --isolation chroot --format docker --layers --pull-never \
-		--build-arg BASE="$BASE" --build-arg REVISION="$(git rev-parse HEAD)" -t "$IMAGE" -f docker/Dockerfile .
+build_images() {
+	say "docker/Dockerfile: what it is built with"
+	quietly "installing what it is built with" bud --target deps -t "$DEPS"
+	say "docker/Dockerfile: the image and the package"
+	quietly "building the image" bud --build-arg REVISION="$(git rev-parse HEAD)" -t "$IMAGE"
+	quietly "building the package" bud --target package -t "$PACKAGE"
 }
 
-# Two folders with the files of the image and of its base, and the image's settings.
-export_image() {
+# The base and what is built with are kept, some 600 MB; whatever belongs to these sources alone is not.
+prune() {
+	local before after=
+	buildah_here rmi "$IMAGE" "$PACKAGE" >/dev/null 2>&1 || true
+	while
+		before=$after
+		buildah_here rmi --prune >/dev/null 2>&1 || true
+		after=$(buildah_here images --all --quiet | sort -u | wc -l)
+		[ "$after" != "$before" ]
+	do :; done
+}
+
+# Folders with the files of each image, and the settings of the one that matters.
+export_images() {
 	local container
 	say "unpacking"
-	for image in "$BASE" "$IMAGE"; do
+	for image in "$BASE" "$IMAGE" "$PACKAGE"; do
 		container=$(buildah_here from --pull-never "$image")
 		mkdir "$scratch/${image##*/}"
 		cp -a "$(buildah_here mount "$container")/." "$scratch/${image##*/}/"
@@ -127,7 +154,9 @@ export_image() {
 }
 
 cleanup() {
-	rm -rf "$scratch"
+	# Mounts of a build that was cut short would be followed into.
+	grep -o " $kept/storage/[^ ]*" /proc/mounts | sort -r | xargs -r umount 2>/dev/null || true
+	rm -rf --one-file-system "$scratch"
 }
 
 main() {
@@ -155,12 +184,13 @@ main() {
 	[ -z "$fresh" ] || rm -rf "$kept"/base.tar "$kept/storage"
 	[ -f "$kept/base.tar" ] || make_base
 	import_base
-	build_image
-	export_image
+	build_images
+	export_images
+	prune
 	say "tests"
 	# A network of its own: the image's ports are free there, whatever this machine runs.
 	TIDEGATE_IMAGE_FILES=$scratch/tidegate TIDEGATE_BASE_FILES=$scratch/tidegate-base TIDEGATE_IMAGE=$scratch/image.json \
-		unshare --net "$PYTHON" -B -m pytest -q -p no:cacheprovider --tb=short --basetemp="$scratch/pytest" \
+		TIDEGATE_PACKAGE_FILES=$scratch/tidegate-package unshare --net "$PYTHON" -B -m pytest -q -p no:cacheprovider --tb=short --basetemp="$scratch/pytest" \
 		tests/container "$@" 9>&-
 }
 
