@@ -23,7 +23,8 @@ readonly HIREDIS_MIN=1.0
 readonly BUILD_PACKAGES=(gcc libc6-dev pkgconf meson ninja-build cmake patch libssl-dev zlib1g-dev
 	libevent-dev liburing-dev libyaml-dev libjsmn-dev)
 readonly TEST_PACKAGES=(libcmocka-dev clang libclang-rt-dev clang-format python3-pytest
-	python3-pytest-xdist python3-websockets python3-redis python3-yaml redis-server iproute2 nftables prometheus
+	python3-pytest-xdist python3-websockets python3-redis python3-yaml python3-jsonschema redis-server iproute2
+	nftables prometheus
 	haproxy systemd)
 readonly DEMO_PACKAGES=(redis-server)
 readonly SERVICES=(redis-server prometheus haproxy) # of those packages: not to be started
@@ -144,7 +145,7 @@ policy_put() {
 		#!/bin/sh
 		# Put here by Tidegate's deploy/deps.sh for the time of one apt-get call.
 		for word in "\$@"; do
-			case \$word in redis* | prometheus*) exit 101 ;; esac
+			case \$word in redis* | prometheus* | haproxy*) exit 101 ;; esac
 		done
 		[ -x $policy.before-tidegate ] && exec $policy.before-tidegate "\$@"
 		exit 0

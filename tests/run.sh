@@ -12,6 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly PYTHON=/usr/bin/python3 # Debian's, which has the packages; another one may come first in PATH
 readonly ALL_SUITES=(format unit unit-address integration integration-address integration-thread fault)
+readonly ASKED_SUITES=(container) # not among all: minutes, some 600 MB of cache, and a network for Debian 13
 readonly QUICK_SUITES=(format unit integration)
 readonly SHORT_FAULTS=(f1 f3 f4b f12 f14)
 readonly JOBS=2
@@ -27,7 +28,7 @@ Installs what is missing, builds, runs the tests and counts them.
 
   --quick        the plain build only, not the sanitizers'
   --suite NAME   only this one, may be repeated:
-                 ${ALL_SUITES[*]}
+                 ${ALL_SUITES[*]}; and only if asked for: ${ASKED_SUITES[*]}
   --help         this page
 
 Reports are kept in build-results. docs/testing.md tells the rest.
@@ -205,6 +206,15 @@ run_fault() {
 	fi
 }
 
+# The image and the Debian package, built and run.
+run_container() {
+	mkdir -p "$results/container"
+	say container
+	tests/container/run.sh --junitxml="$results/container/container.xml" >"$results/container.log" 2>&1 ||
+		tail -n 60 "$results/container.log" | sed 's/^/  | /'
+	count container pytest "$results/container"
+}
+
 # --- the summary ------------------------------------------------------------------------------
 
 summary() {
@@ -229,7 +239,7 @@ summary() {
 # --- the command ------------------------------------------------------------------------------
 
 known_suite() {
-	case " ${ALL_SUITES[*]} " in *" $1 "*) ;; *) return 1 ;; esac
+	case " ${ALL_SUITES[*]} ${ASKED_SUITES[*]} " in *" $1 "*) ;; *) return 1 ;; esac
 }
 
 parse() {
@@ -238,7 +248,7 @@ parse() {
 		case $1 in
 		--quick) suites+=("${QUICK_SUITES[@]}") ;;
 		--suite)
-			known_suite "${2:-}" || refuse "--suite wants one of: ${ALL_SUITES[*]}"
+			known_suite "${2:-}" || refuse "--suite wants one of: ${ALL_SUITES[*]} ${ASKED_SUITES[*]}"
 			suites+=("$2")
 			shift
 			;;
@@ -283,6 +293,7 @@ main() {
 	[ "${#integration[@]}" = 0 ] || run_integration "${integration[@]}"
 	# By itself: its figures are times.
 	case " ${suites[*]} " in *" fault "*) [ -v 'passed[fault]' ] || run_fault ;; esac
+	case " ${suites[*]} " in *" container "*) run_container ;; esac
 	summary "${suites[@]}"
 }
 

@@ -14,8 +14,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly PYTHON=/usr/bin/python3
-readonly PACKAGES=(buildah debootstrap runc haproxy binutils redis-server
-	python3-pytest python3-websockets python3-redis python3-yaml)
+readonly PACKAGES=(buildah debootstrap runc binutils) # besides those of deploy/deps.sh --test; none starts a service
 readonly RELEASE=trixie
 readonly BASE=localhost/tidegate-base
 readonly IMAGE=localhost/tidegate
@@ -29,7 +28,7 @@ usage() {
 	cat <<TEXT
 Usage: tests/container/run.sh [--fresh] [pytest options]
 
-Builds the image and the Debian package, and tests them: about six minutes the first time, two the next.
+Builds the image and the Debian package, and tests them: about four minutes the first time, two the next.
 
   --fresh   forget the base and all layers
   --help    this page
@@ -57,13 +56,14 @@ quietly() {
 
 install_packages() {
 	local missing
+	deploy/deps.sh --test
 	missing=$(for package in "${PACKAGES[@]}"; do
 		dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || printf '%s ' "$package"
 	done)
 	[ -n "$missing" ] || return 0
 	say "installing $missing"
-	# shellcheck disable=SC2086 # words; and services are not to start
-	quietly "installing packages" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -y -o Dpkg::Use-Pty=0 \
+	# shellcheck disable=SC2086 # words
+	quietly "installing packages" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 \
 		-o DPkg::Lock::Timeout=300 --no-install-recommends install $missing
 }
 
