@@ -119,6 +119,9 @@ void clients_deinit(struct clients *clients);
 /* The times that this turn goes by. */
 void clients_set_time(struct clients *clients, uint64_t now_ms, uint64_t wall_ms);
 
+/* These are delivered next. The references stay the caller's. */
+void clients_expect(struct clients *clients, struct message *const *events, uint32_t n);
+
 /* An event for the subscribers of its channel. Takes over the reference. */
 void clients_deliver(struct clients *clients, struct message *event);
 

@@ -48,6 +48,13 @@ void map_remove(struct map *map, struct map_entry *entry);
 struct map_entry *map_find(const struct map *map, uint64_t hash, const char *key, size_t len);
 
 /*
+ * Brings what a look-up of this hash will touch nearer, in two steps: the bucket, and what stands in it. For
+ * who looks up many in a row; between the two steps, and before the look-up, do something else.
+ */
+void map_prefetch_bucket(const struct map *map, uint64_t hash);
+void map_prefetch_entry(const struct map *map, uint64_t hash);
+
+/*
  * Walks all entries in no order: start with NULL, end with NULL. The map may not change meanwhile, except
  * that the entry handed out last may be removed when its successor was fetched before.
  */

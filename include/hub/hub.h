@@ -79,6 +79,8 @@ struct hub_listener {
 	void (*flushed)(void *arg);
 	/* Of this thread, outlives the hub. NULL: everybody gets plain frames. */
 	struct deflater *deflater;
+	/* What a subscriber is the first member of: so much is looked at when it is handed something. */
+	size_t subscriber_bytes;
 };
 
 /* NULL when out of memory. */
@@ -109,6 +111,10 @@ void hub_lost(struct hub *hub);
 /* Notes a message for the subscribers of its channel. Takes over the reference. 0 or -ENOMEM (the message is
  * lost). */
 int hub_deliver(struct hub *hub, struct message *message);
+
+/* Messages that are delivered next, all of them: what that looks at is asked for at once (core/prefetch.h).
+ */
+void hub_expect(struct hub *hub, struct message *const *messages, uint32_t n);
 
 /* Calls fn for each subscription of the channel, from the newest on. It may unsubscribe the one it is called
  * for. */

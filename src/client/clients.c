@@ -77,7 +77,8 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	const struct socket_ops *ops, const struct client_limits *limits, struct route_table *routes,
 	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics)
 {
-	struct hub_listener up = {clients, on_interest, on_joined, on_deliver, on_flushed, NULL};
+	struct hub_listener up = {
+		clients, on_interest, on_joined, on_deliver, on_flushed, NULL, sizeof(struct client)};
 
 	*clients = (struct clients){
 		.listener = *listener,
@@ -133,6 +134,11 @@ void clients_set_time(struct clients *clients, uint64_t now_ms, uint64_t wall_ms
 {
 	clients->now_ms = now_ms;
 	clients->wall_ms = wall_ms;
+}
+
+void clients_expect(struct clients *clients, struct message *const *events, uint32_t n)
+{
+	hub_expect(clients->hub, events, n);
 }
 
 void clients_deliver(struct clients *clients, struct message *event)

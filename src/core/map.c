@@ -19,6 +19,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "core/prefetch.h"
+
 enum {
 	MAP_FIRST = 8, /* buckets; most maps of a client hold a handful */
 	MAP_STEP = 2,  /* old buckets emptied per insertion; one would just do, two leave a margin */
@@ -191,6 +193,18 @@ struct map_entry *map_find(const struct map *map, uint64_t hash, const char *key
 		if (entry->hash == hash && entry->key_len == len && memcmp(entry->key, key, len) == 0)
 			return entry;
 	return NULL;
+}
+
+void map_prefetch_bucket(const struct map *map, uint64_t hash)
+{
+	if (map->buckets)
+		prefetch(map_bucket(map, hash), sizeof(struct map_entry *));
+}
+
+void map_prefetch_entry(const struct map *map, uint64_t hash)
+{
+	if (map->buckets)
+		prefetch(*map_bucket(map, hash), sizeof(struct map_entry));
 }
 
 /* The first entry in this bucket or a later one; the old buckets are counted before the new ones. */

@@ -9,6 +9,7 @@
 #include "core/buf.h"
 #include "core/list.h"
 #include "core/map.h"
+#include "core/prefetch.h"
 #include "protocol/message.h"
 #include "twins.h"
 
@@ -50,6 +51,7 @@ struct hub {
 enum {
 	FIRST_CAPACITY = 1,      /* most channels of an item or an execution have one listener */
 	BYTES_KEPT = 256 * 1024, /* of the flush buffer; a larger one was an exception */
+	EXPECT_WORTH = 8,        /* channels in one flush; fewer are looked up as they come */
 };
 
 struct hub *hub_new(const struct hub_listener *listener)
@@ -101,6 +103,11 @@ static struct hub_channel *channel_new(struct hub *hub, uint64_t hash, struct sl
 		return NULL;
 	}
 	return channel;
+}
+
+static struct hub_channel *dirty_channel(const struct list *link)
+{
+	return list_entry(link, struct hub_channel, dirty);
 }
 
 /* Forgets what was noted for the channel. */
@@ -268,6 +275,16 @@ static int reserve_message(struct hub_channel *channel)
 	return 0;
 }
 
+void hub_expect(struct hub *hub, struct message *const *messages, uint32_t n)
+{
+	if (n < EXPECT_WORTH)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		map_prefetch_bucket(&hub->channels, messages[i]->channel_hash);
+	for (uint32_t i = 0; i < n; i++)
+		map_prefetch_entry(&hub->channels, messages[i]->channel_hash);
+}
+
 int hub_deliver(struct hub *hub, struct message *message)
 {
 	struct slice name = {message->channel, message->channel_len};
@@ -297,7 +314,7 @@ static bool reserve_bytes(struct hub *hub)
 	hub->flush_len = 0;
 	hub->flush_n = 0;
 	for (struct list *link = hub->dirty.next; link != &hub->dirty; link = link->next) {
-		struct hub_channel *channel = list_entry(link, struct hub_channel, dirty);
+		struct hub_channel *channel = dirty_channel(link);
 
 		hub->flush_n += channel->n_messages;
 		for (uint32_t i = 0; channel->n_messages > 1 && i < channel->n_messages; i++)
@@ -383,6 +400,19 @@ static void channel_hand_out(struct hub *hub, struct hub_channel *channel, bool 
 	}
 }
 
+/* Most channels have one subscriber, and with many channels finding him is what takes the time. */
+static void expect_subscribers(const struct hub *hub)
+{
+	const struct list *end = &hub->dirty, *link;
+
+	for (link = end->next; link != end; link = link->next)
+		prefetch(dirty_channel(link)->subscribers, sizeof(struct hub_subscription *));
+	for (link = end->next; link != end; link = link->next)
+		prefetch(dirty_channel(link)->subscribers[0], sizeof(struct hub_subscription));
+	for (link = end->next; link != end; link = link->next)
+		prefetch(dirty_channel(link)->subscribers[0]->subscriber, hub->listener.subscriber_bytes);
+}
+
 void hub_flush(struct hub *hub)
 {
 	bool only_one = hub->n_dirty == 1;
@@ -392,8 +422,10 @@ void hub_flush(struct hub *hub)
 		return;
 	hub->n_flushes++;
 	together = reserve_bytes(hub);
+	if (hub->n_dirty >= EXPECT_WORTH)
+		expect_subscribers(hub);
 	for (struct list *link = hub->dirty.next; link != &hub->dirty; link = link->next) {
-		struct hub_channel *channel = list_entry(link, struct hub_channel, dirty);
+		struct hub_channel *channel = dirty_channel(link);
 
 		batch_make(hub, channel, together);
 		channel_hand_out(hub, channel, only_one);

@@ -64,6 +64,7 @@ enum {
 
 static void take_events(struct worker *worker, struct worker_mail *mail)
 {
+	clients_expect(&worker->clients, mail->events, mail->n_events);
 	for (uint32_t i = 0; i < mail->n_events; i++)
 		clients_deliver(&worker->clients, mail->events[i]); /* takes over the reference */
 	mail->n_events = 0;

@@ -156,7 +156,7 @@ static void on_flushed(void *arg)
 static int setup(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
-	struct hub_listener listener = {world, on_interest, on_joined, on_deliver, on_flushed, NULL};
+	struct hub_listener listener = {world, on_interest, on_joined, on_deliver, on_flushed, NULL, 0};
 
 	assert_non_null(world);
 	listener.deflater = world->deflater = deflater_new(200);
