@@ -24,7 +24,10 @@ struct words {
 	char *operands[WORDS_MAX + 1];
 	int n_operands;
 	bool help;
-	bool json; /* --json */
+	/* Words of some subcommands only, as their usage says. */
+	bool json;
+	bool history;
+	const char *key;
 };
 
 struct subcommand {
@@ -34,6 +37,7 @@ struct subcommand {
 	int operands_max;
 	int (*run)(const struct config *config, const struct words *words);
 	const char *help;
+	const char *options_help; /* of those that it alone has; what is not in there is unknown */
 };
 
 extern char **environ;
@@ -61,7 +65,10 @@ static int run_serve(const struct config *config, const struct words *words)
 
 static int run_publish(const struct config *config, const struct words *words)
 {
-	return cli_publish(config, words->operands[0], words->operands[1]);
+	const struct cli_publication wanted = {
+		words->operands[0], words->operands[1], words->history, words->key};
+
+	return cli_publish(config, &wanted);
 }
 
 static int run_tail(const struct config *config, const struct words *words)
@@ -120,24 +127,30 @@ static int run_version(const struct config *config, const struct words *words)
 }
 
 static const struct subcommand subcommands[] = {
-	{"serve", "", 0, 0, run_serve, "Run the gateway until SIGTERM or Ctrl-C"},
+	{"serve", "", 0, 0, run_serve, "Run the gateway until SIGTERM or Ctrl-C", ""},
 	{"publish", "CHANNEL JSON", 2, 2, run_publish,
-		"Publish one event: to the Redis that is configured, or else through a gateway's admin port"},
+		"Publish one event: to the Redis that is configured, or else through a gateway's admin port",
+		"    --history            to the channel's log too, also if no route here keeps one; else "
+		"fail\n"
+		"    --key KEY            once, however often it is repeated within two minutes; needs the "
+		"log\n"},
 	{"tail", "CHANNEL...", 1, WORDS_MAX, run_tail,
-		"Print the events of channels as a subscriber sees them"},
-	{"status", "[--json]", 0, 0, run_status,
-		"Say how a gateway is, and the others of its Redis: through its admin port"},
+		"Print the events of channels as a subscriber sees them", ""},
+	{"status", "", 0, 0, run_status,
+		"Say how a gateway is, and the others of its Redis: through its admin port",
+		"    --json               the answer of the admin API as it is\n"},
 	{"disconnect", "ID", 1, 1, run_disconnect,
-		"Close one connection of a gateway: through its admin port, with the id that its log gives"},
+		"Close one connection of a gateway: through its admin port, with the id that its log gives",
+		""},
 	{"health", "", 0, 0, run_health,
-		"Ask the gateway at the admin address whether it lives; exit code 0 or 1"},
+		"Ask the gateway at the admin address whether it lives; exit code 0 or 1", ""},
 	{"functions", "", 0, 0, run_functions,
-		"Print the library for Redis, to be piped to redis-cli -x FUNCTION LOAD REPLACE"},
+		"Print the library for Redis, to be piped to redis-cli -x FUNCTION LOAD REPLACE", ""},
 	{"check", "", 0, 0, run_check,
-		"Validate the configuration and print it with where each value came from"},
+		"Validate the configuration and print it with where each value came from", ""},
 	{"reload", "", 0, 0, run_reload,
-		"Have the gateway at the admin address read its configuration anew, as SIGHUP does"},
-	{"version", "", 0, 0, run_version, "Print the version"},
+		"Have the gateway at the admin address read its configuration anew, as SIGHUP does", ""},
+	{"version", "", 0, 0, run_version, "Print the version", ""},
 };
 
 static const size_t n_subcommands = sizeof(subcommands) / sizeof(subcommands[0]);
@@ -153,7 +166,7 @@ static void print_help(FILE *out)
 		char usage[64];
 
 		snprintf(usage, sizeof(usage), "%s %s", subcommands[i].name, subcommands[i].operands);
-		fprintf(out, "  %-22s %s\n", usage, subcommands[i].help);
+		fprintf(out, "  %-22s %s\n%s", usage, subcommands[i].help, subcommands[i].options_help);
 	}
 	fprintf(out, "  %-22s %s\n", "bench", "Measure a deployment under load (tidegate bench --help)");
 	config_help(&options);
@@ -185,7 +198,7 @@ static int take_option(struct words *words, char **argv, int left)
 
 	if (value)
 		*value++ = '\0';
-	if (strcmp(argv[0], "--config") && !config_is_flag(argv[0])) {
+	if (strcmp(argv[0], "--config") && strcmp(argv[0], "--key") && !config_is_flag(argv[0])) {
 		usage_error("unknown option", argv[0]);
 		return -1;
 	}
@@ -197,6 +210,10 @@ static int take_option(struct words *words, char **argv, int left)
 		value = argv[1];
 	if (!strcmp(argv[0], "--config")) {
 		words->file = value;
+		return n;
+	}
+	if (!strcmp(argv[0], "--key")) {
+		words->key = value;
 		return n;
 	}
 	words->flags[words->n_flags++] = argv[0];
@@ -220,6 +237,8 @@ static int split(struct words *words, int argc, char **argv)
 			only_operands = true;
 		else if (!strcmp(argv[i], "--json"))
 			words->json = true;
+		else if (!strcmp(argv[i], "--history"))
+			words->history = true;
 		else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			words->help = true;
 		else
@@ -233,8 +252,12 @@ static int split(struct words *words, int argc, char **argv)
 
 static int check_operands(const struct subcommand *subcommand, const struct words *words)
 {
-	if (words->json && !strstr(subcommand->operands, "--json"))
-		return usage_error("unknown option", "--json");
+	const char *used[] = {words->json ? "--json" : NULL, words->history ? "--history" : NULL,
+		words->key ? "--key" : NULL};
+
+	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++)
+		if (used[i] && !strstr(subcommand->options_help, used[i]))
+			return usage_error("unknown option", used[i]);
 	if (words->n_operands > subcommand->operands_max)
 		return usage_error("unexpected word", words->operands[subcommand->operands_max]);
 	if (words->n_operands >= subcommand->operands_min)

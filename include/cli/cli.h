@@ -15,8 +15,16 @@ enum {
 	EXIT_USAGE = 2, /* wrong words; nothing was done */
 };
 
+/* What `tidegate publish` was asked for. */
+struct cli_publication {
+	const char *channel;
+	const char *json;
+	bool history;    /* to the channel's log, or not at all */
+	const char *key; /* an idempotency key, of the log; NULL: none */
+};
+
 /* `tidegate publish CHANNEL JSON`: to the Redis of the configuration, or else through the admin port. */
-int cli_publish(const struct config *config, const char *channel, const char *json);
+int cli_publish(const struct config *config, const struct cli_publication *publication);
 
 /* `tidegate tail CHANNEL…`: prints what a subscriber would see, until it is interrupted. */
 int cli_tail(const struct config *config, char *const *channels, int n);

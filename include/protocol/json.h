@@ -70,4 +70,10 @@ static inline bool json_is_array(struct slice value)
 /* A checked value that is a number without fraction and exponent. */
 bool json_is_integer(struct slice value);
 
+static inline bool json_is_true(struct slice value)
+{
+	return value.len &&
+	       value.data[0] == 't'; /* of what json_check() found good, nothing else begins so */
+}
+
 #endif

@@ -20,9 +20,8 @@
 #include "request.h"
 
 enum {
-	KEY_TTL_MS = 120000, /* a repeated idempotency_key is known for so long (recovery.md section 10) */
-	ENVELOPE_DEPTH = 4,  /* brackets that an array of {"channel":…,"payload":…} adds at most */
-	BATCH_MAX = 1000,    /* publications in one request */
+	ENVELOPE_DEPTH = 4, /* brackets that an array of {"channel":…,"payload":…} adds at most */
+	BATCH_MAX = 1000,   /* publications in one request */
 };
 
 struct one {
@@ -62,11 +61,11 @@ static void one_failed(struct one *one, unsigned int status, const char *code, c
 static const char *one_parse(struct one *one, struct slice text, const struct route_table *routes)
 {
 	struct json_member members[] = {
-		{.name = "channel"}, {.name = "payload"}, {.name = "idempotency_key"}};
+		{.name = "channel"}, {.name = "payload"}, {.name = "idempotency_key"}, {.name = "history"}};
 	bool is_object;
 	long len;
 
-	if (json_check(text.data, text.len, MESSAGE_DEPTH_MAX + ENVELOPE_DEPTH, members, 3, &is_object) ||
+	if (json_check(text.data, text.len, MESSAGE_DEPTH_MAX + ENVELOPE_DEPTH, members, 4, &is_object) ||
 		!is_object)
 		return "a publication is {\\\"channel\\\": \\\"…\\\", \\\"payload\\\": …}";
 	len = json_is_string(members[0].value)
@@ -79,6 +78,8 @@ static const char *one_parse(struct one *one, struct slice text, const struct ro
 	if (!one->payload.data)
 		return "there is no payload";
 	one->history = route_table_history(routes, (struct slice){one->channel, one->channel_len});
+	if (!one->history && json_is_true(members[3].value))
+		return "the channel keeps no history";
 	if (!members[2].value.data)
 		return NULL;
 	if (!one->history)
@@ -184,7 +185,7 @@ static void one_publish(struct one *one)
 			.size = one->history->size,
 			.ttl_ms = one->history->ttl_ms,
 			.key = {one->key_len ? one->key : NULL, one->key_len},
-			.key_ttl_ms = KEY_TTL_MS,
+			.key_ttl_ms = BROKER_LOG_KEY_TTL_MS,
 		};
 		r = broker_log_publish(broker, channel, one->payload, &options, on_log_published, one);
 	} else {

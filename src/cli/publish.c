@@ -49,12 +49,19 @@ static int through_redis(const struct config *config, const char *channel, const
 	return r;
 }
 
-static int through_admin(const struct config *config, const char *channel, const char *json)
+static int through_admin(const struct config *config, const struct cli_publication *wanted)
 {
 	struct buf body = {0}, answer = {0}, error = {0};
 	int status;
 
-	buf_printf(&body, "{\"channel\":\"%s\",\"payload\":%s}", channel, json);
+	buf_printf(&body, "{\"channel\":\"%s\",\"payload\":%s", wanted->channel, wanted->json);
+	if (wanted->history)
+		buf_append_str(&body, ",\"history\":true");
+	if (wanted->key) {
+		buf_append_str(&body, ",\"idempotency_key\":");
+		buf_append_json_string(&body, wanted->key, strlen(wanted->key));
+	}
+	buf_append_char(&body, '}');
 	status = admin_request_whole(config, "/publish", body.data, body.len, &answer, &error);
 	if (status == 200)
 		puts("published through the gateway's admin port");
@@ -66,18 +73,27 @@ static int through_admin(const struct config *config, const char *channel, const
 	return status != 200;
 }
 
-/* To the channel's log as well, if its route keeps one. */
-static int to_redis(const struct config *config, const char *channel, const char *json)
+/* To the channel's log as well, if its route keeps one, or if that was asked for. */
+static int to_redis(const struct config *config, const struct cli_publication *wanted)
 {
+	static const struct route_history unless_said = {ROUTE_HISTORY_SIZE, ROUTE_HISTORY_TTL_MS, false};
 	const struct route_history *history =
-		route_table_history(config->routes, (struct slice){channel, strlen(channel)});
+		route_table_history(config->routes, (struct slice){wanted->channel, strlen(wanted->channel)});
 
-	return history ? publish_logged(config, history, channel, json)
-		       : through_redis(config, channel, json);
+	if (!history && (wanted->history || wanted->key))
+		history = &unless_said;
+	return history ? publish_logged(config, history, wanted)
+		       : through_redis(config, wanted->channel, wanted->json);
 }
 
-int cli_publish(const struct config *config, const char *channel, const char *json)
+static bool is_key(const char *key)
 {
+	return !key || (*key && strlen(key) <= BROKER_LOG_KEY_MAX);
+}
+
+int cli_publish(const struct config *config, const struct cli_publication *wanted)
+{
+	const char *channel = wanted->channel, *json = wanted->json;
 	bool is_object;
 
 	if (!route_channel_valid(channel, strlen(channel))) {
@@ -90,5 +106,9 @@ int cli_publish(const struct config *config, const char *channel, const char *js
 		fprintf(stderr, "tidegate: publish: the event is not valid JSON\n");
 		return EXIT_USAGE;
 	}
-	return *config->redis ? to_redis(config, channel, json) : through_admin(config, channel, json);
+	if (!is_key(wanted->key)) {
+		fprintf(stderr, "tidegate: publish: --key takes 1 to %d bytes\n", BROKER_LOG_KEY_MAX);
+		return EXIT_USAGE;
+	}
+	return *config->redis ? to_redis(config, wanted) : through_admin(config, wanted);
 }

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "broker/broker.h"
+#include "cli/cli.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "route/route.h"
@@ -21,8 +22,7 @@ enum {
 struct publication {
 	struct redis_session session;
 	const struct route_history *history;
-	const char *channel;
-	const char *json;
+	const struct cli_publication *wanted;
 	int status; /* of the process */
 };
 
@@ -39,7 +39,6 @@ static void on_published(void *arg, int r, const struct position *id, bool is_du
 	struct publication *publication = arg;
 	char pos[POSITION_TEXT_MAX];
 
-	(void)is_duplicate; /* no key was given */
 	if (r == -ECANCELED)
 		return;
 	if (r < 0) {
@@ -49,25 +48,29 @@ static void on_published(void *arg, int r, const struct position *id, bool is_du
 		return;
 	}
 	position_format(id, pos);
-	printf("published to the channel's log: %s\n", pos);
+	printf(is_duplicate ? "was in the channel's log already, under this key: %s\n"
+			    : "published to the channel's log: %s\n",
+		pos);
 	finish(publication, NULL);
 }
 
 static void on_state(void *arg, enum broker_state state, const char *reason)
 {
 	struct publication *publication = arg;
+	const struct cli_publication *wanted = publication->wanted;
 	struct broker_log_options options = {
 		.size = publication->history->size,
 		.ttl_ms = publication->history->ttl_ms,
-		.key_ttl_ms = 1,
+		.key = {wanted->key, wanted->key ? strlen(wanted->key) : 0},
+		.key_ttl_ms = BROKER_LOG_KEY_TTL_MS,
 	};
 
 	(void)reason; /* the broker's own lines say it */
 	if (state != BROKER_READY)
 		return;
 	if (broker_log_publish(publication->session.broker,
-		    (struct slice){publication->channel, strlen(publication->channel)},
-		    (struct slice){publication->json, strlen(publication->json)}, &options, on_published,
+		    (struct slice){wanted->channel, strlen(wanted->channel)},
+		    (struct slice){wanted->json, strlen(wanted->json)}, &options, on_published,
 		    publication) < 0)
 		finish(publication, "Redis went away before anything was published");
 }
@@ -97,10 +100,10 @@ static void on_timeout(evutil_socket_t fd, short events, void *arg)
 	finish(arg, "Redis did not answer in time");
 }
 
-int publish_logged(const struct config *config, const struct route_history *history, const char *channel,
-	const char *json)
+int publish_logged(const struct config *config, const struct route_history *history,
+	const struct cli_publication *wanted)
 {
-	struct publication publication = {.history = history, .channel = channel, .json = json, .status = 1};
+	struct publication publication = {.history = history, .wanted = wanted, .status = 1};
 	struct broker_listener listener = {&publication, on_event, on_nothing, on_subscribed, on_state};
 	struct timeval timeout = {TIMEOUT_SECONDS, 0};
 	struct buf error = {0};

@@ -3,11 +3,12 @@
 
 /* Publish logged: one event to a channel's log in Redis, by the library that gateways use. */
 
+struct cli_publication;
 struct config;
 struct route_history;
 
 /* Prints the entry's position. The exit status. */
-int publish_logged(const struct config *config, const struct route_history *history, const char *channel,
-	const char *json);
+int publish_logged(const struct config *config, const struct route_history *history,
+	const struct cli_publication *wanted);
 
 #endif

@@ -40,6 +40,8 @@ def test_help_is_printed_on_demand(words):
     ["serve", "--message-bytes-max", "-5"], ["serve", "--trusted-proxies", "nowhere/99"],
     ["serve", "--config", "/nonexistent/tidegate.yaml"],
     ["publish"], ["publish", "cards"], ["publish", "a", "b", "c"], ["tail"], ["version", "extra"], ["check", "extra"], ["health", "extra"],
+    ["check", "--history"], ["status", "--key", "k"], ["publish", "--key"], ["publish", "--key", "", "cards", "{}"],
+    ["publish", "--json", "cards", "{}"],
 ], ids=" ".join)
 def test_a_wrong_option_is_one_line_and_exit_2(words):
     result = run(*words, seconds=20)

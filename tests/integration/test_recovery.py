@@ -9,7 +9,7 @@ import time
 import pytest
 import redis as redis_py
 
-from harness.gateway import ROOT, Gateway
+from harness.gateway import ROOT, Gateway, run
 from harness.redis_server import DurableRedis
 from harness.wait import sized, until
 from harness.websocket import Closed
@@ -618,6 +618,32 @@ def test_the_admin_port_publishes_to_the_log_and_knows_the_key(gateway):
         event = peer.receive()
         assert (event["data"], event["pos"]) == (1, answers[0]["pos"])
         assert numbers(peer, 1) == [2]
+
+
+def test_the_command_publishes_to_the_log_where_no_route_of_its_own_keeps_one(gateway, redis):
+    with gateway.connect("/ws/kept/said") as peer:
+        first, again = [run("publish", "--redis", redis.url, "--key", "k", "kept:said", '{"type":"n","data":1}')
+                        for _ in range(2)]
+        last = run("publish", "--redis", redis.url, "--history", "kept:said", '{"type":"n","data":2}')
+        assert numbers(peer, 2) == [1, 2]
+    assert (first.returncode, again.returncode, last.returncode) == (0, 0, 0)
+    pos = first.stdout.removeprefix("published to the channel's log: ")
+    assert again.stdout == "was in the channel's log already, under this key: " + pos
+    assert int(last.stdout.rsplit(".", 2)[1]) == 2
+
+
+def test_the_command_through_the_admin_port_asks_for_the_log_or_fails(gateway):
+    def say(*words):
+        return run("publish", "--admin", gateway.admin, *words)
+
+    with gateway.connect("/ws/kept/asked") as peer, gateway.connect("/ws/cards") as forgetful:
+        assert [say("--key", "k", "kept:asked", '{"type":"n","data":1}').returncode for _ in range(2)] == [0, 0]
+        assert say("--history", "kept:asked", '{"type":"n","data":2}').returncode == 0
+        assert numbers(peer, 2) == [1, 2]
+        refusal = say("--history", "cards", '{"type":"never"}')
+        assert (refusal.returncode, refusal.stderr) == (1, "tidegate: publish: the channel keeps no history\n")
+        assert say("cards", '{"type":"plain"}').returncode == 0
+        assert forgetful.receive()["type"] == "plain"
 
 
 def post(gateway, body):
