@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_CORE_TEXT_H
 #define TIDEGATE_CORE_TEXT_H
 
-/* Text: bytes that may be UTF-8, and their way into a JSON string. No memory, no state. */
+/* Text: bytes that may be UTF-8, their way into a JSON string and out of a URL. No memory, no state. */
 
 #include <stddef.h>
 
@@ -24,6 +24,24 @@ static inline size_t text_utf8_sequence(const unsigned char *s, size_t left)
 	if (left < 4 || (s[3] & 0xc0) != 0x80)
 		return 0;
 	return (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f) ? 0 : 4;
+}
+
+/* -1 for anything but a hexadecimal digit. */
+static inline int text_hex_value(unsigned char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The byte that a percent escape at s stands for (RFC 3986), of which `left` are there; -1: it is none. */
+static inline int text_percent_byte(const char *s, size_t left)
+{
+	int high = left >= 3 && s[0] == '%' ? text_hex_value((unsigned char)s[1]) : -1;
+	int low = high >= 0 ? text_hex_value((unsigned char)s[2]) : -1;
+
+	return low >= 0 ? high << 4 | low : -1;
 }
 
 /* The longest prefix of at most max bytes that does not end within a UTF-8 sequence. */

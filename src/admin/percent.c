@@ -2,35 +2,22 @@
 
 #include "percent.h"
 
-/* -1 for anything but a hexadecimal digit. */
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+#include <string.h>
+
+#include "core/text.h"
 
 bool percent_decode(char *text)
 {
+	const char *end = text + strlen(text);
 	char *out = text;
 
-	for (; *text; text++) {
-		int high, low;
+	while (text < end) {
+		int byte = *text == '%' ? text_percent_byte(text, (size_t)(end - text)) : *text;
 
-		if (*text != '%') {
-			*out++ = *text;
-			continue;
-		}
-		high = hex_value(text[1]);
-		low = high < 0 ? -1 : hex_value(text[2]);
-		if (low < 0 || high + low == 0)
+		if (*text == '%' && byte <= 0)
 			return false;
-		*out++ = (char)(high << 4 | low);
-		text += 2;
+		text += *text == '%' ? 3 : 1;
+		*out++ = (char)byte;
 	}
 	*out = '\0';
 	return true;

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 
 #include "core/buf.h"
+#include "core/text.h"
 
 enum {
 	REDIS_PORT = 6379,
@@ -26,15 +27,6 @@ static int url_refuse(struct buf *error, const char *why)
 	return -EINVAL;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-		return (c | 0x20) - 'a' + 10;
-	return -1;
-}
-
 /* A copy, percent-decoded once. NUL cannot be in any of these strings, so it is refused. */
 static int url_decode(struct slice text, struct buf *error, char **outp)
 {
@@ -44,19 +36,17 @@ static int url_decode(struct slice text, struct buf *error, char **outp)
 	if (!out)
 		return -ENOMEM;
 	for (size_t i = 0; i < text.len; i++) {
-		int high, low;
-
 		out[n] = text.data[i];
 		if (text.data[i] == '%') {
-			high = i + 2 < text.len ? hex_digit(text.data[i + 1]) : -1;
-			low = high >= 0 ? hex_digit(text.data[i + 2]) : -1;
-			if (low < 0 || (high == 0 && low == 0)) {
+			int byte = text_percent_byte(text.data + i, text.len - i);
+
+			if (byte <= 0) {
 				free(out);
 				return url_refuse(error,
 					"a % in the Redis URL is not followed by two hex digits "
 					"of a usable byte (write %25 for the character itself)");
 			}
-			out[n] = (char)(high << 4 | low);
+			out[n] = (char)byte;
 			i += 2;
 		}
 		n++;

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "core/text.h"
+
 enum {
 	VARIABLE_MAX =
 		64, /* bytes of a variable's name: a bound for error texts, far above any sensible name */
@@ -61,18 +63,6 @@ bool route_channel_valid(const char *name, size_t len)
 	}
 }
 
-/* -1 for anything but a hexadecimal digit. */
-static int hex_value(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 size_t name_decode_id(const char *segment, size_t len, char out[ROUTE_ID_MAX + 1])
 {
 	size_t n = 0;
@@ -83,12 +73,11 @@ size_t name_decode_id(const char *segment, size_t len, char out[ROUTE_ID_MAX + 1
 		if (n == ROUTE_ID_MAX)
 			return 0;
 		if (c == '%') {
-			int high = i + 2 < len ? hex_value(segment[i + 1]) : -1;
-			int low = i + 2 < len ? hex_value(segment[i + 2]) : -1;
+			int byte = text_percent_byte(segment + i, len - i);
 
-			if (high < 0 || low < 0)
+			if (byte < 0)
 				return 0;
-			c = (char)(high << 4 | low);
+			c = (char)byte;
 			i += 2;
 		}
 		out[n++] = c;
