@@ -40,7 +40,7 @@ int json_check(const char *text, size_t len, unsigned int depth_max, struct json
 	bool *is_objectp);
 
 /* A checked string value (quotes included) unescaped into out: its length, or -1 if it needs more than cap
- * bytes. */
+ * bytes; out then has the first cap of them. */
 long json_unescape(struct slice value, char *out, size_t cap);
 
 /* Whether a checked string value (quotes included), unescaped, is these bytes; or the same as another one. */
