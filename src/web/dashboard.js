@@ -239,7 +239,9 @@ function showDeliveryTime(node) {
 
 function showNodes(answer) {
   const own = answer.nodes[0].node
-  const sorted = [...answer.nodes].sort((a, b) => (a.host + a.port).localeCompare(b.host + b.port) || (a.node < b.node ? -1 : 1))
+  // What is there in Redis others wrote: who does not look like a gateway is left out.
+  const known = answer.nodes.filter(node => typeof node.node === 'string' && node.pulse)
+  const sorted = known.sort((a, b) => (a.host + a.port).localeCompare(b.host + b.port) || (a.node < b.node ? -1 : 1))
   rows('nodes', sorted, node => node.node, (row, node) => {
     const [state, tone] = stateOf(node)
     row.className = node.node === own ? 'self' : ''
@@ -390,7 +392,7 @@ async function openChannel(name) {
     listen(name, controller)
   } catch (error) {
     if (!controller.signal.aborted)
-      show('channel-note', 'This channel cannot be shown: ' + error.message + '.')
+      show('channel-note', 'This channel cannot be shown: ' + (error.message || 'the token is not accepted') + '.')
   }
 }
 

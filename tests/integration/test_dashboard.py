@@ -101,6 +101,17 @@ def test_it_shows_who_is_slow_and_who_left_and_why(node, page):
     stuck.abandon()
 
 
+def test_what_others_write_where_nodes_announce_themselves_does_not_disturb_it(node, page, redis):
+    for name, announcement in (("bare", "{}"), ("odd", '{"node":7}'), ("old", '{"node":"old","host":"<b>x</b>"}')):
+        redis.client.sadd("tg:{nodes}", name)
+        redis.client.set("tg:{nodes}:" + name, announcement)
+    with node.connect("/ws/cards"):
+        browser = page(node)
+        browser.look(cells("channels"), lambda rows: rows == [[CHANNEL, "1"]])
+        assert len(browser.look(cells("nodes"), bool)) == 1
+        assert browser.complaints() == []
+
+
 def test_it_finds_a_channel_and_shows_its_events_live(node, page):
     peers = [node.connect("/ws/cards") for _ in range(3)] + [node.connect("/ws/items/7"), node.connect("/ws/items/70")]
     for event in range(2):
