@@ -288,6 +288,7 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 
 	if (!admin)
 		return -ENOMEM;
+	admin->base = options->base;
 	admin->source = options->source;
 	admin->node_id = options->node_id;
 	admin->refused_limit = (struct log_limit){.burst = REFUSED_LINES, .interval_ms = 60000};

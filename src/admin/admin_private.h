@@ -10,11 +10,13 @@
 #include "auth.h"
 
 struct admin_request;
+struct event_base;
 struct listener;
 struct lws_loop;
 struct route_table;
 
 struct admin {
+	struct event_base *base;
 	struct listener *listener;
 	struct lws_loop *loop;
 	struct lws_context *context;

@@ -1,11 +1,16 @@
 /*
  * Nodes: GET /nodes, all gateways of this Redis as each last said of itself, and this one as it is now.
+ *
+ * A Redis that hangs is noticed by the broker after some seconds. Whoever asks just then wants to know how
+ * this node is, and is told that without the others.
  */
 
 #include "endpoints.h"
 
 #include <errno.h>
 #include <string.h>
+
+#include <event2/event.h>
 
 #include "broker/broker.h"
 #include "protocol/json.h"
@@ -14,6 +19,7 @@
 
 enum {
 	DEPTH_MAX = 16,
+	PATIENCE_SECONDS = 2, /* a Redis that is well takes milliseconds */
 };
 
 /* Why the others are not listed, as a word and a sentence. */
@@ -25,7 +31,9 @@ static void write_state(int r, struct buf *out)
 		buf_append_str(out, "\"state\":\"complete\"");
 		return;
 	}
-	if (r == -EOPNOTSUPP) {
+	if (r == -ETIMEDOUT) {
+		message = "Redis does not answer: only this node is listed";
+	} else if (r == -EOPNOTSUPP) {
 		state = "alone";
 		message = "events are kept in memory: there are no other nodes";
 	} else if (r == -EACCES) {
@@ -69,14 +77,31 @@ static void on_nodes(void *arg, int r, const struct slice *nodes, size_t n)
 {
 	struct admin_request *request = arg;
 
-	if (admin_request_resume(request))
+	if (admin_request_resume(request) && !request->done)
 		answer(request, r, nodes, n);
+}
+
+/* The broker still calls back. */
+static void on_late(evutil_socket_t fd, short events, void *arg)
+{
+	struct admin_request *request = arg;
+
+	(void)fd;
+	(void)events;
+	if (request->waiting && request->wsi)
+		answer(request, -ETIMEDOUT, NULL, 0);
 }
 
 void admin_nodes(struct admin_request *request)
 {
+	static const struct timeval patience = {PATIENCE_SECONDS, 0};
 	int r;
 
+	request->deadline = event_new(request->admin->base, -1, 0, on_late, request);
+	if (!request->deadline || event_add(request->deadline, &patience) < 0) {
+		admin_answer_no_memory(request);
+		return;
+	}
 	request->waiting = true;
 	r = broker_nodes(request->admin->broker, on_nodes, request);
 	if (r == 0)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/event.h>
 #include <libwebsockets.h>
 
 #include "bus/bus.h"
@@ -33,6 +34,8 @@ void admin_request_free(struct admin_request *request)
 	if (request->survey)
 		survey_cancel(request->survey);
 	admin_tail_free(request->tail);
+	if (request->deadline)
+		event_free(request->deadline);
 	buf_deinit(&request->body);
 	buf_deinit(&request->out);
 	free(request);

@@ -14,6 +14,7 @@
 struct admin;
 struct admin_endpoint;
 struct admin_tail;
+struct event;
 struct lws;
 
 enum {
@@ -33,6 +34,7 @@ struct admin_request {
 	size_t forgotten_bytes;
 	struct survey *survey; /* under way for it, or NULL */
 	struct admin_tail *tail;
+	struct event *deadline;                /* until when the broker is waited for, or NULL */
 	char argument[ADMIN_ARGUMENT_MAX + 1]; /* "" where the endpoint has none */
 };
 

@@ -1,5 +1,6 @@
 """Nodes of one Redis know each other: each announces itself there, and goes when it goes."""
 
+import signal
 import time
 
 import pytest
@@ -123,6 +124,22 @@ def test_these_rights_are_enough(start, redis):
         assert redis.client.scard(SET) == 0
     finally:
         redis.client.acl_deluser("lean")
+
+
+def test_a_redis_that_hangs_is_not_waited_for(start, own_redis):
+    """The broker takes some seconds to call the link lost. An operator who asks meanwhile is answered."""
+    node = start(redis=own_redis)
+
+    def answered_meanwhile():
+        node.wait_until_ready()
+        own_redis.process.signal(signal.SIGSTOP)
+        try:
+            told = node.api("/nodes")
+            return (told["state"], len(told["nodes"]), node.get("/ready").status) == ("unavailable", 1, 200)
+        finally:
+            own_redis.process.signal(signal.SIGCONT)
+
+    until("it is answered before the link counts as lost", answered_meanwhile)
 
 
 def test_a_redis_that_is_away_leaves_this_node(start, own_redis):
