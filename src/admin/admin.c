@@ -185,21 +185,21 @@ static int on_headers(struct lws *wsi)
 	return 0;
 }
 
-/* 0, or -1: he goes on and on, though he was told. */
+/* 0, or -1: he goes on and on, though he was told, or asked for what has no body. */
 static int on_body(struct admin_request *request, const char *data, size_t len)
 {
-	if (!request->done)
+	if (!request->done && request->endpoint->method != ADMIN_GET)
 		buf_append(&request->body, data, len);
 	else
 		request->forgotten_bytes += len;
 	return request->forgotten_bytes > FORGOTTEN_BYTES_MAX ? -1 : 0;
 }
 
-/* 0, or -1: it was answered before. */
+/* 0, or -1: he has heard the answer. */
 static int on_complete(struct admin_request *request)
 {
 	if (request->done)
-		return -1;
+		return request->lingers ? -1 : 0;
 	if (request->body.failed)
 		admin_answer_no_memory(request);
 	else if (request->endpoint->method != ADMIN_GET)

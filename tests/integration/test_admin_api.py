@@ -198,6 +198,21 @@ def test_a_disconnect_that_names_no_connection_is_400(gateway, body):
     assert (answer.status, answer.json()["error"]["code"]) == (400, "bad_connection")
 
 
+def test_a_body_that_nobody_asked_for_is_not_kept(gateway):
+    """A tail never ends: what its caller sends meanwhile would be held for as long."""
+    with socket.create_connection(gateway.admin_address, timeout=30) as peer:
+        peer.sendall(b"GET /tail?channel=cards HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
+        assert peer.recv(4096).startswith(b"HTTP/1.1 200 ")
+        with pytest.raises(ConnectionError):
+            for _ in range(640):  # 64 MB: more than is read and forgotten, and than the two sockets hold
+                peer.sendall(b"x" * 100_000)
+
+
+def test_a_question_with_a_body_is_answered_all_the_same(gateway):
+    assert gateway.get("/channels", body=b"{}").status == 200
+    assert gateway.get("/live", body=b"{}").status == 200
+
+
 def test_who_sends_a_huge_body_all_the_same_hears_why_it_is_refused(gateway):
     with socket.create_connection(gateway.admin_address, timeout=10) as peer:
         peer.sendall(b"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
