@@ -21,7 +21,7 @@
 enum {
 	REQUEST_SECONDS = 10,
 	REQUEST_BYTES = 8192,
-	PATH_MAX_BYTES = 512,                   /* ours are shorter, with the longest name of a channel */
+	PATH_MAX_BYTES = 1024,                  /* ours are shorter, with the longest name, all escapes */
 	TEXT_MAX_BYTES = 1024,                  /* of a header that is looked at */
 	REFUSED_LINES = 5,                      /* of the log in a minute */
 	FORGOTTEN_BYTES_MAX = 16 * 1024 * 1024, /* that a caller sends after he was refused */

@@ -46,13 +46,18 @@ static const char *argument_of(const struct admin_endpoint *endpoint, const char
 	return path + len;
 }
 
-/* False: no NAME is so long, or spelt like that. */
+/* False: no NAME is so long, or spelt like that. Escaped, each byte may be three. */
 static bool take_argument(struct admin_request *request, const char *argument)
 {
-	if (strlen(argument) > ADMIN_ARGUMENT_MAX)
+	char name[3 * ADMIN_ARGUMENT_MAX + 1];
+
+	if (strlen(argument) >= sizeof(name))
 		return false;
-	strcpy(request->argument, argument);
-	return percent_decode(request->argument);
+	strcpy(name, argument);
+	if (!percent_decode(name) || strlen(name) > ADMIN_ARGUMENT_MAX)
+		return false;
+	strcpy(request->argument, name);
+	return true;
 }
 
 /* Says what there is. */

@@ -213,6 +213,12 @@ def test_a_question_with_a_body_is_answered_all_the_same(gateway):
     assert gateway.get("/live", body=b"{}").status == 200
 
 
+def test_the_longest_name_is_found_however_it_is_spelt(node):
+    name = f"{'x' * 127}:{'y' * 127}"
+    for spelt in (name, name.replace(":", "%3A"), "".join(f"%{ord(letter):02x}" for letter in name)):
+        assert node.api(f"/channels/{spelt}")["channel"] == name
+
+
 def test_who_sends_a_huge_body_all_the_same_hears_why_it_is_refused(gateway):
     with socket.create_connection(gateway.admin_address, timeout=10) as peer:
         peer.sendall(b"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
