@@ -278,6 +278,7 @@ static int start_lws(struct admin *admin, struct event_base *base)
 void admin_configure(struct admin *admin, const struct route_table *routes, size_t event_bytes_max)
 {
 	admin->routes = routes;
+	admin->event_bytes_max = event_bytes_max;
 	admin->body_bytes_max = event_bytes_max + BODY_SLACK;
 }
 

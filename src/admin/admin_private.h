@@ -30,7 +30,8 @@ struct admin {
 	struct broker *broker;
 	const struct route_table *routes;
 	struct log *log;
-	size_t body_bytes_max;
+	size_t event_bytes_max;
+	size_t body_bytes_max; /* the same, and room for what is around it */
 };
 
 #endif

@@ -58,7 +58,7 @@ static void one_failed(struct one *one, unsigned int status, const char *code, c
 }
 
 /* What is wrong with one: NULL when nothing is. */
-static const char *one_parse(struct one *one, struct slice text, const struct route_table *routes)
+static const char *one_parse(struct one *one, struct slice text, const struct admin *admin)
 {
 	struct json_member members[] = {
 		{.name = "channel"}, {.name = "payload"}, {.name = "idempotency_key"}, {.name = "history"}};
@@ -77,7 +77,9 @@ static const char *one_parse(struct one *one, struct slice text, const struct ro
 	one->payload = members[1].value;
 	if (!one->payload.data)
 		return "there is no payload";
-	one->history = route_table_history(routes, (struct slice){one->channel, one->channel_len});
+	if (one->payload.len > admin->event_bytes_max)
+		return "the payload is larger than event_bytes_max allows: every gateway would drop it";
+	one->history = route_table_history(admin->routes, (struct slice){one->channel, one->channel_len});
 	if (!one->history && json_is_true(members[3].value))
 		return "the channel keeps no history";
 	if (!members[2].value.data)
@@ -246,7 +248,7 @@ static void publish_all(struct admin_request *request, struct slice body, bool i
 	for (unsigned int i = 0; all && !wrong && i < n; i++) {
 		if (is_batch)
 			json_array_next(body, &pos, &item);
-		wrong = one_parse(&all->ones[i], item, request->admin->routes);
+		wrong = one_parse(&all->ones[i], item, request->admin);
 		if (wrong && is_batch)
 			refuse_batch(request, i, wrong);
 		else if (wrong)

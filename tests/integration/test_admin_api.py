@@ -219,6 +219,18 @@ def test_the_longest_name_is_found_however_it_is_spelt(node):
         assert node.api(f"/channels/{spelt}")["channel"] == name
 
 
+@pytest.mark.parametrize("channel", ["cards", "items:7"])  # with a history and without
+def test_what_every_gateway_would_drop_is_not_published(start, redis, tmp_path, channel):
+    file = tmp_path / "gate.yaml"
+    file.write_text(ROUTES + "event_bytes_max: 1KiB\n", encoding="utf-8")
+    node = start("--config", file, redis=redis)
+    largest, larger = "x" * 1022, "x" * 1023  # with their quotes
+    assert node.post("/publish", {"channel": channel, "payload": largest}).status == 200
+    refused = node.post("/publish", {"channel": channel, "payload": larger})
+    assert refused.status == 400 and "event_bytes_max" in refused.json()["error"]["message"]
+    assert node.post("/publish", [{"channel": channel, "payload": 1}, {"channel": channel, "payload": larger}]).status == 400
+
+
 def test_who_sends_a_huge_body_all_the_same_hears_why_it_is_refused(gateway):
     with socket.create_connection(gateway.admin_address, timeout=10) as peer:
         peer.sendall(b"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
