@@ -20,6 +20,7 @@
 
 enum {
 	REQUEST_SECONDS = 10,
+	LINGER_MS = 5000, /* for a caller to hear that he is refused, before he is hung up on */
 	REQUEST_BYTES = 8192,
 	PATH_MAX_BYTES = 1024,                  /* ours are shorter, with the longest name, all escapes */
 	TEXT_MAX_BYTES = 1024,                  /* of a header that is looked at */
@@ -145,6 +146,7 @@ static void answer_early(struct admin_request *request)
 {
 	(void)on_writable(request);
 	request->lingers = true;
+	request->lingers_until_ms = clock_monotonic_ms() + LINGER_MS;
 	(void)shutdown(lws_get_socket_fd(request->wsi), SHUT_WR);
 }
 
@@ -185,6 +187,12 @@ static int on_headers(struct lws *wsi)
 	return 0;
 }
 
+static bool has_lingered(const struct admin_request *request)
+{
+	return request->forgotten_bytes > FORGOTTEN_BYTES_MAX ||
+	       (request->lingers && clock_monotonic_ms() > request->lingers_until_ms);
+}
+
 /* 0, or -1: he goes on and on, though he was told, or asked for what has no body. */
 static int on_body(struct admin_request *request, const char *data, size_t len)
 {
@@ -192,7 +200,7 @@ static int on_body(struct admin_request *request, const char *data, size_t len)
 		buf_append(&request->body, data, len);
 	else
 		request->forgotten_bytes += len;
-	return request->forgotten_bytes > FORGOTTEN_BYTES_MAX ? -1 : 0;
+	return has_lingered(request) ? -1 : 0;
 }
 
 /* 0, or -1: he has heard the answer. */

@@ -30,6 +30,7 @@ struct admin_request {
 	struct buf out;
 	bool done;    /* nothing follows what is in out */
 	bool lingers; /* was answered; what the caller still sends is read and forgotten */
+	uint64_t lingers_until_ms;
 	bool waiting; /* for the broker, which is to call back: lives until then */
 	size_t forgotten_bytes;
 	struct survey *survey; /* under way for it, or NULL */

@@ -1,10 +1,12 @@
 """Who may ask the admin port: the token, where it is required, and which browsers are kept out."""
 
 import json
+import socket
 
 import pytest
 
 from harness.gateway import run
+from harness.wait import until
 from harness.websocket import exchange
 
 TOKEN = "sesame-4711"
@@ -52,6 +54,22 @@ def test_refusals_do_not_flood_the_log(locked):
     for _ in range(50):
         assert locked.get("/status").status == 401
     assert len(locked.lines("admin request without the token")) <= 5
+
+
+def test_who_is_refused_cannot_stay_by_sending_on(locked):
+    """Nobody knows him; a byte now and then must not keep a descriptor for ever."""
+    with socket.create_connection(locked.admin_address) as peer:
+        peer.sendall(b"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        assert peer.recv(4096).startswith(b"HTTP/1.1 401 ")
+
+        def hung_up():
+            try:
+                peer.sendall(b"x")
+            except ConnectionError:
+                return True
+            return False
+
+        until("he is hung up on", hung_up)
 
 
 def test_metrics_may_be_public(start):
