@@ -105,6 +105,8 @@ static void number_print(uint64_t value, const struct unit *units, struct buf *o
 {
 	const struct unit *best = &units[1];
 
+	if (!value && units == time_units)
+		best = &units[2]; /* as people write it: 0s */
 	for (const struct unit *unit = best; unit->suffix; unit++)
 		if (value % unit->factor == 0 && value >= unit->factor && value >= unit->printed_from)
 			best = unit;

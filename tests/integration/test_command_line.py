@@ -53,6 +53,10 @@ def test_a_wrong_option_is_named():
     refused(run("serve", "--workers", "many"), "--workers", "many")
 
 
+def test_no_time_at_all_is_printed_as_it_is_written():
+    assert re.search(r"^drain_time +0s +default$", run("check").stdout, re.MULTILINE)
+
+
 def test_no_word_at_all_says_what_there_is():
     result = run()
     assert result.returncode == 2
