@@ -182,6 +182,17 @@ static int usage_error(const char *sentence, const char *word)
 	return EXIT_USAGE;
 }
 
+static int refuse_flag(const char *flag)
+{
+	struct buf sentence = {0};
+
+	config_refuse_flag(flag, &sentence);
+	fprintf(stderr, "tidegate: %s (try: tidegate --help)\n",
+		buf_text(&sentence) ? buf_text(&sentence) : "unknown flag");
+	buf_deinit(&sentence);
+	return EXIT_USAGE;
+}
+
 static const struct subcommand *find_subcommand(const char *name)
 {
 	for (size_t i = 0; i < n_subcommands; i++)
@@ -199,7 +210,7 @@ static int take_option(struct words *words, char **argv, int left)
 	if (value)
 		*value++ = '\0';
 	if (strcmp(argv[0], "--config") && strcmp(argv[0], "--key") && !config_is_flag(argv[0])) {
-		usage_error("unknown option", argv[0]);
+		refuse_flag(argv[0]);
 		return -1;
 	}
 	if (!value && left < 2) {

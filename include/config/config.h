@@ -102,6 +102,9 @@ size_t config_restart_needed(const struct config *running, const struct config *
  */
 bool config_is_flag(const char *flag);
 
+/* CONFIG_BAD, with the sentence about one that is none: which may have been meant. */
+int config_refuse_flag(const char *flag, struct buf *error);
+
 /* The options' lines of the help text, "--config" among them. */
 void config_help(struct buf *out);
 

@@ -110,7 +110,7 @@ static int load_file(struct loader *loader, const char *name)
 	return r;
 }
 
-static int refuse_flag(struct loader *loader, const char *flag)
+int config_refuse_flag(const char *flag, struct buf *error)
 {
 	const char *known[N_OPTIONS];
 	const char *meant;
@@ -118,12 +118,12 @@ static int refuse_flag(struct loader *loader, const char *flag)
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		known[i] = options[i].name;
 	meant = strncmp(flag, "--", 2) == 0 ? suggest(flag + 2, known, N_OPTIONS) : NULL;
-	buf_append_str(loader->error, "unknown flag ");
-	value_quote(loader->error, flag);
+	buf_append_str(error, "unknown flag ");
+	value_quote(error, flag);
 	if (meant) {
-		buf_append_str(loader->error, ": did you mean ");
-		option_flag(option_by_key(meant), loader->error);
-		buf_append_char(loader->error, '?');
+		buf_append_str(error, ": did you mean ");
+		option_flag(option_by_key(meant), error);
+		buf_append_char(error, '?');
 	}
 	return CONFIG_BAD;
 }
@@ -135,7 +135,7 @@ static int load_flags(struct loader *loader, const char *const *flags)
 		int r;
 
 		if (!option)
-			return refuse_flag(loader, flags[0]);
+			return config_refuse_flag(flags[0], loader->error);
 		if (!flags[1]) {
 			buf_printf(loader->error, "%s: it needs a value", flags[0]);
 			return CONFIG_BAD;

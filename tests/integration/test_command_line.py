@@ -49,7 +49,7 @@ def test_a_wrong_option_is_one_line_and_exit_2(words):
 
 
 def test_a_wrong_option_is_named():
-    refused(run("serve", "--workres", "2"), "--workres")
+    refused(run("serve", "--workres", "2"), "--workres", "did you mean --workers?")
     refused(run("serve", "--workers", "many"), "--workers", "many")
 
 
