@@ -177,27 +177,29 @@ static void write_events(const struct channel_log *log, uint32_t limit, struct b
 	}
 }
 
+/* The log: NULL where nobody listens, for then the node does not follow it. */
 static void write_history(const struct route_history *history, const struct channel_log *log, struct buf *out)
 {
-	const struct position *at = channel_log_position(log);
+	const struct position *at = log ? channel_log_position(log) : NULL;
 	char pos[POSITION_TEXT_MAX];
 
 	buf_printf(out, "{\"size\":%u,\"ttl_seconds\":%" PRIu64 ",\"state\":\"%s\",\"pos\":",
 		history ? history->size : 0, history ? history->ttl_ms / 1000 : 0,
-		channel_log_state_name(channel_log_state(log)));
+		channel_log_state_name(log ? channel_log_state(log) : CHANNEL_LOG_IDLE));
 	if (at) {
 		position_format(at, pos);
 		buf_printf(out, "\"%s\"", pos);
 	} else {
 		buf_append_str(out, "null");
 	}
-	buf_printf(out, ",\"remembered\":%u}", channel_log_n_entries(log));
+	buf_printf(out, ",\"remembered\":%u}", log ? channel_log_n_entries(log) : 0);
 }
 
 static void on_channel(void *arg, const struct survey *survey)
 {
 	struct admin_request *request = arg;
 	struct slice name = {survey->question.text, survey->question.text_len};
+	const struct route_history *history = route_table_history(request->admin->routes, name);
 	struct bus_view view = {0};
 	struct buf body = {0};
 	uint64_t n = 0;
@@ -211,8 +213,8 @@ static void on_channel(void *arg, const struct survey *survey)
 	buf_append_json_string(&body, name.data, name.len);
 	buf_printf(&body, ",\"subscribers\":%" PRIu64 ",\"subscribed\":%s,\"history\":", n,
 		view.subscribed ? "true" : "false");
-	if (view.log)
-		write_history(route_table_history(request->admin->routes, name), view.log, &body);
+	if (view.log || history)
+		write_history(history, view.log, &body);
 	else
 		buf_append_str(&body, "null");
 	buf_append_str(&body, ",\"events\":[");

@@ -83,6 +83,11 @@ def test_a_channel_with_history_shows_its_position_and_last_events(node):
     assert len(node.api("/channels/cards")["events"]) == 10
 
 
+def test_a_history_that_nobody_here_listens_to_is_idle_and_not_off(node):
+    assert node.api("/channels/cards")["history"] == {
+        "size": 50, "ttl_seconds": 3600, "state": "idle", "pos": None, "remembered": 0}
+
+
 def test_a_channel_without_history_has_subscribers_and_no_events(node):
     with node.connect("/ws/items/7"):
         assert node.api("/channels/items:7") == {
