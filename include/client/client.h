@@ -65,7 +65,8 @@ struct client {
 	uint64_t id;
 	uint64_t opened_ms;
 	uint64_t deadline_ms;
-	uint32_t n_joining; /* subscriptions of the route that are not confirmed */
+	uint64_t blocked_ms; /* since when it is, or was last */
+	uint32_t n_joining;  /* subscriptions of the route that are not confirmed */
 	uint32_t n_received;
 	uint32_t n_sent;
 	uint32_t n_dropped;  /* events that it never got, because it read too slowly */

@@ -65,6 +65,7 @@ int slow_queue(struct client *client, struct message *message)
 
 void slow_enter(struct client *client)
 {
+	client->blocked_ms = client->clients->now_ms;
 	if (client->state == CLIENT_OPEN && !list_linked(&client->due))
 		list_push_back(&client->clients->blocked, &client->due);
 }
@@ -80,14 +81,23 @@ void slow_give_up(struct client *client)
 	count_dropped(client, outbox_n_events(&client->outbox));
 }
 
-/* Is the oldest event older than its route allows? */
+/* Since when the event waits. What was replayed or read from a log is older than its wait: it counts from
+ * when the socket last took something. */
+static uint64_t waits_since_ms(const struct client *client, const struct message *event)
+{
+	if (event->arrived_us <= outbox_replayed_us(&client->outbox))
+		return client->blocked_ms;
+	return event->arrived_us / 1000;
+}
+
+/* Has the oldest event waited for longer than its route allows? */
 static bool too_old(struct client *client, const struct route_slow *slow)
 {
 	const struct message *oldest = outbox_oldest_event(&client->outbox);
 
 	if (!oldest || slow->age_max_ms == SLOW_AGE_NONE)
 		return false;
-	return oldest->arrived_us / 1000 + slow->age_max_ms < client->clients->now_ms;
+	return waits_since_ms(client, oldest) + slow->age_max_ms < client->clients->now_ms;
 }
 
 static void tick_one(struct client *client)

@@ -6,8 +6,9 @@
  *
  * Two bounds. Bytes: what waits for it, checked as something is queued. Age: how long an event waits for a
  * client whose socket is full, checked now and then. What reaches them closes the client (disconnect) or the
- * oldest events give way. Age counts from the event's arrival at this node; replies have no age and never
- * give way, so a client that asks without reading is closed under every policy.
+ * oldest events give way. Age counts from the event's arrival at this node, that of a replayed event from
+ * when the socket last took something. Replies have no age and never give way, so a client that asks without
+ * reading is closed under every policy.
  *
  * Only a client whose socket is full is slow. What has come in one turn alone may be more than the bound:
  * then it is sent before more is queued.

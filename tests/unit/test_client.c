@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "bus/join.h"
 #include "client/clients.h"
 #include "client/socket.h"
 #include "core/buf.h"
@@ -67,6 +68,7 @@ struct world {
 		bool wanted;
 	} interests[INTERESTS];
 	size_t n_interests;
+	struct join *join; /* that was asked for, and is not answered yet */
 	uint64_t now_ms;
 	uint64_t now_us; /* as writes see it */
 	bool beginning;  /* inside client_init() */
@@ -182,6 +184,14 @@ static void on_ready(void *arg, void *socket)
 	peer->n_ready++;
 }
 
+static void on_join(void *arg, struct join *join)
+{
+	struct world *world = arg;
+
+	assert_null(world->join);
+	world->join = join;
+}
+
 static uint64_t on_now_us(void *arg)
 {
 	struct world *world = arg;
@@ -243,7 +253,7 @@ static int setup(void **state)
 		.pong_timeout_ms = PONG_MS,
 	};
 	struct world *world = aligned_alloc(64, (sizeof(struct world) + 63) & ~(size_t)63);
-	const struct clients_listener listener = {world, on_interest, on_ready, NULL, NULL, on_now_us};
+	const struct clients_listener listener = {world, on_interest, on_ready, on_join, NULL, on_now_us};
 
 	assert_non_null(world);
 	memset(world, 0, sizeof(*world));
@@ -269,6 +279,7 @@ static int teardown(void **state)
 		client_deinit(&world->peers[i].client);
 		buf_deinit(&world->peers[i].wire);
 	}
+	assert_null(world->join);
 	assert_int_equal(world->clients.n_clients, 0);
 	assert_int_equal(hub_n_channels(world->clients.hub), 0);
 	clients_turn(&world->clients);
@@ -1251,6 +1262,43 @@ static void closes_who_lets_an_event_wait_too_long(void **state)
 	writable(world, patient);
 	hears(patient, "e1 ");
 	assert_int_equal(idle->client.state, CLIENT_OPEN);
+}
+
+/* What the peer asks for is recovered: n events that arrived at this time. */
+static void recover(struct world *world, struct peer *peer, uint32_t n, uint64_t arrived_ms)
+{
+	struct join *join;
+
+	send_text(peer, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"cards\",\"recover\":true}}");
+	join = world->join;
+	world->join = NULL;
+	assert_non_null(join);
+	join->events = calloc(n, sizeof(struct message *));
+	while (join->n_events < n)
+		join->events[join->n_events++] = keyed_event("cards", "", 1, arrived_ms);
+	clients_joined(&world->clients, join);
+	turn(world);
+}
+
+/* It may have arrived at this node long ago, and what was read from a log (0) never did. */
+static void a_replay_is_no_older_than_its_wait(void **state)
+{
+	struct world *world = *state;
+	struct peer *remembered = opened(world, 0, CARDS), *read = opened(world, 1, CARDS);
+
+	remembered->room = read->room = 10;
+	recover(world, remembered, 3, world->now_ms - 10 * SLOW_AGE_MS);
+	recover(world, read, 3, 0);
+	pass(world, SLOW_AGE_MS);
+	assert_int_equal(remembered->client.state, CLIENT_OPEN);
+	assert_int_equal(read->client.state, CLIENT_OPEN);
+	read->room = 10;
+	writable(world, read); /* a slow line, but it moves */
+	pass(world, SLOW_AGE_MS);
+	assert_int_equal(remembered->client.reason, CLOSE_SLOW);
+	assert_int_equal(read->client.state, CLIENT_OPEN);
+	pass(world, 1);
+	assert_int_equal(read->client.reason, CLOSE_SLOW);
 }
 
 /* Age is that of the oldest event that still waits, not of the time that the socket is full. */
@@ -2242,6 +2290,7 @@ int main(void)
 		TEST(ends_a_socket_that_breaks_as_room_is_made),
 		TEST(closes_who_lets_an_event_wait_too_long),
 		TEST(who_reads_a_little_is_as_old_as_what_waits),
+		TEST(a_replay_is_no_older_than_its_wait),
 		TEST(the_oldest_give_way),
 		TEST(a_batch_past_the_bound_leaves_the_newest),
 		TEST(the_old_give_way),
