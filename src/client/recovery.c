@@ -97,22 +97,31 @@ static bool too_much_for(const struct client *client, const struct join *join)
 	return bytes > (bound ? bound : client->clients->limits.outbox_bytes_max);
 }
 
+/* Then the answer is that it is too much. */
+static void limit(const struct client *client, struct join *join)
+{
+	if (!too_much_for(client, join))
+		return;
+	while (join->n_events)
+		message_unref(join->events[--join->n_events]);
+	join->reason = CHANNEL_LOG_LIMIT;
+	memcpy(join->pos, join->end, sizeof(join->pos));
+}
+
 static void push_answer(struct client *client, const struct recovery *recovery, const struct join *join)
 {
-	bool limited = join->reason == CHANNEL_LOG_RECOVERED && too_much_for(client, join);
-	enum channel_log_reason reason = limited ? CHANNEL_LOG_LIMIT : join->reason;
-	uint32_t n_events = limited ? 0 : join->n_events;
 	struct reply_recovery answer = {
 		.recoverable = join->r == 0,
-		.recovered = reason == CHANNEL_LOG_RECOVERED,
-		.reason = reason == CHANNEL_LOG_RECOVERED ? NULL : channel_log_reason_name(reason),
-		.pos = limited ? join->end : join->pos,
-		.count = n_events,
+		.recovered = join->reason == CHANNEL_LOG_RECOVERED,
+		.reason =
+			join->reason == CHANNEL_LOG_RECOVERED ? NULL : channel_log_reason_name(join->reason),
+		.pos = join->pos,
+		.count = join->n_events,
 	};
 
 	client_push(client, reply_recovered(recovery_id(recovery), join_channel(join), &answer,
 				    client->clients->wall_ms));
-	for (uint32_t i = 0; i < n_events; i++) {
+	for (uint32_t i = 0; i < join->n_events; i++) {
 		client_push(client, message_ref(join->events[i]));
 		outbox_note_replay(&client->outbox, join->events[i]->arrived_us);
 	}
@@ -127,13 +136,14 @@ static enum metric outcome(const struct join *join)
 }
 
 /* The join is over, one way or the other. */
-static void settle(struct clients *clients, const struct recovery *recovery, const struct join *join)
+static void settle(struct clients *clients, const struct recovery *recovery, struct join *join)
 {
 	struct client *client = recovery->client;
 	struct hub_subscription *subscription = recovery->subscription;
 
 	/* What was noted so far came before the answer: the others hear it now, this one does not. */
 	hub_flush(clients->hub);
+	limit(client, join);
 	metrics_add(clients->metrics, outcome(join), 1);
 	if (outcome(join) == METRIC_RECOVER_DONE)
 		metrics_add(clients->metrics,

@@ -1301,6 +1301,23 @@ static void a_replay_is_no_older_than_its_wait(void **state)
 	assert_int_equal(read->client.reason, CLOSE_SLOW);
 }
 
+static void what_is_too_much_to_be_recovered_is_not_counted_as_recovered(void **state)
+{
+	struct world *world = *state;
+	struct peer *full = opened(world, 0, CARDS), *quick = opened(world, 1, CARDS);
+
+	world->clients.limits.outbox_bytes_max = 5 * event_len();
+	full->room = 0;
+	publish_each(world, "cards", 1, 1);
+	recover(world, full, 6, 0);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_RECOVER_NOT), 1);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_RECOVER_DONE), 0);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_RECOVER_FROM_MEMORY), 0);
+	recover(world, quick, 6, 0);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_RECOVER_DONE), 1);
+	assert_int_equal(full->client.state, CLIENT_OPEN);
+}
+
 /* Age is that of the oldest event that still waits, not of the time that the socket is full. */
 static void who_reads_a_little_is_as_old_as_what_waits(void **state)
 {
@@ -2291,6 +2308,7 @@ int main(void)
 		TEST(closes_who_lets_an_event_wait_too_long),
 		TEST(who_reads_a_little_is_as_old_as_what_waits),
 		TEST(a_replay_is_no_older_than_its_wait),
+		TEST(what_is_too_much_to_be_recovered_is_not_counted_as_recovered),
 		TEST(the_oldest_give_way),
 		TEST(a_batch_past_the_bound_leaves_the_newest),
 		TEST(the_old_give_way),
