@@ -462,7 +462,7 @@ static int take_settling(struct bus *bus, struct bus_channel *channel, struct sl
 	int r = 0;
 
 	if (channel->settling == SETTLING_LATE && envelope_parse(payload, &envelope) == 0) {
-		if (history_has(channel->history, &envelope))
+		if (history_began_with(channel->history, &envelope))
 			return take_event(bus, channel, payload);
 		channel->settling = SETTLED;
 	}

@@ -17,10 +17,11 @@ struct history {
 	struct list link; /* in histories.all */
 	struct channel_log *log;
 	struct channel_log_options options;
-	struct list reads;   /* under way */
-	struct list refused; /* in histories.refused while its read could not be sent */
-	struct list patient; /* join.due of those without a deadline */
-	void *arg;           /* the listener's */
+	struct list reads;     /* under way */
+	struct list refused;   /* in histories.refused while its read could not be sent */
+	struct list patient;   /* join.due of those without a deadline */
+	struct position began; /* the log's top when it was first read; zeroed before */
+	void *arg;             /* the listener's */
 	uint64_t ttl_ms;
 	size_t channel_len;
 	char channel[];
@@ -195,6 +196,8 @@ static void on_state(void *arg, enum channel_log_state state, enum channel_log_c
 	struct histories *all = history->all;
 	uint64_t suppressed;
 
+	if (state == CHANNEL_LOG_LIVE && !history->began.epoch.text[0])
+		history->began = *channel_log_position(history->log);
 	if (state == CHANNEL_LOG_LIVE)
 		all->listener.live(history->arg);
 	if (state != CHANNEL_LOG_CATCHUP)
@@ -387,11 +390,9 @@ bool history_is_live(const struct history *history)
 	return channel_log_state(history->log) == CHANNEL_LOG_LIVE;
 }
 
-bool history_has(const struct history *history, const struct envelope *entry)
+bool history_began_with(const struct history *history, const struct envelope *entry)
 {
-	const struct position *at = channel_log_position(history->log);
-
-	return at && epoch_equal(&at->epoch, &entry->epoch) && entry->offset <= at->offset;
+	return epoch_equal(&history->began.epoch, &entry->epoch) && entry->offset <= history->began.offset;
 }
 
 void history_set_ttl(struct history *history, uint64_t ttl_ms)

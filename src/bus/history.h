@@ -83,8 +83,8 @@ void history_free(struct history *history);
 /* Its log is known up to its top. */
 bool history_is_live(const struct history *history);
 
-/* Does its log stand at this entry, or behind it? */
-bool history_has(const struct history *history, const struct envelope *entry);
+/* Was this entry in the log when it was read for the first time? */
+bool history_began_with(const struct history *history, const struct envelope *entry);
 
 /* How long its log stays without use, from the next read on. */
 void history_set_ttl(struct history *history, uint64_t ttl_ms);

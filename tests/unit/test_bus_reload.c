@@ -214,6 +214,22 @@ static void answered(struct world *world, uint64_t top_offset)
 	done(world->arg, 0, &top, &entry, top_offset && world->asked ? 1 : 0);
 }
 
+/* It finds the entries from this one up to the top. */
+static void answered_from(struct world *world, uint64_t from, uint64_t top_offset)
+{
+	struct position top = {epoch, top_offset, tag_of(top_offset)};
+	struct broker_log_entry entries[8];
+	broker_log_read_fn done = world->done;
+	size_t n = 0;
+
+	assert_non_null(done);
+	for (; from <= top_offset; from++)
+		entries[n++] =
+			(struct broker_log_entry){from, tag_of(from), s("{\"type\":\"n\",\"data\":-1}")};
+	world->done = NULL;
+	done(world->arg, 0, &top, entries, n);
+}
+
 static void hears(struct world *world, const char *expected)
 {
 	const char *heard = buf_text(&world->worker.heard);
@@ -336,6 +352,24 @@ static void what_the_read_saw_before_it_came_is_heard_once(void **state)
 	hears(world, "5 6 7 ");
 }
 
+/* After a reconnect what was missed comes out of the log, and may be pushed too. */
+static void what_comes_out_of_the_log_after_that_is_heard_once(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, 0);
+	reload(world, TTL_MS);
+	answered(world, 5);
+	world->up.state(world->up.arg, BROKER_CONNECTING, "");
+	world->up.state(world->up.arg, BROKER_READY, "");
+	world->up.subscribed(world->up.arg, s(CHANNEL));
+	answered_from(world, 5, 6);
+	hears(world, "-1 ");
+	pushed(world, 6);
+	pushed(world, 7);
+	hears(world, "7 ");
+}
+
 static void a_history_that_settled_misses_nothing(void **state)
 {
 	struct world *world = *state;
@@ -449,6 +483,7 @@ int main(void)
 		with_world(what_comes_while_the_log_is_read_is_heard_once),
 		with_world(what_the_read_did_not_see_yet_is_heard_once),
 		with_world(what_the_read_saw_before_it_came_is_heard_once),
+		with_world(what_comes_out_of_the_log_after_that_is_heard_once),
 		with_world(a_history_that_settled_misses_nothing),
 		with_world(nobody_waits_for_a_channel_that_was_confirmed),
 		with_world(a_history_that_ends_leaves_its_listeners),
