@@ -61,7 +61,7 @@ bool gateway_say_ready(void *arg, struct buf *out)
 }
 
 /* What is not counted but looked at: as it is now. */
-static void look(struct gateway *gateway, struct metrics *now)
+static void look(const struct gateway *gateway, struct metrics *now)
 {
 	uint64_t now_ms = clock_monotonic_ms(), late_ms = 0;
 
@@ -74,12 +74,11 @@ static void look(struct gateway *gateway, struct metrics *now)
 		late_ms = ms > late_ms ? ms : late_ms;
 	}
 	metrics_set(now, METRIC_LOOP_LAG, late_ms * 1000);
-	process_metrics_read(&gateway->process, now, now_ms);
 }
 
 /* Of all threads, and what is looked at; how many. */
 static unsigned int all_metrics(
-	struct gateway *gateway, struct metrics *now, const struct metrics *blocks[WORKERS_MAX + 2])
+	const struct gateway *gateway, struct metrics *now, const struct metrics *blocks[WORKERS_MAX + 2])
 {
 	look(gateway, now);
 	blocks[0] = &gateway->metrics;
@@ -95,6 +94,8 @@ void gateway_say_metrics(void *arg, struct buf *out)
 	struct metrics now = {0};
 	const struct metrics *blocks[WORKERS_MAX + 2];
 
+	/* For nobody else: it may take a while. */
+	process_metrics_read(&gateway->process, &now, clock_monotonic_ms());
 	metrics_write(blocks, all_metrics(gateway, &now, blocks), out);
 }
 
