@@ -60,7 +60,8 @@ void redis_nodes_deinit(struct redis_nodes *nodes)
 	buf_deinit(&nodes->id);
 }
 
-/* One refusal is one line; the next one after it was allowed again. */
+/* It is said once. Rights may allow some of the commands and not others, so an answer proves nothing for the
+ * next. */
 static int note_refusal(struct redis_nodes *nodes, struct slice text)
 {
 	int r = redis_error_errno(text);
@@ -90,14 +91,9 @@ static void on_announced(void *arg, const struct redis_reply *reply)
 {
 	struct redis_nodes *nodes = arg;
 
-	if (!reply)
-		return; /* the link is lost: it comes again with the next */
-	if (reply->values[0].kind == REDIS_ERROR)
+	/* Without a reply the link is lost: it comes again with the next. */
+	if (reply && reply->values[0].kind == REDIS_ERROR)
 		note_refusal(nodes, redis_reply_text(reply, 0));
-	else if (nodes->is_forbidden && reply->values[0].kind == REDIS_STATUS) {
-		log_info(nodes->log, "redis lets nodes announce themselves again");
-		nodes->is_forbidden = false;
-	}
 }
 
 int redis_nodes_announce(
