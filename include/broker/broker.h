@@ -126,6 +126,7 @@ struct broker_ops {
 	enum broker_state (*state)(const struct broker *broker);
 	void (*describe)(const struct broker *broker, struct buf *out);
 	void (*set_payload_max)(struct broker *broker, size_t payload_bytes_max); /* NULL: it has no bound */
+	void (*set_loads_library)(struct broker *broker, bool loads_library);     /* NULL: it needs none */
 	/* NULL, all three: this node is alone. */
 	int (*announce)(struct broker *broker, struct slice text, uint64_t ttl_ms);
 	int (*nodes)(struct broker *broker, broker_nodes_fn done, void *arg);
@@ -187,6 +188,9 @@ void broker_describe(const struct broker *broker, struct buf *out);
 
 /* Another redis_options.payload_bytes_max, from the next event on. */
 void broker_set_payload_max(struct broker *broker, size_t payload_bytes_max);
+
+/* Another redis_options.loads_library; true: the library is looked for at once, too. */
+void broker_set_loads_library(struct broker *broker, bool loads_library);
 
 /*
  * Tells the other nodes of this one: a JSON object that counts for ttl_ms. Again and again, while it is

@@ -181,6 +181,9 @@ const struct key_path *route_table_key(const struct route_table *table, struct s
  */
 const struct route_history *route_table_history(const struct route_table *table, struct slice channel);
 
+/* Does any of its routes keep one? */
+bool route_table_keeps_history(const struct route_table *table);
+
 /* How many channels it joins, and the name of the i-th for this match, NUL-terminated; returns its length. */
 size_t route_n_channels(const struct route *route);
 size_t route_channel(const struct route_match *match, size_t i, char out[ROUTE_CHANNEL_MAX + 1]);

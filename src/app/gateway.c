@@ -116,14 +116,6 @@ static int make_loop(struct gateway *gateway)
 	return leave_init(&gateway->leave, gateway->base);
 }
 
-static bool keeps_history(const struct route_table *routes)
-{
-	for (size_t i = 0; i < route_table_size(routes); i++)
-		if (route_history(route_table_get(routes, i))->size)
-			return true;
-	return false;
-}
-
 static int make_redis(struct gateway *gateway, const struct broker_listener *listener, struct buf *error)
 {
 	const struct config *config = gateway->config;
@@ -137,7 +129,7 @@ static int make_redis(struct gateway *gateway, const struct broker_listener *lis
 		.channel_prefix = config->channel_prefix,
 		.node_id = gateway->node_id,
 		.seed = gateway->seed,
-		.loads_library = keeps_history(config->routes),
+		.loads_library = route_table_keeps_history(config->routes),
 		.payload_bytes_max = config->event_bytes_max,
 #ifdef TIDEGATE_FAULT_CONTROLS
 		.fault_off = gateway->fault_off,

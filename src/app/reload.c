@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
+#include "route/route.h"
 #include "worker/worker.h"
 
 enum {
@@ -56,6 +57,7 @@ static void apply(const struct reload_targets *to, const struct config *config)
 	for (unsigned int i = 0; i < to->n_workers; i++)
 		worker_configure(to->workers[i], true);
 	broker_set_payload_max(to->broker, config->event_bytes_max);
+	broker_set_loads_library(to->broker, route_table_keeps_history(config->routes));
 	bus_set_event_max(to->bus, config->event_bytes_max);
 	bus_set_routes(to->bus, config->routes);
 	admin_configure(to->admin, config->routes, config->event_bytes_max);

@@ -61,6 +61,12 @@ void broker_set_payload_max(struct broker *broker, size_t payload_bytes_max)
 		broker->ops->set_payload_max(broker, payload_bytes_max);
 }
 
+void broker_set_loads_library(struct broker *broker, bool loads_library)
+{
+	if (broker->ops->set_loads_library)
+		broker->ops->set_loads_library(broker, loads_library);
+}
+
 int broker_announce(struct broker *broker, struct slice text, uint64_t ttl_ms)
 {
 	return broker->ops->announce ? broker->ops->announce(broker, text, ttl_ms) : -EOPNOTSUPP;

@@ -688,6 +688,15 @@ static void redis_set_payload_max(struct broker *broker, size_t payload_bytes_ma
 		redis_link_set_bulk_max(redis->commander, payload_bytes_max + ENVELOPE_HEAD_MAX);
 }
 
+static void redis_set_loads_library(struct broker *broker, bool loads_library)
+{
+	struct redis_broker *redis = (struct redis_broker *)broker;
+
+	redis->loads_library = loads_library;
+	if (loads_library && redis->state == BROKER_READY)
+		redis_library_poke(redis->library);
+}
+
 static const struct broker_ops redis_ops = {
 	.subscribe = redis_subscribe,
 	.unsubscribe = redis_unsubscribe,
@@ -697,6 +706,7 @@ static const struct broker_ops redis_ops = {
 	.state = redis_state,
 	.describe = redis_describe,
 	.set_payload_max = redis_set_payload_max,
+	.set_loads_library = redis_set_loads_library,
 	.announce = redis_announce,
 	.nodes = redis_list_nodes,
 	.depart = redis_depart,

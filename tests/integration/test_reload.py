@@ -338,6 +338,15 @@ def test_a_history_begins_for_who_listens_already(start, redis, tmp_path):
         redis.client.delete("tg:s:{cards}", "tg:m:{cards}")
 
 
+def test_with_the_first_history_backends_can_publish_to_it(start, own_redis, tmp_path):
+    configured = Configured(start, tmp_path, KEPT.format(history="off"), redis=own_redis)
+    assert not own_redis.client.function_list()
+    configured.applied(KEPT.format(history="on"))
+    # Though nobody listens to such a channel here.
+    until("the library is there", own_redis.client.function_list)
+    append(own_redis, "cards", 1)
+
+
 def test_another_size_and_time_reach_channels_that_are_there(start, redis, tmp_path):
     configured = Configured(start, tmp_path, KEPT.format(history="{size: 1000, ttl: 1h}"), redis=redis)
     gateway = configured.gateway
