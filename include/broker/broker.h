@@ -49,14 +49,17 @@ struct broker_listener {
 /*
  * How a call ended: 0 done, or negative errno.
  *
- * -ETIMEDOUT   the link was lost: nobody knows whether it was carried out
- * -ENOTCONN    the link was lost before it was sent: it was not carried out
- * -EACCES      Redis refused it for want of rights (NOPERM), or the library is missing and our rights do not
- *              allow us to load it
- * -EAGAIN      Redis is there and cannot yet: LOADING, BUSY, TRYAGAIN, CLUSTERDOWN, MASTERDOWN; or the
- * library went missing twice in a moment -EROFS       Redis does not write now: READONLY (a replica), MISCONF
- * (its disk), NOREPLICAS -ENOSPC      Redis is out of memory: OOM -EIO         Redis answered with another
- * error, or with what makes no sense -ENOMEM      we are out of memory -ECANCELED   the broker was freed
+ * - -ETIMEDOUT: the link was lost, nobody knows whether it was carried out
+ * - -ENOTCONN: the link was lost before it was sent, it was not carried out
+ * - -EACCES: Redis refused it for want of rights (NOPERM), or the library is missing and our rights do not
+ *   allow us to load it
+ * - -EAGAIN: Redis is there and cannot yet (LOADING, BUSY, TRYAGAIN, CLUSTERDOWN, MASTERDOWN), or the library
+ *   went missing twice in a moment
+ * - -EROFS: Redis does not write now: READONLY (a replica), MISCONF (its disk), NOREPLICAS
+ * - -ENOSPC: Redis is out of memory: OOM
+ * - -EIO: Redis answered with another error, or with what makes no sense
+ * - -ENOMEM: we are out of memory
+ * - -ECANCELED: the broker was freed
  *
  * From -EACCES to -EIO nothing was carried out. All but -EACCES, -EIO and -ECANCELED pass by themselves: the
  * caller may try again, -ETIMEDOUT with an idempotency key; POST /publish makes 503 with Retry-After of them.

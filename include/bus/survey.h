@@ -4,8 +4,7 @@
 /*
  * Survey: one question of the bus thread to the workers, and what they answer.
  *
- *     bus_survey() ── a part each ──► worker's inbox ── census_take() ──► bus' inbox ── the last one ──►
- * done()
+ *     bus_survey() ── a part each ──► worker's inbox ── census_take() ──► bus' inbox ── the last ──► done()
  *
  * A part belongs to the thread that it is on its way to. The survey is the bus thread's: it lives until all
  * parts are home, whether or not anybody still wants to know. A worker that does not answer in time is left

@@ -4,12 +4,12 @@
  * A join is answered only while LIVE, out of the ring. What the ring cannot answer waits for one of two
  * things:
  *
- *     a read    its anchor is older than the ring. One read for all who wait, from the lowest offset wanted
- * up to the ring, whose oldest entry has to be in it (else it is another branch). The ring keeps what was
- * read for a while: the next ones will ask the same. a proof   its anchor contradicts us: another epoch,
- * another tag, or newer than what we have. Who is wrong? Only a read sent after the question can tell; before
- * it nobody is refused for it. As such a question costs a client nothing, they cause one read between two
- * ticks.
+ * - a read, where its anchor is older than the ring. One read for all who wait, from the lowest offset wanted
+ *   up to the ring, whose oldest entry has to be in it (else it is another branch). The ring keeps what was
+ *   read for a while: the next ones will ask the same.
+ * - a proof, where its anchor contradicts us: another epoch, another tag, or newer than what we have. Who is
+ *   wrong? Only a read sent after the question can tell; before it nobody is refused for it. A question like
+ *   that costs a client nothing, so they cause one read between two ticks.
  */
 
 #include "channel_log_private.h"
