@@ -357,7 +357,7 @@ static void drop(struct bus *bus, struct slice channel, enum metric metric, cons
 	uint64_t suppressed;
 
 	metrics_add(bus->metrics, metric, 1);
-	if (log_limit_allow(bus->log, &bus->drop_limit, bus->now_us / 1000, &suppressed))
+	if (log_limit_allow(bus->log, &bus->drop_limit, clock_monotonic_ms(), &suppressed))
 		log_warn(bus->log, "event dropped", log_mem("channel", channel.data, channel.len),
 			log_str("reason", reason), log_uint("suppressed", suppressed));
 }
@@ -665,6 +665,7 @@ void bus_free(struct bus *bus)
 		}
 	}
 	mailbox_free(bus->inbox);
+	surveys_tick(&bus->surveys, UINT64_MAX); /* those that nobody could be asked; all parts are home */
 	route_table_unref(bus->routes);
 	free(bus);
 }

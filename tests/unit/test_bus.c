@@ -896,6 +896,16 @@ static void a_worker_that_ends_gives_its_part_back(void **state)
 	assert_int_equal(surveyed.sum, 2);
 }
 
+static void a_survey_that_nobody_could_be_asked_ends_with_the_bus(void **state)
+{
+	struct world *world = *state;
+	struct surveyed surveyed;
+
+	for (unsigned int i = 0; i < WORKERS; i++)
+		world->workers[i].full = true;
+	survey_cancel(ask_workers(world, &surveyed));
+}
+
 static void what_is_in_the_inbox_at_the_end_is_freed(void **state)
 {
 	struct world *world = *state;
@@ -954,6 +964,7 @@ int main(void)
 		TEST(nobody_hears_of_a_survey_that_was_cancelled),
 		TEST(a_survey_does_not_wait_for_a_stuck_worker),
 		TEST(a_worker_that_ends_gives_its_part_back),
+		TEST(a_survey_that_nobody_could_be_asked_ends_with_the_bus),
 		TEST(what_is_in_the_inbox_at_the_end_is_freed),
 		TEST(a_survey_that_nobody_could_be_sent_is_done_soon),
 	};
