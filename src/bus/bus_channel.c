@@ -1,0 +1,316 @@
+/* Bus channel: one channel that somebody on this node wants, or wanted a moment ago; see the header. */
+
+#include "bus_channel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/broker.h"
+#include "channel_log/envelope.h"
+#include "core/clock.h"
+#include "protocol/message.h"
+#include "protocol/reply.h"
+#include "route/route.h"
+#include "worker/worker.h"
+#include "bus_private.h"
+
+struct bus_channel *bus_channel_find(const struct bus *bus, uint64_t hash, struct slice name)
+{
+	struct map_entry *entry = map_find(&bus->channels, hash, name.data, name.len);
+
+	return entry ? map_value(entry, struct bus_channel, entry) : NULL;
+}
+
+void bus_channel_free(struct bus_channel *channel)
+{
+	struct bus *bus = channel->bus;
+
+	history_free(channel->history);
+	list_remove(&channel->linger);
+	list_remove(&channel->ending);
+	map_remove(&bus->channels, &channel->entry);
+	metrics_set(bus->metrics, METRIC_CHANNELS, bus->channels.n_entries);
+	free(channel);
+}
+
+int bus_channel_configure(struct bus_channel *channel)
+{
+	struct bus *bus = channel->bus;
+	const struct route_history *history;
+
+	if (!bus->routes)
+		return 0;
+	channel->key = route_table_key(bus->routes, bus_channel_name(channel));
+	history = route_table_history(bus->routes, bus_channel_name(channel));
+	channel->close_on_gap = history && history->close_on_gap;
+	list_remove(&channel->ending);
+	if (!history && channel->history)
+		list_push_back(&bus->ending, &channel->ending);
+	if (!history)
+		return 0;
+	if (channel->history) {
+		history_set_ttl(channel->history, history->ttl_ms);
+		return 0;
+	}
+	channel->history = history_new(&bus->histories, bus_channel_name(channel), history->ttl_ms, channel);
+	if (channel->history && channel->confirmed) {
+		channel->settling = SETTLING_READ;
+		history_subscribed(channel->history);
+	}
+	return channel->history ? 0 : -ENOMEM;
+}
+
+static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct slice name)
+{
+	size_t turns = bus->n_workers * sizeof(uint64_t);
+	struct bus_channel *channel = calloc(1, sizeof(struct bus_channel) + turns + name.len + 1);
+
+	if (!channel)
+		return NULL;
+	channel->name = (char *)channel->turns + turns;
+	memcpy(channel->name, name.data, name.len);
+	channel->entry = (struct map_entry){.hash = hash, .key = channel->name, .key_len = name.len};
+	list_init(&channel->taps);
+	channel->bus = bus;
+	if (map_insert(&bus->channels, &channel->entry) < 0) {
+		free(channel);
+		return NULL;
+	}
+	metrics_set(bus->metrics, METRIC_CHANNELS, bus->channels.n_entries);
+	if (bus_channel_configure(channel) < 0 || broker_subscribe(bus->broker, name) < 0) {
+		bus_channel_free(channel);
+		return NULL;
+	}
+	return channel;
+}
+
+struct bus_channel *bus_channel_get(struct bus *bus, uint64_t hash, struct slice name)
+{
+	struct bus_channel *channel = bus_channel_find(bus, hash, name);
+
+	if (!channel)
+		return channel_new(bus, hash, name);
+	list_remove(&channel->linger);
+	return channel;
+}
+
+void bus_channel_left(struct bus_channel *channel)
+{
+	if (channel->wanted || !list_empty(&channel->taps) || list_linked(&channel->linger))
+		return;
+	channel->linger_ms = clock_monotonic_ms() + BUS_LINGER_MS;
+	list_push_back(&channel->bus->lingering, &channel->linger);
+}
+
+void bus_channel_want(struct bus_channel *channel, unsigned int worker, uint64_t turn)
+{
+	channel->wanted |= (uint64_t)1 << worker;
+	channel->turns[worker] = turn;
+	if (channel->confirmed)
+		worker_post_confirm(
+			channel->bus->workers[worker], bus_channel_name(channel), channel->entry.hash, turn);
+}
+
+void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64_t turn)
+{
+	if (channel->turns[worker] != turn)
+		return;
+	channel->wanted &= ~((uint64_t)1 << worker);
+	bus_channel_left(channel);
+}
+
+/* Every event from now on comes: whoever waited for that is told. */
+static void confirm(struct bus_channel *channel)
+{
+	struct bus *bus = channel->bus;
+
+	if (channel->confirmed)
+		return;
+	channel->confirmed = true;
+	for (uint64_t left = channel->wanted; left; left &= left - 1) {
+		int i = __builtin_ctzll(left);
+
+		worker_post_confirm(
+			bus->workers[i], bus_channel_name(channel), channel->entry.hash, channel->turns[i]);
+	}
+}
+
+void bus_channels_end_histories(struct bus *bus)
+{
+	struct list *link = bus->ending.next;
+
+	while (link != &bus->ending) {
+		struct bus_channel *channel = list_entry(link, struct bus_channel, ending);
+		bool was_live;
+
+		link = link->next;
+		if (!history_end(channel->history, &was_live))
+			continue;
+		channel->history = NULL;
+		channel->settling = SETTLED;
+		list_remove(&channel->ending);
+		if (was_live)
+			confirm(channel);
+	}
+}
+
+void bus_channels_expire(struct bus *bus, uint64_t now_ms)
+{
+	while (!list_empty(&bus->lingering)) {
+		struct bus_channel *channel = list_entry(bus->lingering.next, struct bus_channel, linger);
+
+		if (channel->linger_ms > now_ms)
+			return;
+		broker_unsubscribe(bus->broker, bus_channel_name(channel));
+		bus_channel_free(channel);
+	}
+}
+
+/* To all who want it. The reference stays the caller's. */
+static void hand_out(struct bus_channel *channel, struct message *event)
+{
+	struct bus *bus = channel->bus;
+
+	for (uint64_t left = channel->wanted; left; left &= left - 1) {
+		if (worker_post_event(bus->workers[__builtin_ctzll(left)], event) < 0)
+			bus_drop(bus, bus_channel_name(channel), METRIC_EVENTS_DROPPED_MEMORY,
+				"out of memory");
+	}
+	for (struct list *link = channel->taps.next; link != &channel->taps; link = link->next) {
+		struct bus_tap *tap = list_entry(link, struct bus_tap, link);
+
+		tap->event(tap->arg, event);
+	}
+}
+
+static void on_history_live(void *arg)
+{
+	confirm(arg);
+}
+
+static void on_made(void *arg, struct message *event)
+{
+	struct bus_channel *channel = arg;
+
+	if (channel->key)
+		message_set_key(event, channel->key);
+}
+
+static void on_history_deliver(void *arg, struct message *event)
+{
+	struct bus_channel *channel = arg;
+
+	if (channel->settling != SETTLING_READ)
+		hand_out(channel, event);
+}
+
+static void on_history_resync(void *arg, const struct channel_log_resync *resync)
+{
+	struct bus_channel *channel = arg;
+	struct bus *bus = channel->bus;
+	char pos[POSITION_TEXT_MAX];
+	struct message *told;
+
+	position_format(&resync->position, pos);
+	told = reply_resync(bus_channel_name(channel), channel_log_reason_name(resync->reason),
+		resync->continuous, resync->retracted, pos, clock_wall_ms());
+	for (uint64_t left = told ? channel->wanted : 0; left; left &= left - 1) {
+		struct worker *worker = bus->workers[__builtin_ctzll(left)];
+
+		worker_post_flush(worker);
+		worker_post_resync(worker, bus_channel_name(channel), channel->entry.hash, told,
+			channel->close_on_gap && !resync->continuous);
+	}
+	message_unref(told);
+}
+
+static void on_history_drained(void *arg)
+{
+	struct bus_channel *channel = arg;
+
+	if (channel->settling == SETTLING_READ && history_is_live(channel->history))
+		channel->settling = SETTLING_LATE;
+	bus_flush(channel->bus);
+}
+
+static void on_history_answered(void *arg, struct join *join)
+{
+	struct bus_channel *channel = arg;
+
+	bus_give_back(channel->bus, join);
+}
+
+const struct history_listener bus_channel_history_listener = {
+	.live = on_history_live,
+	.made = on_made,
+	.deliver = on_history_deliver,
+	.resync = on_history_resync,
+	.drained = on_history_drained,
+	.answered = on_history_answered,
+};
+
+/* An event of a channel without a history. */
+static int take_event(struct bus_channel *channel, struct slice payload)
+{
+	const struct bus *bus = channel->bus;
+	struct envelope envelope;
+	struct message *event;
+	int r = envelope_parse(payload, &envelope);
+
+	if (r == ENVELOPE_MALFORMED)
+		return MESSAGE_NOT_JSON;
+	/* Published with history by a backend, which this gateway's configuration knows nothing of. */
+	if (r == 0)
+		payload = envelope.payload;
+	r = message_from_event(
+		bus_channel_name(channel), payload, (struct slice){0}, bus->wall_ms, bus->now_us, &event);
+	if (r)
+		return r;
+	on_made(channel, event);
+	hand_out(channel, event);
+	message_unref(event);
+	return 0;
+}
+
+/* An event of a channel whose history has not settled. Once it has, this is no longer called. */
+static int take_settling(struct bus_channel *channel, struct slice payload)
+{
+	const struct bus *bus = channel->bus;
+	struct envelope envelope;
+	int r = 0;
+
+	if (channel->settling == SETTLING_LATE && envelope_parse(payload, &envelope) == 0) {
+		if (history_began_with(channel->history, &envelope))
+			return take_event(channel, payload);
+		channel->settling = SETTLED;
+	}
+	if (channel->settling == SETTLING_READ)
+		r = take_event(channel, payload);
+	return r ? r : history_event(channel->history, payload, bus->wall_ms, bus->now_us);
+}
+
+int bus_channel_event(struct bus_channel *channel, struct slice payload)
+{
+	const struct bus *bus = channel->bus;
+
+	if (channel->settling != SETTLED)
+		return take_settling(channel, payload);
+	return channel->history ? history_event(channel->history, payload, bus->wall_ms, bus->now_us)
+				: take_event(channel, payload);
+}
+
+void bus_channel_subscribed(struct bus_channel *channel)
+{
+	if (channel->history)
+		history_subscribed(channel->history); /* confirms once it is live */
+	else
+		confirm(channel);
+}
+
+void bus_channel_lost(struct bus_channel *channel)
+{
+	channel->confirmed = false;
+	if (channel->history)
+		history_lost(channel->history);
+}

@@ -1,0 +1,92 @@
+#ifndef TIDEGATE_BUS_BUS_CHANNEL_H
+#define TIDEGATE_BUS_BUS_CHANNEL_H
+
+/*
+ * Bus channel: one channel that somebody on this node wants, or wanted a moment ago.
+ *
+ * It is subscribed at the broker while it is there. What it is told goes to the workers that want it and to
+ * its taps, through its history where it keeps one. With the last of them gone it lingers for a while.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/list.h"
+#include "core/map.h"
+#include "protocol/json.h"
+#include "history.h"
+
+struct bus;
+struct key_path;
+
+/*
+ * A channel that is heard already gets a history by a reload. Its log begins with a read, on another
+ * connection than the events come by: which of the two is the first to bring an entry is open. Those who hear
+ * the channel must get each once, so they go on hearing what comes over pub/sub until it has caught up with
+ * the log.
+ */
+enum settling {
+	SETTLED,
+	SETTLING_READ, /* the log's first read is out: it is fed, and not heard */
+	SETTLING_LATE, /* the log is live: it is heard, but what it has already may still come for the first
+			  time */
+};
+
+struct bus_channel {
+	struct map_entry entry; /* key points at name, behind the turns */
+	uint64_t wanted;        /* bit i: worker i wants it */
+	struct list taps;
+	struct list linger;         /* in bus.lingering while nobody wants it */
+	uint64_t linger_ms;         /* until then */
+	bool confirmed;             /* the broker says that every event comes */
+	const struct key_path *key; /* of bus.routes; NULL: its events have none */
+	struct bus *bus;
+	struct history *history; /* NULL: the channel keeps none */
+	struct list ending;      /* in bus.ending while its history is to end */
+	enum settling settling;
+	bool close_on_gap; /* clients that know nothing of recovery, where entries are lost to them */
+	char *name;
+	uint64_t turns[]; /* by worker: the hub's turn in which it was asked for */
+};
+
+static inline struct slice bus_channel_name(const struct bus_channel *channel)
+{
+	return (struct slice){channel->name, channel->entry.key_len};
+}
+
+/* NULL when there is none. */
+struct bus_channel *bus_channel_find(const struct bus *bus, uint64_t hash, struct slice name);
+
+/* The channel, about to be wanted: found or made, no longer lingering. NULL: out of memory. */
+struct bus_channel *bus_channel_get(struct bus *bus, uint64_t hash, struct slice name);
+
+/* Says nothing to the broker. */
+void bus_channel_free(struct bus_channel *channel);
+
+/* What bus.routes says of it, from now on. 0 or -ENOMEM. */
+int bus_channel_configure(struct bus_channel *channel);
+
+/* A worker does (not) want it, by what it said in this turn of its hub. */
+void bus_channel_want(struct bus_channel *channel, unsigned int worker, uint64_t turn);
+void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64_t turn);
+
+/* Somebody left: without anybody it lingers. */
+void bus_channel_left(struct bus_channel *channel);
+
+/* The broker says that every event comes from now on; or lost its links. */
+void bus_channel_subscribed(struct bus_channel *channel);
+void bus_channel_lost(struct bus_channel *channel);
+
+/* What came over pub/sub. 0; MESSAGE_NOT_JSON or -ENOMEM, then nobody hears it. */
+int bus_channel_event(struct bus_channel *channel, struct slice payload);
+
+/* Those whose histories are to end, as far as these hold nothing back. */
+void bus_channels_end_histories(struct bus *bus);
+
+/* Gives up those that nobody has wanted for long enough. */
+void bus_channels_expire(struct bus *bus, uint64_t now_ms);
+
+/* For all histories of the bus; arg is the channel. */
+extern const struct history_listener bus_channel_history_listener;
+
+#endif

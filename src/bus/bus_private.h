@@ -1,0 +1,50 @@
+#ifndef TIDEGATE_BUS_BUS_PRIVATE_H
+#define TIDEGATE_BUS_BUS_PRIVATE_H
+
+/* What the bus' two files share: bus.c switches, bus_channel.c has the channels. */
+
+#include "bus/bus.h"
+#include "core/log.h"
+#include "core/map.h"
+#include "metrics/loop_lag.h"
+#include "metrics/metrics.h"
+#include "history.h"
+#include "replays.h"
+
+struct event;
+struct mailbox;
+
+struct bus {
+	struct event_base *base;
+	struct broker *broker;
+	struct worker *const *workers;
+	unsigned int n_workers;
+	struct route_table *routes; /* one reference, or NULL */
+	struct map channels;
+	struct histories histories;
+	struct replays replays;
+	struct list lingering; /* in order of linger_ms */
+	struct list ending;    /* channels whose history is no longer kept, but still holds something back */
+	struct list surveys;   /* in order of deadline_ms */
+	struct mailbox *inbox;
+	struct event *mail_event;
+	struct event *tick;
+	struct loop_lag lag;
+	struct log *log;
+	struct metrics *metrics;
+	struct log_limit drop_limit;
+	size_t event_bytes_max;
+	uint64_t now_us; /* of the events that are being handed over; 0 between such runs */
+	uint64_t wall_ms;
+};
+
+/* Somebody does not hear an event: counts it, and says so now and then. */
+void bus_drop(struct bus *bus, struct slice channel, enum metric metric, const char *reason);
+
+/* What was handed out goes to the workers. */
+void bus_flush(struct bus *bus);
+
+/* An answered join goes back to its worker, behind the events that came before. */
+void bus_give_back(struct bus *bus, struct join *join);
+
+#endif
