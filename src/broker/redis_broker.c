@@ -1,10 +1,10 @@
 /*
  * Redis broker: events through plain pub/sub of one Redis server.
  *
- *            subscriber link: SUBSCRIBE ──► event(), subscribed(), the probe's echo
+ *            redis_subscriber: SUBSCRIBE ──► event(), subscribed(), the probe's echo
  *     Redis ┤
- *            commander link:  PUBLISH   ──► done(), the probe
- *                             our library's functions ──► done() of log calls
+ *            commander link:   PUBLISH   ──► done(), the probe
+ *                              our library's functions ──► done() of log calls
  *
  * It is ready when a probe published on one link has come back on the other, and not before: an open socket
  * proves nothing. When either link is lost both are given up and dialled again, for ever, with what is wanted
@@ -22,7 +22,6 @@
 #include <event2/event.h>
 
 #include "broker/backoff.h"
-#include "broker/redis_channels.h"
 #include "broker/redis_error.h"
 #include "broker/redis_library.h"
 #include "broker/redis_link.h"
@@ -31,6 +30,7 @@
 #include "broker/redis_outage.h"
 #include "broker/redis_probe.h"
 #include "broker/redis_publication.h"
+#include "broker/redis_subscriber.h"
 #include "channel_log/envelope.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -48,7 +48,6 @@ enum {
 	BACKOFF_SLOW_MS = 5000, /* a password does not mend itself */
 	READ_ONLY_MS = 10000,   /* a Redis that stays a replica is dialled no more often than so */
 	STEADY_MS = 5000,       /* ready for so long: the next outage starts with short waits */
-	ANNOUNCE_PER_TURN = 1024,
 	RETRY_PER_PROBE =
 		64, /* refused channels asked for again with each echo: rights may have been mended */
 };
@@ -64,17 +63,13 @@ struct redis_broker {
 	struct buf address;
 	struct buf client_name;
 	struct buf probe_channel; /* with the prefix */
-	size_t prefix_len;
 	size_t payload_bytes_max;
 	uint32_t dial_timeout_ms;
 
-	struct redis_link *subscriber;
+	struct redis_subscriber subscriber;
 	struct redis_link *commander;
-	bool is_listening; /* the probe channel is confirmed: other channels may be asked for */
-	bool can_command;  /* the commander is greeted */
-	bool has_events;   /* event() was called in this turn */
+	bool can_command; /* the commander is greeted */
 
-	struct redis_channels channels;
 	struct redis_probe probe;
 	uint64_t probe_sent_us; /* the newest one */
 	struct redis_library *library;
@@ -85,13 +80,10 @@ struct redis_broker {
 	struct backoff backoff;
 	struct event *redial_timer;
 	struct event *probe_timer;
-	struct event *flush_timer; /* pending while there may be something to ask Redis for */
 
 	enum broker_state state;
 	struct redis_outage outage;
 	struct redis_publications publications;
-	struct log_limit too_large_limit;
-	struct log_limit refused_limit;
 #ifdef TIDEGATE_FAULT_CONTROLS
 	struct fault_off fault_off;
 #endif
@@ -114,16 +106,6 @@ static struct slice slice_of_buf(const struct buf *buf)
 	return (struct slice){buf->data, buf->len};
 }
 
-static bool slice_equal(struct slice a, struct slice b)
-{
-	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
-static struct log_field log_slice(const char *key, struct slice value)
-{
-	return log_mem(key, value.data, value.len);
-}
-
 /*
  * The state.
  */
@@ -138,7 +120,7 @@ static void redis_enter(struct redis_broker *redis, enum broker_state state, con
 /* The probe has come back for the first time on these links. */
 static void redis_ready(struct redis_broker *redis)
 {
-	redis_outage_end(&redis->outage, clock_monotonic_ms(), redis->channels.n_wanted);
+	redis_outage_end(&redis->outage, clock_monotonic_ms(), redis->subscriber.channels.n_wanted);
 	redis_enter(redis, BROKER_READY, "a published probe came back");
 }
 
@@ -156,15 +138,14 @@ static void redis_redial(struct redis_broker *redis, enum redis_link_end end)
 /* Either link is gone, or useless: both go. Not from inside a call of a link, other than closed(). */
 static void redis_lost(struct redis_broker *redis, enum redis_link_end end, const char *reason)
 {
-	struct redis_link *subscriber = redis->subscriber;
 	struct redis_link *commander = redis->commander;
 	uint64_t now_ms = clock_monotonic_ms();
 
-	redis->subscriber = redis->commander = NULL;
-	redis->is_listening = redis->can_command = false;
+	redis->commander = NULL;
+	redis->can_command = false;
 	event_del(redis->probe_timer);
-	redis_channels_lost(&redis->channels);
-	redis_outage_because(&redis->outage, reason);
+	redis_outage_because(&redis->outage, reason); /* which may be the link's */
+	redis_subscriber_lost(&redis->subscriber);
 	if (redis->state == BROKER_READY) {
 		if (now_ms - redis->outage.since_ms >= STEADY_MS)
 			backoff_reset(&redis->backoff);
@@ -177,7 +158,6 @@ static void redis_lost(struct redis_broker *redis, enum redis_link_end end, cons
 	redis_redial(redis, end);
 	/* Last, because it tells those who wait for an answer, and they may call us. */
 	redis_library_lost(redis->library, false);
-	redis_link_free(subscriber);
 	redis_link_free(commander);
 }
 
@@ -226,7 +206,7 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!redis->is_listening) {
+	if (!redis->subscriber.is_listening) {
 		redis_lost(redis, REDIS_LINK_LOST, "Redis did not answer SUBSCRIBE in time");
 		return;
 	}
@@ -234,8 +214,9 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
 		return; /* the commander's own bounds end this */
 	if (FAULT_OFF(redis, probe) && redis->state == BROKER_READY)
 		return;
-	switch (redis_probe_step(&redis->probe, clock_monotonic_ms(), redis_link_heard_ms(redis->subscriber),
-		redis_link_heard_ms(redis->commander), &wait_ms)) {
+	switch (redis_probe_step(&redis->probe, clock_monotonic_ms(),
+		redis_link_heard_ms(redis->subscriber.link), redis_link_heard_ms(redis->commander),
+		&wait_ms)) {
 	case REDIS_PROBE_LOST:
 		redis_lost(redis, REDIS_LINK_LOST,
 			"a published probe did not come back: Redis is frozen or unreachable, or our "
@@ -253,173 +234,26 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
 
 static void redis_prove(struct redis_broker *redis)
 {
-	if (!redis->is_listening || !redis->can_command)
+	if (!redis->subscriber.is_listening || !redis->can_command)
 		return;
 	redis_probe_start(&redis->probe);
 	timer_set(redis->probe_timer, 0);
 }
 
-static void redis_echo(struct redis_broker *redis, struct slice token)
+static void on_echo(void *arg, struct slice token)
 {
+	struct redis_broker *redis = arg;
+
 	if (!redis->can_command || !redis_probe_echo(&redis->probe, token, clock_monotonic_ms()))
 		return; /* an old one, or somebody else's joke */
 	if (redis_probe_is_newest(&redis->probe))
 		metrics_set(redis->metrics, METRIC_REDIS_PROBE, clock_monotonic_us() - redis->probe_sent_us);
 	if (redis->state != BROKER_READY)
 		redis_ready(redis);
-	redis_channels_retry(&redis->channels, RETRY_PER_PROBE);
+	redis_channels_retry(&redis->subscriber.channels, RETRY_PER_PROBE);
 	if (redis->loads_library)
 		redis_library_poke(redis->library);
 	timer_set(redis->probe_timer, 0); /* finds out how long to wait now */
-}
-
-/*
- * What the subscriber hears.
- */
-
-static void redis_flush(struct redis_broker *redis)
-{
-	struct slice argv[REDIS_ARGS_MAX];
-	struct slice channel;
-	size_t n;
-
-	if (!redis->is_listening)
-		return;
-	while ((n = redis_channels_next(&redis->channels, argv)) > 0)
-		if (redis_link_tell(redis->subscriber, argv, n) < 0) {
-			redis_link_fail(redis->subscriber, REDIS_LINK_LOST, "out of memory");
-			return;
-		}
-	for (n = 0; n < ANNOUNCE_PER_TURN && redis_channels_announce(&redis->channels, &channel); n++)
-		redis->listener.subscribed(redis->listener.arg, channel);
-	if (n == ANNOUNCE_PER_TURN)
-		timer_set(redis->flush_timer, 0);
-}
-
-static void on_flush(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	redis_flush(arg);
-}
-
-/* Something that Redis does not say to a subscriber of ours. What follows cannot be trusted to be in step. */
-static void redis_confused(struct redis_broker *redis)
-{
-	metrics_add(redis->metrics, METRIC_REDIS_BAD_MESSAGES, 1);
-	redis_link_fail(redis->subscriber, REDIS_LINK_LOST,
-		"Redis sent something that makes no sense to a subscriber");
-}
-
-static void redis_too_large(struct redis_broker *redis, struct slice channel, long long n_bytes)
-{
-	uint64_t suppressed;
-
-	metrics_add(redis->metrics, METRIC_EVENTS_DROPPED_SIZE, 1);
-	if (log_limit_allow(redis->log, &redis->too_large_limit, clock_monotonic_ms(), &suppressed))
-		log_warn(redis->log, "event dropped: larger than is allowed", log_slice("channel", channel),
-			log_int("bytes", n_bytes), log_uint("bytes_max", redis->payload_bytes_max),
-			log_uint("suppressed", suppressed));
-}
-
-static void redis_hear_message(struct redis_broker *redis, const struct redis_reply *reply)
-{
-	struct slice name = redis_reply_text(reply, 2);
-	struct slice channel = redis_channels_strip(&redis->channels, name);
-	struct slice text = redis_reply_text(reply, 3);
-
-	if (reply->values[3].kind == REDIS_TOO_LARGE)
-		redis_too_large(redis, channel, reply->values[3].integer);
-	else if (reply->values[3].kind != REDIS_STRING || !channel.data)
-		redis_confused(redis);
-	else if (text.len > redis->payload_bytes_max &&
-		 envelope_payload_bytes(text) > redis->payload_bytes_max)
-		redis_too_large(redis, channel, (long long)text.len);
-	else if (slice_equal(name, slice_of_buf(&redis->probe_channel)))
-		redis_echo(redis, text);
-	else {
-		redis->has_events = true;
-		redis->listener.event(redis->listener.arg, channel, text);
-	}
-}
-
-static void redis_hear_confirmation(struct redis_broker *redis, bool is_subscribed, struct slice name)
-{
-	struct slice channel;
-	int r;
-
-	if (!redis->is_listening && is_subscribed && slice_equal(name, slice_of_buf(&redis->probe_channel))) {
-		redis->is_listening = true;
-		redis_prove(redis);
-		return; /* what is wanted is asked for at the end of the turn */
-	}
-	r = redis_channels_confirmed(&redis->channels, is_subscribed, name, &channel);
-	if (r < 0)
-		redis_confused(redis);
-	else if (r == REDIS_CHANNELS_LISTENS)
-		redis->listener.subscribed(redis->listener.arg, channel);
-}
-
-static void redis_hear_error(struct redis_broker *redis, struct slice text)
-{
-	bool is_forbidden = redis_error_starts(text, "NOPERM");
-	enum redis_link_end end = is_forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST;
-	struct slice channel;
-	uint64_t suppressed;
-	char reason[256];
-	int r;
-
-	if (!redis->is_listening || !is_forbidden) {
-		snprintf(reason, sizeof(reason), "Redis does not let us subscribe: %.*s",
-			(int)(text.len < 200 ? text.len : 200), text.data);
-		redis_link_fail(redis->subscriber, end, reason);
-		return;
-	}
-	r = redis_channels_refused(&redis->channels, &channel);
-	if (r < 0)
-		redis_confused(redis);
-	else if (r == REDIS_CHANNELS_REFUSED &&
-		 log_limit_allow(redis->log, &redis->refused_limit, clock_monotonic_ms(), &suppressed))
-		log_warn(redis->log, "redis does not let us subscribe to a channel",
-			log_slice("channel", channel), log_slice("reason", text),
-			log_uint("suppressed", suppressed));
-}
-
-static void on_heard(void *arg, const struct redis_reply *reply)
-{
-	struct redis_broker *redis = arg;
-	const struct redis_value *values = reply->values;
-	struct slice kind;
-
-	if (values[0].kind == REDIS_ERROR) {
-		redis_hear_error(redis, redis_reply_text(reply, 0));
-		return;
-	}
-	if (values[0].kind != REDIS_ARRAY || values[0].integer != 3 || reply->n_values != 4 ||
-		values[1].kind != REDIS_STRING || values[2].kind != REDIS_STRING) {
-		redis_confused(redis);
-		return;
-	}
-	kind = redis_reply_text(reply, 1);
-	if (slice_equal(kind, slice_of("message")))
-		redis_hear_message(redis, reply);
-	else if (slice_equal(kind, slice_of("subscribe")))
-		redis_hear_confirmation(redis, true, redis_reply_text(reply, 2));
-	else if (slice_equal(kind, slice_of("unsubscribe")))
-		redis_hear_confirmation(redis, false, redis_reply_text(reply, 2));
-	else
-		redis_confused(redis);
-}
-
-static void on_turned(void *arg)
-{
-	struct redis_broker *redis = arg;
-
-	if (redis->has_events) {
-		redis->has_events = false;
-		redis->listener.drained(redis->listener.arg);
-	}
-	redis_flush(redis);
 }
 
 /*
@@ -431,14 +265,16 @@ static void on_closed(void *arg, enum redis_link_end end, const char *reason)
 	redis_lost(arg, end, reason);
 }
 
-static void on_subscriber_ready(void *arg)
+static void on_subscriber_greeted(void *arg)
 {
 	struct redis_broker *redis = arg;
-	const struct slice argv[] = {slice_of("SUBSCRIBE"), slice_of_buf(&redis->probe_channel)};
 
-	if (redis_link_tell(redis->subscriber, argv, 2) < 0)
-		redis_link_fail(redis->subscriber, REDIS_LINK_LOST, "out of memory");
 	timer_set(redis->probe_timer, redis->dial_timeout_ms);
+}
+
+static void on_listening(void *arg)
+{
+	redis_prove(arg);
 }
 
 static void on_commander_ready(void *arg)
@@ -478,7 +314,6 @@ static void on_nothing(void *arg)
 
 static int redis_dial_both(struct redis_broker *redis)
 {
-	const struct redis_link_listener hears = {redis, on_subscriber_ready, on_heard, on_turned, on_closed};
 	const struct redis_link_listener commands = {
 		redis, on_commander_ready, on_unasked, on_nothing, on_closed};
 	const struct redis_link_options options = {
@@ -489,7 +324,7 @@ static int redis_dial_both(struct redis_broker *redis)
 	};
 	int r;
 
-	r = redis_link_new(redis->base, &options, &hears, &redis->subscriber);
+	r = redis_subscriber_dial(&redis->subscriber, redis->base, &options);
 	if (r < 0)
 		return r;
 	return redis_link_new(redis->base, &options, &commands, &redis->commander);
@@ -512,40 +347,22 @@ static void on_redial(evutil_socket_t fd, short what, void *arg)
  * The interface.
  */
 
-static bool redis_is_own(const struct redis_broker *redis, struct slice channel)
-{
-	const struct buf *probe = &redis->probe_channel;
-
-	return slice_equal(
-		channel, (struct slice){probe->data + redis->prefix_len, probe->len - redis->prefix_len});
-}
-
 static int redis_subscribe(struct broker *broker, struct slice channel)
 {
-	struct redis_broker *redis = (struct redis_broker *)broker;
-	int r;
-
-	if (redis_is_own(redis, channel))
-		return -EINVAL; /* unsubscribing it would end the probe */
-	r = redis_channels_want(&redis->channels, channel);
-	if (r == 0 && redis->is_listening)
-		timer_set(redis->flush_timer, 0);
-	return r;
+	return redis_subscriber_want(&((struct redis_broker *)broker)->subscriber, channel);
 }
 
 static void redis_unsubscribe(struct broker *broker, struct slice channel)
 {
-	struct redis_broker *redis = (struct redis_broker *)broker;
-
-	redis_channels_unwant(&redis->channels, channel);
-	if (redis->is_listening)
-		timer_set(redis->flush_timer, 0);
+	redis_subscriber_unwant(&((struct redis_broker *)broker)->subscriber, channel);
 }
 
 /* As Redis knows the channel. The name's bytes are the caller's to free. */
 static struct slice redis_name(const struct redis_broker *redis, struct slice channel, struct buf *name)
 {
-	buf_append(name, redis->channels.prefix, redis->prefix_len);
+	const struct redis_channels *channels = &redis->subscriber.channels;
+
+	buf_append(name, channels->prefix, channels->prefix_len);
 	buf_append(name, channel.data, channel.len);
 	return slice_of_buf(name);
 }
@@ -640,7 +457,7 @@ static void redis_describe(const struct broker *broker, struct buf *out)
 	buf_append_json_string(out, redis->address.data, redis->address.len);
 	buf_printf(out, ",\"since_ms\":%llu,\"n_channels\":%zu",
 		(unsigned long long)(clock_monotonic_ms() - redis->outage.since_ms),
-		redis->channels.n_wanted);
+		redis->subscriber.channels.n_wanted);
 	if (redis->state != BROKER_READY) {
 		buf_append_str(out, ",\"reason\":");
 		buf_append_json_string(out, redis->outage.reason.data, redis->outage.reason.len);
@@ -654,21 +471,18 @@ static void redis_free(struct broker *broker)
 	struct redis_broker *redis = (struct redis_broker *)broker;
 
 	redis->publications.are_cancelled = true;
-	redis->is_listening = false;
+	redis->subscriber.is_listening = false;
 	redis->state = BROKER_CONNECTING; /* so that nobody who is told now can publish again */
 	if (redis->library)
 		redis_library_lost(redis->library, true);
-	redis_link_free(redis->subscriber);
 	redis_link_free(redis->commander);
+	redis_subscriber_deinit(&redis->subscriber);
 	redis_library_free(redis->library);
 	redis_nodes_deinit(&redis->nodes);
 	if (redis->redial_timer)
 		event_free(redis->redial_timer);
 	if (redis->probe_timer)
 		event_free(redis->probe_timer);
-	if (redis->flush_timer)
-		event_free(redis->flush_timer);
-	redis_channels_deinit(&redis->channels);
 	redis_url_deinit(&redis->url);
 	buf_deinit(&redis->address);
 	buf_deinit(&redis->client_name);
@@ -682,8 +496,9 @@ static void redis_set_payload_max(struct broker *broker, size_t payload_bytes_ma
 	struct redis_broker *redis = (struct redis_broker *)broker;
 
 	redis->payload_bytes_max = redis->logs.payload_bytes_max = payload_bytes_max;
-	if (redis->subscriber)
-		redis_link_set_bulk_max(redis->subscriber, payload_bytes_max + ENVELOPE_HEAD_MAX);
+	redis->subscriber.payload_bytes_max = payload_bytes_max;
+	if (redis->subscriber.link)
+		redis_link_set_bulk_max(redis->subscriber.link, payload_bytes_max + ENVELOPE_HEAD_MAX);
 	if (redis->commander)
 		redis_link_set_bulk_max(redis->commander, payload_bytes_max + ENVELOPE_HEAD_MAX);
 }
@@ -718,12 +533,24 @@ static int redis_names(struct redis_broker *redis, const struct redis_options *o
 	redis_url_describe(&redis->url, &redis->address);
 	buf_printf(&redis->client_name, "tidegate-%s", options->node_id);
 	buf_printf(&redis->probe_channel, "%stidegate:probe:%s", options->channel_prefix, options->node_id);
-	redis->prefix_len = strlen(options->channel_prefix);
 	if (redis->address.failed || redis->client_name.failed || redis->probe_channel.failed ||
 		redis_outage_init(
 			&redis->outage, redis->log, slice_of_buf(&redis->address), clock_monotonic_ms()) < 0)
 		return -ENOMEM;
-	return redis_channels_init(&redis->channels, options->channel_prefix);
+	return 0;
+}
+
+static int redis_make_subscriber(struct redis_broker *redis, const char *prefix)
+{
+	redis->subscriber = (struct redis_subscriber){
+		.listener = {redis, on_subscriber_greeted, on_listening, on_echo, on_closed},
+		.events = redis->listener,
+		.log = redis->log,
+		.metrics = redis->metrics,
+		.probe_channel = slice_of_buf(&redis->probe_channel),
+		.payload_bytes_max = redis->payload_bytes_max,
+	};
+	return redis_subscriber_init(&redis->subscriber, redis->base, prefix);
 }
 
 static void redis_configure(struct redis_broker *redis, const struct redis_options *options)
@@ -739,7 +566,6 @@ static void redis_configure(struct redis_broker *redis, const struct redis_optio
 	redis->dial_timeout_ms = options->dial_timeout_ms ? options->dial_timeout_ms : DIAL_TIMEOUT_MS;
 	redis->probe.idle_ms = options->probe_idle_ms ? options->probe_idle_ms : PROBE_IDLE_MS;
 	redis->probe.timeout_ms = options->probe_timeout_ms ? options->probe_timeout_ms : PROBE_TIMEOUT_MS;
-	redis->too_large_limit = redis->refused_limit = limit;
 	redis->publications = (struct redis_publications){.log = redis->log, .refused_limit = limit};
 	backoff_init(&redis->backoff, BACKOFF_BASE_MS, BACKOFF_CAP_MS, options->seed);
 	redis->state = BROKER_CONNECTING;
@@ -767,13 +593,14 @@ int broker_redis_new(struct event_base *base, const struct redis_options *option
 	redis_configure(redis, options);
 	redis->redial_timer = evtimer_new(base, on_redial, redis);
 	redis->probe_timer = evtimer_new(base, on_probe_timer, redis);
-	redis->flush_timer = evtimer_new(base, on_flush, redis);
-	if (!redis->redial_timer || !redis->probe_timer || !redis->flush_timer)
+	if (!redis->redial_timer || !redis->probe_timer)
 		goto fail;
 	r = redis_url_copy(options->url, &redis->url);
 	if (r < 0)
 		goto fail;
 	r = redis_names(redis, options);
+	if (r == 0)
+		r = redis_make_subscriber(redis, options->channel_prefix);
 	if (r < 0)
 		goto fail;
 	r = redis_nodes_init(&redis->nodes, log, options->channel_prefix, options->node_id);

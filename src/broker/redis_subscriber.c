@@ -1,0 +1,262 @@
+/*
+ * Redis subscriber: the channels that we hear. See redis_subscriber.h.
+ */
+
+#include "broker/redis_subscriber.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "broker/redis_error.h"
+#include "channel_log/envelope.h"
+#include "core/clock.h"
+#include "metrics/metrics.h"
+
+enum {
+	ANNOUNCE_PER_TURN = 1024,
+};
+
+static struct slice slice_of(const char *text)
+{
+	return (struct slice){text, strlen(text)};
+}
+
+static bool slice_equal(struct slice a, struct slice b)
+{
+	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+static struct log_field log_slice(const char *key, struct slice value)
+{
+	return log_mem(key, value.data, value.len);
+}
+
+/* On a turn of its own. */
+static void ask_soon(struct redis_subscriber *subscriber)
+{
+	const struct timeval at_once = {0};
+
+	event_add(subscriber->flush_timer, &at_once);
+}
+
+/* What is wanted and Redis does not know yet; and who wants again what it has confirmed is told again. */
+static void ask(struct redis_subscriber *subscriber)
+{
+	struct slice argv[REDIS_ARGS_MAX];
+	struct slice channel;
+	size_t n;
+
+	if (!subscriber->is_listening)
+		return;
+	while ((n = redis_channels_next(&subscriber->channels, argv)) > 0)
+		if (redis_link_tell(subscriber->link, argv, n) < 0) {
+			redis_link_fail(subscriber->link, REDIS_LINK_LOST, "out of memory");
+			return;
+		}
+	for (n = 0; n < ANNOUNCE_PER_TURN && redis_channels_announce(&subscriber->channels, &channel); n++)
+		subscriber->events.subscribed(subscriber->events.arg, channel);
+	if (n == ANNOUNCE_PER_TURN)
+		ask_soon(subscriber);
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	ask(arg);
+}
+
+/* Something that Redis does not say to a subscriber of ours. What follows cannot be trusted to be in step. */
+static void confused(struct redis_subscriber *subscriber)
+{
+	metrics_add(subscriber->metrics, METRIC_REDIS_BAD_MESSAGES, 1);
+	redis_link_fail(subscriber->link, REDIS_LINK_LOST,
+		"Redis sent something that makes no sense to a subscriber");
+}
+
+static void too_large(struct redis_subscriber *subscriber, struct slice channel, long long n_bytes)
+{
+	uint64_t suppressed;
+
+	metrics_add(subscriber->metrics, METRIC_EVENTS_DROPPED_SIZE, 1);
+	if (log_limit_allow(subscriber->log, &subscriber->too_large_limit, clock_monotonic_ms(), &suppressed))
+		log_warn(subscriber->log, "event dropped: larger than is allowed",
+			log_slice("channel", channel), log_int("bytes", n_bytes),
+			log_uint("bytes_max", subscriber->payload_bytes_max),
+			log_uint("suppressed", suppressed));
+}
+
+static void hear_message(struct redis_subscriber *subscriber, const struct redis_reply *reply)
+{
+	struct slice name = redis_reply_text(reply, 2);
+	struct slice channel = redis_channels_strip(&subscriber->channels, name);
+	struct slice text = redis_reply_text(reply, 3);
+
+	if (reply->values[3].kind == REDIS_TOO_LARGE)
+		too_large(subscriber, channel, reply->values[3].integer);
+	else if (reply->values[3].kind != REDIS_STRING || !channel.data)
+		confused(subscriber);
+	else if (text.len > subscriber->payload_bytes_max &&
+		 envelope_payload_bytes(text) > subscriber->payload_bytes_max)
+		too_large(subscriber, channel, (long long)text.len);
+	else if (slice_equal(name, subscriber->probe_channel))
+		subscriber->listener.echo(subscriber->listener.arg, text);
+	else {
+		subscriber->has_events = true;
+		subscriber->events.event(subscriber->events.arg, channel, text);
+	}
+}
+
+static void hear_confirmation(struct redis_subscriber *subscriber, bool is_subscribed, struct slice name)
+{
+	struct slice channel;
+	int r;
+
+	if (!subscriber->is_listening && is_subscribed && slice_equal(name, subscriber->probe_channel)) {
+		subscriber->is_listening = true;
+		subscriber->listener.listening(subscriber->listener.arg);
+		return; /* what is wanted is asked for at the end of the turn */
+	}
+	r = redis_channels_confirmed(&subscriber->channels, is_subscribed, name, &channel);
+	if (r < 0)
+		confused(subscriber);
+	else if (r == REDIS_CHANNELS_LISTENS)
+		subscriber->events.subscribed(subscriber->events.arg, channel);
+}
+
+static void hear_error(struct redis_subscriber *subscriber, struct slice text)
+{
+	bool is_forbidden = redis_error_starts(text, "NOPERM");
+	enum redis_link_end end = is_forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST;
+	struct slice channel;
+	uint64_t suppressed;
+	char reason[256];
+	int r;
+
+	if (!subscriber->is_listening || !is_forbidden) {
+		snprintf(reason, sizeof(reason), "Redis does not let us subscribe: %.*s",
+			(int)(text.len < 200 ? text.len : 200), text.data);
+		redis_link_fail(subscriber->link, end, reason);
+		return;
+	}
+	r = redis_channels_refused(&subscriber->channels, &channel);
+	if (r < 0)
+		confused(subscriber);
+	else if (r == REDIS_CHANNELS_REFUSED && log_limit_allow(subscriber->log, &subscriber->refused_limit,
+							clock_monotonic_ms(), &suppressed))
+		log_warn(subscriber->log, "redis does not let us subscribe to a channel",
+			log_slice("channel", channel), log_slice("reason", text),
+			log_uint("suppressed", suppressed));
+}
+
+static void on_heard(void *arg, const struct redis_reply *reply)
+{
+	struct redis_subscriber *subscriber = arg;
+	const struct redis_value *values = reply->values;
+	struct slice kind;
+
+	if (values[0].kind == REDIS_ERROR) {
+		hear_error(subscriber, redis_reply_text(reply, 0));
+		return;
+	}
+	if (values[0].kind != REDIS_ARRAY || values[0].integer != 3 || reply->n_values != 4 ||
+		values[1].kind != REDIS_STRING || values[2].kind != REDIS_STRING) {
+		confused(subscriber);
+		return;
+	}
+	kind = redis_reply_text(reply, 1);
+	if (slice_equal(kind, slice_of("message")))
+		hear_message(subscriber, reply);
+	else if (slice_equal(kind, slice_of("subscribe")))
+		hear_confirmation(subscriber, true, redis_reply_text(reply, 2));
+	else if (slice_equal(kind, slice_of("unsubscribe")))
+		hear_confirmation(subscriber, false, redis_reply_text(reply, 2));
+	else
+		confused(subscriber);
+}
+
+static void on_turned(void *arg)
+{
+	struct redis_subscriber *subscriber = arg;
+
+	if (subscriber->has_events) {
+		subscriber->has_events = false;
+		subscriber->events.drained(subscriber->events.arg);
+	}
+	ask(subscriber);
+}
+
+static void on_ready(void *arg)
+{
+	struct redis_subscriber *subscriber = arg;
+	const struct slice argv[] = {slice_of("SUBSCRIBE"), subscriber->probe_channel};
+
+	if (redis_link_tell(subscriber->link, argv, 2) < 0)
+		redis_link_fail(subscriber->link, REDIS_LINK_LOST, "out of memory");
+	subscriber->listener.greeted(subscriber->listener.arg);
+}
+
+static void on_closed(void *arg, enum redis_link_end end, const char *reason)
+{
+	struct redis_subscriber *subscriber = arg;
+
+	subscriber->listener.closed(subscriber->listener.arg, end, reason);
+}
+
+int redis_subscriber_init(struct redis_subscriber *subscriber, struct event_base *base, const char *prefix)
+{
+	const struct log_limit limit = {.burst = 5, .interval_ms = 10 * 1000};
+
+	subscriber->too_large_limit = subscriber->refused_limit = limit;
+	subscriber->flush_timer = evtimer_new(base, on_flush, subscriber);
+	return subscriber->flush_timer ? redis_channels_init(&subscriber->channels, prefix) : -ENOMEM;
+}
+
+void redis_subscriber_deinit(struct redis_subscriber *subscriber)
+{
+	redis_link_free(subscriber->link);
+	if (subscriber->flush_timer)
+		event_free(subscriber->flush_timer);
+	redis_channels_deinit(&subscriber->channels);
+}
+
+int redis_subscriber_dial(struct redis_subscriber *subscriber, struct event_base *base,
+	const struct redis_link_options *options)
+{
+	const struct redis_link_listener hears = {subscriber, on_ready, on_heard, on_turned, on_closed};
+
+	return redis_link_new(base, options, &hears, &subscriber->link);
+}
+
+void redis_subscriber_lost(struct redis_subscriber *subscriber)
+{
+	struct redis_link *link = subscriber->link;
+
+	subscriber->link = NULL;
+	subscriber->is_listening = false;
+	redis_channels_lost(&subscriber->channels);
+	redis_link_free(link);
+}
+
+int redis_subscriber_want(struct redis_subscriber *subscriber, struct slice channel)
+{
+	const struct slice probe = redis_channels_strip(&subscriber->channels, subscriber->probe_channel);
+	int r;
+
+	if (slice_equal(channel, probe))
+		return -EINVAL; /* unsubscribing it would end the probe */
+	r = redis_channels_want(&subscriber->channels, channel);
+	if (r == 0 && subscriber->is_listening)
+		ask_soon(subscriber);
+	return r;
+}
+
+void redis_subscriber_unwant(struct redis_subscriber *subscriber, struct slice channel)
+{
+	redis_channels_unwant(&subscriber->channels, channel);
+	if (subscriber->is_listening)
+		ask_soon(subscriber);
+}

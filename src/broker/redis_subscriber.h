@@ -1,0 +1,64 @@
+#ifndef TIDEGATE_BROKER_REDIS_SUBSCRIBER_H
+#define TIDEGATE_BROKER_REDIS_SUBSCRIBER_H
+
+/*
+ * Redis subscriber: the channels that we hear, over a link for nothing else.
+ *
+ * The probe channel is asked for first. When Redis has confirmed it, the subscriber listens, and asks for
+ * what is wanted: events go up as they come, echoes of the probe beside them. What Redis does not say to a
+ * subscriber ends the link, because what follows cannot be trusted to be in step. What is wanted outlives
+ * links.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "broker/broker.h"
+#include "broker/redis_channels.h"
+#include "broker/redis_link.h"
+#include "core/log.h"
+
+struct event;
+
+/* What happens beside events. */
+struct redis_subscriber_listener {
+	void *arg;
+	void (*greeted)(void *arg); /* the probe channel was asked for */
+	void (*listening)(void *arg);
+	void (*echo)(void *arg, struct slice token);
+	/* As redis_link_listener.closed(): redis_subscriber_lost() is called from inside it. */
+	void (*closed)(void *arg, enum redis_link_end end, const char *reason);
+};
+
+struct redis_subscriber {
+	struct redis_subscriber_listener listener;
+	struct broker_listener events; /* event(), drained() and subscribed() are called */
+	struct log *log;
+	struct metrics *metrics;
+	struct slice probe_channel; /* with the prefix; borrowed */
+	size_t payload_bytes_max;
+	struct redis_link *link; /* NULL: none */
+	bool is_listening;       /* the probe channel is confirmed: other channels may be asked for */
+	bool has_events;         /* event() was called in this turn */
+	struct redis_channels channels;
+	struct event *flush_timer; /* pending while there may be something to ask Redis for */
+	struct log_limit too_large_limit;
+	struct log_limit refused_limit;
+};
+
+/* The members above `link` are the caller's to fill, the others are zeroed. 0 or -ENOMEM. */
+int redis_subscriber_init(struct redis_subscriber *subscriber, struct event_base *base, const char *prefix);
+void redis_subscriber_deinit(struct redis_subscriber *subscriber); /* harmless on zeroed memory */
+
+/* Its link. 0 or negative errno. */
+int redis_subscriber_dial(struct redis_subscriber *subscriber, struct event_base *base,
+	const struct redis_link_options *options);
+
+/* Its link is gone, or given up, and freed. Not from inside a call of the link, other than closed(). */
+void redis_subscriber_lost(struct redis_subscriber *subscriber);
+
+/* As broker_subscribe() and broker_unsubscribe(). */
+int redis_subscriber_want(struct redis_subscriber *subscriber, struct slice channel);
+void redis_subscriber_unwant(struct redis_subscriber *subscriber, struct slice channel);
+
+#endif
