@@ -156,6 +156,12 @@ static void settle(struct clients *clients, const struct recovery *recovery, str
 		return; /* that closed the client */
 	subscription->recovery = NULL;
 	subscription->muted = false;
+	/* Without a history nobody looked whether the node is subscribed. The URL's answer waits with the
+	 * handshake. */
+	if (join->r == -ENOENT && !join->patient && !subscription->joined) {
+		verbs_owe_without_history(client, subscription, recovery_id(recovery));
+		return;
+	}
 	if (join->r == 0 || join->r == -ENOENT) {
 		push_answer(client, recovery, join);
 		return;

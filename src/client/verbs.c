@@ -21,6 +21,7 @@ struct owed_answer {
 	struct client *client;
 	struct hub_subscription *subscription;
 	bool subscribed; /* this one made the subscription; without a confirmation it goes again */
+	bool recover;    /* it wanted a history, and the channel keeps none */
 	size_t id_len;
 	char id[COMMAND_ID_MAX];
 };
@@ -42,6 +43,21 @@ static void push_error(
 static void push_subscribed(struct client *client, struct slice id, struct slice channel)
 {
 	client_push(client, reply_subscribed(id, channel, client->clients->wall_ms));
+}
+
+static struct slice owed_id(const struct owed_answer *owed)
+{
+	return (struct slice){owed->id_len ? owed->id : NULL, owed->id_len};
+}
+
+static void push_owed(struct client *client, const struct owed_answer *owed, struct slice channel)
+{
+	const struct reply_recovery none = {0};
+
+	if (owed->recover)
+		client_push(client, reply_recovered(owed_id(owed), channel, &none, client->clients->wall_ms));
+	else
+		push_subscribed(client, owed_id(owed), channel);
 }
 
 /* Takes the owed answers away from the subscription, oldest first. */
@@ -76,11 +92,6 @@ void verbs_forget(struct hub_subscription *subscription)
 	free_owed(take_owed(subscription));
 }
 
-static struct slice owed_id(const struct owed_answer *owed)
-{
-	return (struct slice){owed->id_len ? owed->id : NULL, owed->id_len};
-}
-
 void verbs_subscribed(struct client *client, struct hub_subscription *subscription)
 {
 	char name[ROUTE_CHANNEL_MAX];
@@ -92,7 +103,7 @@ void verbs_subscribed(struct client *client, struct hub_subscription *subscripti
 	memcpy(name, channel.data, channel.len);
 	channel.data = name;
 	for (struct owed_answer *one = owed; one; one = one->next)
-		push_subscribed(client, owed_id(one), channel);
+		push_owed(client, one, channel);
 	free_owed(owed);
 }
 
@@ -126,8 +137,8 @@ void verbs_tick(struct clients *clients)
 	}
 }
 
-/* Remembers to answer. Without memory for it the peer is told at once that it cannot be. */
-static void owe_answer(
+/* Remembers to answer. NULL: without memory for it the client is closed. */
+static struct owed_answer *owe_answer(
 	struct client *client, struct hub_subscription *subscription, struct slice id, bool subscribed)
 {
 	struct clients *clients = client->clients;
@@ -135,7 +146,7 @@ static void owe_answer(
 
 	if (!owed) {
 		client_close(client, CLOSE_INTERNAL);
-		return;
+		return NULL;
 	}
 	owed->client = client;
 	owed->subscription = subscription;
@@ -147,6 +158,15 @@ static void owe_answer(
 	owed->next = subscription->owed;
 	subscription->owed = owed;
 	list_push_back(&clients->subscribing, &owed->link);
+	return owed;
+}
+
+void verbs_owe_without_history(struct client *client, struct hub_subscription *subscription, struct slice id)
+{
+	struct owed_answer *owed = owe_answer(client, subscription, id, true);
+
+	if (owed)
+		owed->recover = true;
 }
 
 /* Did it say where it was (data.since), or that it wants to know where it is (data.recover)? */
@@ -223,7 +243,7 @@ static void run_subscribe(struct client *client, const struct command *command)
 	else if (subscription->joined)
 		push_subscribed(client, command->id, channel);
 	else
-		owe_answer(client, subscription, command->id, r == 0);
+		(void)owe_answer(client, subscription, command->id, r == 0);
 }
 
 static void run_unsubscribe(struct client *client, const struct command *command)

@@ -3,6 +3,8 @@
 
 /* Verbs: what a client may ask, one row each. */
 
+#include "protocol/json.h"
+
 struct client;
 struct command;
 struct hub_subscription;
@@ -16,6 +18,10 @@ void verbs_run(struct client *client, const struct command *command);
  */
 void verbs_subscribed(struct client *client, struct hub_subscription *subscription);
 void verbs_unavailable(struct client *client, struct hub_subscription *subscription);
+
+/* Who wanted the history of a channel that keeps none is told so once the subscription is confirmed. Out of
+ * memory closes the client. */
+void verbs_owe_without_history(struct client *client, struct hub_subscription *subscription, struct slice id);
 
 /* Forgets the owed answers. */
 void verbs_forget(struct hub_subscription *subscription);

@@ -1280,6 +1280,43 @@ static void recover(struct world *world, struct peer *peer, uint32_t n, uint64_t
 	turn(world);
 }
 
+/* Asks for the history of a channel that keeps none, and is told so by the bus. */
+static void recover_nothing(struct world *world, struct peer *peer, const char *channel)
+{
+	struct join *join;
+	char text[96];
+
+	snprintf(text, sizeof(text),
+		"{\"type\":\"subscribe\",\"data\":{\"channel\":\"%s\",\"recover\":true}}", channel);
+	send_text(peer, text);
+	join = world->join;
+	world->join = NULL;
+	assert_non_null(join);
+	join->r = -ENOENT;
+	clients_joined(&world->clients, join);
+	turn(world);
+}
+
+static void without_a_history_the_answer_waits_for_the_confirmation_too(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+
+	recover_nothing(world, peer, "a");
+	assert_int_equal(peer->wire.len, 0);
+	confirm(world, "a");
+	turn(world);
+	assert_non_null(memmem(peer->wire.data, peer->wire.len, "\"recoverable\":false", 19));
+	buf_reset(&peer->wire);
+	recover_nothing(world, peer, "a"); /* which it is by now */
+	assert_non_null(memmem(peer->wire.data, peer->wire.len, "\"recoverable\":false", 19));
+	buf_reset(&peer->wire);
+	recover_nothing(world, peer, "b");
+	pass(world, CLIENT_SUBSCRIBE_MS);
+	assert_non_null(memmem(peer->wire.data, peer->wire.len, "unavailable", 11));
+	assert_int_equal(peer->client.subscriber.n, 2); /* cards and a */
+}
+
 /* It may have arrived at this node long ago, and what was read from a log (0) never did. */
 static void a_replay_is_no_older_than_its_wait(void **state)
 {
@@ -2307,6 +2344,7 @@ int main(void)
 		TEST(ends_a_socket_that_breaks_as_room_is_made),
 		TEST(closes_who_lets_an_event_wait_too_long),
 		TEST(who_reads_a_little_is_as_old_as_what_waits),
+		TEST(without_a_history_the_answer_waits_for_the_confirmation_too),
 		TEST(a_replay_is_no_older_than_its_wait),
 		TEST(what_is_too_much_to_be_recovered_is_not_counted_as_recovered),
 		TEST(the_oldest_give_way),
