@@ -5,8 +5,10 @@
 
 #include "client/client.h"
 #include "client/clients.h"
+#include "hub/hub.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"
+#include "delivery.h"
 
 enum {
 	AFTER_PART = 4, /* of the drain time: recovery.md section 7 */
@@ -58,6 +60,7 @@ static void send_away(struct clients *clients, struct client *client)
 {
 	struct message *last = farewell(clients, client);
 
+	delivery_flush(client); /* what came in this turn is not unread */
 	client_close_with(client, CLOSE_RESTART, last);
 	message_unref(last);
 }
@@ -75,6 +78,8 @@ void clients_drain_tick(struct clients *clients)
 {
 	size_t n_due = drain_n_due(&clients->drain, clients->n_live, clients->now_ms);
 
+	if (n_due)
+		hub_flush(clients->hub);
 	/* From the newest on: who has been here for long is not torn out before it must be. */
 	for (struct list *link = clients->all.prev; n_due && link != &clients->all; link = link->prev) {
 		struct client *client = list_entry(link, struct client, link);

@@ -2059,6 +2059,19 @@ static void gives_no_hint_when_all_go_at_once(void **state)
 	hears(aware, "close:1012 ");
 }
 
+/* Whatever the turn brought before the drain: answers in the outbox, events in the hub. */
+static void what_came_before_the_drain_is_heard_before_it(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+
+	send_text(peer, "{\"type\":\"ping\",\"id\":1}");
+	publish(world, "cards", 1);
+	clients_drain(&world->clients, 0, 1);
+	turn(world);
+	hears(peer, "pong#1 e1 close:1012 ");
+}
+
 static void aborts_all(void **state)
 {
 	struct world *world = *state;
@@ -2382,6 +2395,7 @@ int main(void)
 		TEST(sends_nobody_away_before_the_time),
 		TEST(tells_the_aware_when_to_come_back),
 		TEST(gives_no_hint_when_all_go_at_once),
+		TEST(what_came_before_the_drain_is_heard_before_it),
 		TEST(aborts_all),
 		TEST(is_gone_once_and_harmlessly),
 		TEST(pings_the_silent_and_closes_the_dead),
