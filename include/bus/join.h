@@ -26,7 +26,8 @@ struct join {
 	unsigned int worker;
 	uint64_t hash; /* map_hash() of the channel */
 	struct since since;
-	bool patient; /* waits for as long as it takes; others are given back after HISTORY_JOIN_MS */
+	bool patient; /* waits for as long as it takes; others are given back HISTORY_JOIN_MS after replays
+			 let them go */
 	void *owner;  /* the worker's, from malloc(3); freed with the join */
 	size_t bytes; /* of frames in the answer, counted by the bus */
 

@@ -6,8 +6,9 @@
  *
  * In a reconnect storm thousands of joins are answered in one turn of the loop. A worker takes all that has
  * arrived before it writes, so live events would wait behind all of them. Past the window a join is held
- * back; when a worker has handed a replay to its sockets it gives the join back, and the next one goes. So
- * live events wait behind one window of replays, and those who waited for one read of the log together.
+ * back; when a worker has queued a replay, to be written in the same turn, it gives the join back, and the
+ * next one goes. So live events wait behind one window of replays, and those who waited for one read of the
+ * log together.
  *
  * A held join has not been looked at: it is answered as of when it goes on. On the bus thread.
  */
