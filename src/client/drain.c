@@ -58,9 +58,12 @@ static struct message *farewell(struct clients *clients, const struct client *cl
 
 static void send_away(struct clients *clients, struct client *client)
 {
-	struct message *last = farewell(clients, client);
+	struct message *last;
 
 	delivery_flush(client); /* what came in this turn is not unread */
+	if (client->doomed)
+		return; /* it ends at the end of the turn, for another reason */
+	last = farewell(clients, client);
 	client_close_with(client, CLOSE_RESTART, last);
 	message_unref(last);
 }

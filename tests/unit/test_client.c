@@ -2072,6 +2072,19 @@ static void what_came_before_the_drain_is_heard_before_it(void **state)
 	hears(peer, "pong#1 e1 close:1012 ");
 }
 
+static void who_is_lost_already_is_not_sent_away(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+
+	peer->broken = EPIPE;
+	publish(world, "cards", 1);
+	clients_drain(&world->clients, 0, 1);
+	turn(world);
+	assert_int_equal(peer->client.reason, CLOSE_GONE);
+	assert_int_equal(peer->n_aborts, 1);
+}
+
 static void aborts_all(void **state)
 {
 	struct world *world = *state;
@@ -2396,6 +2409,7 @@ int main(void)
 		TEST(tells_the_aware_when_to_come_back),
 		TEST(gives_no_hint_when_all_go_at_once),
 		TEST(what_came_before_the_drain_is_heard_before_it),
+		TEST(who_is_lost_already_is_not_sent_away),
 		TEST(aborts_all),
 		TEST(is_gone_once_and_harmlessly),
 		TEST(pings_the_silent_and_closes_the_dead),
