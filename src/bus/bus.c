@@ -132,7 +132,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	(void)events;
 	metrics_set(bus->metrics, METRIC_LOOP_LAG,
 		loop_lag_tick(&bus->lag, clock_monotonic_us(), TICK_MS * 1000));
-	bus_channels_end_histories(bus);
+	bus_channels_end_histories(bus, now_ms);
 	histories_tick(&bus->histories, now_ms);
 	surveys_tick(&bus->surveys, now_ms);
 	bus_channels_expire(bus, now_ms);
@@ -260,7 +260,7 @@ void bus_set_routes(struct bus *bus, struct route_table *routes)
 		/* Without memory for a history it goes on without one; the next reload tries again. */
 		(void)bus_channel_configure(channel);
 	}
-	bus_channels_end_histories(bus);
+	bus_channels_end_histories(bus, clock_monotonic_ms());
 	route_table_unref(old);
 }
 

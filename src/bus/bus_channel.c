@@ -15,6 +15,10 @@
 #include "worker/worker.h"
 #include "bus_private.h"
 
+enum {
+	ENDING_MS = 30000, /* for the log of a history that is to end to be read once more */
+};
+
 struct bus_channel *bus_channel_find(const struct bus *bus, uint64_t hash, struct slice name)
 {
 	struct map_entry *entry = map_find(&bus->channels, hash, name.data, name.len);
@@ -45,8 +49,10 @@ int bus_channel_configure(struct bus_channel *channel)
 	history = route_table_history(bus->routes, bus_channel_name(channel));
 	channel->close_on_gap = history && history->close_on_gap;
 	list_remove(&channel->ending);
-	if (!history && channel->history)
+	if (!history && channel->history) {
+		channel->ending_ms = clock_monotonic_ms() + ENDING_MS;
 		list_push_back(&bus->ending, &channel->ending);
+	}
 	if (!history)
 		return 0;
 	if (channel->history) {
@@ -136,22 +142,30 @@ static void confirm(struct bus_channel *channel)
 	}
 }
 
-void bus_channels_end_histories(struct bus *bus)
+/* Whoever waits for a log that cannot be read is better off without it. */
+static void end_history(struct bus_channel *channel, uint64_t now_ms)
+{
+	bool give_up = channel->ending_ms <= now_ms, subscribed;
+
+	if (!history_end(channel->history, give_up, &subscribed))
+		return;
+	channel->history = NULL;
+	channel->settling = SETTLED;
+	list_remove(&channel->ending);
+	bus_flush(channel->bus);
+	if (subscribed)
+		confirm(channel);
+}
+
+void bus_channels_end_histories(struct bus *bus, uint64_t now_ms)
 {
 	struct list *link = bus->ending.next;
 
 	while (link != &bus->ending) {
 		struct bus_channel *channel = list_entry(link, struct bus_channel, ending);
-		bool was_live;
 
 		link = link->next;
-		if (!history_end(channel->history, &was_live))
-			continue;
-		channel->history = NULL;
-		channel->settling = SETTLED;
-		list_remove(&channel->ending);
-		if (was_live)
-			confirm(channel);
+		end_history(channel, now_ms);
 	}
 }
 

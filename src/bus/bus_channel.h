@@ -43,6 +43,7 @@ struct bus_channel {
 	struct bus *bus;
 	struct history *history; /* NULL: the channel keeps none */
 	struct list ending;      /* in bus.ending while its history is to end */
+	uint64_t ending_ms;      /* until then that may hold something back */
 	enum settling settling;
 	bool close_on_gap; /* clients that know nothing of recovery, where entries are lost to them */
 	char *name;
@@ -80,8 +81,8 @@ void bus_channel_lost(struct bus_channel *channel);
 /* What came over pub/sub. 0; MESSAGE_NOT_JSON or -ENOMEM, then nobody hears it. */
 int bus_channel_event(struct bus_channel *channel, struct slice payload);
 
-/* Those whose histories are to end, as far as these hold nothing back. */
-void bus_channels_end_histories(struct bus *bus);
+/* Those whose histories are to end, as far as these hold nothing back, or have done so for too long. */
+void bus_channels_end_histories(struct bus *bus, uint64_t now_ms);
 
 /* Gives up those that nobody has wanted for long enough. */
 void bus_channels_expire(struct bus *bus, uint64_t now_ms);

@@ -400,11 +400,15 @@ void history_set_ttl(struct history *history, uint64_t ttl_ms)
 	history->ttl_ms = ttl_ms;
 }
 
-bool history_end(struct history *history, bool *was_livep)
+bool history_end(struct history *history, bool give_up, bool *subscribedp)
 {
-	*was_livep = history_is_live(history);
-	if (channel_log_state(history->log) == CHANNEL_LOG_CATCHUP)
+	bool holds_back = channel_log_state(history->log) == CHANNEL_LOG_CATCHUP;
+
+	if (holds_back && !give_up)
 		return false;
+	*subscribedp = holds_back || history_is_live(history);
+	if (holds_back)
+		channel_log_lost(history->log); /* hands on the plain events at least */
 	give_joins_back(history, -ENOENT);
 	history_free(history);
 	return true;

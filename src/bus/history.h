@@ -91,10 +91,10 @@ void history_set_ttl(struct history *history, uint64_t ttl_ms);
 
 /*
  * Its channel keeps a history no longer. False: not now, it holds back events that nobody has heard yet; ask
- * again in a moment. True: freed, its joins are given back with -ENOENT, and *was_livep says whether every
- * event comes.
+ * again in a moment, or with give_up, which loses those of the log. True: freed, its joins are given back
+ * with -ENOENT, and *subscribedp says whether every event comes.
  */
-bool history_end(struct history *history, bool *was_livep);
+bool history_end(struct history *history, bool give_up, bool *subscribedp);
 
 void history_subscribed(struct history *history);
 void history_lost(struct history *history);

@@ -432,6 +432,23 @@ static void a_history_ends_once_it_has_caught_up(void **state)
 	assert_int_equal(world->n_reads, 1);
 }
 
+/* Its log cannot be read: that may be why it was taken away. */
+static void a_history_that_cannot_be_read_ends_all_the_same(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, TTL_MS);
+	reload(world, 0);
+	pass(world, CYCLE_MS);
+	assert_int_equal(world->worker.n_confirmed, 0);
+	pass(world, 3 * CYCLE_MS);
+	assert_int_equal(world->worker.n_confirmed, 1);
+	pushed(world, 6);
+	hears(world, "6 ");
+	join(world);
+	assert_int_equal(world->worker.joined, -ENOENT);
+}
+
 static void who_waits_to_join_is_told_that_there_is_no_history(void **state)
 {
 	struct world *world = *state;
@@ -488,6 +505,7 @@ int main(void)
 		with_world(nobody_waits_for_a_channel_that_was_confirmed),
 		with_world(a_history_that_ends_leaves_its_listeners),
 		with_world(a_history_ends_once_it_has_caught_up),
+		with_world(a_history_that_cannot_be_read_ends_all_the_same),
 		with_world(who_waits_to_join_is_told_that_there_is_no_history),
 		with_world(another_time_holds_from_the_next_read_on),
 		with_world(a_history_that_was_to_end_and_comes_back_goes_on),
