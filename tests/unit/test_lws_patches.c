@@ -52,6 +52,11 @@ struct rig {
 	unsigned n_writable;
 	unsigned n_rsv1; /* pieces of messages that began with it */
 	bool takes_rsv1;
+	unsigned n_ends; /* of input, while it reads a head */
+	unsigned n_late;
+	bool times_out; /* at the next byte */
+	char head[512]; /* what has come of one */
+	size_t head_bytes;
 	size_t blob_bytes; /* sent at once when a connection is established */
 	char upgrade[64];
 	char received[256];
@@ -102,6 +107,35 @@ static void send_blob(struct rig *rig, struct lws *wsi)
 	free(blob);
 }
 
+/* A head of our own language, "open!": what comes behind it is for lws. "no!" is answered by us. */
+static int read_head(struct rig *rig, struct lws *wsi, const char *in, size_t len)
+{
+	static const char request[] =
+		"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+	char answer[LWS_PRE + 3] = "";
+	size_t i;
+
+	assert_true(lws_http_head_wanted(wsi));
+	rig->n_ends += len == 0;
+	if (rig->times_out)
+		lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+	for (i = 0; i < len && in[i] != '!'; i++)
+		rig->head[rig->head_bytes++] = in[i];
+	if (i == len)
+		return (int)len;
+	if (!memcmp(rig->head, "open", 4)) {
+		assert_int_equal(lws_http_head(wsi, request, sizeof(request) - 1), 0);
+		assert_int_not_equal(lws_http_head(wsi, request, sizeof(request) - 1), 0);
+		assert_false(lws_http_head_wanted(wsi));
+		return (int)i + 1;
+	}
+	memcpy(answer + LWS_PRE, "no.", 3);
+	assert_int_equal(lws_write(wsi, (uint8_t *)answer + LWS_PRE, 3, LWS_WRITE_HTTP), 3);
+	lws_callback_on_writable(wsi);
+	return (int)len;
+}
+
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct lws_context *context = lws_get_context(wsi);
@@ -109,6 +143,14 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 	(void)user;
 	switch (reason) {
+	case LWS_CALLBACK_HTTP_HEAD_RX:
+		return read_head(rig, wsi, in, len);
+	case LWS_CALLBACK_HTTP_HEAD_TIMEOUT:
+		rig->n_late++;
+		break;
+	case LWS_CALLBACK_HTTP_WRITEABLE:
+		rig->n_writable++;
+		break;
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return confirm_upgrade(rig, wsi, in);
 	case LWS_CALLBACK_HTTP:
@@ -152,7 +194,7 @@ static const struct lws_protocols protocols[] = {
 
 static const lws_retry_bo_t no_keepalive;
 
-static int setup(void **state)
+static int setup_rig(void **state, bool reads_heads)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct lws_context_creation_info info = {0};
@@ -167,6 +209,7 @@ static int setup(void **state)
 	rig->context = lws_create_context(&info);
 	assert_non_null(rig->context);
 	info.port = 0;
+	info.options |= reads_heads ? LWS_SERVER_OPTION_HEAD_BY_USER : 0;
 	info.iface = "127.0.0.1";
 	info.protocols = protocols;
 	info.retry_and_idle_policy = &no_keepalive;
@@ -175,6 +218,16 @@ static int setup(void **state)
 	rig->port = (uint16_t)lws_get_vhost_listen_port(vhost);
 	*state = rig;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_rig(state, false);
+}
+
+static int setup_with_heads(void **state)
+{
+	return setup_rig(state, true);
 }
 
 static int teardown(void **state)
@@ -807,9 +860,86 @@ static void ends_held_peers_with_the_context(void **state)
 	assert_int_equal(((struct rig *)*state)->n_destroyed, 0);
 }
 
+/* --- a head by the user ------------------------------------------------------------------- */
+
+static void leaves_the_head_to_the_user(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_new(rig, 0);
+	uint8_t bytes[64] = "en!";
+
+	peer_send(peer, "op", 2);
+	settle(rig);
+	assert_int_equal(rig->n_asked, 0);
+	/* And what comes behind the head is a frame. */
+	peer_send(peer, bytes, 3 + frame(bytes + 3, 0x81, "behind it", 9));
+	peer_expect_101(rig, peer);
+	settle(rig);
+	assert_int_equal(rig->n_established, 1);
+	assert_memory_equal(rig->received, "behind it", 9);
+	peer_free(peer);
+	settle(rig);
+	assert_int_equal(rig->n_closed, 1);
+	assert_int_equal(rig->n_ends, 0);
+}
+
+static void holds_an_upgrade_whose_head_is_the_users(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_new(rig, 0);
+	uint8_t bytes[64] = "open!";
+
+	rig->answer = HOLD;
+	peer_send(peer, bytes, 5 + frame(bytes + 5, 0x81, "early", 5));
+	settle(rig);
+	assert_int_equal(rig->n_held, 1);
+	rig->answer = ALLOW;
+	assert_int_equal(lws_upgrade_resume(rig->held[0]), 0);
+	peer_expect_101(rig, peer);
+	settle(rig);
+	assert_memory_equal(rig->received, "early", 5);
+	peer_free(peer);
+}
+
+static void lets_the_user_answer_and_read_on(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_new(rig, 0);
+
+	peer_send(peer, "no!", 3);
+	peer_expect_bytes(rig, peer, 3);
+	assert_memory_equal(peer->rx, "no.", 3);
+	peer_send(peer, "more", 4);
+	settle(rig);
+	assert_int_equal(rig->n_writable, 1);
+	assert_int_equal(rig->head_bytes, 6);
+	shutdown(peer->fd, SHUT_WR);
+	settle(rig);
+	assert_int_equal(rig->n_ends, 1);
+	assert_int_equal(rig->n_destroyed, 0);
+	peer_free(peer);
+}
+
+/* lws counts from when it accepted: what it would do then is done now. */
+static void tells_the_user_who_is_late(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_new(rig, 0);
+
+	peer_send(peer, "op", 2);
+	settle(rig);
+	rig->times_out = true;
+	peer_send(peer, "e", 1);
+	peer_expect_end(rig, peer);
+	assert_int_equal(rig->n_late, 1);
+	assert_int_equal(rig->n_destroyed, 1);
+	peer_free(peer);
+}
+
 int main(void)
 {
-#define PROMISE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define PROMISE(f)            cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define PROMISE_WITH_HEADS(f) cmocka_unit_test_setup_teardown(f, setup_with_heads, teardown)
 	const struct CMUnitTest tests[] = {
 		PROMISE(refuses_an_unmasked_frame_with_1002),
 		PROMISE(says_why_it_refuses_a_frame),
@@ -834,7 +964,12 @@ int main(void)
 		PROMISE(holds_again_when_asked_to),
 		PROMISE(parks_many_at_once),
 		PROMISE(ends_held_peers_with_the_context),
+		PROMISE_WITH_HEADS(leaves_the_head_to_the_user),
+		PROMISE_WITH_HEADS(holds_an_upgrade_whose_head_is_the_users),
+		PROMISE_WITH_HEADS(lets_the_user_answer_and_read_on),
+		PROMISE_WITH_HEADS(tells_the_user_who_is_late),
 	};
+#undef PROMISE_WITH_HEADS
 #undef PROMISE
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
