@@ -1,0 +1,356 @@
+/*
+ * Request head: HTTP/1's request line and fields, after RFC 9112; see the header.
+ *
+ * First the end is looked for, then all is read in one pass: a head that has not come whole costs a look for
+ * its end, and nothing is done twice.
+ */
+
+#include "http/request_head.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum {
+	LENGTH_DIGITS_MAX = 18, /* of a Content-Length: fits into 64 bits */
+};
+
+struct header_name {
+	const char *text;
+	size_t len;
+};
+
+static const struct header_name names[HTTP_N_HEADERS] = {
+#define HEADER(id, name) [HTTP_##id] = {name, sizeof(name) - 1},
+#include "http/header.def"
+#undef HEADER
+};
+
+/* RFC 9110 section 5.6.2, and what a host consists of: RFC 3986 section 3.2.2, with its port. */
+static bool is_one_of(unsigned char c, const char *others)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c && strchr(others, c));
+}
+
+static bool all_of(struct slice text, const char *others)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (!is_one_of((unsigned char)text.data[i], others))
+			return false;
+	return true;
+}
+
+static bool is_token(struct slice text)
+{
+	return text.len && all_of(text, "!#$%&'*+-.^_`|~");
+}
+
+static bool is_host(struct slice text)
+{
+	return all_of(text, "-._~!$&'()*+,;=:[]%");
+}
+
+static bool is_control(unsigned char c)
+{
+	return (c < 0x20 && c != '\t') || c == 0x7f;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct slice trim(struct slice text)
+{
+	while (text.len && is_space(text.data[text.len - 1]))
+		text.len--;
+	while (text.len && is_space(text.data[0])) {
+		text.data++;
+		text.len--;
+	}
+	return text;
+}
+
+static bool equal(struct slice text, const char *other, size_t len)
+{
+	return text.len == len && !strncasecmp(text.data, other, len);
+}
+
+/* The next line, without its end, taken from the front; false: it has none. */
+static bool take_line(struct slice *text, struct slice *line)
+{
+	const char *end = text->len ? memchr(text->data, '\n', text->len) : NULL;
+
+	if (!end)
+		return false;
+	*line = (struct slice){text->data, (size_t)(end - text->data)};
+	text->data += line->len + 1;
+	text->len -= line->len + 1;
+	if (line->len && line->data[line->len - 1] == '\r')
+		line->len--;
+	return true;
+}
+
+/* What stands before the separator, taken from the front; false: it is not there. */
+static bool take_word(struct slice *text, char separator, struct slice *word)
+{
+	const char *end = text->len ? memchr(text->data, separator, text->len) : NULL;
+
+	if (!end)
+		return false;
+	*word = (struct slice){text->data, (size_t)(end - text->data)};
+	text->data += word->len + 1;
+	text->len -= word->len + 1;
+	return true;
+}
+
+/* "http://host:port" in front of the path, taken off (RFC 9112 section 3.2.2). False: there is none. */
+static bool take_authority(struct slice *target, struct slice *host)
+{
+	const char *colon = memchr(target->data, ':', target->len);
+	size_t len = colon ? (size_t)(colon - target->data) : 0;
+	struct slice rest = {target->data + len, target->len - len};
+
+	if (len == 0 || !is_one_of((unsigned char)target->data[0], "") || rest.len < 3 ||
+		memcmp(rest.data, "://", 3) != 0)
+		return false;
+	rest.data += 3;
+	rest.len -= 3;
+	*host = (struct slice){rest.data, 0};
+	while (host->len < rest.len && rest.data[host->len] != '/' && rest.data[host->len] != '?')
+		host->len++;
+	*target = (struct slice){rest.data + host->len, rest.len - host->len};
+	return host->len && is_host(*host);
+}
+
+static bool read_target(struct request_head *head, struct slice target)
+{
+	const char *question;
+
+	for (size_t i = 0; i < target.len; i++)
+		if ((unsigned char)target.data[i] <= ' ' || target.data[i] == 0x7f)
+			return false;
+	if (!target.len)
+		return false;
+	/* Of CONNECT it is a host and a port; no path of ours is. */
+	if (target.data[0] != '/' && !equal(target, "*", 1) && !request_head_method_is(head, "CONNECT") &&
+		!take_authority(&target, &head->host))
+		return false;
+	question = target.len ? memchr(target.data, '?', target.len) : NULL;
+	head->path = (struct slice){target.data, question ? (size_t)(question - target.data) : target.len};
+	if (question)
+		head->query = (struct slice){question + 1, target.len - head->path.len - 1};
+	if (!head->path.len)
+		head->path = (struct slice){"/", 1};
+	return true;
+}
+
+static bool read_version(struct request_head *head, struct slice text)
+{
+	if (text.len != 8 || memcmp(text.data, "HTTP/", 5) != 0 || text.data[6] != '.')
+		return false;
+	if (text.data[5] < '0' || text.data[5] > '9' || text.data[7] < '0' || text.data[7] > '9')
+		return false;
+	head->version = (unsigned int)(text.data[5] - '0') * 10 + (unsigned int)(text.data[7] - '0');
+	return true;
+}
+
+/* Single spaces, as RFC 9112 section 3 writes it: who guesses where a target ends guesses unlike the proxy.
+ */
+static bool read_request_line(struct request_head *head, struct slice line)
+{
+	struct slice target;
+
+	return take_word(&line, ' ', &head->method) && is_token(head->method) &&
+	       take_word(&line, ' ', &target) && read_target(head, target) && read_version(head, line);
+}
+
+static bool split_field(struct slice line, struct slice *name, struct slice *value)
+{
+	if (!take_word(&line, ':', name))
+		return false;
+	*value = trim(line);
+	return true;
+}
+
+static bool read_field(struct request_head *head, struct slice line)
+{
+	struct slice name, value;
+
+	/* A fold or white space before the colon makes the name no token. */
+	if (!split_field(line, &name, &value) || !is_token(name))
+		return false;
+	for (size_t i = 0; i < value.len; i++)
+		if (is_control((unsigned char)value.data[i]))
+			return false;
+	for (int i = 0; i < HTTP_N_HEADERS; i++) {
+		if (!equal(name, names[i].text, names[i].len))
+			continue;
+		if (!head->n[i]++)
+			head->value[i] = value;
+	}
+	return true;
+}
+
+/* RFC 9112 section 6.3: where a body ends must not be a matter of opinion. */
+static bool read_framing(struct request_head *head)
+{
+	struct slice length = head->value[HTTP_CONTENT_LENGTH];
+
+	if (head->n[HTTP_TRANSFER_ENCODING]) {
+		head->is_chunked = true;
+		return head->version > 10 && !head->n[HTTP_CONTENT_LENGTH] &&
+		       request_head_is(head, HTTP_TRANSFER_ENCODING, "chunked");
+	}
+	head->has_content_length = head->n[HTTP_CONTENT_LENGTH] > 0;
+	if (!head->has_content_length)
+		return true;
+	if (head->n[HTTP_CONTENT_LENGTH] > 1 || !length.len || length.len > LENGTH_DIGITS_MAX)
+		return false;
+	for (size_t i = 0; i < length.len; i++) {
+		if (length.data[i] < '0' || length.data[i] > '9')
+			return false;
+		head->content_length = head->content_length * 10 + (uint64_t)(length.data[i] - '0');
+	}
+	return true;
+}
+
+/* RFC 9112 section 3.2: since HTTP/1.1 there is one, which the target's own, if it has one, goes before. */
+static bool read_host(struct request_head *head)
+{
+	if (head->n[HTTP_HOST] > 1 || (head->version > 10 && !head->n[HTTP_HOST]) ||
+		!is_host(head->value[HTTP_HOST]))
+		return false;
+	if (!head->host.data)
+		head->host = head->value[HTTP_HOST];
+	return true;
+}
+
+/* How long the head is, without and with the empty lines before it; false: its end has not come. */
+static bool find_end(struct slice text, size_t *emptyp, size_t *lenp)
+{
+	struct slice rest = text, line;
+	bool began = false;
+
+	*emptyp = 0;
+	while (take_line(&rest, &line)) {
+		*lenp = text.len - rest.len;
+		if (line.len)
+			began = true;
+		else if (began)
+			return true;
+		else
+			*emptyp = *lenp;
+	}
+	return false;
+}
+
+/* Bytes that no head begins with; else more of it is to come. */
+static int judge_begin(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (is_control((unsigned char)text.data[i]) && text.data[i] != '\r' && text.data[i] != '\n')
+			return REQUEST_HEAD_BAD;
+	return REQUEST_HEAD_MORE;
+}
+
+static int judge_large(struct slice text)
+{
+	return memchr(text.data, '\n', REQUEST_HEAD_MAX) ? REQUEST_HEAD_LARGE : REQUEST_HEAD_LONG_TARGET;
+}
+
+int request_head_parse(struct request_head *head, const char *data, size_t len, size_t *usedp)
+{
+	struct slice text = {data, len}, line;
+	size_t n_empty, n_all;
+
+	*head = (struct request_head){0};
+	if (!find_end(text, &n_empty, &n_all)) {
+		text = (struct slice){data + n_empty, len - n_empty};
+		return len >= REQUEST_HEAD_MAX + n_empty ? judge_large(text)
+		       : len >= 2 * REQUEST_HEAD_MAX     ? REQUEST_HEAD_BAD /* of empty lines */
+							 : judge_begin(text);
+	}
+	text = (struct slice){data + n_empty, n_all - n_empty};
+	if (text.len > REQUEST_HEAD_MAX)
+		return judge_large(text);
+	if (!take_line(&text, &line) || !read_request_line(head, line))
+		return REQUEST_HEAD_BAD;
+	head->lines = text;
+	while (take_line(&text, &line) && line.len)
+		if (!read_field(head, line))
+			return REQUEST_HEAD_BAD;
+	if (!read_host(head) || !read_framing(head))
+		return REQUEST_HEAD_BAD;
+	*usedp = n_all;
+	return 0;
+}
+
+bool request_head_method_is(const struct request_head *head, const char *method)
+{
+	return head->method.len == strlen(method) && !memcmp(head->method.data, method, head->method.len);
+}
+
+bool request_head_is(const struct request_head *head, enum http_header header, const char *value)
+{
+	return head->n[header] == 1 && equal(head->value[header], value, strlen(value));
+}
+
+/* The value of the next line with this field; false: there is none. */
+static bool next_value(struct slice *lines, enum http_header header, struct slice *value)
+{
+	struct slice line, name;
+
+	while (take_line(lines, &line))
+		if (split_field(line, &name, value) && equal(name, names[header].text, names[header].len))
+			return true;
+	return false;
+}
+
+static bool list_has(struct slice list, const char *element, size_t len)
+{
+	struct slice word;
+
+	while (take_word(&list, ',', &word))
+		if (equal(trim(word), element, len))
+			return true;
+	return equal(trim(list), element, len);
+}
+
+bool request_head_lists(const struct request_head *head, enum http_header header, const char *element)
+{
+	struct slice lines = head->lines, value;
+	size_t len = strlen(element);
+
+	if (!head->n[header])
+		return false;
+	if (list_has(head->value[header], element, len))
+		return true;
+	while (head->n[header] > 1 && next_value(&lines, header, &value))
+		if (list_has(value, element, len))
+			return true;
+	return false;
+}
+
+struct slice request_head_list(
+	const struct request_head *head, enum http_header header, char scratch[REQUEST_HEAD_MAX])
+{
+	struct slice lines = head->lines, value;
+	size_t len = 0;
+
+	if (head->n[header] <= 1)
+		return head->value[header];
+	/* What comes between two values is shorter than the name and the end of a line. */
+	while (next_value(&lines, header, &value)) {
+		if (len)
+			scratch[len++] = ',';
+		memcpy(scratch + len, value.data, value.len);
+		len += value.len;
+	}
+	return (struct slice){scratch, len};
+}
+
+bool request_head_has_body(const struct request_head *head)
+{
+	return head->is_chunked || head->content_length > 0;
+}
