@@ -2,9 +2,9 @@
 #define TIDEGATE_WS_TRUSTED_H
 
 /*
- * Trusted: whose X-Forwarded-For is believed.
+ * Trusted: whose X-Forwarded-For, or Forwarded, is believed.
  *
- * A list of addresses and CIDR blocks. The header is walked from the right: each hop that is trusted vouches
+ * A list of addresses and CIDR blocks. The hops are walked from the right: each hop that is trusted vouches
  * for the one before it; the first that is not is the client. With an empty list the header is never looked
  * at.
  */
@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "protocol/json.h"
+#include "ws/forwarded.h"
 
 struct buf;
 struct trusted;
@@ -27,9 +28,9 @@ void trusted_free(struct trusted *trusted); /* accepts NULL */
 
 bool trusted_contains(const struct trusted *trusted, const char *address);
 
-/* The client behind `peer`, given the header's value (absent: none). Writes a plain address, at most the
+/* The client behind `peer`, given the hops that it names (absent: none). Writes a plain address, at most the
  * peer's. */
-void trusted_client(const struct trusted *trusted, const char *peer, struct slice forwarded_for,
-	char out[INET6_ADDRSTRLEN]);
+void trusted_client(const struct trusted *trusted, const char *peer, enum forwarded_form form,
+	struct slice hops, char out[INET6_ADDRSTRLEN]);
 
 #endif

@@ -5,7 +5,7 @@
  * Handshake: is this request one that RFC 6455 section 4.2.1 and our routes let in?
  *
  * lws by itself answers 101 to a wrong version, a missing Host, any path. So everything is looked at here,
- * before lws goes on.
+ * and lws gets a request of ours, in which nothing is left to look at.
  */
 
 #include <netinet/in.h>
@@ -13,6 +13,7 @@
 #include "metrics/metrics.h"
 
 struct lws;
+struct request_head;
 struct route_match;
 struct route_table;
 struct trusted;
@@ -21,10 +22,16 @@ enum refusal {
 #define REFUSAL(id, status, reason, code, message, headers) REFUSAL_##id,
 #include "refusal.def"
 #undef REFUSAL
+	N_REFUSALS,
+};
+
+enum {
+	HANDSHAKE_REQUEST_SIZE = 256,
 };
 
 /* What a refusal says. A row of a table: constant. */
 struct handshake_refusal {
+	enum refusal id;
 	unsigned int status;
 	const char *reason;  /* of the status line */
 	const char *code;    /* for the JSON body */
@@ -35,21 +42,23 @@ struct handshake_refusal {
 
 /* NULL: let it in, `match` is filled. Else why not. */
 const struct handshake_refusal *handshake_check(
-	struct lws *wsi, const struct route_table *routes, struct route_match *match);
+	const struct request_head *head, const struct route_table *routes, struct route_match *match);
 
-/* Why a request without an upgrade is refused. */
-const struct handshake_refusal *handshake_not_upgraded(struct lws *wsi, const struct route_table *routes);
+/* Why what is no head, with this outcome of request_head_parse(), is refused. */
+const struct handshake_refusal *handshake_unreadable(int outcome);
 
-/* Why anything but GET is refused. */
-const struct handshake_refusal *handshake_bad_method(void);
+/* The others, by their name. */
+const struct handshake_refusal *handshake_refusal(enum refusal refusal);
 
-/* Why whoever comes while the gateway drains is refused. */
-const struct handshake_refusal *handshake_draining(void);
+/* Writes the refusal as an HTTP response that ends the connection. The head may be an empty one. */
+void handshake_refuse(
+	struct lws *wsi, const struct request_head *head, const struct handshake_refusal *refusal);
 
-/* Writes the refusal as an HTTP response that ends the connection. Close the wsi afterwards. */
-void handshake_refuse(struct lws *wsi, const struct handshake_refusal *refusal);
+/* What lws needs to see of a request that was let in; its length. */
+int handshake_request(const struct request_head *head, char out[HANDSHAKE_REQUEST_SIZE]);
 
 /* Who is connected: the socket's peer, or who it speaks for if it is a trusted proxy. */
-void handshake_remote(struct lws *wsi, const struct trusted *trusted, char out[INET6_ADDRSTRLEN]);
+void handshake_remote(struct lws *wsi, const struct trusted *trusted, const struct request_head *head,
+	char out[INET6_ADDRSTRLEN]);
 
 #endif

@@ -116,37 +116,13 @@ bool trusted_contains(const struct trusted *trusted, const char *text)
 	return false;
 }
 
-/* The last hop of the list, cut off from it. False when none is left, or it is no address. */
-static bool last_hop(struct slice *hops, char out[INET6_ADDRSTRLEN])
-{
-	struct in6_addr address;
-	size_t end = hops->len, start;
-	bool is_ipv4;
-
-	while (end && (hops->data[end - 1] == ' ' || hops->data[end - 1] == '\t'))
-		end--;
-	start = end;
-	while (start && hops->data[start - 1] != ',')
-		start--;
-	hops->len = start ? start - 1 : 0;
-	while (start < end && (hops->data[start] == ' ' || hops->data[start] == '\t'))
-		start++;
-	if (start == end || end - start >= INET6_ADDRSTRLEN)
-		return false;
-	memcpy(out, hops->data + start, end - start);
-	out[end - start] = '\0';
-	return parse_address(out, &address, &is_ipv4);
-}
-
-void trusted_client(const struct trusted *trusted, const char *peer, struct slice forwarded_for,
-	char out[INET6_ADDRSTRLEN])
+void trusted_client(const struct trusted *trusted, const char *peer, enum forwarded_form form,
+	struct slice hops, char out[INET6_ADDRSTRLEN])
 {
 	char hop[INET6_ADDRSTRLEN];
 
 	out[0] = '\0';
 	strncat(out, peer, INET6_ADDRSTRLEN - 1);
-	if (!forwarded_for.data)
-		return;
-	while (trusted_contains(trusted, out) && last_hop(&forwarded_for, hop))
+	while (trusted_contains(trusted, out) && forwarded_last(&hops, form, hop))
 		memcpy(out, hop, sizeof(hop));
 }

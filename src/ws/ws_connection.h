@@ -16,9 +16,11 @@ struct ws_connection {
 	struct client client;
 	struct lws *wsi;
 	struct ws_server *server;
-	struct list aborted; /* in the server's list until the end of the turn */
-	struct buf *message; /* a message that came in pieces, while it is incomplete */
-	bool held;           /* the answer to the handshake is held back */
+	struct list aborted;    /* in the server's list until the end of the turn */
+	struct buf *message;    /* a message that came in pieces, while it is incomplete */
+	const char *extensions; /* the answer to what it offered: a constant, or NULL */
+	bool is_held_back;      /* by us: the answer to the handshake waits for a confirmation */
+	bool held;              /* and by lws */
 };
 
 #endif

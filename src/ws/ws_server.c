@@ -15,6 +15,8 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "http/query.h"
+#include "http/request_head.h"
 #include "metrics/metrics.h"
 #include "route/route.h"
 #include "ws/listener.h"
@@ -24,24 +26,22 @@
 #include "ws/lws_loop.h"
 #include "ws_connection.h"
 #include "ws_inflate.h"
+#include "ws_request.h"
 #include "ws_sender.h"
 #include "ws_server_private.h"
 
 enum {
-	/* A whole request within 5 s and 8 KiB, so that a slow or endless one costs little (Slowloris). */
+	/* A whole request within 5 s and REQUEST_HEAD_MAX, so that a slow or endless one costs little
+	 * (Slowloris). */
 	REQUEST_SECONDS = 5,
-	REQUEST_BYTES = 8192,
-	/* Requests being read at once. Memory is taken when one begins and given back with the answer. */
-	REQUESTS_MAX = 4096,
+	/* Of what is left of a request for lws to read. It keeps this while a handshake is held back. */
+	LWS_HEAD_BYTES = 512,
+	REFUSED_LINES = 5, /* of the log in a minute, for each reason */
 	/* Per connection, kept while it lives. Longer messages are put together in memory of their own. */
 	RECEIVE_BUFFER = 256,
 	/* What lws reads from a socket at a time; one buffer a server. */
 	SERVICE_BUFFER = 16384,
-	SINCE_MAX = REQUEST_BYTES, /* of a query member; more than any position, so that a longer one is
-			    malformed, not cut */
-	/* Of Sec-WebSocket-Extensions; clients send some 50 bytes. Who says more than this gets no extension.
-	 */
-	OFFERS_MAX = 1024,
+	SINCE_MAX = REQUEST_HEAD_MAX, /* of a query member: as long as it can be */
 };
 
 static struct ws_server *server_of(struct lws *wsi)
@@ -55,17 +55,10 @@ static void refresh_time(struct ws_server *server)
 	clients_set_time(server->clients, clock_monotonic_ms(), clock_wall_ms());
 }
 
-static int refuse(struct lws *wsi, const struct handshake_refusal *refusal)
+/* A connection of ours for this wsi, with a client begun. 0, or negative errno. */
+static int connection_begin(struct ws_server *server, struct lws *wsi, const struct request_head *head,
+	const struct route_match *match)
 {
-	metrics_add(server_of(wsi)->metrics, refusal->metric, 1);
-	handshake_refuse(wsi, refusal);
-	return -1;
-}
-
-/* A connection of ours for this wsi, with a client begun. 0, CLIENT_HELD or negative errno. */
-static int connection_begin(struct lws *wsi, const struct route_match *match)
-{
-	struct ws_server *server = server_of(wsi);
 	struct ws_connection *connection = calloc(1, sizeof(struct ws_connection));
 	char remote[INET6_ADDRSTRLEN];
 	int r;
@@ -74,14 +67,15 @@ static int connection_begin(struct lws *wsi, const struct route_match *match)
 		return -ENOMEM;
 	connection->wsi = wsi;
 	connection->server = server;
-	handshake_remote(wsi, server->trusted, remote);
+	handshake_remote(wsi, server->trusted, head, remote);
 	r = client_init(&connection->client, server->clients, connection, match, remote);
 	if (r < 0) {
 		free(connection);
 		return r;
 	}
+	connection->is_held_back = r == CLIENT_HELD;
 	lws_set_opaque_user_data(wsi, connection);
-	return r;
+	return 0;
 }
 
 static void message_drop(struct ws_connection *connection)
@@ -102,11 +96,11 @@ static void connection_end(struct ws_connection *connection)
 }
 
 /* ?since=… says where the client was. */
-static void resume(struct ws_connection *connection)
+static void resume(struct ws_connection *connection, const struct request_head *head)
 {
 	char text[SINCE_MAX];
 	struct since since;
-	int len = lws_get_urlarg_by_name_safe(connection->wsi, "since", text, sizeof(text));
+	int len = query_text(head->query, "since", NULL, text, sizeof(text));
 
 	if (len < 0)
 		return;
@@ -114,32 +108,61 @@ static void resume(struct ws_connection *connection)
 	client_resume(&connection->client, &since);
 }
 
-/* The request is complete and asks for an upgrade. 0: lws goes on, now or after lws_upgrade_resume(); -1:
- * close. */
-static int on_upgrade(struct lws *wsi)
+static const char *extensions_for(const struct client *client, const struct request_head *head)
 {
-	struct ws_server *server = server_of(wsi);
+	char scratch[REQUEST_HEAD_MAX];
+	struct slice offers;
+
+	if (!route_compresses(client->route) || !head->n[HTTP_WEBSOCKET_EXTENSIONS])
+		return NULL;
+	offers = request_head_list(head, HTTP_WEBSOCKET_EXTENSIONS, scratch);
+	return deflate_offer_answer(offers.data, offers.len);
+}
+
+const struct handshake_refusal *ws_server_admit(
+	struct ws_server *server, struct lws *wsi, const struct request_head *head)
+{
 	const struct handshake_refusal *refusal;
+	char request[HANDSHAKE_REQUEST_SIZE];
 	struct ws_connection *connection;
 	struct route_match match;
-	int r;
 
 	refresh_time(server);
 	if (server->retiring)
-		return refuse(wsi, handshake_draining());
-	if (lws_get_opaque_user_data(wsi))
-		return 0; /* was held back, and all was looked at then */
-	refusal = handshake_check(wsi, server->clients->routes, &match);
+		return handshake_refusal(REFUSAL_DRAINING);
+	refusal = handshake_check(head, server->clients->routes, &match);
 	if (refusal)
-		return refuse(wsi, refusal);
-	r = connection_begin(wsi, &match);
-	if (r < 0) {
-		metrics_add(server->metrics, METRIC_REFUSED_OUT_OF_MEMORY, 1);
+		return refusal;
+	if (connection_begin(server, wsi, head, &match) < 0)
+		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
+	connection = lws_get_opaque_user_data(wsi);
+	connection->extensions = extensions_for(&connection->client, head);
+	resume(connection, head);
+	if (lws_http_head(wsi, request, (size_t)handshake_request(head, request)) == 0)
+		return NULL;
+	connection_end(connection);
+	return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
+}
+
+/*
+ * lws has read what was left of the request for it. 0: it answers, now or after lws_upgrade_resume(), when it
+ * asks again; -1: close.
+ */
+static int on_upgrade(struct ws_connection *connection)
+{
+	static const struct request_head none;
+	struct ws_server *server = connection->server;
+
+	refresh_time(server);
+	if (server->retiring) {
+		const struct handshake_refusal *refusal = handshake_refusal(REFUSAL_DRAINING);
+
+		metrics_add(server->metrics, refusal->metric, 1);
+		handshake_refuse(connection->wsi, &none, refusal);
 		return -1;
 	}
-	connection = lws_get_opaque_user_data(wsi);
-	resume(connection);
-	connection->held = r == CLIENT_HELD && lws_upgrade_hold(wsi) == 0;
+	connection->held = connection->is_held_back && lws_upgrade_hold(connection->wsi) == 0;
+	connection->is_held_back = false;
 	return 0;
 }
 
@@ -157,23 +180,17 @@ void ws_server_answer(void *socket)
 /* The handshake is about to be answered: is permessage-deflate part of it? 0: go on; -1: close. */
 static int on_headers(struct ws_connection *connection, struct lws_process_html_args *headers)
 {
-	struct client *client = &connection->client;
-	char offers[OFFERS_MAX];
-	const char *answer;
 	int len;
 
-	if (!route_compresses(client->route))
+	if (!connection->extensions)
 		return 0;
-	len = lws_hdr_copy(connection->wsi, offers, sizeof(offers), WSI_TOKEN_EXTENSIONS);
-	answer = len > 0 ? deflate_offer_answer(offers, (size_t)len) : NULL;
-	if (!answer)
-		return 0;
-	len = snprintf(headers->p, (size_t)headers->max_len, "Sec-WebSocket-Extensions: %s\r\n", answer);
+	len = snprintf(headers->p, (size_t)headers->max_len, "Sec-WebSocket-Extensions: %s\r\n",
+		connection->extensions);
 	if (len < 0 || len >= headers->max_len)
 		return -1;
 	headers->p += len;
 	lws_ws_take_rsv1(connection->wsi);
-	client->subscriber.deflates = true;
+	connection->client.subscriber.deflates = true;
 	return 0;
 }
 
@@ -281,6 +298,8 @@ static int on_connection(
 	struct ws_connection *connection, enum lws_callback_reasons reason, void *in, size_t len)
 {
 	switch (reason) {
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+		return on_upgrade(connection);
 	case LWS_CALLBACK_ADD_HEADERS:
 		return on_headers(connection, in);
 	case LWS_CALLBACK_ESTABLISHED:
@@ -314,25 +333,36 @@ static void count(struct lws *wsi, enum lws_callback_reasons reason)
 		server_of(wsi)->n_connections--;
 }
 
+/* It has not asked for a WebSocket yet, or was refused. */
+static int on_request(struct lws *wsi, enum lws_callback_reasons reason, const char *in, size_t len)
+{
+	switch (reason) {
+	case LWS_CALLBACK_HTTP_HEAD_RX:
+		return ws_request_receive(server_of(wsi), wsi, in, len);
+	case LWS_CALLBACK_HTTP_HEAD_TIMEOUT:
+		ws_request_late(server_of(wsi), wsi);
+		return 0;
+	case LWS_CALLBACK_HTTP_WRITEABLE:
+		ws_request_writable(server_of(wsi), wsi);
+		return 0;
+	case LWS_CALLBACK_WSI_DESTROY:
+		ws_request_end(wsi);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct ws_connection *connection;
 
 	(void)user;
 	count(wsi, reason);
-	switch (reason) {
-	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		return on_upgrade(wsi);
-	case LWS_CALLBACK_RAW_ADOPT: /* lws takes CONNECT and what it cannot name for the begin of another
-					protocol */
-	case LWS_CALLBACK_RAW_RX:
-		return refuse(wsi, handshake_bad_method());
-	case LWS_CALLBACK_HTTP:
-		return refuse(wsi, handshake_not_upgraded(wsi, server_of(wsi)->clients->routes));
-	default:
-		connection = wsi ? lws_get_opaque_user_data(wsi) : NULL;
-		return connection ? on_connection(connection, reason, in, len) : 0;
-	}
+	if (wsi && lws_http_head_wanted(wsi))
+		return on_request(wsi, reason, in, len);
+	connection = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+	return connection ? on_connection(connection, reason, in, len) : 0;
 }
 
 static void on_accept(void *arg, int fd)
@@ -352,12 +382,12 @@ static int start_lws(struct ws_server *server, struct event_base *base)
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
 		.protocols = server->protocols,
 		.user = server,
-		.options = LWS_SERVER_OPTION_VALIDATE_UTF8 | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+		.options = LWS_SERVER_OPTION_VALIDATE_UTF8 | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+			   LWS_SERVER_OPTION_HEAD_BY_USER,
 		.retry_and_idle_policy = &no_timers,
 		.timeout_secs = REQUEST_SECONDS,
 		.timeout_secs_ah_idle = REQUEST_SECONDS,
-		.max_http_header_data = REQUEST_BYTES,
-		.max_http_header_pool2 = REQUESTS_MAX,
+		.max_http_header_data = LWS_HEAD_BYTES,
 		.pt_serv_buf_size = SERVICE_BUFFER,
 		.vhost_name = "default",
 		.gid = (gid_t)-1,
@@ -368,6 +398,8 @@ static int start_lws(struct ws_server *server, struct event_base *base)
 		server->protocols[i].name = i ? "tidegate.v1" : "";
 		server->protocols[i].callback = callback;
 		server->protocols[i].rx_buffer_size = RECEIVE_BUFFER;
+		/* Or lws would write no more than it reads. */
+		server->protocols[i].tx_packet_size = SERVICE_BUFFER;
 	}
 	server->loop = lws_loop_new(base);
 	if (!server->loop)
@@ -392,6 +424,8 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->trusted = options->trusted;
 	server->log = options->log;
 	server->metrics = options->metrics;
+	for (int i = 0; i < N_REFUSALS; i++)
+		server->refused_limits[i] = (struct log_limit){.burst = REFUSED_LINES, .interval_ms = 60000};
 	server->sender = ws_sender_new(options->use_uring, options->log, options->metrics);
 	server->inflate = ws_inflate_new(options->clients->limits.message_bytes_max);
 	r = server->sender && server->inflate ? start_lws(server, options->base) : -ENOMEM;

@@ -6,12 +6,14 @@
 #include <libwebsockets.h>
 
 #include "core/list.h"
+#include "core/log.h"
+#include "handshake.h"
 
 struct clients;
 struct listener;
-struct log;
 struct lws_loop;
 struct metrics;
+struct request_head;
 struct trusted;
 struct ws_inflate;
 struct ws_sender;
@@ -27,11 +29,16 @@ struct ws_server {
 	struct clients *clients;
 	struct trusted *trusted;
 	struct log *log;
+	struct log_limit refused_limits[N_REFUSALS];
 	struct metrics *metrics;
 	struct list aborted;  /* ws_connection.aborted */
 	size_t n_connections; /* of lws: clients, handshakes under way, sockets that said nothing yet */
 	bool retiring;
 	uint16_t port;
 };
+
+/* The request asks to be let in: NULL, with a connection begun and the rest left to lws; or why not. */
+const struct handshake_refusal *ws_server_admit(
+	struct ws_server *server, struct lws *wsi, const struct request_head *head);
 
 #endif

@@ -142,6 +142,8 @@ REFUSALS = {
     "upgrade_required": {"without": ["Upgrade", "Connection"]},
     "bad_version": {"headers": [("Sec-WebSocket-Version", "12")], "without": ["Sec-WebSocket-Version"]},
     "bad_key": {"headers": [("Sec-WebSocket-Key", "short")], "without": ["Sec-WebSocket-Key"]},
+    "head_too_large": {"headers": [("Cookie", "c" * 9000)]},
+    "target_too_long": {"path": "/" + "x" * 9000},
 }
 
 
@@ -155,8 +157,7 @@ def test_counts_who_is_refused_by_reason(gateway, reason):
 
 
 def test_every_reason_of_a_refusal_is_one_that_clients_are_told(gateway):
-    """But for out_of_memory, which is not answered."""
-    assert scrape(gateway).labels(REFUSED)["reason"] == {*REFUSALS, "draining", "out_of_memory"}
+    assert scrape(gateway).labels(REFUSED)["reason"] == {*REFUSALS, "draining", "out_of_memory", "timeout"}
 
 
 def test_counts_events_that_nobody_can_be_sent(start, redis):

@@ -153,7 +153,7 @@ static void assert_client(
 	struct slice header = {forwarded_for, forwarded_for ? strlen(forwarded_for) : 0};
 
 	memset(out, '#', sizeof(out));
-	trusted_client(trusted, peer, header, out);
+	trusted_client(trusted, peer, FORWARDED_FOR_ADDRESSES, header, out);
 	if (!memchr(out, '\0', sizeof(out)) || strcmp(out, expected) != 0)
 		fail_msg("peer %s, '%s': %.*s instead of %s", peer, forwarded_for ? forwarded_for : "(none)",
 			(int)sizeof(out), out, expected);
@@ -192,8 +192,21 @@ static void walks_the_header_from_the_right(void **state)
 		{"10.0.0.1", "unknown", "10.0.0.1"},
 		{"10.0.0.1", "198.51.100.1, unknown", "10.0.0.1"},
 		{"10.0.0.1", "198.51.100.1, unknown, 10.0.0.2", "10.0.0.2"},
-		{"10.0.0.1", "198.51.100.1,", "10.0.0.1"},
-		{"10.0.0.1", "198.51.100.1,,10.0.0.2", "10.0.0.2"},
+		/* An element without anything in it is none: RFC 9110 section 5.6.1. */
+		{"10.0.0.1", "198.51.100.1,", "198.51.100.1"},
+		{"10.0.0.1", "198.51.100.1 , ,", "198.51.100.1"},
+		{"10.0.0.1", "198.51.100.1,,10.0.0.2", "198.51.100.1"},
+		/* As Azure's gateway and IIS write it. */
+		{"10.0.0.1", "203.0.113.7:51008", "203.0.113.7"},
+		{"10.0.0.1", "[2001:db9::7]:443", "2001:db9::7"},
+		{"10.0.0.1", "[2001:db9::7]", "2001:db9::7"},
+		{"10.0.0.1", "\"[2001:db9::7]:443\"", "2001:db9::7"},
+		{"10.0.0.1", "198.51.100.1:80, 10.0.0.2:1234", "198.51.100.1"},
+		{"10.0.0.1", "[2001:db9::7", "10.0.0.1"},
+		{"10.0.0.1", "]", "10.0.0.1"},
+		{"10.0.0.1", "[]:80", "10.0.0.1"},
+		{"10.0.0.1", ":80", "10.0.0.1"},
+		{"10.0.0.1", "\"", "10.0.0.1"},
 		{"10.0.0.1", ",", "10.0.0.1"},
 		{"10.0.0.1", "198.51.100.1 198.51.100.2", "10.0.0.1"},
 		{"10.0.0.1", "198.51.100.1/32", "10.0.0.1"},
@@ -206,6 +219,43 @@ static void walks_the_header_from_the_right(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++)
 		assert_client(trusted, table[i].peer, table[i].forwarded_for, table[i].client);
+	trusted_free(trusted);
+}
+
+static void reads_the_elements_of_rfc_7239(void **state)
+{
+	static const struct {
+		const char *forwarded, *client;
+	} table[] = {
+		{"for=192.0.2.60;proto=http;by=203.0.113.43", "192.0.2.60"},
+		{"For=\"[2001:db9:cafe::17]:4711\"", "2001:db9:cafe::17"},
+		{"proto=https;by=10.0.0.1;for=198.51.100.1:80", "198.51.100.1"},
+		{"for=192.0.2.43, for=198.51.100.17;by=10.0.0.2", "198.51.100.17"},
+		{"for=198.51.100.17, for=\"10.0.0.2:99\"", "198.51.100.17"},
+		{"for=198.51.100.17,", "198.51.100.17"},
+		/* A separator in quotes separates nothing. */
+		{"for=198.51.100.17;host=\"a,for=6.6.6.6;b\"", "198.51.100.17"},
+		{"for=198.51.100.17;host=\"a\\\",for=6.6.6.6\"", "198.51.100.17"},
+		{"for=unknown", "10.0.0.1"},
+		{"for=_hidden", "10.0.0.1"},
+		{"for=198.51.100.17, for=_hidden", "10.0.0.1"},
+		{"for=198.51.100.17, proto=https", "10.0.0.1"},
+		{"198.51.100.17", "10.0.0.1"},
+		{"for=", "10.0.0.1"},
+		{"for", "10.0.0.1"},
+		{";;,", "10.0.0.1"},
+	};
+	struct trusted *trusted = trust(proxies);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct slice hops = {table[i].forwarded, strlen(table[i].forwarded)};
+		char out[INET6_ADDRSTRLEN];
+
+		trusted_client(trusted, "10.0.0.1", FORWARDED_ELEMENTS, hops, out);
+		if (strcmp(out, table[i].client) != 0)
+			fail_msg("'%s': %s instead of %s", table[i].forwarded, out, table[i].client);
+	}
 	trusted_free(trusted);
 }
 
@@ -248,7 +298,8 @@ static void reads_not_past_the_end_of_the_header(void **state)
 	char out[INET6_ADDRSTRLEN];
 
 	(void)state;
-	trusted_client(trusted, "10.0.0.1", (struct slice){request, strlen("198.51.100.1")}, out);
+	trusted_client(trusted, "10.0.0.1", FORWARDED_FOR_ADDRESSES,
+		(struct slice){request, strlen("198.51.100.1")}, out);
 	assert_string_equal(out, "198.51.100.1");
 	trusted_free(trusted);
 }
@@ -261,6 +312,7 @@ int main(void)
 		cmocka_unit_test(refuses_junk_with_one_sentence),
 		cmocka_unit_test(refuses_a_prefix_length_that_is_not_all_digits),
 		cmocka_unit_test(walks_the_header_from_the_right),
+		cmocka_unit_test(reads_the_elements_of_rfc_7239),
 		cmocka_unit_test(never_looks_at_the_header_when_it_trusts_nobody),
 		cmocka_unit_test(stays_within_its_memory_whatever_it_is_sent),
 		cmocka_unit_test(reads_not_past_the_end_of_the_header),

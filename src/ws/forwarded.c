@@ -1,0 +1,100 @@
+/* Forwarded: the hops of X-Forwarded-For and Forwarded; see the header. */
+
+#include "ws/forwarded.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <strings.h>
+
+static struct slice trim(struct slice text)
+{
+	while (text.len && strchr(" \t", text.data[text.len - 1]))
+		text.len--;
+	while (text.len && strchr(" \t", text.data[0])) {
+		text.data++;
+		text.len--;
+	}
+	return text;
+}
+
+/* Without the quotes around it. An escape inside makes it no address. */
+static struct slice unquote(struct slice text)
+{
+	if (text.len >= 2 && text.data[0] == '"' && text.data[text.len - 1] == '"')
+		return trim((struct slice){text.data + 1, text.len - 2});
+	return text;
+}
+
+/* Where the last separator outside of quotes stands, or the end of the text. */
+static size_t find_last(struct slice text, char separator)
+{
+	size_t found = text.len;
+	bool is_quoted = false;
+
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] == '"')
+			is_quoted = !is_quoted;
+		else if (text.data[i] == '\\' && is_quoted)
+			i++;
+		else if (text.data[i] == separator && !is_quoted)
+			found = i;
+	}
+	return found;
+}
+
+/* What stands behind the last separator, cut off from the list with it. */
+static struct slice cut_last(struct slice *list, char separator)
+{
+	size_t at = find_last(*list, separator);
+	struct slice last = {list->data, list->len};
+
+	if (at < list->len)
+		last = (struct slice){list->data + at + 1, list->len - at - 1};
+	list->len = at < list->len ? at : 0;
+	return trim(last);
+}
+
+/* The value of "for" in "for=192.0.2.60;proto=http", or an empty one. */
+static struct slice for_of(struct slice element)
+{
+	while (element.len) {
+		struct slice pair = cut_last(&element, ';');
+
+		if (pair.len > 4 && !strncasecmp(pair.data, "for=", 4))
+			return trim((struct slice){pair.data + 4, pair.len - 4});
+	}
+	return (struct slice){0};
+}
+
+/* "[2001:db8::7]:443", "203.0.113.7:51008": the port is nobody's address. */
+static struct slice without_port(struct slice text)
+{
+	const char *end;
+
+	if (text.len && text.data[0] == '[') {
+		end = memchr(text.data, ']', text.len);
+		return end ? (struct slice){text.data + 1, (size_t)(end - text.data) - 1} : text;
+	}
+	end = text.len ? memchr(text.data, ':', text.len) : NULL;
+	/* With a second colon it is an IPv6 address without brackets, which has no port. */
+	if (end && !memchr(end + 1, ':', text.len - (size_t)(end - text.data) - 1))
+		text.len = (size_t)(end - text.data);
+	return text;
+}
+
+bool forwarded_last(struct slice *list, enum forwarded_form form, char out[INET6_ADDRSTRLEN])
+{
+	struct slice hop = {0};
+	struct in6_addr address;
+
+	while (list->len && !hop.len)
+		hop = cut_last(list, ',');
+	if (form == FORWARDED_ELEMENTS)
+		hop = for_of(hop);
+	hop = without_port(unquote(hop));
+	if (!hop.len || hop.len >= INET6_ADDRSTRLEN)
+		return false;
+	memcpy(out, hop.data, hop.len);
+	out[hop.len] = '\0';
+	return inet_pton(AF_INET, out, &address) == 1 || inet_pton(AF_INET6, out, &address) == 1;
+}

@@ -1,0 +1,174 @@
+/* Ws request: from the first byte to a head that is accepted or refused; see the header. */
+
+#include "ws_request.h"
+
+#include <stdlib.h>
+
+#include <libwebsockets.h>
+
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "http/request_head.h"
+#include "metrics/metrics.h"
+#include "ws/lws_linger.h"
+#include "handshake.h"
+#include "ws_server_private.h"
+
+struct ws_request {
+	struct buf bytes; /* of a head that has not come whole */
+	bool is_refused;
+	struct lws_linger linger;
+};
+
+/* The connection's, made if it has none. NULL when out of memory. */
+static struct ws_request *request_of(struct lws *wsi)
+{
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+
+	if (!request) {
+		request = calloc(1, sizeof(struct ws_request));
+		lws_set_opaque_user_data(wsi, request);
+	}
+	return request;
+}
+
+static void request_free(struct ws_request *request)
+{
+	if (request)
+		buf_deinit(&request->bytes);
+	free(request);
+}
+
+void ws_request_end(struct lws *wsi)
+{
+	request_free(lws_get_opaque_user_data(wsi));
+	lws_set_opaque_user_data(wsi, NULL);
+}
+
+/* Lines of each kind are bounded by themselves: many of one do not hide another. */
+static void tell(struct ws_server *server, struct lws *wsi, const struct request_head *head,
+	const struct handshake_refusal *refusal)
+{
+	char remote[INET6_ADDRSTRLEN];
+	uint64_t suppressed;
+
+	if (!log_limit_allow(
+		    server->log, &server->refused_limits[refusal->id], clock_monotonic_ms(), &suppressed))
+		return;
+	handshake_remote(wsi, server->trusted, head, remote);
+	/* Without the query: tokens may stand there. */
+	log_info(server->log, "handshake refused", log_str("remote", remote),
+		log_mem("method", head->method.data, head->method.len),
+		log_mem("path", head->path.data, head->path.len), log_uint("status", refusal->status),
+		log_str("code", refusal->code), log_uint("suppressed", suppressed));
+}
+
+static void refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
+	const struct handshake_refusal *refusal)
+{
+	tell(server, wsi, head, refusal);
+	metrics_add(server->metrics, refusal->metric, 1);
+	handshake_refuse(wsi, head, refusal);
+}
+
+/* 0, or -1: there is no memory to wait in. */
+static int refuse_and_linger(struct ws_server *server, struct lws *wsi, const struct request_head *head,
+	const struct handshake_refusal *refusal)
+{
+	struct ws_request *request = request_of(wsi);
+
+	refuse(server, wsi, head, refusal);
+	if (!request)
+		return -1;
+	buf_deinit(&request->bytes);
+	request->is_refused = true;
+	ws_request_writable(server, wsi);
+	return 0;
+}
+
+void ws_request_writable(struct ws_server *server, struct lws *wsi)
+{
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+
+	if (!request || !request->is_refused || request->linger.begun)
+		return;
+	if (lws_partial_buffered(wsi))
+		lws_callback_on_writable(
+			wsi); /* some of the answer waits in lws, for a peer that is slow to read */
+	else
+		lws_linger_begin(
+			&request->linger, wsi, server->retiring ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
+}
+
+/* The head is whole. 0, or -1: close. */
+static int on_head(
+	struct ws_server *server, struct lws *wsi, const struct request_head *head, struct ws_request *before)
+{
+	const struct handshake_refusal *refusal;
+
+	lws_set_opaque_user_data(wsi, NULL);
+	refusal = ws_server_admit(server, wsi, head);
+	if (!refusal)
+		return 0;
+	lws_set_opaque_user_data(wsi, before);
+	return refuse_and_linger(server, wsi, head, refusal);
+}
+
+static int keep(struct lws *wsi, const char *data, size_t len)
+{
+	struct ws_request *request = request_of(wsi);
+
+	if (request)
+		buf_append(&request->bytes, data, len);
+	return request && !request->bytes.failed ? (int)len : -1;
+}
+
+/* A head, or the begin of one, of which the last `len` bytes are new. */
+static int read_head(struct ws_server *server, struct lws *wsi, const char *data, size_t n, size_t len)
+{
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+	struct request_head head;
+	size_t used = n;
+	int r = request_head_parse(&head, data, n, &used);
+
+	if (r == REQUEST_HEAD_MORE)
+		return n > len ? (int)len : keep(wsi, data, len);
+	if (r > 0)
+		r = refuse_and_linger(server, wsi, &head, handshake_unreadable(r));
+	else
+		r = on_head(server, wsi, &head, request);
+	if (request && !lws_http_head_wanted(wsi))
+		request_free(request);
+	/* An earlier piece was no whole head, so this one has some of it. */
+	return r < 0 ? -1 : lws_http_head_wanted(wsi) ? (int)len : (int)(len - (n - used));
+}
+
+int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *data, size_t len)
+{
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+	struct request_head none = {0};
+
+	if (request && request->is_refused)
+		return lws_linger_forget(&request->linger, len) < 0 ? -1 : (int)len;
+	if (len == 0) {
+		if (request)
+			refuse(server, wsi, &none, handshake_unreadable(REQUEST_HEAD_BAD));
+		return -1;
+	}
+	if (!request)
+		return read_head(server, wsi, data, len, len);
+	if (keep(wsi, data, len) < 0)
+		return -1;
+	return read_head(server, wsi, request->bytes.data, request->bytes.len, len);
+}
+
+void ws_request_late(struct ws_server *server, struct lws *wsi)
+{
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+	struct request_head none = {0};
+
+	/* Who has said nothing at all has asked nothing: a port scan, a connection kept for later. */
+	if (request && !request->is_refused)
+		refuse(server, wsi, &none, handshake_refusal(REFUSAL_TIMEOUT));
+}

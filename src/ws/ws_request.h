@@ -1,0 +1,28 @@
+#ifndef TIDEGATE_WS_WS_REQUEST_H
+#define TIDEGATE_WS_WS_REQUEST_H
+
+/*
+ * Ws request: a connection of the public port until it has asked for a WebSocket, or was refused.
+ *
+ * Most requests come in one piece and leave nothing here. One that does not, or that was refused, has memory
+ * of its own, which lws keeps for us while the connection waits for its head (lws_http_head_wanted()).
+ */
+
+#include <stddef.h>
+
+struct lws;
+struct ws_server;
+
+/* Bytes came, or none: no more will. How many were taken, or -1: close. */
+int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *data, size_t len);
+
+/* The socket takes more. */
+void ws_request_writable(struct ws_server *server, struct lws *wsi);
+
+/* It took too long, and lws is about to close. */
+void ws_request_late(struct ws_server *server, struct lws *wsi);
+
+/* The connection ends without having become a WebSocket. */
+void ws_request_end(struct lws *wsi);
+
+#endif
