@@ -52,7 +52,9 @@ struct route_slow {
 enum {
 	ROUTE_HISTORY_SIZE_MAX = 1000000,
 	ROUTE_HISTORY_SIZE = 1000, /* the default */
-	ROUTE_HISTORY_TTL_MS_MIN = 1000,
+	/* The log of a channel that somebody listens to is read every 8 s: it must not expire in between. The
+	   library in Redis takes a shorter one for this one, too. */
+	ROUTE_HISTORY_TTL_MS_MIN = 30000,
 	ROUTE_HISTORY_TTL_MS = 86400000, /* the default */
 };
 

@@ -2,7 +2,7 @@
  * Redis log: the log of a channel as our library's functions keep it. See redis_log.h.
  *
  *     tg:s:{cards}       stream: <offset>-<tag> d <payload>
- *     tg:m:{cards}       hash: epoch, offset and tag of the top, when the expiry was set
+ *     tg:m:{cards}       hash: epoch, offset and tag of the top, until when it is kept
  *     tg:i:{cards}:<key> id and epoch of what was published under this idempotency key
  *
  * The braces put all of them, and the pub/sub channel cards itself, into one slot of a cluster.

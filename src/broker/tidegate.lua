@@ -21,14 +21,24 @@
 -- +mget, on ~tg:{nodes}* (a channel_prefix stands behind the brace). Servers without functions are given the same
 -- text as a script; nothing here may rely on more than Redis 5 has without asking for it.
 
-local VERSION = 1
+local VERSION = 2
 local BYTES = 4194304 -- of payloads in one answer, unless told otherwise
 local PART = 100 -- entries fetched at once: what is left out for its size was not copied either
+local TTL_MIN = 30000 -- milliseconds
 local FIELDS = 8 -- names and values of an entry that is answered whole; ours have two
 
+-- The log lives for ttl from now on, or up to a quarter longer: so publishing need not set the expiry anew before that
+-- quarter is over: until when it was set stands in the meta, so another ttl counts at once, and a clock that was set does no
+-- harm. A shorter ttl than TTL_MIN counts as that: gateways read the log of a channel that somebody listens to
+-- every eight seconds, and it must not expire in between.
+local function lives(ttl)
+  return math.max(ttl, TTL_MIN) * 1.25
+end
+
 local function touch(k, ttl)
-  redis.call('PEXPIRE', k[1], ttl)
-  redis.call('PEXPIRE', k[2], ttl)
+  local text = string.format('%.0f', lives(ttl))
+  redis.call('PEXPIRE', k[1], text)
+  redis.call('PEXPIRE', k[2], text)
 end
 
 -- KEYS stream, meta [, idem]
@@ -45,22 +55,24 @@ local function publish(k, a)
       return {id or was, 1, epoch} -- a retry: the same id, no second push
     end
   end
-  local m = redis.call('HMGET', k[2], 'e', 'n', 't', 'x')
-  local now = redis.call('TIME')
+  local m = redis.call('HMGET', k[2], 'e', 'n', 't', 'u')
+  local now, ttl = redis.call('TIME'), a[5] + 0
   local tag = now[1] .. string.format('%06d', now[2])
   local epoch, n, prev = m[1], tonumber(m[2] or nil), m[3]
   if not (epoch and n and prev) then
-    epoch, n, prev, m[4] = a[6], 0, '0', false
+    epoch, n, prev = a[6], 0, '0'
     redis.call('DEL', k[1]) -- never mix epochs
   end
   n = string.format('%.0f', n + 1) -- not tostring: it has an exponent above 1e14
   local id = n .. '-' .. tag
   redis.call('XADD', k[1], 'MAXLEN', '~', a[4], id, 'd', a[1])
-  if m[4] and (now[1] - m[4]) * 4000 < tonumber(a[5]) then
+  local now_ms = now[1] * 1000 + now[2] / 1000
+  local left, most = (tonumber(m[4] or nil) or 0) - now_ms, lives(ttl)
+  if n ~= '1' and left >= most * 0.8 and left <= most then
     redis.call('HSET', k[2], 'n', n, 't', tag)
-  else -- the expiry is set anew when a quarter of it is over
-    redis.call('HSET', k[2], 'e', epoch, 'n', n, 't', tag, 'x', now[1])
-    touch(k, a[5])
+  else
+    redis.call('HSET', k[2], 'e', epoch, 'n', n, 't', tag, 'u', string.format('%.0f', now_ms + most))
+    touch(k, ttl)
   end
   redis.call(a[3], a[2], '\1' .. id .. ' ' .. prev .. ' ' .. epoch .. '\n' .. a[1])
   if k[3] then
@@ -75,13 +87,16 @@ end
 -- the next. Otherwise nobody would ever get past a large one. Of an entry that is none of ours, with very many fields, only
 -- the id is answered: a gateway takes no answer of more values than it can have asked for.
 local function read(k, a)
-  local m = redis.call('HMGET', k[2], 'e', 'n', 't')
+  local m = redis.call('HMGET', k[2], 'e', 'n', 't', 'u')
   if not (m[1] and tonumber(m[2] or nil) and m[3]) then
     redis.call('DEL', k[1])
-    m = {a[3], '0', '0'}
-    redis.call('HSET', k[2], 'e', a[3], 'n', '0', 't', '0', 'x', '0')
+    m = {a[3], '0', '0', '0'}
+    redis.call('HSET', k[2], 'e', a[3], 'n', '0', 't', '0', 'u', '0')
   end
-  touch(k, a[4])
+  touch(k, a[4] + 0)
+  if m[4] ~= '0' then
+    redis.call('HSET', k[2], 'u', '0') -- a reader needs no clock: the next publication sets it
+  end
   local entries, n, from = {}, 0, a[1]
   local left, bytes = tonumber(a[2]), tonumber(a[5] or BYTES)
   while left > 0 and (bytes > 0 or n < 2) do

@@ -286,20 +286,28 @@ static void refuse_join(struct histories *all, struct join *join, void *arg, int
 	all->listener.answered(arg, join);
 }
 
-/* So many tails a tick that all are looked at within the cycle. */
-static void check_tails(struct histories *all, uint64_t elapsed_ms)
+/* Those whose turn it is, as far as there may be reads. What cannot be sent now keeps its turn: it would be
+ * the same ones again and again. */
+static void check_tails(struct histories *all)
 {
-	size_t n = (all->n * elapsed_ms + HISTORY_TAIL_CYCLE_MS - 1) / HISTORY_TAIL_CYCLE_MS;
-
-	if (FAULT_OFF(all, tail_check))
-		return;
-	while (n-- && !list_empty(&all->all)) {
+	if (all->n_tails > all->n)
+		all->n_tails = all->n;
+	for (; all->n_tails && all->n_reads < HISTORY_READS_MAX; all->n_tails--) {
 		struct history *history = list_entry(all->all.next, struct history, link);
 
 		channel_log_check(history->log);
 		list_remove(&history->link);
 		list_push_back(&all->all, &history->link);
 	}
+}
+
+/* So many tails a tick that all are looked at within the cycle. */
+static void owe_tails(struct histories *all, uint64_t elapsed_ms)
+{
+	if (FAULT_OFF(all, tail_check))
+		return;
+	all->n_tails += (all->n * elapsed_ms + HISTORY_TAIL_CYCLE_MS - 1) / HISTORY_TAIL_CYCLE_MS;
+	check_tails(all);
 }
 
 void histories_retry(struct histories *all)
@@ -317,6 +325,7 @@ void histories_retry(struct histories *all)
 		channel_log_tick(history->log, all->ticked_ms);
 		all->listener.drained(history->arg);
 	}
+	check_tails(all);
 }
 
 void histories_tick(struct histories *all, uint64_t now_ms)
@@ -336,7 +345,7 @@ void histories_tick(struct histories *all, uint64_t now_ms)
 			all->listener.drained(history->arg);
 		}
 	}
-	check_tails(all, all->ticked_ms ? now_ms - all->ticked_ms : 0);
+	owe_tails(all, all->ticked_ms ? now_ms - all->ticked_ms : 0);
 	all->ticked_ms = now_ms;
 }
 

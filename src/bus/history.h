@@ -57,6 +57,7 @@ struct histories {
 	struct list joins;   /* join.due, in order of deadline_ms */
 	struct list refused; /* those whose read could not be sent, oldest first */
 	size_t n;
+	size_t n_tails; /* so many are to be looked at now, and wait for a read to be over */
 	unsigned int n_reads;
 	uint64_t ticked_ms;
 	struct log_limit repair_limit;

@@ -34,6 +34,7 @@ enum {
 	OTHER_TTL_MS = 70000,
 	CYCLE_MS = 10000, /* within it every tail is looked at */
 	STEP_MS = 100,
+	CROWD = 2048, /* channels: so many that their tails are not all looked at by reads of one moment */
 };
 
 /* Of the test program alone; a clock has no context to be handed. */
@@ -53,6 +54,16 @@ struct worker {
 	unsigned int n_confirmed;
 };
 
+/* The reads of many channels, named by their numbers. */
+struct crowd {
+	unsigned int n_reads[CROWD];
+	size_t n_out;
+	struct {
+		broker_log_read_fn done;
+		void *arg;
+	} out[CROWD];
+};
+
 struct world {
 	struct broker broker; /* first: it is cast back */
 	struct broker_listener up;
@@ -63,7 +74,8 @@ struct world {
 	struct worker *list[1];
 	broker_log_read_fn done; /* of the read that is out; NULL: none is */
 	void *arg;
-	uint32_t asked; /* entries */
+	uint32_t asked;      /* entries */
+	struct crowd *crowd; /* NULL: there is one channel */
 	uint64_t ttl_ms;
 	unsigned int n_reads;
 };
@@ -146,14 +158,19 @@ static int fake_log_read(struct broker *broker, struct slice channel, uint64_t f
 {
 	struct world *world = (struct world *)broker;
 
-	(void)channel;
 	(void)from;
+	world->n_reads++;
+	if (world->crowd) {
+		world->crowd->n_reads[strtoul(channel.data, NULL, 10)]++;
+		world->crowd->out[world->crowd->n_out].done = done;
+		world->crowd->out[world->crowd->n_out++].arg = arg;
+		return 0;
+	}
 	assert_null(world->done);
 	world->done = done;
 	world->arg = arg;
 	world->asked = count;
 	world->ttl_ms = ttl_ms;
-	world->n_reads++;
 	return 0;
 }
 
@@ -239,10 +256,9 @@ static void hears(struct world *world, const char *expected)
 }
 
 /* ttl_ms 0: no history. */
-static void reload(struct world *world, uint64_t ttl_ms)
+static void reload_route(struct world *world, const char *path, const char *channel, uint64_t ttl_ms)
 {
-	static const char *const channel = CHANNEL;
-	const struct route_spec spec = {.path = "/ws/x",
+	const struct route_spec spec = {.path = path,
 		.channels = &channel,
 		.n_channels = 1,
 		.history = {.size = ttl_ms ? 100 : 0, .ttl_ms = ttl_ms}};
@@ -253,6 +269,11 @@ static void reload(struct world *world, uint64_t ttl_ms)
 	bus_set_routes(world->bus, table);
 	route_table_unref(table);
 	buf_deinit(&error);
+}
+
+static void reload(struct world *world, uint64_t ttl_ms)
+{
+	reload_route(world, "/ws/x", CHANNEL, ttl_ms);
 }
 
 static void join(struct world *world)
@@ -492,6 +513,50 @@ static void a_history_that_was_to_end_and_comes_back_goes_on(void **state)
 	assert_int_equal(world->n_reads, 1);
 }
 
+/* All that are out at the moment find an empty log. */
+static void answer_crowd(struct crowd *crowd)
+{
+	const struct position top = {.epoch = epoch};
+
+	for (size_t n = crowd->n_out; n; n--) {
+		broker_log_read_fn done = crowd->out[0].done;
+		void *arg = crowd->out[0].arg;
+
+		memmove(&crowd->out[0], &crowd->out[1], --crowd->n_out * sizeof(crowd->out[0]));
+		done(arg, 0, &top, NULL, 0);
+	}
+}
+
+static void each_of_many_tails_is_looked_at_within_the_cycle(void **state)
+{
+	struct world *world = *state;
+	struct crowd *crowd = world->crowd = calloc(1, sizeof(*crowd));
+	char name[16];
+
+	assert_non_null(crowd);
+	reload_route(world, "/ws/{id}", "{id}", TTL_MS);
+	for (unsigned int i = 0; i < CROWD; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		bus_post_interest(world->bus, 0, s(name), map_hash(name, strlen(name)), 1, true);
+		turn(world);
+		world->up.subscribed(world->up.arg, s(name));
+	}
+	while (crowd->n_out)
+		answer_crowd(crowd);
+	memset(crowd->n_reads, 0, sizeof(crowd->n_reads));
+	for (unsigned int ms = 0; ms < CYCLE_MS; ms += STEP_MS) {
+		pass(world, STEP_MS);
+		answer_crowd(crowd);
+	}
+	for (unsigned int i = 0; i < CROWD; i++)
+		assert_in_range(crowd->n_reads[i], 1, 2);
+	while (crowd->n_out)
+		answer_crowd(crowd);
+	bus_free(world->bus);
+	world->bus = NULL;
+	free(crowd);
+}
+
 #define with_world(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -509,6 +574,7 @@ int main(void)
 		with_world(who_waits_to_join_is_told_that_there_is_no_history),
 		with_world(another_time_holds_from_the_next_read_on),
 		with_world(a_history_that_was_to_end_and_comes_back_goes_on),
+		with_world(each_of_many_tails_is_looked_at_within_the_cycle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

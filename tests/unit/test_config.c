@@ -767,9 +767,9 @@ static void keeps_a_history_where_a_route_says_so(void **state)
 	assert_true(history->ttl_ms == ROUTE_HISTORY_TTL_MS_MAX);
 	assert_true(history->close_on_gap);
 	assert_true(prints(f->config, "  history 1000000 365d close  "));
-	history = with_history(f, "\n    ttl: 1s\n    on_gap: ignore\n    size: 1");
+	history = with_history(f, "\n    ttl: 30s\n    on_gap: ignore\n    size: 1");
 	assert_int_equal(history->size, 1);
-	assert_true(history->ttl_ms == 1000);
+	assert_true(history->ttl_ms == 30000);
 	assert_false(history->close_on_gap);
 	assert_int_equal(with_history(f, "{}")->size, 1000);
 	assert_int_equal(with_history(f, "off")->size, 0);
@@ -792,8 +792,8 @@ static void refuses_what_history_is_not(void **state)
 		{"{size: 0}", "size: '0' is not a number from 1 to 1000000"},
 		{"{size: 1000001}", "size: '1000001' is not a number from 1 to 1000000"},
 		{"{size: [1]}", "size is one text, not a list"},
-		{"{ttl: 999ms}", "ttl: '999ms' is not a duration from 1s to 365d (such as 25s, 2m)"},
-		{"{ttl: 366d}", "ttl: '366d' is not a duration from 1s to 365d (such as 25s, 2m)"},
+		{"{ttl: 29s}", "ttl: '29s' is not a duration from 30s to 365d (such as 25s, 2m)"},
+		{"{ttl: 366d}", "ttl: '366d' is not a duration from 30s to 365d (such as 25s, 2m)"},
 		{"{on_gap: drop}", "on_gap is 'ignore' or 'close'"},
 		{"{on_gap: [close]}", "on_gap is one text, not a list"},
 		{"{szie: 1}",

@@ -257,7 +257,7 @@ static long long server_ask(struct world *world, unsigned int n, const char *con
 		(const char *const[]){__VA_ARGS__})
 #define REDIS(world, ...) assert_int_not_equal(ASK(world, __VA_ARGS__), -1)
 
-#define HAS_LIBRARY(world) (ASK(world, "FCALL", "tidegate_version", "0") == 1)
+#define HAS_LIBRARY(world) (ASK(world, "FCALL", "tidegate_version", "0") >= 1)
 
 /*
  * The world.
@@ -879,7 +879,7 @@ static int on_fake_command(void *arg, const struct redis_reply *command)
 	} else if (strncmp(verb.data, "PUBLISH", verb.len) == 0) {
 		snprintf(length, sizeof(length), "$%zu\r\n", redis_reply_text(command, 3).len);
 		fake_push(fake->subscriber, "message", word, length, redis_reply_text(command, 3));
-		fake_say(peer, ":1\r\n");
+		fake_say(peer, ":900\r\n");
 	} else if (strncmp(verb.data, "FUNCTION", verb.len) == 0) {
 		fake->n_loads++;
 		fake_say(peer, fake->load);
@@ -957,7 +957,7 @@ static void repeats_a_call_once_and_no_more(void **state)
 {
 	struct world *world = *state;
 	struct fake fake = {
-		.version = ":1\r\n",
+		.version = ":900\r\n",
 		.call = "-ERR Function not found\r\n",
 		.load = "$8\r\ntidegate\r\n",
 	};
@@ -975,7 +975,7 @@ static void keeps_the_order_however_late_a_call_is_missed(void **state)
 {
 	static const char missing[] = "-ERR Function not found\r\n";
 	struct world *world = *state;
-	struct fake fake = {.version = ":1\r\n", .call = "", .load = ""};
+	struct fake fake = {.version = ":900\r\n", .call = "", .load = ""};
 
 	fake_start(world, &fake);
 	send_out(world, s("a"), &kept);
@@ -1015,7 +1015,7 @@ static void looks_again_when_redis_could_not_answer_yet(void **state)
 static void tells_nonsense_from_an_answer(void **state)
 {
 	struct world *world = *state;
-	struct fake fake = {.version = ":1\r\n", .call = "+OK\r\n"};
+	struct fake fake = {.version = ":900\r\n", .call = "+OK\r\n"};
 
 	fake_start(world, &fake);
 	assert_int_equal(publish(world, "{}"), -EIO);
