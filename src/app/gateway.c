@@ -352,6 +352,10 @@ static void log_start(struct gateway *gateway)
 	log_info(gateway->log, "tidegate starts", log_str("version", TIDEGATE_VERSION),
 		log_str("node", gateway->node_id), log_uint("workers", gateway->n_workers),
 		log_str("broker", *config->redis ? "redis" : "memory"), log_uint("files", gateway->n_files));
+	if (!*config->redis)
+		log_info(gateway->log, "no redis is set: events stay in this process",
+			log_str("remedy",
+				"redis: redis://HOST:6379 where backends or other gateways take part"));
 	log_address(gateway, "public", config->listen.host, worker_port(gateway->workers[0]));
 	log_address(gateway, "admin", config->admin.host, admin_port(gateway->admin));
 	log_flush(gateway->log);

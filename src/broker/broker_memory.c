@@ -323,7 +323,9 @@ static void memory_describe(const struct broker *broker, struct buf *out)
 {
 	const struct memory_broker *memory = (const struct memory_broker *)broker;
 
-	buf_printf(out, "{\"kind\":\"memory\",\"state\":\"%s\",\"n_channels\":%zu}",
+	buf_printf(out,
+		"{\"kind\":\"memory\",\"state\":\"%s\",\"n_channels\":%zu,"
+		"\"note\":\"no redis is set: events stay in this process\"}",
 		memory->announced ? "ready" : "connecting", memory->channels.n_entries);
 }
 

@@ -142,6 +142,8 @@ static void print_node(const struct page *page)
 	printf("%s", json_text_at(s, "broker.state", text, sizeof(text)));
 	if (*json_text_at(s, "broker.address", text, sizeof(text)))
 		printf(" at %s", text);
+	if (*json_text_at(s, "broker.note", text, sizeof(text)))
+		printf(" (%s)", text);
 	if (ready && json_at(s, "redis_probe_seconds").data)
 		printf(", probe %s", latency(s, "redis_probe_seconds", b));
 	if (*json_text_at(s, "broker.reason", text, sizeof(text)))

@@ -264,7 +264,12 @@ static int load(struct loader *loader, const struct config_args *args, char *con
 	r = load_defaults(loader);
 	if (r)
 		return r;
-	if (file && file[0]) {
+	if (file && !file[0]) {
+		buf_printf(loader->error, "%s: it is empty: leave it out for no file",
+			args->file ? "--config" : "TIDEGATE_CONFIG");
+		return CONFIG_BAD;
+	}
+	if (file) {
 		r = load_file(loader, file);
 		if (r)
 			return r;

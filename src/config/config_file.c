@@ -27,14 +27,16 @@ static int read_option(struct reader *reader, const struct option *option, const
 	size_t n = 1;
 	int r;
 
+	if (reader_is_null(value))
+		return loader_set_text(reader->loader, option, source, "");
+	if (reader_is(value, option->type->nothing))
+		return loader_set_text(reader->loader, option, source, option->type->nothing);
 	if (option_is_list(option))
 		r = reader_texts(reader, value, option->name, VALUE_LIST_MAX, texts, NULL, &n);
 	else
 		r = reader_text(reader, value, option->name, &texts[0]);
 	if (r)
 		return r;
-	if (n == 1 && reader_is_null(value))
-		texts[0] = "";
 	return loader_set(reader->loader, option, source, texts, n);
 }
 

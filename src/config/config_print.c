@@ -164,7 +164,7 @@ void config_help(struct buf *out)
 		buf_append_str(out, "  ");
 		option_flag(option, out);
 		buf_printf(out, " %s\n      %s\n      default %s; TIDEGATE_", option_placeholder(option),
-			option->help, option->fallback[0] ? option->fallback : "empty");
+			option->help, option->fallback);
 		option_variable(option, out);
 		buf_append_char(out, '\n');
 	}

@@ -107,11 +107,31 @@ static const void *const_member(const struct option *option, const struct config
 	return (const char *)config + option->offset;
 }
 
+/*
+ * What a template that found nothing to put in, or an empty secret, leaves behind is no decision: it would
+ * make a gateway without Redis or without a token, in silence.
+ */
+static int refuse_empty(const struct option *option, struct buf *error)
+{
+	buf_append_str(error, "it is empty: leave it out for what is default");
+	if (option->type->nothing)
+		buf_printf(error, ", or say '%s'", option->type->nothing);
+	return CONFIG_BAD;
+}
+
 int option_set(const struct option *option, struct config *config, const char *const *texts, size_t n,
 	struct buf *error)
 {
+	static const char *const empty = "";
 	const struct value_bounds bounds = {option->least, option->most};
+	const char *nothing = option->type->nothing;
 
+	if (n == 1 && !*texts[0])
+		return refuse_empty(option, error);
+	if (n == 1 && nothing && strcmp(texts[0], nothing) == 0) {
+		texts = &empty;
+		n = option_is_list(option) ? 0 : 1;
+	}
 	return option->type->parse(member(option, config), texts, n, &bounds, error);
 }
 
@@ -121,7 +141,7 @@ static int set_split(const struct option *option, struct config *config, char *t
 	size_t n = 0;
 	char *rest = text;
 
-	while (rest && *text) {
+	while (rest) {
 		char *item = strsep(&rest, ",");
 
 		if (n == VALUE_LIST_MAX) {

@@ -48,6 +48,12 @@ bool reader_is_null(const yaml_node_t *node)
 	return !text[0] || strcmp(text, "~") == 0 || strcmp(text, "null") == 0;
 }
 
+bool reader_is(const yaml_node_t *node, const char *word)
+{
+	return word && node->type == YAML_SCALAR_NODE &&
+	       strcmp((const char *)node->data.scalar.value, word) == 0;
+}
+
 int reader_text(struct reader *reader, const yaml_node_t *node, const char *what, const char **textp)
 {
 	if (node->type == YAML_MAPPING_NODE)
@@ -72,7 +78,7 @@ int reader_texts(struct reader *reader, const yaml_node_t *node, const char *wha
 {
 	*np = 0;
 	if (reader_is_null(node))
-		return 0;
+		return reader_refuse(reader, reader_line(node), "%s is empty: write [] for none", what);
 	if (node->type != YAML_SEQUENCE_NODE)
 		return reader_refuse(
 			reader, reader_line(node), "%s is a list: [a, b], or one '- …' a line", what);

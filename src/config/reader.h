@@ -47,6 +47,9 @@ int reader_refuse(struct reader *reader, unsigned int line, const char *format, 
 /* Nothing, `~` or `null`: a key with all that followed it commented out. */
 bool reader_is_null(const yaml_node_t *node);
 
+/* Is it this one word? `word` may be NULL: nothing is. */
+bool reader_is(const yaml_node_t *node, const char *word);
+
 size_t reader_length(const yaml_node_t *node); /* of a sequence */
 
 int reader_text(struct reader *reader, const yaml_node_t *node, const char *what, const char **textp);

@@ -270,7 +270,7 @@ static void string_print(const void *member, struct buf *out)
 {
 	const char *text = *(char *const *)member;
 
-	buf_append_str(out, text[0] ? text : "\"\"");
+	buf_append_str(out, text[0] ? text : "none");
 }
 
 static bool string_equal(const void *a, const void *b)
@@ -318,7 +318,7 @@ static int secret_parse(void *member, const char *const *texts, size_t n, const 
 
 static void secret_print(const void *member, struct buf *out)
 {
-	buf_append_str(out, **(char *const *)member ? "***" : "\"\"");
+	buf_append_str(out, **(char *const *)member ? "***" : "none");
 }
 
 static void secret_deinit(void *member)
@@ -357,7 +357,7 @@ static void redis_print(const void *member, struct buf *out)
 	struct buf ignored = {0};
 
 	if (!text[0] || !scheme_end) {
-		buf_append_str(out, "\"\"");
+		buf_append_str(out, "memory");
 		return;
 	}
 	buf_append(out, text, (size_t)(scheme_end - text) + 3);
@@ -502,7 +502,7 @@ static void list_print(const void *member, struct buf *out)
 	char *const *list = *(char **const *)member;
 
 	if (!list[0])
-		buf_append_str(out, "[]");
+		buf_append_str(out, "none");
 	for (size_t i = 0; list[i]; i++)
 		buf_printf(out, i > 0 ? ",%s" : "%s", list[i]);
 }
@@ -573,17 +573,19 @@ static int topics_parse(void *member, const char *const *texts, size_t n, const 
 }
 
 const struct value_type value_types[N_VALUE_TYPES] = {
-	[VALUE_ADDRESS] = {"ADDRESS", false, address_parse, address_print, address_equal, address_deinit},
-	[VALUE_REDIS_URL] = {"URL", false, redis_parse, redis_print, string_equal, string_deinit},
-	[VALUE_PREFIX] = {"TEXT", false, prefix_parse, string_print, string_equal, string_deinit},
-	[VALUE_WORKERS] = {"NUMBER", false, count_parse, count_print, count_equal, NULL},
-	[VALUE_COUNT] = {"NUMBER", false, count_parse, count_print, count_equal, NULL},
-	[VALUE_LOG_LEVEL] = {"LEVEL", false, log_level_value, log_level_print, log_level_equal, NULL},
-	[VALUE_LOG_FORMAT] = {"FORMAT", false, log_format_value, log_format_print, log_format_equal, NULL},
-	[VALUE_DURATION] = {"DURATION", false, duration_parse, duration_print, duration_equal, NULL},
-	[VALUE_SIZE] = {"SIZE", false, size_parse, size_print, size_equal, NULL},
-	[VALUE_NETWORKS] = {"LIST", true, networks_parse, list_print, list_equal, list_deinit},
-	[VALUE_TOPICS] = {"LIST", true, topics_parse, list_print, list_equal, list_deinit},
-	[VALUE_SECRET] = {"TEXT", false, secret_parse, secret_print, string_equal, secret_deinit},
-	[VALUE_BOOL] = {"BOOL", false, bool_parse, bool_print, bool_equal, NULL},
+	[VALUE_ADDRESS] = {"ADDRESS", false, NULL, address_parse, address_print, address_equal,
+		address_deinit},
+	[VALUE_REDIS_URL] = {"URL", false, "memory", redis_parse, redis_print, string_equal, string_deinit},
+	[VALUE_PREFIX] = {"TEXT", false, "none", prefix_parse, string_print, string_equal, string_deinit},
+	[VALUE_WORKERS] = {"NUMBER", false, NULL, count_parse, count_print, count_equal, NULL},
+	[VALUE_COUNT] = {"NUMBER", false, NULL, count_parse, count_print, count_equal, NULL},
+	[VALUE_LOG_LEVEL] = {"LEVEL", false, NULL, log_level_value, log_level_print, log_level_equal, NULL},
+	[VALUE_LOG_FORMAT] = {"FORMAT", false, NULL, log_format_value, log_format_print, log_format_equal,
+		NULL},
+	[VALUE_DURATION] = {"DURATION", false, NULL, duration_parse, duration_print, duration_equal, NULL},
+	[VALUE_SIZE] = {"SIZE", false, NULL, size_parse, size_print, size_equal, NULL},
+	[VALUE_NETWORKS] = {"LIST", true, "none", networks_parse, list_print, list_equal, list_deinit},
+	[VALUE_TOPICS] = {"LIST", true, "none", topics_parse, list_print, list_equal, list_deinit},
+	[VALUE_SECRET] = {"TEXT", false, "none", secret_parse, secret_print, string_equal, secret_deinit},
+	[VALUE_BOOL] = {"BOOL", false, NULL, bool_parse, bool_print, bool_equal, NULL},
 };

@@ -15,6 +15,7 @@ DEPLOY = ROOT / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
 GATEWAY = SERVICES["gateway"]
+SETTINGS = yaml.safe_load((DEPLOY / "compose/tidegate.yaml").read_text(encoding="utf-8"))
 HAPROXY = (DEPLOY / "haproxy/haproxy.cfg").read_text(encoding="utf-8")
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text(encoding="utf-8")
 VERSION = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text(encoding="utf-8"))[1]
@@ -116,9 +117,21 @@ def test_no_setting_is_in_vain(tmp_path):
     assert run("check", env=wrong).returncode == 2
 
 
+def test_no_variable_says_what_the_file_says():
+    """It would silently count more than what somebody writes into the file."""
+    variables = {name.removeprefix("TIDEGATE_").removesuffix("_FILE").lower() for name in GATEWAY["environment"]}
+    assert variables == {"config", "admin", "admin_token"}
+    assert not variables & SETTINGS.keys()
+
+
+def test_folders_are_mounted_where_a_file_is_reloaded():
+    for name in OURS:
+        for what, inside in mounts(SERVICES[name]):
+            assert not what.startswith(".") or (DEPLOY / what).is_dir(), (name, inside)
+
+
 def test_the_grace_period_covers_the_drain():
-    environment = GATEWAY["environment"]
-    drain = sum(seconds(environment[f"TIDEGATE_{name}"]) for name in ("DRAIN_DELAY", "DRAIN_TIME", "SHUTDOWN_TIMEOUT"))
+    drain = sum(seconds(SETTINGS[name]) for name in ("drain_delay", "drain_time", "shutdown_timeout"))
     assert drain < seconds(GATEWAY["stop_grace_period"]) <= drain + 15
 
 
@@ -139,7 +152,7 @@ def test_the_load_balancer_finds_the_gateways_and_asks_their_admin_port():
 
 def test_the_load_balancer_notices_a_drain_before_it_is_over():
     interval, fall = re.search(r"inter (\d+)s fall (\d+)", HAPROXY).groups()
-    assert int(interval) * int(fall) < seconds(GATEWAY["environment"]["TIDEGATE_DRAIN_DELAY"])
+    assert int(interval) * int(fall) < seconds(SETTINGS["drain_delay"])
 
 
 def test_the_load_balancer_has_enough_files():
@@ -174,7 +187,7 @@ def test_prometheus_finds_the_gateways():
     (discovery,) = [entry for job in config["scrape_configs"] for entry in job["dns_sd_configs"]]
     assert discovery["names"] == ["gateway"] and "gateway" in SERVICES
     assert GATEWAY["environment"]["TIDEGATE_ADMIN"].endswith(f":{discovery['port']}")
-    assert GATEWAY["environment"]["TIDEGATE_METRICS_PUBLIC"] == "true", "it sends no token"
+    assert SETTINGS["metrics_public"] is True, "it sends no token"
 
 
 def test_grafana_finds_prometheus_and_its_dashboards():

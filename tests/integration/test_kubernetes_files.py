@@ -229,3 +229,9 @@ def test_prometheus_finds_the_admin_service():
     assert labels[monitor["jobLabel"]] == "tidegate", "the job that the alert rules speak of"
     assert {endpoint["port"] for endpoint in monitor["endpoints"]} <= {port["name"] for port in service["spec"]["ports"]}
     assert {endpoint["path"] for endpoint in monitor["endpoints"]} == {"/metrics"}
+
+
+def test_no_variable_says_what_the_file_says():
+    """It would silently count more than what somebody writes into the file."""
+    variables = {name.removeprefix("TIDEGATE_").removesuffix("_FILE").lower() for name in ENVIRONMENT}
+    assert not variables & CONFIG.keys()

@@ -19,6 +19,15 @@ def alone(tmp_path_factory):
     gateway.stop()
 
 
+def test_it_says_that_it_is_alone(alone):
+    """In its first lines, in /status and in what `tidegate status` prints."""
+    assert alone.lines("tidegate starts", broker="memory")
+    assert alone.lines("no redis is set: events stay in this process")
+    broker = alone.api("/status")["broker"]
+    assert broker["kind"] == "memory" and "events stay in this process" in broker["note"]
+    assert "memory ready (no redis is set" in run("status", "--admin", alone.admin).stdout
+
+
 def test_publish_reaches_a_client(alone):
     with alone.connect("/ws/cards") as peer:
         result = alone.publish("cards", '{"type":"card_updated","data":{"id":"card-123"}}')

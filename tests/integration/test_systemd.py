@@ -7,6 +7,7 @@ import socket
 import subprocess
 
 import pytest
+import yaml
 
 from harness.gateway import BINARY, ROOT
 from harness.wait import PATIENCE_SECONDS
@@ -125,9 +126,21 @@ def seconds(text):
 
 
 def test_the_unit_waits_as_long_as_its_drain_takes():
-    environment = dict(re.findall(r"^Environment=TIDEGATE_(\w+)=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE))
-    takes = sum(seconds(environment[name]) for name in ("DRAIN_DELAY", "DRAIN_TIME", "SHUTDOWN_TIMEOUT"))
+    file = yaml.safe_load((ROOT / "deploy" / "tidegate.yaml").read_text(encoding="utf-8"))
+    takes = sum(seconds(file[name]) for name in ("drain_delay", "drain_time", "shutdown_timeout"))
     assert seconds(unit_options()["TimeoutStopSec"]) > takes
+
+
+def test_the_unit_leaves_every_option_to_the_file():
+    """A variable of the unit would silently count more than what the operator writes into the file."""
+    variables = re.findall(r"^Environment=TIDEGATE_(\w+)=", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert variables == ["CONFIG"]
+
+
+def test_the_packaged_gateway_is_not_alone_in_memory():
+    """Installed and started, it wants a Redis and says that it is not ready without one."""
+    file = yaml.safe_load((ROOT / "deploy" / "tidegate.yaml").read_text(encoding="utf-8"))
+    assert file["redis"].startswith("redis://")
 
 
 def test_the_unit_feeds_its_watchdog():

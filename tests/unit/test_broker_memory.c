@@ -294,7 +294,8 @@ static void describes_itself(void **state)
 	turn_says(world, "state1 ");
 	assert_int_equal(broker_subscribe(world->broker, s("a")), 0);
 	broker_describe(world->broker, &text);
-	assert_string_equal(buf_text(&text), "{\"kind\":\"memory\",\"state\":\"ready\",\"n_channels\":1}");
+	assert_string_equal(buf_text(&text), "{\"kind\":\"memory\",\"state\":\"ready\",\"n_channels\":1,"
+					     "\"note\":\"no redis is set: events stay in this process\"}");
 	buf_deinit(&text);
 }
 
