@@ -5,28 +5,28 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <libwebsockets.h>
 
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "http/request_head.h"
 #include "ws/listener.h"
+#include "ws/lws_linger.h"
 #include "ws/lws_loop.h"
 #include "admin_private.h"
 #include "request.h"
 #include "router.h"
 
 enum {
-	REQUEST_SECONDS = 10,
-	LINGER_MS = 5000, /* for a caller to hear that he is refused, before he is hung up on */
-	REQUEST_BYTES = 8192,
-	PATH_MAX_BYTES = 1024,                  /* ours are shorter, with the longest name, all escapes */
-	TEXT_MAX_BYTES = 1024,                  /* of a header that is looked at */
-	REFUSED_LINES = 5,                      /* of the log in a minute */
-	FORGOTTEN_BYTES_MAX = 16 * 1024 * 1024, /* that a caller sends after he was refused */
-	BODY_SLACK = 4096,                      /* for the envelope around a published payload */
+	REQUEST_SECONDS = 10, /* for a head, and for each piece of a body */
+	LWS_HEAD_BYTES = 256, /* lws reads no head here: the least that it wants */
+	SERVICE_BUFFER = 16384,
+	PATH_MAX_BYTES = 1024, /* ours are shorter, with the longest name, all escapes */
+	TEXT_MAX_BYTES = 1024, /* of a header that is looked at */
+	REFUSED_LINES = 5,     /* of the log in a minute */
+	BODY_SLACK = 4096,     /* for the envelope around a published payload */
 };
 
 static struct admin *admin_of(struct lws *wsi)
@@ -34,26 +34,14 @@ static struct admin *admin_of(struct lws *wsi)
 	return lws_context_user(lws_get_context(wsi));
 }
 
-/* True: it is one of ours. */
-static bool request_line(struct lws *wsi, enum admin_method *methodp, char path[PATH_MAX_BYTES])
+/* As text; "" where it is longer than any that we would accept. */
+static void copy(struct slice value, char *out, size_t size)
 {
-	enum lws_token_indexes token = WSI_TOKEN_GET_URI;
+	size_t len = value.len < size ? value.len : 0;
 
-	*methodp = ADMIN_GET;
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI)) {
-		token = WSI_TOKEN_POST_URI;
-		*methodp = ADMIN_POST;
-	}
-	*path = '\0';
-	/* What is too long is the path of nothing. */
-	return lws_hdr_total_length(wsi, token) && (lws_hdr_copy(wsi, path, PATH_MAX_BYTES, token), true);
-}
-
-/* One header as text; false: it is not there, or longer than any that we would accept (then out is ""). */
-static bool header(struct lws *wsi, enum lws_token_indexes token, char out[TEXT_MAX_BYTES])
-{
-	*out = '\0';
-	return lws_hdr_total_length(wsi, token) && lws_hdr_copy(wsi, out, TEXT_MAX_BYTES, token) > 0;
+	if (len)
+		memcpy(out, value.data, len);
+	out[len] = '\0';
 }
 
 /* A page of another site must not reach the operator's port through the operator's browser. */
@@ -61,15 +49,14 @@ static bool is_foreign(struct admin_request *request, enum admin_access access)
 {
 	char origin[TEXT_MAX_BYTES], host[TEXT_MAX_BYTES];
 	const struct admin_auth *auth = &request->admin->auth;
+	const struct request_head *head = &request->head;
 
-	(void)header(request->wsi, WSI_TOKEN_HOST, host);
-	if (lws_hdr_total_length(request->wsi, WSI_TOKEN_ORIGIN)) {
-		(void)header(request->wsi, WSI_TOKEN_ORIGIN, origin);
-		if (!admin_auth_origin(origin, host)) {
-			admin_answer_error(request, 403, "", "foreign_origin",
-				"this port is not for pages of other sites");
-			return true;
-		}
+	copy(head->host, host, sizeof(host));
+	copy(head->value[HTTP_ORIGIN], origin, sizeof(origin));
+	if (head->n[HTTP_ORIGIN] > 1 || (head->n[HTTP_ORIGIN] && !admin_auth_origin(origin, host))) {
+		admin_answer_error(
+			request, 403, "", "foreign_origin", "this port is not for pages of other sites");
+		return true;
 	}
 	if (access == ADMIN_ANYBODY || auth->wants_token || admin_auth_host(auth, host))
 		return false;
@@ -95,135 +82,194 @@ static void answer_unauthorized(struct admin_request *request)
 static bool may(struct admin_request *request, enum admin_access access)
 {
 	const struct admin_auth *auth = &request->admin->auth;
-	char authorization[TEXT_MAX_BYTES];
+	struct slice authorization = request->head.value[HTTP_AUTHORIZATION];
 
 	if (!auth->wants_token || access == ADMIN_ANYBODY ||
 		(access == ADMIN_METRICS && auth->metrics_public))
 		return true;
-	return header(request->wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization) &&
-	       admin_auth_token(auth, authorization, strlen(authorization));
+	return request->head.n[HTTP_AUTHORIZATION] == 1 && authorization.len < TEXT_MAX_BYTES &&
+	       admin_auth_token(auth, authorization.data, authorization.len);
 }
 
 /* One that wants none may say nothing of it. */
-static bool body_comes(struct admin_request *request)
+static bool body_comes(const struct admin_request *request)
 {
-	return request->endpoint->method == ADMIN_POST ||
-	       lws_hdr_total_length(request->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+	return request->endpoint->method == ADMIN_POST || request->head.is_chunked ||
+	       request->head.content_length > 0;
 }
 
 /* A body comes, and is not larger than allowed: found out before it is sent. */
 static bool body_is_sane(struct admin_request *request)
 {
-	char length[TEXT_MAX_BYTES];
+	const struct request_head *head = &request->head;
 
-	if (!header(request->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length)) {
+	if (!head->has_content_length)
 		admin_answer_error(request, 411, "", "length_required", "send a Content-Length");
-		return false;
-	}
-	if (strtoull(length, NULL, 10) <= request->admin->body_bytes_max)
+	else if (head->content_length > request->admin->body_bytes_max)
+		admin_answer_error(
+			request, 413, "", "too_big", "the body is larger than event_bytes_max allows");
+	else
 		return true;
-	admin_answer_error(request, 413, "", "too_big", "the body is larger than event_bytes_max allows");
 	return false;
+}
+
+static void dispatch(struct admin_request *request)
+{
+	const struct request_head *head = &request->head;
+	bool is_post = request_head_method_is(head, "POST");
+	char path[PATH_MAX_BYTES];
+
+	if (head->version / 10 != 1) {
+		admin_answer_error(request, 505, "", "bad_version", "HTTP/1.1 is spoken here");
+		return;
+	}
+	if (!is_post && !request_head_method_is(head, "GET") && !request_head_method_is(head, "HEAD")) {
+		admin_answer_error(request, 405, "Allow: GET, HEAD, POST\r\n", "bad_method",
+			"only GET, HEAD and POST are known");
+		return;
+	}
+	copy(head->path, path, sizeof(path)); /* one that is too long is the path of nothing */
+	request->endpoint = admin_route(request, is_post ? ADMIN_POST : ADMIN_GET, path);
+	if (!request->endpoint || is_foreign(request, request->endpoint->access))
+		return;
+	if (!may(request, request->endpoint->access))
+		answer_unauthorized(request);
+	else if (!is_post || !body_comes(request))
+		request->endpoint->answer(request);
+	else if (body_is_sane(request))
+		request->phase = ADMIN_READS_BODY;
 }
 
 /* 0: more to come; -1: all is said. */
 static int on_writable(struct admin_request *request)
 {
+	struct lws *wsi = request->wsi;
+
 	/* What does not fit into the socket is kept by lws, which says when to go on. */
-	if (request->out.len && lws_write(request->wsi, (unsigned char *)request->out.data, request->out.len,
-					LWS_WRITE_HTTP) < 0)
+	if (request->out.len &&
+		lws_write(wsi, (unsigned char *)request->out.data, request->out.len, LWS_WRITE_HTTP) < 0)
 		return -1;
 	buf_reset(&request->out);
-	return request->done ? -1 : 0;
-}
-
-/*
- * Refused before its body was read. Closing now would throw away what the caller still sends, for which the
- * kernel would reset the connection, and the answer with it: so we say that there is no more to come, and
- * read on and forget it until he has heard us.
- */
-static void answer_early(struct admin_request *request)
-{
-	(void)on_writable(request);
-	request->lingers = true;
-	request->lingers_until_ms = clock_monotonic_ms() + LINGER_MS;
-	(void)shutdown(lws_get_socket_fd(request->wsi), SHUT_WR);
-}
-
-static void dispatch(struct admin_request *request, enum admin_method method, const char *path)
-{
-	const struct admin_endpoint *endpoint = admin_route(request, method, path);
-
-	if (!endpoint)
-		return;
-	request->endpoint = endpoint;
-	if (is_foreign(request, endpoint->access))
-		return;
-	if (!may(request, endpoint->access))
-		answer_unauthorized(request);
-	else if (method == ADMIN_GET || !body_comes(request))
-		endpoint->answer(request);
-	else
-		(void)body_is_sane(request); /* on_complete() goes on */
-}
-
-/* The headers are there. 0: go on; -1: close. */
-static int on_headers(struct lws *wsi)
-{
-	struct admin_request *request = admin_request_new(admin_of(wsi), wsi);
-	char path[PATH_MAX_BYTES];
-	enum admin_method method;
-
-	if (!request)
+	if (!request->done || request->linger.begun || lws_partial_buffered(wsi))
+		return 0;
+	if (request->is_half_closed)
 		return -1;
-	lws_set_opaque_user_data(wsi, request);
-	if (request_line(wsi, &method, path))
-		dispatch(request, method, path);
-	else
-		admin_answer_error(
-			request, 405, "Allow: GET, POST\r\n", "bad_method", "only GET and POST are known");
-	if (request->done && lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH))
-		answer_early(request);
+	lws_linger_begin(&request->linger, wsi, LINGER_SECONDS);
 	return 0;
 }
 
-static bool has_lingered(const struct admin_request *request)
+/* A body is asked for by who waits for us to want it (RFC 9110 section 10.1.1). */
+static int invite_body(struct admin_request *request)
 {
-	return request->forgotten_bytes > FORGOTTEN_BYTES_MAX ||
-	       (request->lingers && clock_monotonic_ms() > request->lingers_until_ms);
+	if (request->head.version < 11 || !request_head_lists(&request->head, HTTP_EXPECT, "100-continue"))
+		return 0;
+	buf_append_str(&request->out, "HTTP/1.1 100 Continue\r\n\r\n");
+	return on_writable(request);
 }
 
-/* 0, or -1: he goes on and on, though he was told, or asked for what has no body. */
+/* What is not of the body is of nothing that we would read. */
 static int on_body(struct admin_request *request, const char *data, size_t len)
 {
-	if (!request->done && request->endpoint->method != ADMIN_GET)
-		buf_append(&request->body, data, len);
-	else
-		request->forgotten_bytes += len;
-	return has_lingered(request) ? -1 : 0;
+	size_t missing = (size_t)request->head.content_length - request->body.len;
+
+	buf_append(&request->body, data, len < missing ? len : missing);
+	if (request->body.failed) {
+		request->phase = ADMIN_ANSWERS;
+		admin_answer_no_memory(request);
+	} else if (len >= missing) {
+		request->phase = ADMIN_ANSWERS;
+		lws_set_timeout(request->wsi, NO_PENDING_TIMEOUT, 0);
+		request->endpoint->answer(request);
+	} else {
+		lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, REQUEST_SECONDS);
+	}
+	return 0;
 }
 
-/* 0, or -1: he has heard the answer. */
-static int on_complete(struct admin_request *request)
+static void answer_unreadable(struct admin_request *request, int outcome)
 {
-	if (request->done)
-		return request->lingers ? -1 : 0;
-	if (request->body.failed)
-		admin_answer_no_memory(request);
-	else if (request->endpoint->method != ADMIN_GET)
-		request->endpoint->answer(request);
+	request->phase = ADMIN_ANSWERS;
+	if (outcome == REQUEST_HEAD_LONG_TARGET)
+		admin_answer_error(
+			request, 414, "", "target_too_long", "the request line is longer than 8 KiB");
+	else if (outcome == REQUEST_HEAD_LARGE)
+		admin_answer_error(
+			request, 431, "", "head_too_large", "the head of the request is larger than 8 KiB");
+	else
+		admin_answer_error(request, 400, "", "bad_http", "that is no sound request of HTTP/1.1");
+}
+
+static int on_head(struct admin_request *request, const char *data, size_t len)
+{
+	size_t used = 0;
+	int r;
+
+	buf_append(&request->text, data, len);
+	if (request->text.failed)
+		return -1;
+	r = request_head_parse(&request->head, request->text.data, request->text.len, &used);
+	if (r == REQUEST_HEAD_MORE)
+		return 0;
+	if (r > 0) {
+		answer_unreadable(request, r);
+		return 0;
+	}
+	request->phase = ADMIN_ANSWERS;
+	lws_set_timeout(request->wsi, NO_PENDING_TIMEOUT, 0);
+	dispatch(request);
+	if (request->phase != ADMIN_READS_BODY)
+		return 0;
+	if (request->text.len == used && request->head.content_length > 0 && invite_body(request) < 0)
+		return -1;
+	return on_body(request, request->text.data + used, request->text.len - used);
+}
+
+/* The caller says no more. He may still listen, but who only listens, and for ever, has gone. */
+static int on_end(struct admin_request *request)
+{
+	if (request->linger.begun || request->tail)
+		return -1;
+	request->is_half_closed = true;
+	if (request->phase != ADMIN_ANSWERS)
+		answer_unreadable(request, REQUEST_HEAD_BAD);
 	return 0;
+}
+
+/* Bytes came, or none: no more will. 0, or -1: close. */
+static int on_input(struct admin_request *request, const char *data, size_t len)
+{
+	if (len == 0)
+		return on_end(request);
+	switch (request->phase) {
+	case ADMIN_READS_HEAD:
+		return on_head(request, data, len);
+	case ADMIN_READS_BODY:
+		return on_body(request, data, len);
+	default:
+		return lws_linger_forget(&request->linger, len);
+	}
+}
+
+/* lws is about to close: for us to say why, if it waits for the caller. */
+static void on_late(struct admin_request *request)
+{
+	if (request->phase == ADMIN_ANSWERS)
+		return;
+	request->phase = ADMIN_ANSWERS;
+	admin_answer_error(request, 408, "", "timeout", "the request took too long to come");
+	(void)on_writable(request);
 }
 
 static int on_request(struct admin_request *request, enum lws_callback_reasons reason, void *in, size_t len)
 {
 	switch (reason) {
-	case LWS_CALLBACK_HTTP_BODY:
-		return on_body(request, in, len);
-	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		return on_complete(request);
+	case LWS_CALLBACK_HTTP_HEAD_RX:
+		return on_input(request, in, len) < 0 ? -1 : (int)len;
+	case LWS_CALLBACK_HTTP_HEAD_TIMEOUT:
+		on_late(request);
+		return 0;
 	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return request->lingers ? 0 : on_writable(request);
+		return on_writable(request);
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_WSI_DESTROY:
 		lws_set_opaque_user_data(request->wsi, NULL);
@@ -236,16 +282,15 @@ static int on_request(struct admin_request *request, enum lws_callback_reasons r
 
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
-	struct admin_request *request;
+	struct admin_request *request = wsi ? lws_get_opaque_user_data(wsi) : NULL;
 
 	(void)user;
-	if (reason == LWS_CALLBACK_HTTP)
-		return on_headers(wsi);
-	if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE)
-		return -1; /* nothing to upgrade to on this port */
-	if (reason == LWS_CALLBACK_RAW_ADOPT || reason == LWS_CALLBACK_RAW_RX)
-		return -1; /* what lws takes for another protocol: CONNECT, or a method that it cannot name */
-	request = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+	if (!request && reason == LWS_CALLBACK_HTTP_HEAD_RX) {
+		request = len ? admin_request_new(admin_of(wsi), wsi) : NULL;
+		if (!request)
+			return -1;
+		lws_set_opaque_user_data(wsi, request);
+	}
 	return request ? on_request(request, reason, in, len) : 0;
 }
 
@@ -263,10 +308,11 @@ static int start_lws(struct admin *admin, struct event_base *base)
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
 		.protocols = admin->protocols,
 		.user = admin,
-		.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+		.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_HEAD_BY_USER,
 		.timeout_secs = REQUEST_SECONDS,
 		.timeout_secs_ah_idle = REQUEST_SECONDS,
-		.max_http_header_data = REQUEST_BYTES,
+		.max_http_header_data = LWS_HEAD_BYTES,
+		.pt_serv_buf_size = SERVICE_BUFFER,
 		.vhost_name = "admin",
 		.gid = (gid_t)-1,
 		.uid = (uid_t)-1,
@@ -274,6 +320,7 @@ static int start_lws(struct admin *admin, struct event_base *base)
 
 	admin->protocols[0].name = "http";
 	admin->protocols[0].callback = callback;
+	admin->protocols[0].tx_packet_size = SERVICE_BUFFER;
 	admin->loop = lws_loop_new(base);
 	if (!admin->loop)
 		return -ENOMEM;
@@ -301,6 +348,7 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 	admin->source = options->source;
 	admin->node_id = options->node_id;
 	admin->refused_limit = (struct log_limit){.burst = REFUSED_LINES, .interval_ms = 60000};
+	admin->error_limit = admin->refused_limit;
 	admin->bus = options->bus;
 	admin->broker = options->broker;
 	admin->log = options->log;

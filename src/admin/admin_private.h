@@ -24,7 +24,8 @@ struct admin {
 	struct lws_protocols protocols[2];
 	struct admin_source source;
 	struct admin_auth auth;
-	struct log_limit refused_limit;
+	struct log_limit refused_limit; /* of lines on requests without the token */
+	struct log_limit error_limit;   /* of lines on all others that are refused */
 	const char *node_id;
 	struct bus *bus;
 	struct broker *broker;

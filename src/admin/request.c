@@ -10,8 +10,15 @@
 #include <libwebsockets.h>
 
 #include "bus/bus.h"
+#include "core/clock.h"
+#include "http/date.h"
+#include "http/query.h"
 #include "admin_private.h"
 #include "tail.h"
+
+enum {
+	ANSWER_SECONDS = 60, /* for the caller to take it */
+};
 
 /* What every answer says: nobody keeps it, nobody guesses what it is, no other site may show it. */
 #define COMMON_HEADERS                                                                                       \
@@ -36,6 +43,7 @@ void admin_request_free(struct admin_request *request)
 	admin_tail_free(request->tail);
 	if (request->deadline)
 		event_free(request->deadline);
+	buf_deinit(&request->text);
 	buf_deinit(&request->body);
 	buf_deinit(&request->out);
 	free(request);
@@ -70,11 +78,15 @@ static const char *status_text(unsigned int status)
 		{403, "Forbidden"},
 		{404, "Not Found"},
 		{405, "Method Not Allowed"},
+		{408, "Request Timeout"},
 		{409, "Conflict"},
 		{411, "Length Required"},
 		{413, "Content Too Large"},
+		{414, "URI Too Long"},
+		{431, "Request Header Fields Too Large"},
 		{502, "Bad Gateway"},
 		{503, "Service Unavailable"},
+		{505, "HTTP Version Not Supported"},
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -83,24 +95,41 @@ static const char *status_text(unsigned int status)
 	return "Error";
 }
 
+static void begin_answer(struct admin_request *request, unsigned int status, const char *type)
+{
+	char date[HTTP_DATE_SIZE];
+
+	http_date((int64_t)clock_wall_ms(), date);
+	buf_printf(&request->out, "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\n" COMMON_HEADERS, status,
+		status_text(status), date, type);
+}
+
+/* Who asks for the head alone is told what else there is, and not sent it (RFC 9110 section 9.3.2). */
+static bool wants_body(const struct admin_request *request)
+{
+	return !request_head_method_is(&request->head, "HEAD");
+}
+
 void admin_answer(struct admin_request *request, unsigned int status, const char *type, const char *headers,
 	const struct buf *body)
 {
 	if (!request->wsi)
 		return;
 	buf_reset(&request->out);
-	buf_printf(&request->out,
-		"HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s" COMMON_HEADERS "\r\n",
-		status, status_text(status), type, body->len, headers);
-	buf_append(&request->out, body->data, body->len);
+	begin_answer(request, status, type);
+	buf_printf(&request->out, "Content-Length: %zu\r\n%s\r\n", body->len, headers);
+	if (wants_body(request))
+		buf_append(&request->out, body->data, body->len);
 	request->done = true;
+	lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, ANSWER_SECONDS);
 	lws_callback_on_writable(request->wsi);
 }
 
 void admin_answer_stream(struct admin_request *request, const char *type)
 {
-	buf_printf(&request->out, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n" COMMON_HEADERS "\r\n", type);
-	lws_set_timeout(request->wsi, NO_PENDING_TIMEOUT, 0);
+	begin_answer(request, 200, type);
+	buf_append_str(&request->out, "\r\n");
+	request->done = !wants_body(request);
 	lws_callback_on_writable(request->wsi);
 }
 
@@ -114,11 +143,30 @@ void admin_answer_json(struct admin_request *request, struct buf *body)
 	buf_deinit(body);
 }
 
+/* Why the request is refused, for whoever looks for it on this side. 401 has a line of its own. */
+static void tell_error(struct admin_request *request, unsigned int status, const char *code)
+{
+	struct admin *admin = request->admin;
+	const struct request_head *head = &request->head;
+	uint64_t suppressed;
+	char peer[64] = "";
+
+	if (!request->wsi || status == 401 ||
+		!log_limit_allow(admin->log, &admin->error_limit, clock_monotonic_ms(), &suppressed))
+		return;
+	lws_get_peer_simple(request->wsi, peer, sizeof(peer));
+	log_info(admin->log, "admin request refused", log_str("remote", peer),
+		log_mem("method", head->method.data, head->method.len),
+		log_mem("path", head->path.data, head->path.len), log_uint("status", status),
+		log_str("code", code), log_uint("suppressed", suppressed));
+}
+
 void admin_answer_error(struct admin_request *request, unsigned int status, const char *headers,
 	const char *code, const char *message)
 {
 	struct buf body = {0};
 
+	tell_error(request, status, code);
 	buf_printf(&body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}\n", code, message);
 	admin_answer(request, status, "application/json", headers, &body);
 	buf_deinit(&body);
@@ -141,16 +189,12 @@ static int refuse_query(struct admin_request *request, const char *name, const c
 
 int admin_query_text(struct admin_request *request, const char *name, char *out, size_t size)
 {
-	char value[1024]; /* longer ones are too long for all that we know */
-	/* Decoded by lws, unlike the path. */
-	int len = lws_get_urlarg_by_name_safe(request->wsi, name, value, sizeof(value));
+	int len = query_text(request->head.query, name, NULL, out, size);
 
-	*out = '\0';
-	if (len < 0)
+	if (len == -ENOENT)
 		return 0;
-	if ((size_t)len >= size || strlen(value) != (size_t)len)
+	if (len < 0 || strlen(out) != (size_t)len)
 		return refuse_query(request, name, "is too long, or no text");
-	strcpy(out, value);
 	return len;
 }
 

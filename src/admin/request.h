@@ -9,7 +9,9 @@
 
 #include "bus/survey.h"
 #include "core/buf.h"
+#include "http/request_head.h"
 #include "protocol/json.h"
+#include "ws/lws_linger.h"
 
 struct admin;
 struct admin_endpoint;
@@ -22,17 +24,25 @@ enum {
 		255, /* bytes of the NAME in /channels/NAME; as long as a channel's name may be */
 };
 
+enum admin_phase {
+	ADMIN_READS_HEAD,
+	ADMIN_READS_BODY,
+	ADMIN_ANSWERS, /* at once or later; what the caller still sends is read and forgotten */
+};
+
 struct admin_request {
 	struct admin *admin;
 	struct lws *wsi; /* NULL: the caller left while we wait for the broker */
+	enum admin_phase phase;
+	struct buf text;          /* the head as it came */
+	struct request_head head; /* borrows it */
 	const struct admin_endpoint *endpoint;
 	struct buf body;
 	struct buf out;
-	bool done;    /* nothing follows what is in out */
-	bool lingers; /* was answered; what the caller still sends is read and forgotten */
-	uint64_t lingers_until_ms;
-	bool waiting; /* for the broker, which is to call back: lives until then */
-	size_t forgotten_bytes;
+	bool done;           /* nothing follows what is in out */
+	bool is_half_closed; /* the caller says no more */
+	struct lws_linger linger;
+	bool waiting;          /* for the broker, which is to call back: lives until then */
 	struct survey *survey; /* under way for it, or NULL */
 	struct admin_tail *tail;
 	struct event *deadline;                /* until when the broker is waited for, or NULL */

@@ -95,6 +95,6 @@ const struct admin_endpoint *admin_route(
 	else if (other->method != ADMIN_GET)
 		admin_answer_error(request, 405, "Allow: POST\r\n", "bad_method", "this one wants POST");
 	else
-		admin_answer_error(request, 405, "Allow: GET\r\n", "bad_method", "this one wants GET");
+		admin_answer_error(request, 405, "Allow: GET, HEAD\r\n", "bad_method", "this one wants GET");
 	return NULL;
 }

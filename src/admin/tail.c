@@ -7,12 +7,13 @@
 
 #include "tail.h"
 
+#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <libwebsockets.h>
 
 #include "bus/bus.h"
+#include "http/query.h"
 #include "protocol/message.h"
 #include "route/route.h"
 #include "admin_private.h"
@@ -21,7 +22,6 @@
 
 enum {
 	TAPS_MAX = 32,                /* channels in one tail */
-	ARGS_MAX = 64,                /* query members that are looked at */
 	TAIL_BYTES_MAX = 1024 * 1024, /* not read yet by the caller; then it is cut off */
 };
 
@@ -53,11 +53,10 @@ static void on_tapped(void *arg, struct message *event)
 }
 
 /* What is wrong with it, or NULL. */
-static const char *add_tap(struct admin_request *request, const char *name)
+static const char *add_tap(struct admin_request *request, const char *name, size_t len)
 {
 	struct admin_tail *tail = request->tail;
 	struct bus_tap *tap = &tail->taps[tail->n];
-	size_t len = strlen(name);
 
 	if (tail->n == TAPS_MAX)
 		return "name 1 to 32 channels: /tail?channel=cards";
@@ -73,15 +72,14 @@ static const char *add_tap(struct admin_request *request, const char *name)
 static const char *add_taps(struct admin_request *request)
 {
 	const char *wrong = NULL;
-	char arg[512];
+	char name[ADMIN_ARGUMENT_MAX + 1];
+	size_t at = 0;
+	int len = 0;
 
-	for (int i = 0; i < ARGS_MAX && !wrong; i++) {
-		int len = lws_hdr_copy_fragment(request->wsi, arg, sizeof(arg), WSI_TOKEN_HTTP_URI_ARGS, i);
-
-		if (len <= 0)
-			break;
-		if (!strncmp(arg, "channel=", 8))
-			wrong = add_tap(request, arg + 8);
+	while (!wrong && len >= 0) {
+		len = query_text(request->head.query, "channel", &at, name, sizeof(name));
+		if (len == -ENOSPC || len >= 0)
+			wrong = add_tap(request, name, len < 0 ? 0 : (size_t)len);
 	}
 	return wrong || request->tail->n ? wrong : "name 1 to 32 channels: /tail?channel=cards";
 }

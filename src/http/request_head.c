@@ -50,11 +50,6 @@ static bool is_host(struct slice text)
 	return all_of(text, "-._~!$&'()*+,;=:[]%");
 }
 
-static bool is_control(unsigned char c)
-{
-	return (c < 0x20 && c != '\t') || c == 0x7f;
-}
-
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t';
@@ -180,9 +175,9 @@ static bool read_field(struct request_head *head, struct slice line)
 	/* A fold or white space before the colon makes the name no token. */
 	if (!split_field(line, &name, &value) || !is_token(name))
 		return false;
-	for (size_t i = 0; i < value.len; i++)
-		if (is_control((unsigned char)value.data[i]))
-			return false;
+	/* Other control characters are odd, and mean nothing (RFC 9110 section 5.5). */
+	if (value.len && (memchr(value.data, '\r', value.len) || memchr(value.data, '\0', value.len)))
+		return false;
 	for (int i = 0; i < HTTP_N_HEADERS; i++) {
 		if (!equal(name, names[i].text, names[i].len))
 			continue;
@@ -218,7 +213,8 @@ static bool read_framing(struct request_head *head)
 /* RFC 9112 section 3.2: since HTTP/1.1 there is one, which the target's own, if it has one, goes before. */
 static bool read_host(struct request_head *head)
 {
-	if (head->n[HTTP_HOST] > 1 || (head->version > 10 && !head->n[HTTP_HOST]) ||
+	if (head->n[HTTP_HOST] > 1 ||
+		(head->version / 10 == 1 && head->version > 10 && !head->n[HTTP_HOST]) ||
 		!is_host(head->value[HTTP_HOST]))
 		return false;
 	if (!head->host.data)
@@ -245,11 +241,11 @@ static bool find_end(struct slice text, size_t *emptyp, size_t *lenp)
 	return false;
 }
 
-/* Bytes that no head begins with; else more of it is to come. */
+/* Bytes that no request line has, as another protocol begins; else more of it is to come. */
 static int judge_begin(struct slice text)
 {
-	for (size_t i = 0; i < text.len; i++)
-		if (is_control((unsigned char)text.data[i]) && text.data[i] != '\r' && text.data[i] != '\n')
+	for (size_t i = 0; i < text.len && text.data[i] != '\n'; i++)
+		if ((unsigned char)text.data[i] < ' ' && text.data[i] != '\r')
 			return REQUEST_HEAD_BAD;
 	return REQUEST_HEAD_MORE;
 }

@@ -156,7 +156,7 @@ def test_knows_clients_by_what_proxies_of_all_kinds_write(start, redis, headers,
         gateway.wait_for_line("client connected", remote=remote)
 
 
-@pytest.mark.parametrize("line", [" folded", "\tfolded", "no colon", ": no name", "X : space", "X y: z", "X: a\rb", "X: \1"])
+@pytest.mark.parametrize("line", [" folded", "\tfolded", "no colon", ": no name", "X : space", "X y: z", "X: a\rb", "X: \0"])
 def test_a_line_that_is_no_header_is_400_and_swallows_nothing(gateway, line):
     first, rest = handshake("/ws/cards").decode().split("\r\n", 1)
     for request in (f"{first}\r\nX: y\r\n{line}\r\n{rest}", f"{first}\r\n{rest[:-2]}{line}\r\n\r\n"):
