@@ -57,11 +57,10 @@ static void adopt(struct channel_log *log, struct channel_log_read *read)
 	log->at = read->top;
 	log->positioned = true;
 	ring_reset(&log->ring, log->at.offset, log->at.tag);
-	log->kept_from = 0;
 	log->widened = !list_empty(&log->joins);
 	log->widened_until_ms = 0;
 	if (n && read->entries[n - 1].offset == log->at.offset)
-		channel_log_widen(log, read);
+		(void)channel_log_widen(log, read);
 	channel_log_fit(log);
 }
 
@@ -183,6 +182,7 @@ void catch_up_answered(struct channel_log *log, struct channel_log_read *read)
 	uint64_t oldest = ring_oldest_known(&log->ring), common;
 
 	log->proven = log->n_reads;
+	log->kept_from = 0; /* another copy of the log may reach further back */
 	if (!log->positioned || FAULT_OFF(log->options, catch_up)) {
 		adopt(log, read);
 		finish(log);

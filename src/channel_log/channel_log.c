@@ -106,30 +106,42 @@ void channel_log_fit(struct channel_log *log)
 	}
 }
 
-void channel_log_widen(struct channel_log *log, struct channel_log_read *read)
+/* What the read says of how far back the log reaches. What lies before a hole cannot be replayed: as good as
+ * gone. */
+static void note_kept_from(struct channel_log *log, const struct channel_log_read *read)
+{
+	uint32_t first = read->n_entries;
+
+	while (first > 1 && read->entries[first - 2].offset + 1 == read->entries[first - 1].offset)
+		first--;
+	if (first && read->entries[first - 1].offset > log->read.from)
+		log->kept_from = read->entries[first - 1].offset;
+	else if (!first && log->read.from <= log->ring.floor_offset)
+		log->kept_from = log->ring.floor_offset + 1;
+	else if (!first)
+		log->kept_from = read->top.offset + 1;
+}
+
+bool channel_log_widen(struct channel_log *log, struct channel_log_read *read)
 {
 	uint32_t n_max = log->options->ring_entries + (log->widened ? log->options->recover_entries : 0);
 	size_t bytes_max = log->options->ring_bytes + (log->widened ? log->options->recover_bytes : 0);
-	uint32_t first;
+	bool fits = true;
 
-	for (uint32_t i = read->n_entries; i-- > 0;) {
+	for (uint32_t i = read->n_entries; i-- > 0 && fits;) {
 		struct channel_log_entry *entry = &read->entries[i];
 
 		if (entry->offset != log->ring.floor_offset)
 			continue;
-		if (log->ring.n >= n_max || entry->bytes > bytes_max - log->ring.bytes ||
-			ring_push_front(&log->ring, entry) < 0)
-			break;
-		entry->body = NULL;
+		fits = log->ring.n < n_max && entry->bytes <= bytes_max - log->ring.bytes &&
+		       ring_push_front(&log->ring, entry) == 0;
+		if (fits)
+			entry->body = NULL;
+		else
+			ring_know_floor(&log->ring, entry);
 	}
-	/* What lies before a hole cannot be replayed: as good as gone. */
-	for (first = read->n_entries; first > 1; first--)
-		if (read->entries[first - 2].offset + 1 != read->entries[first - 1].offset)
-			break;
-	if (!first)
-		log->kept_from = log->ring.floor_offset + 1;
-	else if (read->entries[first - 1].offset > log->read.from)
-		log->kept_from = read->entries[first - 1].offset;
+	note_kept_from(log, read);
+	return fits;
 }
 
 void channel_log_accept(struct channel_log *log, const struct channel_log_entry *entry)

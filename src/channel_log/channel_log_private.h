@@ -81,8 +81,9 @@ void channel_log_compare_top(struct channel_log *log, const struct position *top
 /* Gives the buffer up. Plain events in it are delivered: nothing would bring them back. */
 void channel_log_drop_buffer(struct channel_log *log);
 
-/* Puts the entries of the read that are right below the ring into it, newest first, as many as fit. */
-void channel_log_widen(struct channel_log *log, struct channel_log_read *read);
+/* Puts the entries of the read that are right below the ring into it, newest first. False: not all of them
+ * fit. */
+bool channel_log_widen(struct channel_log *log, struct channel_log_read *read);
 
 /* CATCHUP, and a read; or the read at the next tick, when too many found nothing. */
 void catch_up_start(struct channel_log *log, enum channel_log_cause cause);

@@ -35,7 +35,23 @@ static enum verdict refuse(
 	return answer(log, join, reason, &log->at, 0);
 }
 
-/* Everything after `offset` is in the ring: all of it, unless it is too much. */
+/* Below this, a replay would be too much, for all that the ring can tell. */
+static uint64_t lowest_served(const struct channel_log *log)
+{
+	uint64_t n = log->options->recover_entries, offset = log->at.offset > n ? log->at.offset - n : 0;
+	size_t bytes = log->ring.bytes;
+
+	for (uint64_t i = log->ring.floor_offset + 1; i <= log->at.offset; i++) {
+		if (i > offset && bytes <= log->options->recover_bytes)
+			break;
+		bytes -= ring_at(&log->ring, i)->bytes;
+		if (offset < i)
+			offset = i;
+	}
+	return offset;
+}
+
+/* Everything after `offset` is in the ring. */
 static enum verdict replay(struct channel_log *log, struct channel_log_join *join, uint64_t offset,
 	const struct position *position)
 {
@@ -51,28 +67,19 @@ static enum verdict replay(struct channel_log *log, struct channel_log_join *joi
 	return answer(log, join, CHANNEL_LOG_RECOVERED, position, (uint32_t)n);
 }
 
-/* Below this, a replay would be too much. */
-static uint64_t lowest_served(const struct channel_log *log)
-{
-	uint64_t n = log->options->recover_entries;
-
-	return log->at.offset > n ? log->at.offset - n : 0;
-}
-
+/* The ring may reach further back than the log, which forgets by numbers: too much of it to be replayed says
+ * nothing of what is kept. */
 static enum verdict serve_from_start(struct channel_log *log, struct channel_log_join *join)
 {
 	/* Before the first entry: the only such place that has an identity. */
 	const struct position start = {.epoch = log->at.epoch};
+	uint64_t before = log->kept_from > 1 ? log->kept_from - 1 : 0; /* what is kept, as far as we know */
 
-	if (!log->ring.floor_offset)
-		return replay(log, join, 0, &start);
-	if (log->kept_from > log->at.offset)
-		return replay(log, join, log->at.offset, &start); /* what is kept is on its way */
-	if (log->kept_from > log->ring.floor_offset)
-		return replay(log, join, log->kept_from - 1, &start);
-	if (lowest_served(log) >= ring_oldest_known(&log->ring) || join->unserved)
-		return refuse(log, join, CHANNEL_LOG_LIMIT);
-	return WANTS_READ;
+	if (before > log->at.offset)
+		before = log->at.offset; /* what is kept is on its way */
+	if (before >= log->ring.floor_offset && before >= lowest_served(log))
+		return replay(log, join, before, &start);
+	return join->unserved ? refuse(log, join, CHANNEL_LOG_LIMIT) : WANTS_READ;
 }
 
 /* The client says that the log had something else than we know. */
@@ -123,28 +130,28 @@ static enum verdict serve(struct channel_log *log, struct channel_log_join *join
 	return verdict;
 }
 
-/* What a join would have read from; false if no read would help it. */
-static bool wants_from(const struct channel_log *log, const struct channel_log_join *join, uint64_t *offsetp)
+/* What a join would have read from; false if no read would help it. `lowest`: lowest_served(). */
+static bool wants_from(const struct channel_log *log, const struct channel_log_join *join, uint64_t lowest,
+	uint64_t *offsetp)
 {
-	if (join->since.kind == SINCE_START)
-		*offsetp = lowest_served(log);
-	else if (join->since.kind == SINCE_POSITION)
-		*offsetp = join->since.position.offset;
-	else
-		return false;
-	if (!log->positioned)
+	if (join->since.kind == SINCE_START) {
+		*offsetp = lowest;
 		return true;
-	return *offsetp < ring_oldest_known(&log->ring) &&
-	       (join->since.kind == SINCE_START || epoch_equal(&join->since.position.epoch, &log->at.epoch));
+	}
+	if (join->since.kind != SINCE_POSITION)
+		return false;
+	*offsetp = join->since.position.offset;
+	return !log->positioned || (*offsetp < ring_oldest_known(&log->ring) &&
+					   epoch_equal(&join->since.position.epoch, &log->at.epoch));
 }
 
 bool joins_lowest(const struct channel_log *log, uint64_t *offsetp)
 {
 	bool found = false;
-	uint64_t from;
+	uint64_t lowest = lowest_served(log), from;
 
 	for (const struct list *link = log->joins.next; link != &log->joins; link = link->next) {
-		if (!wants_from(log, list_entry(link, struct channel_log_join, link), &from))
+		if (!wants_from(log, list_entry(link, struct channel_log_join, link), lowest, &from))
 			continue;
 		if (!found || from < *offsetp)
 			*offsetp = from;
@@ -164,7 +171,7 @@ static void ask(struct channel_log *log)
 		from = oldest + 1 - page;
 	log->widened = true;
 	log->widened_until_ms = 0;
-	channel_log_send(log, READ_JOINS, from, oldest - from + 1);
+	channel_log_send(log, READ_JOINS, from, from < oldest ? oldest - from + 1 : 1);
 }
 
 static void prove(struct channel_log *log)
@@ -248,14 +255,14 @@ static uint64_t too_far(const struct channel_log *log, const struct channel_log_
 /* Who waited for this read need not wait for another one: he is served by what it brought, or not at all. */
 static void mark_unserved(struct channel_log *log, uint64_t from, uint64_t to)
 {
-	uint64_t wanted;
+	uint64_t lowest = lowest_served(log), wanted;
 
 	if (FAULT_OFF(log->options, single_flight))
 		return; /* the next read is for the next of them */
 	for (struct list *link = log->joins.next; link != &log->joins; link = link->next) {
 		struct channel_log_join *join = list_entry(link, struct channel_log_join, link);
 
-		join->unserved = wants_from(log, join, &wanted) && wanted >= from && wanted <= to;
+		join->unserved = wants_from(log, join, lowest, &wanted) && wanted >= from && wanted <= to;
 	}
 }
 
@@ -270,8 +277,10 @@ void joins_answered(struct channel_log *log, struct channel_log_read *read)
 		return;
 	}
 	if (leads_to_us(log, read)) {
-		channel_log_widen(log, read);
-		mark_unserved(log, log->read.from, UINT64_MAX);
+		bool fits = channel_log_widen(log, read);
+
+		/* What does not fit is more than a replay, and so is whatever is older. */
+		mark_unserved(log, fits ? log->read.from : 0, UINT64_MAX);
 	} else {
 		mark_unserved(log, 0, too_far(log, read));
 	}
@@ -288,7 +297,7 @@ void channel_log_join(struct channel_log *log, struct channel_log_join *join)
 	join->from_log = false;
 	list_init(&join->link);
 	if (log->state != CHANNEL_LOG_LIVE) {
-		join->from_log = wants_from(log, join, &from);
+		join->from_log = wants_from(log, join, 0, &from);
 		list_push_back(&log->joins, &join->link);
 		return;
 	}

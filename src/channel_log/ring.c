@@ -65,6 +65,12 @@ int ring_push_front(struct ring *ring, const struct channel_log_entry *entry)
 	return 0;
 }
 
+void ring_know_floor(struct ring *ring, const struct channel_log_entry *entry)
+{
+	assert(entry->offset == ring->floor_offset);
+	ring->floor_tag = entry->tag;
+}
+
 bool ring_take_oldest(struct ring *ring, struct channel_log_entry *entry)
 {
 	if (!ring->n)

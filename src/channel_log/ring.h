@@ -31,6 +31,9 @@ int ring_push(struct ring *ring, const struct channel_log_entry *entry);
 /* Under the oldest: entry->offset must be the floor's. What is below is then unknown. 0 or -ENOMEM. */
 int ring_push_front(struct ring *ring, const struct channel_log_entry *entry);
 
+/* The entry at the floor is known now, though it is not kept: an anchor. */
+void ring_know_floor(struct ring *ring, const struct channel_log_entry *entry);
+
 /* Takes the oldest (which becomes the floor) or the newest out. False: empty. */
 bool ring_take_oldest(struct ring *ring, struct channel_log_entry *entry);
 bool ring_take_newest(struct ring *ring, struct channel_log_entry *entry);

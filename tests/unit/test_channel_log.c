@@ -876,7 +876,62 @@ static void answers_start_when_the_ring_reaches_further_than_a_replay(void **sta
 		event(world, i);
 	buf_reset(&world->said);
 	join(world, 'a', (struct since){.kind = SINCE_START});
+	says(world, "r2:7+1 "); /* is it too much? */
+	answer(world, 7, 10);
 	says(world, "a=limit@10[] ");
+	join(world, 'a', (struct since){.kind = SINCE_START});
+	answer(world, 8, 10);
+	says(world, "r3:7+1 a=ok@0[8,9,10] ");
+}
+
+/* What was known of the copy that is gone was told of the one that came back. */
+static void answers_start_from_the_copy_that_is_there(void **state)
+{
+	struct world *world = *state;
+
+	go_live(world, 50);
+	join(world, 'a', (struct since){.kind = SINCE_START});
+	answer(world, 49, 50);
+	says(world, "r2:0+51 a=ok@0[49,50] ");
+	channel_log_subscribed(world->log);
+	answer(world, 0, 49);
+	says(world, "link r3:50+1001 fork@49-1 live ");
+	join(world, 'a', (struct since){.kind = SINCE_START});
+	join_behind(world, 'b', at('A', 47, 0));
+	answer(world, 47, 49);
+	says(world, "r4:0+50 a=ok@0[47,48,49] b=ok@47[48,49] ");
+}
+
+/* The ring still had what the log had trimmed, and that was too much. */
+static void answers_start_with_what_is_kept_however_much_it_remembers(void **state)
+{
+	struct world *world = *state;
+
+	world->options.recover_bytes = 500;
+	go_live(world, 0);
+	for (uint64_t i = 1; i <= 10; i++)
+		event(world, i);
+	buf_reset(&world->said);
+	join(world, 'a', (struct since){.kind = SINCE_START});
+	answer(world, 7, 10);
+	says(world, "r2:5+1 a=ok@0[7,8,9,10] ");
+}
+
+/* An entry that is larger than what the ring may still take has a tag all the same. */
+static void knows_an_anchor_that_it_cannot_remember(void **state)
+{
+	struct world *world = *state;
+	struct channel_log_entry entries[4];
+
+	world->options.ring_bytes = 100;
+	world->options.recover_bytes = 300;
+	go_live(world, 10);
+	join_behind(world, 'a', at('A', 7, 0));
+	says(world, "r2:7+4 ");
+	for (uint64_t i = 7; i <= 10; i++)
+		entries[i - 7] = (struct channel_log_entry){i, i * 10, body(world), i == 7 ? 200 : 100};
+	channel_log_answered(world->log, world->read, &(struct channel_log_read){at('A', 10, 0), entries, 4});
+	says(world, "a=ok@7[8,9,10] ");
 }
 
 /* The time for which the ring stays wide ran out while the read that widens it was out. */
@@ -993,6 +1048,9 @@ int main(void)
 		TEST(keeps_plain_events_in_their_place),
 		TEST(notices_that_it_follows_a_dead_branch),
 		TEST(answers_start_when_the_ring_reaches_further_than_a_replay),
+		TEST(answers_start_from_the_copy_that_is_there),
+		TEST(answers_start_with_what_is_kept_however_much_it_remembers),
+		TEST(knows_an_anchor_that_it_cannot_remember),
 		TEST(is_not_narrowed_under_its_own_read),
 		TEST(loses_patience_however_often_the_tail_is_checked),
 		TEST(reads_on_when_reading_back_was_cut_short),
