@@ -8,7 +8,8 @@
  * stands between the two. It counts the bytes of frames, not messages, and refuses a message rather than grow
  * past its bound, with one exception: an event that is larger than the bound by itself is taken where no
  * other event waits, or a client with a small bound could never get it. What a refusal means is the client's
- * decision, and so is which events give way (client/slow.h): replies, pings and closes never do.
+ * decision, and so is which events give way (client/slow.h): replies, pings and closes never do, nor does
+ * what the peer was promised. That does not count against the bound either.
  *
  * Messages are shared: pushing takes a reference, never a copy. Zeroed memory is an empty one, and an empty
  * one holds no memory. It belongs to one worker and is never locked.
@@ -41,6 +42,12 @@ void outbox_deinit(struct outbox *box);
  */
 int outbox_push(struct outbox *box, struct message *message, size_t bytes_max, uint64_t *total);
 
+/* Queues an event that the peer was told of. Neither it nor what waits before it gives way. 0 or -ENOMEM. */
+int outbox_push_promised(struct outbox *box, struct message *message, uint64_t *total);
+
+/* Bytes that do not give way for that reason. */
+size_t outbox_promised_bytes(const struct outbox *box);
+
 /* Puts it before all others, whatever the bound: for pings and closes, which are never refused. 0 or -ENOMEM.
  */
 int outbox_push_front(struct outbox *box, struct message *message, uint64_t *total);
@@ -62,13 +69,14 @@ uint32_t outbox_n_events(const struct outbox *box);
 /* The oldest event, borrowed; NULL when there is none. */
 const struct message *outbox_oldest_event(struct outbox *box);
 
-/* Drops the oldest event, if there is one. */
-void outbox_drop_oldest_event(struct outbox *box);
+/* Drops the oldest event that may give way. False: there is none. */
+bool outbox_drop_oldest_event(struct outbox *box);
 
 /*
- * Drops the event of the same channel with the same key: how many there were (with the first call also those
- * that had been queued twice by then), or -ENOMEM. The new one is still to be pushed, behind all others: what
- * remains of a channel stays in order. Costs the same however many are queued.
+ * Drops the event of the same channel with the same key, unless it was promised: how many there were (with
+ * the first call also those that had been queued twice by then), or -ENOMEM. The new one is still to be
+ * pushed, behind all others: what remains of a channel stays in order. Costs the same however many are
+ * queued.
  */
 int outbox_drop_same_key(struct outbox *box, const struct message *message);
 

@@ -39,6 +39,17 @@ void delivery_flush_later(struct client *client)
 		list_push_back(&client->clients->flush, &client->flush);
 }
 
+/* What came of queueing something. */
+static void queued(struct client *client, int r)
+{
+	if (r == SLOW_OVER)
+		doom(client, CLOSE_SLOW);
+	else if (r < 0)
+		doom(client, CLOSE_INTERNAL);
+	else if (!client->blocked && client->state != CLIENT_PARKED)
+		delivery_flush_later(client);
+}
+
 void delivery_queue(struct client *client, struct message *message)
 {
 	int r;
@@ -52,12 +63,13 @@ void delivery_queue(struct client *client, struct message *message)
 			return;
 		r = slow_queue(client, message);
 	}
-	if (r == SLOW_OVER)
-		doom(client, CLOSE_SLOW);
-	else if (r < 0)
-		doom(client, CLOSE_INTERNAL);
-	else if (!client->blocked && client->state != CLIENT_PARKED)
-		delivery_flush_later(client);
+	queued(client, r);
+}
+
+void delivery_queue_promised(struct client *client, struct message *message)
+{
+	if (!client->doomed && client_is_live(client))
+		queued(client, slow_queue_promised(client, message));
 }
 
 /* The socket takes no more for now. */

@@ -20,6 +20,9 @@ void delivery_batch(struct client *client, const struct hub_batch *batch, bool a
 /* Queues one message; it goes out at the end of the turn. Takes its own reference. */
 void delivery_queue(struct client *client, struct message *message);
 
+/* The same for an event that the client was promised: it never gives way, whatever the bound. */
+void delivery_queue_promised(struct client *client, struct message *message);
+
 /* Sends at the end of the turn what the outbox holds. */
 void delivery_flush_later(struct client *client);
 

@@ -53,11 +53,20 @@ static void skip_holes(struct outbox_queue *queue)
 	}
 }
 
+static bool is_promised(const struct outbox_queue *queue, uint32_t position)
+{
+	return queue->promised_bytes && position - queue->head < queue->promised_end - queue->head;
+}
+
 /* Takes the message at this position out; the reference is the caller's. */
 static struct message *take_out(struct outbox *box, uint32_t position)
 {
 	struct message *message = *slot(box->queue, position);
 
+	if (is_promised(box->queue, position)) {
+		box->queue->promised_bytes -= message->frame_len;
+		box->queue->n_promised -= message_is_event(message);
+	}
 	*slot(box->queue, position) = NULL;
 	skip_holes(box->queue);
 	box->n--;
@@ -81,9 +90,15 @@ static int move(struct outbox *box, uint32_t capacity, uint64_t *total)
 
 		if (message)
 			queue->ring[queue->n_slots++] = message;
+		if (is_promised(old, old->head + i))
+			queue->promised_end = queue->n_slots;
 	}
-	queue->n_events = old ? old->n_events : 0;
-	queue->replayed_us = old ? old->replayed_us : 0;
+	if (old) {
+		queue->n_events = old->n_events;
+		queue->replayed_us = old->replayed_us;
+		queue->promised_bytes = old->promised_bytes;
+		queue->n_promised = old->n_promised;
+	}
 	queue->total = total;
 	queue_free(old);
 	box->queue = queue;
@@ -127,26 +142,52 @@ static void note_key(struct outbox_queue *queue, const struct message *message, 
 	outbox_index_set(&queue->index, place, position);
 }
 
-static bool fits(const struct outbox *box, const struct message *message, size_t bytes_max)
+/* Events that may give way. */
+static uint32_t n_loose(const struct outbox *box)
 {
-	if (box->bytes + (size_t)message->frame_len <= bytes_max)
-		return true;
-	return message->frame_len > bytes_max && message_is_event(message) && !outbox_n_events(box);
+	return box->queue ? box->queue->n_events - box->queue->n_promised : 0;
 }
 
-int outbox_push(struct outbox *box, struct message *message, size_t bytes_max, uint64_t *total)
+size_t outbox_promised_bytes(const struct outbox *box)
+{
+	return box->queue ? box->queue->promised_bytes : 0;
+}
+
+static bool fits(const struct outbox *box, const struct message *message, size_t bytes_max)
+{
+	if (box->bytes - outbox_promised_bytes(box) + message->frame_len <= bytes_max)
+		return true;
+	return message->frame_len > bytes_max && message_is_event(message) && !n_loose(box);
+}
+
+/* Behind all others. */
+static int push_back(struct outbox *box, struct message *message, uint64_t *total)
 {
 	uint32_t position;
-	int r;
+	int r = make_slot(box, total);
 
-	if (!fits(box, message, bytes_max))
-		return OUTBOX_FULL;
-	r = make_slot(box, total);
 	if (r < 0)
 		return r;
 	position = box->queue->head + box->queue->n_slots;
 	note_key(box->queue, message, position);
 	put(box, position, message);
+	return 0;
+}
+
+int outbox_push(struct outbox *box, struct message *message, size_t bytes_max, uint64_t *total)
+{
+	return fits(box, message, bytes_max) ? push_back(box, message, total) : OUTBOX_FULL;
+}
+
+int outbox_push_promised(struct outbox *box, struct message *message, uint64_t *total)
+{
+	int r = push_back(box, message, total);
+
+	if (r < 0)
+		return r;
+	box->queue->promised_end = box->queue->head + box->queue->n_slots;
+	box->queue->promised_bytes = box->bytes;
+	box->queue->n_promised = box->queue->n_events;
 	return 0;
 }
 
@@ -157,8 +198,12 @@ int outbox_push_front(struct outbox *box, struct message *message, uint64_t *tot
 	if (r < 0)
 		return r;
 	put(box, --box->queue->head, message);
-	if (message_is_event(message))
+	if (box->queue->promised_bytes) {
+		box->queue->promised_bytes += message->frame_len;
+		box->queue->n_promised += message_is_event(message);
+	} else if (message_is_event(message)) {
 		box->queue->first_event = box->queue->head;
+	}
 	return 0;
 }
 
@@ -206,29 +251,43 @@ uint32_t outbox_n_events(const struct outbox *box)
 	return box->queue ? box->queue->n_events : 0;
 }
 
-/* There is one. What lies before it is looked at once, however often it is asked for. */
-static uint32_t find_first_event(struct outbox_queue *queue)
+/* From this position on there is one. */
+static uint32_t find_event(const struct outbox_queue *queue, uint32_t position)
 {
 	const struct message *message;
 
+	while (!(message = outbox_queue_at(queue, position)) || !message_is_event(message))
+		position++;
+	return position;
+}
+
+/* There is one that may give way. What lies before it is looked at once, however often it is asked for. */
+static uint32_t find_first_loose(struct outbox_queue *queue)
+{
 	if (queue->first_event - queue->head >= queue->n_slots)
 		queue->first_event = queue->head;
-	while (!(message = outbox_queue_at(queue, queue->first_event)) || !message_is_event(message))
-		queue->first_event++;
+	if (is_promised(queue, queue->first_event))
+		queue->first_event = queue->promised_end;
+	queue->first_event = find_event(queue, queue->first_event);
 	return queue->first_event;
 }
 
 const struct message *outbox_oldest_event(struct outbox *box)
 {
-	return outbox_n_events(box) ? *slot(box->queue, find_first_event(box->queue)) : NULL;
+	struct outbox_queue *queue = box->queue;
+
+	if (!outbox_n_events(box))
+		return NULL;
+	return *slot(queue, queue->n_promised ? find_event(queue, queue->head) : find_first_loose(queue));
 }
 
-void outbox_drop_oldest_event(struct outbox *box)
+bool outbox_drop_oldest_event(struct outbox *box)
 {
-	if (!outbox_n_events(box))
-		return;
-	message_unref(take_out(box, find_first_event(box->queue)));
+	if (!n_loose(box))
+		return false;
+	message_unref(take_out(box, find_first_loose(box->queue)));
 	free_if_empty(box);
+	return true;
 }
 
 /* From what waits; of two of one key the older goes. How many those were, or -ENOMEM. */
@@ -245,7 +304,8 @@ static int build_index(struct outbox *box)
 
 		if (!message || !message->key_len)
 			continue;
-		if (outbox_index_find(&queue->index, queue, message, &place, &older)) {
+		if (outbox_index_find(&queue->index, queue, message, &place, &older) &&
+			!is_promised(queue, older)) {
 			message_unref(take_out(box, older));
 			n_dropped++;
 		}
@@ -266,7 +326,8 @@ int outbox_drop_same_key(struct outbox *box, const struct message *message)
 		if (n_dropped < 0)
 			return n_dropped;
 	}
-	if (outbox_index_find(&box->queue->index, box->queue, message, &place, &position)) {
+	if (outbox_index_find(&box->queue->index, box->queue, message, &place, &position) &&
+		!is_promised(box->queue, position)) {
 		message_unref(take_out(box, position));
 		n_dropped++;
 	}

@@ -26,9 +26,12 @@ struct outbox_queue {
 	uint32_t head;     /* the position of the oldest */
 	uint32_t n_slots;  /* from the oldest to the newest, holes among them */
 	uint32_t n_events;
-	uint32_t first_event; /* no event waits before this position */
-	uint64_t *total;      /* bytes of this and other boxes; the owner's */
-	uint64_t replayed_us; /* see outbox_note_replay() */
+	uint32_t first_event;  /* no event that may give way waits before this position */
+	uint32_t promised_end; /* what waits before this position does not give way; while there are bytes */
+	uint32_t promised_bytes; /* of what waits there */
+	uint32_t n_promised;     /* events there */
+	uint64_t *total;         /* bytes of this and other boxes; the owner's */
+	uint64_t replayed_us;    /* see outbox_note_replay() */
 	struct outbox_index index;
 	struct message *ring[];
 };

@@ -14,6 +14,7 @@
 #include "protocol/message.h"
 #include "protocol/reply.h"
 #include "route/route.h"
+#include "delivery.h"
 #include "verbs.h"
 
 /* One join under way. It outlives its client, which is then NULL, until the join is back. */
@@ -85,12 +86,15 @@ void recovery_give_up(struct client *client, struct hub_subscription *subscripti
 		client, recovery, (struct slice){name, channel.len}, "unsubscribed before it was recovered");
 }
 
-/* Would it lose some of what it is promised, because it is not reading and its bound is smaller? */
+/*
+ * More than may wait for it? What it is promised does not give way, so it must not add up: a client that
+ * reads may be promised any one replay, and one that does not read no more than its bound.
+ */
 static bool too_much_for(const struct client *client, const struct join *join)
 {
-	size_t bound = route_slow(client->route)->bytes_max, bytes = 0;
+	size_t bound = route_slow(client->route)->bytes_max, bytes = outbox_promised_bytes(&client->outbox);
 
-	if (!client->blocked && client->state != CLIENT_PARKED)
+	if (!client->blocked && !bytes)
 		return false;
 	for (uint32_t i = 0; i < join->n_events; i++)
 		bytes += join->events[i]->frame_len;
@@ -122,7 +126,7 @@ static void push_answer(struct client *client, const struct recovery *recovery, 
 	client_push(client, reply_recovered(recovery_id(recovery), join_channel(join), &answer,
 				    client->clients->wall_ms));
 	for (uint32_t i = 0; i < join->n_events; i++) {
-		client_push(client, message_ref(join->events[i]));
+		delivery_queue_promised(client, join->events[i]);
 		outbox_note_replay(&client->outbox, join->events[i]->arrived_us);
 	}
 }
@@ -143,6 +147,7 @@ static void settle(struct clients *clients, const struct recovery *recovery, str
 
 	/* What was noted so far came before the answer: the others hear it now, this one does not. */
 	hub_flush(clients->hub);
+	delivery_flush(client); /* whoever reads has nothing waiting */
 	limit(client, join);
 	metrics_add(clients->metrics, outcome(join), 1);
 	if (outcome(join) == METRIC_RECOVER_DONE)

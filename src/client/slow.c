@@ -29,8 +29,7 @@ static int push_over(struct client *client, struct message *message, size_t byte
 	uint32_t n_dropped = 0;
 	int r = OUTBOX_FULL;
 
-	while (r == OUTBOX_FULL && outbox_n_events(&client->outbox)) {
-		outbox_drop_oldest_event(&client->outbox);
+	while (r == OUTBOX_FULL && outbox_drop_oldest_event(&client->outbox)) {
 		n_dropped++;
 		r = outbox_push(&client->outbox, message, bytes_max, &client->clients->queued_bytes);
 	}
@@ -61,6 +60,11 @@ int slow_queue(struct client *client, struct message *message)
 		return push_over(client, message, bytes_max);
 	count_dropped(client, message_is_event(message));
 	return SLOW_OVER;
+}
+
+int slow_queue_promised(struct client *client, struct message *message)
+{
+	return outbox_push_promised(&client->outbox, message, &client->clients->queued_bytes);
 }
 
 void slow_enter(struct client *client)
@@ -105,7 +109,7 @@ static void tick_one(struct client *client)
 	const struct route_slow *slow = route_slow(client->route);
 	uint32_t n_dropped = 0;
 
-	if (slow->policy == SLOW_DISCONNECT) {
+	if (slow->policy == SLOW_DISCONNECT || outbox_promised_bytes(&client->outbox)) {
 		if (too_old(client, slow))
 			client_close(client, CLOSE_SLOW);
 		return;

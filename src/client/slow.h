@@ -10,6 +10,10 @@
  * when the socket last took something. Replies have no age and never give way, so a client that asks without
  * reading is closed under every policy.
  *
+ * What a client was promised ("recovered": true, so many follow) does not give way and counts against neither
+ * bound in bytes; who lets it wait for too long is closed under every policy, and comes back with its
+ * position.
+ *
  * Only a client whose socket is full is slow. What has come in one turn alone may be more than the bound:
  * then it is sent before more is queued.
  */
@@ -25,6 +29,9 @@ enum {
 
 /* Into its outbox, as a reference. 0, SLOW_OVER, SLOW_FLUSH or -ENOMEM; then it was not taken. */
 int slow_queue(struct client *client, struct message *message);
+
+/* The same for what it was promised. 0 or -ENOMEM. */
+int slow_queue_promised(struct client *client, struct message *message);
 
 /* Its socket is full; or takes bytes again. */
 void slow_enter(struct client *client);

@@ -1355,6 +1355,43 @@ static void what_is_too_much_to_be_recovered_is_not_counted_as_recovered(void **
 	assert_int_equal(full->client.state, CLIENT_OPEN);
 }
 
+/* "recovered": true, 6 follow: then they do, whatever gives way behind them. */
+static void what_a_client_was_promised_does_not_give_way(void **state)
+{
+	static const char *const routes[] = {"/ws/drop", "/ws/latest", CARDS};
+	struct world *world = *state;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		struct peer *peer = opened(world, i, routes[i]);
+
+		world->clients.limits.outbox_bytes_max = 3 * event_len();
+		peer->room = 10;
+		recover(world, peer, 6, 0);
+		if (i < 2)
+			publish_each(world, "cards", 2, 9);
+		peer->room = SIZE_MAX;
+		writable(world, peer);
+		assert_int_equal(peer->client.state, CLIENT_OPEN);
+		hears(peer, i < 2 ? "subscribed(cards) e1 e1 e1 e1 e1 e1 e7 e8 e9 "
+				  : "subscribed(cards) e1 e1 e1 e1 e1 e1 ");
+		assert_int_equal(peer->client.n_dropped, i < 2 ? 5 : 0);
+	}
+}
+
+/* A promise is not broken for its age: who lets it wait comes back for it. */
+static void who_lets_a_promise_wait_is_closed_under_every_policy(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, "/ws/drop");
+
+	peer->room = 10;
+	recover(world, peer, 3, 0);
+	pass(world, SLOW_AGE_MS);
+	assert_int_equal(peer->client.state, CLIENT_OPEN);
+	pass(world, 1);
+	assert_int_equal(peer->client.reason, CLOSE_SLOW);
+}
+
 /* Age is that of the oldest event that still waits, not of the time that the socket is full. */
 static void who_reads_a_little_is_as_old_as_what_waits(void **state)
 {
@@ -2373,6 +2410,8 @@ int main(void)
 		TEST(without_a_history_the_answer_waits_for_the_confirmation_too),
 		TEST(a_replay_is_no_older_than_its_wait),
 		TEST(what_is_too_much_to_be_recovered_is_not_counted_as_recovered),
+		TEST(what_a_client_was_promised_does_not_give_way),
+		TEST(who_lets_a_promise_wait_is_closed_under_every_policy),
 		TEST(the_oldest_give_way),
 		TEST(a_batch_past_the_bound_leaves_the_newest),
 		TEST(the_old_give_way),

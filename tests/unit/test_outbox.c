@@ -325,6 +325,43 @@ static void of_those_queued_before_with_one_key_the_newest_stays(void **state)
 	message_unref(b);
 }
 
+/* Wherever it is in the queue's memory, and whatever waits around it. */
+static void what_was_promised_does_not_give_way(void **state)
+{
+	struct outbox box = {0};
+	struct message *promised = event_of("a", "1", 8), *newer = event_of("a", "1", 8);
+	struct message *reply = message_of(20);
+	const size_t bound = 2 * (size_t)newer->frame_len;
+
+	(void)state;
+	push(&box, reply);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(outbox_push_promised(&box, promised, &total), 0);
+	assert_int_equal(outbox_promised_bytes(&box), 20 + 20 * (size_t)promised->frame_len);
+	assert_false(outbox_drop_oldest_event(&box));
+	assert_int_equal(outbox_drop_same_key(&box, newer), 0);
+	assert_int_equal(outbox_push(&box, newer, bound, &total), 0);
+	assert_int_equal(outbox_drop_same_key(&box, newer), 1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(outbox_push(&box, newer, bound, &total), 0);
+	assert_int_equal(outbox_push(&box, newer, bound, &total), OUTBOX_FULL);
+	assert_ptr_equal(outbox_oldest_event(&box), promised);
+	assert_int_equal(outbox_push_front(&box, reply, &total), 0);
+	assert_pops(&box, reply);
+	assert_pops(&box, reply);
+	for (int i = 0; i < 20; i++)
+		assert_pops(&box, promised);
+	assert_int_equal(outbox_promised_bytes(&box), 0);
+	assert_true(outbox_drop_oldest_event(&box));
+	assert_true(outbox_drop_oldest_event(&box));
+	assert_false(outbox_drop_oldest_event(&box));
+	assert_true(outbox_empty(&box));
+	assert_int_equal(n_refs(promised) + n_refs(newer) + n_refs(reply), 3);
+	message_unref(promised);
+	message_unref(newer);
+	message_unref(reply);
+}
+
 static void holes_cost_no_memory(void **state)
 {
 	struct outbox box = {0};
@@ -574,6 +611,7 @@ int main(void)
 			counts_no_byte_that_left),
 		cmocka_unit_test_teardown(
 			of_those_queued_before_with_one_key_the_newest_stays, counts_no_byte_that_left),
+		cmocka_unit_test_teardown(what_was_promised_does_not_give_way, counts_no_byte_that_left),
 		cmocka_unit_test_teardown(holes_cost_no_memory, counts_no_byte_that_left),
 		cmocka_unit_test_teardown(behaves_as_a_list_that_is_searched, counts_no_byte_that_left),
 		cmocka_unit_test_teardown(never_refuses_what_goes_to_the_front, counts_no_byte_that_left),
