@@ -185,15 +185,8 @@ static int read_slow(struct reader *reader, const yaml_node_t *value, struct rou
 
 static int read_compression(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
-	const char *word;
-	int r = reader_text(reader, value, "compression", &word);
-
-	if (r)
-		return r;
-	draft->compression = strcmp(word, "on") == 0;
-	if (!draft->compression && strcmp(word, "off") != 0)
-		return reader_refuse(reader, reader_line(value), "compression is 'on' or 'off'");
-	return 0;
+	return reader_value(
+		reader, value, "compression", &value_types[VALUE_BOOL], &draft->compression, NULL);
 }
 
 static int read_history_size(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
@@ -257,6 +250,7 @@ static int read_history_keys(struct reader *reader, const yaml_node_t *value, st
 static int read_history(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
 	const char *word = "";
+	bool on = true;
 	int r = 0;
 
 	draft->history_line = reader_line(value);
@@ -264,16 +258,14 @@ static int read_history(struct reader *reader, const yaml_node_t *value, struct 
 		r = reader_text(reader, value, "history", &word);
 	if (r)
 		return r;
-	if (strcmp(word, "off") == 0)
+	if (value->type != YAML_MAPPING_NODE && !value_truth(word, &on))
+		return reader_refuse(reader, reader_line(value),
+			"history is 'on', 'off', or 'size: …', 'ttl: …' and 'on_gap: …' below it");
+	if (!on)
 		return 0;
 	draft->history.size = ROUTE_HISTORY_SIZE;
 	draft->history.ttl_ms = ROUTE_HISTORY_TTL_MS;
-	if (value->type == YAML_MAPPING_NODE)
-		return read_history_keys(reader, value, draft);
-	if (strcmp(word, "on") != 0)
-		return reader_refuse(reader, reader_line(value),
-			"history is 'on', 'off', or 'size: …', 'ttl: …' and 'on_gap: …' below it");
-	return 0;
+	return value->type == YAML_MAPPING_NODE ? read_history_keys(reader, value, draft) : 0;
 }
 
 /* What a route can say. A new key is a row here and a line in docs/configuration.md. */

@@ -203,14 +203,30 @@ static bool count_equal(const void *a, const void *b)
 
 /* Words */
 
+bool value_truth(const char *text, bool *valuep)
+{
+	static const struct {
+		const char *word;
+		bool value;
+	} words[] = {
+		{"true", true}, {"false", false}, {"on", true}, {"off", false}, {"yes", true}, {"no", false}};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcasecmp(text, words[i].word) == 0) {
+			*valuep = words[i].value;
+			return true;
+		}
+	}
+	return false;
+}
+
 static int bool_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
 	struct buf *error)
 {
 	(void)n;
 	(void)bounds;
-	if (strcmp(texts[0], "true") != 0 && strcmp(texts[0], "false") != 0)
-		return refuse(error, texts[0], "true or false");
-	*(bool *)member = texts[0][0] == 't';
+	if (!value_truth(texts[0], member))
+		return refuse(error, texts[0], "true or false (or on, off, yes, no)");
 	return 0;
 }
 

@@ -55,6 +55,9 @@ struct value_type {
 
 extern const struct value_type value_types[N_VALUE_TYPES];
 
+/* true, on and yes, false, off and no, as YAML 1.1 has them; false: `text` is none of these. */
+bool value_truth(const char *text, bool *valuep);
+
 /* 'text', cut at VALUE_QUOTED_MAX and with '?' for what is not printable ASCII: safe in a line of its own. */
 void value_quote(struct buf *out, const char *text);
 

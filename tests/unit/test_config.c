@@ -360,7 +360,8 @@ static void default_routes_can_be_off(void **state)
 	assert_loads(f, "default_routes: false\nroutes:\n- {path: /a, channel: a}\n");
 	assert_int_equal(route_table_size(f->config->routes), 1);
 	assert_no_route(f->config, "/ws/cards");
-	assert_refuses(f, "default_routes: no\n", "t.yaml:1: default_routes: 'no' is not true or false");
+	assert_refuses(f, "default_routes: maybe\n",
+		"t.yaml:1: default_routes: 'maybe' is not true or false (or on, off, yes, no)");
 }
 
 static void topics_make_routes(void **state)
@@ -797,8 +798,8 @@ static void compresses_where_a_route_says_so(void **state)
 	assert_false(route_compresses(route_table_get(f->config->routes, 1)));
 	assert_false(route_compresses(route_table_get(f->config->routes, 2)));
 	assert_false(route_compresses(route_table_find(f->config->routes, "/ws/cards")));
-	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  compression: yes\n",
-		"t.yaml:4: compression is 'on' or 'off'");
+	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  compression: gzip\n",
+		"t.yaml:4: compression: 'gzip' is not true or false (or on, off, yes, no)");
 	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  compression: [on]\n",
 		"t.yaml:4: compression is one text, not a list");
 }
@@ -842,6 +843,34 @@ static void keeps_a_history_where_a_route_says_so(void **state)
 		assert_int_equal(route_history(route_table_get(f->config->routes, i))->size, 0);
 }
 
+/* on and off of routes, true and false of options: nobody remembers which is which. */
+static void takes_either_spelling_of_a_truth(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const words[][2] = {{"true", "false"}, {"on", "off"}, {"yes", "no"},
+		{"True", "False"}, {"ON", "OFF"}, {"Yes", "No"}};
+	char text[160];
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		for (int j = 0; j < 2; j++) {
+			const struct route *route;
+			bool on = j == 0;
+
+			snprintf(text, sizeof(text), "io_uring: %s\n" HISTORY_ROUTE "%s\n  compression: %s\n",
+				words[i][j], words[i][j], words[i][j]);
+			assert_loads(f, text);
+			route = route_table_get(f->config->routes, 0);
+			assert_int_equal(f->config->io_uring, on);
+			assert_int_equal(route_history(route)->size, on ? 1000 : 0);
+			assert_int_equal(route_compresses(route), on);
+			assert_int_equal(with_flag(f, "--metrics-public", words[i][j])->metrics_public, on);
+			snprintf(text, sizeof(text), "TIDEGATE_DEFAULT_ROUTES=%s", words[i][j]);
+			assert_int_equal(load(f, NULL, (const char *[]){text, NULL}, NULL), 0);
+			assert_int_equal(f->config->default_routes, on);
+		}
+	}
+}
+
 static void refuses_what_history_is_not(void **state)
 {
 	static const char which[] = "history is 'on', 'off', or 'size: …', 'ttl: …' and 'on_gap: …' below it";
@@ -849,7 +878,7 @@ static void refuses_what_history_is_not(void **state)
 		const char *history;
 		const char *error;
 	} rows[] = {
-		{"yes", which},
+		{"always", which},
 		{"1000", which},
 		{"", which},
 		{"[on]", which},
@@ -1178,6 +1207,7 @@ int main(void)
 		with_folder(prints_values_with_their_sources),
 		with_folder(compresses_where_a_route_says_so),
 		with_folder(keeps_a_history_where_a_route_says_so),
+		with_folder(takes_either_spelling_of_a_truth),
 		with_folder(refuses_what_history_is_not),
 		with_folder(refuses_a_history_that_cannot_be_kept),
 		with_folder(says_what_happens_to_slow_clients),
