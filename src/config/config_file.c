@@ -55,7 +55,8 @@ static int read_root(struct reader *reader, const yaml_node_t *root)
 	if (root->type != YAML_MAPPING_NODE)
 		return reader_is_null(root)
 			       ? 0
-			       : reader_refuse(reader, reader_line(root), "the file is 'key: value' lines");
+			       : reader_refuse(reader, reader_line(root),
+					 "the file is 'key: value' lines, with a space behind the colon");
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		keys.names[i] = options[i].name;
 	keys.names[N_OPTIONS] = "routes";
@@ -72,18 +73,59 @@ static unsigned int line_at(const char *data, size_t len, size_t offset)
 	return line;
 }
 
+/* Where the trouble is: the mark counts characters, not bytes. */
+static const char *text_at(const char *data, size_t len, const yaml_mark_t *mark)
+{
+	const char *end = data + len, *at = data;
+
+	for (size_t line = 0; line < mark->line && at < end; line++) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+
+		at = newline ? newline + 1 : end;
+	}
+	for (size_t column = mark->column; at < end && (column > 0 || (*at & 0xc0) == 0x80); at++)
+		column -= column > 0 && (*at & 0xc0) != 0x80;
+	return at;
+}
+
+/* libyaml says what its scanner met; this says what to do about it. */
+static const char *syntax_hint(const yaml_parser_t *parser, const char *data, size_t len)
+{
+	static const struct {
+		const char *problem, *hint;
+	} hints[] = {
+		{"a tab character", "; YAML is indented with spaces"},
+		{"found unexpected ':'", "; inside [ ] put quotes around what has {braces}"},
+		{"mapping values are not allowed",
+			"; put quotes around a text with ': ' in it or ':' at its end"},
+		{"did not find expected key", "; are the lines of one list or route indented alike?"},
+		{"did not find expected '-' indicator",
+			"; are the lines of one list or route indented alike?"},
+		{"alphabetic or numeric character", "; put quotes around a text that starts with * or &"},
+		{"expected node content",
+			"; is a [ or { not closed, or a text that starts with one without quotes?"},
+	};
+	const char *at = text_at(data, len, &parser->problem_mark);
+
+	if (strstr(parser->problem, "cannot start any token"))
+		return at < data + len && *at == '\t' ? "; it is a tab, and YAML is indented with spaces"
+						      : "; put quotes around the text";
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
+		if (strstr(parser->problem, hints[i].problem))
+			return hints[i].hint;
+	return "";
+}
+
 static int refuse_syntax(struct reader *reader, const yaml_parser_t *parser, const char *data, size_t len)
 {
 	unsigned int line = (unsigned int)parser->problem_mark.line + 1;
-	const char *hint = "";
+	const char *hint;
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
 	if (parser->error == YAML_READER_ERROR)
 		line = line_at(data, len, parser->problem_offset);
-	if (strcmp(parser->problem, "found unexpected ':'") == 0)
-		hint = "; inside [ ] put quotes around what has {braces}"; /* [a:{id}]: what routes lead one
-									      to write */
+	hint = syntax_hint(parser, data, len);
 	if (!parser->context)
 		return reader_refuse(reader, line, "not YAML: %s%s", parser->problem, hint);
 	return reader_refuse(reader, line, "not YAML: %s, %s that starts in line %zu%s", parser->problem,
@@ -101,7 +143,7 @@ static int load_next(struct reader *reader, yaml_parser_t *parser, const char *d
 static int load_second(struct reader *reader, yaml_parser_t *parser, const char *data, size_t len)
 {
 	yaml_document_t document;
-	struct reader second = {reader->loader, reader->name, &document};
+	struct reader second = {reader->loader, reader->name, &document, 0};
 	const yaml_node_t *root;
 	int r;
 
@@ -120,7 +162,7 @@ int config_file_load(struct loader *loader, const char *name, const char *data, 
 {
 	yaml_parser_t parser;
 	yaml_document_t document;
-	struct reader reader = {loader, name, &document};
+	struct reader reader = {loader, name, &document, 0};
 	const yaml_node_t *root;
 	int r;
 

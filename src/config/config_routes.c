@@ -170,8 +170,9 @@ static int read_slow_keys(struct reader *reader, const yaml_node_t *value, struc
 
 static int read_slow(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
-	int r = value->type == YAML_SCALAR_NODE ? read_slow_policy(reader, value, draft)
-						: read_slow_keys(reader, value, draft);
+	int r = value->type == YAML_SCALAR_NODE && !reader_is_null(value)
+			? read_slow_policy(reader, value, draft)
+			: read_slow_keys(reader, value, draft);
 
 	if (r)
 		return r;
@@ -254,7 +255,7 @@ static int read_history(struct reader *reader, const yaml_node_t *value, struct 
 	int r = 0;
 
 	draft->history_line = reader_line(value);
-	if (value->type == YAML_SCALAR_NODE)
+	if (value->type == YAML_SCALAR_NODE && !reader_is_null(value))
 		r = reader_text(reader, value, "history", &word);
 	if (r)
 		return r;

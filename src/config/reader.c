@@ -9,6 +9,12 @@
 #include "config/suggest.h"
 #include "core/buf.h"
 
+enum {
+	MERGE_DEPTH_MAX = 8,
+	PAIRS_MAX = 200000, /* keys of a file, each time that one is read: more than FILE_MAX can hold of
+			       routes */
+};
+
 unsigned int reader_line(const yaml_node_t *node)
 {
 	return (unsigned int)node->start_mark.line + 1;
@@ -54,13 +60,28 @@ bool reader_is(const yaml_node_t *node, const char *word)
 	       strcmp((const char *)node->data.scalar.value, word) == 0;
 }
 
+/* {item_id} without quotes: a mapping of one key and nothing, by YAML's word. */
+static bool is_bare_variable(struct reader *reader, const yaml_node_t *node)
+{
+	const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+	const yaml_node_t *value;
+
+	if (node->data.mapping.pairs.top - pair != 1)
+		return false;
+	value = yaml_document_get_node(reader->document, pair->value);
+	return value && reader_is_null(value);
+}
+
 int reader_text(struct reader *reader, const yaml_node_t *node, const char *what, const char **textp)
 {
-	if (node->type == YAML_MAPPING_NODE)
+	if (node->type == YAML_MAPPING_NODE && is_bare_variable(reader, node))
 		return reader_refuse(reader, reader_line(node),
 			"%s is one text: put quotes around what has {braces}", what);
 	if (node->type != YAML_SCALAR_NODE)
-		return reader_refuse(reader, reader_line(node), "%s is one text, not a list", what);
+		return reader_refuse(reader, reader_line(node), "%s is one text, not a %s", what,
+			node->type == YAML_MAPPING_NODE ? "mapping of keys" : "list");
+	if (reader_is_null(node))
+		return reader_refuse(reader, reader_line(node), "%s is empty", what);
 	*textp = (const char *)node->data.scalar.value;
 	if (strlen(*textp) != node->data.scalar.length)
 		return reader_refuse(reader, reader_line(node), "%s has a NUL character in it", what);
@@ -131,30 +152,105 @@ static int find_key(
 	return refuse_key(reader, keys, reader_line(node), word);
 }
 
-int reader_mapping(struct reader *reader, const yaml_node_t *node, const struct reader_keys *keys)
+/* Where a known key was said first. */
+struct seen_key {
+	const yaml_node_t *mapping;
+	const yaml_node_pair_t *pair; /* a mapping may be merged twice */
+	unsigned int line;
+};
+
+static bool is_key(const yaml_node_t *name, const char *prefix, size_t len)
 {
-	unsigned int seen[READER_KEYS_MAX] = {0};
-	const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+	return name->type == YAML_SCALAR_NODE &&
+	       strncmp((const char *)name->data.scalar.value, prefix, len) == 0;
+}
 
-	for (; pair < node->data.mapping.pairs.top; pair++) {
-		const yaml_node_t *name = yaml_document_get_node(reader->document, pair->key);
-		const yaml_node_t *value = yaml_document_get_node(reader->document, pair->value);
-		size_t key;
-		int r;
+static bool is_merge(const yaml_node_t *name)
+{
+	return reader_is(name, "<<") && name->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
 
-		r = find_key(reader, keys, name, &key);
+static int read_pair(struct reader *reader, const yaml_node_t *mapping, const yaml_node_pair_t *pair,
+	const struct reader_keys *keys, struct seen_key *seen)
+{
+	const yaml_node_t *name = yaml_document_get_node(reader->document, pair->key);
+	size_t key;
+	int r;
+
+	/* x-…: the writer's own, as anchors to merge from usually are. */
+	if (is_merge(name) || is_key(name, "x-", 2))
+		return 0;
+	r = find_key(reader, keys, name, &key);
+	if (r)
+		return r;
+	if (seen[key].mapping == mapping && seen[key].pair != pair)
+		return reader_refuse(reader, reader_line(name), "key '%s'%s is there twice, first in line %u",
+			keys->names[key], keys->where, seen[key].line);
+	if (seen[key].mapping)
+		return 0; /* what is merged gives way to what is written */
+	seen[key] = (struct seen_key){mapping, pair, reader_line(name)};
+	return keys->read(reader, key, yaml_document_get_node(reader->document, pair->value), keys->arg);
+}
+
+static int read_merged(struct reader *reader, const yaml_node_t *value, const struct reader_keys *keys,
+	struct seen_key *seen, unsigned int depth);
+
+/* Aliases can make a small file endless: `&a {<<: *a}`, or lists of lists of the same. */
+static int read_pairs(struct reader *reader, const yaml_node_t *mapping, const struct reader_keys *keys,
+	struct seen_key *seen, unsigned int depth)
+{
+	const yaml_node_pair_t *pair, *end = mapping->data.mapping.pairs.top;
+
+	reader->n_pairs += (size_t)(end - mapping->data.mapping.pairs.start) + 1;
+	if (depth > MERGE_DEPTH_MAX || reader->n_pairs > PAIRS_MAX)
+		return reader_refuse(reader, reader_line(mapping), "too much is merged here with <<");
+	for (pair = mapping->data.mapping.pairs.start; pair < end; pair++) {
+		int r = read_pair(reader, mapping, pair, keys, seen);
+
 		if (r)
 			return r;
-		if (seen[key])
-			return reader_refuse(reader, reader_line(name),
-				"key '%s'%s is there twice, first in line %u", keys->names[key], keys->where,
-				seen[key]);
-		seen[key] = reader_line(name);
-		r = keys->read(reader, key, value, keys->arg);
+	}
+	for (pair = mapping->data.mapping.pairs.start; pair < end; pair++) {
+		int r = 0;
+
+		if (is_merge(yaml_document_get_node(reader->document, pair->key)))
+			r = read_merged(reader, yaml_document_get_node(reader->document, pair->value), keys,
+				seen, depth + 1);
 		if (r)
 			return r;
 	}
 	return 0;
+}
+
+/* What `<<` names: a mapping, or several, of which an earlier one counts more. */
+static int read_merged(struct reader *reader, const yaml_node_t *value, const struct reader_keys *keys,
+	struct seen_key *seen, unsigned int depth)
+{
+	const yaml_node_item_t *item;
+
+	if (value->type == YAML_MAPPING_NODE)
+		return read_pairs(reader, value, keys, seen, depth);
+	if (value->type != YAML_SEQUENCE_NODE)
+		return reader_refuse(reader, reader_line(value), "<< takes a mapping, or a list of mappings");
+	for (item = value->data.sequence.items.start; item < value->data.sequence.items.top; item++) {
+		const yaml_node_t *one = yaml_document_get_node(reader->document, *item);
+		int r;
+
+		if (one->type != YAML_MAPPING_NODE)
+			return reader_refuse(
+				reader, reader_line(one), "<< takes a mapping, or a list of mappings");
+		r = read_pairs(reader, one, keys, seen, depth);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int reader_mapping(struct reader *reader, const yaml_node_t *node, const struct reader_keys *keys)
+{
+	struct seen_key seen[READER_KEYS_MAX] = {{0}};
+
+	return read_pairs(reader, node, keys, seen, 0);
 }
 
 /* A value of a route that is written as an option's is. */

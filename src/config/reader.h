@@ -24,6 +24,7 @@ struct reader {
 	struct loader *loader;
 	const char *name; /* of the file, for what is said about it */
 	yaml_document_t *document;
+	size_t n_pairs; /* read so far: what keeps merges from growing without end */
 };
 
 /* A mapping whose keys are known. */
@@ -58,7 +59,8 @@ int reader_text(struct reader *reader, const yaml_node_t *node, const char *what
 int reader_texts(struct reader *reader, const yaml_node_t *node, const char *what, size_t max,
 	const char **texts, unsigned int *lines, size_t *np);
 
-/* Calls keys->read() for each member; unknown and repeated keys are refused. */
+/* Calls keys->read() for each member; unknown and repeated keys are refused.
+ * x-… keys are skipped; `<<` brings in the keys of another mapping that are not written here. */
 int reader_mapping(struct reader *reader, const yaml_node_t *node, const struct reader_keys *keys);
 
 /* A value that is written as an option's is. */

@@ -472,8 +472,9 @@ static void refuses_wrong_types(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_refuses(f, "- a\n", "t.yaml:1: the file is 'key: value' lines");
-	assert_refuses(f, "just text\n", "t.yaml:1: the file is 'key: value' lines");
+	assert_refuses(f, "- a\n", "t.yaml:1: the file is 'key: value' lines, with a space behind the colon");
+	assert_refuses(
+		f, "just text\n", "t.yaml:1: the file is 'key: value' lines, with a space behind the colon");
 	assert_refuses(f, "workers: [1]\n", "t.yaml:1: workers is one text, not a list");
 	assert_refuses(f, "workers:\n", "t.yaml:1: workers: it is empty: leave it out for what is default");
 	assert_refuses(f, "routes: {path: /a}\n", "t.yaml:1: routes is a list: one '- path: …' a route");
@@ -496,7 +497,7 @@ static void refuses_what_is_not_yaml(void **state)
 
 	assert_refuses(f, "workers: 1\nlisten: [\n",
 		"t.yaml:3: not YAML: did not find expected node content, while parsing a flow node that "
-		"starts in line 3");
+		"starts in line 3; is a [ or { not closed, or a text that starts with one without quotes?");
 	assert_int_equal(load_yaml(f, "workers: 1\n\tlisten: a\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:2: not YAML: "));
 	assert_int_equal(load_yaml(f, "workers: 1\nlisten: \xff\n"), CONFIG_BAD);
@@ -512,6 +513,71 @@ static void assert_says_empty(struct fixture *f, int r)
 	assert_int_equal(r, CONFIG_BAD);
 	if (!strstr(buf_text(&f->error), ": it is empty: leave it out for "))
 		fail_msg("%s", buf_text(&f->error));
+}
+
+/* What libyaml's scanner met is not what its user did. */
+static void says_what_to_do_about_a_slip_in_yaml(void **state)
+{
+	static const char *const rows[][2] = {
+		{"listen: :80\n\tadmin: :1\n", "t.yaml:2: not YAML: found a tab character that violates "
+					       "indentation, while scanning a plain scalar that starts in "
+					       "line 1; YAML is indented with spaces"},
+		{"# \xc3\xa4\nroutes:\n\t- path: /a\n",
+			"t.yaml:3: not YAML: found character that cannot start any "
+			"token, while scanning for the next token that starts in "
+			"line 3; it is a tab, and YAML is indented with spaces"},
+		{"listen: @x\n",
+			"t.yaml:1: not YAML: found character that cannot start any token, while scanning "
+			"for the next token that starts in line 1; put quotes around the text"},
+		{"channel_prefix: app1:\n",
+			"t.yaml:1: not YAML: mapping values are not allowed in this context; "
+			"put quotes around a text with ': ' in it or ':' at its end"},
+		{"listen: { }\n", "t.yaml:1: listen is one text, not a mapping of keys"},
+		{"listen:\n  host: a\n  port: 1\n", "t.yaml:2: listen is one text, not a mapping of keys"},
+		{"listen: ~\n", "t.yaml:1: listen: it is empty: leave it out for what is default"},
+		{"routes:\n- path: /a/{id}\n  channel: {id}\n",
+			"t.yaml:3: channel is one text: put quotes around what has {braces}"},
+		{"routes:\n- path: /a\n  channel: ~\n", "t.yaml:3: channel is empty"},
+		{"routes:\n- path: /a\n  channels: [~]\n", "t.yaml:3: channels is empty"},
+		{"routes:\n- path: null\n  channel: a\n", "t.yaml:2: path is empty"},
+		{"listen:1\n", "t.yaml:1: the file is 'key: value' lines, with a space behind the colon"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_refuses(*state, rows[i][0], rows[i][1]);
+}
+
+static void merges_and_skips_what_is_the_writers_own(void **state)
+{
+	struct fixture *f = *state;
+	const struct route *route;
+
+	assert_loads(f, "x-slow: &slow {slow: drop_oldest, history: on}\nx-note: {any: [thing]}\nroutes:\n"
+			"- {<<: *slow, path: /a, channel: a, history: off, x-owner: us}\n"
+			"- {<<: [{compression: on, slow: disconnect}, *slow], path: /b, channel: b}\n"
+			"- {<<: {compression: on}, <<: *slow, path: /c, channel: c}\n"
+			"- {<<: [*slow, *slow], path: /d, channel: d}\n");
+	route = route_table_get(f->config->routes, 0);
+	assert_int_equal(route_slow(route)->policy, SLOW_DROP_OLDEST);
+	assert_int_equal(route_history(route)->size, 0); /* what is written counts more, wherever it stands */
+	route = route_table_get(f->config->routes, 1);
+	assert_int_equal(route_slow(route)->policy, SLOW_DISCONNECT);
+	assert_true(route_compresses(route) && route_history(route)->size == 1000);
+	assert_true(route_compresses(route_table_get(f->config->routes, 2)));
+	assert_int_equal(route_slow(route_table_get(f->config->routes, 2))->policy, SLOW_DROP_OLDEST);
+	assert_loads(f, "<<: {workers: 3, log_level: debug}\nworkers: 4\n");
+	assert_int_equal(f->config->workers, 4);
+	assert_int_equal(f->config->log_level, LOG_DEBUG);
+	assert_int_equal(
+		load_yaml(f, "x-a: &a {compresion: on}\nroutes:\n- {<<: *a, path: /a, channel: a}\n"),
+		CONFIG_BAD);
+	assert_non_null(strstr(buf_text(&f->error), "t.yaml:1: unknown key 'compresion' in a route"));
+	assert_refuses(
+		f, "routes:\n- {<<: 3, path: /a}\n", "t.yaml:2: << takes a mapping, or a list of mappings");
+	assert_refuses(f, "routes:\n- &a {<<: *a, path: /a, channel: a}\n",
+		"t.yaml:2: too much is merged here with <<");
+	assert_refuses(f, "x-a: &a {path: /a, path: /b}\nroutes:\n- {<<: *a, channel: a}\n",
+		"t.yaml:1: key 'path' in a route is there twice, first in line 1");
 }
 
 static void refuses_an_empty_option(struct fixture *f, const struct option *option)
@@ -586,7 +652,7 @@ static void follows_aliases_but_not_into_themselves(void **state)
 	assert_channel(f->config, "/x", "a");
 	assert_refuses(f, "routes: &r [*r]\n", "t.yaml:1: a route is '- path: …' and 'channel: …' below it");
 	assert_refuses(f, "routes:\n- &m\n  path: /a\n  channels: [*m]\n",
-		"t.yaml:2: channels is one text: put quotes around what has {braces}");
+		"t.yaml:2: channels is one text, not a mapping of keys");
 	assert_int_equal(load_yaml(f, "&a [*a]: b\n"), CONFIG_BAD);
 	for (int i = 0; i < 2000; i++)
 		buf_append_char(&deep, '[');
@@ -1191,6 +1257,8 @@ int main(void)
 		with_folder(refuses_a_key_twice),
 		with_folder(refuses_wrong_types),
 		with_folder(refuses_what_is_not_yaml),
+		with_folder(says_what_to_do_about_a_slip_in_yaml),
+		with_folder(merges_and_skips_what_is_the_writers_own),
 		with_folder(refuses_an_empty_value),
 		with_folder(says_nothing_in_a_word),
 		with_folder(takes_an_empty_file),
