@@ -3,8 +3,8 @@
 # Makes a Debian package of the gateway, for the release of Debian that it runs on.
 #
 # Promises: what it depends on is read from the program (dpkg-shlibdeps), so it installs where that release's
-# libraries are and nowhere else; the same clone makes the same bytes. The package has the program, the systemd unit, and
-# /etc/tidegate/tidegate.yaml, which is the operator's once it is installed. Installing it starts nothing, and an upgrade
+# libraries are and nowhere else; the same clone makes the same bytes. The package has the program, its manual page and
+# completion, the systemd unit, changelog and copyright, and /etc/tidegate/tidegate.yaml, which is the operator's once it is installed. Installing it starts nothing, and an upgrade
 # restarts nothing: clients stay until `systemctl restart tidegate`.
 # Needs: deploy/deps.sh before, and the package dpkg-dev.
 
@@ -36,7 +36,7 @@ control() {
 Package: tidegate
 Version: $version
 Architecture: $architecture
-Maintainer: Tidegate maintainers <root@localhost>
+Maintainer: $maintainer
 Installed-Size: $(du -sk --apparent-size "$root" | cut -f1)
 Depends: $depends
 Suggests: redis-server
@@ -47,6 +47,25 @@ Description: WebSocket gateway for backends that already speak Redis
  one of any number of gateways receives it. Gateways have no state: they run
  behind a load balancer without sticky sessions. Channels can have a history,
  so that clients that come back get what they missed.
+TEXT
+}
+
+# Who made the package: DEBEMAIL and DEBFULLNAME, as with dch(1), or what git says.
+find_maintainer() {
+	local name email
+	name=${DEBFULLNAME:-$(git config user.name 2>/dev/null || true)}
+	email=${DEBEMAIL:-$(git config user.email 2>/dev/null || true)}
+	printf '%s <%s>\n' "${name:-Tidegate packager}" "${email:-tidegate@$(hostname -f 2>/dev/null || echo localhost)}"
+}
+
+# debian/changelog has one entry, which points to the real one.
+changelog() {
+	cat <<TEXT
+tidegate ($version) unstable; urgency=medium
+
+  * See CHANGELOG.md, which is in this folder too.
+
+ -- $maintainer  $(date -R -u --date="@$SOURCE_DATE_EPOCH")
 TEXT
 }
 
@@ -109,7 +128,16 @@ main() {
 	DESTDIR=$root meson install -C "$folder" --no-rebuild >"$work/log" 2>&1 || die "meson install failed: $(tail -n 3 "$work/log")"
 	put 644 deploy/systemd/tidegate.service usr/lib/systemd/system/tidegate.service
 	put 644 deploy/tidegate.yaml etc/tidegate/tidegate.yaml
+	# Times that do not depend on when it is built.
+	export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)}
 	version=$("$root/usr/bin/tidegate" version | cut -d' ' -f2)
+	maintainer=$(find_maintainer)
+	changelog >"$work/changelog"
+	gzip -9n "$work/changelog"
+	put 644 "$work/changelog.gz" usr/share/doc/tidegate/changelog.gz
+	put 644 CHANGELOG.md usr/share/doc/tidegate/CHANGELOG.md
+	put 644 LICENSE usr/share/doc/tidegate/copyright
+	gzip -9n "$root/usr/share/man/man1/tidegate.1"
 	architecture=$(dpkg --print-architecture)
 	depends=$(dependencies)
 	[ -n "$depends" ] || die "dpkg-shlibdeps found no dependency: $(tail -n 3 "$work/log")"
@@ -120,8 +148,6 @@ main() {
 		"$script" >"$root/DEBIAN/$script"
 	done
 	chmod 755 "$root"/DEBIAN/p*
-	# Times and owners that do not depend on who builds, or when.
-	export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 	find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 	dpkg-deb --root-owner-group --build "$root" "$folder/tidegate_${version}_$architecture.deb" >/dev/null
 	printf '%s\n' "$folder/tidegate_${version}_$architecture.deb"

@@ -8,9 +8,12 @@
 #include "app/gateway.h"
 #include "bench/bench.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/map.h"
+#include "date.h"
+#include "version.h"
 
 enum {
 	WORDS_MAX = 256, /* of a command line; nobody types more */
@@ -28,16 +31,6 @@ struct words {
 	bool json;
 	bool history;
 	const char *key;
-};
-
-struct subcommand {
-	const char *name;
-	const char *operands; /* for the help text */
-	int operands_min;
-	int operands_max;
-	int (*run)(const struct config *config, const struct words *words);
-	const char *help;
-	const char *options_help; /* of those that it alone has; what is not in there is unknown */
 };
 
 extern char **environ;
@@ -99,6 +92,14 @@ static int run_functions(const struct config *config, const struct words *words)
 	return cli_functions();
 }
 
+static int print(struct buf *out)
+{
+	int r = out->failed || fwrite(out->data, 1, out->len, stdout) != out->len || fflush(stdout);
+
+	buf_deinit(out);
+	return r;
+}
+
 static int run_check(const struct config *config, const struct words *words)
 {
 	struct buf out = {0};
@@ -108,15 +109,33 @@ static int run_check(const struct config *config, const struct words *words)
 	if (r)
 		return r;
 	config_print(config, &out);
-	fwrite(out.data, 1, out.len, stdout);
-	buf_deinit(&out);
-	return fflush(stdout) ? 1 : 0;
+	return print(&out);
 }
 
 static int run_reload(const struct config *config, const struct words *words)
 {
 	(void)words;
 	return cli_reload(config);
+}
+
+static int run_manual(const struct config *config, const struct words *words)
+{
+	struct buf out = {0};
+
+	(void)config;
+	(void)words;
+	commands_manual(TIDEGATE_VERSION, TIDEGATE_DATE, &out);
+	return print(&out);
+}
+
+static int run_completion(const struct config *config, const struct words *words)
+{
+	struct buf out = {0};
+
+	(void)config;
+	(void)words;
+	commands_completion(&out);
+	return print(&out);
 }
 
 static int run_version(const struct config *config, const struct words *words)
@@ -126,53 +145,26 @@ static int run_version(const struct config *config, const struct words *words)
 	return puts("tidegate " TIDEGATE_VERSION) < 0;
 }
 
-static const struct subcommand subcommands[] = {
-	{"serve", "", 0, 0, run_serve, "Run the gateway until SIGTERM or Ctrl-C", ""},
-	{"publish", "CHANNEL JSON", 2, 2, run_publish,
-		"Publish one event: to the Redis that is configured, or else through a gateway's admin port",
-		"    --history            to the channel's log too, also if no route here keeps one; else "
-		"fail\n"
-		"    --key KEY            once, however often it is repeated within two minutes; needs the "
-		"log\n"},
-	{"tail", "CHANNEL...", 1, WORDS_MAX, run_tail,
-		"Print the events of channels as a subscriber sees them", ""},
-	{"status", "", 0, 0, run_status,
-		"Say how a gateway is, and the others of its Redis: through its admin port",
-		"    --json               the answer of the admin API as it is\n"},
-	{"disconnect", "ID", 1, 1, run_disconnect,
-		"Close one connection of a gateway: through its admin port, with the id that its log gives",
-		""},
-	{"health", "", 0, 0, run_health,
-		"Ask the gateway at the admin address whether it lives; exit code 0 or 1", ""},
-	{"functions", "", 0, 0, run_functions,
-		"Print the library for Redis, to be piped to redis-cli -x FUNCTION LOAD REPLACE", ""},
-	{"check", "", 0, 0, run_check,
-		"Validate the configuration and print it with where each value came from", ""},
-	{"reload", "", 0, 0, run_reload,
-		"Have the gateway at the admin address read its configuration anew, as SIGHUP does", ""},
-	{"version", "", 0, 0, run_version, "Print the version", ""},
+static int (*const runs[N_COMMANDS])(const struct config *config, const struct words *words) = {
+#define COMMAND(name, ...) run_##name,
+#define COMMAND_FLAG(...)
+#include "cli/commands.def"
+#undef COMMAND
+#undef COMMAND_FLAG
 };
 
-static const size_t n_subcommands = sizeof(subcommands) / sizeof(subcommands[0]);
-
-static void print_help(FILE *out)
+/* Of one command, or of all (NULL). */
+static int print_help(const struct command *command, FILE *file)
 {
-	struct buf options = {0};
+	struct buf out = {0};
 
-	fputs("Tidegate: a WebSocket gateway for backends that already speak Redis.\n\n"
-	      "Usage: tidegate COMMAND [OPTION...] [OPERAND...]\n\nCommands:\n",
-		out);
-	for (size_t i = 0; i < n_subcommands; i++) {
-		char usage[64];
-
-		snprintf(usage, sizeof(usage), "%s %s", subcommands[i].name, subcommands[i].operands);
-		fprintf(out, "  %-22s %s\n%s", usage, subcommands[i].help, subcommands[i].options_help);
-	}
-	fprintf(out, "  %-22s %s\n", "bench", "Measure a deployment under load (tidegate bench --help)");
-	config_help(&options);
-	fprintf(out, "\nOptions (each also as a TIDEGATE_... variable; file < environment < option):\n%s",
-		buf_text(&options));
-	buf_deinit(&options);
+	if (command)
+		command_help(command, &out);
+	else
+		commands_help(&out);
+	fputs(buf_text(&out) ? buf_text(&out) : "out of memory\n", file);
+	buf_deinit(&out);
+	return 0;
 }
 
 static int usage_error(const char *sentence, const char *word)
@@ -191,14 +183,6 @@ static int refuse_flag(const char *flag)
 		buf_text(&sentence) ? buf_text(&sentence) : "unknown flag");
 	buf_deinit(&sentence);
 	return EXIT_USAGE;
-}
-
-static const struct subcommand *find_subcommand(const char *name)
-{
-	for (size_t i = 0; i < n_subcommands; i++)
-		if (!strcmp(subcommands[i].name, name))
-			return &subcommands[i];
-	return NULL;
 }
 
 /* One option, its value in the same word (--listen=…) or the next. How many words it took, or -1. */
@@ -261,23 +245,34 @@ static int split(struct words *words, int argc, char **argv)
 	return 0;
 }
 
-static int check_operands(const struct subcommand *subcommand, const struct words *words)
+static int check_operands(const struct command *command, const struct words *words)
 {
 	const char *used[] = {words->json ? "--json" : NULL, words->history ? "--history" : NULL,
 		words->key ? "--key" : NULL};
 
 	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++)
-		if (used[i] && !strstr(subcommand->options_help, used[i]))
+		if (used[i] && !command_has_flag(command, used[i]))
 			return usage_error("unknown option", used[i]);
-	if (words->n_operands > subcommand->operands_max)
-		return usage_error("unexpected word", words->operands[subcommand->operands_max]);
-	if (words->n_operands >= subcommand->operands_min)
+	if (words->n_operands > command->operands_max)
+		return usage_error("unexpected word", words->operands[command->operands_max]);
+	if (words->n_operands >= command->operands_min)
 		return 0;
-	fprintf(stderr, "tidegate: usage: tidegate %s %s\n", subcommand->name, subcommand->operands);
+	fprintf(stderr, "tidegate: usage: tidegate %s %s\n", command->name, command->operands);
 	return EXIT_USAGE;
 }
 
-static int run(const struct subcommand *subcommand, const struct words *words)
+/* `tidegate check FILE` is `tidegate check --config FILE`. */
+static int take_file(const struct command *command, struct words *words)
+{
+	if (command != &commands[COMMAND_check] || words->n_operands == 0)
+		return 0;
+	if (words->file)
+		return usage_error("a second file:", words->operands[0]);
+	words->file = words->operands[0];
+	return 0;
+}
+
+static int run(const struct command *command, const struct words *words)
 {
 	struct config_args args = {words->file, words->flags};
 	struct config *config = NULL;
@@ -285,7 +280,7 @@ static int run(const struct subcommand *subcommand, const struct words *words)
 	int r = config_load(&args, environ, &config, &error);
 
 	if (r == 0) {
-		r = subcommand->run(config, words);
+		r = runs[command - commands](config, words);
 	} else {
 		fprintf(stderr, "tidegate: %s\n", r < 0 ? strerror(-r) : buf_text(&error));
 		r = r < 0 ? 1 : EXIT_USAGE;
@@ -295,34 +290,45 @@ static int run(const struct subcommand *subcommand, const struct words *words)
 	return r;
 }
 
-int main(int argc, char **argv)
+/* What stands behind the name of the command. */
+static int run_words(const struct command *command, int argc, char **argv)
 {
-	const struct subcommand *subcommand;
 	struct words words = {0};
-	int r;
+	int r = split(&words, argc, argv);
 
-	if (argc < 2) {
-		print_help(stderr);
-		return EXIT_USAGE;
-	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-		print_help(stdout);
-		return 0;
-	}
-	if (!strcmp(argv[1], "bench"))
-		return bench_main(argc - 1, argv + 1); /* talks to a deployment and has options of its own */
-	subcommand = find_subcommand(strcmp(argv[1], "--version") ? argv[1] : "version");
-	if (!subcommand)
-		return usage_error("unknown command", argv[1]);
-	r = split(&words, argc - 2, argv + 2);
-	if (r == 0 && words.help) {
-		print_help(stdout);
-		return 0;
-	}
+	if (r == 0 && words.help)
+		return print_help(command, stdout);
 	if (r == 0)
-		r = check_operands(subcommand, &words);
+		r = check_operands(command, &words);
+	if (r == 0)
+		r = take_file(command, &words);
 	if (r)
 		return r;
 	map_seed();
-	return run(subcommand, &words);
+	/* What says the same wherever it runs must not depend on a configuration that may be wrong. */
+	return *command->heeds ? run(command, &words) : runs[command - commands](NULL, &words);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc < 2) {
+		print_help(NULL, stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return print_help(NULL, stdout);
+	if (!strcmp(argv[1], "help") && argc == 2)
+		return print_help(NULL, stdout);
+	if (!strcmp(argv[1], "bench"))
+		return bench_main(argc - 1, argv + 1); /* talks to a deployment and has options of its own */
+	if (!strcmp(argv[1], "help")) {                /* `help check` is `check --help` */
+		command = command_find(argv[2]);
+		return command ? print_help(command, stdout) : usage_error("unknown command", argv[2]);
+	}
+	command = command_find(strcmp(argv[1], "--version") ? argv[1] : "version");
+	if (!command)
+		return usage_error("unknown command", argv[1]);
+	return run_words(command, argc - 2, argv + 2);
 }

@@ -105,7 +105,16 @@ bool config_is_flag(const char *flag);
 /* CONFIG_BAD, with the sentence about one that is none: which may have been meant. */
 int config_refuse_flag(const char *flag, struct buf *error);
 
-/* The options' lines of the help text, "--config" among them. */
-void config_help(struct buf *out);
+/*
+ * The options' lines of the help text, "--config" among them: of all ("*"), or of those that are named, with
+ * spaces between.
+ */
+void config_help(const char *names, struct buf *out);
+
+/* The same options' flags, a space before each. */
+void config_flags(const char *names, struct buf *out);
+
+/* Of options that take a word of few: cases of bash, "--log-level) words='debug info warn error' …". */
+void config_flag_words(struct buf *out);
 
 #endif

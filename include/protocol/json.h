@@ -62,6 +62,12 @@ static inline bool json_is_object(struct slice value)
 	return value.data && value.data[0] == '{';
 }
 
+/*
+ * Where a text that json_check() refused stops being JSON, for people: the byte, or the beginning of the
+ * string, number or word that is wrong in itself. len: it ends too early.
+ */
+size_t json_fault(const char *text, size_t len, unsigned int depth_max);
+
 static inline bool json_is_array(struct slice value)
 {
 	return value.data && value.data[0] == '[';

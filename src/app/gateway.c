@@ -30,6 +30,7 @@
 #include "file_limit.h"
 #include "gateway_private.h"
 #include "notify.h"
+#include "version.h"
 
 enum {
 	DEPART_MS = 500,      /* for the announcement to be taken back at the end */

@@ -12,6 +12,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "metrics/metrics.h"
+#include "version.h"
 
 enum {
 	US_PER_S = 1000000,

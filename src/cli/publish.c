@@ -91,10 +91,37 @@ static bool is_key(const char *key)
 	return !key || (*key && strlen(key) <= BROKER_LOG_KEY_MAX);
 }
 
+enum {
+	SHOWN_BYTES = 24, /* of what is wrong: enough to find it in one's own command */
+};
+
+/* The shell takes quotes away, and then the place says more than the fact. */
+static int refuse_json(const char *json, int r)
+{
+	size_t len = strlen(json);
+	size_t at = json_fault(json, len, MESSAGE_DEPTH_MAX);
+	struct buf error = {0};
+
+	if (r == JSON_TOO_DEEP)
+		buf_printf(&error, "nested deeper than %d at byte %zu", MESSAGE_DEPTH_MAX, at + 1);
+	else if (at >= len)
+		buf_append_str(
+			&error, len ? "not valid JSON: it ends too early" : "not valid JSON: it is empty");
+	else
+		buf_printf(&error, "not valid JSON at byte %zu: ", at + 1);
+	if (r != JSON_TOO_DEEP && at < len)
+		buf_append_json_string(&error, json + at, strnlen(json + at, SHOWN_BYTES));
+	fprintf(stderr, "tidegate: publish: the event is %s\n",
+		buf_text(&error) ? buf_text(&error) : "not valid JSON");
+	buf_deinit(&error);
+	return EXIT_USAGE;
+}
+
 int cli_publish(const struct config *config, const struct cli_publication *wanted)
 {
 	const char *channel = wanted->channel, *json = wanted->json;
 	bool is_object;
+	int r;
 
 	if (!route_channel_valid(channel, strlen(channel))) {
 		fputs("tidegate: publish: that is no channel name: ids of A-Z a-z 0-9 . _ ~ - joined by "
@@ -102,10 +129,9 @@ int cli_publish(const struct config *config, const struct cli_publication *wante
 			stderr);
 		return EXIT_USAGE;
 	}
-	if (json_check(json, strlen(json), MESSAGE_DEPTH_MAX, NULL, 0, &is_object)) {
-		fprintf(stderr, "tidegate: publish: the event is not valid JSON\n");
-		return EXIT_USAGE;
-	}
+	r = json_check(json, strlen(json), MESSAGE_DEPTH_MAX, NULL, 0, &is_object);
+	if (r)
+		return refuse_json(json, r);
 	if (!is_key(wanted->key)) {
 		fprintf(stderr, "tidegate: publish: --key takes 1 to %d bytes\n", BROKER_LOG_KEY_MAX);
 		return EXIT_USAGE;

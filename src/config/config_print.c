@@ -154,18 +154,58 @@ void config_print(const struct config *config, struct buf *out)
 	buf_deinit(&cells);
 }
 
-void config_help(struct buf *out)
+/* Is the option's name one of these words? */
+static bool is_named(const char *names, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (strcmp(names, "*") == 0)
+		return true;
+	for (const char *at = names; (at = strstr(at, name)); at += len)
+		if ((at == names || at[-1] == ' ') && (!at[len] || at[len] == ' '))
+			return true;
+	return false;
+}
+
+void config_help(const char *names, struct buf *out)
 {
 	buf_append_str(out, "  --config FILE\n"
 			    "      the YAML file with options and routes (TIDEGATE_CONFIG)\n");
 	for (size_t i = 0; i < N_OPTIONS; i++) {
 		const struct option *option = &options[i];
 
+		if (!is_named(names, option->name))
+			continue;
 		buf_append_str(out, "  ");
 		option_flag(option, out);
 		buf_printf(out, " %s\n      %s\n      default %s; TIDEGATE_", option_placeholder(option),
 			option->help, option->fallback);
 		option_variable(option, out);
 		buf_append_char(out, '\n');
+	}
+}
+
+void config_flags(const char *names, struct buf *out)
+{
+	if (!*names)
+		return;
+	buf_append_str(out, " --config");
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		if (!is_named(names, options[i].name))
+			continue;
+		buf_append_char(out, ' ');
+		option_flag(&options[i], out);
+	}
+}
+
+void config_flag_words(struct buf *out)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		buf_append_char(out, '\t');
+		option_flag(&options[i], out);
+		buf_printf(out,
+			")\n\t\tmapfile -t COMPREPLY < <(compgen -W '%s' -- "
+			"\"$current\")\n\t\treturn\n\t\t;;\n",
+			options[i].type->words ? options[i].type->words : options[i].fallback);
 	}
 }

@@ -44,6 +44,7 @@ struct value_bounds {
 struct value_type {
 	const char *placeholder; /* for the help text */
 	bool is_list;
+	const char *words;   /* all that it can be, for completion; NULL: anything */
 	const char *nothing; /* the word for the empty value; NULL: there is none */
 	/* From n texts (one, unless it is a list). 0, CONFIG_BAD with a sentence, or -ENOMEM. */
 	int (*parse)(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,

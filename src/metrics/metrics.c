@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "version.h"
 
 enum metric_kind {
 	KIND_NONE, /* a further place of a histogram */

@@ -337,6 +337,42 @@ int json_check(const char *text, size_t len, unsigned int depth_max, struct json
 	return skip_space(scan.p, scan.end) == scan.end ? 0 : JSON_INVALID;
 }
 
+/* Where the scalar begins at which a step from `from` failed. */
+static const unsigned char *fault_of_step(const struct scan *scan, const unsigned char *from)
+{
+	struct scan step = *scan;
+	bool object = scan->depth > 0 && in_object(scan);
+
+	step.p = skip_space(from, scan->end);
+	if (step.p < step.end && *step.p == ',')
+		step.p = skip_space(step.p + 1, step.end);
+	from = step.p;
+	if (object && scan_name(&step) == 0)
+		from = skip_space(step.p, step.end);
+	return from;
+}
+
+size_t json_fault(const char *text, size_t len, unsigned int depth_max)
+{
+	struct scan scan = {
+		.p = (const unsigned char *)text,
+		.end = (const unsigned char *)text + len,
+		.depth_max = depth_max < JSON_DEPTH_LIMIT ? depth_max : JSON_DEPTH_LIMIT,
+	};
+	const unsigned char *from = scan.p;
+	int r = scan_value(&scan);
+
+	while (r == 0 && scan.depth > 0) {
+		from = scan.p;
+		r = scan_next(&scan);
+	}
+	if (r == 0)
+		scan.p = skip_space(scan.p, scan.end);
+	else if (!scan.p)
+		scan.p = fault_of_step(&scan, from);
+	return (size_t)(scan.p - (const unsigned char *)text);
+}
+
 /* A checked string's bytes, unescaped one by one. */
 struct reader {
 	const unsigned char *p;

@@ -47,15 +47,20 @@ def field(package, name):
 
 def test_is_named_after_the_version_and_depends_on_what_the_image_has(package):
     version = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text(encoding="utf-8"))[1]
-    assert field(package, "Version") == version
-    assert package.name == f"tidegate_{version}_{field(package, 'Architecture')}.deb"
+    # Made without a git clone at hand it is the release alone; with one, the commit follows.
+    assert re.fullmatch(re.escape(version) + r"(\+\d+\.g[0-9a-f]+)?", field(package, "Version"))
+    assert package.name == f"tidegate_{field(package, 'Version')}_{field(package, 'Architecture')}.deb"
     depends = {name.split(" ")[0] for name in field(package, "Depends").split(", ")}
     dockerfile = (ROOT / "docker/Dockerfile").read_text(encoding="utf-8")
     in_the_image = set(re.search(r"--no-install-recommends \\\n\s*(.*) >/dev/null", dockerfile)[1].split())
     assert depends == in_the_image | {"libc6"}
 
 
-def test_has_three_files_and_all_are_roots(package):
+def test_says_who_made_it(package):
+    assert re.fullmatch(r"[^<>]+ <[^@<> ]+@[^@<> ]+>", field(package, "Maintainer"))
+
+
+def test_has_these_files_and_all_are_roots(package):
     listing = subprocess.run(["dpkg-deb", "-c", package], capture_output=True, text=True, check=True).stdout
     files = {}
     for line in listing.splitlines():
@@ -63,7 +68,11 @@ def test_has_three_files_and_all_are_roots(package):
         assert owner == "root/root"
         if not mode.startswith("d"):
             files[path.removeprefix("./")] = mode
-    assert files == {"usr/bin/tidegate": "-rwxr-xr-x", UNIT: "-rw-r--r--", CONFIG: "-rw-r--r--"}
+    assert files.pop("usr/bin/tidegate") == "-rwxr-xr-x"
+    assert set(files.values()) == {"-rw-r--r--"}
+    documents = {f"usr/share/doc/tidegate/{name}" for name in ("changelog.gz", "CHANGELOG.md", "copyright")}
+    assert files.keys() == documents | {UNIT, CONFIG, "usr/share/man/man1/tidegate.1.gz",
+                                        "usr/share/bash-completion/completions/tidegate"}
 
 
 def test_installs_and_runs(debian, package):

@@ -1,6 +1,8 @@
 """Subcommands, options, the file and the environment: what is wrong is said in one line, and nothing starts."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -39,13 +41,84 @@ def test_help_is_printed_on_demand(words):
     ["serve", "--workers", "1.5"], ["serve", "--ping-interval", "soon"], ["serve", "--log-level", "loud"],
     ["serve", "--message-bytes-max", "-5"], ["serve", "--trusted-proxies", "nowhere/99"],
     ["serve", "--config", "/nonexistent/tidegate.yaml"],
-    ["publish"], ["publish", "cards"], ["publish", "a", "b", "c"], ["tail"], ["version", "extra"], ["check", "extra"], ["health", "extra"],
+    ["publish"], ["publish", "cards"], ["publish", "a", "b", "c"], ["tail"], ["version", "extra"], ["check", "a", "b"], ["health", "extra"],
     ["check", "--history"], ["status", "--key", "k"], ["publish", "--key"], ["publish", "--key", "", "cards", "{}"],
     ["publish", "--json", "cards", "{}"],
 ], ids=" ".join)
 def test_a_wrong_option_is_one_line_and_exit_2(words):
     result = run(*words, seconds=20)
     refused(result)
+
+
+COMMANDS = ("serve", "publish", "tail", "status", "disconnect", "health", "functions", "check", "reload", "manual",
+            "completion", "version")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_is_about_that_command(command):
+    """Its usage, its own flags and the options that it heeds; no other command's."""
+    text = run(command, "--help").stdout
+    assert text.startswith(f"Usage: tidegate {command}")
+    assert run("help", command).stdout == text
+    assert ("--drain-delay" in text) == (command in ("serve", "check"))
+    assert ("--key KEY" in text) == (command == "publish")
+    assert ("--admin-token" in text) == (command not in ("health", "functions", "manual", "completion", "version"))
+
+
+def test_the_whole_help_names_every_command():
+    text = run("--help").stdout
+    assert re.findall(r"^  ([a-z]+) ", text, re.MULTILINE) == [*COMMANDS, "bench"]
+
+
+def test_check_takes_its_file_as_a_word(tmp_path):
+    file = tmp_path / "gate.yaml"
+    file.write_text("workers: 3\n", encoding="utf-8")
+    assert run("check", file).stdout == run("check", "--config", file).stdout != run("check").stdout
+    refused(run("check", "--config", file, file), "second file")
+    refused(run("check", tmp_path / "none.yaml"), "none.yaml: No such file")
+    refused(run("check", ""), "empty")
+
+
+@pytest.mark.parametrize("event, words", [
+    ("{type: 1}", ("at byte 2", "type: 1}")), ('{"a": 1,}', ("at byte 9",)), ('{"a": tru}', ("at byte 7", "tru}")),
+    ('{"a":', ("ends too early",)), ("", ("empty",)), ("[" * 200, ("deeper than",)), ("{'a': 1}", ("at byte 2",)),
+], ids=lambda value: str(value)[:12])
+def test_an_event_that_is_no_json_is_told_where(event, words):
+    refused(run("publish", "cards", event), *words)
+
+
+def test_the_manual_has_every_command_and_option():
+    page = run("manual").stdout
+    assert page.startswith(".TH TIDEGATE 1 ")
+    said = page.replace("\\-", "-")
+    for word in (*COMMANDS, *re.findall(r"^  (--[a-z-]+)", run("--help").stdout, re.MULTILINE)):
+        assert f".B {word}" in said
+    groff = shutil.which("groff")
+    if groff:
+        told = subprocess.run([groff, "-ww", "-man", "-Tascii", "-z"], input=page, capture_output=True, text=True, check=False)
+        assert (told.returncode, told.stderr) == (0, "")
+
+
+def complete(*words):
+    """What bash offers behind these words of a command line."""
+    script = f"{run('completion').stdout}\nCOMP_WORDS=(tidegate \"$@\")\nCOMP_CWORD=$#\n_tidegate\nprintf '%s\\n' \"${{COMPREPLY[@]}}\""
+    told = subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, check=True)
+    assert told.stderr == ""
+    return told.stdout.split()
+
+
+def test_bash_completes_commands_flags_and_values():
+    assert complete("s") == ["serve", "status"]
+    assert complete("publish", "--k") == ["--key"]
+    assert complete("serve", "--log-l") == ["--log-level"]
+    assert complete("serve", "--log-level", "") == ["debug", "info", "warn", "error"]
+    assert complete("status", "--drain") == []
+    assert complete("serve", "--metrics-public", "t") == ["true"]
+
+
+def test_what_needs_no_configuration_does_not_read_one():
+    for command in ("version", "functions", "manual", "completion"):
+        assert run(command, env={"TIDEGATE_WORKERS": "many"}).returncode == 0
 
 
 def test_a_wrong_option_is_named():

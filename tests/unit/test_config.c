@@ -1225,7 +1225,7 @@ static void help_names_every_option(void **state)
 	struct buf out = {0};
 
 	(void)state;
-	config_help(&out);
+	config_help("*", &out);
 	assert_non_null(strstr(buf_text(&out), "  --config FILE\n"));
 	assert_non_null(strstr(buf_text(&out), "  --ping-interval DURATION\n"));
 	assert_non_null(strstr(buf_text(&out), "default 25s; TIDEGATE_PING_INTERVAL\n"));

@@ -465,10 +465,40 @@ static void walks_the_items_of_an_array(void **state)
 	assert_false(json_array_next((struct slice){"[ ]", 3}, &pos, &item));
 }
 
+static void says_where_a_text_stops_being_json(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t at;
+	} rows[] = {
+		{"", 0},
+		{"{type:1}", 1},
+		{"{\"a\":1,}", 7},
+		{"{\"a\":[1,2,x]}", 10},
+		{"{\"a\": \"b\\q\"}", 6},
+		{"{\"a\" 1}", 5},
+		{"[1 2]", 4},
+		{"{} x", 3},
+		{"[tru]", 1},
+		{"[1,nul]", 3},
+		{"{\"a\":1,\"b: 2}", 7},
+		{"{\"a\":1", 6},
+		{"'x'", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (json_fault(rows[i].text, strlen(rows[i].text), 8) != rows[i].at)
+			fail_msg("%s: at %zu, not %zu", rows[i].text,
+				json_fault(rows[i].text, strlen(rows[i].text), 8), rows[i].at);
+	assert_int_equal(json_fault("[[[]]]", 6, 2), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(walks_the_items_of_an_array),
+		cmocka_unit_test(says_where_a_text_stops_being_json),
 		cmocka_unit_test(takes_every_kind_of_value),
 		cmocka_unit_test(refuses_what_jsmn_takes),
 		cmocka_unit_test(refuses_every_other_slip_of_the_grammar),

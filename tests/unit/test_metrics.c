@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "core/buf.h"
+#include "version.h"
 
 struct row {
 	enum metric id;
