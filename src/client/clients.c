@@ -184,6 +184,8 @@ static void on_resync(void *arg, struct hub_subscription *subscription)
 	struct client *client = subscriber_client(subscription->subscriber);
 	const struct resync *resync = arg;
 
+	if (subscription->muted)
+		return; /* it asked where it stands, and the answer, which comes after this, knows of it */
 	if (client->aware)
 		client_push(client, message_ref(resync->told));
 	else if (resync->close_others)

@@ -27,6 +27,7 @@
 #include "metrics/metrics.h"
 #include "protocol/key_path.h"
 #include "protocol/message.h"
+#include "protocol/reply.h"
 #include "route/route.h"
 
 #define WALL_MS UINT64_C(1767225600000)
@@ -1355,6 +1356,34 @@ static void what_is_too_much_to_be_recovered_is_not_counted_as_recovered(void **
 	assert_int_equal(full->client.state, CLIENT_OPEN);
 }
 
+static void resync(struct world *world, const char *channel)
+{
+	struct message *told = reply_resync(s(channel), "fork", false, 0, "epoch.9.1009", world->now_ms);
+
+	clients_resync(&world->clients, s(channel), map_hash(channel, strlen(channel)), told, false);
+	message_unref(told);
+	turn(world);
+}
+
+/* It would be ahead of the position in the answer, and the client would store the wrong one. */
+static void who_waits_for_its_position_hears_of_no_other_before(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+	struct join *join;
+
+	send_text(peer, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"cards\",\"recover\":true}}");
+	join = world->join;
+	world->join = NULL;
+	resync(world, "cards");
+	hears(peer, "");
+	clients_joined(&world->clients, join);
+	turn(world);
+	hears(peer, "subscribed(cards) ");
+	resync(world, "cards");
+	hears(peer, "resync(cards) ");
+}
+
 /* "recovered": true, 6 follow: then they do, whatever gives way behind them. */
 static void what_a_client_was_promised_does_not_give_way(void **state)
 {
@@ -2410,6 +2439,7 @@ int main(void)
 		TEST(without_a_history_the_answer_waits_for_the_confirmation_too),
 		TEST(a_replay_is_no_older_than_its_wait),
 		TEST(what_is_too_much_to_be_recovered_is_not_counted_as_recovered),
+		TEST(who_waits_for_its_position_hears_of_no_other_before),
 		TEST(what_a_client_was_promised_does_not_give_way),
 		TEST(who_lets_a_promise_wait_is_closed_under_every_policy),
 		TEST(the_oldest_give_way),
