@@ -62,7 +62,8 @@ void bus_connect(
 /*
  * Where events have their keys, and which channels keep a history. Takes a reference; again with another
  * table: it counts from the next event on, also for channels that are there. A history that is no longer kept
- * ends once it holds nothing back, or when its log could not be read for half a minute.
+ * ends once it holds nothing back and what was published while the link was lost has been read; or when its
+ * log could not be read for half a minute, which is announced.
  */
 void bus_set_routes(struct bus *bus, struct route_table *routes);
 

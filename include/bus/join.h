@@ -41,6 +41,7 @@ struct join {
 	int r; /* 0; -EAGAIN: not now; -ENOMEM; -ENOENT: the channel keeps no history */
 	enum channel_log_reason reason;
 	bool from_log;
+	uint16_t era;                /* which history of the channel answered; never 0 where r is 0 */
 	char pos[POSITION_TEXT_MAX]; /* before the events */
 	char end[POSITION_TEXT_MAX]; /* behind them */
 	uint32_t n_events;

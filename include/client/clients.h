@@ -141,6 +141,13 @@ void clients_joined(struct clients *clients, struct join *join);
 void clients_resync(struct clients *clients, struct slice channel, uint64_t hash, struct message *told,
 	bool close_others);
 
+/*
+ * An event that this era's history of the channel had when it began, and that only now came over pub/sub: for
+ * all but those whom that history answered, who have it. The reference stays the caller's.
+ */
+void clients_late(
+	struct clients *clients, struct slice channel, uint64_t hash, struct message *event, uint16_t era);
+
 void clients_turn(struct clients *clients);
 void clients_tick(struct clients *clients);
 

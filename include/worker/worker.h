@@ -88,6 +88,10 @@ void worker_post_joined(struct worker *worker, struct join *join);
 void worker_post_resync(
 	struct worker *worker, struct slice channel, uint64_t hash, struct message *told, bool close_others);
 
+/* See clients_late(). Takes its own reference. 0 or -ENOMEM. */
+int worker_post_late(
+	struct worker *worker, struct slice channel, uint64_t hash, struct message *event, uint16_t era);
+
 /* The link to the broker came or went. */
 void worker_post_connected(struct worker *worker, bool connected);
 

@@ -254,6 +254,8 @@ void bus_set_routes(struct bus *bus, struct route_table *routes)
 	struct route_table *old = bus->routes;
 
 	bus->routes = route_table_ref(routes);
+	if (!++bus->era)
+		bus->era++;
 	for (struct map_entry *e = map_next(&bus->channels, NULL); e; e = map_next(&bus->channels, e)) {
 		struct bus_channel *channel = map_value(e, struct bus_channel, entry);
 

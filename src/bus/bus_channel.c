@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/broker.h"
+#include "bus/join.h"
 #include "channel_log/envelope.h"
 #include "core/clock.h"
 #include "protocol/message.h"
@@ -16,6 +17,7 @@
 #include "bus_private.h"
 
 enum {
+	US_PER_MS = 1000,
 	ENDING_MS = 30000, /* for the log of a history that is to end to be read once more */
 };
 
@@ -60,6 +62,7 @@ int bus_channel_configure(struct bus_channel *channel)
 		return 0;
 	}
 	channel->history = history_new(&bus->histories, bus_channel_name(channel), history->ttl_ms, channel);
+	channel->era = bus->era;
 	if (channel->history && channel->confirmed) {
 		channel->settling = SETTLING_READ;
 		history_subscribed(channel->history);
@@ -145,8 +148,12 @@ static void confirm(struct bus_channel *channel)
 /* Whoever waits for a log that cannot be read is better off without it. */
 static void end_history(struct bus_channel *channel, uint64_t now_ms)
 {
-	bool give_up = channel->ending_ms <= now_ms, subscribed;
+	bool give_up, subscribed;
 
+	/* Nothing can be read, and nothing is heard either: the time is that of a log that could be. */
+	if (broker_state(channel->bus->broker) != BROKER_READY)
+		channel->ending_ms = now_ms + ENDING_MS;
+	give_up = channel->ending_ms <= now_ms;
 	if (!history_end(channel->history, give_up, &subscribed))
 		return;
 	channel->history = NULL;
@@ -181,6 +188,15 @@ void bus_channels_expire(struct bus *bus, uint64_t now_ms)
 	}
 }
 
+static void tell_taps(struct bus_channel *channel, struct message *event)
+{
+	for (struct list *link = channel->taps.next; link != &channel->taps; link = link->next) {
+		struct bus_tap *tap = list_entry(link, struct bus_tap, link);
+
+		tap->event(tap->arg, event);
+	}
+}
+
 /* To all who want it. The reference stays the caller's. */
 static void hand_out(struct bus_channel *channel, struct message *event)
 {
@@ -191,11 +207,24 @@ static void hand_out(struct bus_channel *channel, struct message *event)
 			bus_drop(bus, bus_channel_name(channel), METRIC_EVENTS_DROPPED_MEMORY,
 				"out of memory");
 	}
-	for (struct list *link = channel->taps.next; link != &channel->taps; link = link->next) {
-		struct bus_tap *tap = list_entry(link, struct bus_tap, link);
+	tell_taps(channel, event);
+}
 
-		tap->event(tap->arg, event);
+/* To those only whom the history has not told of it. */
+static void hand_out_late(struct bus_channel *channel, struct message *event)
+{
+	struct bus *bus = channel->bus;
+
+	for (uint64_t left = channel->wanted; left; left &= left - 1) {
+		struct worker *worker = bus->workers[__builtin_ctzll(left)];
+
+		worker_post_flush(worker);
+		if (worker_post_late(
+			    worker, bus_channel_name(channel), channel->entry.hash, event, channel->era) < 0)
+			bus_drop(bus, bus_channel_name(channel), METRIC_EVENTS_DROPPED_MEMORY,
+				"out of memory");
 	}
+	tell_taps(channel, event);
 }
 
 static void on_history_live(void *arg)
@@ -252,6 +281,7 @@ static void on_history_answered(void *arg, struct join *join)
 {
 	struct bus_channel *channel = arg;
 
+	join->era = channel->era;
 	bus_give_back(channel->bus, join);
 }
 
@@ -264,25 +294,45 @@ const struct history_listener bus_channel_history_listener = {
 	.answered = on_history_answered,
 };
 
-/* An event of a channel without a history. */
-static int take_event(struct bus_channel *channel, struct slice payload)
+/* An event as it came over pub/sub, though it may have been published with history: then, if the channel
+ * keeps one, with its position. 0; MESSAGE_NOT_JSON or -ENOMEM. */
+static int make_event(struct bus_channel *channel, struct slice payload, struct message **eventp)
 {
 	const struct bus *bus = channel->bus;
+	uint64_t wall_ms = bus->wall_ms;
+	char pos[POSITION_TEXT_MAX];
+	struct slice stands = {0};
 	struct envelope envelope;
-	struct message *event;
 	int r = envelope_parse(payload, &envelope);
 
 	if (r == ENVELOPE_MALFORMED)
 		return MESSAGE_NOT_JSON;
-	/* Published with history by a backend, which this gateway's configuration knows nothing of. */
-	if (r == 0)
+	if (r == 0) {
+		/* A backend that publishes with history where this gateway's configuration knows of none. */
 		payload = envelope.payload;
-	r = message_from_event(
-		bus_channel_name(channel), payload, (struct slice){0}, bus->wall_ms, bus->now_us, &event);
+	}
+	if (r == 0 && channel->history) {
+		const struct position at = {envelope.epoch, envelope.offset, envelope.tag};
+
+		stands = (struct slice){pos, position_format(&at, pos)};
+		wall_ms = at.tag / US_PER_MS;
+	}
+	r = message_from_event(bus_channel_name(channel), payload, stands, wall_ms, bus->now_us, eventp);
+	if (r == 0)
+		on_made(channel, *eventp);
+	return r;
+}
+
+/* Hands out an event that the history does not, if there is one. */
+static int take_event(struct bus_channel *channel, struct slice payload,
+	void (*give)(struct bus_channel *channel, struct message *event))
+{
+	struct message *event;
+	int r = make_event(channel, payload, &event);
+
 	if (r)
 		return r;
-	on_made(channel, event);
-	hand_out(channel, event);
+	give(channel, event);
 	message_unref(event);
 	return 0;
 }
@@ -296,11 +346,11 @@ static int take_settling(struct bus_channel *channel, struct slice payload)
 
 	if (channel->settling == SETTLING_LATE && envelope_parse(payload, &envelope) == 0) {
 		if (history_began_with(channel->history, &envelope))
-			return take_event(channel, payload);
+			return take_event(channel, payload, hand_out_late);
 		channel->settling = SETTLED;
 	}
 	if (channel->settling == SETTLING_READ)
-		r = take_event(channel, payload);
+		r = take_event(channel, payload, hand_out);
 	return r ? r : history_event(channel->history, payload, bus->wall_ms, bus->now_us);
 }
 
@@ -311,7 +361,7 @@ int bus_channel_event(struct bus_channel *channel, struct slice payload)
 	if (channel->settling != SETTLED)
 		return take_settling(channel, payload);
 	return channel->history ? history_event(channel->history, payload, bus->wall_ms, bus->now_us)
-				: take_event(channel, payload);
+				: take_event(channel, payload, hand_out);
 }
 
 void bus_channel_subscribed(struct bus_channel *channel)

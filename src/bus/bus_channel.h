@@ -23,7 +23,7 @@ struct key_path;
  * A channel that is heard already gets a history by a reload. Its log begins with a read, on another
  * connection than the events come by: which of the two is the first to bring an entry is open. Those who hear
  * the channel must get each once, so they go on hearing what comes over pub/sub until it has caught up with
- * the log.
+ * the log; but for those who joined meanwhile, to whom the log itself has told what it had.
  */
 enum settling {
 	SETTLED,
@@ -45,6 +45,7 @@ struct bus_channel {
 	struct list ending;      /* in bus.ending while its history is to end */
 	uint64_t ending_ms;      /* until then that may hold something back */
 	enum settling settling;
+	uint16_t era;      /* bus.era when its history began */
 	bool close_on_gap; /* clients that know nothing of recovery, where entries are lost to them */
 	char *name;
 	uint64_t turns[]; /* by worker: the hub's turn in which it was asked for */

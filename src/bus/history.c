@@ -409,15 +409,27 @@ void history_set_ttl(struct history *history, uint64_t ttl_ms)
 	history->ttl_ms = ttl_ms;
 }
 
+/* Those who hear it do not get all that was published while it was one: nothing of it is kept for them. */
+static void announce_gap(struct history *history)
+{
+	struct channel_log_resync resync = {
+		.reason = CHANNEL_LOG_TRIMMED, .position = *channel_log_position(history->log)};
+
+	on_resync(history, &resync);
+}
+
 bool history_end(struct history *history, bool give_up, bool *subscribedp)
 {
-	bool holds_back = channel_log_state(history->log) == CHANNEL_LOG_CATCHUP;
+	bool is_catching_up = channel_log_state(history->log) == CHANNEL_LOG_CATCHUP;
+	bool is_owed = channel_log_position(history->log) && !history_is_live(history);
 
-	if (holds_back && !give_up)
+	if ((is_catching_up || is_owed) && !give_up)
 		return false;
-	*subscribedp = holds_back || history_is_live(history);
-	if (holds_back)
+	*subscribedp = is_catching_up || history_is_live(history);
+	if (is_catching_up)
 		channel_log_lost(history->log); /* hands on the plain events at least */
+	if (is_owed)
+		announce_gap(history);
 	give_joins_back(history, -ENOENT);
 	history_free(history);
 	return true;

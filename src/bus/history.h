@@ -91,9 +91,10 @@ bool history_began_with(const struct history *history, const struct envelope *en
 void history_set_ttl(struct history *history, uint64_t ttl_ms);
 
 /*
- * Its channel keeps a history no longer. False: not now, it holds back events that nobody has heard yet; ask
- * again in a moment, or with give_up, which loses those of the log. True: freed, its joins are given back
- * with -ENOENT, and *subscribedp says whether every event comes.
+ * Its channel keeps a history no longer. False: not now, it holds back events that nobody has heard yet, or
+ * there may be some in the log, which could not be read since the link was lost; ask again in a moment, or
+ * with give_up, which loses them and says so by a resync. True: freed, its joins are given back with -ENOENT,
+ * and *subscribedp says whether every event comes.
  */
 bool history_end(struct history *history, bool give_up, bool *subscribedp);
 

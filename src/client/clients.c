@@ -201,6 +201,28 @@ void clients_resync(
 	hub_each(clients->hub, channel, hash, on_resync, &resync);
 }
 
+struct late {
+	struct message *event;
+	uint16_t era;
+};
+
+static void on_late(void *arg, struct hub_subscription *subscription)
+{
+	const struct late *late = arg;
+
+	if (!subscription->muted && subscription->era != late->era)
+		client_push(subscriber_client(subscription->subscriber), message_ref(late->event));
+}
+
+void clients_late(
+	struct clients *clients, struct slice channel, uint64_t hash, struct message *event, uint16_t era)
+{
+	struct late late = {event, era};
+
+	hub_flush(clients->hub);
+	hub_each(clients->hub, channel, hash, on_late, &late);
+}
+
 void clients_connected(struct clients *clients, bool connected)
 {
 	clients->connected = connected;

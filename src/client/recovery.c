@@ -161,6 +161,7 @@ static void settle(struct clients *clients, const struct recovery *recovery, str
 		return; /* that closed the client */
 	subscription->recovery = NULL;
 	subscription->muted = false;
+	subscription->era = join->r == 0 ? join->era : 0;
 	/* Without a history nobody looked whether the node is subscribed. The URL's answer waits with the
 	 * handshake. */
 	if (join->r == -ENOENT && !join->patient && !subscription->joined) {

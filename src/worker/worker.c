@@ -108,6 +108,10 @@ static void take(struct worker *worker, struct worker_mail *mail)
 		clients_resync(&worker->clients, (struct slice){mail->channel, mail->channel_len}, mail->hash,
 			mail->events[0], mail->close_others);
 		break;
+	case WORKER_LATE:
+		clients_late(&worker->clients, (struct slice){mail->channel, mail->channel_len}, mail->hash,
+			mail->events[0], mail->era);
+		break;
 	case WORKER_CONFIGURE:
 		configure(worker, mail->settings);
 		break;
@@ -472,6 +476,21 @@ void worker_post_resync(
 	mail->hash = hash;
 	mail->close_others = close_others;
 	post(worker, mail);
+}
+
+int worker_post_late(
+	struct worker *worker, struct slice channel, uint64_t hash, struct message *event, uint16_t era)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_LATE, channel.data, channel.len);
+
+	if (!mail || worker_mail_add(mail, event) < 0) {
+		worker_mail_free(mail);
+		return -ENOMEM;
+	}
+	mail->hash = hash;
+	mail->era = era;
+	post(worker, mail);
+	return 0;
 }
 
 int worker_post_survey(struct worker *worker, struct survey_part *part)

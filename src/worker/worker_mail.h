@@ -20,6 +20,7 @@ enum worker_mail_kind {
 	WORKER_CONNECTED,
 	WORKER_JOINED,
 	WORKER_RESYNC,
+	WORKER_LATE,
 	WORKER_SURVEY,
 	WORKER_CONFIGURE,
 	WORKER_DRAIN,
@@ -33,8 +34,9 @@ struct worker_mail {
 	struct join *join;                /* WORKER_JOINED; the mail is its carrier and goes with it */
 	struct survey_part *survey;       /* WORKER_SURVEY; likewise */
 	bool connected;                   /* WORKER_CONNECTED */
-	uint64_t hash;                    /* WORKER_CONFIRM, WORKER_RESYNC */
-	uint64_t turn;                    /* likewise */
+	uint64_t hash;                    /* WORKER_CONFIRM, WORKER_RESYNC, WORKER_LATE */
+	uint64_t turn;                    /* WORKER_CONFIRM */
+	uint16_t era;                     /* WORKER_LATE; events[0] is what came */
 	struct worker_settings *settings; /* WORKER_CONFIGURE */
 	uint64_t drain_ms;                /* WORKER_DRAIN */
 	uint64_t seed;                    /* likewise */

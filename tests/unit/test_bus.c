@@ -120,6 +120,15 @@ void worker_post_resync(
 	(void)close_others;
 }
 
+int worker_post_late(
+	struct worker *worker, struct slice channel, uint64_t hash, struct message *event, uint16_t era)
+{
+	(void)channel;
+	(void)hash;
+	(void)era;
+	return worker_post_event(worker, event);
+}
+
 int worker_post_survey(struct worker *worker, struct survey_part *part)
 {
 	if (worker->full)

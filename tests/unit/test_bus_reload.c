@@ -51,7 +51,10 @@ __attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct ti
 struct worker {
 	struct buf heard; /* the numbers of events */
 	int joined;       /* join.r of the last one that came back; 1: none has */
+	uint16_t era;     /* of its answer; 0: none was */
 	unsigned int n_confirmed;
+	unsigned int n_resyncs;   /* where the test expects none, teardown says so */
+	unsigned int n_positions; /* events with one */
 };
 
 /* The reads of many channels, named by their numbers. */
@@ -74,6 +77,7 @@ struct world {
 	struct worker *list[1];
 	broker_log_read_fn done; /* of the read that is out; NULL: none is */
 	void *arg;
+	bool is_away;
 	uint32_t asked;      /* entries */
 	struct crowd *crowd; /* NULL: there is one channel */
 	uint64_t ttl_ms;
@@ -87,6 +91,7 @@ int worker_post_event(struct worker *worker, struct message *event)
 	const char *data = memmem(text.data, text.len, "\"data\":", 7);
 
 	assert_non_null(data);
+	worker->n_positions += memmem(text.data, text.len, "\"pos\":", 6) != NULL;
 	buf_printf(&worker->heard, "%ld ", strtol(data + 7, NULL, 10));
 	return 0;
 }
@@ -107,18 +112,30 @@ void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t h
 void worker_post_joined(struct worker *worker, struct join *join)
 {
 	worker->joined = join->r;
+	worker->era = join->era;
+	for (uint32_t i = 0; i < join->n_events; i++)
+		worker_post_event(worker, join->events[i]);
 	join_free(join);
 }
 
 void worker_post_resync(
 	struct worker *worker, struct slice channel, uint64_t hash, struct message *told, bool close_others)
 {
-	(void)worker;
 	(void)channel;
 	(void)hash;
 	(void)told;
 	(void)close_others;
-	fail_msg("nothing was lost");
+	worker->n_resyncs++;
+}
+
+int worker_post_late(
+	struct worker *worker, struct slice channel, uint64_t hash, struct message *event, uint16_t era)
+{
+	(void)channel;
+	(void)hash;
+	if (worker->era != era)
+		return worker_post_event(worker, event);
+	return 0;
 }
 
 int worker_post_survey(struct worker *worker, struct survey_part *part)
@@ -149,8 +166,7 @@ static void fake_unsubscribe(struct broker *broker, struct slice channel)
 
 static enum broker_state fake_state(const struct broker *broker)
 {
-	(void)broker;
-	return BROKER_READY;
+	return ((const struct world *)broker)->is_away ? BROKER_CONNECTING : BROKER_READY;
 }
 
 static int fake_log_read(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
@@ -310,6 +326,7 @@ static int teardown(void **state)
 {
 	struct world *world = *state;
 
+	assert_int_equal(world->worker.n_resyncs, 0);
 	bus_free(world->bus);
 	free(world->done ? world->arg : NULL); /* what the broker was given and never gave back */
 	event_base_free(world->base);
@@ -371,6 +388,46 @@ static void what_the_read_saw_before_it_came_is_heard_once(void **state)
 	pushed(world, 7);
 	pushed(world, 7); /* a repetition, of one that was heard from the log */
 	hears(world, "5 6 7 ");
+}
+
+/* Its join was answered with what the log had: what still comes of that is not new to it. */
+static void who_joined_a_young_history_hears_nothing_twice(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, 0);
+	reload(world, TTL_MS);
+	answered(world, 6);
+	join(world);
+	assert_int_equal(world->worker.joined, 0);
+	pushed(world, 5);
+	pushed(world, 6);
+	hears(world, "");
+	pushed(world, 7);
+	hears(world, "7 ");
+	reload(world, 0);
+	pushed(world, 8);
+	reload(world, TTL_MS); /* another history, which has answered nobody */
+	answered(world, 9);
+	pushed(world, 9);
+	hears(world, "8 9 ");
+}
+
+/* They are entries of the log: who stores where it was can tell a repetition. */
+static void what_comes_while_a_history_begins_says_where_it_stands(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, 0);
+	pushed(world, 4);
+	assert_int_equal(world->worker.n_positions, 0);
+	reload(world, TTL_MS);
+	pushed(world, 5);
+	answered(world, 6);
+	pushed(world, 6);
+	pushed(world, 7);
+	hears(world, "4 5 6 7 ");
+	assert_int_equal(world->worker.n_positions, 3);
 }
 
 /* After a reconnect what was missed comes out of the log, and may be pushed too. */
@@ -470,6 +527,63 @@ static void a_history_that_cannot_be_read_ends_all_the_same(void **state)
 	assert_int_equal(world->worker.joined, -ENOENT);
 }
 
+static void link_lost(struct world *world)
+{
+	world->is_away = true;
+	world->up.state(world->up.arg, BROKER_CONNECTING, "");
+}
+
+static void link_back(struct world *world)
+{
+	world->is_away = false;
+	world->up.state(world->up.arg, BROKER_READY, "");
+}
+
+/* The end of a history is a gap like any other: repaired first. */
+static void a_history_that_ends_while_redis_is_away_is_read_once_more(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, TTL_MS);
+	answered(world, 4);
+	link_lost(world);
+	reload(world, 0);
+	pass(world, 5 * CYCLE_MS);
+	link_back(world);
+	pass(world, CYCLE_MS);
+	world->up.subscribed(world->up.arg, s(CHANNEL));
+	pushed(world, 7);
+	hears(world, "");
+	answered_from(world, 4, 6);
+	hears(world, "-1 -1 7 ");
+	pass(world, CYCLE_MS);
+	pushed(world, 8);
+	hears(world, "8 ");
+	join(world);
+	assert_int_equal(world->worker.joined, -ENOENT);
+	assert_int_equal(world->n_reads, 2);
+}
+
+/* Or announced. */
+static void a_history_that_ends_unread_says_that_events_are_missing(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, TTL_MS);
+	answered(world, 4);
+	link_lost(world);
+	reload(world, 0);
+	link_back(world);
+	world->up.subscribed(world->up.arg, s(CHANNEL));
+	pass(world, 2 * CYCLE_MS);
+	assert_int_equal(world->worker.n_resyncs, 0);
+	pass(world, 2 * CYCLE_MS);
+	assert_int_equal(world->worker.n_resyncs, 1);
+	world->worker.n_resyncs = 0;
+	pushed(world, 8);
+	hears(world, "8 ");
+}
+
 static void who_waits_to_join_is_told_that_there_is_no_history(void **state)
 {
 	struct world *world = *state;
@@ -565,12 +679,16 @@ int main(void)
 		with_world(what_comes_while_the_log_is_read_is_heard_once),
 		with_world(what_the_read_did_not_see_yet_is_heard_once),
 		with_world(what_the_read_saw_before_it_came_is_heard_once),
+		with_world(who_joined_a_young_history_hears_nothing_twice),
+		with_world(what_comes_while_a_history_begins_says_where_it_stands),
 		with_world(what_comes_out_of_the_log_after_that_is_heard_once),
 		with_world(a_history_that_settled_misses_nothing),
 		with_world(nobody_waits_for_a_channel_that_was_confirmed),
 		with_world(a_history_that_ends_leaves_its_listeners),
 		with_world(a_history_ends_once_it_has_caught_up),
 		with_world(a_history_that_cannot_be_read_ends_all_the_same),
+		with_world(a_history_that_ends_while_redis_is_away_is_read_once_more),
+		with_world(a_history_that_ends_unread_says_that_events_are_missing),
 		with_world(who_waits_to_join_is_told_that_there_is_no_history),
 		with_world(another_time_holds_from_the_next_read_on),
 		with_world(a_history_that_was_to_end_and_comes_back_goes_on),

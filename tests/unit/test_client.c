@@ -69,6 +69,7 @@ struct world {
 		bool wanted;
 	} interests[INTERESTS];
 	size_t n_interests;
+	uint16_t era;      /* of the answers to joins */
 	struct join *join; /* that was asked for, and is not answered yet */
 	uint64_t now_ms;
 	uint64_t now_us; /* as writes see it */
@@ -1274,6 +1275,7 @@ static void recover(struct world *world, struct peer *peer, uint32_t n, uint64_t
 	join = world->join;
 	world->join = NULL;
 	assert_non_null(join);
+	join->era = world->era;
 	join->events = calloc(n, sizeof(struct message *));
 	while (join->n_events < n)
 		join->events[join->n_events++] = keyed_event("cards", "", 1, arrived_ms);
@@ -1382,6 +1384,33 @@ static void who_waits_for_its_position_hears_of_no_other_before(void **state)
 	hears(peer, "subscribed(cards) ");
 	resync(world, "cards");
 	hears(peer, "resync(cards) ");
+}
+
+/* Those whom the history has told of it need no other copy. */
+static void what_comes_late_is_for_those_whom_the_history_did_not_answer(void **state)
+{
+	struct world *world = *state;
+	struct peer *answered = opened(world, 0, CARDS), *waits = opened(world, 1, CARDS);
+	struct peer *hears_all = opened(world, 2, CARDS);
+	struct message *late = keyed_event("cards", "", 1, world->now_ms);
+	struct slice cards = s("cards");
+
+	world->era = 3;
+	recover(world, answered, 0, 0);
+	hears(answered, "subscribed(cards) ");
+	send_text(waits, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"cards\",\"recover\":true}}");
+	clients_late(&world->clients, cards, map_hash(cards.data, cards.len), late, 3);
+	turn(world);
+	hears(answered, "");
+	hears(waits, "");
+	hears(hears_all, "e1 ");
+	clients_late(&world->clients, cards, map_hash(cards.data, cards.len), late, 4);
+	turn(world);
+	hears(answered, "e1 ");
+	hears(hears_all, "e1 ");
+	message_unref(late);
+	clients_joined(&world->clients, world->join);
+	world->join = NULL;
 }
 
 /* "recovered": true, 6 follow: then they do, whatever gives way behind them. */
@@ -2440,6 +2469,7 @@ int main(void)
 		TEST(a_replay_is_no_older_than_its_wait),
 		TEST(what_is_too_much_to_be_recovered_is_not_counted_as_recovered),
 		TEST(who_waits_for_its_position_hears_of_no_other_before),
+		TEST(what_comes_late_is_for_those_whom_the_history_did_not_answer),
 		TEST(what_a_client_was_promised_does_not_give_way),
 		TEST(who_lets_a_promise_wait_is_closed_under_every_policy),
 		TEST(the_oldest_give_way),
