@@ -147,7 +147,7 @@ $([ "${#notes[@]}" = 0 ] || printf '  %s\n' "${notes[@]}")
 ${bold}1. Listen${plain}, on each gateway, in terminals of their own:
      build/tidegate tail --admin 127.0.0.1:${admins[0]} cards
      build/tidegate tail --admin 127.0.0.1:${admins[1]} cards
-   or in the console of a browser tab (about:blank will do):
+   or in a browser, http://127.0.0.1:${admins[0]}/try; in that page's console, too:
      new WebSocket("ws://127.0.0.1:${ports[0]}/ws/cards").onmessage = e => console.log(1, e.data)
      new WebSocket("ws://127.0.0.1:${ports[1]}/ws/cards").onmessage = e => console.log(2, e.data)
 

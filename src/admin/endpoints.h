@@ -29,5 +29,6 @@ void admin_disconnect(struct admin_request *request);
 void admin_disconnects(struct admin_request *request);
 void admin_nodes(struct admin_request *request);
 void admin_page(struct admin_request *request);
+void admin_page_to_try(struct admin_request *request);
 
 #endif

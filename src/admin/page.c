@@ -1,8 +1,10 @@
 /*
- * Page: the dashboard, one page and its two files.
+ * Page: the dashboard and the page to try endpoints with.
  *
- * It holds no data and asks for all of it like any caller, so it needs no token itself. It may load nothing
- * from elsewhere, nor be shown inside another page, nor tell anybody where it was opened.
+ * Neither holds data; they ask for all of it like any caller, so they need no token themselves. A page may
+ * load nothing from elsewhere, nor be shown inside another page, nor tell anybody where it was opened. The
+ * page to try endpoints with may open WebSockets anywhere: clients connect to another port, under any name
+ * that leads there.
  */
 
 #include "endpoints.h"
@@ -12,14 +14,14 @@
 #include "request.h"
 #include "router.h"
 
-static const char headers[] =
-	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
-	"connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
-	"frame-ancestors 'none'\r\n"
-	"Referrer-Policy: no-referrer\r\n"
-	"X-Frame-Options: DENY\r\n";
+#define HEADERS(connects)                                                                                    \
+	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "                 \
+	"connect-src 'self'" connects "; img-src data:; base-uri 'none'; form-action 'none'; "               \
+	"frame-ancestors 'none'\r\n"                                                                         \
+	"Referrer-Policy: no-referrer\r\n"                                                                   \
+	"X-Frame-Options: DENY\r\n"
 
-void admin_page(struct admin_request *request)
+static void answer(struct admin_request *request, const char *headers)
 {
 	const struct web_asset *asset = web_asset_find(request->endpoint->path);
 	struct buf body = {0};
@@ -30,4 +32,14 @@ void admin_page(struct admin_request *request)
 	else
 		admin_answer(request, 200, asset->type, headers, &body);
 	buf_deinit(&body);
+}
+
+void admin_page(struct admin_request *request)
+{
+	answer(request, HEADERS(""));
+}
+
+void admin_page_to_try(struct admin_request *request)
+{
+	answer(request, HEADERS(" ws: wss:"));
 }

@@ -15,6 +15,8 @@ static const struct admin_endpoint endpoints[] = {
 	{ADMIN_GET, ADMIN_ANYBODY, "/", admin_page},
 	{ADMIN_GET, ADMIN_ANYBODY, "/dashboard.css", admin_page},
 	{ADMIN_GET, ADMIN_ANYBODY, "/dashboard.js", admin_page},
+	{ADMIN_GET, ADMIN_ANYBODY, "/try", admin_page_to_try},
+	{ADMIN_GET, ADMIN_ANYBODY, "/try.js", admin_page},
 	{ADMIN_GET, ADMIN_ANYBODY, "/live", admin_live},
 	{ADMIN_GET, ADMIN_ANYBODY, "/ready", admin_ready},
 	{ADMIN_GET, ADMIN_METRICS, "/metrics", admin_metrics},

@@ -13,6 +13,8 @@ static const struct web_asset assets[] = {
 	{"/", "text/html; charset=utf-8", LINES(dashboard_html)},
 	{"/dashboard.css", "text/css; charset=utf-8", LINES(dashboard_css)},
 	{"/dashboard.js", "text/javascript; charset=utf-8", LINES(dashboard_js)},
+	{"/try", "text/html; charset=utf-8", LINES(try_html)},
+	{"/try.js", "text/javascript; charset=utf-8", LINES(try_js)},
 };
 
 const struct web_asset *web_asset_find(const char *path)

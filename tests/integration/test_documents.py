@@ -1,0 +1,398 @@
+"""What the documents say to type, typed: every fenced block runs, or somebody says here why it does not."""
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+import sys
+import types
+
+import pytest
+import redis as redis_py
+import redis.asyncio as redis_asyncio
+
+from harness import browser
+from harness.gateway import BINARY, ROOT, Gateway, run
+from harness.process import Process, clean_environment
+from harness.wait import until
+
+pytestmark = pytest.mark.plain
+
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md"), *ROOT.glob("docker/**/*.md")})
+CONFIG = "default_routes: true\nroutes: [{path: /ws/cards, channel: cards, history: on}]\n"
+
+# What a block begins with -> why nobody runs it here.
+LEFT_OUT = {
+    "README.md: backend ──": "a picture",
+    "docs/architecture.md: Redis": "a picture",
+    "docs/configuration.md: tidegate.yaml:6: unknown key": "what is said of a wrong file: test_config.c has the sentences",
+    "docs/metrics.md: promtool check rules": "test_monitoring.py runs promtool on both files",
+    "docs/operations.md: # /etc/sysctl.d": "test_operations_page.py looks the settings up; a test changes no kernel",
+    "docs/operations.md: { printf 'apiVersion": "test_operations_page.py runs it",
+    "docs/protocol.md: → {": "a dialogue: test_recovery.py has it",
+    "docs/testing.md: tests/run.sh # everything": "it is what runs this test",
+    "docs/testing.md: deploy/deps.sh --test": "the same, by hand",
+    "docs/testing.md: tests/run.sh the command": "a list of files",
+    "docs/testing.md: def f2(bench)": "an extract from tests/fault/redis_outage.py, shortened",
+}
+
+
+def blocks(path):
+    """(language, text) of each fenced block."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def all_blocks():
+    found = []
+    for path in PAGES:
+        for language, text in blocks(path):
+            name = f"{path.relative_to(ROOT)}: {' '.join(text.split())}"
+            found.append((name, language, text))
+    return found
+
+
+BLOCKS = all_blocks()
+
+
+def block(beginning):
+    (found,) = [text for name, _, text in BLOCKS if name.startswith(beginning)]
+    return found
+
+
+@pytest.fixture(scope="module")
+def shared_gateway(tmp_path_factory, redis):
+    folder = tmp_path_factory.mktemp("gateway")
+    (folder / "tidegate.yaml").write_text(CONFIG, encoding="utf-8")
+    gateway = Gateway(folder, "--config", folder / "tidegate.yaml", redis=redis)
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def shell(tmp_path, gateway, redis):
+    """shell(text) is what it prints, in a clone with a built gateway, where everything is at our ports instead of its own."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "tidegate").symlink_to(BINARY)
+    (tools / "tidegate").symlink_to(BINARY)
+    (tools / "redis-cli").write_text(f'#!/bin/sh\nexec {shutil.which("redis-cli")} -p {redis.port} "$@"\n', encoding="utf-8")
+    (tools / "redis-cli").chmod(0o755)
+    environment = clean_environment({"TIDEGATE_ADMIN": gateway.admin, "TOKEN": "any"})
+    environment["PATH"] = f"{tools}:{environment['PATH']}"
+
+    def one(text):
+        text = text.replace("127.0.0.1:9080", gateway.admin).replace("10.0.0.7:9080", gateway.admin)
+        done = subprocess.run(["bash", "-euc", text], cwd=tmp_path, env=environment, capture_output=True, text=True,
+                              check=False, timeout=20)
+        assert done.returncode == 0, (text, done.stderr)
+        return done.stdout
+
+    return one
+
+
+def dialogue(text):
+    """The commands of a block with prompts, and what the page says that each prints."""
+    parts = re.split(r"^\$ (.*)\n", text, flags=re.MULTILINE)
+    assert parts[0] == ""
+    return list(zip(parts[1::2], parts[2::2]))
+
+
+def shape(value):
+    """Of an answer: its members' names and the kinds of their values."""
+    if isinstance(value, dict):
+        return {name: shape(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else type(value).__name__
+
+
+def same_shape(shown, answer):
+    """What the page shows is what there is; of events any, of lists the first."""
+    if isinstance(shown, dict) and "type" not in shown:
+        assert list(shown) == list(answer), (shown, answer)
+        for name, member in shown.items():
+            same_shape(member, answer[name])
+    elif isinstance(shown, list):
+        assert answer, shown
+        same_shape(shown[0], answer[0])
+    elif not isinstance(shown, dict):
+        assert shape(shown) == shape(answer)
+
+
+# --- every block ----------------------------------------------------------------------------------
+
+
+def test_every_block_has_somebody_who_runs_it_or_a_reason_why_not():
+    for name, language, _ in BLOCKS:
+        assert language == "yaml" or any(map(name.startswith, [*RUN, *LEFT_OUT])), f"who runs this? {name[:100]}"
+    for beginning in [*RUN, *LEFT_OUT]:
+        assert any(name.startswith(beginning) for name, _, _ in BLOCKS), f"there is no such block any more: {beginning}"
+
+
+RUN = set()
+
+
+def runs(beginning):
+    """This test runs the block that begins so."""
+    RUN.add(beginning)
+    return lambda test: test
+
+
+@pytest.mark.parametrize("name,text", [(name, text) for name, language, text in BLOCKS if language == "yaml"],
+                         ids=lambda value: value[:40] if ":" in value[:60] else None)
+def test_a_configuration_is_one(name, text, tmp_path):
+    (tmp_path / "tidegate.yaml").write_text(text, encoding="utf-8")
+    done = run("check", "--config", tmp_path / "tidegate.yaml")
+    assert done.returncode == 0, (name, done.stderr)
+
+
+@pytest.mark.parametrize("name,text", [(name, text) for name, language, text in BLOCKS if language == "python"],
+                         ids=lambda value: value[:40] if ":" in value[:60] else None)
+def test_python_is_python(name, text):
+    compile(text, name, "exec", dont_inherit=True)
+
+
+# --- README.md ------------------------------------------------------------------------------------
+
+
+@runs("README.md: deploy/local.sh # installs")
+def test_the_two_commands_are_there():
+    commands = [line.partition("#")[0].strip() for line in block("README.md: deploy/local.sh").splitlines()]
+    for command in commands:
+        assert subprocess.run([ROOT / command, "--help"], capture_output=True, check=True, timeout=20).stdout
+    # test_scripts.py runs the first to its screen; the second runs this.
+
+
+@runs("README.md: build/tidegate serve")
+def test_the_gateway_starts_as_the_readme_says(redis, tmp_path):
+    words = block("README.md: build/tidegate serve").replace("127.0.0.1:6379", f"127.0.0.1:{redis.port}").split()
+    assert words[0] == "build/tidegate"
+    process = Process([BINARY, *words[1:], "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"], tmp_path, "readme")
+    try:
+        until("redis is ready", lambda: "redis is ready" in process.stderr())
+    finally:
+        process.stop()
+
+
+CONSOLE = "(() => {{ window.lines = []; const log = console.log; console.log = text => lines.push(text); {}; return true }})()"
+
+
+@runs("README.md: ws = new WebSocket")
+@runs("README.md: redis-cli PUBLISH cards")
+def test_the_console_of_the_page_shows_what_a_shell_publishes(chromium, gateway, redis, shell):
+    chromium.show(f"http://{gateway.admin}/try", "document.readyState", lambda state: state == "complete")
+    code = block("README.md: ws = new WebSocket").replace("127.0.0.1:8080", f"127.0.0.1:{gateway.address[1]}").strip()
+    chromium.look(CONSOLE.format(code), bool)
+    chromium.look("ws.readyState", lambda state: state == 1)
+    shell(block("README.md: redis-cli PUBLISH cards"))
+    (line,) = chromium.look("lines", bool)
+    shown = re.search(r"The console shows\s+`(.*?)`\.", (ROOT / "README.md").read_text(encoding="utf-8"))[1]
+    assert re.sub(r'"timestamp":"[^"]*"', '"timestamp":"…"', line) == shown
+
+
+def test_the_page_to_try_endpoints_connects_shows_and_sends(chromium, gateway, redis):
+    chromium.show(f"http://{gateway.admin}/try", "document.getElementById('url') && document.getElementById('url').value",
+                  lambda url: url == f"ws://127.0.0.1:{gateway.address[1]}/ws/cards")
+    chromium.look("document.getElementById('open').requestSubmit() || true", bool)
+    state = "document.getElementById('state').textContent"
+    chromium.look(state, lambda state: state == "open")
+    messages = "[...document.querySelectorAll('#messages li')].map(item => JSON.parse(item.textContent).type)"
+    redis.publish("cards", '{"type":"<b>shown</b>"}')
+    chromium.look(messages, lambda shown: shown == ["<b>shown</b>"])
+    chromium.look("document.getElementById('say').requestSubmit() || true", bool)
+    chromium.look(messages, lambda shown: shown == ["pong", "<b>shown</b>"])
+    chromium.look("document.getElementById('close').click() || true", bool)
+    assert chromium.look(state, bool) == "closed"
+    assert chromium.complaints() == []
+    policy = gateway.get("/try").headers["Content-Security-Policy"]
+    assert "connect-src 'self' ws: wss:;" in policy and "unsafe" not in policy
+
+
+@runs("README.md: curl -s 127.0.0.1:9080/publish")
+def test_events_are_taken_by_the_admin_port(gateway, shell):
+    with gateway.connect() as peer:
+        answers = shell(block("README.md: curl -s 127.0.0.1:9080/publish"))
+        events = [peer.receive() for _ in range(2)]
+    assert answers and [event["data"] for event in events] == [{"id": 7}, {"id": 7}]
+
+
+# --- docs/admin.md --------------------------------------------------------------------------------
+
+
+@runs("docs/admin.md: $ tidegate status")
+def test_the_command_line_prints_what_the_page_shows(gateway, shell):
+    (status, shown), (disconnect, said) = dialogue(block("docs/admin.md: $ tidegate status"))
+    printed = shell(status)
+    shown, printed = ([line[:12].strip() for line in text.splitlines()] for text in (shown, printed))
+    head = shown.index("NODE")
+    assert printed[:head + 1] == shown[:head + 1]
+    with gateway.connect():
+        (peer,) = gateway.api("/connections")["connections"]
+        assert shell(disconnect.replace("17", str(peer["id"]))) == said.replace("17", str(peer["id"]))
+
+
+@runs("docs/admin.md: curl -H")
+def test_the_token_is_sent_as_the_page_says(gateway, shell):
+    assert json.loads(shell(block("docs/admin.md: curl -H")))["node"] == gateway.api("/status")["node"]
+
+
+@runs("docs/admin.md: $ curl -s '127.0.0.1:9080/channels")
+@runs("docs/admin.md: $ curl -s '127.0.0.1:9080/connections")
+def test_the_api_answers_in_the_shape_that_the_page_shows(gateway, shell):
+    with gateway.connect(), gateway.connect("/ws/items/0"), gateway.connect("/ws/items/1") as third:
+        gateway.post("/publish", {"channel": "cards", "payload": {"type": "card_updated"}})
+        assert third.ask({"type": "ping"})["type"] == "pong"
+        until("an event is remembered", lambda: gateway.api("/channels/cards?limit=1")["events"])
+        for page in ("channels", "connections"):
+            for command, shown in dialogue(block(f"docs/admin.md: $ curl -s '127.0.0.1:9080/{page}")):
+                highest = max(peer["id"] for peer in gateway.api("/connections")["connections"])
+                same_shape(json.loads(shown), json.loads(shell(command.replace(":17", f":{highest}"))))
+
+
+# --- docs/configuration.md ------------------------------------------------------------------------
+
+
+@runs("docs/configuration.md: $ TIDEGATE_LISTEN=:8000 tidegate check")
+def test_check_prints_what_the_page_shows(shell, tmp_path):
+    ((command, shown),) = dialogue(block("docs/configuration.md: $ TIDEGATE_LISTEN=:8000 tidegate check"))
+    (tmp_path / "tidegate.yaml").write_text("# a comment\nredis: redis://:secret@db:6379/0\nroutes:\n  # ours\n"
+                                            "  - {path: '/ws/nova/{item_id}', channel: 'nova:{item_id}', history: on}\n",
+                                            encoding="utf-8")
+    printed = [line.split() for line in shell("unset TIDEGATE_ADMIN; " + command).splitlines()]
+    for line in shown.splitlines():
+        assert line == "…" or line.split() in printed, line
+
+
+@runs("docs/configuration.md: $ tidegate reload")
+def test_a_reload_says_what_the_page_shows(start, redis, tmp_path, shell):
+    file = tmp_path / "reloaded.yaml"
+    file.write_text("workers: 2\nroutes:\n  - path: /ws/a\n    channel: a\n", encoding="utf-8")
+    node = start("--config", file, redis=redis)
+    (good, applied), (bad, refused) = dialogue(block("docs/configuration.md: $ tidegate reload"))
+    file.write_text("metrics_public: true\nworkers: 3\n", encoding="utf-8")
+    said = shell(f"{good} --admin {node.admin}")
+    assert said.splitlines()[0] == applied.splitlines()[0]
+    file.write_text("workers: 2\nroutes:\n  - path: /ws/a\n    # ours\n    chanel: a\n", encoding="utf-8")
+    said = shell(f"{bad} --admin {node.admin} 2>&1 || true")
+    assert said.startswith("tidegate: reload: ") and refused.partition("tidegate.yaml")[2].partition(" (known")[0] in said
+
+
+# --- docs/operations.md ---------------------------------------------------------------------------
+
+
+@runs("docs/operations.md: map $http_upgrade")
+def test_nginx_takes_the_configuration(tmp_path):
+    if not shutil.which("nginx"):
+        pytest.skip("no nginx")
+    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid; events {{}} http {{ access_log off; "
+                                         f"{block('docs/operations.md: map $http_upgrade')} }}", encoding="utf-8")
+    done = subprocess.run([shutil.which("nginx"), "-t", "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "nginx.conf"],
+                          capture_output=True, text=True, check=False, timeout=20)
+    assert "syntax is ok" in done.stderr, done.stderr
+
+
+# --- docs/recovery.md -----------------------------------------------------------------------------
+
+
+@runs("docs/recovery.md: redis-cli FCALL")
+def test_the_function_is_called_by_hand(shell):
+    command = block("docs/recovery.md: redis-cli FCALL")
+    first, second = shell(command).split(), shell(command).split()
+    assert (first[1], second[1]) == ("0", "1"), "the second is a repetition"
+    assert first[0] == second[0]
+
+
+@runs("docs/recovery.md: curl -s 127.0.0.1:9080/publish")
+def test_the_admin_port_publishes_with_a_key(gateway, shell):
+    assert json.loads(shell(block("docs/recovery.md: curl -s 127.0.0.1:9080/publish")))
+
+
+@pytest.fixture
+def publisher_modules(monkeypatch, redis):
+    """`redis.Redis()` is our server, and FastAPI, which is no package of the tests, only remembers what it is told."""
+
+    class App:
+        def post(self, path):
+            return lambda function: setattr(self, "posted", (path, function)) or function
+
+    class HTTPException(Exception):
+        pass
+
+    fastapi = types.SimpleNamespace(FastAPI=App, HTTPException=HTTPException)
+    threads, loop = redis_py.Redis, redis_asyncio.Redis
+
+    class Here(threads):
+        def __init__(self, **options):
+            super().__init__(**options or {"port": redis.port})
+
+    class LoopHere(loop):
+        def __init__(self, **options):
+            super().__init__(**options or {"port": redis.port})
+
+    monkeypatch.setitem(sys.modules, "fastapi", fastapi)
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "python"))
+    monkeypatch.setattr(redis_py, "Redis", Here)
+    monkeypatch.setattr(redis_asyncio, "Redis", LoopHere)
+    for module, client in (("Publisher", Here), ("AsyncPublisher", LoopHere)):
+        monkeypatch.setattr(getattr(__import__("tidegate_publisher"), module), "client_class", client)
+
+
+@runs("docs/recovery.md: import redis from tidegate_publisher")
+@runs("docs/recovery.md: import fastapi")
+def test_both_publishers_publish(gateway, publisher_modules, redis):
+    redis.client.delete("tg:i:{cards}:order-7")  # the other examples have used it
+    with gateway.connect() as peer:
+        exec(block("docs/recovery.md: import redis from tidegate_publisher"), {})  # pylint: disable=exec-used
+        assert peer.receive()["data"] == {"id": 7}
+        names = {}
+        exec(block("docs/recovery.md: import fastapi"), names)  # pylint: disable=exec-used
+
+        async def post():
+            await names["app"].posted[1]("7", {"version": 1, "title": "a"})
+            await names["publisher"].close()
+
+        asyncio.run(post())
+        assert peer.receive()["data"] == {"version": 1, "title": "a"}
+
+
+@runs("docs/recovery.md: let pos")
+def test_the_resuming_page_loads_its_state_first_and_then_only_when_it_must(chromium, gateway, redis):
+    code = block("docs/recovery.md: let pos").replace("wss://example.com/ws/cards", gateway.url("/ws/cards"))
+    page = browser.Page(gateway.url("/ws/cards"))
+    numbers = "JSON.stringify(window.heard)"
+
+    def publish(number):
+        assert gateway.post("/publish", {"channel": "cards", "history": True, "payload": {"type": "n", "data": number}}).status == 200
+
+    try:
+        publish(0)
+        chromium.show(page.url, "document.readyState", lambda state: state == "complete")
+        chromium.look("(() => { socket.close(); window.heard = []; window.loads = 0; window.handle = event => heard.push(event.data);"
+                      " window.loadState = () => loads++; const script = document.createElement('script');"
+                      f" script.textContent = {json.dumps('{' + code + '; window.now = () => pos }')};"
+                      " document.body.append(script); return true })()", bool)
+        chromium.look("loads", lambda loads: loads == 1)
+        publish(1)
+        chromium.look(numbers, lambda heard: heard == "[1]")
+        for peer in gateway.api("/connections")["connections"]:
+            gateway.post("/disconnect", {"connection": peer["id"]})
+        publish(2)
+        chromium.look(numbers, lambda heard: heard == "[1,2]")
+        assert chromium.look("loads", bool) == 1, "what it had was enough"
+        redis.client.delete("tg:s:{cards}", "tg:m:{cards}")
+        publish(3)
+        chromium.look("loads", lambda loads: loads == 2)
+    finally:
+        page.stop()
+
+
+# --- docs/testing.md ------------------------------------------------------------------------------
+
+
+@runs("docs/testing.md: def test_answers_ping")
+def test_the_first_test_of_the_page_passes(gateway):
+    names = {}
+    exec(block("docs/testing.md: def test_answers_ping"), names)  # pylint: disable=exec-used
+    names["test_answers_ping_with_pong"](gateway)
