@@ -25,9 +25,9 @@ readonly BUILD_PACKAGES=(gcc libc6-dev pkgconf meson ninja-build cmake patch lib
 readonly TEST_PACKAGES=(libcmocka-dev clang libclang-rt-dev clang-format python3-pytest
 	python3-pytest-xdist python3-websockets python3-redis python3-yaml python3-jsonschema redis-server iproute2
 	nftables prometheus
-	haproxy systemd)
+	haproxy nginx systemd)
 readonly DEMO_PACKAGES=(redis-server)
-readonly SERVICES=(redis-server prometheus haproxy) # of those packages: not to be started
+readonly SERVICES=(redis-server prometheus haproxy nginx) # of those packages: not to be started
 
 # -fno-semantic-interposition and the like are of no use to a static library; what is here is what
 # the rest of Tidegate is hardened with. _FORTIFY_SOURCE is 2 because lws is older than level 3.
@@ -145,7 +145,7 @@ policy_put() {
 		#!/bin/sh
 		# Put here by Tidegate's deploy/deps.sh for the time of one apt-get call.
 		for word in "\$@"; do
-			case \$word in redis* | prometheus* | haproxy*) exit 101 ;; esac
+			case \$word in redis* | prometheus* | haproxy* | nginx*) exit 101 ;; esac
 		done
 		[ -x $policy.before-tidegate ] && exec $policy.before-tidegate "\$@"
 		exit 0

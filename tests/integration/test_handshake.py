@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness.wait import SANITIZER
+from harness.wait import SANITIZER, sized
 from harness.websocket import TEXT, Refused, WebSocket, exchange, frame, handshake
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -348,6 +348,40 @@ def test_a_header_that_dribbles_is_cut_off_and_disturbs_nobody(gateway):
         answer = slow.read_response()
         assert (answer.status, json.loads(answer.body)["data"]["code"]) == (408, "timeout")
     assert time.monotonic() - began > 1, "cut off at once: an honest slow phone would be, too"
+
+
+def test_who_dribbles_keeps_nobody_out(start):
+    """More of them than libwebsockets would have had tables for, on one worker, with some of a head each."""
+    gateway = start("--workers", "1")
+    slow = []
+    try:
+        for _ in range(sized(4500, 300)):
+            slow.append(WebSocket(gateway.address))
+            slow[-1].send_raw(b"GET /ws/cards HTTP/1.1\r\nHost: x\r\nX: ")
+        with gateway.connect() as peer:
+            assert not select.select([slow[0].socket], [], [], 0)[0], "the first is late already: this tells nothing"
+            assert peer.ask({"type": "ping"})["type"] == "pong"
+    finally:
+        for peer in slow:
+            peer.abandon()
+
+
+def test_half_a_head_costs_no_more_than_it_is_long(start, figure):
+    gateway = start("--workers", "1")
+    n, size = sized(2000, 200), 7 * 1024
+    before = gateway.resident_kib()
+    slow = []
+    try:
+        for _ in range(n):
+            slow.append(WebSocket(gateway.address))
+            slow[-1].send_raw(b"GET /ws/cards HTTP/1.1\r\nX: " + b"x" * size)
+        gateway.check()
+        grown = (gateway.resident_kib() - before) / n
+        figure("memory of half a head of 7 KiB", f"{grown:.1f} KiB")
+        assert SANITIZER != "none" or grown < 14
+    finally:
+        for peer in slow:
+            peer.abandon()
 
 
 def test_a_refusal_says_why_in_words(gateway):
