@@ -178,7 +178,9 @@ def test_what_is_odd_but_sound_is_let_in(gateway):
         plain.replace("\r\n", "\n"),                                            # likewise
         plain.replace("/ws/cards", "http://gateway.test/ws/cards"),              # section 3.2.2
         plain.replace("Connection: Upgrade", "Connection: keep-alive\r\nConnection: Upgrade"),
+        plain.replace("Connection: Upgrade", "Connection: Upgrade,Keep-Alive"),  # as Firefox, without the space
         plain.replace("Upgrade: websocket", "Upgrade: h2c, WebSocket"),
+        plain.replace("Upgrade: websocket", "Upgrade: websocket\r\nSec-WebSocket-Extensions: \r\nSec-WebSocket-Protocol:"),
         plain.replace("Upgrade: websocket", "uPGRADE:websocket\r\nContent-Length: 0\r\nExpect: 100-continue"),
     ):
         answer = exchange(gateway.address, request.encode())
