@@ -11,9 +11,11 @@
  * declaration; two templates that match the same paths are refused. A table is immutable once built and
  * shared by count between threads; reload builds another.
  *
- * Segments are percent-decoded exactly once, after the path was split. "." and ".." are no ids: browsers and
- * proxies resolve them away, so a connection would end up on another route than the one it asked for. An
- * empty segment, a slash at the end among them, is never part of a path that is found.
+ * Segments are percent-decoded exactly once, after the path was split. What is no plain id then is one only
+ * where the route says so (any_ids), and stands in names, here and below, with its other bytes as %XX. "."
+ * and ".." are no ids: browsers and proxies resolve them away, so a connection would end up on another route
+ * than the one it asked for. An empty segment, a slash at the end among them, is never part of a path that is
+ * found.
  */
 
 #include <stdbool.h>
@@ -74,7 +76,7 @@ enum {
 	ROUTE_CONFLICT = 3,  /* another template matches the same paths */
 	ROUTE_BAD_TEMPLATE = 4, /* see the sentence in the error buffer */
 
-	ROUTE_ID_MAX = 128,       /* bytes of an id after percent-decoding once */
+	ROUTE_ID_MAX = 128,       /* bytes of an id as it stands in names */
 	ROUTE_VARIABLES_MAX = 8,  /* of one template */
 	ROUTE_SEGMENTS_MAX = 16,  /* of one template; also the parts of one channel template */
 	ROUTE_CHANNELS_MAX = 16,  /* that one route joins at once */
@@ -97,6 +99,7 @@ struct route_spec {
 	size_t n_subscribe;
 	bool subscribe_any_route; /* may also subscribe to every channel that some route of the table joins;
 				     the default */
+	bool any_ids;             /* any text is an id, in paths and channels; else only plain ones are */
 	bool compression;         /* permessage-deflate may be agreed on */
 	struct route_slow slow;
 	struct route_history history; /* of the channels that it joins, not of its subscribe list */
@@ -108,7 +111,7 @@ struct route_match {
 	const struct route *route;
 	size_t n_values;
 	struct {
-		char text[ROUTE_ID_MAX + 1]; /* decoded, NUL-terminated */
+		char text[ROUTE_ID_MAX + 1]; /* as it stands in names, NUL-terminated */
 		size_t len;
 	} values[ROUTE_VARIABLES_MAX];
 };
@@ -157,6 +160,7 @@ const char *route_channel_template(const struct route *route, size_t i);
 size_t route_n_subscribe(const struct route *route);
 const char *route_subscribe_template(const struct route *route, size_t i);
 bool route_subscribes_any_route(const struct route *route);
+bool route_takes_any_ids(const struct route *route);
 bool route_compresses(const struct route *route);
 
 /* With the default age filled in; bytes_max stays 0 for what holds for every connection. */
@@ -209,11 +213,11 @@ bool route_may_subscribe_own(const struct route_table *table, const struct route
 bool route_may_subscribe(
 	const struct route_table *table, const struct route *route, const char *channel, size_t len);
 
-/* Is it an id: A–Z a–z 0–9 . _ ~ -, 1 to ROUTE_ID_MAX bytes, neither "." nor ".."? */
+/* Is it a plain id: A–Z a–z 0–9 . _ ~ -, 1 to ROUTE_ID_MAX bytes, neither "." nor ".."? */
 bool route_id_valid(const char *id, size_t len);
 
-/* Is it a channel name: ids joined by ':', at most ROUTE_CHANNEL_MAX bytes, not in "tg:", which is Tidegate's
- * own? */
+/* Is it a channel name: ids, plain or with their other bytes as %XX, joined by ':', at most ROUTE_CHANNEL_MAX
+ * bytes, not in "tg:", which is Tidegate's own? */
 bool route_channel_valid(const char *name, size_t len);
 
 #endif

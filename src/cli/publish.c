@@ -124,8 +124,8 @@ int cli_publish(const struct config *config, const struct cli_publication *wante
 	int r;
 
 	if (!route_channel_valid(channel, strlen(channel))) {
-		fputs("tidegate: publish: that is no channel name: ids of A-Z a-z 0-9 . _ ~ - joined by "
-		      "':'\n",
+		fputs("tidegate: publish: that is no channel name: ids of A-Z a-z 0-9 . _ ~ - and "
+		      "%XX, joined by ':'\n",
 			stderr);
 		return EXIT_USAGE;
 	}

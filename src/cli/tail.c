@@ -30,6 +30,14 @@ static void print(void *arg, const char *data, size_t len)
 	fflush(stdout);
 }
 
+/* Of what may be in a name only the percent sign means something in a query. */
+static void write_query(struct buf *path, const char *key, const char *channel)
+{
+	buf_append_str(path, key);
+	for (; *channel; channel++)
+		buf_append_str(path, *channel == '%' ? "%25" : (char[]){*channel, '\0'});
+}
+
 static int through_admin(const struct config *config, char *const *channels, int n)
 {
 	struct buf path = {0}, error = {0};
@@ -37,7 +45,7 @@ static int through_admin(const struct config *config, char *const *channels, int
 
 	buf_append_str(&path, "/tail?");
 	for (int i = 0; i < n; i++)
-		buf_printf(&path, "%schannel=%s", i ? "&" : "", channels[i]);
+		write_query(&path, i ? "&channel=" : "channel=", channels[i]);
 	status = admin_request_send(config, buf_text(&path), NULL, 0, print, NULL, &error);
 	if (status == 200)
 		buf_append_str(&error, "the gateway ended the connection");
@@ -122,7 +130,7 @@ int cli_tail(const struct config *config, char *const *channels, int n)
 		if (!route_channel_valid(channels[i], strlen(channels[i]))) {
 			fprintf(stderr,
 				"tidegate: tail: word %d is no channel name: ids of A-Z a-z 0-9 . _ ~ - "
-				"joined by ':'\n",
+				"and %%XX, joined by ':'\n",
 				i + 1);
 			return EXIT_USAGE;
 		}

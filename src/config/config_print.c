@@ -116,7 +116,7 @@ static void print_route(const struct config *config, size_t i, struct buf *cells
 {
 	const struct route *route = route_table_get(config->routes, i);
 
-	buf_printf(cells, "  %s\t", route_path(route));
+	buf_printf(cells, "  %s%s\t", route_path(route), route_takes_any_ids(route) ? " (ids any)" : "");
 	for (size_t j = 0; j < route_n_channels(route); j++)
 		buf_printf(cells, j > 0 ? ",%s" : "%s", route_channel_template(route, j));
 	buf_append_str(cells, route_n_channels(route) > 0 ? "\t" : "-\t");

@@ -30,6 +30,7 @@ struct route_draft {
 	struct templates channels;
 	struct templates subscribe;
 	bool subscribe_any_route;
+	bool any_ids;
 	bool compression;
 	struct route_slow slow;
 	unsigned int key_line; /* of slow.key */
@@ -190,6 +191,19 @@ static int read_compression(struct reader *reader, const yaml_node_t *value, str
 		reader, value, "compression", &value_types[VALUE_BOOL], &draft->compression, NULL);
 }
 
+static int read_ids(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	const char *word;
+	int r = reader_text(reader, value, "ids", &word);
+
+	if (r)
+		return r;
+	draft->any_ids = strcmp(word, "any") == 0;
+	if (!draft->any_ids && strcmp(word, "plain") != 0)
+		return reader_refuse(reader, reader_line(value), "ids is 'plain' or 'any'");
+	return 0;
+}
+
 static int read_history_size(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
 	static const struct value_bounds bounds = {1, ROUTE_HISTORY_SIZE_MAX};
@@ -275,6 +289,7 @@ static const struct route_key route_keys[] = {
 	{"channel", read_channel},
 	{"channels", read_channels},
 	{"subscribe", read_subscribe},
+	{"ids", read_ids},
 	{"slow", read_slow},
 	{"compression", read_compression},
 	{"history", read_history},
@@ -298,6 +313,7 @@ static struct route_spec draft_spec(const struct route_draft *draft)
 		.subscribe = draft->subscribe.texts,
 		.n_subscribe = draft->subscribe.n,
 		.subscribe_any_route = draft->subscribe_any_route,
+		.any_ids = draft->any_ids,
 		.compression = draft->compression,
 		.slow = draft->slow,
 		.history = draft->history,

@@ -4,6 +4,10 @@
  * Ids are the unreserved characters of RFC 3986 and nothing else. That leaves out, on purpose, everything
  * that means something further down: ':' (joins ids to channel names), '/' (joins them to paths), '*', '?'
  * and '[' (globs of Redis), braces (hash tags of its cluster), spaces, CR, LF and NUL.
+ *
+ * A wide id, of a route with `ids: any`, is other text, and is written with every other byte as %XX, in
+ * capitals. A text has one such form only, which for a plain id is the id itself; so names never collide
+ * (docs/decisions/0014).
  */
 #include "route/names.h"
 
@@ -12,6 +16,8 @@
 #include "core/text.h"
 
 enum {
+	SEGMENT_MAX =
+		3 * ROUTE_ID_MAX, /* bytes of a segment all of which is escaped; longer ones are no ids */
 	VARIABLE_MAX =
 		64, /* bytes of a variable's name: a bound for error texts, far above any sensible name */
 };
@@ -45,6 +51,82 @@ bool route_id_valid(const char *id, size_t len)
 	return true;
 }
 
+/* Percent-decodes into out, which is as large as the text; the length, or -1 for a broken escape. */
+static int decode(const char *text, size_t len, char *out)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		int byte = text[i] == '%' ? text_percent_byte(text + i, len - i) : text[i];
+
+		if (text[i] == '%' && byte < 0)
+			return -1;
+		i += text[i] == '%' ? 2 : 0;
+		out[n++] = (char)byte;
+	}
+	return n;
+}
+
+/* UTF-8, and nothing that only machines write. */
+static bool is_text(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		size_t n = text_utf8_sequence((const unsigned char *)text + i, len - i);
+
+		if (n == 0 || (unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			return false;
+		i += n;
+	}
+	return true;
+}
+
+/* The form that a text has as part of a name; its length, or 0 where that is longer than an id may be. */
+static size_t encode(const char *text, size_t len, char out[ROUTE_ID_MAX + 1])
+{
+	static const char digits[] = "0123456789ABCDEF";
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char byte = (unsigned char)text[i];
+		size_t needs = is_id_byte(text[i]) ? 1 : 3;
+
+		if (n + needs > ROUTE_ID_MAX)
+			return 0;
+		if (needs == 3) {
+			out[n++] = '%';
+			out[n++] = digits[byte >> 4];
+		}
+		out[n++] = needs == 3 ? digits[byte & 15] : text[i];
+	}
+	out[n] = '\0';
+	return n;
+}
+
+bool name_is_wide(const char *part, size_t len)
+{
+	return memchr(part, '%', len) != NULL;
+}
+
+size_t name_take_id(const char *segment, size_t len, char out[ROUTE_ID_MAX + 1])
+{
+	char text[SEGMENT_MAX];
+	int n = len <= sizeof(text) ? decode(segment, len, text) : -1;
+	size_t taken = n > 0 && is_text(text, (size_t)n) ? encode(text, (size_t)n, out) : 0;
+
+	return taken > 0 && (name_is_wide(out, taken) || route_id_valid(out, taken)) ? taken : 0;
+}
+
+/* A plain id, or the one form of a wide one. */
+static bool is_part(const char *part, size_t len)
+{
+	char taken[ROUTE_ID_MAX + 1];
+
+	if (route_id_valid(part, len))
+		return true;
+	return len > 0 && len <= ROUTE_ID_MAX && name_is_wide(part, len) &&
+	       name_take_id(part, len, taken) == len && memcmp(part, taken, len) == 0;
+}
+
 bool route_channel_valid(const char *name, size_t len)
 {
 	if (len == 0 || len > ROUTE_CHANNEL_MAX)
@@ -55,35 +137,12 @@ bool route_channel_valid(const char *name, size_t len)
 		const char *colon = memchr(name + start, ':', len - start);
 		size_t end = colon ? (size_t)(colon - name) : len;
 
-		if (!route_id_valid(name + start, end - start))
+		if (!is_part(name + start, end - start))
 			return false;
 		if (end == len)
 			return true;
 		start = end + 1;
 	}
-}
-
-size_t name_decode_id(const char *segment, size_t len, char out[ROUTE_ID_MAX + 1])
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		char c = segment[i];
-
-		if (n == ROUTE_ID_MAX)
-			return 0;
-		if (c == '%') {
-			int byte = text_percent_byte(segment + i, len - i);
-
-			if (byte < 0)
-				return 0;
-			c = (char)byte;
-			i += 2;
-		}
-		out[n++] = c;
-	}
-	out[n] = '\0';
-	return route_id_valid(out, n) ? n : 0;
 }
 
 bool name_is_variable(const char *text, size_t len)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "route/names.h"
 #include "route/route_build.h"
 
 /* Parses into a scratch buf, so that the sentence can open with the template that it is about. */
@@ -19,7 +20,7 @@ static int parse_channel(struct template *template, const char *text, const stru
 	struct buf why = {0};
 	int r;
 
-	r = template_parse_channel(template, text, &route->path, may_be_free, &why);
+	r = template_parse_channel(template, text, &route->path, may_be_free, route->any_ids, &why);
 	if (r == ROUTE_BAD_TEMPLATE)
 		buf_printf(
 			error, "channel '%s': %s", text, buf_text(&why) ? buf_text(&why) : "it is not valid");
@@ -132,6 +133,7 @@ int route_new(const struct route_spec *spec, struct route **routep, struct buf *
 	route = calloc(1, sizeof(*route));
 	if (!route)
 		return -ENOMEM;
+	route->any_ids = spec->any_ids;
 	r = parse_path(route, spec->path, error);
 	if (r)
 		goto fail;
@@ -204,6 +206,11 @@ const char *route_subscribe_template(const struct route *route, size_t i)
 bool route_subscribes_any_route(const struct route *route)
 {
 	return route->subscribe_any_route;
+}
+
+bool route_takes_any_ids(const struct route *route)
+{
+	return route->any_ids;
 }
 
 bool route_compresses(const struct route *route)
@@ -340,6 +347,8 @@ static bool template_fits(const struct template *template, const struct slice *i
 			fits = slice_equal(part->text, channel[i]);
 		else if (part->variable >= 0)
 			fits = (size_t)part->variable < n_ids && slice_equal(ids[part->variable], channel[i]);
+		else
+			fits = part->is_wide || !name_is_wide(channel[i].data, channel[i].len);
 		if (!fits)
 			return false;
 	}
@@ -394,6 +403,6 @@ bool route_serves_alike(const struct route *a, const struct route *b)
 	return strcmp(a->path.text, b->path.text) == 0 &&
 	       templates_equal(a->channels, a->n_channels, b->channels, b->n_channels) &&
 	       templates_equal(a->subscribe, a->n_subscribe, b->subscribe, b->n_subscribe) &&
-	       a->subscribe_any_route == b->subscribe_any_route && a->compression == b->compression &&
-	       slow_equal(&a->slow, &b->slow);
+	       a->any_ids == b->any_ids && a->subscribe_any_route == b->subscribe_any_route &&
+	       a->compression == b->compression && slow_equal(&a->slow, &b->slow);
 }

@@ -19,6 +19,7 @@ struct route {
 	struct template *subscribe;
 	size_t n_subscribe;
 	bool subscribe_any_route;
+	bool any_ids;
 	bool compression;
 	struct route_slow slow; /* its key is that of the path below */
 	struct key_path *key;   /* NULL: none */

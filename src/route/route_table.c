@@ -249,10 +249,10 @@ const struct route *route_table_get(const struct route_table *table, size_t i)
 	return table->routes[i];
 }
 
-/* The segments of a path and what they decode to. */
+/* The segments of a path, and the ids that they are. */
 struct segments {
 	size_t n;
-	struct slice parts[ROUTE_SEGMENTS_MAX]; /* decoded; empty: not an id, so no literal either */
+	struct slice parts[ROUTE_SEGMENTS_MAX]; /* as in names; empty: not an id, so no literal either */
 	char text[ROUTE_SEGMENTS_MAX][ROUTE_ID_MAX + 1];
 };
 
@@ -271,7 +271,7 @@ static int segments_parse(struct segments *segments, const char *path, size_t le
 
 		if (part->len == 0)
 			return ROUTE_NOT_FOUND;
-		part->len = name_decode_id(part->data, part->len, segments->text[i]);
+		part->len = name_take_id(part->data, part->len, segments->text[i]);
 		part->data = segments->text[i];
 	}
 	return 0;
@@ -286,6 +286,8 @@ static int bind_ids(struct route_match *match, const struct segments *segments)
 		if (!path->parts[i].is_variable)
 			continue;
 		if (segments->parts[i].len == 0)
+			return ROUTE_BAD_ID;
+		if (!match->route->any_ids && name_is_wide(segments->text[i], segments->parts[i].len))
 			return ROUTE_BAD_ID;
 		memcpy(match->values[match->n_values].text, segments->text[i], segments->parts[i].len + 1);
 		match->values[match->n_values].len = segments->parts[i].len;

@@ -20,6 +20,7 @@ struct template_part {
 	struct slice text; /* the literal, or the variable's name without braces; points into the template's
 			      text */
 	bool is_variable;
+	bool is_wide; /* a variable that any id fits, not only a plain one */
 	int variable; /* which variable of the path, counted from 0; -1: none of them */
 };
 
@@ -34,14 +35,15 @@ struct template
  * Both: 0, ROUTE_BAD_TEMPLATE with one sentence appended to error, or -ENOMEM. On failure too the template
  * may be handed to template_deinit().
  *
- * A path's variables are numbered from the left; none may come twice.
+ * A path's variables are numbered from the left; none may come twice. All are wide: what else an id is, the
+ * route says when it is bound.
  */
 int template_parse_path(struct template *template, const char *text, struct buf *error);
 
-/* A channel's variables are looked up in the path. `may_be_free`: those that it does not have may be there
- * too. */
+/* A channel's variables are looked up in the path, and are all wide or none. `may_be_free`: those that it
+ * does not have may be there too. */
 int template_parse_channel(struct template *template, const char *text, const struct template *path,
-	bool may_be_free, struct buf *error);
+	bool may_be_free, bool is_wide, struct buf *error);
 
 /* Takes zeroed memory too. */
 void template_deinit(struct template *template);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "route/names.h"
 #include "route/template.h"
 
 static struct tree_node *node_new(const char *text, size_t len)
@@ -39,6 +40,7 @@ void tree_free(struct tree_node *node)
 		tree_free(node->literals[i]);
 	free(node->literals);
 	tree_free(node->variable);
+	tree_free(node->wide);
 	free(node);
 }
 
@@ -102,15 +104,17 @@ static struct tree_node *add_literal(struct tree_node *node, struct slice text)
 
 static struct tree_node *child_of(const struct tree_node *node, const struct template_part *part)
 {
-	return part->is_variable ? node->variable : literal_child(node, part->text);
+	if (!part->is_variable)
+		return literal_child(node, part->text);
+	return part->is_wide ? node->wide : node->variable;
 }
 
 static struct tree_node *add_child(struct tree_node *node, const struct template_part *part)
 {
 	if (!part->is_variable)
 		return add_literal(node, part->text);
-	node->variable = node_new("", 0);
-	return node->variable;
+	*(part->is_wide ? &node->wide : &node->variable) = node_new("", 0);
+	return child_of(node, part);
 }
 
 const void *tree_get(const struct tree_node *root, const struct template *template)
@@ -148,7 +152,9 @@ const void *tree_match(const struct tree_node *root, const struct slice *parts, 
 		return root->value;
 	child = literal_child(root, parts[0]);
 	value = child ? tree_match(child, parts + 1, n - 1) : NULL;
-	if (value || !root->variable)
-		return value;
-	return tree_match(root->variable, parts + 1, n - 1);
+	if (!value && root->variable && !name_is_wide(parts[0].data, parts[0].len))
+		value = tree_match(root->variable, parts + 1, n - 1);
+	if (!value && root->wide)
+		value = tree_match(root->wide, parts + 1, n - 1);
+	return value;
 }

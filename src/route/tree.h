@@ -4,9 +4,10 @@
 /*
  * Tree: what belongs to which template, found by walking its parts.
  *
- * A node has literal children, sorted, and at most one child for "any part". Looking up costs one binary
- * search a part plus, where a literal leads nowhere, the way back to the variable beside it: the most literal
- * template wins, compared from the left. It allocates nothing and never visits a node twice.
+ * A node has literal children, sorted, at most one child for "any plain id" and one for "any id". Looking up
+ * costs one binary search a part plus, where a literal leads nowhere, the way back to the variables beside
+ * it: the most literal template wins, compared from the left. It allocates nothing and never visits a node
+ * twice.
  */
 
 #include <stddef.h>
@@ -19,7 +20,8 @@ struct tree_node {
 	const void *value;           /* of the template that ends here; NULL: none does */
 	struct tree_node **literals; /* sorted by text */
 	size_t n_literals;
-	struct tree_node *variable;
+	struct tree_node *variable; /* plain ids only */
+	struct tree_node *wide;     /* any id */
 	size_t len;
 	char text[]; /* the literal that leads here */
 };
@@ -34,7 +36,7 @@ const void *tree_get(const struct tree_node *root, const struct template *templa
 /* Sets it, in place of the value that was there. 0 or -ENOMEM. */
 int tree_set(struct tree_node *root, const struct template *template, const void *value);
 
-/* The value of the template that matches these parts best, or NULL. An empty part fits a variable only. */
+/* The value of the template that matches these parts best, or NULL. An empty part fits variables only. */
 const void *tree_match(const struct tree_node *root, const struct slice *parts, size_t n);
 
 #endif

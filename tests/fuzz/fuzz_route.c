@@ -21,6 +21,21 @@ static void add(
 	buf_reset(error);
 }
 
+static void add_wide(
+	struct route_table *table, const char *path, const char *const *channel, struct buf *error)
+{
+	const struct route_spec spec = {.path = path, .channels = channel, .n_channels = 1, .any_ids = true};
+
+	PROMISE(route_table_add(table, &spec, error) == 0);
+}
+
+/* A wide one is valid wherever a name is, and only there. */
+static bool is_id(const char *id, size_t len, bool may_be_wide)
+{
+	return route_id_valid(id, len) ||
+	       (may_be_wide && memchr(id, '%', len) && !memchr(id, ':', len) && route_channel_valid(id, len));
+}
+
 static void check_match(const struct route_table *table, const struct route_match *match)
 {
 	char name[ROUTE_CHANNEL_MAX + 1];
@@ -29,7 +44,8 @@ static void check_match(const struct route_table *table, const struct route_matc
 	PROMISE(match->n_values <= ROUTE_VARIABLES_MAX);
 	PROMISE(route_ids(match, ids) == strlen(ids));
 	for (size_t i = 0; i < match->n_values; i++)
-		PROMISE(route_id_valid(match->values[i].text, match->values[i].len));
+		PROMISE(is_id(
+			match->values[i].text, match->values[i].len, route_takes_any_ids(match->route)));
 	for (size_t i = 0; i < route_n_channels(match->route); i++) {
 		size_t len = route_channel(match, i, name);
 
@@ -74,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	add(table, "/ws/execution/{id}", &channels[1], 1, &error);
 	add(table, "/ws/{topic}/{id}", &channels[2], 1, &error);
 	add(table, "/{a}/{b}/{c}/x", &channels[3], 1, &error);
+	add_wide(table, "/any/{topic}/{id}", &channels[2], &error);
 	if (size > 0 && path[0] == 'T') {
 		size_t taken = 1 + add_template(table, path + 1, size - 1, &error);
 

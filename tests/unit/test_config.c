@@ -447,9 +447,10 @@ static void refuses_unknown_keys(void **state)
 
 	assert_refuses(f, "routes:\n- path: /a\n  chanel: a\n",
 		"t.yaml:3: unknown key 'chanel' in a route: did you mean 'channel'? (known: path, channel, "
-		"channels, subscribe, slow, compression, history)");
+		"channels, subscribe, ids, slow, compression, history)");
 	assert_refuses(f, "routes:\n- path: /a\n  \"qu\\nux\": a\n",
-		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, slow, "
+		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, ids, "
+		"slow, "
 		"compression, history)");
 	assert_int_equal(load_yaml(f, "\nlisten: :1\nping_intervall: 3s\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: unknown key 'ping_intervall': did you mean "
@@ -881,6 +882,22 @@ static const struct route_history *with_history(struct fixture *f, const char *h
 	return route_history(route_table_get(f->config->routes, 0));
 }
 
+static void takes_any_ids_where_a_route_says_so(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_loads(f, "routes:\n- {path: '/a/{id}', channel: 'a:{id}', ids: any}\n"
+			"- {path: '/b/{id}', channel: 'b:{id}', ids: plain}\n- {path: '/c/{id}', channel: "
+			"'c:{id}'}\n");
+	assert_channel(f->config, "/a/a%20b", "a:a%20b");
+	assert_true(route_takes_any_ids(route_table_get(f->config->routes, 0)));
+	assert_false(route_takes_any_ids(route_table_get(f->config->routes, 1)));
+	assert_false(route_takes_any_ids(route_table_get(f->config->routes, 2)));
+	assert_true(prints(f->config, "\n  /a/{id} (ids any) "));
+	assert_refuses(
+		f, "routes:\n- path: /a\n  channel: a\n  ids: wide\n", "t.yaml:4: ids is 'plain' or 'any'");
+}
+
 static void keeps_a_history_where_a_route_says_so(void **state)
 {
 	struct fixture *f = *state;
@@ -1274,6 +1291,7 @@ int main(void)
 		with_folder(refuses_contradictions),
 		with_folder(prints_values_with_their_sources),
 		with_folder(compresses_where_a_route_says_so),
+		with_folder(takes_any_ids_where_a_route_says_so),
 		with_folder(keeps_a_history_where_a_route_says_so),
 		with_folder(takes_either_spelling_of_a_truth),
 		with_folder(refuses_what_history_is_not),

@@ -711,6 +711,122 @@ static void knows_a_channel_name(void **state)
 }
 
 /* A table of one route, and the route. */
+static void add_wide(struct route_table *table, const char *path, const char *channel, const char *listed)
+{
+	struct buf error = {0};
+	struct route_spec spec = {.path = path,
+		.channels = &channel,
+		.n_channels = 1,
+		.subscribe = &listed,
+		.n_subscribe = listed ? 1 : 0,
+		.any_ids = true};
+
+	assert_int_equal(add_spec(table, &spec, &error), 0);
+	buf_deinit(&error);
+}
+
+/* What stands in names is what Python's urllib.parse.quote(id, safe="") makes of the id. */
+static void a_wide_id_has_one_form(void **state)
+{
+	static const struct {
+		const char *segment, *channel; /* NULL: no id */
+	} rows[] = {{"7", "items:7"}, {"a.b_c~d-e", "items:a.b_c~d-e"}, {"%61%7e", "items:a~"},
+		{"a%20b", "items:a%20b"}, {"user@example.com", "items:user%40example.com"},
+		{"user%40example.com", "items:user%40example.com"}, {"%c3%a9", "items:%C3%A9"},
+		{"\xc3\xa9", "items:%C3%A9"}, {"a%2fb", "items:a%2Fb"}, {"a:b", "items:a%3Ab"},
+		{"a%2520b", "items:a%2520b"}, {"*", "items:%2A"}, {"%7Bx%7D", "items:%7Bx%7D"},
+		{"...", "items:..."}, {".", NULL}, {"..", NULL}, {"%2e%2E", NULL}, {"%", NULL}, {"%zz", NULL},
+		{"%2", NULL}, {"%00", NULL}, {"a%0ab", NULL}, {"%7f", NULL}, {"%ff", NULL}, {"%c3", NULL},
+		{"%ed%a0%80", NULL}};
+	struct route_table *table = route_table_new();
+
+	(void)state;
+	add_wide(table, "/items/{id}", "items:{id}", NULL);
+	add(table, "/plain/{id}", "items:{id}");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char path[64], name[ROUTE_CHANNEL_MAX + 1];
+		struct route_match match;
+		int r;
+
+		snprintf(path, sizeof(path), "/items/%s", rows[i].segment);
+		r = match_text(table, path, &match);
+		assert_int_equal(r, rows[i].channel ? 0 : ROUTE_BAD_ID);
+		if (r)
+			continue;
+		route_channel(&match, 0, name);
+		assert_string_equal(name, rows[i].channel);
+		assert_true(route_channel_valid(name, strlen(name)));
+		/* A plain route takes the same plain ids, for the same channel, and no others. */
+		snprintf(path, sizeof(path), "/plain/%s", rows[i].segment);
+		r = match_text(table, path, &match);
+		assert_int_equal(r, strchr(name, '%') ? ROUTE_BAD_ID : 0);
+		if (r)
+			continue;
+		route_channel(&match, 0, name);
+		assert_string_equal(name, rows[i].channel);
+	}
+	route_table_unref(table);
+}
+
+static void a_wide_id_is_as_long_as_a_plain_one_where_it_is_written(void **state)
+{
+	struct route_table *table = route_table_new();
+	struct route_match match;
+	char path[512] = "/items/";
+
+	(void)state;
+	add_wide(table, "/items/{id}", "items:{id}", NULL);
+	for (int i = 0; i < 42; i++)
+		strcat(path, "%20");
+	strcat(path, "ab");
+	assert_int_equal(match_text(table, path, &match), 0);
+	assert_int_equal(match.values[0].len, ROUTE_ID_MAX);
+	strcat(path, "c");
+	assert_int_equal(match_text(table, path, &match), ROUTE_BAD_ID);
+	route_table_unref(table);
+}
+
+/* Names of no other spelling are let through, or two of them would be one channel to people and two to Redis.
+ */
+static void a_name_has_its_escapes_in_one_way(void **state)
+{
+	static const char *const good[] = {"a%20b", "items:%C3%A9", "%2F:.%20"};
+	static const char *const bad[] = {"a b", "%c3%a9", "%41", "%7E", "%", "a%2", "%00", "%FF", "%C3",
+		"%0A", "items:%2E", "items:%2E%2E", "\xc3\xa9", "tg:%20"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		assert_true(route_channel_valid(good[i], strlen(good[i])));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		if (route_channel_valid(bad[i], strlen(bad[i])))
+			fail_msg("%s", bad[i]);
+}
+
+static void who_may_subscribe_to_wide_ids_is_said_by_routes(void **state)
+{
+	struct route_table *table = route_table_new();
+	const struct route *plain, *wide;
+	struct route_match match;
+	char ids[ROUTE_IDS_MAX + 1];
+
+	(void)state;
+	add(table, "/cards/{id}", "cards:{id}");
+	add_wide(table, "/items/{a}/{b}", "items:{a}:{b}", "chat:{room}");
+	plain = route_table_get(table, 0);
+	wide = route_table_get(table, 1);
+	assert_true(route_may_subscribe(table, plain, "items:a%20b:c", 13));
+	assert_true(route_may_subscribe(table, plain, "items:a:c", 9));
+	assert_false(route_may_subscribe(table, plain, "cards:a%20b", 11)); /* nobody can join it by a path */
+	assert_true(route_may_subscribe(table, wide, "chat:a%20b", 10));
+	assert_false(route_may_subscribe(table, wide, "cards:a", 7));
+	assert_int_equal(match_text(table, "/items/a%2Fb/c", &match), 0);
+	route_ids(&match, ids);
+	assert_string_equal(ids, "a%2Fb/c");
+	assert_true(route_may_subscribe_own(table, wide, ids, "items:a%2Fb:c", 13));
+	assert_false(route_may_subscribe_own(table, wide, ids, "items:a:b", 9));
+	route_table_unref(table);
+}
+
 static const struct route *only_route(const struct route_spec *spec, struct route_table **tablep)
 {
 	struct buf error = {0};
@@ -779,6 +895,10 @@ static void tells_routes_that_serve_alike_from_others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_wide_id_has_one_form),
+		cmocka_unit_test(a_wide_id_is_as_long_as_a_plain_one_where_it_is_written),
+		cmocka_unit_test(a_name_has_its_escapes_in_one_way),
+		cmocka_unit_test(who_may_subscribe_to_wide_ids_is_said_by_routes),
 		cmocka_unit_test(finds_channels_by_path),
 		cmocka_unit_test(does_not_find_other_shapes),
 		cmocka_unit_test(does_not_look_at_a_path_past_its_bound),
