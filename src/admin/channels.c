@@ -168,7 +168,7 @@ static void write_events(const struct channel_log *log, uint32_t limit, struct b
 		i++) {
 		struct slice text;
 
-		if (!entry->body)
+		if (!entry->body || !message_is_event(entry->body))
 			continue; /* nobody could be sent it */
 		text = message_text(entry->body);
 		if (n++)

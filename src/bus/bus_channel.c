@@ -248,23 +248,39 @@ static void on_history_deliver(void *arg, struct message *event)
 		hand_out(channel, event);
 }
 
+/* To those who know the word; the others go on, or are closed for it. */
+static void tell_resync(struct bus_channel *channel, struct message *told, bool close_others)
+{
+	struct bus *bus = channel->bus;
+
+	for (uint64_t left = channel->wanted; left; left &= left - 1) {
+		struct worker *worker = bus->workers[__builtin_ctzll(left)];
+
+		worker_post_flush(worker);
+		worker_post_resync(
+			worker, bus_channel_name(channel), channel->entry.hash, told, close_others);
+	}
+}
+
+static void on_history_dropped(void *arg, struct message *told)
+{
+	struct bus_channel *channel = arg;
+
+	if (channel->settling != SETTLING_READ)
+		tell_resync(channel, told, channel->close_on_gap);
+}
+
 static void on_history_resync(void *arg, const struct channel_log_resync *resync)
 {
 	struct bus_channel *channel = arg;
-	struct bus *bus = channel->bus;
 	char pos[POSITION_TEXT_MAX];
 	struct message *told;
 
 	position_format(&resync->position, pos);
 	told = reply_resync(bus_channel_name(channel), channel_log_reason_name(resync->reason),
 		resync->continuous, resync->retracted, pos, clock_wall_ms());
-	for (uint64_t left = told ? channel->wanted : 0; left; left &= left - 1) {
-		struct worker *worker = bus->workers[__builtin_ctzll(left)];
-
-		worker_post_flush(worker);
-		worker_post_resync(worker, bus_channel_name(channel), channel->entry.hash, told,
-			channel->close_on_gap && !resync->continuous);
-	}
+	if (told)
+		tell_resync(channel, told, channel->close_on_gap && !resync->continuous);
 	message_unref(told);
 }
 
@@ -290,6 +306,7 @@ const struct history_listener bus_channel_history_listener = {
 	.made = on_made,
 	.deliver = on_history_deliver,
 	.resync = on_history_resync,
+	.dropped = on_history_dropped,
 	.drained = on_history_drained,
 	.answered = on_history_answered,
 };

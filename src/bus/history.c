@@ -11,6 +11,7 @@
 #include "channel_log/envelope.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
+#include "protocol/reply.h"
 
 struct history {
 	struct histories *all;
@@ -67,19 +68,23 @@ static struct slice channel_of(const struct history *history)
 
 /*
  * An entry as clients see it. Its time is that of the log, not of its arrival here: every node, and every
- * replay, says the same. NULL: not JSON, larger than allowed, or no memory; it counts in the log and nobody
+ * replay, says the same. What cannot be sent (not JSON, larger than allowed) was acknowledged all the same:
+ * in its place stands a resync, for those who know the word. NULL: no memory; it counts in the log and nobody
  * hears it.
  */
 static struct message *make_body(
 	struct history *history, const struct position *at, struct slice payload, uint64_t arrived_us)
 {
 	char pos[POSITION_TEXT_MAX];
+	const struct slice stands = {pos, position_format(at, pos)};
 	struct message *message = NULL;
+	int r = MESSAGE_NOT_JSON;
 
-	if (!payload.data)
-		return NULL;
-	(void)message_from_event(channel_of(history), payload, (struct slice){pos, position_format(at, pos)},
-		at->tag / US_PER_MS, arrived_us, &message);
+	if (payload.data)
+		r = message_from_event(
+			channel_of(history), payload, stands, at->tag / US_PER_MS, arrived_us, &message);
+	if (r == MESSAGE_NOT_JSON)
+		return reply_resync(channel_of(history), "dropped", false, 0, pos, at->tag / US_PER_MS);
 	if (message)
 		history->all->listener.made(history->arg, message);
 	return message;
@@ -94,8 +99,12 @@ static void on_deliver(void *arg, const struct channel_log_entry *entry)
 {
 	struct history *history = arg;
 
-	if (entry->body)
+	if (!entry->body)
+		return;
+	if (message_is_event(entry->body))
 		history->all->listener.deliver(history->arg, entry->body);
+	else
+		history->all->listener.dropped(history->arg, entry->body);
 }
 
 static void on_resync(void *arg, const struct channel_log_resync *resync)
@@ -483,8 +492,9 @@ int history_event(struct history *history, struct slice payload, uint64_t wall_m
 	}
 	message = make_body(history, &(struct position){envelope.epoch, envelope.offset, envelope.tag},
 		envelope.payload, arrived_us);
+	r = !message ? -ENOMEM : message_is_event(message) ? 0 : MESSAGE_NOT_JSON;
 	channel_log_event(history->log, &envelope, message, body_bytes(message));
-	return message ? 0 : MESSAGE_NOT_JSON;
+	return r;
 }
 
 void history_join(struct history *history, struct join *join, uint64_t now_ms)

@@ -41,6 +41,8 @@ struct history_listener {
 	/* For all who hear the channel; borrowed. */
 	void (*deliver)(void *arg, struct message *event);
 	void (*resync)(void *arg, const struct channel_log_resync *resync);
+	/* In the place of an entry that cannot be sent: the resync that says so; borrowed. */
+	void (*dropped)(void *arg, struct message *told);
 	/* All that one answer of the broker brought was handed over: a good moment to pass it on. */
 	void (*drained)(void *arg);
 	/* The join is answered: it belongs to the listener again. */
@@ -101,7 +103,8 @@ bool history_end(struct history *history, bool give_up, bool *subscribedp);
 void history_subscribed(struct history *history);
 void history_lost(struct history *history);
 
-/* What came over pub/sub, envelope or plain. 0; MESSAGE_NOT_JSON (nobody hears it); or -ENOMEM. */
+/* What came over pub/sub, envelope or plain. 0; MESSAGE_NOT_JSON (nobody hears it, see dropped()); or
+ * -ENOMEM. */
 int history_event(struct history *history, struct slice payload, uint64_t wall_ms, uint64_t arrived_us);
 
 /* For questions; borrowed. */

@@ -112,6 +112,16 @@ static void limit(const struct client *client, struct join *join)
 	memcpy(join->pos, join->end, sizeof(join->pos));
 }
 
+/* Among them may be resyncs, in the places of entries that cannot be sent. */
+static uint32_t count_events(const struct join *join)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < join->n_events; i++)
+		n += message_is_event(join->events[i]);
+	return n;
+}
+
 static void push_answer(struct client *client, const struct recovery *recovery, const struct join *join)
 {
 	struct reply_recovery answer = {
@@ -120,7 +130,7 @@ static void push_answer(struct client *client, const struct recovery *recovery, 
 		.reason =
 			join->reason == CHANNEL_LOG_RECOVERED ? NULL : channel_log_reason_name(join->reason),
 		.pos = join->pos,
-		.count = join->n_events,
+		.count = count_events(join),
 	};
 
 	client_push(client, reply_recovered(recovery_id(recovery), join_channel(join), &answer,

@@ -137,9 +137,28 @@ def test_an_entry_with_forty_thousand_fields_costs_nobody_the_link(gateway, publ
     peer, answer = back(gateway, "/ws/kept/fields", first)
     with peer:
         assert answer["recovered"] and answer["count"] == 0, "it is an entry, and nothing that can be heard"
+        assert peer.receive()["data"]["reason"] == "dropped"
         publish(channel, 3)
         assert peer.receive()["data"] == 3
     assert gateway.metric("tidegate_redis_reconnects_total") == reconnects
+
+
+def test_an_entry_that_cannot_be_sent_is_told_in_its_place(gateway, publish, redis):
+    """It was acknowledged, so it is missed: not JSON, as a backend publishes that calls the function itself."""
+    channel = "kept:dropped"
+    first = position(redis, channel, publish(channel, 1))
+    with gateway.connect("/ws/kept/dropped") as unaware, back(gateway, "/ws/kept/dropped", first)[0] as aware:
+        redis.client.fcall("tidegate_publish", 2, *keys(channel), "no JSON", channel, "publish", 1001, 86400000, "abcdefgh")
+        publish(channel, 3)
+        told, after = aware.receive(), aware.receive()
+        assert (told["type"], told["data"]["reason"], told["data"]["continuous"]) == ("resync", "dropped", False)
+        assert (offset(told["data"]), offset(after), after["data"]) == (2, 3, 3)
+        assert unaware.receive()["data"] == 3
+    peer, answer = back(gateway, "/ws/kept/dropped", first)
+    with peer:
+        assert answer["recovered"] and answer["count"] == 1, "one event, and what is told of the other"
+        assert peer.receive() == told
+        assert numbers(peer, 1) == [3]
 
 
 def test_the_bound_on_events_is_about_what_was_published(start, redis, config):
