@@ -82,6 +82,7 @@ static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct sl
 	channel->entry = (struct map_entry){.hash = hash, .key = channel->name, .key_len = name.len};
 	list_init(&channel->taps);
 	channel->bus = bus;
+	channel->blind = broker_state(bus->broker) != BROKER_READY;
 	if (map_insert(&bus->channels, &channel->entry) < 0) {
 		free(channel);
 		return NULL;
@@ -227,11 +228,6 @@ static void hand_out_late(struct bus_channel *channel, struct message *event)
 	tell_taps(channel, event);
 }
 
-static void on_history_live(void *arg)
-{
-	confirm(arg);
-}
-
 static void on_made(void *arg, struct message *event)
 {
 	struct bus_channel *channel = arg;
@@ -262,6 +258,33 @@ static void tell_resync(struct bus_channel *channel, struct message *told, bool 
 	}
 }
 
+static void say_resync(
+	struct bus_channel *channel, const char *reason, const struct channel_log_resync *resync)
+{
+	char pos[POSITION_TEXT_MAX];
+	struct message *told;
+
+	position_format(&resync->position, pos);
+	told = reply_resync(bus_channel_name(channel), reason, resync->continuous, resync->retracted, pos,
+		clock_wall_ms());
+	if (told)
+		tell_resync(channel, told, channel->close_on_gap && !resync->continuous);
+	message_unref(told);
+}
+
+static void on_history_live(void *arg)
+{
+	struct bus_channel *channel = arg;
+
+	confirm(channel);
+	if (!channel->blind)
+		return;
+	channel->blind = false;
+	say_resync(channel, "away",
+		&(struct channel_log_resync){
+			.position = *channel_log_position(history_log(channel->history))});
+}
+
 static void on_history_dropped(void *arg, struct message *told)
 {
 	struct bus_channel *channel = arg;
@@ -272,16 +295,7 @@ static void on_history_dropped(void *arg, struct message *told)
 
 static void on_history_resync(void *arg, const struct channel_log_resync *resync)
 {
-	struct bus_channel *channel = arg;
-	char pos[POSITION_TEXT_MAX];
-	struct message *told;
-
-	position_format(&resync->position, pos);
-	told = reply_resync(bus_channel_name(channel), channel_log_reason_name(resync->reason),
-		resync->continuous, resync->retracted, pos, clock_wall_ms());
-	if (told)
-		tell_resync(channel, told, channel->close_on_gap && !resync->continuous);
-	message_unref(told);
+	say_resync(arg, channel_log_reason_name(resync->reason), resync);
 }
 
 static void on_history_drained(void *arg)

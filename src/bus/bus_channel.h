@@ -36,9 +36,12 @@ struct bus_channel {
 	struct map_entry entry; /* key points at name, behind the turns */
 	uint64_t wanted;        /* bit i: worker i wants it */
 	struct list taps;
-	struct list linger;         /* in bus.lingering while nobody wants it */
-	uint64_t linger_ms;         /* until then */
-	bool confirmed;             /* the broker says that every event comes */
+	struct list linger; /* in bus.lingering while nobody wants it */
+	uint64_t linger_ms; /* until then */
+	bool confirmed;     /* the broker says that every event comes */
+	/* First wanted while the broker was away: who hears it by then was let in without a place in its log,
+	   and nobody can tell what was published since. */
+	bool blind;
 	const struct key_path *key; /* of bus.routes; NULL: its events have none */
 	struct bus *bus;
 	struct history *history; /* NULL: the channel keeps none */

@@ -184,8 +184,10 @@ static void on_resync(void *arg, struct hub_subscription *subscription)
 	struct client *client = subscriber_client(subscription->subscriber);
 	const struct resync *resync = arg;
 
-	if (subscription->muted)
-		return; /* it asked where it stands, and the answer, which comes after this, knows of it */
+	/* It asked where it stands, and the answer, which comes after this, knows of it; or it is not there
+	 * yet. */
+	if (subscription->muted || client->state == CLIENT_PARKED)
+		return;
 	if (client->aware)
 		client_push(client, message_ref(resync->told));
 	else if (resync->close_others)

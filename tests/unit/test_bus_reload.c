@@ -584,6 +584,28 @@ static void a_history_that_ends_unread_says_that_events_are_missing(void **state
 	hears(world, "8 ");
 }
 
+static void who_was_let_in_while_redis_was_away_is_told_that_events_may_be_missing(void **state)
+{
+	struct world *world = *state;
+
+	link_lost(world);
+	reload(world, TTL_MS);
+	bus_post_interest(world->bus, 0, s(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
+	turn(world);
+	link_back(world);
+	world->up.subscribed(world->up.arg, s(CHANNEL));
+	assert_int_equal(world->worker.n_resyncs, 0);
+	answered(world, 4);
+	assert_int_equal(world->worker.n_resyncs, 1);
+	link_lost(world);
+	link_back(world);
+	world->up.subscribed(world->up.arg, s(CHANNEL));
+	answered_from(world, 4, 5); /* now it is known what was missed */
+	hears(world, "-1 ");
+	assert_int_equal(world->worker.n_resyncs, 1);
+	world->worker.n_resyncs = 0;
+}
+
 static void who_waits_to_join_is_told_that_there_is_no_history(void **state)
 {
 	struct world *world = *state;
@@ -689,6 +711,7 @@ int main(void)
 		with_world(a_history_that_cannot_be_read_ends_all_the_same),
 		with_world(a_history_that_ends_while_redis_is_away_is_read_once_more),
 		with_world(a_history_that_ends_unread_says_that_events_are_missing),
+		with_world(who_was_let_in_while_redis_was_away_is_told_that_events_may_be_missing),
 		with_world(who_waits_to_join_is_told_that_there_is_no_history),
 		with_world(another_time_holds_from_the_next_read_on),
 		with_world(a_history_that_was_to_end_and_comes_back_goes_on),
