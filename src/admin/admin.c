@@ -98,16 +98,20 @@ static bool body_comes(const struct admin_request *request)
 	       request->head.content_length > 0;
 }
 
+static void answer_too_big(struct admin_request *request)
+{
+	admin_answer_error(request, 413, "", "too_big", "the body is larger than event_bytes_max allows");
+}
+
 /* A body comes, and is not larger than allowed: found out before it is sent. */
 static bool body_is_sane(struct admin_request *request)
 {
 	const struct request_head *head = &request->head;
 
-	if (!head->has_content_length)
+	if (!head->has_content_length && !head->is_chunked)
 		admin_answer_error(request, 411, "", "length_required", "send a Content-Length");
 	else if (head->content_length > request->admin->body_bytes_max)
-		admin_answer_error(
-			request, 413, "", "too_big", "the body is larger than event_bytes_max allows");
+		answer_too_big(request);
 	else
 		return true;
 	return false;
@@ -167,25 +171,6 @@ static int invite_body(struct admin_request *request)
 	return on_writable(request);
 }
 
-/* What is not of the body is of nothing that we would read. */
-static int on_body(struct admin_request *request, const char *data, size_t len)
-{
-	size_t missing = (size_t)request->head.content_length - request->body.len;
-
-	buf_append(&request->body, data, len < missing ? len : missing);
-	if (request->body.failed) {
-		request->phase = ADMIN_ANSWERS;
-		admin_answer_no_memory(request);
-	} else if (len >= missing) {
-		request->phase = ADMIN_ANSWERS;
-		lws_set_timeout(request->wsi, NO_PENDING_TIMEOUT, 0);
-		request->endpoint->answer(request);
-	} else {
-		lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, REQUEST_SECONDS);
-	}
-	return 0;
-}
-
 static void answer_unreadable(struct admin_request *request, int outcome)
 {
 	request->phase = ADMIN_ANSWERS;
@@ -197,6 +182,40 @@ static void answer_unreadable(struct admin_request *request, int outcome)
 			request, 431, "", "head_too_large", "the head of the request is larger than 8 KiB");
 	else
 		admin_answer_error(request, 400, "", "bad_http", "that is no sound request of HTTP/1.1");
+}
+
+/* Takes what is of the body; what stands behind it is of nothing that we would read. An outcome as of
+ * chunked_read(). */
+static int take_body(struct admin_request *request, const char *data, size_t len)
+{
+	size_t missing;
+
+	if (request->head.is_chunked)
+		return chunked_read(
+			&request->chunked, data, len, &request->body, request->admin->body_bytes_max);
+	missing = (size_t)request->head.content_length - request->body.len;
+	buf_append(&request->body, data, len < missing ? len : missing);
+	return request->body.failed ? -ENOMEM : len >= missing ? CHUNKED_DONE : 0;
+}
+
+static void on_body(struct admin_request *request, const char *data, size_t len)
+{
+	int r = take_body(request, data, len);
+
+	if (r == 0) {
+		lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, REQUEST_SECONDS);
+		return;
+	}
+	request->phase = ADMIN_ANSWERS;
+	lws_set_timeout(request->wsi, NO_PENDING_TIMEOUT, 0);
+	if (r == CHUNKED_DONE)
+		request->endpoint->answer(request);
+	else if (r == CHUNKED_TOO_BIG)
+		answer_too_big(request);
+	else if (r == CHUNKED_BAD)
+		answer_unreadable(request, REQUEST_HEAD_BAD);
+	else
+		admin_answer_no_memory(request);
 }
 
 static int on_head(struct admin_request *request, const char *data, size_t len)
@@ -219,9 +238,10 @@ static int on_head(struct admin_request *request, const char *data, size_t len)
 	dispatch(request);
 	if (request->phase != ADMIN_READS_BODY)
 		return 0;
-	if (request->text.len == used && request->head.content_length > 0 && invite_body(request) < 0)
+	if (request->text.len == used && request_head_has_body(&request->head) && invite_body(request) < 0)
 		return -1;
-	return on_body(request, request->text.data + used, request->text.len - used);
+	on_body(request, request->text.data + used, request->text.len - used);
+	return 0;
 }
 
 /* The caller says no more. He may still listen, but who only listens, and for ever, has gone. */
@@ -244,7 +264,8 @@ static int on_input(struct admin_request *request, const char *data, size_t len)
 	case ADMIN_READS_HEAD:
 		return on_head(request, data, len);
 	case ADMIN_READS_BODY:
-		return on_body(request, data, len);
+		on_body(request, data, len);
+		return 0;
 	default:
 		return lws_linger_forget(&request->linger, len);
 	}

@@ -9,6 +9,7 @@
 
 #include "bus/survey.h"
 #include "core/buf.h"
+#include "http/chunked.h"
 #include "http/request_head.h"
 #include "protocol/json.h"
 #include "ws/lws_linger.h"
@@ -37,6 +38,7 @@ struct admin_request {
 	struct buf text;          /* the head as it came */
 	struct request_head head; /* borrows it */
 	const struct admin_endpoint *endpoint;
+	struct chunked chunked;
 	struct buf body;
 	struct buf out;
 	bool done;           /* nothing follows what is in out */

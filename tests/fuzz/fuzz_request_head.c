@@ -1,13 +1,15 @@
 /*
- * Fuzz a request's head: what is taken is within the bytes, ends where a blank line does, and means the same
- * when it is written again without anything that was forgiven. What is not taken whole is not taken in part
- * either.
+ * Fuzz a request's head, and the same bytes as a body in chunks: what is taken is within the bytes, ends
+ * where a blank line does, and means the same when it is written again without anything that was forgiven.
+ * What is not taken whole is not taken in part either.
  */
 
 #include "fuzz.h"
 
 #include <string.h>
 
+#include "core/buf.h"
+#include "http/chunked.h"
 #include "http/query.h"
 #include "http/request_head.h"
 
@@ -46,6 +48,21 @@ static void check_query(struct slice query)
 	}
 }
 
+/* Whole or byte by byte: the same outcome, and the same body. */
+static void check_chunked(const char *text, size_t size)
+{
+	struct chunked whole = {0}, pieces = {0};
+	struct buf a = {0}, b = {0};
+	int r = chunked_read(&whole, text, size, &a, 1000), s = 0;
+
+	for (size_t i = 0; i < size && s == 0; i++)
+		s = chunked_read(&pieces, text + i, 1, &b, 1000);
+	PROMISE(r == s && a.len <= 1000 &&
+		(r || (a.len == b.len && !memcmp(a.data ? a.data : "", b.data ? b.data : "", a.len))));
+	buf_deinit(&a);
+	buf_deinit(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data;
@@ -53,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t used = 0, used_again = 0;
 	int r = request_head_parse(&head, text, size, &used);
 
+	check_chunked(text, size);
 	PROMISE(r >= 0 && r <= REQUEST_HEAD_LARGE);
 	if (r)
 		return 0;

@@ -163,9 +163,21 @@ def test_what_is_odd_but_sound_is_answered(gateway, odd):
     assert orderly(gateway, odd).status == 200
 
 
-def test_a_chunked_body_is_told_to_say_how_long_it_is(gateway):
-    answer = orderly(gateway, request("/publish", "POST", ["Transfer-Encoding: chunked"]), b"2\r\n{}\r\n0\r\n\r\n")
-    assert answer.status == 411
+@pytest.mark.parametrize("body, status", [
+    (b'1\r\n{\r\n29;x="y"\r\n"channel":"cards","payload":{"type":"x"}}\r\n0\r\nTrailer: t\r\n\r\n', 200),
+    (b"2\r\n{}\r\n0\r\n\r\nGET /live HTTP/1.1\r\n\r\n", 400), (b"2\n{}\r\n0\r\n\r\n", 400), (b"ffffffff\r\n", 413),
+], ids=["sound", "no publication", "LF alone", "large"])
+def test_a_body_in_chunks_is_read(gateway, body, status):
+    head = request("/publish", "POST", ["Transfer-Encoding: chunked"])
+    assert orderly(gateway, head, body).status == status
+    with WebSocket(gateway.admin_address) as peer:
+        for byte in head + body:
+            peer.send_raw(bytes([byte]))
+        assert peer.read_response().status == status
+
+
+def test_a_body_of_no_known_length_is_411(gateway):
+    assert orderly(gateway, request("/publish", "POST")).status == 411
 
 
 def test_another_version_of_http_is_505(gateway):

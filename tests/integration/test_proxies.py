@@ -18,6 +18,7 @@ from harness.websocket import WebSocket
 N_THREADS = 12
 SHORT_SECONDS = 0.1  # for an answer through a proxy to a request that may be half a one, for which the proxy waits
 N_ODD = sized(5000, 400)  # through each of the two proxies: the 10,000 of issue 8
+N_GOOD = 20  # at least, beside them
 N_DIRECT = sized(2000, 300)
 
 
@@ -122,13 +123,17 @@ def test_odd_requests_behind_a_proxy_refuse_nobody_else(start, redis, tmp_path, 
 
     def work(number):
         if number == N_THREADS:
-            while not over.is_set():
-                proxy.open_one()
-                opened.append(1)
+            try:
+                while not over.is_set():
+                    proxy.open_one()
+                    opened.append(1)
+            finally:
+                over.set()
             return
-        odd = OddRequests(number)
-        for _ in range(N_ODD // N_THREADS):
+        odd, n = OddRequests(number), 0
+        while not over.is_set() and (n < N_ODD // N_THREADS or len(opened) < N_GOOD):
             say(proxy.address, odd.one(), SHORT_SECONDS)
+            n += 1
         finished.append(number)
         if len(finished) == N_THREADS:
             over.set()
@@ -140,7 +145,6 @@ def test_odd_requests_behind_a_proxy_refuse_nobody_else(start, redis, tmp_path, 
             at_once(work, N_THREADS + 1)
         finally:
             over.set()
-        assert len(opened) > 20, "too few good handshakes to tell"
         figure(f"good handshakes beside {N_ODD} odd requests, behind {make.__name__}", f"{len(opened)} of {len(opened)}")
     finally:
         proxy.process.stop(expected=(0, 143, -15))
