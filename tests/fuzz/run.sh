@@ -1,20 +1,80 @@
-#!/bin/sh
-# Fuzzes every parser for SECONDS each (default 60) with libFuzzer under the sanitizers: tests/fuzz/run.sh [SECONDS]
+#!/usr/bin/env bash
 #
-# What is found stays in the build folder, as does the grown corpus; a crash ends the run and prints its input's path.
-# Worth keeping: copy it to tests/fuzz/corpus/, so that every build replays it.
-set -eu
-cd "$(dirname "$0")/../.."
-seconds=${1:-60}
-build=${TIDEGATE_FUZZ_BUILD:-build/fuzz}
-mkdir -p "$build"
+# Fuzzes every parser with libFuzzer under the address and undefined-behaviour sanitizers, each over its corpus.
+#
+# What is found stays in build-fuzz, as does what the corpus grew to; the path of an input that broke something is
+# printed. Worth keeping: copy it to tests/fuzz/corpus/NAME, so that every build replays it.
+# Ends with 0 only if every target ran and none broke; the last line is "N targets held, N did not".
 
-for name in json command message request_head; do
-	clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fno-strict-aliasing -fno-sanitize-recover=all \
-		-fsanitize=fuzzer,address,undefined -Iinclude -Isrc \
-		"tests/fuzz/fuzz_$name.c" src/core/*.c src/http/*.c src/protocol/*.c -lpthread -o "$build/fuzz_$name"
-	mkdir -p "$build/corpus_$name"
-	"$build/fuzz_$name" -max_total_time="$seconds" -max_len=4096 -timeout=5 -print_final_stats=1 \
-		-dict=tests/fuzz/json.dict -artifact_prefix="$build/crash_${name}_" \
-		"$build/corpus_$name" "tests/fuzz/corpus/$name"
-done
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+readonly BUILD=build-fuzz
+readonly JOBS=2
+seconds=60
+
+usage() {
+	cat <<TEXT
+Usage: tests/fuzz/run.sh [SECONDS [TARGET...]]
+
+Fuzzes for so long each (default $seconds), all targets or these: $(names | tr '\n' ' ')
+TEXT
+}
+
+names() {
+	local file
+	for file in tests/fuzz/fuzz_*.c; do
+		file=${file##*/fuzz_}
+		echo "${file%.c}"
+	done
+}
+
+# One target, as a job of its own: a line of what it did.
+fuzz() {
+	local name=$1 log=$BUILD/log_$1.txt program=$BUILD/tests/fuzz/fuzz_$1
+	mkdir -p "$BUILD/corpus_$name"
+	if [ ! -x "$program" ]; then
+		printf '  %-14s is not in tests/fuzz/meson.build\n' "$name"
+	elif "$program" -max_total_time="$seconds" -max_len=4096 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
+		-dict=tests/fuzz/json.dict -artifact_prefix="$BUILD/broken_${name}_" \
+		"$BUILD/corpus_$name" "tests/fuzz/corpus/$name" >"$log" 2>&1; then
+		printf '  %-14s held   %9d executions, %7d a second\n' "$name" \
+			"$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" \
+			"$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log")"
+	else
+		printf '  %-14s BROKE  %s\n' "$name" "$(sed -n 's/.*Test unit written to /input: /p' "$log" | tail -n 1)"
+		tail -n 40 "$log" | sed 's/^/  | /'
+	fi
+}
+
+main() {
+	local n_held n_wanted
+	case ${1:-} in
+	--help | -h)
+		usage
+		return
+		;;
+	'') ;;
+	*[!0-9]*)
+		usage >&2
+		return 2
+		;;
+	*)
+		seconds=$1
+		shift
+		;;
+	esac
+	[ $# -gt 0 ] || mapfile -t targets < <(names)
+	[ $# = 0 ] || targets=("$@")
+	deploy/build.sh --cc clang "$BUILD" -Dtests=disabled -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false
+	export -f fuzz
+	export BUILD seconds
+	# shellcheck disable=SC2016 # the job's shell expands it
+	printf '%s\n' "${targets[@]}" | xargs -P "$JOBS" -I{} bash -c 'fuzz "$1"' _ {} | tee "$BUILD/summary.txt"
+	n_wanted=${#targets[@]}
+	n_held=$(grep -c '^  [a-z_]* *held ' "$BUILD/summary.txt" || true)
+	printf '%d targets held, %d did not\n' "$n_held" $((n_wanted - n_held))
+	[ "$n_held" = "$n_wanted" ]
+}
+
+main "$@"
