@@ -11,11 +11,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly PYTHON=/usr/bin/python3 # Debian's, which has the packages; another one may come first in PATH
-readonly ALL_SUITES=(format unit unit-address integration integration-address integration-thread fault)
+readonly ALL_SUITES=(format lint fuzz unit unit-address integration integration-address integration-thread fault)
 readonly ASKED_SUITES=(container) # not among all: minutes, some 600 MB of cache, and a network for Debian 13
-readonly QUICK_SUITES=(format unit integration)
+readonly QUICK_SUITES=(format lint unit integration)
 readonly SHORT_FAULTS=(f1 f3 f4b f12 f14)
 readonly JOBS=2
+readonly FUZZ_SECONDS=5             # each target; docs/testing.md has the way to hours
 readonly FILE_SECONDS=400           # one file of integration tests, instrumented, on a busy machine
 readonly CLANG_FORMAT_MAJOR=14      # releases differ in what they call well formatted; .clang-format is for this one
 readonly BIG_FILES='test_many|test_delivery' # the longest go first, so that the shorter fill up the end
@@ -121,6 +122,44 @@ run_format() {
 	else
 		note format 0 1
 		printf '  failed in format: %s\n' "$(tr '\n' ' ' <<<"$bad")" >>"$results/failed.txt"
+	fi
+}
+
+# Three checks, each of which counts as one test.
+run_lint() {
+	local failures=0 check
+	say lint
+	for check in lint_shell lint_python lint_sources; do
+		"$check" >"$results/$check.log" 2>&1 && continue
+		failures=$((failures + 1))
+		printf '  failed in lint: %s\n' "$check" >>"$results/failed.txt"
+		sed 's/^/  | /' "$results/$check.log"
+	done
+	note lint $((3 - failures)) "$failures"
+}
+
+lint_shell() {
+	git ls-files -z '*.sh' | xargs -0 shellcheck
+}
+
+lint_python() {
+	git ls-files -z '*.py' | xargs -0 "$PYTHON" -m pyflakes
+}
+
+lint_sources() {
+	"$PYTHON" tests/lint/sources.py
+}
+
+# Each target for some seconds over its corpus, with its executions a second.
+run_fuzz() {
+	local last
+	say fuzz
+	tests/fuzz/run.sh "$FUZZ_SECONDS" 2>&1 | tee "$results/fuzz.log" || true
+	last=$(tail -n 1 "$results/fuzz.log")
+	if [[ $last =~ ^([0-9]+)\ targets\ held,\ ([0-9]+)\ did\ not$ ]]; then
+		note fuzz "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+	else
+		note fuzz 0 1
 	fi
 }
 
@@ -291,6 +330,8 @@ main() {
 		fi
 		case $suite in
 		format) run_format ;;
+		lint) run_lint ;;
+		fuzz) run_fuzz ;;
 		unit*) run_unit "$suite" ;;
 		integration*) integration+=("$suite") ;;
 		esac

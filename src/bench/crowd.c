@@ -269,11 +269,6 @@ int crowd_turn(struct crowd *crowd, int timeout_ms)
 	return bits;
 }
 
-void crowd_stop_opening(struct crowd *crowd)
-{
-	crowd->n_started = crowd->n_peers;
-}
-
 const struct crowd_counts *crowd_counts(const struct crowd *crowd)
 {
 	return &crowd->counts;

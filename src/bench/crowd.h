@@ -68,9 +68,6 @@ int crowd_watch(struct crowd *crowd, int fd, unsigned int bit);
  */
 int crowd_turn(struct crowd *crowd, int timeout_ms);
 
-/* Starts no more handshakes after this; what is under way ends by itself. */
-void crowd_stop_opening(struct crowd *crowd);
-
 const struct crowd_counts *crowd_counts(const struct crowd *crowd);
 
 /* Connections that read and are open, of this channel. */

@@ -1,0 +1,86 @@
+"""
+What no compiler says of the sources: functions that are too long or that nobody calls, tests that sleep, fuzz targets and
+unit tests that no build has. One line a finding; the exit code says whether there was any.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+LINES_MAX = 50  # of a function, braces not counted: a screen
+SLEEPS = re.compile(r"\b(?:time\.sleep|asyncio\.sleep|usleep|nanosleep|sleep)\(")
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+SIGNATURE_NAME = re.compile(r"(\w+)\(")
+ATTRIBUTE = re.compile(r"__attribute__\(\(.*?\)\)\)?")
+
+
+def read(*patterns):
+    """Text by path, of the files that git knows."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--", *patterns], capture_output=True, text=True, check=True).stdout
+    return {path: Path(path).read_text(encoding="utf-8") for path in listed.split("\0") if path and Path(path).exists()}
+
+
+def functions(text):
+    """(name, is static, line, lines of the body) of each function; clang-format puts its braces into the first column."""
+    lines = text.split("\n")
+    for at, line in enumerate(lines):
+        if line != "{" or at == 0 or not lines[at - 1].endswith(")"):
+            continue
+        first = at - 1
+        while first > 0 and lines[first - 1] and not re.search(r"(?:[;}]|\*/)$|^#", lines[first - 1]):
+            first -= 1
+        signature = ATTRIBUTE.sub("", " ".join(lines[first:at]))
+        yield SIGNATURE_NAME.search(signature)[1], signature.startswith("static"), at, lines.index("}", at) - at - 1
+
+
+def too_long(sources):
+    for path, text in sources.items():
+        for name, _, line, length in functions(text):
+            if length > LINES_MAX:
+                yield f"{path}:{line}: {name}() has {length} lines; {LINES_MAX} fit on a screen"
+
+
+def dead(sources, headers, tests):
+    """Named nowhere but where it is declared and defined."""
+    words = {}
+    for path, text in {**sources, **headers, **tests}.items():
+        declares = path.endswith(".h") and path in headers
+        for word in re.findall(r"\w+", COMMENT.sub("", text)):
+            words.setdefault(word, [0, 0])[declares] += 1
+    for path, text in sources.items():
+        for name, is_static, line, _ in functions(text):
+            used, declared = words[name]
+            if not is_static and name not in ("main", "LLVMFuzzerTestOneInput") and used < 2 and declared < 2:
+                yield f"{path}:{line}: {name}() is called by nobody"
+
+
+def sleeping(tests):
+    for path, text in tests.items():
+        for at, line in enumerate(text.split("\n"), 1):
+            if SLEEPS.search(line.split("#")[0]):
+                yield f"{path}:{at}: a test waits for what happens, not for time: until(), or a marker behind it"
+
+
+def not_built():
+    for folder, prefix in (("unit", "test"), ("fuzz", "fuzz")):
+        listed = Path(f"tests/{folder}/meson.build").read_text(encoding="utf-8")
+        for path in sorted(Path(f"tests/{folder}").glob(f"{prefix}_*.c")):
+            if f"'{path.stem.removeprefix(prefix + '_')}'" not in listed:
+                yield f"{path} is not in tests/{folder}/meson.build"
+
+
+def main():
+    sources = read("src/*.c")
+    tests = read("tests/*.c")
+    findings = [
+        *too_long(sources),  # tests have tables in theirs
+        *dead(sources, read("src/*.h", "src/*.def", "include/*"), tests),
+        *sleeping(read("tests/unit/*.c", "tests/integration/test_*.py")),
+        *not_built(),
+    ]
+    print(*findings, sep="\n", end="\n" if findings else "")
+    return 1 if findings else 0
+
+
+sys.exit(main())
