@@ -116,8 +116,6 @@ static void note_kept_from(struct channel_log *log, const struct channel_log_rea
 		first--;
 	if (first && read->entries[first - 1].offset > log->read.from)
 		log->kept_from = read->entries[first - 1].offset;
-	else if (!first && log->read.from <= log->ring.floor_offset)
-		log->kept_from = log->ring.floor_offset + 1;
 	else if (!first)
 		log->kept_from = read->top.offset + 1;
 }

@@ -262,7 +262,9 @@ static void mark_unserved(struct channel_log *log, uint64_t from, uint64_t to)
 	for (struct list *link = log->joins.next; link != &log->joins; link = link->next) {
 		struct channel_log_join *join = list_entry(link, struct channel_log_join, link);
 
-		join->unserved = wants_from(log, join, lowest, &wanted) && wanted >= from && wanted <= to;
+		/* Who came when it was out asks for himself: what it found may be true no longer. */
+		join->unserved = join->asked < log->n_reads && wants_from(log, join, lowest, &wanted) &&
+				 wanted >= from && wanted <= to;
 	}
 }
 

@@ -129,14 +129,30 @@ static bool is_too_far(const struct world *world, const struct client *client, i
 {
 	size_t n = 0, bytes = 0;
 
-	if (client->join.since.kind == SINCE_START)
-		return world->model.nodes[at].offset > world->options.recover_entries ||
-		       world->model.nodes[at].offset * 3 > world->options.recover_bytes;
-	for (; at != client->node && at != NO_NODE; at = world->model.nodes[at].parent) {
+	bool from_start = client->join.since.kind == SINCE_START;
+
+	for (; at != NO_NODE && world->model.nodes[at].offset &&
+		(from_start ? world->model.nodes[at].offset >= client->kept_first : at != client->node);
+		at = world->model.nodes[at].parent) {
 		n++;
 		bytes += body_bytes(at);
 	}
 	return n > world->options.recover_entries || bytes > world->options.recover_bytes;
+}
+
+/* Is what the gateway knows of how far back the log reaches told by the copy that is there? */
+static bool is_told_by_this_copy(const struct world *world, const struct client *client)
+{
+	return client->gateway->n_fail_overs == world->n_fail_overs && !world->excused[FAULT_HOLE];
+}
+
+/* Nothing was ever trimmed there: not since it asked, either. */
+static bool is_kept(const struct world *world, int node)
+{
+	const struct model *model = &world->model;
+
+	return model->nodes[node].offset && model_has(model, node) &&
+	       model_kept(model, model->nodes[node].offset) == node;
 }
 
 static bool is_refused_rightly(
@@ -150,13 +166,31 @@ static bool is_refused_rightly(
 	case CHANNEL_LOG_FORK:
 		return turned || !client->node_was_true;
 	case CHANNEL_LOG_LIMIT: /* before a hole nobody can tell how far it is */
-		return world->excused[FAULT_HOLE] || is_too_far(world, client, at);
+		return world->excused[FAULT_HOLE] || turned || is_too_far(world, client, at);
 	case CHANNEL_LOG_TRIMMED:
+		if (is_told_by_this_copy(world, client) && is_kept(world, client->node))
+			return false;
+		break;
 	case CHANNEL_LOG_RECOVERED:
 	case CHANNEL_LOG_FORMAT:
 		break;
 	}
 	return may_be(world, reason, client);
+}
+
+/* Whoever asks for the start gets all that is kept of what the gateway has. */
+static void hear_from_start(
+	struct world *world, const struct client *client, const struct channel_log_answer *answer)
+{
+	const struct position *at = channel_log_position(client->gateway->log);
+	uint64_t first = answer->n_entries ? channel_log_answer_entry(answer, 0)->offset : at->offset + 1;
+	int node = model_find(&world->model, at);
+
+	if (is_told_by_this_copy(world, client) && model_has(&world->model, node) &&
+		world->model.primary.first < first)
+		world_complain(world, VERDICT_LOST,
+			"c%u asked for the start and heard from %llu on, %llu is kept", number(world, client),
+			(unsigned long long)first, (unsigned long long)world->model.primary.first);
 }
 
 static void be_recovered(
@@ -165,6 +199,8 @@ static void be_recovered(
 	if (client->join.since.kind == SINCE_NOW || client->join.since.kind == SINCE_START)
 		client->node = node;
 	client->takes_any = client->join.since.kind == SINCE_START;
+	if (client->takes_any)
+		hear_from_start(world, client, answer);
 	if (client->node != node)
 		world_complain(
 			world, VERDICT_LOST, "c%u was answered for another position", number(world, client));
@@ -209,6 +245,8 @@ void audience_join(struct world *world, unsigned int who, unsigned int what)
 	client->state = CLIENT_JOINING;
 	client->takes_any = false;
 	client->turns = world->model.n_turns;
+	client->n_fail_overs = world->n_fail_overs;
+	client->kept_first = world->model.primary.first;
 	client->join.since =
 		(struct since){.kind = what & 0x80 && !is_unaware(world, client) ? SINCE_START : SINCE_NOW};
 	if (client->node != NO_NODE) {

@@ -16,10 +16,33 @@ static void begin_epoch(struct model *model)
 
 	model->roots[model->n_epochs++] = root;
 	model->primary = (struct copy){root, 1};
+	model->used_ms = model->now_ms;
+	model->set_ms = 0;
+	model->expires_ms = model->now_ms + model->ttl_ms;
+}
+
+/* Publishing sets the expiry anew when a quarter is over: so it was set for a quarter longer than is
+ * promised. */
+void model_used(struct model *model, bool by_publication)
+{
+	uint64_t lives = model->ttl_ms + (model->expires_late ? 0 : model->ttl_ms / 4);
+
+	model->used_ms = model->now_ms;
+	if (by_publication && model->set_ms && model->now_ms - model->set_ms < model->ttl_ms / 4)
+		return;
+	model->set_ms = by_publication ? model->now_ms : model->expires_late ? model->set_ms : 0;
+	model->expires_ms = model->now_ms + lives;
+}
+
+bool model_expire(struct model *model, uint64_t ms)
+{
+	model->now_ms += ms;
+	return model->now_ms >= model->expires_ms;
 }
 
 void model_init(struct model *model, bool ignores_tags)
 {
+	model->now_ms = 1000;
 	model->n_nodes = 0;
 	model->n_epochs = 0;
 	model->n_turns = 0;
@@ -34,6 +57,7 @@ int model_publish(struct model *model)
 
 	if (model->n_nodes == NODES_MAX)
 		return NO_NODE;
+	model_used(model, true);
 	model->primary.top = add(model, model->primary.top, top->epoch, top->offset + 1);
 	return model->primary.top;
 }

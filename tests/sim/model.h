@@ -42,7 +42,13 @@ struct model {
 	struct copy primary;
 	struct copy replica;  /* as it was when it last heard from the primary */
 	unsigned int n_turns; /* failovers and flushes: what was true may no longer be */
-	bool ignores_tags;    /* the control: everybody is told the same tag for everything */
+	uint64_t now_ms;
+	uint64_t used_ms;    /* published to or read last */
+	uint64_t expires_ms; /* as the library in Redis sets it */
+	uint64_t set_ms;     /* when a publication set it */
+	uint32_t ttl_ms;
+	bool expires_late; /* the control: as it was set before publishers counted milliseconds */
+	bool ignores_tags; /* the control: everybody is told the same tag for everything */
 };
 
 void model_init(struct model *model, bool ignores_tags);
@@ -53,6 +59,8 @@ void model_delete(struct model *model, unsigned int what); /* one that is kept *
 void model_sync(struct model *model);
 void model_fail_over(struct model *model);
 void model_flush(struct model *model);
+void model_used(struct model *model, bool by_publication); /* what that does to its expiry */
+bool model_expire(struct model *model, uint64_t ms);       /* time passes: is it gone? */
 
 /* The entry at this offset of the primary's log, if it keeps it and nobody deleted it; else NO_NODE. */
 int model_kept(const struct model *model, uint64_t offset);

@@ -65,12 +65,13 @@ void script_draw(struct script *script, uint64_t seed)
 		.n_gateways = between(&state, 2, 3),
 		.n_clients = between(&state, 3, 6),
 		.ring_entries = between(&state, 2, 6),
-		.ring_bytes = between(&state, 4, 20),
+		.ring_bytes = between(&state, 1, 20),
 		.live_entries = between(&state, 1, 12),
 		.recover_entries = between(&state, 4, 12),
 		.recover_bytes = between(&state, 8, 40),
 	};
 	script->setting.answer_bytes = between(&state, script->setting.recover_bytes + 3U, 60);
+	script->setting.ttl_s = between(&state, 30, 60);
 	script->setting.checks_tails = draw(&state) % 2;
 	script->n_steps = SHORTEST + (uint32_t)(draw(&state) % (STEPS_MAX - SHORTEST + 1));
 	for (uint32_t i = 0; i < script->n_steps; i++) {

@@ -52,6 +52,7 @@ struct setting {
 	uint8_t recover_entries;
 	uint8_t recover_bytes;
 	uint8_t answer_bytes; /* a read stops after so many, the last one whole */
+	uint8_t ttl_s;        /* of the log, as publishers and gateways say it */
 	bool checks_tails; /* else one more entry is published in the end, and must bring all that is missing
 			    */
 };

@@ -31,12 +31,16 @@ struct order {
 
 static const char usage[] =
 	"Usage: sim [--seeds N] [--first S] [--verbose SEED] [--ignore-tags] [--no-tail-check]\n"
+	"           [--late-expiry] [--short-ttl]\n"
 	"\n"
 	"  --seeds N        so many runs; 100000\n"
 	"  --first S        the first seed; 1\n"
 	"  --verbose SEED   only this one, step by step\n"
 	"  --ignore-tags    control: compare offsets and epochs only; must find violations\n"
-	"  --no-tail-check  control: nobody looks for the last entry; must find violations\n";
+	"  --no-tail-check  control: nobody looks for the last entry; must find violations\n"
+	"  --late-expiry    control: the expiry is refreshed when a quarter of it is over; must find "
+	"violations\n"
+	"  --short-ttl      control: a ttl below the round of the tail check; must find violations\n";
 
 static bool read_number(const char *text, uint64_t *numberp)
 {
@@ -54,6 +58,8 @@ static bool read_order(struct order *order, int argc, char **argv)
 		{"verbose", required_argument, NULL, 'v'},
 		{"ignore-tags", no_argument, NULL, 't'},
 		{"no-tail-check", no_argument, NULL, 'r'},
+		{"late-expiry", no_argument, NULL, 'l'},
+		{"short-ttl", no_argument, NULL, 'e'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
@@ -63,6 +69,10 @@ static bool read_order(struct order *order, int argc, char **argv)
 			order->control.ignores_tags = true;
 		else if (option == 'r')
 			order->control.no_tails = true;
+		else if (option == 'l')
+			order->control.late_expiry = true;
+		else if (option == 'e')
+			order->control.short_ttl = true;
 		else if (option == 'v')
 			order->has_verbose = true;
 		if (option == '?' || (option == 's' && !read_number(optarg, &order->n_seeds)) ||
@@ -155,6 +165,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	failed = (order.has_verbose ? run_one(&order) : run_all(&order)) > 0;
-	is_control = order.control.ignores_tags || order.control.no_tails;
+	is_control = order.control.ignores_tags || order.control.no_tails || order.control.late_expiry ||
+		     order.control.short_ttl;
 	return failed != is_control;
 }

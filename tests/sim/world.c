@@ -10,6 +10,10 @@
 enum {
 	TICK_MS = 500,
 	WIDENED_MS = 1500,
+	PASS_MS = 4000,
+	CYCLE_MS = 8000, /* HISTORY_TAIL_CYCLE_MS */
+	ROUND_MS = CYCLE_MS + PASS_MS,
+	SHORT_TTL_MS = 3000,
 	QUIET_ROUNDS = 40,
 };
 
@@ -70,7 +74,10 @@ static int on_read(void *arg, uint64_t id, uint64_t from, uint32_t count)
 		return -ENOTCONN;
 	if (gateway->n_reads == READS_MAX)
 		drop_read(gateway, 0); /* void long since: only the newest counts */
-	gateway->reads[gateway->n_reads++] = (struct pending_read){.id = id, .from = from, .count = count};
+	gateway->reads[gateway->n_reads++] = (struct pending_read){.id = id,
+		.from = from,
+		.count = count,
+		.catches_up = channel_log_state(gateway->log) == CHANNEL_LOG_CATCHUP};
 	gateway->world->statistics->n_reads++;
 	return 0;
 }
@@ -85,6 +92,7 @@ static void on_state(void *arg, enum channel_log_state state, enum channel_log_c
 	struct gateway *gateway = arg;
 
 	gateway->world->statistics->n_causes[cause]++;
+	gateway->heard_ms = state == CHANNEL_LOG_LIVE ? gateway->world->model.now_ms : 0;
 	if (gateway->world->is_verbose)
 		printf("          g%ld: %s (%s)\n", (long)(gateway - gateway->world->gateways),
 			channel_log_state_name(state), channel_log_cause_name(cause));
@@ -105,7 +113,7 @@ static const struct channel_log_listener listener = {
 
 static void gateway_start(struct world *world, struct gateway *gateway)
 {
-	*gateway = (struct gateway){.world = world};
+	*gateway = (struct gateway){.world = world, .checked_ms = world->model.now_ms};
 	gateway->log = channel_log_new(&world->options, &listener, gateway);
 }
 
@@ -200,6 +208,8 @@ static void collect(struct world *world, struct pending_read *read)
 	size_t bytes = 0;
 
 	read->top = world->model.primary.top;
+	read->n_fail_overs = world->n_fail_overs;
+	model_used(&world->model, false);
 	for (; offset <= world->model.nodes[read->top].offset && read->n < read->count &&
 		read->n < READ_ENTRIES_MAX && bytes < world->script->setting.answer_bytes;
 		offset++) {
@@ -239,6 +249,8 @@ static void answer(struct world *world, struct gateway *gateway)
 			model_tag(&world->model, read.nodes[i]), body_of(read.nodes[i]),
 			body_bytes(read.nodes[i])};
 	world->n_bodies += read.n;
+	if (read.catches_up)
+		gateway->n_fail_overs = read.n_fail_overs;
 	answer = (struct channel_log_read){model_position(&world->model, read.top), entries, read.n};
 	channel_log_answered(gateway->log, read.id, &answer);
 }
@@ -280,11 +292,15 @@ static void publish(struct world *world)
 static void fail_over(struct world *world, unsigned int what)
 {
 	world->excused[FAULT_FAILOVER] = true;
+	world->n_fail_overs++;
 	if (world->model.primary.top != world->model.replica.top &&
 		world->model.nodes[world->model.primary.top].epoch !=
 			world->model.nodes[world->model.replica.top].epoch)
 		world->excused[FAULT_FLUSH] = true; /* back to the epoch before */
 	model_fail_over(&world->model);
+	for (unsigned int i = 0; i < world->script->setting.n_clients; i++)
+		if (world->clients[i].kept_first > world->model.primary.first)
+			world->clients[i].kept_first = world->model.primary.first;
 	/* Mostly the links go with the old primary; or they stay, and its pushes are still under way. */
 	for (unsigned int i = 0; what % 4 && i < world->script->setting.n_gateways; i++)
 		gateway_cut(&world->gateways[i], true);
@@ -300,6 +316,48 @@ static void flush(struct world *world)
 {
 	world->excused[FAULT_FLUSH] = true;
 	model_flush(&world->model);
+}
+
+/* Somebody has listened, with nothing in the way, for longer than the round of the tail check. */
+static bool is_listened_to(const struct world *world)
+{
+	for (unsigned int i = 0; world->checks_tails && i < world->script->setting.n_gateways; i++) {
+		const struct gateway *gateway = &world->gateways[i];
+
+		if (gateway->linked && gateway->heard_ms &&
+			gateway->heard_ms + ROUND_MS < world->model.now_ms)
+			return true;
+	}
+	return false;
+}
+
+static void expire(struct world *world)
+{
+	if (world->model.used_ms + world->model.ttl_ms > world->model.now_ms)
+		world_complain(world, VERDICT_DISHONEST, "the log was used %llu ms ago and has expired",
+			(unsigned long long)(world->model.now_ms - world->model.used_ms));
+	if (is_listened_to(world))
+		world_complain(world, VERDICT_DISHONEST, "the log has expired under its listeners");
+	flush(world);
+}
+
+/* Long enough for what is under way to arrive. */
+static void pass(struct world *world)
+{
+	bool has_expired = model_expire(&world->model, PASS_MS);
+
+	if (has_expired)
+		expire(world);
+	for (unsigned int i = 0; i < world->script->setting.n_gateways; i++) {
+		struct gateway *gateway = &world->gateways[i];
+
+		if (!gateway->linked || gateway->checked_ms + CYCLE_MS > world->model.now_ms)
+			continue;
+		gateway->checked_ms = world->model.now_ms;
+		check(world, gateway);
+		execute(world, gateway);
+		answer(world, gateway);
+	}
 }
 
 /* --- steps --- */
@@ -364,6 +422,10 @@ static void take_step(struct world *world, const struct step *step)
 	switch ((enum step_kind)step->kind) {
 	case STEP_PUBLISH:
 		publish(world);
+		break;
+	case STEP_PASS:
+		for (unsigned int n = 1 + step->what % 5; n; n--)
+			pass(world);
 		break;
 	case STEP_JOIN:
 		audience_join(world, step->who, step->what);
@@ -463,6 +525,9 @@ static void world_init(struct world *world, const struct script *script, const s
 	world->checks_tails = setting->checks_tails && !control->no_tails;
 	world->verdict = VERDICT_FINE;
 	memset(world->excused, 0, sizeof(world->excused));
+	world->n_fail_overs = 0;
+	world->model.ttl_ms = control->short_ttl ? SHORT_TTL_MS : setting->ttl_s * 1000U;
+	world->model.expires_late = control->late_expiry;
 	model_init(&world->model, control->ignores_tags);
 	audience_init(world);
 	for (unsigned int i = 0; i < setting->n_gateways; i++) {

@@ -46,6 +46,8 @@ struct pending_read {
 	uint64_t from;
 	uint32_t count;
 	bool executed;
+	bool catches_up;
+	unsigned int n_fail_overs; /* when it was executed */
 	int top;
 	uint32_t n;
 	int nodes[READ_ENTRIES_MAX];
@@ -61,6 +63,9 @@ struct gateway {
 	uint32_t n_pushes;
 	struct pending_read reads[READS_MAX];
 	uint32_t n_reads;
+	uint64_t checked_ms;
+	uint64_t heard_ms;         /* since when it has been live */
+	unsigned int n_fail_overs; /* what it caught up with has seen so many */
 };
 
 enum client_state {
@@ -78,6 +83,8 @@ struct client {
 	bool epoch_was_true; /* when it asked */
 	bool node_was_true;
 	unsigned int turns;
+	unsigned int n_fail_overs; /* when it asked */
+	uint64_t kept_first;       /* the oldest that may have counted as kept since it asked */
 };
 
 struct statistics {
@@ -96,6 +103,7 @@ struct world {
 	struct gateway gateways[GATEWAYS_MAX];
 	struct client clients[CLIENTS_MAX];
 	long n_bodies; /* given and not given back */
+	unsigned int n_fail_overs;
 	bool excused[N_FAULTS];
 	bool checks_tails;
 	enum verdict verdict;
@@ -107,6 +115,8 @@ struct world {
 struct control {
 	bool ignores_tags; /* offsets and epochs only */
 	bool no_tails;     /* R9 off */
+	bool late_expiry;  /* the expiry is refreshed a quarter too late */
+	bool short_ttl;    /* which the configuration refuses */
 };
 
 /* Runs a script from an empty world to the quiet after it. */
