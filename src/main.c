@@ -74,6 +74,11 @@ static int run_status(const struct config *config, const struct words *words)
 	return cli_status(config, words->json);
 }
 
+static int run_config(const struct config *config, const struct words *words)
+{
+	return cli_config(config, words->json);
+}
+
 static int run_disconnect(const struct config *config, const struct words *words)
 {
 	return cli_disconnect(config, words->operands[0]);

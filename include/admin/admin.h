@@ -30,6 +30,7 @@ struct admin_source {
 	void (*metrics)(void *arg, struct buf *out);
 	unsigned int (*reload)(void *arg, struct buf *out); /* appends one JSON object; an HTTP status */
 	void (*status)(void *arg, struct buf *out);         /* one JSON object */
+	void (*config)(void *arg, struct buf *out);         /* likewise */
 };
 
 struct admin_options {

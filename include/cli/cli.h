@@ -33,6 +33,9 @@ int cli_tail(const struct config *config, char *const *channels, int n);
  * `as_json`. */
 int cli_status(const struct config *config, bool as_json);
 
+/* `tidegate config`: what a running gateway goes by; the answer of its admin API with `as_json`. */
+int cli_config(const struct config *config, bool as_json);
+
 /* `tidegate disconnect ID`: closes one connection of a gateway. */
 int cli_disconnect(const struct config *config, const char *id);
 

@@ -1,4 +1,5 @@
-/* Probes: what whoever runs the process says of it, and does to it: alive, ready, numbers, state, reload. */
+/* Probes: what whoever runs the process says of it, and does to it: alive, ready, numbers, state,
+ * configuration, reload. */
 
 #include "endpoints.h"
 
@@ -49,5 +50,13 @@ void admin_status(struct admin_request *request)
 	struct buf body = {0};
 
 	request->admin->source.status(request->admin->source.arg, &body);
+	admin_answer_json(request, &body);
+}
+
+void admin_config(struct admin_request *request)
+{
+	struct buf body = {0};
+
+	request->admin->source.config(request->admin->source.arg, &body);
 	admin_answer_json(request, &body);
 }

@@ -212,7 +212,7 @@ static int make_admin(struct gateway *gateway, struct buf *error)
 		.metrics_public = config->metrics_public,
 		.node_id = gateway->node_id,
 		.source = {gateway, gateway_say_live, gateway_say_ready, gateway_say_metrics, on_reload_asked,
-			gateway_say_status},
+			gateway_say_status, gateway_say_config},
 		.bus = gateway->bus,
 		.broker = gateway->broker,
 		.routes = config->routes,

@@ -3,6 +3,7 @@
 #include "reload.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "admin/admin.h"
@@ -30,11 +31,25 @@ void reload_deinit(struct reload *reload)
 {
 	config_free(reload->newest);
 	reload->newest = NULL;
+	free(reload->refusal);
+	reload->refusal = NULL;
 }
 
 const struct config *reload_config(const struct reload *reload)
 {
 	return reload->newest ? reload->newest : reload->started;
+}
+
+const char *reload_refusal(const struct reload *reload)
+{
+	return reload->refusal;
+}
+
+/* Without memory there is no sentence; that it was refused is counted all the same. */
+static void remember_refusal(struct reload *reload, struct buf *why)
+{
+	free(reload->refusal);
+	reload->refusal = why && buf_text(why) ? strdup(buf_text(why)) : NULL;
 }
 
 /* All workers, or none. */
@@ -118,8 +133,10 @@ int reload_run(
 	r = load_and_apply(reload, why);
 	if (r) {
 		note_refused(to, asked_by, why);
+		remember_refusal(reload, why);
 		return r;
 	}
+	remember_refusal(reload, NULL);
 	config_restart_needed(reload->started, reload->newest, waiting);
 	note_applied(to, asked_by, waiting);
 	return 0;

@@ -40,6 +40,7 @@ struct reload {
 	char *const *environment;       /* likewise */
 	const struct config *started;   /* what the process was started with; borrowed */
 	struct config *newest;          /* NULL: that one is in force */
+	char *refusal;                  /* why the last one was refused; NULL: it was not */
 	struct reload_targets targets;
 };
 
@@ -54,6 +55,9 @@ void reload_deinit(struct reload *reload);
 
 /* The one in force. Borrowed until the next reload. */
 const struct config *reload_config(const struct reload *reload);
+
+/* Why a newer one was refused, as one sentence; NULL: none was since. Borrowed likewise. */
+const char *reload_refusal(const struct reload *reload);
 
 /*
  * Reads and applies. `asked_by` is for the log: "SIGHUP", "admin". 0 with the names of what waits for a

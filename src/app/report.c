@@ -113,12 +113,20 @@ void gateway_say_status(void *arg, struct buf *out)
 		.n_blocks = all_metrics(gateway, &now, blocks),
 		.pulse = &gateway->pulse,
 		.port = gateway->port,
+		.refusal = reload_refusal(&gateway->reload),
 		.started_ms = gateway->started_ms,
 		.ready = broker_state(gateway->broker) == BROKER_READY && !draining,
 		.draining = draining,
 	};
 
 	status_write(&status, out);
+}
+
+void gateway_say_config(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+
+	config_write(gateway->config, reload_config(&gateway->reload), out);
 }
 
 void gateway_beat(void *arg)

@@ -128,8 +128,11 @@ static void write_reload(const struct status *status, struct buf *out)
 	if (!at)
 		return;
 	clock_format(at * 1000, time);
-	buf_printf(out, ",\"last_reload\":{\"time\":\"%.*s\",\"successful\":%s}", CLOCK_TIMESTAMP_LEN, time,
+	buf_printf(out, ",\"last_reload\":{\"time\":\"%.*s\",\"successful\":%s", CLOCK_TIMESTAMP_LEN, time,
 		truth(total(status, METRIC_RELOAD_SUCCESSFUL)));
+	if (status->refusal)
+		write_text(out, "reason", status->refusal);
+	buf_append_char(out, '}');
 }
 
 void status_write(const struct status *status, struct buf *out)

@@ -23,6 +23,7 @@ struct status {
 	const struct pulse *pulse;
 	uint16_t port;
 	uint64_t started_ms; /* clock_monotonic_ms() */
+	const char *refusal; /* why a newer configuration was refused, or NULL */
 	bool ready;
 	bool draining;
 };

@@ -174,16 +174,40 @@ static void print_load(const struct page *page)
 		grouped(json_number_at(s, "totals.messages_sent"), b),
 		bytes(json_number_at(s, "totals.sent_bytes"), c),
 		grouped(json_number_at(s, "totals.messages_dropped"), (char[32]){0}));
+	label("refused");
+	printf("%s events, %s handshakes\n", grouped(json_number_at(s, "totals.events_dropped"), a),
+		grouped(json_number_at(s, "totals.handshakes_refused"), b));
+}
+
+/* Which configuration is in force; a newer one that was refused is what an operator has to know. */
+static void print_config(const struct page *page)
+{
+	struct slice s = page->status;
+	char text[4 * TEXT_MAX_BYTES];
+
+	label("config");
+	printf("%s", *json_text_at(s, "config_file", text, sizeof(text)) ? text : "no file");
+	if (*json_text_at(s, "last_reload.time", text, sizeof(text)))
+		printf(", read at %s", text);
+	if (json_at(s, "last_reload").data && !is_true(s, "last_reload.successful")) {
+		fputs(", ", stdout);
+		paint(page, BAD, "a newer one was refused");
+		if (*json_text_at(s, "last_reload.reason", text, sizeof(text)))
+			printf(": %s", text);
+	}
+	putchar('\n');
 }
 
 static void print_row(const struct page *page, struct slice node)
 {
-	char id[TEXT_MAX_BYTES], host[TEXT_MAX_BYTES], a[32], b[32], c[32], d[32];
+	char id[TEXT_MAX_BYTES], host[TEXT_MAX_BYTES], where[TEXT_MAX_BYTES], a[32], b[32], c[32], d[32];
 	bool good = is_true(node, "ready");
 	const char *state = is_true(node, "draining") ? "draining" : good ? "ready" : "not ready";
 
-	printf("%-18.16s%-20.18s", json_text_at(node, "node", id, sizeof(id)),
-		json_text_at(node, "host", host, sizeof(host)));
+	/* Several of one host are told apart by their ports. */
+	snprintf(where, sizeof(where), "%.18s:%.0f", json_text_at(node, "host", host, sizeof(host)),
+		json_number_at(node, "port"));
+	printf("%-18.16s%-25.24s", json_text_at(node, "node", id, sizeof(id)), where);
 	paint(page, good ? GOOD : BAD, state);
 	printf("%*s%12s%12s%14s%12s%10s\n", (int)(10 - strlen(state)), "",
 		grouped(json_number_at(node, "connections"), a),
@@ -199,7 +223,7 @@ static void print_nodes(const struct page *page)
 	char message[2 * TEXT_MAX_BYTES];
 	size_t pos = 0;
 
-	printf("\n%-18s%-20s%-10s%12s%12s%14s%12s%10s\n", "NODE", "HOST", "STATE", "CONNECTIONS", "EVENTS/S",
+	printf("\n%-18s%-25s%-10s%12s%12s%14s%12s%10s\n", "NODE", "HOST", "STATE", "CONNECTIONS", "EVENTS/S",
 		"MESSAGES/S", "P99", "UP");
 	while (json_is_array(nodes) && json_array_next(nodes, &pos, &node))
 		print_row(page, node);
@@ -218,6 +242,7 @@ static void print_page(struct slice answer)
 		(void)json_array_next(nodes, &pos, &page.status);
 	print_node(&page);
 	print_load(&page);
+	print_config(&page);
 	print_nodes(&page);
 }
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "config/config_print.h"
 #include "config/loader.h"
 #include "config/options.h"
 #include "config/value.h"
@@ -80,36 +81,42 @@ static void print_options(const struct config *config, struct buf *cells)
 	}
 }
 
-/* "slow latest_by_key data.id 1MiB 10s" */
-static void print_slow(const struct config *config, const struct route *route, struct buf *cells)
+void slow_describe(const struct config *config, const struct route *route, struct buf *out)
 {
 	const struct route_slow *slow = route_slow(route);
 	size_t bytes_max = slow->bytes_max ? slow->bytes_max : config->outbox_bytes_max;
 
-	buf_printf(cells, "\tslow %s ", slow_policy_name(slow->policy));
+	buf_printf(out, "%s ", slow_policy_name(slow->policy));
 	if (slow->key)
-		buf_printf(cells, "%s ", slow->key);
-	value_types[VALUE_SIZE].print(&bytes_max, cells);
-	buf_append_char(cells, ' ');
+		buf_printf(out, "%s ", slow->key);
+	value_types[VALUE_SIZE].print(&bytes_max, out);
+	buf_append_char(out, ' ');
 	if (slow->age_max_ms == SLOW_AGE_NONE)
-		buf_append_str(cells, "none");
+		buf_append_str(out, "none");
 	else
-		value_types[VALUE_DURATION].print(&slow->age_max_ms, cells);
+		value_types[VALUE_DURATION].print(&slow->age_max_ms, out);
 }
 
-/* "history 1000 24h close" */
-static void print_history(const struct route *route, struct buf *cells)
+void history_describe(const struct route *route, struct buf *out)
 {
 	const struct route_history *history = route_history(route);
 
 	if (!history->size) {
-		buf_append_str(cells, "\thistory off");
+		buf_append_str(out, "off");
 		return;
 	}
-	buf_printf(cells, "\thistory %u ", history->size);
-	value_types[VALUE_DURATION].print(&history->ttl_ms, cells);
+	buf_printf(out, "%u ", history->size);
+	value_types[VALUE_DURATION].print(&history->ttl_ms, out);
 	if (history->close_on_gap)
-		buf_append_str(cells, " close");
+		buf_append_str(out, " close");
+}
+
+void route_source_describe(const struct config *config, size_t i, struct buf *out)
+{
+	if (i < config->sources->n_route_lines)
+		buf_printf(out, "%s:%u", config->sources->file, config->sources->route_lines[i]);
+	else
+		buf_append_str(out, "default");
 }
 
 static void print_route(const struct config *config, size_t i, struct buf *cells)
@@ -127,13 +134,14 @@ static void print_route(const struct config *config, size_t i, struct buf *cells
 		buf_append_str(cells, "none");
 	for (size_t j = 0; j < route_n_subscribe(route); j++)
 		buf_printf(cells, j > 0 ? ",%s" : "%s", route_subscribe_template(route, j));
-	print_slow(config, route, cells);
+	buf_append_str(cells, "\tslow ");
+	slow_describe(config, route, cells);
 	buf_append_str(cells, route_compresses(route) ? "\tcompression on" : "\tcompression off");
-	print_history(route, cells);
-	if (i < config->sources->n_route_lines)
-		buf_printf(cells, "\t%s:%u\n", config->sources->file, config->sources->route_lines[i]);
-	else
-		buf_append_str(cells, "\tdefault\n");
+	buf_append_str(cells, "\thistory ");
+	history_describe(route, cells);
+	buf_append_char(cells, '\t');
+	route_source_describe(config, i, cells);
+	buf_append_char(cells, '\n');
 }
 
 void config_print(const struct config *config, struct buf *out)

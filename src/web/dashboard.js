@@ -11,12 +11,16 @@ const CHANNELS_EVERY = 3 // polls: with many channels this list costs the gatewa
 const WINDOW = 6 // polls that the delivery times are taken over
 const REASONS_MS = 5 * 60 * 1000
 const EVENTS_MAX = 30
+const EVENTS_MS = 250 // however many come, the list of a channel's events changes this often
+const SILENT_MS = 12000 // a gateway announces itself every five seconds
 
 const $ = id => document.getElementById(id)
 const series = { connections: [], events: [], messages: [], p99: [] }
 let history = [] // answers of this node, the newest last
 let reasons = [] // {at, counts}
 let heard = 0 // when the gateway answered last
+let announced = new Map() // of each node: {uptime, at}, what it announced last, and when we saw that first
+let shownConfig = '' // when what is shown of the configuration was read
 let shownChannel = null // {name, controller}
 let askingToken = false
 let polls = 0
@@ -199,9 +203,44 @@ function showFacts(node) {
   show('lag', time(node.loop_lag_seconds), node.loop_lag_seconds > 0.25 ? 'warn' : '')
   show('queued', bytes(node.queued_bytes))
   show('dropped', count(node.totals.messages_dropped), node.totals.messages_dropped ? 'warn' : '')
+  show('events-refused', count(node.totals.events_dropped), node.totals.events_dropped ? 'warn' : '')
+  show('handshakes-refused', count(node.totals.handshakes_refused), node.totals.handshakes_refused ? 'warn' : '')
   show('subscriptions', count(node.subscriptions))
   show('channel-count', count(node.channels))
   show('sent', bytes(node.totals.sent_bytes))
+}
+
+function showReload(node) {
+  const reload = node.last_reload
+  const refused = Boolean(reload && !reload.successful)
+  const read = reload ? 'of ' + new Date(reload.time).toLocaleTimeString([], { hour12: false }) : 'as started'
+  show('config-state', refused ? read + ', a newer one was refused' : read, refused ? 'bad' : '')
+  show('refusal', refused ? 'The newest configuration was refused: ' + (reload.reason || 'the log says why') : '')
+  $('refusal').hidden = !refused
+  const version = node.node + ' ' + (reload ? reload.time : '')
+  if ($('config').open && version !== shownConfig)
+    ask('config').then(answer => showConfig(answer, version), () => {})
+}
+
+const text = list => Array.isArray(list) ? list.join(', ') || 'none' : list
+
+function showConfig(answer, version) {
+  shownConfig = version
+  rows('routes', answer.routes, route => route.path, (row, route) => texts(row, [
+    [route.path, 'name'],
+    [text(route.channels), 'name'],
+    [text(route.subscribe), 'wide'],
+    [route.slow, 'wide'],
+    [route.compression ? 'on' : 'off', 'wide'],
+    [route.history, ''],
+    [route.source, 'wide'],
+  ]))
+  rows('options', answer.options, option => option.name, (row, option) => texts(row, [
+    [option.name, 'name'],
+    [option.value + (option.after_restart === undefined ? '' : ' (after a restart: ' + option.after_restart + ')'), 'name'],
+    [option.source, ''],
+  ]))
+  show('config-note', 'What this gateway goes by; secrets are not shown.')
 }
 
 function showTiles(node) {
@@ -237,13 +276,34 @@ function showDeliveryTime(node) {
   push('p99', p99)
 }
 
+// A gateway that was killed says nothing more, and what it said last stays for a while. Clocks may differ, so what counts
+// is how long the announcement has been the same here.
+function silentFor(node, now) {
+  const last = announced.get(node.node)
+  if (!last || last.uptime !== node.uptime_seconds) {
+    announced.set(node.node, { uptime: node.uptime_seconds, at: now })
+    return 0
+  }
+  return now - last.at
+}
+
+function showNodesAway() {
+  for (const row of $('nodes').children) {
+    const state = row.children[2]
+    const own = row.className === 'self'
+    state.textContent = own ? 'away' : 'not known'
+    state.className = own ? 'bad' : ''
+  }
+}
+
 function showNodes(answer) {
+  const now = performance.now()
   const own = answer.nodes[0].node
   // What is there in Redis others wrote: who does not look like a gateway is left out.
   const known = answer.nodes.filter(node => typeof node.node === 'string' && node.pulse)
   const sorted = known.sort((a, b) => (a.host + a.port).localeCompare(b.host + b.port) || (a.node < b.node ? -1 : 1))
   rows('nodes', sorted, node => node.node, (row, node) => {
-    const [state, tone] = stateOf(node)
+    const [state, tone] = silentFor(node, now) > SILENT_MS ? ['silent', 'bad'] : stateOf(node)
     row.className = node.node === own ? 'self' : ''
     texts(row, [
       [node.node.slice(0, 8) + (node.node === own ? ' (this)' : ''), 'name'],
@@ -282,15 +342,17 @@ function showChannels(answer) {
 }
 
 function showSlow(answer) {
-  const slow = answer.connections.filter(connection => connection.queued_bytes || connection.messages_dropped)
-  rows('slow', slow, connection => connection.id, (row, connection) => texts(row, [
+  rows('slow', answer.connections, connection => connection.id, (row, connection) => texts(row, [
     [String(connection.id), 'number'],
     [connection.route, 'name'],
     [connection.remote, 'wide'],
+    [duration(connection.open_seconds), 'number'],
+    [count(connection.subscriptions), 'number wide'],
     [bytes(connection.queued_bytes), 'number'],
     [count(connection.messages_dropped), 'number' + (connection.messages_dropped ? ' warn' : '')],
   ]))
-  show('slow-note', slow.length ? '' : 'Nothing waits for any client.')
+  const left = answer.total - answer.connections.length
+  show('slow-note', left > 0 ? 'and ' + count(left) + ' more' : answer.total ? '' : 'Nobody is connected.')
 }
 
 function showDisconnects(answer) {
@@ -325,17 +387,57 @@ function showDisconnects(answer) {
 
 // One channel
 
-function addEvent(text, fresh) {
-  const item = document.createElement('li')
-  item.textContent = text
-  if (fresh)
-    item.className = 'fresh'
-  $('channel-events').prepend(item)
+// The newest first.
+function addEvents(lines, fresh) {
+  const items = lines.map(line => {
+    const item = document.createElement('li')
+    item.textContent = line
+    item.className = fresh ? 'fresh' : ''
+    return item
+  })
+  $('channel-events').prepend(...items.reverse())
   while ($('channel-events').children.length > EVENTS_MAX)
     $('channel-events').lastChild.remove()
   if (fresh)
-    setTimeout(() => item.className = '', 1500)
-  show('channel-note', '')
+    setTimeout(() => items.forEach(item => item.className = ''), 1500)
+}
+
+// Of many thousands of events a second nobody reads more than the last few, and the page has to stay usable: each look
+// shows the newest, and says how many there were.
+function gatherer(controller) {
+  let newest = [], n = 0, timer = null
+  const look = () => {
+    timer = null
+    if (controller.signal.aborted)
+      return
+    addEvents(newest, true)
+    show('channel-note', n > newest.length ? count(n) + ' events in the last moment, the newest are shown.' : '')
+    newest = []
+    n = 0
+  }
+  return (line, further) => {
+    n += further
+    newest.push(line)
+    if (newest.length > EVENTS_MAX)
+      newest.shift()
+    timer = timer || setTimeout(look, EVENTS_MS)
+  }
+}
+
+// The last lines of a piece of text, and how many it has; most are only counted.
+function lastLines(piece, most) {
+  const lines = []
+  let n = 0
+  for (let end = piece.length; end > 0;) {
+    const begin = piece.lastIndexOf('\n', end - 1)
+    if (begin + 1 < end) {
+      n++
+      if (lines.length < most)
+        lines.push(piece.slice(begin + 1, end))
+    }
+    end = begin
+  }
+  return { lines: lines.reverse(), n }
 }
 
 async function listen(name, controller) {
@@ -345,14 +447,17 @@ async function listen(name, controller) {
       throw new Error('status ' + answer.status)
     show('channel-tail', 'live', 'good')
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
+    const gather = gatherer(controller)
     let rest = ''
     for (;;) {
       const { value, done } = await reader.read()
       if (done)
         break
-      const lines = (rest + value).split('\n')
-      rest = lines.pop()
-      lines.filter(Boolean).forEach(line => addEvent(line, true))
+      const all = rest + value
+      const whole = all.lastIndexOf('\n') + 1
+      const { lines, n } = lastLines(all.slice(0, whole), EVENTS_MAX)
+      rest = all.slice(whole)
+      lines.forEach((line, i) => gather(line, i ? 1 : 1 + n - lines.length))
     }
   } catch (error) {
     if (controller.signal.aborted)
@@ -388,7 +493,9 @@ async function openChannel(name) {
     if (controller.signal.aborted)
       return
     showChannel(answer)
-    answer.events.reverse().forEach(event => addEvent(JSON.stringify(event)))
+    addEvents(answer.events.reverse().map(event => JSON.stringify(event)), false)
+    if (answer.events.length)
+      show('channel-note', '')
     listen(name, controller)
   } catch (error) {
     if (!controller.signal.aborted)
@@ -430,11 +537,12 @@ async function poll() {
   const own = nodes.nodes[0]
   showIdentity(own)
   showFacts(own)
+  showReload(own)
   showTiles(own)
   showNodes(nodes)
   await Promise.all([
     polls++ % CHANNELS_EVERY === 0 && ask(channelsPath()).then(showChannels),
-    ask('connections?sort=queued&limit=10').then(showSlow),
+    ask('connections?limit=10&sort=' + $('sort').value).then(showSlow),
     ask('disconnects?limit=10').then(showDisconnects),
     channel && ask('channels/' + encodeURIComponent(channel.name) + '?limit=1')
       .then(answer => channel === shownChannel && showChannel(answer)),
@@ -448,6 +556,7 @@ function showTrouble() {
     'The gateway does not answer. Trying on.')
   $('trouble').hidden = false
   $('main').className = 'stale'
+  showNodesAway()
 }
 
 function showRecovered() {
@@ -496,9 +605,17 @@ $('search').addEventListener('submit', event => {
   if (name)
     openChannel(name)
 })
-$('channel-close').addEventListener('click', () => {
+function leaveChannel() {
   closeChannel()
   $('match').focus()
+}
+
+$('channel-close').addEventListener('click', leaveChannel)
+document.addEventListener('keydown', event => {
+  if (event.key === 'Escape' && shownChannel && !event.isComposing && !$('login').open)
+    leaveChannel()
 })
+$('sort').addEventListener('change', turn)
+$('config').addEventListener('toggle', () => $('config').open && turn())
 document.addEventListener('visibilitychange', () => document.hidden || turn())
 turn()

@@ -316,3 +316,40 @@ def test_the_command_line_disconnects(node):
 def test_the_command_line_says_in_one_line_what_is_wrong(words, code):
     result = run(*words)
     assert (result.returncode, len(result.stderr.splitlines()), result.stdout) == (code, 1, "")
+
+
+def test_it_says_what_it_goes_by_and_what_waits_for_a_restart(start, tmp_path):
+    file = tmp_path / "effective.yaml"
+    file.write_text("workers: 2\nping_interval: 20s\nroutes: [{path: '/ws/a/{b}', channels: ['a:{b}', all], subscribe: [c], history: on}]\n",
+                    encoding="utf-8")
+    node = start("--config", file, env={"TIDEGATE_ADMIN_TOKEN": "sesame"}, ready=False)
+    secret = {"Authorization": "Bearer sesame"}
+    assert node.get("/config").status == 401
+    file.write_text(file.read_text(encoding="utf-8").replace("20s", "15s") + "channel_prefix: 'new:'\n", encoding="utf-8")
+    assert node.get("/reload", "POST", **secret).status == 200
+    answer = node.api("/config", **secret)
+    assert "sesame" not in json.dumps(answer)
+    options = {option.pop("name"): option for option in answer["options"]}
+    assert options["ping_interval"] == {"value": "15s", "source": f"{file}:2"}
+    assert options["channel_prefix"] == {"value": "none", "source": "default", "after_restart": "new:"}
+    assert answer["routes"][0] == {"path": "/ws/a/{b}", "channels": ["a:{b}", "all"], "subscribe": ["c"],
+                                   "slow": "disconnect 1MiB 10s", "compression": False, "history": "1000 24h",
+                                   "source": f"{file}:3"}
+    printed = run("config", "--admin", node.admin, env={"TIDEGATE_ADMIN_TOKEN": "sesame"}).stdout
+    assert any(line.split() == ["ping_interval", "15s", f"{file}:2"] for line in printed.splitlines())
+    assert "(after a restart: new:)" in printed and "  /ws/a/{b} " in printed
+
+
+def test_it_says_which_newer_configuration_it_refused(start, tmp_path):
+    file = tmp_path / "wrong.yaml"
+    file.write_text("workers: 2\n", encoding="utf-8")
+    node = start("--config", file)
+    file.write_text("worker: 2\n", encoding="utf-8")
+    assert node.get("/reload", "POST").status == 400
+    told = node.api("/status")["last_reload"]
+    assert told["successful"] is False and "'worker'" in told["reason"]
+    said = run("status", "--admin", node.admin).stdout
+    assert "a newer one was refused: " in said and "'worker'" in said
+    file.write_text("workers: 2\n", encoding="utf-8")
+    assert node.get("/reload", "POST").status == 200
+    assert "reason" not in node.api("/status")["last_reload"]

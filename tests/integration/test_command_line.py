@@ -50,7 +50,7 @@ def test_a_wrong_option_is_one_line_and_exit_2(words):
     refused(result)
 
 
-COMMANDS = ("serve", "publish", "tail", "status", "disconnect", "health", "functions", "check", "reload", "manual",
+COMMANDS = ("serve", "publish", "tail", "status", "config", "disconnect", "health", "functions", "check", "reload", "manual",
             "completion", "version")
 
 

@@ -88,7 +88,7 @@ def test_it_shows_who_is_slow_and_who_left_and_why(node, page):
 
     def waits(rows):
         node.post("/publish", {"channel": "slow", "payload": payload})
-        return rows and rows[0][3] not in ("0 B", "")
+        return rows and rows[0][5] not in ("0 B", "")
 
     rows = browser.look(cells("slow"), waits)
     assert rows[0][1] == "/ws/slow"
@@ -137,6 +137,82 @@ def test_it_finds_a_channel_and_shows_its_events_live(node, page):
         peer.abandon()
 
 
+def test_escape_closes_a_channel(node, page):
+    browser = page(node)
+    browser.look("document.getElementById('match').value = 'cards'", bool)
+    browser.look("document.getElementById('search').requestSubmit() || true", bool)
+    browser.look("document.getElementById('channel').hidden", lambda hidden: hidden is False)
+    browser.look("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape'}))", bool)
+    assert browser.look("document.getElementById('channel').hidden", lambda hidden: hidden is not None) is True
+
+
+def test_it_shows_what_it_goes_by_and_a_reload_that_was_refused(start, redis, tmp_path, page):
+    file = tmp_path / "shown.yaml"
+    file.write_text("routes: [{path: '/ws/ours/{id}', channel: 'ours:{id}', history: on}]\n", encoding="utf-8")
+    node = start("--config", file, redis=redis, env={"TIDEGATE_CHANNEL_PREFIX": "app:"})
+    browser = page(node)
+    browser.look("document.getElementById('config').open = true", bool)
+    (route,) = [row for row in browser.look(cells("routes"), bool) if row[0] == "/ws/ours/{id}"]
+    assert route[1] == "ours:{id}" and route[5] == "1000 24h"
+    options = {row[0]: row[1:] for row in browser.look(cells("options"), bool)}
+    assert options["channel_prefix"] == ["app:", "TIDEGATE_CHANNEL_PREFIX"]
+    file.write_text("routes: [{path: /ws/ours, chanel: ours}]\n", encoding="utf-8")
+    assert node.get("/reload", "POST").status == 400
+    assert "chanel" in browser.look(text("refusal"), bool)
+    assert "refused" in browser.look(text("config-state"), lambda shown: "refused" in shown)
+    file.write_text("routes: [{path: /ws/new, channel: new}]\n", encoding="utf-8")
+    assert node.get("/reload", "POST").status == 200
+    browser.look("document.getElementById('refusal').hidden", bool)
+    browser.look(cells("routes"), lambda rows: rows[0][0] == "/ws/new")
+
+
+def test_it_shows_what_was_refused_and_who_is_connected(node, page, redis):
+    with node.connect("/ws/cards"), node.connect("/ws/execution/7"):
+        assert node.get("/nowhere").status == 404
+        redis.publish(CHANNEL, "not JSON")
+        browser = page(node)
+        browser.look(text("events-refused"), lambda shown: shown == "1")
+        browser.look("(() => { const sort = document.getElementById('sort'); sort.value = 'opened'; "
+                     "sort.dispatchEvent(new Event('change')); return true })()", bool)
+        browser.look(cells("slow"), lambda rows: [row[1] for row in rows] == ["/ws/execution/{execution_id}", "/ws/cards"])
+
+
+def test_a_gateway_that_was_killed_is_silent_soon(node, page, start, redis):
+    other = start(redis=redis)
+    browser = page(node)
+    browser.look(cells("nodes"), lambda rows: len(rows) == 2)
+    # The page's own clock goes on by itself; the announcement stays.
+    other.process.kill()
+    other.process.ended = True
+    browser.look("(() => { const now = performance.now.bind(performance); performance.now = () => now() + ahead; "
+                 "window.ahead = 0; return true })()", bool)
+    browser.look(cells("nodes"), bool)
+
+    def silent(rows):
+        return sorted(row[2] for row in rows) == ["ready", "silent"] or len(rows) == 1
+
+    browser.look("(window.ahead += 13000)", bool)
+    rows = browser.look(cells("nodes"), silent)
+    assert len(rows) == 2, "its announcement ended before the page said anything"
+
+
+def test_a_flood_of_events_does_not_hold_the_page_up(node, page, redis, figure):
+    browser = page(node)
+    browser.look("document.getElementById('match').value = 'cards'", bool)
+    browser.look("document.getElementById('search').requestSubmit() || true", bool)
+    browser.look(text("channel-tail"), lambda shown: shown == "live")
+    browser.look("(() => { window.worst = 0; let last = performance.now(); const frame = now => { worst = Math.max(worst, now - last); "
+                 "last = now; requestAnimationFrame(frame) }; requestAnimationFrame(frame); return true })()", bool)
+    for _ in range(sized(40, 4)):
+        pipe = redis.client.pipeline(transaction=False)
+        for number in range(1000):
+            pipe.publish("cards", '{"type":"x","data":%d}' % number)
+        pipe.execute()
+    shown = "[...document.querySelectorAll('#channel-events li')].map(item => JSON.parse(item.textContent).data)"
+    assert browser.look(shown, lambda data: data and data[0] == 999) == list(range(999, 969, -1))
+    figure("worst frame under a flood of events", f"{browser.look('worst', bool):.0f} ms")
+
+
 def test_it_says_when_the_gateway_is_away(start, page):
     node = start()
     browser = page(node)
@@ -145,6 +221,7 @@ def test_it_says_when_the_gateway_is_away(start, page):
     assert browser.look("document.getElementById('trouble').checkVisibility()", lambda seen: seen is not None)
     assert browser.look(text("state"), bool) == "away"
     assert browser.look("document.getElementById('main').className", bool) == "stale"
+    assert [row[2] for row in browser.look(cells("nodes"), bool)] == ["away"]
 
 
 def test_it_says_when_redis_is_away(start, own_redis, page):

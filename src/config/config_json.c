@@ -1,0 +1,103 @@
+/* Config JSON: what a running gateway goes by, for GET /config. Secrets are masked, as in `check`. */
+
+#include "config/config.h"
+
+#include <string.h>
+
+#include "config/config_print.h"
+#include "config/loader.h"
+#include "config/options.h"
+#include "core/buf.h"
+#include "route/route.h"
+
+static void append_string(struct buf *out, const char *text)
+{
+	buf_append_json_string(out, text, strlen(text));
+}
+
+/* What was described, as a string; the scratch is empty again. */
+static void append_described(struct buf *out, struct buf *scratch)
+{
+	const char *text = buf_text(scratch);
+
+	if (text)
+		append_string(out, text);
+	else
+		out->failed = true; /* no memory: the JSON is not whole */
+	buf_reset(scratch);
+}
+
+/* The next start takes the newest value, and the process goes on with what it was started with. */
+static void write_option(const struct config *running, const struct config *newest, size_t i, struct buf *out)
+{
+	const struct option *option = &options[i];
+	bool waits = option->effect == OPTION_RESTART && !option_equal(option, running, newest);
+	const struct config *config = waits ? running : newest;
+	struct buf scratch = {0};
+
+	buf_printf(out, "%s{\"name\":\"%s\",\"value\":", i ? "," : "", option->name);
+	option_print(option, config, &scratch);
+	append_described(out, &scratch);
+	buf_append_str(out, ",\"source\":");
+	source_describe(config, option, config->sources->options[i], &scratch);
+	append_described(out, &scratch);
+	if (waits) {
+		buf_append_str(out, ",\"after_restart\":");
+		option_print(option, newest, &scratch);
+		append_described(out, &scratch);
+	}
+	buf_append_char(out, '}');
+	buf_deinit(&scratch);
+}
+
+static void write_subscribe(const struct route *route, struct buf *out)
+{
+	if (route_subscribes_any_route(route)) {
+		buf_append_str(out, ",\"subscribe\":\"any\"");
+		return;
+	}
+	buf_append_str(out, ",\"subscribe\":[");
+	for (size_t i = 0; i < route_n_subscribe(route); i++) {
+		buf_append_str(out, i ? "," : "");
+		append_string(out, route_subscribe_template(route, i));
+	}
+	buf_append_char(out, ']');
+}
+
+static void write_route(const struct config *config, size_t i, struct buf *out)
+{
+	const struct route *route = route_table_get(config->routes, i);
+	struct buf scratch = {0};
+
+	buf_append_str(out, i ? ",{\"path\":" : "{\"path\":");
+	append_string(out, route_path(route));
+	buf_append_str(out, ",\"channels\":[");
+	for (size_t j = 0; j < route_n_channels(route); j++) {
+		buf_append_str(out, j ? "," : "");
+		append_string(out, route_channel_template(route, j));
+	}
+	buf_append_char(out, ']');
+	write_subscribe(route, out);
+	buf_append_str(out, ",\"slow\":");
+	slow_describe(config, route, &scratch);
+	append_described(out, &scratch);
+	buf_printf(out, ",\"compression\":%s,\"history\":", route_compresses(route) ? "true" : "false");
+	history_describe(route, &scratch);
+	append_described(out, &scratch);
+	buf_append_str(out, ",\"source\":");
+	route_source_describe(config, i, &scratch);
+	append_described(out, &scratch);
+	buf_append_char(out, '}');
+	buf_deinit(&scratch);
+}
+
+void config_write(const struct config *running, const struct config *newest, struct buf *out)
+{
+	buf_append_str(out, "{\"options\":[");
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		write_option(running, newest, i, out);
+	buf_append_str(out, "],\"routes\":[");
+	for (size_t i = 0; i < route_table_size(newest->routes); i++)
+		write_route(newest, i, out);
+	buf_append_str(out, "]}");
+}
