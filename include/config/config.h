@@ -91,8 +91,8 @@ const char *config_file_name(const struct config *config);
 void config_print(const struct config *config, struct buf *out);
 
 /*
- * What a process goes by that was started with `running` and has read `newest` since, which may be the same: one
- * JSON object with options, their sources, and routes. Secrets are masked.
+ * What a process goes by that was started with `running` and has read `newest` since, which may be the same:
+ * one JSON object with options, their sources, and routes. Secrets are masked.
  */
 void config_write(const struct config *running, const struct config *newest, struct buf *out);
 
