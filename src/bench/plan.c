@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/buf.h"
 #include "event.h"
@@ -295,8 +296,8 @@ static int take_json(struct plan *plan, const char *value)
 /* clang-format off */
 static const struct option_row rows[] = {
 	{"url", "URL", take_url, "where the gateway listens; default ws://127.0.0.1:8080"},
-	{"path", "TEMPLATE", take_path, "the endpoint; {n} becomes the channel's number; default /ws/cards"},
-	{"channel", "TEMPLATE", take_channel, "what to publish on, such as items:{n}; default cards"},
+	{"path", "TEMPLATE", take_path, "the endpoint; {n} becomes the channel's number; default one of this run's own"},
+	{"channel", "TEMPLATE", take_channel, "what it joins, such as items:{n}; both or neither"},
 	{"redis", "URL", take_redis, "where to publish; default redis://127.0.0.1:6379"},
 	{"connections", "N", take_connections, "how many clients; default 1000"},
 	{"channels", "N", take_channels, "how many channels they are spread over, round robin; default 1"},
@@ -387,9 +388,25 @@ static int take_words(struct plan *plan, int argc, char **argv)
 	return optind < argc ? refuse("unexpected word", argv[optind], NULL) : 0;
 }
 
-/* What single options cannot see. */
-static int check(const struct plan *plan)
+/*
+ * Without a word about it nobody else's clients may hear of a measurement, nor may two measurements hear each
+ * other: the channels are of this process alone.
+ */
+static void take_own_channels(struct plan *plan)
 {
+	snprintf(plan->own_path, sizeof(plan->own_path), "/ws/execution/bench-%d-{n}", (int)getpid());
+	snprintf(plan->own_channel, sizeof(plan->own_channel), "execution:bench-%d-{n}", (int)getpid());
+	plan->path = plan->path ? plan->path : plan->own_path;
+	plan->channel = plan->channel ? plan->channel : plan->own_channel;
+}
+
+/* What single options cannot see. */
+static int check(struct plan *plan)
+{
+	if (!plan->limit && !plan->open_only && !plan->path != !plan->channel)
+		return refuse("one without the other is heard by nobody:",
+			plan->path ? "--path" : "--channel", "say both, --path and --channel, or neither");
+	take_own_channels(plan);
 	if (plan->n_slow > plan->n_connections)
 		return refuse("more clients are slow than there are:", "--slow", NULL);
 	if (!plan->open_only && plan->n_channels > plan_n_readers(plan))
@@ -408,8 +425,6 @@ int plan_parse(struct plan *plan, int argc, char **argv)
 	int r;
 
 	*plan = (struct plan){
-		.path = "/ws/cards",
-		.channel = "cards",
 		.redis = "redis://127.0.0.1:6379",
 		.n_connections = 1000,
 		.n_channels = 1,

@@ -35,6 +35,8 @@ struct plan {
 	socklen_t server_len;
 	const char *path;
 	const char *channel;
+	char own_path[64]; /* where neither was said; the plan is not copied */
+	char own_channel[64];
 	const char *redis;
 
 	uint32_t n_connections;

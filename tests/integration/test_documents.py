@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import types
+import urllib.parse
 
 import pytest
 import redis as redis_py
@@ -22,6 +23,9 @@ pytestmark = pytest.mark.plain
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md"), *ROOT.glob("docker/**/*.md")})
 CONFIG = "default_routes: true\nroutes: [{path: /ws/cards, channel: cards, history: on}]\n"
 
+RECEIVED = "JSON.stringify([...document.querySelectorAll('#received li')].map(item => item.textContent))"
+STATE = "document.getElementById('state') && document.getElementById('state').textContent"
+
 # What a block begins with -> why nobody runs it here.
 LEFT_OUT = {
     "README.md: backend ──": "a picture",
@@ -33,6 +37,7 @@ LEFT_OUT = {
     "docs/protocol.md: → {": "a dialogue: test_recovery.py has it",
     "docs/testing.md: tests/run.sh # everything": "it is what runs this test",
     "docs/testing.md: deploy/deps.sh --test": "the same, by hand",
+    "docs/testing.md: tests/fuzz/run.sh": "it takes hours, and a build of its own",
     "docs/testing.md: tests/run.sh the command": "a list of files",
     "docs/testing.md: def f2(bench)": "an extract from tests/fault/redis_outage.py, shortened",
 }
@@ -279,6 +284,28 @@ def test_a_reload_says_what_the_page_shows(start, redis, tmp_path, shell):
     assert said.startswith("tidegate: reload: ") and refused.partition("tidegate.yaml")[2].partition(" (known")[0] in said
 
 
+@runs("docs/configuration.md: redis.publish")
+@runs("docs/configuration.md: const part")
+def test_a_wide_id_is_spelt_by_publishers_and_pages_as_the_gateway_does(start, redis, chromium, tmp_path):
+    file = tmp_path / "wide.yaml"
+    file.write_text("routes: [{path: '/ws/items/{item_id}', channel: 'items:{item_id}', ids: any}]\n", encoding="utf-8")
+    node = start("--config", file, redis=redis)
+    publish, send = block("docs/configuration.md: redis.publish"), block("docs/configuration.md: const part")
+    page = browser.Page(node.url("/ws/cards"))
+    try:
+        chromium.show(page.url, STATE, lambda state: state == "open")
+        for item_id in ("a b", "user@example.com", "é", "it's (7)*!"):
+            chromium.look(f"(() => {{ const id = {json.dumps(item_id)}; {send}; return true }})()", bool)
+            chromium.look(RECEIVED, lambda text: text and '"subscribed"' in json.loads(text)[-1])
+            names = {"urllib": urllib, "redis": redis.client, "item_id": item_id, "payload": json.dumps({"type": item_id})}
+            with node.connect("/ws/items/" + urllib.parse.quote(item_id)) as peer:
+                exec(publish, names)  # pylint: disable=exec-used
+                assert peer.receive()["type"] == item_id
+            chromium.look(RECEIVED, lambda text: json.loads(json.loads(text)[-1])["type"] == item_id)  # pylint: disable=cell-var-from-loop
+    finally:
+        page.stop()
+
+
 # --- docs/operations.md ---------------------------------------------------------------------------
 
 
@@ -291,6 +318,18 @@ def test_nginx_takes_the_configuration(tmp_path):
     done = subprocess.run([shutil.which("nginx"), "-t", "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "nginx.conf"],
                           capture_output=True, text=True, check=False, timeout=20)
     assert "syntax is ok" in done.stderr, done.stderr
+
+
+@runs("docs/operations.md: redis-cli FUNCTION DELETE")
+def test_nothing_is_left_in_redis(own_redis, start, tmp_path, gateway):
+    (tmp_path / "tidegate.yaml").write_text(CONFIG, encoding="utf-8")
+    node = start("--config", tmp_path / "tidegate.yaml", redis=own_redis)
+    assert node.post("/publish", {"channel": "cards", "payload": {"type": "x"}, "idempotency_key": "k"}).status == 200
+    node.stop()
+    assert own_redis.client.dbsize() > 0
+    text = block("docs/operations.md: redis-cli FUNCTION DELETE").replace("redis-cli", f"redis-cli -p {own_redis.port}")
+    subprocess.run(["bash", "-euc", text], check=True, capture_output=True, timeout=20)
+    assert (own_redis.client.dbsize(), own_redis.client.function_list()) == (0, [])
 
 
 # --- docs/recovery.md -----------------------------------------------------------------------------

@@ -61,11 +61,27 @@ static void has_defaults_for_everything(void **state)
 	assert_int_equal(plan.n_connections, 1000);
 	assert_int_equal(plan.window, 64);
 	assert_int_equal(plan.payload, 150);
-	assert_string_equal(plan.path, "/ws/cards");
-	assert_string_equal(plan.channel, "cards");
 	assert_string_equal(plan.host, "127.0.0.1:8080");
 	assert_int_equal(((struct sockaddr_in *)&plan.server)->sin_port, htons(8080));
 	assert_int_equal(plan.limit, PLAN_LIMIT_NONE);
+}
+
+static void publishes_where_nobody_else_listens_unless_it_is_told_both(void **state)
+{
+	struct plan plan;
+	char expected[64];
+
+	(void)state;
+	assert_int_equal(parse(&plan, ""), 0);
+	snprintf(expected, sizeof(expected), "execution:bench-%d-{n}", (int)getpid());
+	assert_string_equal(plan.channel, expected);
+	snprintf(expected, sizeof(expected), "/ws/execution/bench-%d-{n}", (int)getpid());
+	assert_string_equal(plan.path, expected);
+	assert_int_equal(parse(&plan, "--path /ws/cards"), PLAN_WRONG);
+	assert_int_equal(parse(&plan, "--channel cards"), PLAN_WRONG);
+	assert_int_equal(parse(&plan, "--path /ws/cards --open-only"), 0);
+	assert_int_equal(parse(&plan, "--path /ws/cards --channel cards"), 0);
+	assert_string_equal(plan.channel, "cards");
 }
 
 static void takes_either_a_rate_or_a_window(void **state)
@@ -144,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(has_defaults_for_everything),
+		cmocka_unit_test(publishes_where_nobody_else_listens_unless_it_is_told_both),
 		cmocka_unit_test(takes_either_a_rate_or_a_window),
 		cmocka_unit_test(takes_sources_as_count_address_or_range),
 		cmocka_unit_test(writes_templates_out),
