@@ -4,9 +4,11 @@
 /*
  * JSON: strict where the world is not.
  *
- * json_check() says whether bytes are one RFC 8259 text: exact grammar, valid UTF-8, paired surrogate
- * escapes, no control bytes in strings, bounded depth, in one pass without memory. On the way it can note
- * the members of the outermost object. It is the validator under jsmn, which is a tokenizer only (it takes
+ * json_check() says whether bytes are one RFC 8259 text: exact grammar, valid UTF-8, no
+ * control bytes in strings, bounded depth, in one pass without memory. The escape of half a surrogate pair is
+ * within the grammar: encoders write it for a text that was cut inside an emoji, and browsers parse it. On
+ * the way it can note the members of the outermost object. It is the validator under jsmn, which is a
+ * tokenizer only (it takes
  * `{,}` and `[1,]`), and the only parser on the events' path, where jsmn's fixed token array would
  * refuse a legitimate payload. See docs/decisions/.
  */
@@ -40,7 +42,7 @@ int json_check(const char *text, size_t len, unsigned int depth_max, struct json
 	bool *is_objectp);
 
 /* A checked string value (quotes included) unescaped into out: its length, or -1 if it needs more than cap
- * bytes; out then has the first cap of them. */
+ * bytes; out then has the first cap of them. Half a surrogate pair becomes three bytes that are no UTF-8. */
 long json_unescape(struct slice value, char *out, size_t cap);
 
 /* Whether a checked string value (quotes included), unescaped, is these bytes; or the same as another one. */

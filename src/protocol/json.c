@@ -63,23 +63,6 @@ static long hex_unit(const unsigned char *p, const unsigned char *end)
 	return unit;
 }
 
-/* p is behind `\u`. A high surrogate must be followed by the escape of a low one; NULL if anything is amiss.
- */
-static const unsigned char *scan_unicode_escape(const unsigned char *p, const unsigned char *end)
-{
-	long unit = hex_unit(p, end);
-
-	if (unit < 0 || (unit >= 0xdc00 && unit <= 0xdfff))
-		return NULL;
-	p += 4;
-	if (unit < 0xd800 || unit > 0xdfff)
-		return p;
-	if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
-		return NULL;
-	unit = hex_unit(p + 2, end);
-	return unit >= 0xdc00 && unit <= 0xdfff ? p + 6 : NULL;
-}
-
 /* p is at the backslash. */
 static const unsigned char *scan_escape(const unsigned char *p, const unsigned char *end)
 {
@@ -95,8 +78,8 @@ static const unsigned char *scan_escape(const unsigned char *p, const unsigned c
 	case 'r':
 	case 't':
 		return p + 2;
-	case 'u':
-		return scan_unicode_escape(p + 2, end);
+	case 'u': /* half a surrogate pair, too: RFC 8259 section 8.2 */
+		return hex_unit(p + 2, end) < 0 ? NULL : p + 6;
 	default:
 		return NULL;
 	}
@@ -388,17 +371,31 @@ static struct reader reader_of(struct slice value)
 	return (struct reader){.p = data + 1, .end = data + value.len - 1};
 }
 
-/* p is behind `\u`; returns the first byte and leaves the others pending. */
+/* The low surrogate whose escape begins at p, or -1. */
+static long low_surrogate(const unsigned char *p, const unsigned char *end)
+{
+	long unit = end - p >= 6 && p[0] == '\\' && p[1] == 'u' ? hex_unit(p + 2, end) : -1;
+
+	return unit >= 0xdc00 && unit <= 0xdfff ? unit : -1;
+}
+
+/*
+ * p is behind `\u`; returns the first byte and leaves the others pending. Half a surrogate pair becomes three
+ * bytes that are no UTF-8: it differs from everything else, and whoever wants a name or a position refuses
+ * it.
+ */
 static int read_unicode(struct reader *reader)
 {
 	static const unsigned char leads[] = {0x00, 0xc0, 0xe0, 0xf0};
 	unsigned long code = (unsigned long)hex_unit(reader->p, reader->end);
 	unsigned int n;
+	long low = -1;
 
 	reader->p += 4;
-	if (code >= 0xd800 && code <= 0xdfff) { /* then a low one follows: it was checked */
-		code = 0x10000 + ((code - 0xd800) << 10);
-		code += (unsigned long)hex_unit(reader->p + 2, reader->end) - 0xdc00;
+	if (code >= 0xd800 && code <= 0xdbff)
+		low = low_surrogate(reader->p, reader->end);
+	if (low >= 0) {
+		code = 0x10000 + ((code - 0xd800) << 10) + ((unsigned long)low - 0xdc00);
 		reader->p += 6;
 	}
 	n = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;

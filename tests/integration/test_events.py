@@ -27,6 +27,13 @@ def test_arrives_byte_for_byte_with_timestamp_and_channel_spliced_in(redis, peer
     assert json.loads(text)["channel"] == "cards"
 
 
+def test_half_a_surrogate_pair_passes_as_it_is(redis, peer):
+    """What json.dumps and JSON.stringify write for a text that was cut in the middle of an emoji."""
+    payload = json.dumps({"type": "card_updated", "data": {"title": "\ud83d"}}, separators=(",", ":"))
+    redis.publish("cards", payload)
+    assert peer.receive_text().startswith(payload[:-1])
+
+
 def test_keeps_a_timestamp_that_is_there(redis, peer):
     redis.publish("cards", '{"type":"t","timestamp":"yesterday"}')
     text = peer.receive_text()

@@ -17,6 +17,13 @@ def error_code(answer):
     return answer["data"]["code"]
 
 
+def test_half_a_surrogate_pair_is_json(gateway):
+    with gateway.connect() as peer:
+        peer.send_text('{"type":"ping","id":"\\ud83d","data":{"\\ud83d":1,"\\ud83e":2}}')
+        assert '"id":"\\ud83d"' in peer.receive_text()
+        assert peer.ask({"type": "subscribe", "data": {"channel": "\ud83d"}})["data"]["code"] == "forbidden"
+
+
 def test_answers_ping_with_pong(gateway):
     with gateway.connect() as peer:
         answer = peer.ask({"type": "ping"})
@@ -144,7 +151,6 @@ def test_redis_forgets_a_channel_after_its_last_subscriber(gateway, redis):
     ('{"type":"ping","data":tru}', "bad_json"),
     ('{"type":"ping","data":{"a":01}}', "bad_json"),
     ('{"type":"pi\nng"}', "bad_json"),
-    ('{"type":"ping","data":{"a":"\\ud800"}}', "bad_json"),
     ("{'type':'ping'}", "bad_json"),
     ('[{"type":"ping"}]', "bad_json"),
     ('"ping"', "bad_json"),
