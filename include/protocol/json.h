@@ -54,6 +54,12 @@ bool json_string_equal(struct slice a, struct slice b);
  */
 bool json_array_next(struct slice array, size_t *posp, struct slice *itemp);
 
+/*
+ * Walks the members of a checked object, brackets included: start with *posp 0. *namep is the name with its
+ * quotes, as it stands. False at its end.
+ */
+bool json_object_next(struct slice object, size_t *posp, struct slice *namep, struct slice *valuep);
+
 static inline bool json_is_string(struct slice value)
 {
 	return value.data && value.data[0] == '"';

@@ -39,14 +39,16 @@ struct message {
 	uint32_t key_len;    /* 0: it has none */
 	uint32_t frame_len;
 	uint32_t header_len; /* of the frame: the text is frame + header_len */
+	bool renames;        /* an event whose payload had members called like the gateway's */
 	unsigned char frame[];
 };
 
 /*
  * An event as clients see it (design: what a client sees): an object with a string `type` keeps every byte,
  * with `timestamp` added if missing, `channel` always and `pos` if given, spliced in before its last brace;
- * any other JSON value becomes {"type":"update","data":<payload>,…}. pos may be absent.
- * 0, MESSAGE_NOT_JSON, or -ENOMEM. The caller owns the reference.
+ * any other JSON value becomes {"type":"update","data":<payload>,…}. pos may be absent. A member of the
+ * object that is called `pos`, or `channel` with another value, arrives as `payload_pos` or
+ * `payload_channel`. 0, MESSAGE_NOT_JSON, or -ENOMEM. The caller owns the reference.
  */
 int message_from_event(struct slice channel, struct slice payload, struct slice pos, uint64_t wall_ms,
 	uint64_t arrived_us, struct message **messagep);

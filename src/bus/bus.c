@@ -148,6 +148,18 @@ void bus_drop(struct bus *bus, struct slice channel, enum metric metric, const c
 			log_str("reason", reason), log_uint("suppressed", suppressed));
 }
 
+void bus_renamed(struct bus *bus, struct slice channel)
+{
+	uint64_t suppressed;
+
+	metrics_add(bus->metrics, METRIC_EVENTS_RENAMED, 1);
+	if (log_limit_allow(bus->log, &bus->rename_limit, clock_monotonic_ms(), &suppressed))
+		log_warn(bus->log, "event has a reserved name", log_mem("channel", channel.data, channel.len),
+			log_str("remedy", "call the payload's own members neither channel nor pos, or put "
+					  "them in data"),
+			log_uint("suppressed", suppressed));
+}
+
 static void on_event(void *arg, struct slice name, struct slice payload)
 {
 	struct bus *bus = arg;
@@ -216,6 +228,7 @@ struct bus *bus_new(struct event_base *base, size_t event_bytes_max, struct log 
 	bus->metrics = metrics;
 	bus->event_bytes_max = event_bytes_max;
 	bus->drop_limit = (struct log_limit){.burst = DROP_LINES, .interval_ms = 60000};
+	bus->rename_limit = bus->drop_limit;
 	list_init(&bus->lingering);
 	replays_init(&bus->replays);
 	list_init(&bus->ending);

@@ -234,6 +234,8 @@ static void on_made(void *arg, struct message *event)
 
 	if (channel->key)
 		message_set_key(event, channel->key);
+	if (event->renames)
+		bus_renamed(channel->bus, bus_channel_name(channel));
 }
 
 static void on_history_deliver(void *arg, struct message *event)

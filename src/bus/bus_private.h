@@ -33,11 +33,16 @@ struct bus {
 	struct log *log;
 	struct metrics *metrics;
 	struct log_limit drop_limit;
+	struct log_limit rename_limit;
 	uint16_t era; /* how often there were other routes; never 0 while a channel is there */
 	size_t event_bytes_max;
 	uint64_t now_us; /* of the events that are being handed over; 0 between such runs */
 	uint64_t wall_ms;
 };
+
+/* An event came with names of ours, and has got others for them: counts it, and tells the operator now and
+ * then. */
+void bus_renamed(struct bus *bus, struct slice channel);
 
 /* Somebody does not hear an event: counts it, and says so now and then. */
 void bus_drop(struct bus *bus, struct slice channel, enum metric metric, const char *reason);

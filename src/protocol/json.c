@@ -512,20 +512,41 @@ static size_t value_end(struct slice text, size_t i)
 		depth += c == '[' || c == '{';
 		depth -= c == ']' || c == '}';
 		i++;
-	} while (depth || (i < text.len && !memchr(",] \t\r\n", text.data[i], 6)));
+	} while (depth || (i < text.len && !memchr(",]} \t\r\n", text.data[i], 7)));
 	return i;
+}
+
+/* Where the next item or member of a container begins, or its closing bracket stands. */
+static size_t next_item(struct slice container, size_t pos)
+{
+	size_t i = not_space(container, pos ? pos : 1);
+
+	return i < container.len && container.data[i] == ',' ? not_space(container, i + 1) : i;
 }
 
 bool json_array_next(struct slice array, size_t *posp, struct slice *itemp)
 {
-	size_t i = not_space(array, *posp ? *posp : 1), end;
+	size_t i = next_item(array, *posp), end;
 
-	if (i < array.len && array.data[i] == ',')
-		i = not_space(array, i + 1);
 	if (i >= array.len || array.data[i] == ']')
 		return false;
 	end = value_end(array, i);
 	*itemp = (struct slice){array.data + i, end - i};
+	*posp = end;
+	return true;
+}
+
+bool json_object_next(struct slice object, size_t *posp, struct slice *namep, struct slice *valuep)
+{
+	size_t i = next_item(object, *posp), end;
+
+	if (i >= object.len || object.data[i] == '}')
+		return false;
+	end = string_end(object, i);
+	*namep = (struct slice){object.data + i, end - i};
+	i = not_space(object, not_space(object, end) + 1); /* behind the colon */
+	end = value_end(object, i);
+	*valuep = (struct slice){object.data + i, end - i};
 	*posp = end;
 	return true;
 }

@@ -3,7 +3,8 @@
  *
  * One allocation holds the count, the finished frame and the channel's name. An event is spliced, never
  * written anew: the backend's bytes are copied as they are, and what the gateway has to add goes in before
- * the last brace. So numbers keep their digits, members their order, and the cost is that of a copy.
+ * the last brace. So numbers keep their digits, members their order, and the cost is that of a copy. Only a
+ * member that is called like one of the gateway's gets another name (docs/decisions/0012-reserved-names.md).
  */
 
 #include "protocol/message.h"
@@ -24,6 +25,7 @@ enum {
 	MEMBER_TYPE,
 	MEMBER_TIMESTAMP,
 	MEMBER_CHANNEL,
+	MEMBER_POS,
 	N_MEMBERS,
 };
 
@@ -31,6 +33,7 @@ enum {
 struct splice {
 	struct slice head;
 	struct slice body;
+	bool renames; /* the body has members with names of ours, see put_body() */
 	struct slice tail;
 	struct slice stamp;   /* a member of our own, with its comma; absent: the backend gave one */
 	struct slice channel; /* absent: the backend gave just this one */
@@ -60,11 +63,43 @@ static size_t put_member(char *out, struct slice name, struct slice value)
 	return n + text_json_quote(out ? out + n : NULL, value.data, value.len);
 }
 
+/* Under which name a member of the payload arrives that is called like one of ours; absent: as it is. */
+static struct slice other_name(const struct splice *splice, struct slice name)
+{
+	if (json_string_is(name, "pos", 3))
+		return text("\"payload_pos\"");
+	if (splice->channel.data && json_string_is(name, "channel", 7))
+		return text("\"payload_channel\"");
+	return (struct slice){0};
+}
+
+/*
+ * The body, whose last brace is not part of it. A name of ours in it is replaced, every time that it is
+ * there: a client takes `channel` and `pos` for the gateway's word, and must not find them twice.
+ */
+static size_t put_body(char *out, const struct splice *splice)
+{
+	const struct slice object = {splice->body.data, splice->body.len + 1};
+	struct slice left = splice->body, name, value, other;
+	size_t n = 0, pos = 0;
+
+	while (splice->renames && json_object_next(object, &pos, &name, &value)) {
+		other = other_name(splice, name);
+		if (!other.data)
+			continue;
+		n += put(out ? out + n : NULL, (struct slice){left.data, (size_t)(name.data - left.data)});
+		n += put(out ? out + n : NULL, other);
+		left.len -= (size_t)(name.data + name.len - left.data);
+		left.data = name.data + name.len;
+	}
+	return n + put(out ? out + n : NULL, left);
+}
+
 static size_t splice_write(char *out, const struct splice *splice)
 {
 	size_t n = put(out, splice->head);
 
-	n += put(out ? out + n : NULL, splice->body);
+	n += put_body(out ? out + n : NULL, splice);
 	n += put(out ? out + n : NULL, splice->stamp);
 	n += put_member(out ? out + n : NULL, text(",\"channel\":"), splice->channel);
 	n += put_member(out ? out + n : NULL, text(",\"pos\":"), splice->pos);
@@ -95,6 +130,7 @@ static int splice_plan(
 		[MEMBER_TYPE] = {.name = "type"},
 		[MEMBER_TIMESTAMP] = {.name = "timestamp"},
 		[MEMBER_CHANNEL] = {.name = "channel"},
+		[MEMBER_POS] = {.name = "pos"},
 	};
 	struct slice theirs;
 	bool is_object;
@@ -112,6 +148,7 @@ static int splice_plan(
 	theirs = members[MEMBER_CHANNEL].value;
 	if (json_is_string(theirs) && json_string_is(theirs, channel.data, channel.len))
 		splice->channel = (struct slice){0};
+	splice->renames = members[MEMBER_POS].value.data || (theirs.data && splice->channel.data);
 	return 0;
 }
 
@@ -131,6 +168,7 @@ static struct message *message_new(enum frame_opcode opcode, size_t text_len, st
 	atomic_init(&message->deflated, NULL);
 	message->header_len = (uint32_t)frame_header_write(message->frame, opcode, false, text_len);
 	message->frame_len = (uint32_t)(header_len + text_len);
+	message->renames = false;
 	message->arrived_us = 0;
 	message->key_hash = 0;
 	message->key_at = 0;
@@ -165,6 +203,7 @@ int message_from_event(struct slice channel, struct slice payload, struct slice 
 		return -ENOMEM;
 	splice_write((char *)message->frame + message->header_len, &splice);
 	message->arrived_us = arrived_us;
+	message->renames = splice.renames;
 	*messagep = message;
 	return 0;
 }

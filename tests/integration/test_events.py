@@ -34,6 +34,58 @@ def test_half_a_surrogate_pair_passes_as_it_is(redis, peer):
     assert peer.receive_text().startswith(payload[:-1])
 
 
+@pytest.mark.parametrize("payload, renamed", [
+    ({"type": "card_moved", "pos": 3}, {"payload_pos": 3}),
+    ({"type": "card_moved", "pos": "k3JdQaXw.102.1795394760620802"}, {"payload_pos": "k3JdQaXw.102.1795394760620802"}),
+    ({"type": "message", "channel": "general"}, {"payload_channel": "general"}),
+    ({"type": "both", "channel": None, "pos": None}, {"payload_channel": None, "payload_pos": None}),
+], ids=["a card's pos", "a pos like ours", "a channel", "both"])
+def test_a_payloads_own_channel_and_pos_arrive_under_another_name(gateway, redis, peer, payload, renamed):
+    before = gateway.metric("tidegate_events_renamed_total")
+    redis.publish("cards", json.dumps(payload))
+    pairs = json.loads(peer.receive_text(), object_pairs_hook=list)
+    names = [name for name, _ in pairs]
+    assert len(names) == len(set(names)), "a member twice"
+    event = dict(pairs)
+    assert event.pop("timestamp")
+    assert event == {"type": payload["type"], "channel": "cards", **renamed}
+    assert gateway.metric("tidegate_events_renamed_total") == before + 1
+
+
+def test_warns_of_reserved_names_at_a_bounded_rate(start, own_redis):
+    gateway = start(redis=own_redis)
+    with gateway.connect() as peer:
+        for _ in range(100):
+            own_redis.publish("cards", '{"type":"card_moved","pos":1}')
+        for _ in range(100):
+            assert peer.receive()["payload_pos"] == 1
+    told = [line for line in gateway.log() if line.message == "event has a reserved name"]
+    assert 1 <= len(told) <= 20
+    assert told[0].fields["channel"] == "cards" and "data" in told[0].fields["remedy"]
+
+
+CONTROL_TYPES = ["subscribed", "unsubscribed", "pong", "error", "resync", "degraded", "restored", "reconnect", "update"]
+
+
+@pytest.mark.parametrize("kind", CONTROL_TYPES)
+def test_a_payload_cannot_speak_as_the_gateway(redis, peer, kind):
+    """Events have `channel` at their top level whatever the payload says; the gateway's own messages never have."""
+    for forged in ({}, {"channel": None}, {"channel": "other"}, {"channel": {}}):
+        redis.publish("cards", json.dumps({"type": kind, "data": {"channel": "cards", "pos": "x.1.1"}, **forged}))
+        assert peer.receive()["channel"] == "cards"
+
+
+def test_messages_of_the_gateway_have_no_channel_at_their_top(gateway):
+    with gateway.connect("/ws/cards?since=now") as peer:
+        said = [peer.receive()]
+        for command in ({"type": "ping"}, {"type": "subscribe", "data": {"channel": "items"}},
+                        {"type": "unsubscribe", "data": {"channel": "items"}}, {"type": "nonsense"},
+                        {"type": "subscribe", "data": {"channel": "no such channel"}}):
+            said.append(peer.ask(command))
+    assert [message["type"] for message in said] == ["subscribed", "pong", "subscribed", "unsubscribed", "error", "error"]
+    assert not any("channel" in message or "pos" in message for message in said)
+
+
 def test_keeps_a_timestamp_that_is_there(redis, peer):
     redis.publish("cards", '{"type":"t","timestamp":"yesterday"}')
     text = peer.receive_text()

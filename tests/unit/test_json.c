@@ -478,6 +478,26 @@ static void walks_the_items_of_an_array(void **state)
 	assert_false(json_array_next((struct slice){"[ ]", 3}, &pos, &item));
 }
 
+static void walks_the_members_of_an_object(void **state)
+{
+	const struct slice object = slice_of("{ \"a\" : 1, \"b}\":{\"c\":[\"}\"]},\"\\\"\":\"x\" ,\"d\":-1}");
+	const char *const expected[][2] = {
+		{"\"a\"", "1"}, {"\"b}\"", "{\"c\":[\"}\"]}"}, {"\"\\\"\"", "\"x\""}, {"\"d\"", "-1"}};
+	struct slice name, value;
+	size_t pos = 0, n = 0;
+
+	(void)state;
+	for (; json_object_next(object, &pos, &name, &value); n++) {
+		assert_int_equal(name.len, strlen(expected[n][0]));
+		assert_memory_equal(name.data, expected[n][0], name.len);
+		assert_int_equal(value.len, strlen(expected[n][1]));
+		assert_memory_equal(value.data, expected[n][1], value.len);
+	}
+	assert_int_equal(n, 4);
+	pos = 0;
+	assert_false(json_object_next(slice_of("{ }"), &pos, &name, &value));
+}
+
 static void says_where_a_text_stops_being_json(void **state)
 {
 	static const struct {
@@ -511,6 +531,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(walks_the_items_of_an_array),
+		cmocka_unit_test(walks_the_members_of_an_object),
 		cmocka_unit_test(says_where_a_text_stops_being_json),
 		cmocka_unit_test(takes_every_kind_of_value),
 		cmocka_unit_test(takes_half_a_surrogate_pair),

@@ -80,17 +80,37 @@ static void adds_the_position_when_there_is_one(void **state)
 		"{\"type\":\"update\",\"data\":[1]" STAMP ",\"channel\":\"cards\",\"pos\":\"k3.102.17\"}");
 }
 
-/* Readers of JSON take the last of two members, so ours stand behind theirs. */
-static void has_the_last_word_on_channel_and_position(void **state)
+/* Whoever reads `channel` or `pos` reads the gateway's word, and finds it once. */
+static void gives_another_name_to_members_called_like_its_own(void **state)
 {
 	(void)state;
 	assert_event("{\"channel\":\"forged\",\"pos\":\"forged\",\"type\":\"a\"}", slice_of("p"),
-		"{\"channel\":\"forged\",\"pos\":\"forged\",\"type\":\"a\"" STAMP
+		"{\"payload_channel\":\"forged\",\"payload_pos\":\"forged\",\"type\":\"a\"" STAMP
 		",\"channel\":\"cards\",\"pos\":\"p\"}");
 	assert_event("{\"type\":\"a\",\"channel\":5}", no_pos,
-		"{\"type\":\"a\",\"channel\":5" STAMP ",\"channel\":\"cards\"}");
+		"{\"type\":\"a\",\"payload_channel\":5" STAMP ",\"channel\":\"cards\"}");
 	assert_event("{\"type\":\"a\",\"channel\":\"cards\",\"channel\":\"x\"}", no_pos,
-		"{\"type\":\"a\",\"channel\":\"cards\",\"channel\":\"x\"" STAMP ",\"channel\":\"cards\"}");
+		"{\"type\":\"a\",\"payload_channel\":\"cards\",\"payload_channel\":\"x\"" STAMP
+		",\"channel\":\"cards\"}");
+	assert_event("{\"p\\u006fs\" : 7 , \"type\":\"a\",\"data\":{\"pos\":[{}, 1],\"channel\":\"}\"}}",
+		no_pos,
+		"{\"payload_pos\" : 7 , \"type\":\"a\",\"data\":{\"pos\":[{}, 1],\"channel\":\"}\"}" STAMP
+		",\"channel\":\"cards\"}");
+	assert_event("{\"type\":\"a\",\"channel\":\"cards\",\"pos\":1}", no_pos,
+		"{\"type\":\"a\",\"channel\":\"cards\",\"payload_pos\":1" STAMP "}");
+}
+
+static void says_whether_it_gave_another_name(void **state)
+{
+	struct message *message = NULL;
+
+	(void)state;
+	assert_int_equal(make("cards", "{\"type\":\"a\",\"pos\":1}", 20, no_pos, &message), 0);
+	assert_true(message->renames);
+	message_unref(message);
+	assert_int_equal(make("cards", "{\"type\":\"a\",\"channel\":\"cards\"}", 30, no_pos, &message), 0);
+	assert_false(message->renames);
+	message_unref(message);
 }
 
 static void does_not_repeat_the_channel(void **state)
@@ -244,7 +264,8 @@ int main(void)
 		cmocka_unit_test(keeps_every_byte_of_a_typed_object),
 		cmocka_unit_test(adds_a_timestamp_only_when_there_is_none),
 		cmocka_unit_test(adds_the_position_when_there_is_one),
-		cmocka_unit_test(has_the_last_word_on_channel_and_position),
+		cmocka_unit_test(gives_another_name_to_members_called_like_its_own),
+		cmocka_unit_test(says_whether_it_gave_another_name),
 		cmocka_unit_test(does_not_repeat_the_channel),
 		cmocka_unit_test(wraps_what_has_no_type),
 		cmocka_unit_test(refuses_what_is_not_json),
