@@ -93,9 +93,9 @@ void ws_request_writable(struct ws_server *server, struct lws *wsi)
 
 	if (!request || !request->is_refused || request->linger.begun)
 		return;
+	/* Some of the answer may wait in lws, for a peer that is slow to read. */
 	if (lws_partial_buffered(wsi))
-		lws_callback_on_writable(
-			wsi); /* some of the answer waits in lws, for a peer that is slow to read */
+		lws_callback_on_writable(wsi);
 	else
 		lws_linger_begin(
 			&request->linger, wsi, server->retiring ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
