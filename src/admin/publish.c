@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "broker/broker.h"
@@ -264,6 +265,20 @@ static void publish_all(struct admin_request *request, struct slice body, bool i
 		one_publish(&all->ones[i]);
 }
 
+/* json: the rest of the body, without the space that it began with. */
+static void refuse_json(struct admin_request *request, struct slice json)
+{
+	size_t at = json_fault(json.data, json.len, MESSAGE_DEPTH_MAX + ENVELOPE_DEPTH);
+	char message[64];
+
+	if (at >= json.len)
+		strcpy(message, "the body is not JSON: it ends too early");
+	else
+		snprintf(message, sizeof(message), "the body is not JSON: look at byte %zu",
+			request->body.len - json.len + at + 1);
+	admin_answer_error(request, 400, "", "bad_json", message);
+}
+
 void admin_publish(struct admin_request *request)
 {
 	struct slice body = {request->body.data ? request->body.data : "", request->body.len};
@@ -276,7 +291,7 @@ void admin_publish(struct admin_request *request)
 	}
 	is_batch = json_is_array(body);
 	if (json_check(body.data, body.len, MESSAGE_DEPTH_MAX + ENVELOPE_DEPTH, NULL, 0, &is_object)) {
-		admin_answer_error(request, 400, "", "bad_json", "the body is not JSON");
+		refuse_json(request, body);
 		return;
 	}
 	if (is_batch)

@@ -17,6 +17,10 @@
 #include "publish_logged.h"
 #include "redis_once.h"
 
+enum {
+	SHOWN_BYTES = 24, /* of what is wrong: enough to find it in one's own command */
+};
+
 static int fail(const char *sentence)
 {
 	fprintf(stderr, "tidegate: publish: %s\n", sentence);
@@ -90,10 +94,6 @@ static bool is_key(const char *key)
 {
 	return !key || (*key && strlen(key) <= BROKER_LOG_KEY_MAX);
 }
-
-enum {
-	SHOWN_BYTES = 24, /* of what is wrong: enough to find it in one's own command */
-};
 
 /* The shell takes quotes away, and then the place says more than the fact. */
 static int refuse_json(const char *json, int r)

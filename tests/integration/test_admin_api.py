@@ -353,3 +353,13 @@ def test_it_says_which_newer_configuration_it_refused(start, tmp_path):
     file.write_text("workers: 2\n", encoding="utf-8")
     assert node.get("/reload", "POST").status == 200
     assert "reason" not in node.api("/status")["last_reload"]
+
+
+@pytest.mark.parametrize("body, place", [
+    ('{"channel":"cards","payload":{type:1}}', "byte 31"), ('\n {"channel":"cards",}', "byte 22"),
+    ('{"channel":"cards"', "ends too early"), ("", "ends too early"), ("cards", "byte 1"),
+])
+def test_a_publication_that_is_no_json_is_told_where(gateway, body, place):
+    answer = gateway.get("/publish", "POST", body)
+    assert answer.status == 400
+    assert answer.json()["error"]["code"] == "bad_json" and place in answer.json()["error"]["message"]
