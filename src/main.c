@@ -314,6 +314,20 @@ static int run_words(const struct command *command, int argc, char **argv)
 	return *command->heeds ? run(command, &words) : runs[command - commands](NULL, &words);
 }
 
+/* `help check` is `check --help`. */
+static int help_with(int argc, char **argv)
+{
+	char *bench[] = {"bench", "--help", NULL};
+	const struct command *command;
+
+	if (argc == 0)
+		return print_help(NULL, stdout);
+	if (!strcmp(argv[0], "bench"))
+		return bench_main(2, bench);
+	command = command_find(argv[0]);
+	return command ? print_help(command, stdout) : usage_error("unknown command", argv[0]);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
@@ -324,14 +338,10 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
 		return print_help(NULL, stdout);
-	if (!strcmp(argv[1], "help") && argc == 2)
-		return print_help(NULL, stdout);
+	if (!strcmp(argv[1], "help"))
+		return help_with(argc - 2, argv + 2);
 	if (!strcmp(argv[1], "bench"))
 		return bench_main(argc - 1, argv + 1); /* talks to a deployment and has options of its own */
-	if (!strcmp(argv[1], "help")) {                /* `help check` is `check --help` */
-		command = command_find(argv[2]);
-		return command ? print_help(command, stdout) : usage_error("unknown command", argv[2]);
-	}
 	command = command_find(strcmp(argv[1], "--version") ? argv[1] : "version");
 	if (!command)
 		return usage_error("unknown command", argv[1]);

@@ -53,6 +53,7 @@ static void print_route(struct slice route)
 	print_list(route, "channels");
 	printf("  subscribe ");
 	print_list(route, "subscribe");
+	printf("  ids %s", json_text_at(route, "ids", text, sizeof(text)));
 	printf("  slow %s", json_text_at(route, "slow", text, sizeof(text)));
 	printf("  compression %s", *json_at(route, "compression").data == 't' ? "on" : "off");
 	printf("  history %s", json_text_at(route, "history", text, sizeof(text)));

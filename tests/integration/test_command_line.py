@@ -65,6 +65,11 @@ def test_the_help_of_a_command_is_about_that_command(command):
     assert ("--admin-token" in text) == (command not in ("health", "functions", "manual", "completion", "version"))
 
 
+def test_help_knows_bench_and_nothing_that_is_not_there():
+    assert run("help", "bench").stdout == run("bench", "--help").stdout != ""
+    refused(run("help", "nonsense"), "nonsense")
+
+
 def test_the_whole_help_names_every_command():
     text = run("--help").stdout
     assert re.findall(r"^  ([a-z]+) ", text, re.MULTILINE) == [*COMMANDS, "bench"]
