@@ -34,7 +34,8 @@ enum {
 	COMMAND_UNKNOWN_TYPE,    /* "unknown_type" */
 	COMMAND_BAD_ID,          /* "bad_id": neither string nor integer, or too long */
 	COMMAND_BAD_DATA,        /* "bad_data": `data` is there but no object */
-	COMMAND_MISSING_CHANNEL, /* "missing_channel": subscribe and unsubscribe need a string data.channel */
+	COMMAND_MISSING_CHANNEL, /* "missing_channel": data.channel is no string, or empty; unsubscribe has
+				    none */
 };
 
 struct command {
@@ -43,7 +44,8 @@ struct command {
 			    after it. */
 	struct slice data; /* as it stands; absent if none */
 	char channel[COMMAND_CHANNEL_MAX +
-		     1]; /* unescaped, NUL-terminated; "" if none, "?" if it cannot be a name */
+		     1]; /* unescaped, NUL-terminated; "" if none: a subscribe then means what the
+			    connection's route joins; "?" if it cannot be a name */
 	size_t channel_len;
 };
 

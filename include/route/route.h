@@ -200,6 +200,9 @@ size_t route_channel(const struct route_match *match, size_t i, char out[ROUTE_C
  */
 size_t route_ids(const struct route_match *match, char out[ROUTE_IDS_MAX + 1]);
 
+/* The match that route_ids() was taken from. */
+void route_rematch(const struct route *route, const char *ids, struct route_match *match);
+
 /*
  * May a connection on this route subscribe to this (valid) channel name? With its route_ids() it may also
  * have back the channels it joined at once, and `subscribe` templates with variables of the path match its

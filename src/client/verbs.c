@@ -209,24 +209,14 @@ static void follow_routes(struct client *client)
 	client->routes = route_table_ref(newest);
 }
 
-static void run_subscribe(struct client *client, const struct command *command)
+/* Subscribes to a valid channel that this connection may have, and answers now or later. */
+static void subscribe(struct client *client, const struct command *command, struct slice channel)
 {
 	struct clients *clients = client->clients;
-	struct slice channel = command_channel(command);
 	struct hub_subscription *subscription;
 	struct since since;
 	int r;
 
-	follow_routes(client);
-	/* A name that cannot exist and one that is not allowed get the same answer: names cannot be probed.
-	 */
-	if (!route_channel_valid(channel.data, channel.len) ||
-		!route_may_subscribe_own(client->routes, client->route, client->ids ? client->ids : "",
-			channel.data, channel.len)) {
-		push_error(client, command->id, "forbidden",
-			"this connection may not subscribe to that channel", absent);
-		return;
-	}
 	if (client->subscriber.n >= clients->limits.subscriptions_max &&
 		!hub_find(clients->hub, &client->subscriber, channel)) {
 		push_error(client, command->id, "too_many_subscriptions",
@@ -244,6 +234,38 @@ static void run_subscribe(struct client *client, const struct command *command)
 		push_subscribed(client, command->id, channel);
 	else
 		(void)owe_answer(client, subscription, command->id, r == 0);
+}
+
+/* Without a channel it means those that the route joins: what clients say that know of one channel only. */
+static void subscribe_to_route(struct client *client, const struct command *command)
+{
+	char name[ROUTE_CHANNEL_MAX + 1];
+	struct route_match match;
+
+	route_rematch(client->route, client->ids ? client->ids : "", &match);
+	if (route_n_channels(match.route) == 0)
+		push_error(client, command->id, command_error_code(COMMAND_MISSING_CHANNEL),
+			command_error_message(COMMAND_MISSING_CHANNEL), absent);
+	for (size_t i = 0; i < route_n_channels(match.route) && client->state == CLIENT_OPEN; i++)
+		subscribe(client, command, (struct slice){name, route_channel(&match, i, name)});
+}
+
+static void run_subscribe(struct client *client, const struct command *command)
+{
+	struct slice channel = command_channel(command);
+
+	follow_routes(client);
+	if (!channel.len)
+		subscribe_to_route(client, command);
+	/* A name that cannot exist and one that is not allowed get the same answer: names cannot be probed.
+	 */
+	else if (!route_channel_valid(channel.data, channel.len) ||
+		 !route_may_subscribe_own(client->routes, client->route, client->ids ? client->ids : "",
+			 channel.data, channel.len))
+		push_error(client, command->id, "forbidden",
+			"this connection may not subscribe to that channel", absent);
+	else
+		subscribe(client, command, channel);
 }
 
 static void run_unsubscribe(struct client *client, const struct command *command)

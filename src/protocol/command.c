@@ -47,7 +47,7 @@ static const struct {
 	[COMMAND_BAD_ID] = {"bad_id", "The \"id\" must be a string or an integer of at most 128 bytes."},
 	[COMMAND_BAD_DATA] = {"bad_data", "The \"data\" must be an object."},
 	[COMMAND_MISSING_CHANNEL] = {"missing_channel",
-		"This type needs \"data\" with a \"channel\" that is a string of 1 to 300 bytes."},
+		"This needs \"data\" with a \"channel\" that is a string of 1 to 300 bytes."},
 };
 
 const char *command_error_code(int outcome)
@@ -109,9 +109,23 @@ static int find_value(const struct tokens *tokens, int object, const char *name)
 	return -1;
 }
 
-static struct slice find_slice(const struct tokens *tokens, int object, const char *name)
+/* Where the text is JSON, nothing else begins with an n. */
+static bool is_null(const struct tokens *tokens, int i)
+{
+	return tokens->all[i].type == JSMN_PRIMITIVE && tokens->text[tokens->all[i].start] == 'n';
+}
+
+/* The same, and null counts as absent: encoders write it for what was not given. */
+static int find_given(const struct tokens *tokens, int object, const char *name)
 {
 	int i = find_value(tokens, object, name);
+
+	return i < 0 || is_null(tokens, i) ? -1 : i;
+}
+
+static struct slice find_slice(const struct tokens *tokens, int object, const char *name)
+{
+	int i = find_given(tokens, object, name);
 
 	return i < 0 ? (struct slice){0} : token_slice(tokens, i);
 }
@@ -159,7 +173,7 @@ static int read_type(struct command *command, const struct tokens *tokens)
 
 static int read_data(struct command *command, const struct tokens *tokens)
 {
-	int data = find_value(tokens, 0, "data");
+	int data = find_given(tokens, 0, "data");
 	struct slice channel;
 	long len;
 
@@ -169,8 +183,10 @@ static int read_data(struct command *command, const struct tokens *tokens)
 		return COMMAND_BAD_DATA;
 	command->data = token_slice(tokens, data);
 	channel = find_slice(tokens, data, "channel");
-	if (!json_is_string(channel))
+	if (!channel.data || command->type == COMMAND_PING || command->type == COMMAND_ACTION)
 		return 0;
+	if (!json_is_string(channel) || channel.len == 2) /* the quotes alone */
+		return COMMAND_MISSING_CHANNEL;
 	len = json_unescape(channel, command->channel, COMMAND_CHANNEL_MAX);
 	/* Too long, or with a NUL in it: no name, and never half of one. What is no name is forbidden, not
 	 * missing. */
@@ -199,8 +215,7 @@ int command_parse(const char *text, size_t len, struct command *command)
 		r = read_data(command, &tokens);
 	if (r)
 		return r;
-	if ((command->type == COMMAND_SUBSCRIBE || command->type == COMMAND_UNSUBSCRIBE) &&
-		!command->channel_len)
+	if (command->type == COMMAND_UNSUBSCRIBE && !command->channel_len)
 		return COMMAND_MISSING_CHANNEL;
 	return 0;
 }

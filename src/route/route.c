@@ -312,6 +312,19 @@ size_t route_ids(const struct route_match *match, char out[ROUTE_IDS_MAX + 1])
 	return len;
 }
 
+void route_rematch(const struct route *route, const char *ids, struct route_match *match)
+{
+	struct slice parts[ROUTE_SEGMENTS_MAX];
+
+	match->route = route;
+	match->n_values = *ids ? route_split(ids, strlen(ids), '/', parts) : 0;
+	for (size_t i = 0; i < match->n_values; i++) {
+		memcpy(match->values[i].text, parts[i].data, parts[i].len);
+		match->values[i].text[parts[i].len] = '\0';
+		match->values[i].len = parts[i].len;
+	}
+}
+
 size_t route_split(const char *text, size_t len, char separator, struct slice parts[ROUTE_SEGMENTS_MAX])
 {
 	size_t n = 0;

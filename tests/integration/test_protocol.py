@@ -170,7 +170,7 @@ def test_redis_forgets_a_channel_after_its_last_subscriber(gateway, redis):
     ('{"type":"ping","id":"%s"}' % ("x" * 200), "bad_id"),
     ('{"type":"subscribe","data":[]}', "bad_data"),
     ('{"type":"subscribe","data":"cards"}', "bad_data"),
-    ('{"type":"subscribe"}', "missing_channel"),
+    ('{"type":"unsubscribe"}', "missing_channel"),
     ('{"type":"unsubscribe","data":{}}', "missing_channel"),
     ('{"type":"subscribe","data":{"channel":7}}', "missing_channel"),
     ('{"type":"subscribe","data":{"channel":"items:a b"}}', "forbidden"),
@@ -188,6 +188,46 @@ def test_names_the_fault_and_stays_open(gateway, text, code):
         peer.send_text(text)
         assert error_code(peer.receive()) == code
         assert peer.ask({"type": "ping"})["type"] == "pong"
+
+
+@pytest.mark.parametrize("text", [
+    '{"type":"subscribe"}', '{"type":"subscribe","data":null}', '{"type":"subscribe","data":{}}',
+    '{"type":"subscribe","id":null,"data":{"channel":null}}',
+])
+def test_a_bare_subscribe_means_what_the_route_joins(gateway, redis, text):
+    with gateway.connect("/ws/items/bare") as peer:
+        peer.ask({"type": "unsubscribe", "data": {"channel": "items:bare"}})
+        peer.send_text(text)
+        answer = peer.receive()
+        assert (answer["type"], answer["data"]["channel"]) == ("subscribed", "items:bare")
+        assert "id" not in answer
+        redis.publish("items:bare", '{"type":"heard"}')
+        assert peer.receive()["type"] == "heard"
+
+
+def test_a_bare_subscribe_is_answered_for_each_channel_that_the_route_joins(start, own_redis, tmp_path):
+    config = tmp_path / "routes.yaml"
+    config.write_text('''
+routes:
+  - {path: "/ws/user/{user}/{room}", channels: ["user:{user}", news, "room:{room}:{user}"]}
+  - {path: /ws/none, channels: [], subscribe: [news]}
+''')
+    gateway = start("--config", str(config), redis=own_redis)
+    with gateway.connect("/ws/user/7/hall") as peer:
+        peer.send_text('{"type":"subscribe","id":5}')
+        answers = [peer.receive() for _ in range(3)]
+        assert [(answer["type"], answer["id"], answer["data"]["channel"]) for answer in answers] == [
+            ("subscribed", 5, name) for name in ("user:7", "news", "room:hall:7")]
+    with gateway.connect("/ws/none") as peer:
+        assert error_code(peer.ask({"type": "subscribe"})) == "missing_channel"
+
+
+def test_null_is_as_if_absent(gateway):
+    with gateway.connect() as peer:
+        peer.send_text('{"type":"ping","id":null,"data":null}')
+        answer = peer.receive()
+        assert answer["type"] == "pong" and "id" not in answer
+        assert error_code(peer.ask({"type": None})) == "missing_type"
 
 
 def test_bounds_the_subscriptions_of_one_connection(start):

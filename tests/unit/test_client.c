@@ -717,7 +717,7 @@ static void answers_what_it_cannot_do_and_stays_open(void **state)
 	ask(world, peer, "{}");
 	ask(world, peer, "{\"type\":\"\"}");
 	hears(peer, "error(missing_type) error(unknown_type) ");
-	ask(world, peer, "{\"type\":\"subscribe\",\"data\":{}}");
+	ask(world, peer, "{\"type\":\"unsubscribe\",\"data\":{}}");
 	ask(world, peer, "{\"type\":\"subscribe\",\"data\":3}");
 	ask(world, peer, "{\"type\":\"ping\",\"id\":[]}");
 	hears(peer, "error(missing_channel) error(bad_data) error(bad_id) ");

@@ -94,7 +94,7 @@ static void ignores_members_it_does_not_know(void **state)
 	/* A value is no name, wherever it stands. */
 	assert_outcome("{\"x\":\"type\",\"y\":[\"type\",\"ping\"]}", COMMAND_MISSING_TYPE);
 	assert_outcome("{\"data\":{\"type\":\"ping\"}}", COMMAND_MISSING_TYPE);
-	assert_outcome("{\"type\":\"subscribe\",\"channel\":\"a\",\"data\":{\"x\":{\"channel\":\"a\"}}}",
+	assert_outcome("{\"type\":\"unsubscribe\",\"channel\":\"a\",\"data\":{\"x\":{\"channel\":\"a\"}}}",
 		COMMAND_MISSING_CHANNEL);
 }
 
@@ -194,7 +194,7 @@ static void echoes_strings_and_integers_as_id(void **state)
 
 static void refuses_any_other_id(void **state)
 {
-	const char *ids[] = {"1.5", "1e3", "null", "true", "{}", "[1]"};
+	const char *ids[] = {"1.5", "1e3", "true", "{}", "[1]"};
 	struct command command;
 	char text[256];
 
@@ -213,7 +213,7 @@ static void refuses_any_other_id(void **state)
 static void keeps_the_id_for_the_answer_to_a_wrong_command(void **state)
 {
 	const char *texts[] = {"{\"id\":7}", "{\"type\":\"x\",\"id\":7}",
-		"{\"id\":7,\"type\":\"ping\",\"data\":1}", "{\"type\":\"subscribe\",\"id\":7}"};
+		"{\"id\":7,\"type\":\"ping\",\"data\":1}", "{\"type\":\"unsubscribe\",\"id\":7}"};
 	const int outcomes[] = {
 		COMMAND_MISSING_TYPE, COMMAND_UNKNOWN_TYPE, COMMAND_BAD_DATA, COMMAND_MISSING_CHANNEL};
 	struct command command;
@@ -231,7 +231,8 @@ static void refuses_data_that_is_no_object(void **state)
 {
 	(void)state;
 	assert_outcome("{\"type\":\"ping\",\"data\":{}}", 0);
-	assert_outcome("{\"type\":\"ping\",\"data\":null}", COMMAND_BAD_DATA);
+	assert_outcome("{\"type\":\"ping\",\"data\":null}", 0);
+	assert_outcome("{\"type\":\"ping\",\"data\":false}", COMMAND_BAD_DATA);
 	assert_outcome("{\"type\":\"action\",\"data\":\"x\"}", COMMAND_BAD_DATA);
 	assert_outcome("{\"type\":\"subscribe\",\"data\":[\"channel\",\"a\"]}", COMMAND_BAD_DATA);
 }
@@ -239,8 +240,10 @@ static void refuses_data_that_is_no_object(void **state)
 static void needs_a_channel_to_subscribe(void **state)
 {
 	(void)state;
-	assert_outcome("{\"type\":\"subscribe\"}", COMMAND_MISSING_CHANNEL);
-	assert_outcome("{\"type\":\"subscribe\",\"data\":{}}", COMMAND_MISSING_CHANNEL);
+	assert_outcome("{\"type\":\"subscribe\"}", 0);
+	assert_outcome("{\"type\":\"subscribe\",\"id\":null,\"data\":null}", 0);
+	assert_outcome("{\"type\":\"unsubscribe\"}", COMMAND_MISSING_CHANNEL);
+	assert_outcome("{\"type\":\"unsubscribe\",\"data\":{\"channel\":null}}", COMMAND_MISSING_CHANNEL);
 	assert_outcome("{\"type\":\"unsubscribe\",\"data\":{\"channel\":5}}", COMMAND_MISSING_CHANNEL);
 	assert_outcome("{\"type\":\"subscribe\",\"data\":{\"channel\":\"\"}}", COMMAND_MISSING_CHANNEL);
 }

@@ -458,14 +458,18 @@ static void a_list_binds_the_paths_own_ids(void **state)
 static void keeps_the_ids_of_a_match(void **state)
 {
 	struct route_table *table = route_table_new();
-	struct route_match match;
-	char ids[ROUTE_IDS_MAX + 1];
+	struct route_match match, again;
+	char ids[ROUTE_IDS_MAX + 1], name[ROUTE_CHANNEL_MAX + 1], other[ROUTE_CHANNEL_MAX + 1];
 
 	(void)state;
-	add(table, "/{a}/x/{b}", "x");
+	add(table, "/{a}/x/{b}", "x:{b}:{a}");
 	add(table, "/plain", "y");
 	assert_int_equal(match_text(table, "/1/x/%32", &match), 0);
 	assert_int_equal(route_ids(&match, ids), 3);
+	route_rematch(match.route, ids, &again);
+	assert_int_equal(again.n_values, match.n_values);
+	assert_int_equal(route_channel(&again, 0, name), route_channel(&match, 0, other));
+	assert_string_equal(name, other);
 	assert_string_equal(ids, "1/2");
 	assert_int_equal(match_text(table, "/plain", &match), 0);
 	assert_int_equal(route_ids(&match, ids), 0);
