@@ -139,8 +139,8 @@ screen() {
 
 ${bold}Two gateways and a Redis are running.${plain}  Ctrl-C stops what was started here.
 $([ "${#notes[@]}" = 0 ] || printf '  %s\n' "${notes[@]}")
-  gateway 1   ws://127.0.0.1:${ports[0]}/ws/cards     admin http://127.0.0.1:${admins[0]}/ready
-  gateway 2   ws://127.0.0.1:${ports[1]}/ws/cards     admin http://127.0.0.1:${admins[1]}/ready
+  gateway 1   ws://127.0.0.1:${ports[0]}/ws/cards     admin http://127.0.0.1:${admins[0]}/
+  gateway 2   ws://127.0.0.1:${ports[1]}/ws/cards     admin http://127.0.0.1:${admins[1]}/
   Redis       $shown
   logs        $folder
 

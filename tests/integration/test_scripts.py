@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -59,6 +60,26 @@ def test_local_sh_shows_an_event_on_two_gateways_and_ends_what_it_started(tmp_pa
             subprocess.run(publish, shell=True, check=True, stdout=subprocess.DEVNULL)
             for peer in (first, second):
                 assert peer.receive()["data"] == {"id": "card-123"}
+            # Every other line to type, as it stands there.
+            typed = re.findall(r"^ +((?:build/tidegate|curl) .*)$", screen, re.MULTILINE)
+            assert [line.split()[1] for line in typed if "tidegate" in line.split()[0]] == ["tail", "tail", "publish", "status"]
+            tails = [Process([ROOT / line.split()[0], *line.split()[1:]], tmp_path, f"tail-{i}") for i, line in enumerate(typed[:2])]
+            try:
+                def type_in(line):
+                    return subprocess.run(line, shell=True, check=True, stdout=subprocess.DEVNULL, cwd=ROOT, env=clean_environment())
+
+                for line in typed[2:]:
+                    type_in(line)
+                for peer in (first, second):
+                    assert peer.receive()["data"] == {"id": "card-123"}
+                until("both tails print", lambda: type_in(typed[2]) and all("card-123" in tail.stdout() for tail in tails))
+            finally:
+                for tail in tails:
+                    tail.kill()
+            pages = re.findall(r"http://\S+?/(?:try)?(?=[,;\s])", screen)
+            assert len(pages) == 4
+            for page in pages:
+                assert urllib.request.urlopen(page, timeout=10).headers["Content-Type"].startswith("text/html")
         started = children(script.pid)
         assert sorted(started.values()) == ["redis-server", "tidegate", "tidegate"]
         script.signal(signal.SIGINT)
