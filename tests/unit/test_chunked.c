@@ -26,13 +26,16 @@ static int read_in(const char *text, size_t portion, size_t max, struct buf *out
 	return r;
 }
 
+#define WITH_EXTRAS                                                                                          \
+	"5;name=\"value\"\r\nhello\r\n7 \t;x\r\n, world\r\n0;last\r\nTrailer: a\r\nAnother: "                \
+	"b\r\n\r\nbehind it"
+
 static void reads_a_body_in_whatever_portions(void **state)
 {
 	static const char *const texts[] = {
 		"5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n",
 		"00C\r\nhello, world\r\n000\r\n\r\n",
-		"5;name=\"value\"\r\nhello\r\n7 \t;x\r\n, world\r\n0;last\r\nTrailer: a\r\nAnother: "
-		"b\r\n\r\nbehind it",
+		WITH_EXTRAS,
 	};
 	struct buf out = {0};
 
