@@ -184,7 +184,9 @@ int memory_store_publish(struct memory_store *store, struct slice channel, struc
 		if (!key)
 			return -ENOMEM;
 		*id = key->id;
-		if (id->offset)
+		log = items_find(&store->logs, channel, time.now_ms);
+		/* A key may outlive the log, and then what it stands for is in none. */
+		if (id->offset && log && epoch_equal(&log->epoch, &id->epoch))
 			return MEMORY_STORE_DUPLICATE;
 	}
 	log = store_log(store, channel, options->ttl_ms, time.now_ms);

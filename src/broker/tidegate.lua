@@ -17,9 +17,11 @@
 --   resetchannels &cards ~tg:*:{cards}* -@all +fcall +hmget +hset +get +set +xadd +pexpire +del +time +publish
 --   +spublish +ping
 --
--- A gateway needs +xrange besides, and +function|load to load the library; and for the list of nodes +smembers +sadd +srem
--- +mget, on ~tg:{nodes}* (a channel_prefix stands behind the brace). Servers without functions are given the same
--- text as a script; nothing here may rely on more than Redis 5 has without asking for it.
+-- A gateway needs +xrange +subscribe +unsubscribe besides, the channel of its probe, &tidegate:probe:*, and
+-- +function|load to load the library; and for the list of nodes +sadd +srem +sscan +mget on ~tg:{nodes}*. (A
+-- channel_prefix stands before `tidegate:probe` and behind the brace.) docs/redis.md has all of it in one line to copy.
+-- Servers without functions are given the same text as a script; nothing here may rely on more than Redis 5 has without
+-- asking for it.
 
 local VERSION = 2
 local BYTES = 4194304 -- of payloads in one answer, unless told otherwise
@@ -48,14 +50,15 @@ local function publish(k, a)
   if redis.acl_check_cmd and not redis.acl_check_cmd(a[3], a[2], '') then
     return redis.error_reply('NOPERM tidegate: this user may not publish to the channel')
   end
-  if k[3] then
-    local was = redis.call('GET', k[3])
-    if was then
-      local id, epoch = string.match(was, '^(%S+) (%S+)$')
+  local m = redis.call('HMGET', k[2], 'e', 'n', 't', 'u')
+  local was = k[3] and redis.call('GET', k[3])
+  if was then
+    local id, epoch = string.match(was, '^(%S+) (%S+)$')
+    -- Of a log that was deleted or has expired the key may outlive the entry: that one is in no log, so it is published.
+    if m[1] and (not epoch or epoch == m[1]) then
       return {id or was, 1, epoch} -- a retry: the same id, no second push
     end
   end
-  local m = redis.call('HMGET', k[2], 'e', 'n', 't', 'u')
   local now, ttl = redis.call('TIME'), a[5] + 0
   local tag = now[1] .. string.format('%06d', now[2])
   local epoch, n, prev = m[1], tonumber(m[2] or nil), m[3]

@@ -127,6 +127,19 @@ def test_one_key_is_one_publication(loaded, listener):
     assert publish(loaded, "later", key="order-7")[:1] == (3,)
 
 
+def test_a_key_that_outlives_its_log_does_not_stand_for_an_entry(loaded, listener):
+    publish(loaded, "first", key="order-7")
+    loaded.delete(STREAM, META)  # or it has expired
+    assert read(loaded, epoch="ABCDEFGH")[0] == "ABCDEFGH", "a log was begun since"
+    assert publish(loaded, "again", key="order-7")[2:] == (0, "ABCDEFGH")
+    loaded.delete(STREAM, META)
+    again = publish(loaded, "and again", key="order-7")
+    assert (again[0], again[2]) == (1, 0), "there is no log at all"
+    assert publish(loaded, "a retry", key="order-7") == (*again[:2], 1, again[3])
+    assert [entry[2] for entry in read(loaded)[3]] == [b"and again"]
+    assert [push[4] for push in pushes(listener, 3)] == [b"first", b"again", b"and again"]
+
+
 def test_a_payload_arrives_byte_for_byte(loaded, listener):
     payloads = [b"", b"\n\n", b"\x00\xff\x01", b"1-2 3 abc\n{}", "{\"ü\":\"\u2028\"}".encode(), b"x" * 300000]
     for payload in payloads:

@@ -155,6 +155,24 @@ static void publishes_once_under_one_key(void **state)
 	assert_int_equal(second.offset, 3);
 }
 
+static void a_key_that_outlives_its_log_does_not_stand_for_an_entry(void **state)
+{
+	const struct broker_log_options options = {
+		.size = 10, .ttl_ms = 50, .key = s("key"), .key_ttl_ms = 1000};
+	struct envelope envelope;
+	struct position ids[3];
+	int r[3];
+
+	for (int i = 0; i < 3; i++)
+		r[i] = memory_store_publish(*state, s("a"), s("{}"), &options,
+			(struct memory_time){(uint64_t[]){0, 50, 60}[i], 1}, &ids[i], &envelope);
+	assert_int_equal(r[0], 0);
+	assert_int_equal(r[1], 0); /* the log has expired */
+	assert_false(epoch_equal(&ids[0].epoch, &ids[1].epoch));
+	assert_int_equal(r[2], MEMORY_STORE_DUPLICATE);
+	assert_true(position_equal(&ids[1], &ids[2]));
+}
+
 static void drops_what_has_expired_without_being_asked_for_it(void **state)
 {
 	char name[16];
@@ -197,6 +215,7 @@ int main(void)
 		PROMISE(a_read_begins_the_log_whose_epoch_stays),
 		PROMISE(begins_again_with_another_epoch_when_nobody_came_for_its_ttl),
 		PROMISE(publishes_once_under_one_key),
+		PROMISE(a_key_that_outlives_its_log_does_not_stand_for_an_entry),
 		PROMISE(drops_what_has_expired_without_being_asked_for_it),
 		PROMISE(lives_with_a_ttl_without_end),
 #undef PROMISE
