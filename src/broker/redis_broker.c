@@ -48,6 +48,7 @@ enum {
 	BACKOFF_SLOW_MS = 5000, /* a password does not mend itself */
 	READ_ONLY_MS = 10000,   /* a Redis that stays a replica is dialled no more often than so */
 	STEADY_MS = 5000,       /* ready for so long: the next outage starts with short waits */
+	REASON_MAX = 120,       /* bytes of Redis' words in a sentence of ours */
 	RETRY_PER_PROBE =
 		64, /* refused channels asked for again with each echo: rights may have been mended */
 };
@@ -71,7 +72,8 @@ struct redis_broker {
 	bool can_command; /* the commander is greeted */
 
 	struct redis_probe probe;
-	uint64_t probe_sent_us; /* the newest one */
+	uint64_t probe_sent_us;   /* the newest one */
+	struct buf probe_refusal; /* what was answered to one since the last echo */
 	struct redis_library *library;
 	struct redis_log logs;
 	struct redis_nodes nodes;
@@ -122,6 +124,7 @@ static void redis_ready(struct redis_broker *redis)
 {
 	redis_outage_end(&redis->outage, clock_monotonic_ms(), redis->subscriber.channels.n_wanted);
 	redis_enter(redis, BROKER_READY, "a published probe came back");
+	redis_subscriber_proven(&redis->subscriber);
 }
 
 static void redis_redial(struct redis_broker *redis, enum redis_link_end end)
@@ -165,24 +168,41 @@ static void redis_lost(struct redis_broker *redis, enum redis_link_end end, cons
  * The probe.
  */
 
+/* Why the probe does not come back. */
+static const char *probe_reason(struct redis_broker *redis)
+{
+	const char *said = redis->probe_refusal.len ? buf_text(&redis->probe_refusal) : NULL;
+
+	return said ? said
+		    : "a published probe did not come back: Redis is frozen or unreachable, or our "
+		      "connections "
+		      "lead to different servers";
+}
+
+/*
+ * Its echo counts, not its answer. But a refusal tells what will be missed, and on a fresh link it is the
+ * answer. On one that was proven it may be a mood (BUSY): the probe is missed like any other, and sent once
+ * more.
+ */
 static void on_probe_answer(void *arg, const struct redis_reply *reply)
 {
 	struct redis_broker *redis = arg;
-	struct buf reason = {0};
-	struct slice text;
-	const char *sentence;
 	bool is_forbidden;
+	struct slice text;
 
 	if (!reply || reply->values[0].kind != REDIS_ERROR)
-		return; /* its echo counts, not its answer */
+		return;
 	text = redis_reply_text(reply, 0);
 	is_forbidden = redis_error_starts(text, "NOPERM");
-	buf_append_str(&reason, "Redis does not let us publish the probe: ");
-	buf_append(&reason, text.data, text.len);
-	sentence = buf_text(&reason);
-	redis_link_fail(redis->commander, is_forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST,
-		sentence ? sentence : "out of memory");
-	buf_deinit(&reason);
+	buf_reset(&redis->probe_refusal);
+	buf_append_str(
+		&redis->probe_refusal, "Redis refuses PUBLISH "); /* first: the log cuts long sentences */
+	buf_append(&redis->probe_refusal, redis->probe_channel.data, redis->probe_channel.len);
+	buf_append_str(&redis->probe_refusal, ": ");
+	buf_append(&redis->probe_refusal, text.data, text.len < REASON_MAX ? text.len : REASON_MAX);
+	if (is_forbidden || redis->state != BROKER_READY)
+		redis_link_fail(redis->commander, is_forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST,
+			probe_reason(redis));
 }
 
 static void redis_send_probe(struct redis_broker *redis)
@@ -218,10 +238,7 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
 		redis_link_heard_ms(redis->subscriber.link), redis_link_heard_ms(redis->commander),
 		&wait_ms)) {
 	case REDIS_PROBE_LOST:
-		redis_lost(redis, REDIS_LINK_LOST,
-			"a published probe did not come back: Redis is frozen or unreachable, or our "
-			"connections "
-			"lead to different servers");
+		redis_lost(redis, REDIS_LINK_LOST, probe_reason(redis));
 		return;
 	case REDIS_PROBE_SEND:
 		redis_send_probe(redis);
@@ -236,6 +253,7 @@ static void redis_prove(struct redis_broker *redis)
 {
 	if (!redis->subscriber.is_listening || !redis->can_command)
 		return;
+	buf_reset(&redis->probe_refusal);
 	redis_probe_start(&redis->probe);
 	timer_set(redis->probe_timer, 0);
 }
@@ -246,6 +264,7 @@ static void on_echo(void *arg, struct slice token)
 
 	if (!redis->can_command || !redis_probe_echo(&redis->probe, token, clock_monotonic_ms()))
 		return; /* an old one, or somebody else's joke */
+	buf_reset(&redis->probe_refusal);
 	if (redis_probe_is_newest(&redis->probe))
 		metrics_set(redis->metrics, METRIC_REDIS_PROBE, clock_monotonic_us() - redis->probe_sent_us);
 	if (redis->state != BROKER_READY)
@@ -487,6 +506,7 @@ static void redis_free(struct broker *broker)
 	buf_deinit(&redis->address);
 	buf_deinit(&redis->client_name);
 	buf_deinit(&redis->probe_channel);
+	buf_deinit(&redis->probe_refusal);
 	redis_outage_deinit(&redis->outage);
 	free(redis);
 }

@@ -194,7 +194,7 @@ bool redis_channels_announce(struct redis_channels *channels, struct slice *chan
 {
 	struct channel *channel;
 
-	if (list_empty(&channels->to_announce))
+	if (channels->are_doubtful || list_empty(&channels->to_announce))
 		return false;
 	channel = list_entry(channels->to_announce.next, struct channel, link);
 	channel->is_announced = true;
@@ -226,9 +226,9 @@ int redis_channels_confirmed(
 		return REDIS_CHANNELS_QUIET;
 	}
 	channel->is_alone = false;
-	channel->is_announced = channel->is_wanted;
+	channel->is_announced = channel->is_wanted && !channels->are_doubtful;
 	channel_enter(channels, channel, CHANNEL_SUBSCRIBED);
-	if (!channel->is_wanted)
+	if (!channel->is_announced)
 		return REDIS_CHANNELS_QUIET;
 	*channelp = redis_channels_strip(channels, name);
 	return REDIS_CHANNELS_LISTENS;

@@ -41,10 +41,11 @@ struct redis_channels {
 	size_t prefix_len;
 	size_t n_wanted;
 	size_t n_in_flight;
+	bool are_doubtful; /* what Redis confirms is not announced yet: the link is not proven */
 	struct list to_subscribe;
 	struct list to_unsubscribe;
 	struct list in_flight;   /* in the order in which Redis will answer */
-	struct list to_announce; /* wanted again while subscribed: to be told again */
+	struct list to_announce; /* subscribed while there was doubt, or wanted again since: to be told */
 	struct list settled;
 	struct list refused;
 };
@@ -62,7 +63,7 @@ void redis_channels_unwant(struct redis_channels *channels, struct slice channel
  */
 size_t redis_channels_next(struct redis_channels *channels, struct slice *argv);
 
-/* The next channel that has to be told again, and counts it as told. */
+/* The next channel that has to be told, for the first time or again, and counts it as told. */
 bool redis_channels_announce(struct redis_channels *channels, struct slice *channelp);
 
 /*

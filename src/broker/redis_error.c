@@ -4,8 +4,13 @@
 
 #include "broker/redis_error.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
+
+enum {
+	ERROR_LOOK_MAX = 200, /* bytes of a sentence that are looked at */
+};
 
 static const struct {
 	const char *word;
@@ -19,6 +24,19 @@ static const struct {
 	{"MISCONF", -EROFS},    /* its disk is full or broken, and it writes nothing that it cannot keep */
 	{"NOREPLICAS", -EROFS}, /* min-replicas-to-write */
 	{"OOM", -ENOSPC},       /* maxmemory */
+};
+
+static const struct {
+	const char *start;
+	bool for_people;
+} refusals[] = {
+	{"NOAUTH", true},
+	{"WRONGPASS", true},
+	{"DENIED", true}, /* protected mode */
+	{"ERR invalid password", true},
+	{"ERR max number of clients", false},
+	{"LOADING", false},
+	{"MASTERDOWN", false},
 };
 
 bool redis_error_starts(struct slice text, const char *start)
@@ -43,4 +61,42 @@ int redis_error_errno(struct slice text)
 		if (redis_error_names(text, rows[i].word))
 			return rows[i].error;
 	return -EIO;
+}
+
+bool redis_error_is_refusal(struct slice text)
+{
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
+		if (redis_error_starts(text, refusals[i].start))
+			return true;
+	return false;
+}
+
+bool redis_error_is_for_people(struct slice text)
+{
+	static const char *const more[] = {
+		"NOPERM", "ERR AUTH", "ERR Client sent AUTH", "ERR DB index", "ERR invalid DB", "ERR SELECT"};
+
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
+		if (redis_error_starts(text, refusals[i].start))
+			return refusals[i].for_people;
+	for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++)
+		if (redis_error_starts(text, more[i]))
+			return true;
+	return redis_error_is_unknown(text);
+}
+
+bool redis_error_is_unknown(struct slice text)
+{
+	static const char *const words[] = {"unknown", "unsupported", "not supported", "not allowed",
+		"not implemented", "disabled", "syntax error", "no such command"};
+	char sentence[ERROR_LOOK_MAX];
+	size_t len = text.len < sizeof(sentence) - 1 ? text.len : sizeof(sentence) - 1;
+
+	for (size_t i = 0; i < len; i++)
+		sentence[i] = (char)tolower((unsigned char)text.data[i]);
+	sentence[len] = '\0';
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strstr(sentence, words[i]))
+			return redis_error_errno(text) == -EIO;
+	return false;
 }

@@ -13,6 +13,18 @@
 /* Negative errno, see broker.h; -EIO for a word that the table does not have. */
 int redis_error_errno(struct slice text);
 
+/*
+ * Does it say that Redis does not serve this connection at all: no password, no room, no data yet? Whatever
+ * was asked; other answers are about the one command.
+ */
+bool redis_error_is_refusal(struct slice text);
+
+/* Must people mend it: passwords and rights? False: it may pass by itself. */
+bool redis_error_is_for_people(struct slice text);
+
+/* Is it about a command, or a form of it, that is not there? Proxies have many words for that. */
+bool redis_error_is_unknown(struct slice text);
+
 bool redis_error_starts(struct slice text, const char *start);
 
 /* Is it this word that Redis, or a script that it ended, says? */

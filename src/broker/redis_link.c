@@ -22,6 +22,7 @@
 
 #include "broker/broker.h"
 #include "broker/redis_dial.h"
+#include "broker/redis_error.h"
 #include "core/clock.h"
 
 enum {
@@ -29,6 +30,7 @@ enum {
 	TURN_BYTES_MAX = 1024 * 1024, /* then the other events of the loop get their turn */
 	WRITE_PARTS = 64,             /* pieces of the buffer in one sendmsg(2) */
 	NAME_MAX_BYTES = 128,
+	REASON_MAX = 200, /* bytes of Redis' words in ours */
 };
 
 enum link_state {
@@ -214,39 +216,28 @@ static struct slice slice_of(const char *text)
 	return (struct slice){text, strlen(text)};
 }
 
-static bool text_starts(struct slice text, const char *start)
-{
-	return text.len >= strlen(start) && memcmp(text.data, start, strlen(start)) == 0;
-}
-
 /* Redis did not like who we are. Its sentence is passed on, unless it repeats the password: some do, when
    they do not know the command. */
-static void link_refused(struct redis_link *link, struct slice text)
+static void link_refused(struct redis_link *link, const char *command, struct slice text)
 {
-	static const char *const for_people[] = {"WRONGPASS", "NOAUTH", "NOPERM", "DENIED",
-		"ERR invalid password", "ERR AUTH", "ERR Client sent AUTH", "ERR DB index", "ERR invalid DB"};
 	const char *password = link->url->password;
-	enum redis_link_end end = REDIS_LINK_LOST;
+	enum redis_link_end end = redis_error_is_for_people(text) ? REDIS_LINK_REFUSED : REDIS_LINK_LOST;
 	char reason[sizeof(link->reason)];
 
-	for (size_t i = 0; i < sizeof(for_people) / sizeof(*for_people); i++)
-		if (text_starts(text, for_people[i]))
-			end = REDIS_LINK_REFUSED;
-	if (password && memmem(text.data, text.len, password, strlen(password)))
-		text = slice_of("it did not understand AUTH");
-	snprintf(reason, sizeof(reason), "Redis refused us: %.*s", (int)(text.len < 200 ? text.len : 200),
-		text.data);
+	if (password && *password && memmem(text.data, text.len, password, strlen(password)))
+		text = slice_of("it did not understand it");
+	snprintf(reason, sizeof(reason), "Redis refused us at %s: %.*s", command,
+		(int)(text.len < REASON_MAX ? text.len : REASON_MAX), text.data);
 	redis_link_fail(link, end, reason);
 }
 
-static void on_greeted(void *arg, const struct redis_reply *reply)
+/* One command of the greeting is answered. NULL: well enough. */
+static void link_greeted(struct redis_link *link, const char *command, const struct slice *refusal)
 {
-	struct redis_link *link = arg;
-
-	if (!reply || link->state != LINK_GREETING)
+	if (link->state != LINK_GREETING)
 		return;
-	if (reply->values[0].kind == REDIS_ERROR) {
-		link_refused(link, redis_reply_text(reply, 0));
+	if (refusal) {
+		link_refused(link, command, *refusal);
 		return;
 	}
 	if (link->waiters.n)
@@ -256,20 +247,52 @@ static void on_greeted(void *arg, const struct redis_reply *reply)
 	link->listener.ready(link->listener.arg);
 }
 
-/* Courtesies: a user who has no right to them is served all the same. */
-static void on_courtesy(void *arg, const struct redis_reply *reply)
+/* What has to succeed. */
+static void on_needed(struct redis_link *link, const char *command, const struct redis_reply *reply)
 {
-	static const struct redis_value fine = {.kind = REDIS_STATUS};
-	static const struct redis_reply done = {.values = (struct redis_value *)&fine, .n_values = 1};
 	struct slice text;
 
-	if (reply && reply->values[0].kind == REDIS_ERROR) {
-		text = redis_reply_text(reply, 0);
-		if (text_starts(text, "NOPERM") || text_starts(text, "ERR unknown") ||
-			text_starts(text, "ERR Client names"))
-			reply = &done;
-	}
-	on_greeted(arg, reply);
+	if (!reply)
+		return;
+	text = redis_reply_text(reply, 0);
+	link_greeted(link, command, reply->values[0].kind == REDIS_ERROR ? &text : NULL);
+}
+
+static void on_auth(void *arg, const struct redis_reply *reply)
+{
+	on_needed(arg, "AUTH", reply);
+}
+
+static void on_select(void *arg, const struct redis_reply *reply)
+{
+	on_needed(arg, "SELECT", reply);
+}
+
+/*
+ * Courtesies. They are answered in many ways, by users' rights, by proxies that know neither of them, and by
+ * a Redis that says MISCONF to a PING while its snapshots fail. Events flow all the same, which the probe
+ * will prove; so only those answers count that are about us, and not about what was asked.
+ */
+static void on_courtesy(struct redis_link *link, const char *command, const struct redis_reply *reply)
+{
+	struct slice text;
+	bool is_refusal;
+
+	if (!reply)
+		return;
+	text = redis_reply_text(reply, 0);
+	is_refusal = reply->values[0].kind == REDIS_ERROR && redis_error_is_refusal(text);
+	link_greeted(link, command, is_refusal ? &text : NULL);
+}
+
+static void on_named(void *arg, const struct redis_reply *reply)
+{
+	on_courtesy(arg, "CLIENT SETNAME", reply);
+}
+
+static void on_pong(void *arg, const struct redis_reply *reply)
+{
+	on_courtesy(arg, "PING", reply);
 }
 
 static int link_greet(struct redis_link *link)
@@ -281,22 +304,22 @@ static int link_greet(struct redis_link *link)
 	if (url->password && url->user)
 		r = link_ask(link,
 			(struct slice[]){slice_of("AUTH"), slice_of(url->user), slice_of(url->password)}, 3,
-			on_greeted, link);
+			on_auth, link);
 	else if (url->password)
-		r = link_ask(link, (struct slice[]){slice_of("AUTH"), slice_of(url->password)}, 2, on_greeted,
-			link);
+		r = link_ask(
+			link, (struct slice[]){slice_of("AUTH"), slice_of(url->password)}, 2, on_auth, link);
 	if (r == 0 && url->db) {
 		snprintf(db, sizeof(db), "%d", url->db);
-		r = link_ask(link, (struct slice[]){slice_of("SELECT"), slice_of(db)}, 2, on_greeted, link);
+		r = link_ask(link, (struct slice[]){slice_of("SELECT"), slice_of(db)}, 2, on_select, link);
 	}
 	if (r == 0)
 		r = link_ask(link,
 			(struct slice[]){slice_of("CLIENT"), slice_of("SETNAME"), slice_of(link->name)}, 3,
-			on_courtesy, link);
+			on_named, link);
 	/* Redis takes PUBLISH and SUBSCRIBE while it still reads its files, or has lost its primary: PING
 	   tells (LOADING, MASTERDOWN). */
 	if (r == 0)
-		r = link_ask(link, (struct slice[]){slice_of("PING")}, 1, on_courtesy, link);
+		r = link_ask(link, (struct slice[]){slice_of("PING")}, 1, on_pong, link);
 	return r;
 }
 

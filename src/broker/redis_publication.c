@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/redis_error.h"
 #include "broker/redis_link.h"
@@ -15,15 +16,19 @@ struct publication {
 	struct redis_publications *all;
 	broker_published_fn done;
 	void *arg;
+	size_t name_len;
+	char name[]; /* of the channel, for the log */
 };
 
-static int refusal(struct redis_publications *all, struct slice text)
+static int refusal(const struct publication *publication, struct slice text)
 {
+	struct redis_publications *all = publication->all;
 	uint64_t suppressed;
 
 	if (log_limit_allow(all->log, &all->refused_limit, clock_monotonic_ms(), &suppressed))
-		log_warn(all->log, "redis refused a publication", log_mem("reason", text.data, text.len),
-			log_uint("suppressed", suppressed));
+		log_warn(all->log, "redis refused a publication", log_str("command", "PUBLISH"),
+			log_mem("channel", publication->name, publication->name_len),
+			log_mem("reason", text.data, text.len), log_uint("suppressed", suppressed));
 	return redis_error_errno(text);
 }
 
@@ -38,7 +43,7 @@ static void on_published(void *arg, const struct redis_reply *reply)
 	else if (reply->values[0].kind == REDIS_INTEGER)
 		n_receivers = (uint64_t)reply->values[0].integer;
 	else if (reply->values[0].kind == REDIS_ERROR)
-		r = refusal(publication->all, redis_reply_text(reply, 0));
+		r = refusal(publication, redis_reply_text(reply, 0));
 	else
 		r = -EIO;
 	if (publication->done)
@@ -49,12 +54,13 @@ static void on_published(void *arg, const struct redis_reply *reply)
 int redis_publication_send(struct redis_publications *all, struct redis_link *link, struct slice name,
 	struct slice payload, broker_published_fn done, void *arg)
 {
-	struct publication *publication = malloc(sizeof(*publication));
+	struct publication *publication = malloc(sizeof(*publication) + name.len);
 	int r;
 
 	if (!publication)
 		return -ENOMEM;
-	*publication = (struct publication){all, done, arg};
+	*publication = (struct publication){all, done, arg, name.len};
+	memcpy(publication->name, name.data, name.len);
 	r = redis_link_ask(
 		link, (struct slice[]){{"PUBLISH", 7}, name, payload}, 3, on_published, publication);
 	if (r < 0)

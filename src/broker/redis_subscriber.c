@@ -127,19 +127,29 @@ static void hear_confirmation(struct redis_subscriber *subscriber, bool is_subsc
 		subscriber->events.subscribed(subscriber->events.arg, channel);
 }
 
-static void hear_error(struct redis_subscriber *subscriber, struct slice text)
+/* Past this the link is of no use. */
+static void end_refused(struct redis_subscriber *subscriber, struct slice text)
 {
 	bool is_forbidden = redis_error_starts(text, "NOPERM");
-	enum redis_link_end end = is_forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST;
+	char reason[256];
+
+	/* What was refused comes first: the log cuts long sentences. While channels are asked for, many are
+	 * under way. */
+	snprintf(reason, sizeof(reason), "Redis refuses SUBSCRIBE%s%.*s: %.*s",
+		subscriber->is_listening ? "" : " ",
+		subscriber->is_listening ? 0 : (int)subscriber->probe_channel.len,
+		subscriber->probe_channel.data, (int)(text.len < 120 ? text.len : 120), text.data);
+	redis_link_fail(subscriber->link, is_forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST, reason);
+}
+
+static void hear_error(struct redis_subscriber *subscriber, struct slice text)
+{
 	struct slice channel;
 	uint64_t suppressed;
-	char reason[256];
 	int r;
 
-	if (!subscriber->is_listening || !is_forbidden) {
-		snprintf(reason, sizeof(reason), "Redis does not let us subscribe: %.*s",
-			(int)(text.len < 200 ? text.len : 200), text.data);
-		redis_link_fail(subscriber->link, end, reason);
+	if (!subscriber->is_listening || !redis_error_starts(text, "NOPERM")) {
+		end_refused(subscriber, text);
 		return;
 	}
 	r = redis_channels_refused(&subscriber->channels, &channel);
@@ -148,8 +158,8 @@ static void hear_error(struct redis_subscriber *subscriber, struct slice text)
 	else if (r == REDIS_CHANNELS_REFUSED && log_limit_allow(subscriber->log, &subscriber->refused_limit,
 							clock_monotonic_ms(), &suppressed))
 		log_warn(subscriber->log, "redis does not let us subscribe to a channel",
-			log_slice("channel", channel), log_slice("reason", text),
-			log_uint("suppressed", suppressed));
+			log_str("command", "SUBSCRIBE"), log_slice("channel", channel),
+			log_slice("reason", text), log_uint("suppressed", suppressed));
 }
 
 static void on_heard(void *arg, const struct redis_reply *reply)
@@ -228,7 +238,14 @@ int redis_subscriber_dial(struct redis_subscriber *subscriber, struct event_base
 {
 	const struct redis_link_listener hears = {subscriber, on_ready, on_heard, on_turned, on_closed};
 
+	subscriber->channels.are_doubtful = true;
 	return redis_link_new(base, options, &hears, &subscriber->link);
+}
+
+void redis_subscriber_proven(struct redis_subscriber *subscriber)
+{
+	subscriber->channels.are_doubtful = false;
+	ask_soon(subscriber);
 }
 
 void redis_subscriber_lost(struct redis_subscriber *subscriber)

@@ -54,6 +54,10 @@ void redis_subscriber_deinit(struct redis_subscriber *subscriber); /* harmless o
 int redis_subscriber_dial(struct redis_subscriber *subscriber, struct event_base *base,
 	const struct redis_link_options *options);
 
+/* What is published arrives here: it came back. Until then no channel of a new link is said to be subscribed.
+ */
+void redis_subscriber_proven(struct redis_subscriber *subscriber);
+
 /* Its link is gone, or given up, and freed. Not from inside a call of the link, other than closed(). */
 void redis_subscriber_lost(struct redis_subscriber *subscriber);
 

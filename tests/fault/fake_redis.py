@@ -5,17 +5,11 @@ Fake Redis: greets a gateway as Redis does, up to the point where it says what R
 import socket
 import threading
 
+from harness.resp import bulk, push, read_command, subscribed
+
 GREETING, SUBSCRIBER, COMMANDER, READ = "the greeting", "the subscriber", "the probe's answer", "a read's answer"
 PLACES = (GREETING, SUBSCRIBER, COMMANDER, READ)
 CONNECT_SECONDS = 10
-
-
-def push(channel, payload):
-    return b"*3\r\n$7\r\nmessage\r\n" + bulk(channel) + bulk(payload)
-
-
-def bulk(data):
-    return b"$%d\r\n%s\r\n" % (len(data), data)
 
 
 class FakeRedis:
@@ -62,7 +56,7 @@ class FakeRedis:
         elif name == b"SUBSCRIBE":
             self.subscriber = connection
             for i, channel in enumerate(words[1:]):
-                connection.sendall(b"*3\r\n$9\r\nsubscribe\r\n" + bulk(channel) + b":%d\r\n" % (i + 1))
+                connection.sendall(subscribed(channel, i + 1))
             self._say(connection, SUBSCRIBER, b"")
         elif name == b"PUBLISH":
             with self.lock:
@@ -86,15 +80,3 @@ class FakeRedis:
         self.listener.close()
         for thread in self.threads:
             thread.join(2 * CONNECT_SECONDS)
-
-
-def read_command(lines):
-    """The words of one, or None at the end. Gateways speak arrays of bulk strings only."""
-    head = lines.readline()
-    if not head.startswith(b"*"):
-        return None
-    words = []
-    for _ in range(int(head[1:])):
-        length = int(lines.readline()[1:])
-        words.append(lines.read(length + 2)[:-2])
-    return words

@@ -6,8 +6,9 @@ import re
 
 from bench import SETTLE_SECONDS
 from common import Listening, settled
-from fake_redis import PLACES, FakeRedis, bulk, push
+from fake_redis import PLACES, FakeRedis
 from fault import Control, Fault
+from harness.resp import bulk, push
 from harness.wait import SANITIZER
 from herd import peak_kib
 

@@ -611,7 +611,7 @@ static void keeps_trying_with_a_wrong_password_and_never_tells_it(void **state)
 	start_on_socket(world, ":hunter2@", "");
 	REDIS(world, "CONFIG", "SET", "requirepass", "right");
 	run_for(world, 300);
-	assert_true(is_described(world, "Redis refused us: WRONGPASS"));
+	assert_true(is_described(world, "Redis refused us at AUTH: WRONGPASS"));
 	assert_true(is_described(world, "\"n_attempts\":1")); /* at the slow end: seconds between them */
 	assert_int_equal(log_read(world, text, sizeof(text)), 1);
 	assert_non_null(strstr(text, "WARN  redis cannot be reached, trying on"));
@@ -629,7 +629,7 @@ static void says_that_a_password_is_needed(void **state)
 	REDIS(world, "CONFIG", "SET", "requirepass", "right");
 	start_on_socket(world, "", "");
 	run_for(world, 300);
-	assert_true(is_described(world, "Redis refused us: NOAUTH"));
+	assert_true(is_described(world, "Redis refused us at CLIENT SETNAME: NOAUTH"));
 }
 
 static void lives_with_a_forbidden_channel(void **state)
@@ -786,11 +786,11 @@ static void says_what_is_wrong_with_a_server_that_is_none(void **state)
 		{"", "did not answer in time"},
 		{"HTTP/1.1 400 Bad Request\r\n\r\n", "what came is not Redis: Protocol error"},
 		{"-ERR max number of clients reached\r\n",
-			"Redis refused us: ERR max number of clients reached"},
-		{"+OK\r\n-LOADING Redis is loading the dataset in memory\r\n", "Redis refused us: LOADING"},
+			"Redis refused us at CLIENT SETNAME: ERR max number of clients reached"},
+		{"+OK\r\n-LOADING Redis is loading the dataset in memory\r\n", "Redis refused us at PING: LOADING"},
 		{"-DENIED Redis is running in protected mode\r\n", "DENIED"},
 		{GREETED, "did not answer SUBSCRIBE in time"},
-		{GREETED "-NOPERM this user\r\n", "Redis does not let us subscribe: NOPERM this user"},
+		{GREETED "-NOPERM this user\r\n", "Redis refuses SUBSCRIBE tidegate:probe:test node: NOPERM this user"},
 		{GREETED "+PONG\r\n", "makes no sense"},
 		{GREETED "*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n:1\r\n", "makes no sense"},
 		{GREETED "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n", "makes no sense"},
