@@ -128,6 +128,7 @@ struct broker_ops {
 		uint64_t ttl_ms, broker_log_read_fn done, void *arg);
 	enum broker_state (*state)(const struct broker *broker);
 	void (*describe)(const struct broker *broker, struct buf *out);
+	struct slice (*complaint)(const struct broker *broker);                   /* NULL: there is none */
 	void (*set_payload_max)(struct broker *broker, size_t payload_bytes_max); /* NULL: it has no bound */
 	void (*set_loads_library)(struct broker *broker, bool loads_library);     /* NULL: it needs none */
 	/* NULL, all three: this node is alone. */
@@ -188,6 +189,12 @@ enum broker_state broker_state(const struct broker *broker);
  * also "reason" and "n_attempts".
  */
 void broker_describe(const struct broker *broker, struct buf *out);
+
+/*
+ * What people have to mend before histories work, as one sentence: what was asked of Redis, and its refusal.
+ * Empty: nothing is known to be wrong. Borrowed until the next turn.
+ */
+struct slice broker_complaint(const struct broker *broker);
 
 /* Another redis_options.payload_bytes_max, from the next event on. */
 void broker_set_payload_max(struct broker *broker, size_t payload_bytes_max);

@@ -171,7 +171,7 @@ void channel_log_plain(struct channel_log *log, void *body, size_t bytes);
 /* What the read brought. Takes the bodies. An id that is void is harmless. */
 void channel_log_answered(struct channel_log *log, uint64_t id, const struct channel_log_read *read);
 
-/* The read failed: asked again at the next tick. */
+/* The read failed: asked again at the next tick. Plain events that waited for it are delivered. */
 void channel_log_failed(struct channel_log *log, uint64_t id);
 
 /*

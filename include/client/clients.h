@@ -80,6 +80,7 @@ struct clients {
 	struct list closing;     /* client.due */
 	struct list flush;       /* client.flush */
 	struct list subscribing; /* owed answers, in order of their deadline */
+	struct list recovering;  /* joins that are not answered, likewise */
 	struct message *ping;    /* the one ping frame there is */
 	struct deflater *deflater;
 	struct drain drain;

@@ -44,12 +44,13 @@ struct hub_subscription {
 	struct hub_subscriber *subscriber;
 	struct hub_subscription *next; /* of the same subscriber */
 	uint32_t slot;                 /* where the channel lists it */
-	bool joined;  /* every event from now on comes: the node's own subscription is confirmed */
-	bool muted;   /* hears nothing: the subscriber says when it may. To be changed outside of a flush only
-		       */
-	uint16_t era; /* the subscriber's own: which history of the channel answered it; 0: none did */
-	void *owed;   /* the subscriber's own: what it owes its peer once joined */
-	void *recovery; /* likewise: what is asked of the channel's history for it */
+	bool joined; /* every event from now on comes: the node's own subscription is confirmed */
+	bool muted;  /* hears nothing: the subscriber says when it may. To be changed outside of a flush only
+		      */
+	bool hears_plain; /* while muted: hears what is in no log all the same. Likewise */
+	uint16_t era;     /* the subscriber's own: which history of the channel answered it; 0: none did */
+	void *owed;       /* the subscriber's own: what it owes its peer once joined */
+	void *recovery;   /* likewise: what is asked of the channel's history for it */
 };
 
 /* Messages of one channel, oldest first; borrowed for the length of the call. */

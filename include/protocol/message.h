@@ -40,6 +40,7 @@ struct message {
 	uint32_t frame_len;
 	uint32_t header_len; /* of the frame: the text is frame + header_len */
 	bool renames;        /* an event whose payload had members called like the gateway's */
+	bool is_entry;       /* an event that has a place in a log */
 	unsigned char frame[];
 };
 

@@ -31,6 +31,8 @@ void gateway_describe(void *arg, struct buf *out)
 	buf_append_str(out, leave_begun(&gateway->leave) ? "Taking leave of clients" : "Serving");
 	if (*gateway->config->redis && broker_state(gateway->broker) != BROKER_READY)
 		buf_append_str(out, "; Redis is away");
+	else if (broker_complaint(gateway->broker).len)
+		buf_append_str(out, "; Redis refuses histories");
 	if (!metrics_get(&gateway->metrics, METRIC_RELOAD_SUCCESSFUL))
 		buf_append_str(out, "; the newest configuration was refused");
 }
@@ -45,19 +47,36 @@ bool gateway_say_live(void *arg, struct buf *out)
 	return n_stuck == 0;
 }
 
+/*
+ * Refused histories do not make it unready: all else is served, and as all gateways have the same rights none
+ * would be left. They are named all the same.
+ */
 bool gateway_say_ready(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
 	bool connected = broker_state(gateway->broker) == BROKER_READY;
-	bool ready = connected && !leave_begun(&gateway->leave);
+	bool draining = leave_begun(&gateway->leave);
+	const struct {
+		const char *name;
+		bool is_missing;
+	} rows[] = {
+		{"broker", !connected},
+		{"draining", draining},
+		{"history", broker_complaint(gateway->broker).len > 0},
+	};
+	const char *comma = "";
 
-	buf_printf(out,
-		"{\"ready\":%s,\"missing\":[%s%s%s],\"node\":\"%s\",\"broker\":", ready ? "true" : "false",
-		connected ? "" : "\"broker\"", !connected && leave_begun(&gateway->leave) ? "," : "",
-		leave_begun(&gateway->leave) ? "\"draining\"" : "", gateway->node_id);
+	buf_printf(out, "{\"ready\":%s,\"missing\":[", connected && !draining ? "true" : "false");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		if (!rows[i].is_missing)
+			continue;
+		buf_printf(out, "%s\"%s\"", comma, rows[i].name);
+		comma = ",";
+	}
+	buf_printf(out, "],\"node\":\"%s\",\"broker\":", gateway->node_id);
 	broker_describe(gateway->broker, out);
 	buf_append_char(out, '}');
-	return ready;
+	return connected && !draining;
 }
 
 /* What is not counted but looked at: as it is now. */

@@ -55,6 +55,11 @@ void broker_describe(const struct broker *broker, struct buf *out)
 	broker->ops->describe(broker, out);
 }
 
+struct slice broker_complaint(const struct broker *broker)
+{
+	return broker->ops->complaint ? broker->ops->complaint(broker) : (struct slice){0};
+}
+
 void broker_set_payload_max(struct broker *broker, size_t payload_bytes_max)
 {
 	if (broker->ops->set_payload_max)

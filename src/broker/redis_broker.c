@@ -441,6 +441,9 @@ static int redis_announce(struct broker *broker, struct slice text, uint64_t ttl
 
 	if (redis->state != BROKER_READY)
 		return -ENOTCONN;
+	/* Also where so much is heard that no probe is needed. */
+	if (redis->loads_library)
+		redis_library_poke(redis->library);
 	return redis_nodes_announce(&redis->nodes, redis->commander, text, ttl_ms);
 }
 
@@ -467,9 +470,15 @@ static enum broker_state redis_state(const struct broker *broker)
 	return ((const struct redis_broker *)broker)->state;
 }
 
+static struct slice redis_complaint(const struct broker *broker)
+{
+	return redis_library_refusal(((const struct redis_broker *)broker)->library);
+}
+
 static void redis_describe(const struct broker *broker, struct buf *out)
 {
 	const struct redis_broker *redis = (const struct redis_broker *)broker;
+	struct slice complaint = redis_complaint(broker);
 
 	buf_printf(out, "{\"kind\":\"redis\",\"state\":\"%s\",\"address\":",
 		redis->state == BROKER_READY ? "ready" : "connecting");
@@ -477,6 +486,10 @@ static void redis_describe(const struct broker *broker, struct buf *out)
 	buf_printf(out, ",\"since_ms\":%llu,\"n_channels\":%zu",
 		(unsigned long long)(clock_monotonic_ms() - redis->outage.since_ms),
 		redis->subscriber.channels.n_wanted);
+	if (complaint.len) {
+		buf_append_str(out, ",\"history_refused\":");
+		buf_append_json_string(out, complaint.data, complaint.len);
+	}
 	if (redis->state != BROKER_READY) {
 		buf_append_str(out, ",\"reason\":");
 		buf_append_json_string(out, redis->outage.reason.data, redis->outage.reason.len);
@@ -540,6 +553,7 @@ static const struct broker_ops redis_ops = {
 	.log_read = redis_read_log,
 	.state = redis_state,
 	.describe = redis_describe,
+	.complaint = redis_complaint,
 	.set_payload_max = redis_set_payload_max,
 	.set_loads_library = redis_set_loads_library,
 	.announce = redis_announce,

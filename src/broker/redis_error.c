@@ -55,8 +55,21 @@ bool redis_error_names(struct slice text, const char *word)
 	       (is_wrapped && memmem(text.data, text.len, word, strlen(word)));
 }
 
+/* Redis 7.0, and later ones, of a command within a function or script, or of a key that it names. */
+static bool is_script_forbidden(struct slice text)
+{
+	static const char *const words[] = {"The user executing the script can't", "ACL failure in script"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (memmem(text.data, text.len, words[i], strlen(words[i])))
+			return true;
+	return false;
+}
+
 int redis_error_errno(struct slice text)
 {
+	if (is_script_forbidden(text))
+		return -EACCES;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if (redis_error_names(text, rows[i].word))
 			return rows[i].error;

@@ -30,7 +30,9 @@ enum {
 	WORDS_MAX = 3 + REDIS_LIBRARY_KEYS_MAX + REDIS_LIBRARY_ARGS_MAX,
 	LOAD_AGAIN_MS = 5 * 1000,  /* a call that misses the library: rights may have been mended since */
 	POKE_AGAIN_MS = 60 * 1000, /* without such a call */
+	LOOK_AGAIN_MS = 10 * 1000, /* nobody called for so long: is it there still? */
 	SHA_MAX = 40,
+	REASON_MAX = 200, /* bytes of Redis' words in ours */
 };
 
 static const char remedy[] = "tidegate functions | redis-cli -x FUNCTION LOAD REPLACE";
@@ -70,8 +72,11 @@ struct redis_library {
 	bool will_be_freed;
 	bool was_missed; /* it had been there: worth a line in the log when it is back */
 	bool said_failed;
-	int failed;        /* why, in FAILED */
-	uint64_t tried_ms; /* when it was last looked for or loaded */
+	int failed;                  /* why, in FAILED */
+	uint64_t tried_ms;           /* when it was last looked for or loaded */
+	uint64_t found_ms;           /* when a call last found it */
+	struct buf refusal;          /* why history does not work, for people; empty: nothing is known */
+	enum redis_function refused; /* what it is about: when that is answered, it is over */
 	uint64_t n_calls;
 	struct list waiting; /* by number */
 	size_t waiting_bytes;
@@ -101,12 +106,6 @@ static struct log_field log_slice(const char *key, struct slice value)
 static bool is_missing(struct slice error)
 {
 	return redis_error_starts(error, "ERR Function not found") || redis_error_starts(error, "NOSCRIPT");
-}
-
-static bool is_unknown_command(struct slice error)
-{
-	return redis_error_starts(error, "ERR unknown command") ||
-	       redis_error_starts(error, "ERR unknown subcommand");
 }
 
 /*
@@ -165,6 +164,33 @@ static int call_send(struct call *call)
 	return redis_link_ask(library->link, words, 2 + call->n_words, on_called, call);
 }
 
+/* What a call that people must mend was about is kept for whoever asks; one that succeeds takes it back. */
+static void library_is_refused(struct redis_library *library, const char *command, struct slice error)
+{
+	buf_reset(&library->refusal);
+	buf_append_str(&library->refusal, command);
+	buf_append_str(&library->refusal, ": ");
+	buf_append(&library->refusal, error.data, error.len < REASON_MAX ? error.len : REASON_MAX);
+}
+
+static void call_refused(const struct call *call, struct slice error)
+{
+	struct redis_library *library = call->library;
+	const char *function = redis_function_name(call->function);
+	uint64_t suppressed;
+
+	if (redis_error_errno(error) == -EACCES) {
+		library_is_refused(library, function, error);
+		library->refused = call->function;
+	}
+	if (log_limit_allow(library->log, &library->refused_limit, clock_monotonic_ms(), &suppressed))
+		log_warn(library->log, "redis refused a call of our library",
+			log_slice("redis", library->where),
+			log_str("command", library->has_scripts ? "EVAL" : "FCALL"),
+			log_str("function", function), log_slice("key", call->words[1]),
+			log_slice("reason", error), log_uint("suppressed", suppressed));
+}
+
 static void log_refusal(struct redis_library *library, const char *message, struct slice reason)
 {
 	uint64_t suppressed;
@@ -219,6 +245,9 @@ static void on_called(void *arg, const struct redis_reply *reply)
 	if (reply->values[0].kind != REDIS_ERROR) {
 		if (library->state == LIBRARY_FAILED)
 			library_enter(library, LIBRARY_USABLE); /* somebody has loaded it */
+		library->found_ms = clock_monotonic_ms();
+		if (library->refused == call->function)
+			buf_reset(&library->refusal);
 		call_end(call, 0, reply);
 		return;
 	}
@@ -227,7 +256,7 @@ static void on_called(void *arg, const struct redis_reply *reply)
 		call_missed(call);
 		return;
 	}
-	log_refusal(library, "redis refused a call of our library", error);
+	call_refused(call, error);
 	if (redis_error_names(error, "READONLY"))
 		library->read_only(library->arg);
 	call_end(call, redis_error_errno(error), NULL);
@@ -267,8 +296,29 @@ static void library_refuse(struct redis_library *library, int r)
  * Looking for the library, and loading it.
  */
 
+/* Redis does not let us, and people have to mend that: said once, with what to do about it. */
+static void say_failed(struct redis_library *library, const char *command, struct slice error)
+{
+	bool may_not_load = strcmp(command, "FUNCTION LOAD") == 0;
+
+	library_is_refused(library, command, error);
+	library->refused = REDIS_FUNCTION_READ;
+	if (library->said_failed)
+		return;
+	library->said_failed = true;
+	if (may_not_load)
+		log_warn(library->log,
+			"redis does not let us load our library, history needs it loaded by hand",
+			log_slice("redis", library->where), log_str("command", command),
+			log_slice("reason", error), log_str("remedy", remedy));
+	else
+		log_warn(library->log, "redis does not let us call functions, history does not work",
+			log_slice("redis", library->where), log_str("command", command),
+			log_slice("reason", error), log_str("needs", "+fcall, see docs/redis.md"));
+}
+
 /* It cannot be had. What passes by itself is tried again with the next call. */
-static void library_failed(struct redis_library *library, struct slice error)
+static void library_failed(struct redis_library *library, const char *command, struct slice error)
 {
 	int r = redis_error_errno(error);
 
@@ -278,12 +328,7 @@ static void library_failed(struct redis_library *library, struct slice error)
 		library_refuse(library, r);
 		return;
 	}
-	if (!library->said_failed)
-		log_warn(library->log,
-			"redis does not let us load our library, history needs it loaded by hand",
-			log_slice("redis", library->where), log_slice("reason", error),
-			log_str("remedy", remedy));
-	library->said_failed = true;
+	say_failed(library, command, error);
 	library->failed = r;
 	library_enter(library, LIBRARY_FAILED);
 }
@@ -297,11 +342,11 @@ static void on_loaded(void *arg, const struct redis_reply *reply)
 	if (reply->values[0].kind == REDIS_ERROR) {
 		struct slice error = redis_reply_text(reply, 0);
 
-		if (is_unknown_command(error)) {
+		if (redis_error_is_unknown(error)) {
 			library->has_scripts = true;
 			library_enter(library, LIBRARY_LOADING);
 		} else {
-			library_failed(library, error);
+			library_failed(library, "FUNCTION LOAD", error);
 		}
 		return;
 	}
@@ -365,12 +410,13 @@ static void on_version(void *arg, const struct redis_reply *reply)
 	if (value->kind == REDIS_INTEGER && value->integer >= redis_script_version()) {
 		library_enter(library, LIBRARY_USABLE); /* a newer one serves us too, and its own gateways */
 	} else if (!error.data || is_missing(error)) {
+		library->was_missed |= library->found_ms != 0;
 		library_enter(library, LIBRARY_LOADING);
-	} else if (is_unknown_command(error)) {
+	} else if (redis_error_is_unknown(error)) {
 		library->has_scripts = true;
 		library_enter(library, LIBRARY_LOADING);
 	} else {
-		library_failed(library, error);
+		library_failed(library, "FCALL tidegate_version", error);
 	}
 }
 
@@ -387,7 +433,10 @@ static void library_found(struct redis_library *library)
 	log_line(library->log, library->was_missed || library->said_failed ? LOG_INFO : LOG_DEBUG,
 		"redis has our library again",
 		LOG_FIELDS(log_slice("redis", library->where), log_uint("version", redis_script_version())));
+	if (library->said_failed)
+		buf_reset(&library->refusal);
 	library->was_missed = library->said_failed = false;
+	library->found_ms = clock_monotonic_ms();
 }
 
 /* What a state begins with. 0, or negative errno when that is in vain. */
@@ -428,6 +477,8 @@ void redis_library_attach(struct redis_library *library, struct redis_link *link
 	library->state = LIBRARY_UNKNOWN;
 	library->has_scripts = false;
 	library->was_missed = false;
+	library->found_ms = 0;
+	buf_reset(&library->refusal);
 	memset(library->sha, 0, sizeof(library->sha));
 }
 
@@ -441,11 +492,20 @@ void redis_library_lost(struct redis_library *library, bool will_be_freed)
 
 void redis_library_poke(struct redis_library *library)
 {
-	bool is_due =
-		library->state == LIBRARY_FAILED && clock_monotonic_ms() - library->tried_ms >= POKE_AGAIN_MS;
+	uint64_t now_ms = clock_monotonic_ms();
+	bool is_due = library->state == LIBRARY_UNKNOWN ||
+		      (library->state == LIBRARY_FAILED && now_ms - library->tried_ms >= POKE_AGAIN_MS) ||
+		      (library->state == LIBRARY_USABLE && !library->has_scripts &&
+			      now_ms - library->found_ms >= LOOK_AGAIN_MS);
 
-	if (library->link && (library->state == LIBRARY_UNKNOWN || is_due))
-		library_enter(library, LIBRARY_ASKING);
+	if (!library->link || !is_due)
+		return;
+	library_enter(library, LIBRARY_ASKING);
+}
+
+struct slice redis_library_refusal(const struct redis_library *library)
+{
+	return slice_of_buf(&library->refusal);
 }
 
 static char *call_copy(struct call *call, char *at, struct slice word)
@@ -533,7 +593,7 @@ int redis_library_new(struct log *log, struct slice where, redis_read_only_fn re
 	library->where = where;
 	library->read_only = read_only;
 	library->arg = arg;
-	library->refused_limit = (struct log_limit){.burst = 5, .interval_ms = 10 * 1000};
+	library->refused_limit = (struct log_limit){.burst = 5, .interval_ms = 60 * 1000};
 	list_init(&library->waiting);
 	redis_script_library(&library->library);
 	has_failed = library->library.failed;
@@ -555,6 +615,7 @@ void redis_library_free(struct redis_library *library)
 		return;
 	library_refuse(library, -ECANCELED);
 	buf_deinit(&library->library);
+	buf_deinit(&library->refusal);
 	for (int i = 0; i < N_REDIS_FUNCTIONS; i++)
 		buf_deinit(&library->scripts[i]);
 	free(library);

@@ -58,13 +58,19 @@ void redis_library_attach(struct redis_library *library, struct redis_link *link
  */
 void redis_library_lost(struct redis_library *library, bool will_be_freed);
 
-/* Looks for the library without a call that needs it, if that has not been done or was in vain a while ago.
+/*
+ * Looks for the library without a call that needs it, if that has not been done, was in vain a while ago, or
+ * has not been called for a while: somebody may have said FUNCTION FLUSH.
  */
 void redis_library_poke(struct redis_library *library);
 
 /* fn is called once, later. 0, or without it -ENOTCONN, -EAGAIN (too much is under way) or -ENOMEM. */
 int redis_library_call(struct redis_library *library, enum redis_function function,
 	const struct redis_call_words *words, redis_called_fn fn, void *arg);
+
+/* Why people have to mend something before history works: what was asked, and the answer. Empty: nothing is
+ * known. */
+struct slice redis_library_refusal(const struct redis_library *library);
 
 /* An answer that makes no sense was seen by the one who called. For the log. */
 void redis_library_complain(struct redis_library *library, const char *reason);

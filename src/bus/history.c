@@ -18,11 +18,13 @@ struct history {
 	struct list link; /* in histories.all */
 	struct channel_log *log;
 	struct channel_log_options options;
-	struct list reads;     /* under way */
-	struct list refused;   /* in histories.refused while its read could not be sent */
-	struct list patient;   /* join.due of those without a deadline */
-	struct position began; /* the log's top when it was first read; zeroed before */
-	void *arg;             /* the listener's */
+	struct list reads;      /* under way */
+	struct list refused;    /* in histories.refused while its read could not be sent */
+	struct list patient;    /* join.due of those without a deadline */
+	uint32_t n_refused;     /* reads, one after the other, that Redis has refused */
+	uint64_t rest_until_ms; /* so long it is not asked again */
+	struct position began;  /* the log's top when it was first read; zeroed before */
+	void *arg;              /* the listener's */
 	uint64_t ttl_ms;
 	size_t channel_len;
 	char channel[];
@@ -38,6 +40,8 @@ struct read {
 
 enum {
 	US_PER_MS = 1000,
+	REST_MS = 500,      /* after the first refusal; twice as long after each further one */
+	REST_MS_MAX = 8000, /* rights that were mended are noticed within it */
 	/* Redis trims whole nodes of up to 100 entries: a log of 1,000 may hold that many more, and "start"
 	 * asks for all. */
 	TRIM_SLACK = 128,
@@ -146,6 +150,21 @@ static void take_answer(struct history *history, uint64_t id, const struct posit
 	free(read.entries);
 }
 
+/* What people have to mend (rights, a key that is no log) is not asked for twice a second until they do. */
+static void note_refusal(struct history *history, int r)
+{
+	uint64_t rest_ms;
+
+	if (r != -EACCES && r != -EIO) {
+		history->n_refused = 0;
+		history->rest_until_ms = 0;
+		return;
+	}
+	rest_ms = (uint64_t)REST_MS << (history->n_refused < 8 ? history->n_refused : 8);
+	history->n_refused++;
+	history->rest_until_ms = history->all->ticked_ms + (rest_ms < REST_MS_MAX ? rest_ms : REST_MS_MAX);
+}
+
 static void on_read(void *arg, int r, const struct position *top, const struct broker_log_entry *entries,
 	size_t n_entries)
 {
@@ -155,6 +174,7 @@ static void on_read(void *arg, int r, const struct position *top, const struct b
 	read->all->n_reads--;
 	if (history) {
 		list_remove(&read->link);
+		note_refusal(history, r);
 		if (r == 0)
 			take_answer(history, read->id, top, entries, n_entries);
 		else
@@ -180,6 +200,8 @@ static int on_log_read(void *arg, uint64_t id, uint64_t from, uint32_t count)
 	struct read *read;
 	int r;
 
+	if (history->rest_until_ms > all->ticked_ms)
+		return -EAGAIN; /* the tick asks again */
 	if (all->n_reads >= HISTORY_READS_MAX)
 		return refuse_read(history, -EAGAIN);
 	read = calloc(1, sizeof(struct read));
@@ -464,6 +486,7 @@ void history_free(struct history *history)
 
 void history_subscribed(struct history *history)
 {
+	history->rest_until_ms = 0; /* another link may have other rights */
 	channel_log_subscribed(history->log);
 }
 

@@ -309,8 +309,12 @@ void channel_log_answered(struct channel_log *log, uint64_t id, const struct cha
 
 void channel_log_failed(struct channel_log *log, uint64_t id)
 {
-	if (id && id == log->read.id)
-		log->read.id = 0;
+	if (!id || id != log->read.id)
+		return;
+	log->read.id = 0;
+	/* The next read brings the entries; plain events would wait for as long as reads fail. */
+	if (log->state == CHANNEL_LOG_CATCHUP)
+		channel_log_drop_buffer(log);
 }
 
 /* --- time --- */

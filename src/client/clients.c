@@ -95,6 +95,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	list_init(&clients->closing);
 	list_init(&clients->flush);
 	list_init(&clients->subscribing);
+	list_init(&clients->recovering);
 	keepalive_init(&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms);
 	clients->deflater = up.deflater = deflater_new(limits->deflate_bytes_min);
 	clients->hub = hub_new(&up);
@@ -316,6 +317,7 @@ void clients_tick(struct clients *clients)
 
 	tick_keepalive(clients);
 	verbs_tick(clients);
+	recovery_tick(clients);
 	if (clients->lost_ms && !clients->degraded &&
 		clients->now_ms - clients->lost_ms >= CLIENT_DEGRADED_MS)
 		tell_degraded(clients, true);

@@ -19,8 +19,12 @@
 
 /* One join under way. It outlives its client, which is then NULL, until the join is back. */
 struct recovery {
+	struct list due; /* in clients.recovering, until it is answered or late */
+	uint64_t deadline_ms;
 	struct client *client;
 	struct hub_subscription *subscription;
+	bool patient;
+	bool late;
 	size_t id_len;
 	char id[COMMAND_ID_MAX];
 };
@@ -38,13 +42,18 @@ void recovery_begin(struct client *client, struct hub_subscription *subscription
 		client_close(client, CLOSE_INTERNAL);
 		return;
 	}
-	*recovery = (struct recovery){.client = client, .subscription = subscription, .id_len = id.len};
+	recovery_forget(subscription); /* a late one, which has been answered */
+	*recovery = (struct recovery){
+		.client = client, .subscription = subscription, .patient = patient, .id_len = id.len};
+	recovery->deadline_ms = clients->now_ms + CLIENT_SUBSCRIBE_MS;
+	list_push_back(&clients->recovering, &recovery->due);
 	if (id.data)
 		memcpy(recovery->id, id.data, id.len); /* COMMAND_ID_MAX was checked with the command */
 	join->owner = recovery;
 	join->patient = patient;
 	subscription->recovery = recovery;
 	subscription->muted = true;
+	subscription->hears_plain = false;
 	client->aware = true;
 	clients->listener.join(clients->listener.arg, join);
 }
@@ -55,6 +64,7 @@ void recovery_forget(struct hub_subscription *subscription)
 
 	if (!recovery)
 		return;
+	list_remove(&recovery->due);
 	recovery->client = NULL;
 	recovery->subscription = NULL;
 	subscription->recovery = NULL;
@@ -78,12 +88,14 @@ void recovery_give_up(struct client *client, struct hub_subscription *subscripti
 	struct recovery *recovery = subscription->recovery;
 	struct slice channel = hub_subscription_channel(subscription);
 	char name[ROUTE_CHANNEL_MAX];
+	bool late = recovery->late;
 
 	memcpy(name, channel.data, channel.len);
 	recovery_forget(subscription); /* it is freed with the join, later */
 	subscription->muted = false;
-	push_unavailable(
-		client, recovery, (struct slice){name, channel.len}, "unsubscribed before it was recovered");
+	if (!late) /* or it was told so */
+		push_unavailable(client, recovery, (struct slice){name, channel.len},
+			"unsubscribed before it was recovered");
 }
 
 /*
@@ -169,7 +181,7 @@ static void settle(struct clients *clients, const struct recovery *recovery, str
 		verbs_unavailable(client, subscription);
 	if (!recovery->client)
 		return; /* that closed the client */
-	subscription->recovery = NULL;
+	recovery_forget(subscription);
 	subscription->muted = false;
 	subscription->era = join->r == 0 ? join->era : 0;
 	/* Without a history nobody looked whether the node is subscribed. The URL's answer waits with the
@@ -190,6 +202,54 @@ static void settle(struct clients *clients, const struct recovery *recovery, str
 	hub_unsubscribe(clients->hub, subscription);
 	push_unavailable(
 		client, recovery, join_channel(join), "the history of the channel cannot be read right now");
+}
+
+bool recovery_is_late(const struct hub_subscription *subscription)
+{
+	const struct recovery *recovery = subscription->recovery;
+
+	return recovery && recovery->late;
+}
+
+/*
+ * Wherever its join waits, for the log, for its turn, or for other replays, the peer is told. Its join comes
+ * back some time and then finds nobody, unless it is patient.
+ */
+static void run_late(struct recovery *recovery)
+{
+	static const char why[] = "the history of the channel cannot be read right now";
+	struct client *client = recovery->client;
+	struct hub_subscription *subscription = recovery->subscription;
+	struct slice channel = hub_subscription_channel(subscription);
+	char name[ROUTE_CHANNEL_MAX];
+
+	memcpy(name, channel.data, channel.len);
+	channel.data = name;
+	if (subscription->owed)
+		verbs_unavailable(client, subscription);
+	if (!recovery->client)
+		return; /* that closed the client */
+	metrics_add(client->clients->metrics, METRIC_RECOVER_UNAVAILABLE, 1);
+	if (recovery->patient) {
+		recovery->late = true;
+		subscription->hears_plain = true;
+	} else {
+		recovery_forget(subscription);
+		hub_unsubscribe(client->clients->hub, subscription);
+	}
+	push_unavailable(client, recovery, channel, why);
+}
+
+void recovery_tick(struct clients *clients)
+{
+	while (!list_empty(&clients->recovering)) {
+		struct recovery *recovery = list_entry(clients->recovering.next, struct recovery, due);
+
+		if (recovery->deadline_ms > clients->now_ms)
+			return;
+		list_remove(&recovery->due);
+		run_late(recovery);
+	}
 }
 
 void recovery_answered(struct clients *clients, struct join *join)

@@ -22,9 +22,9 @@ struct join;
 
 /*
  * Asks the channel's history for what came after `since`; there must be no recovery of this subscription yet.
- * The peer is answered once the answer is there. `patient`: it is waited for as long as it takes; otherwise
- * the peer is told after some seconds that it cannot be, and the subscription goes. Out of memory closes the
- * client.
+ * The peer is answered once the answer is there, or after CLIENT_SUBSCRIBE_MS that it cannot be recovered
+ * now: then the subscription goes. `patient`: it stays, hears what is in no log, and is answered when the log
+ * can be read, unless the peer asks anew. Out of memory closes the client.
  */
 void recovery_begin(struct client *client, struct hub_subscription *subscription, const struct since *since,
 	struct slice id, bool patient);
@@ -34,6 +34,13 @@ void recovery_give_up(struct client *client, struct hub_subscription *subscripti
 
 /* The subscription leaves. Harmless without a recovery. */
 void recovery_forget(struct hub_subscription *subscription);
+
+/* Is it waited for beyond the time in which an answer is promised? Then the peer, who was told so, may ask
+ * anew. */
+bool recovery_is_late(const struct hub_subscription *subscription);
+
+/* Those whose time is over are told. */
+void recovery_tick(struct clients *clients);
 
 /* The bus' answer. Takes over the join. */
 void recovery_answered(struct clients *clients, struct join *join);

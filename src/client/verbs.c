@@ -226,7 +226,7 @@ static void subscribe(struct client *client, const struct command *command, stru
 	r = hub_subscribe(clients->hub, &client->subscriber, channel, &subscription);
 	if (r < 0)
 		client_close(client, CLOSE_INTERNAL);
-	else if (wants_recovery(command, &since) && subscription->recovery)
+	else if (wants_recovery(command, &since) && subscription->recovery && !recovery_is_late(subscription))
 		push_error(client, command->id, "busy", "the channel is being recovered already", channel);
 	else if (wants_recovery(command, &since))
 		recovery_begin(client, subscription, &since, command->id, false);

@@ -332,6 +332,16 @@ static void batch_make(struct hub *hub, struct hub_channel *channel, bool togeth
 		hub_batch_lay_out(&channel->batch, &hub->bytes);
 }
 
+/* To what a muted one hears next. */
+static void skip_unheard(const struct hub_subscription *subscription)
+{
+	struct hub_channel *channel = subscription->channel;
+
+	while (channel->taken < channel->n_messages &&
+		(!subscription->hears_plain || channel->messages[channel->taken]->is_entry))
+		channel->taken++;
+}
+
 /* The subscriber's channel whose next message arrived first. */
 static struct hub_channel *earliest(const struct hub_subscriber *subscriber)
 {
@@ -340,7 +350,9 @@ static struct hub_channel *earliest(const struct hub_subscriber *subscriber)
 	for (struct hub_subscription *s = subscriber->first; s; s = s->next) {
 		struct hub_channel *channel = s->channel;
 
-		if (!s->muted && channel->taken < channel->n_messages &&
+		if (s->muted)
+			skip_unheard(s);
+		if (channel->taken < channel->n_messages &&
 			(!first || channel->arrivals[channel->taken] < first->arrivals[first->taken]))
 			first = channel;
 	}
@@ -385,11 +397,12 @@ static const struct hub_batch *batch_for(
 static void channel_hand_out(struct hub *hub, struct hub_channel *channel, bool only_one)
 {
 	for (uint32_t i = 0; i < channel->n_subscribers; i++) {
-		struct hub_subscriber *subscriber = channel->subscribers[i]->subscriber;
+		const struct hub_subscription *subscription = channel->subscribers[i];
+		struct hub_subscriber *subscriber = subscription->subscriber;
 
-		if (channel->subscribers[i]->muted)
+		if (subscription->muted && !subscription->hears_plain)
 			continue;
-		if (only_one || subscriber->n == 1) {
+		if ((only_one || subscriber->n == 1) && !subscription->muted) {
 			const struct hub_batch *batch = batch_for(hub, channel, subscriber);
 
 			/* Without memory for the common stretch everybody gets the messages one by one. */

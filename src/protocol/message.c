@@ -170,6 +170,7 @@ static struct message *message_new(enum frame_opcode opcode, size_t text_len, st
 	message->frame_len = (uint32_t)(header_len + text_len);
 	message->renames = false;
 	message->arrived_us = 0;
+	message->is_entry = false;
 	message->key_hash = 0;
 	message->key_at = 0;
 	message->key_len = 0;
@@ -204,6 +205,7 @@ int message_from_event(struct slice channel, struct slice payload, struct slice 
 	splice_write((char *)message->frame + message->header_len, &splice);
 	message->arrived_us = arrived_us;
 	message->renames = splice.renames;
+	message->is_entry = pos.data != NULL;
 	*messagep = message;
 	return 0;
 }

@@ -42,6 +42,7 @@ static struct message *twin_new(const struct message *message, struct slice payl
 	twin->arrived_us = message->arrived_us;
 	twin->key_hash = message->key_hash;
 	twin->key_len = message->key_len;
+	twin->is_entry = message->is_entry;
 	twin->frame_len = (uint32_t)frame_len;
 	twin_fill(twin, message, payload);
 	return twin;

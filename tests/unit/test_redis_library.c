@@ -635,12 +635,17 @@ static void says_who_may_not_call_functions(void **state)
 	start_as_gate(world, "-fcall");
 	assert_int_equal(publish(world, "{}"), -EACCES);
 	assert_int_equal(read_range(world, 0, 1), -EACCES);
-	assert_int_equal(count_in_log(world, "history needs it loaded by hand"), 1);
+	assert_int_equal(count_in_log(world, "redis does not let us call functions"), 1);
+	assert_int_equal(count_in_log(world, "needs=\"+fcall"), 1);
+	assert_int_equal(count_in_log(world, "FUNCTION LOAD"), 0); /* which would not help */
+	assert_non_null(memmem(
+		broker_complaint(world->broker).data, broker_complaint(world->broker).len, "NOPERM", 6));
 	REDIS(world, "ACL", "SETUSER", "gate", "+fcall", "+function|load");
 	REDIS(world, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
 	AWAIT(world, world->state == BROKER_CONNECTING);
 	AWAIT(world, world->state == BROKER_READY);
 	assert_int_equal(publish(world, "{}"), 0);
+	assert_int_equal(broker_complaint(world->broker).len, 0);
 }
 
 static void writes_nothing_when_the_channel_is_forbidden(void **state)

@@ -1,0 +1,232 @@
+"""docs/redis.md: these rights are enough, and each one that is missing is named where it is noticed."""
+
+import json
+import re
+import time
+
+import pytest
+
+from harness.gateway import ROOT
+from harness.wait import sized, until
+
+PAGE = (ROOT / "docs/redis.md").read_text(encoding="utf-8")
+RULES = re.findall(r"^ACL SETUSER (\w+) on >SECRET (.*)$", PAGE, re.MULTILINE)
+(_, ALL), (_, PLAIN), (_, PUBLISHER) = RULES
+
+ROUTES = """
+routes:
+  - {path: /ws/kept, channel: kept, history: on}
+  - {path: /ws/cards, channel: cards}
+"""
+UNAVAILABLE_SECONDS = 5
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "kept.yaml"
+    path.write_text(ROUTES, encoding="ascii")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def empty(redis):
+    redis.client.flushall()
+    redis.client.function_flush()
+    yield
+    redis.client.acl_deluser("lean")
+
+
+def set_user(redis, rules):
+    redis.client.execute_command("ACL", "SETUSER", "lean", "reset", "on", ">secret", *rules.split())
+
+
+def url(redis):
+    return f"redis://lean:secret@127.0.0.1:{redis.port}"
+
+
+def without(*rights):
+    words = ALL.split()
+    assert set(rights) <= set(words)
+    return " ".join(word for word in words if word not in rights)
+
+
+def publish_entry(redis, number):
+    return redis.client.fcall("tidegate_publish", 2, "tg:s:{kept}", "tg:m:{kept}", json.dumps({"type": "n", "data": number}),
+                              "kept", "publish", 1001, 86400000, "abcdefgh")
+
+
+def load(redis, config):
+    """The library, as another gateway would."""
+    from harness.gateway import run
+    redis.client.function_load(run("functions").stdout, replace=True)
+
+
+def hears(peer, kind):
+    while (message := peer.receive())["type"] != kind:
+        assert message["type"] in ("degraded", "restored", "subscribed", "n"), message
+    return message
+
+
+def test_these_rights_are_enough(start, redis, config):
+    set_user(redis, ALL)
+    node = start("--config", config, redis=url(redis))
+    until("it loads the library", lambda: redis.client.function_list("tidegate"))
+    with node.connect("/ws/kept?since=now") as peer:
+        assert peer.receive()["type"] == "subscribed"
+        publish_entry(redis, 1)
+        assert hears(peer, "n")["data"] == 1
+        for key in ("k", "k"):
+            told = node.post("/publish", {"channel": "kept", "payload": {"type": "m"}, "idempotency_key": key})
+            assert told.status == 200, told.body
+        peer.ask({"type": "subscribe", "data": {"channel": "cards"}})
+        peer.ask({"type": "unsubscribe", "data": {"channel": "cards"}})
+    until("it leaves the channel", lambda: redis.subscribers("cards") == 0)
+    until("it is announced", lambda: redis.client.scard("tg:{nodes}") == 1)
+    assert node.api("/nodes")["state"] == "complete"
+    assert not [line for line in node.log() if line.level in ("warn", "error")]
+    assert node.get("/ready").json()["missing"] == []
+    node.stop()
+    assert redis.client.scard("tg:{nodes}") == 0
+
+
+def test_without_histories_and_nodes_these_are_enough(start, redis):
+    set_user(redis, PLAIN)
+    node = start(redis=url(redis))
+    with node.connect("/ws/cards") as peer:
+        redis.publish("cards", '{"type":"hello"}')
+        assert peer.receive()["type"] == "hello"
+        assert peer.ask({"type": "subscribe", "data": {"channel": "items:1"}})["type"] == "subscribed"
+    until("it leaves the channels", lambda: redis.subscribers("cards") == 0)
+    assert node.metric("tidegate_redis_reconnects_total") == 0
+
+
+def test_a_publisher_needs_these(redis, config):
+    load(redis, config)
+    set_user(redis, PUBLISHER.replace("{cards}", "{kept}").replace("&cards", "&kept"))
+    client = type(redis.client)(port=redis.port, username="lean", password="secret")
+    try:
+        server, redis_as_publisher = redis, type("Server", (), {"client": client})
+        publish_entry(redis_as_publisher, 1)
+        assert server.client.xlen("tg:s:{kept}") == 1
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("right, reason", [
+    ("+subscribe", "Redis refuses SUBSCRIBE tidegate:probe:"),
+    ("+publish", "Redis refuses PUBLISH tidegate:probe:"),
+    ("&*", "Redis refuses"),
+])
+def test_without_what_it_needs_to_hear_it_is_not_ready_and_says_why(start, redis, config, right, reason):
+    set_user(redis, without(right))
+    node = start("--config", config, redis=url(redis), ready=False)
+    line = node.wait_for_line("redis cannot be reached, trying on")
+    assert reason in line.fields["reason"] and "tidegate:probe:" in line.fields["reason"] and "NOPERM" in line.fields["reason"]
+    told = node.get("/ready")
+    assert (told.status, told.json()["missing"]) == (503, ["broker"])
+    assert reason in told.json()["broker"]["reason"]
+
+
+def test_a_forbidden_channel_is_named(start, redis, config):
+    set_user(redis, without("&*") + " &tidegate:probe:* &kept")
+    node = start("--config", config, redis=url(redis))
+    with node.connect("/ws/kept") as peer:
+        redis.publish("kept", '{"type":"hello"}')
+        peer.send({"type": "subscribe", "id": 1, "data": {"channel": "cards"}})
+        line = node.wait_for_line("redis does not let us subscribe to a channel", channel="cards")
+        assert line.fields["command"] == "SUBSCRIBE"
+        assert hears(peer, "hello")
+        assert node.post("/publish", {"channel": "cards", "payload": {}}).status == 502
+        assert node.wait_for_line("redis refused a publication", channel="cards").fields["command"] == "PUBLISH"
+
+
+def test_without_the_right_to_leave_a_channel_that_is_said(start, redis, config):
+    set_user(redis, without("+unsubscribe"))
+    node = start("--config", config, redis=url(redis))
+    node.connect("/ws/cards").close()
+    line = node.wait_for_line("redis is lost, dialling again")
+    assert "UNSUBSCRIBE" in line.fields["reason"] and "NOPERM" in line.fields["reason"]
+
+
+# What is missing, and where that is noticed: the log's line and its fields.
+REFUSED_READS = [
+    (("+fcall",), "redis does not let us call functions, history does not work", {"command": "FCALL tidegate_version"}),
+    (("+hmget",), "redis refused a call of our library", {"function": "tidegate_read", "key": "tg:s:{kept}"}),
+    (("+pexpire",), "redis refused a call of our library", {"function": "tidegate_read", "key": "tg:s:{kept}"}),
+    (("~tg:*",), "redis refused a call of our library", {"function": "tidegate_read", "key": "tg:s:{kept}"}),
+]
+
+
+@pytest.mark.parametrize("rights, line, fields", REFUSED_READS, ids=lambda value: str(value[0]) if isinstance(value, tuple) else "")
+def test_a_refused_log_is_told_to_clients_and_operators_and_looked_for_with_patience(start, redis, config, rights, line, fields):
+    load(redis, config)
+    set_user(redis, without(*rights))
+    node = start("--config", config, redis=url(redis))
+    with node.connect("/ws/kept?since=now") as by_url, node.connect("/ws/cards") as by_verb:
+        began = time.monotonic()
+        by_verb.send({"type": "subscribe", "id": 1, "data": {"channel": "kept", "since": "now"}})
+        for peer, id_ in ((by_url, None), (by_verb, 1)):
+            told = hears(peer, "error")
+            assert (told["data"]["code"], told["data"]["channel"], told.get("id")) == ("unavailable", "kept", id_)
+            assert told["data"]["retry_after_ms"] > 0
+        assert time.monotonic() - began < UNAVAILABLE_SECONDS + sized(3, 15)
+        # What is in no log goes on.
+        redis.publish("kept", '{"type":"plain"}')
+        assert "pos" not in hears(by_url, "plain")
+        # So it does for one who asks for no more.
+        with node.connect("/ws/kept") as other:
+            redis.publish("kept", '{"type":"again"}')
+            hears(other, "again")
+        hears(by_url, "again")
+        said = node.wait_for_line(line)
+        assert {key: said.fields[key] for key in fields} == fields
+        assert "NOPERM" in said.fields["reason"] or "ACL" in said.fields["reason"]
+        ready = node.get("/ready")
+        assert (ready.status, ready.json()["missing"]) == (200, ["history"])
+        assert ready.json()["broker"]["history_refused"]
+        assert node.metric("tidegate_log_reads_total") < 16, "twice a second, it was"
+        assert len([one for one in node.log() if one.level == "warn"]) <= 7
+        # The one by URL may ask anew before it is mended, and is answered when it is.
+        set_user(redis, ALL)
+        publish_entry(redis, 1)
+        told = hears(by_url, "subscribed")
+        assert told["data"]["recovered"]
+        until("nothing is missing", lambda: node.get("/ready").json()["missing"] == [])
+        publish_entry(redis, 2)
+        assert hears(by_url, "n")["data"] in (1, 2)
+
+
+def test_who_was_told_unavailable_may_ask_anew(start, redis, config):
+    load(redis, config)
+    set_user(redis, without("+fcall"))
+    node = start("--config", config, redis=url(redis))
+    with node.connect("/ws/kept?since=now") as peer:
+        assert hears(peer, "error")["data"]["code"] == "unavailable"
+        set_user(redis, ALL)
+        peer.send({"type": "subscribe", "id": 7, "data": {"channel": "kept", "since": "start"}})
+        told = hears(peer, "subscribed")
+        while told.get("id") != 7:
+            told = hears(peer, "subscribed")
+        assert told["data"]["recovered"]
+
+
+def test_a_library_that_was_deleted_is_loaded_again_without_a_call(start, redis, config):
+    set_user(redis, ALL)
+    node = start("--config", config, redis=url(redis))
+    until("it is there", lambda: redis.client.function_list("tidegate"))
+    redis.client.function_flush()
+    until("it is there again", lambda: redis.client.function_list("tidegate"), 30)
+    node.wait_for_line("redis has our library again")
+
+
+def test_what_may_not_be_loaded_is_loaded_by_hand(start, redis, config):
+    set_user(redis, without("+function|load"))
+    node = start("--config", config, redis=url(redis))
+    said = node.wait_for_line("redis does not let us load our library, history needs it loaded by hand")
+    assert said.fields["command"] == "FUNCTION LOAD"
+    assert said.fields["remedy"] in PAGE
+    assert node.get("/ready").json()["missing"] == ["history"]
+    with node.connect("/ws/kept?since=now") as peer:
+        load(redis, config)
+        assert hears(peer, "subscribed")["data"]["recovered"]
+    until("nothing is missing", lambda: node.get("/ready").json()["missing"] == [])
