@@ -106,14 +106,16 @@ typedef void (*broker_log_read_fn)(void *arg, int r, const struct position *top,
 	const struct broker_log_entry *entries, size_t n_entries);
 
 /*
- * What the nodes announced, one JSON object each, in no order; borrowed, n is 0 unless r is 0. Whoever reads
+ * What the nodes announced, one JSON object each, in no order; borrowed, n is 0 if r is negative. r may be
+ * BROKER_NODES_PARTIAL. Whoever reads
  * them does not know who wrote them.
  */
 typedef void (*broker_nodes_fn)(void *arg, int r, const struct slice *nodes, size_t n);
 typedef void (*broker_departed_fn)(void *arg);
 
 enum {
-	BROKER_NODES_MAX = 500, /* that are listed */
+	BROKER_NODES_PARTIAL = 1, /* there are more than were looked at */
+	BROKER_NODES_MAX = 500,   /* that are listed */
 };
 
 /* The seam: what a broker must do. The functions below call through it. */

@@ -31,14 +31,17 @@ static void write_state(int r, struct buf *out)
 		buf_append_str(out, "\"state\":\"complete\"");
 		return;
 	}
-	if (r == -ETIMEDOUT) {
+	if (r == BROKER_NODES_PARTIAL) {
+		state = "partial";
+		message = "the set of nodes in Redis has more members than are listed";
+	} else if (r == -ETIMEDOUT) {
 		message = "Redis does not answer: only this node is listed";
 	} else if (r == -EOPNOTSUPP) {
 		state = "alone";
 		message = "events are kept in memory: there are no other nodes";
 	} else if (r == -EACCES) {
 		state = "forbidden";
-		message = "Redis does not allow it: give the user +set +sadd +smembers +mget +srem +del on "
+		message = "Redis does not allow it: give the user +set +sadd +sscan +getrange +srem +del on "
 			  "~tg:*";
 	}
 	buf_printf(out, "\"state\":\"%s\",\"message\":\"%s\"", state, message);

@@ -234,32 +234,41 @@ int redis_channels_confirmed(
 	return REDIS_CHANNELS_LISTENS;
 }
 
+/* The channels of the oldest command are as if nothing had been asked for them. */
+static void command_undone(struct redis_channels *channels)
+{
+	bool is_last;
+
+	do {
+		struct channel *channel = list_entry(channels->in_flight.next, struct channel, link);
+
+		is_last = channel->ends_command;
+		channel->is_alone |= channel->state == CHANNEL_SUBSCRIBING;
+		channel_enter(channels, channel, CHANNEL_IDLE);
+	} while (!is_last);
+}
+
 int redis_channels_refused(struct redis_channels *channels, struct slice *channelp)
 {
 	struct channel *channel;
-	bool is_last;
+	bool is_wanted;
 
 	if (list_empty(&channels->in_flight))
 		return -EPROTO;
 	channel = list_entry(channels->in_flight.next, struct channel, link);
-	/* Nobody is refused an UNSUBSCRIBE; whoever does it all the same is not the Redis that we know. */
-	if (channel->state != CHANNEL_SUBSCRIBING)
-		return -EPROTO;
-	if (channel->ends_command) {
-		bool is_wanted = channel->is_wanted;
-
-		*channelp = (struct slice){channel->entry.key, channel->entry.key_len};
-		channel->is_alone = true;
-		channel_enter(channels, channel, CHANNEL_REFUSED); /* frees it if it is no longer wanted */
-		return is_wanted ? REDIS_CHANNELS_REFUSED : REDIS_CHANNELS_QUIET;
+	if (channel->state != CHANNEL_SUBSCRIBING) {
+		command_undone(channels);
+		return REDIS_CHANNELS_STAYS;
 	}
-	do {
-		channel = list_entry(channels->in_flight.next, struct channel, link);
-		is_last = channel->ends_command;
-		channel->is_alone = true;
-		channel_enter(channels, channel, CHANNEL_IDLE);
-	} while (!is_last);
-	return REDIS_CHANNELS_QUIET;
+	if (!channel->ends_command) {
+		command_undone(channels);
+		return REDIS_CHANNELS_QUIET;
+	}
+	is_wanted = channel->is_wanted;
+	*channelp = (struct slice){channel->entry.key, channel->entry.key_len};
+	channel->is_alone = true;
+	channel_enter(channels, channel, CHANNEL_REFUSED); /* frees it if it is no longer wanted */
+	return is_wanted ? REDIS_CHANNELS_REFUSED : REDIS_CHANNELS_QUIET;
 }
 
 void redis_channels_retry(struct redis_channels *channels, size_t n)

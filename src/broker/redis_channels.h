@@ -33,6 +33,8 @@ enum {
 	REDIS_CHANNELS_QUIET = 0,   /* nothing to tell anybody */
 	REDIS_CHANNELS_LISTENS = 1, /* *channelp is subscribed, and wanted */
 	REDIS_CHANNELS_REFUSED = 2, /* *channelp is forbidden; given up until redis_channels_retry() */
+	REDIS_CHANNELS_STAYS =
+		3, /* some cannot be left: they are forgotten, and Redis goes on sending them */
 };
 
 struct redis_channels {
@@ -75,8 +77,8 @@ int redis_channels_confirmed(
 
 /*
  * Redis has refused the oldest command. REDIS_CHANNELS_QUIET: its channels will be asked for one by one.
- * REDIS_CHANNELS_REFUSED: it had one, *channelp, borrowed until anything changes. -EPROTO: none was under
- * way.
+ * REDIS_CHANNELS_REFUSED: it had one, *channelp, borrowed until anything changes. REDIS_CHANNELS_STAYS: it
+ * was an UNSUBSCRIBE. -EPROTO: none was under way.
  */
 int redis_channels_refused(struct redis_channels *channels, struct slice *channelp);
 

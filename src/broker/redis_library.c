@@ -177,9 +177,10 @@ static void call_refused(const struct call *call, struct slice error)
 {
 	struct redis_library *library = call->library;
 	const char *function = redis_function_name(call->function);
+	bool is_forbidden = redis_error_errno(error) == -EACCES;
 	uint64_t suppressed;
 
-	if (redis_error_errno(error) == -EACCES) {
+	if (is_forbidden) {
 		library_is_refused(library, function, error);
 		library->refused = call->function;
 	}
@@ -188,7 +189,9 @@ static void call_refused(const struct call *call, struct slice error)
 			log_slice("redis", library->where),
 			log_str("command", library->has_scripts ? "EVAL" : "FCALL"),
 			log_str("function", function), log_slice("key", call->words[1]),
-			log_slice("reason", error), log_uint("suppressed", suppressed));
+			log_slice("reason", error),
+			log_str("needs", is_forbidden ? redis_function_needs(call->function) : NULL),
+			log_uint("suppressed", suppressed));
 }
 
 static void log_refusal(struct redis_library *library, const char *message, struct slice reason)

@@ -11,24 +11,44 @@
 #include "broker/redis_error.h"
 #include "broker/redis_link.h"
 #include "core/log.h"
+#include "core/buf.h"
 
 enum {
 	ID_MAX = 64,            /* bytes; ours have 16 */
 	TEXT_BYTES_MAX = 16384, /* of an announcement; ours have about a kilobyte */
 	TEXT_DEPTH_MAX = 16,
 	NUMBER_MAX = 21, /* digits of 2^64 - 1, and a NUL */
+	CURSOR_MAX = 20, /* digits of 2^64 - 1 */
+	PAGE = 100,      /* ids asked for at once; Redis may give some more */
+	SEEN_MAX =
+		20000, /* ids that are looked at for one list: a tenth of a second, most of it our waiting */
 };
 
-_Static_assert((int)BROKER_NODES_MAX < (int)REDIS_ARGS_MAX, "one MGET asks for all of them");
-
-/* Who waits for the list. */
+/*
+ * Who waits for the list. Pages of the set come one after the other, and each id of a page is asked for its
+ * announcement: as many questions under way as the page has ids, each with a bounded answer.
+ */
 struct listing {
 	struct redis_nodes *nodes;
 	struct redis_link *link;
 	broker_nodes_fn done;
 	void *arg;
-	size_t n;
-	char ids[BROKER_NODES_MAX][ID_MAX + 1];
+	int r;
+	char cursor[CURSOR_MAX + 1]; /* of the next page */
+	size_t n_seen;               /* ids, of all pages */
+	size_t n_asked;              /* not answered yet */
+	size_t n_dead;
+	struct slice dead[PAGE + 2]; /* SREM, the set, ids in texts of their own */
+	size_t n_texts;
+	size_t ends[BROKER_NODES_MAX]; /* where each ends in texts */
+	struct buf texts;
+};
+
+/* One id, whose announcement is asked for. */
+struct question {
+	struct listing *listing;
+	size_t len;
+	char id[];
 };
 
 struct departing {
@@ -70,7 +90,7 @@ static int note_refusal(struct redis_nodes *nodes, struct slice text)
 		log_warn(nodes->log,
 			"redis does not let nodes announce themselves: /nodes shows this one alone",
 			log_mem("reason", text.data, text.len),
-			log_str("needs", "+set +sadd +smembers +mget +srem +del on ~tg:*"));
+			log_str("needs", "+set +sadd +sscan +getrange +srem +del on ~tg:*"));
 	nodes->is_forbidden |= r == -EACCES;
 	return r;
 }
@@ -160,23 +180,41 @@ int redis_nodes_depart(struct redis_nodes *nodes, struct redis_link *link, broke
 }
 
 /*
- * Listing: SMEMBERS, then MGET of their announcements, then SREM of those that have none.
+ * Listing: SSCAN, then GETRANGE of each one's announcement, then SREM of those that have none, and the next
+ * page.
+ *
+ * Anybody who may write to Redis can put ids into the set, and texts of any length where announcements should
+ * be. So no answer may be large, and the list ends when it is long enough.
  */
 
-static void finish(struct listing *listing, int r, const struct slice *texts, size_t n)
+static void finish(struct listing *listing)
 {
-	listing->done(listing->arg, r, texts, n);
+	struct slice texts[BROKER_NODES_MAX];
+	bool is_whole = strcmp(listing->cursor, "0") == 0;
+	size_t start = 0;
+
+	if (listing->texts.failed)
+		listing->r = -ENOMEM;
+	for (size_t i = 0; i < listing->n_texts; i++) {
+		texts[i] = (struct slice){listing->texts.data + start, listing->ends[i] - start};
+		start = listing->ends[i];
+	}
+	if (listing->r < 0)
+		listing->done(listing->arg, listing->r, NULL, 0);
+	else
+		listing->done(listing->arg, is_whole ? 0 : BROKER_NODES_PARTIAL, texts, listing->n_texts);
+	buf_deinit(&listing->texts);
 	free(listing);
 }
 
-/* 0, or what was wrong with an answer that should be an array. */
-static int check_array(struct redis_nodes *nodes, const struct redis_reply *reply)
+/* 0, or what was wrong with an answer that should be of this kind. */
+static int check_answer(struct redis_nodes *nodes, const struct redis_reply *reply, enum redis_kind kind)
 {
 	if (!reply)
 		return -ETIMEDOUT;
 	if (reply->values[0].kind == REDIS_ERROR)
 		return note_refusal(nodes, redis_reply_text(reply, 0));
-	return reply->values[0].kind == REDIS_ARRAY ? 0 : -EIO;
+	return reply->values[0].kind == kind ? 0 : -EIO;
 }
 
 /* Other nodes are not trusted to write what we would. */
@@ -188,34 +226,71 @@ static bool text_is_sane(struct slice text)
 	       json_check(text.data, text.len, TEXT_DEPTH_MAX, NULL, 0, &is_object) == 0 && is_object;
 }
 
-static void remove_dead(struct listing *listing, const struct redis_reply *reply)
+static void take_text(struct listing *listing, struct slice text)
 {
-	struct slice argv[BROKER_NODES_MAX + 2] = {slice_of("SREM"), slice_of_buf(&listing->nodes->set)};
-	size_t n = 2;
+	size_t start = 0;
 
-	for (size_t i = 0; i < listing->n; i++)
-		if (i + 1 < reply->n_values && reply->values[i + 1].kind == REDIS_NIL)
-			argv[n++] = slice_of(listing->ids[i]);
-	if (n > 2)
-		(void)redis_link_ask(listing->link, argv, n, on_removed, NULL);
+	if (listing->n_texts == BROKER_NODES_MAX || !text_is_sane(text))
+		return;
+	/* A scan may name an id twice. */
+	for (size_t i = 0; i < listing->n_texts; start = listing->ends[i++])
+		if (listing->ends[i] - start == text.len &&
+			memcmp(listing->texts.data + start, text.data, text.len) == 0)
+			return;
+	buf_append(&listing->texts, text.data, text.len);
+	listing->ends[listing->n_texts++] = listing->texts.len;
 }
 
-static void on_announcements(void *arg, const struct redis_reply *reply)
+static void remove_dead(struct listing *listing)
 {
-	struct listing *listing = arg;
-	struct slice texts[BROKER_NODES_MAX];
-	size_t n = 0;
-	int r = check_array(listing->nodes, reply);
+	listing->dead[0] = slice_of("SREM");
+	listing->dead[1] = slice_of_buf(&listing->nodes->set);
+	if (listing->n_dead)
+		(void)redis_link_ask(listing->link, listing->dead, listing->n_dead + 2, on_removed, NULL);
+	while (listing->n_dead)
+		free((char *)listing->dead[1 + listing->n_dead--].data);
+}
 
-	for (size_t i = 0; r == 0 && i < listing->n && i + 1 < reply->n_values; i++) {
-		struct slice text = redis_reply_text(reply, i + 1);
+static int ask_page(struct listing *listing);
 
-		if (reply->values[i + 1].kind == REDIS_STRING && text_is_sane(text))
-			texts[n++] = text;
-	}
-	if (r == 0)
-		remove_dead(listing, reply);
-	finish(listing, r, texts, n);
+static void page_is_over(struct listing *listing)
+{
+	bool goes_on = listing->r == 0 && strcmp(listing->cursor, "0") != 0 && listing->n_seen < SEEN_MAX &&
+		       listing->n_texts < BROKER_NODES_MAX;
+
+	remove_dead(listing);
+	if (goes_on)
+		listing->r = ask_page(listing);
+	if (!goes_on || listing->r < 0)
+		finish(listing);
+}
+
+/* It is to be removed from the set. Without memory the next list does it. */
+static void note_dead(struct listing *listing, struct slice id)
+{
+	char *copy = listing->n_dead < PAGE ? malloc(id.len) : NULL;
+
+	if (!copy)
+		return;
+	memcpy(copy, id.data, id.len);
+	listing->dead[2 + listing->n_dead++] = (struct slice){copy, id.len};
+}
+
+static void on_announcement(void *arg, const struct redis_reply *reply)
+{
+	struct question *question = arg;
+	struct listing *listing = question->listing;
+	int r = check_answer(listing->nodes, reply, REDIS_STRING);
+
+	if (r == 0 && reply->values[0].len)
+		take_text(listing, redis_reply_text(reply, 0));
+	else if (r == 0) /* GETRANGE of a key that is not there */
+		note_dead(listing, (struct slice){question->id, question->len});
+	else if (r != -EIO) /* or it is no string: somebody else's */
+		listing->r = r;
+	free(question);
+	if (--listing->n_asked == 0)
+		page_is_over(listing);
 }
 
 static bool id_is_sane(struct slice id)
@@ -228,50 +303,85 @@ static bool id_is_sane(struct slice id)
 	return true;
 }
 
-/* Keys into one buf, then words that point into it: it must not move any more. */
-static int ask_announcements(struct listing *listing)
+static int ask_announcement(struct listing *listing, struct slice id)
 {
-	struct slice argv[BROKER_NODES_MAX + 1] = {slice_of("MGET")};
-	size_t at = 0;
-	struct buf keys = {0};
-	int r;
+	struct question *question = malloc(sizeof(*question) + id.len);
+	char last[NUMBER_MAX];
+	struct buf key = {0};
+	int r = -ENOMEM;
 
-	for (size_t i = 0; i < listing->n; i++)
-		append_key(listing->nodes, slice_of(listing->ids[i]), &keys);
-	for (size_t i = 0; i < listing->n && !keys.failed; i++) {
-		size_t len = listing->nodes->set.len + 1 + strlen(listing->ids[i]);
-
-		argv[i + 1] = (struct slice){keys.data + at, len};
-		at += len;
+	snprintf(last, sizeof(last), "%d", TEXT_BYTES_MAX); /* one byte more than is taken */
+	append_key(listing->nodes, id, &key);
+	if (question && !key.failed) {
+		question->listing = listing;
+		question->len = id.len;
+		memcpy(question->id, id.data, id.len);
+		r = redis_link_ask(listing->link,
+			(struct slice[]){
+				slice_of("GETRANGE"), slice_of_buf(&key), slice_of("0"), slice_of(last)},
+			4, on_announcement, question);
 	}
-	r = keys.failed ? -ENOMEM
-			: redis_link_ask(listing->link, argv, listing->n + 1, on_announcements, listing);
-	buf_deinit(&keys);
+	if (r < 0)
+		free(question);
+	else
+		listing->n_asked++;
+	buf_deinit(&key);
 	return r;
 }
 
-static void on_members(void *arg, const struct redis_reply *reply)
+/* {cursor, {id, …}}, laid flat. 0, or -EIO. */
+static int take_cursor(struct listing *listing, const struct redis_reply *reply)
+{
+	struct slice cursor;
+
+	if (reply->n_values < 3 || reply->values[1].kind != REDIS_STRING ||
+		reply->values[2].kind != REDIS_ARRAY)
+		return -EIO;
+	cursor = redis_reply_text(reply, 1);
+	if (!cursor.len || cursor.len > CURSOR_MAX)
+		return -EIO;
+	memcpy(listing->cursor, cursor.data, cursor.len);
+	listing->cursor[cursor.len] = '\0';
+	return 0;
+}
+
+static void on_page(void *arg, const struct redis_reply *reply)
 {
 	struct listing *listing = arg;
-	int r = check_array(listing->nodes, reply);
+	int r = check_answer(listing->nodes, reply, REDIS_ARRAY);
 
-	for (size_t i = 1; r == 0 && i < reply->n_values && listing->n < BROKER_NODES_MAX; i++) {
+	if (r == 0)
+		r = take_cursor(listing, reply);
+	listing->n_asked = 1; /* this one: no page is over while it is being asked for */
+	for (size_t i = 3; r == 0 && i < reply->n_values; i++) {
 		struct slice id = redis_reply_text(reply, i);
 
-		if (reply->values[i].kind == REDIS_STRING && id_is_sane(id)) {
-			memcpy(listing->ids[listing->n], id.data, id.len);
-			listing->ids[listing->n++][id.len] = '\0';
-		}
+		listing->n_seen++;
+		if (reply->values[i].kind == REDIS_STRING && id_is_sane(id))
+			r = ask_announcement(listing, id);
+		else if (reply->values[i].kind == REDIS_STRING)
+			note_dead(listing, id);
 	}
-	if (r == 0 && listing->n)
-		r = ask_announcements(listing);
-	if (r < 0 || !listing->n)
-		finish(listing, r, NULL, 0);
+	if (r < 0)
+		listing->r = r;
+	if (--listing->n_asked == 0)
+		page_is_over(listing);
+}
+
+static int ask_page(struct listing *listing)
+{
+	char count[NUMBER_MAX];
+
+	snprintf(count, sizeof(count), "%d", PAGE);
+	return redis_link_ask(listing->link,
+		(struct slice[]){slice_of("SSCAN"), slice_of_buf(&listing->nodes->set),
+			slice_of(listing->cursor), slice_of("COUNT"), slice_of(count)},
+		5, on_page, listing);
 }
 
 int redis_nodes_list(struct redis_nodes *nodes, struct redis_link *link, broker_nodes_fn done, void *arg)
 {
-	struct listing *listing = malloc(sizeof(struct listing));
+	struct listing *listing = calloc(1, sizeof(struct listing));
 	int r = -ENOMEM;
 
 	if (listing) {
@@ -279,9 +389,8 @@ int redis_nodes_list(struct redis_nodes *nodes, struct redis_link *link, broker_
 		listing->link = link;
 		listing->done = done;
 		listing->arg = arg;
-		listing->n = 0;
-		r = redis_link_ask(link, (struct slice[]){slice_of("SMEMBERS"), slice_of_buf(&nodes->set)}, 2,
-			on_members, listing);
+		listing->cursor[0] = '0';
+		r = ask_page(listing);
 	}
 	if (r < 0)
 		free(listing);

@@ -18,9 +18,12 @@ static const char *const lines[] = {
 static const struct {
 	const char *name;
 	const char *call;
+	const char *needs;
 } functions[N_REDIS_FUNCTIONS] = {
-	[REDIS_FUNCTION_PUBLISH] = {"tidegate_publish", "return publish(KEYS, ARGV)\n"},
-	[REDIS_FUNCTION_READ] = {"tidegate_read", "return read(KEYS, ARGV)\n"},
+	[REDIS_FUNCTION_PUBLISH] = {"tidegate_publish", "return publish(KEYS, ARGV)\n",
+		"+hmget +hset +get +set +xadd +pexpire +del +time +publish and the channel"},
+	[REDIS_FUNCTION_READ] = {"tidegate_read", "return read(KEYS, ARGV)\n",
+		"+hmget +hset +xrange +pexpire +del"},
 };
 
 static void append_from(size_t first, struct buf *out)
@@ -43,6 +46,11 @@ void redis_script_of(enum redis_function function, struct buf *out)
 const char *redis_function_name(enum redis_function function)
 {
 	return functions[function].name;
+}
+
+const char *redis_function_needs(enum redis_function function)
+{
+	return functions[function].needs;
 }
 
 uint32_t redis_script_version(void)

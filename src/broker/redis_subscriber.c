@@ -144,7 +144,7 @@ static void end_refused(struct redis_subscriber *subscriber, struct slice text)
 
 static void hear_error(struct redis_subscriber *subscriber, struct slice text)
 {
-	struct slice channel;
+	struct slice channel = {0};
 	uint64_t suppressed;
 	int r;
 
@@ -155,8 +155,14 @@ static void hear_error(struct redis_subscriber *subscriber, struct slice text)
 	r = redis_channels_refused(&subscriber->channels, &channel);
 	if (r < 0)
 		confused(subscriber);
-	else if (r == REDIS_CHANNELS_REFUSED && log_limit_allow(subscriber->log, &subscriber->refused_limit,
-							clock_monotonic_ms(), &suppressed))
+	if (r <= 0 || !log_limit_allow(
+			      subscriber->log, &subscriber->refused_limit, clock_monotonic_ms(), &suppressed))
+		return;
+	if (r == REDIS_CHANNELS_STAYS)
+		log_warn(subscriber->log, "redis does not let us leave channels",
+			log_str("command", "UNSUBSCRIBE"), log_slice("reason", text),
+			log_uint("suppressed", suppressed));
+	else
 		log_warn(subscriber->log, "redis does not let us subscribe to a channel",
 			log_str("command", "SUBSCRIBE"), log_slice("channel", channel),
 			log_slice("reason", text), log_uint("suppressed", suppressed));

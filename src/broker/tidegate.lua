@@ -18,7 +18,7 @@
 --   +spublish +ping
 --
 -- A gateway needs +xrange +subscribe +unsubscribe besides, the channel of its probe, &tidegate:probe:*, and
--- +function|load to load the library; and for the list of nodes +sadd +srem +sscan +mget on ~tg:{nodes}*. (A
+-- +function|load to load the library; and for the list of nodes +sadd +srem +sscan +getrange on ~tg:{nodes}*. (A
 -- channel_prefix stands before `tidegate:probe` and behind the brace.) docs/redis.md has all of it in one line to copy.
 -- Servers without functions are given the same text as a script; nothing here may rely on more than Redis 5 has without
 -- asking for it.

@@ -296,11 +296,18 @@ function showNodesAway() {
   }
 }
 
+// What is there in Redis others wrote: who does not look like a gateway is left out.
+function looksLikeGateway(node) {
+  return ['node', 'host', 'version'].every(name => typeof node[name] === 'string') &&
+    ['port', 'connections', 'uptime_seconds'].every(name => typeof node[name] === 'number') &&
+    node.pulse !== null && typeof node.pulse === 'object' &&
+    ['events_per_second', 'messages_per_second'].every(name => typeof node.pulse[name] === 'number')
+}
+
 function showNodes(answer) {
   const now = performance.now()
   const own = answer.nodes[0].node
-  // What is there in Redis others wrote: who does not look like a gateway is left out.
-  const known = answer.nodes.filter(node => typeof node.node === 'string' && node.pulse)
+  const known = answer.nodes.filter(looksLikeGateway)
   const sorted = known.sort((a, b) => (a.host + a.port).localeCompare(b.host + b.port) || (a.node < b.node ? -1 : 1))
   rows('nodes', sorted, node => node.node, (row, node) => {
     const [state, tone] = silentFor(node, now) > SILENT_MS ? ['silent', 'bad'] : stateOf(node)

@@ -102,7 +102,9 @@ def test_it_shows_who_is_slow_and_who_left_and_why(node, page):
 
 
 def test_what_others_write_where_nodes_announce_themselves_does_not_disturb_it(node, page, redis):
-    for name, announcement in (("bare", "{}"), ("odd", '{"node":7}'), ("old", '{"node":"old","host":"<b>x</b>"}')):
+    for name, announcement in (("bare", "{}"), ("odd", '{"node":7}'), ("old", '{"node":"old","host":"<b>x</b>"}'),
+                               ("numbers", '{"node":"numbers","host":7,"port":8,"version":9,"pulse":{}}'),
+                               ("texts", '{"node":"texts","host":"x","port":"y","version":"z","pulse":"p"}')):
         redis.client.sadd("tg:{nodes}", name)
         redis.client.set("tg:{nodes}:" + name, announcement)
     with node.connect("/ws/cards"):

@@ -1413,6 +1413,84 @@ static void what_comes_late_is_for_those_whom_the_history_did_not_answer(void **
 	world->join = NULL;
 }
 
+static struct join *take_join(struct world *world)
+{
+	struct join *join = world->join;
+
+	assert_non_null(join);
+	world->join = NULL;
+	return join;
+}
+
+static bool was_told(struct peer *peer, const char *text)
+{
+	bool told = memmem(peer->wire.data, peer->wire.len, text, strlen(text)) != NULL;
+
+	buf_reset(&peer->wire);
+	return told;
+}
+
+static void a_join_that_is_lost_is_answered_all_the_same(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+	struct join *join;
+
+	send_text(peer, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"a\",\"recover\":true}}");
+	join = take_join(world);
+	pass(world, CLIENT_SUBSCRIBE_MS - 1);
+	assert_int_equal(peer->wire.len, 0);
+	pass(world, 1);
+	assert_true(was_told(peer, "\"unavailable\""));
+	assert_int_equal(peer->client.subscriber.n, 1); /* cards */
+	clients_joined(&world->clients, join);          /* found again, it finds nobody */
+	turn(world);
+	assert_int_equal(peer->wire.len, 0);
+}
+
+/* An entry of the channel's log. */
+static void publish_entry(struct world *world, int number)
+{
+	struct message *message;
+
+	assert_int_equal(message_from_event(s("cards"), s("{\"type\":\"entry\"}"), s("epoch.1.1"), WALL_MS,
+				 (uint64_t)number, &message),
+		0);
+	clients_deliver(&world->clients, message);
+	turn(world);
+}
+
+static void who_came_by_url_is_told_hears_what_is_in_no_log_and_may_ask_anew(void **state)
+{
+	const struct since now = {.kind = SINCE_NOW};
+	struct world *world = *state;
+	struct peer *peer = &world->peers[0];
+	struct join *first, *second;
+
+	assert_true(begin(world, peer, CARDS) >= 0);
+	client_resume(&peer->client, &now);
+	first = take_join(world);
+	confirm_all(world);
+	client_open(&peer->client);
+	publish_each(world, "cards", 1, 1);
+	publish_entry(world, 1);
+	assert_int_equal(peer->wire.len, 0);
+	pass(world, CLIENT_SUBSCRIBE_MS);
+	assert_true(was_told(peer, "\"unavailable\""));
+	publish(world, "cards", 2);
+	publish_entry(world, 2);
+	publish_each(world, "cards", 3, 3);
+	hears(peer, "e2 e3 ");
+	send_text(peer, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"cards\",\"recover\":true}}");
+	second = take_join(world);
+	clients_joined(&world->clients, first);
+	publish_each(world, "cards", 4, 4);
+	assert_int_equal(peer->wire.len, 0);
+	clients_joined(&world->clients, second);
+	publish_entry(world, 5);
+	assert_true(was_told(peer, "\"entry\""));
+}
+
 /* "recovered": true, 6 follow: then they do, whatever gives way behind them. */
 static void what_a_client_was_promised_does_not_give_way(void **state)
 {
@@ -2471,6 +2549,8 @@ int main(void)
 		TEST(who_waits_for_its_position_hears_of_no_other_before),
 		TEST(what_comes_late_is_for_those_whom_the_history_did_not_answer),
 		TEST(what_a_client_was_promised_does_not_give_way),
+		TEST(a_join_that_is_lost_is_answered_all_the_same),
+		TEST(who_came_by_url_is_told_hears_what_is_in_no_log_and_may_ask_anew),
 		TEST(who_lets_a_promise_wait_is_closed_under_every_policy),
 		TEST(the_oldest_give_way),
 		TEST(a_batch_past_the_bound_leaves_the_newest),

@@ -272,6 +272,49 @@ static void asks_one_by_one_after_a_refusal_and_gives_up_only_the_forbidden(void
 	redis_channels_deinit(&channels);
 }
 
+static void forgets_what_it_may_not_leave(void **state)
+{
+	struct redis_channels channels;
+	struct slice told = {0};
+
+	(void)state;
+	init(&channels);
+	want(&channels, "a");
+	want(&channels, "b");
+	sends(&channels, "SUBSCRIBE app:a app:b");
+	confirms(&channels, true, "app:a", "a");
+	confirms(&channels, true, "app:b", "b");
+	redis_channels_unwant(&channels, s("a"));
+	redis_channels_unwant(&channels, s("b"));
+	sends(&channels, "UNSUBSCRIBE app:a app:b");
+	want(&channels, "b");
+	assert_int_equal(redis_channels_refused(&channels, &told), REDIS_CHANNELS_STAYS);
+	assert_int_equal(channels.by_name.n_entries, 1);
+	sends(&channels, "SUBSCRIBE app:b");
+	confirms(&channels, true, "app:b", "b");
+	sends(&channels, "");
+	redis_channels_deinit(&channels);
+}
+
+static void announces_nothing_while_the_link_is_not_proven(void **state)
+{
+	struct redis_channels channels;
+	struct slice told = {0};
+
+	(void)state;
+	init(&channels);
+	channels.are_doubtful = true;
+	want(&channels, "a");
+	sends(&channels, "SUBSCRIBE app:a");
+	assert_int_equal(redis_channels_confirmed(&channels, true, s("app:a"), &told), REDIS_CHANNELS_QUIET);
+	assert_false(redis_channels_announce(&channels, &told));
+	channels.are_doubtful = false;
+	assert_true(redis_channels_announce(&channels, &told));
+	assert_memory_equal(told.data, "a", 1);
+	assert_false(redis_channels_announce(&channels, &told));
+	redis_channels_deinit(&channels);
+}
+
 static void asks_for_all_that_is_wanted_after_a_loss(void **state)
 {
 	struct redis_channels channels;
@@ -324,6 +367,8 @@ int main(void)
 		cmocka_unit_test(ends_right_after_any_flips),
 		cmocka_unit_test(fills_commands_and_keeps_to_its_window),
 		cmocka_unit_test(asks_one_by_one_after_a_refusal_and_gives_up_only_the_forbidden),
+		cmocka_unit_test(forgets_what_it_may_not_leave),
+		cmocka_unit_test(announces_nothing_while_the_link_is_not_proven),
 		cmocka_unit_test(asks_for_all_that_is_wanted_after_a_loss),
 		cmocka_unit_test(refuses_an_answer_to_what_was_not_asked),
 	};
