@@ -21,6 +21,8 @@ import uuid
 
 import redis
 import redis.asyncio
+import redis.asyncio.sentinel
+import redis.sentinel
 from redis.backoff import NoBackoff
 
 KEY_TTL_MS = 120_000  # for how long a retry is recognised: longer than the deadline below
@@ -48,7 +50,7 @@ class _Publisher:
         """client: says where Redis is. size and ttl_seconds: what the channel's log keeps, as in the gateway's route.
 
         publish() returns or raises within deadline_seconds, also where Redis is frozen. (Not counted by Publisher: how
-        long the system takes to resolve the server's name.)
+        long the system takes to resolve the server's name, and how long a Sentinel without a socket_timeout is asked.)
         """
         if deadline_seconds * 1000 > KEY_TTL_MS:
             raise ValueError(f"a deadline over {KEY_TTL_MS // 1000} s is longer than Redis remembers a key")
@@ -61,14 +63,17 @@ class _Publisher:
         self.client = type(client)(connection_pool=self.pool)
 
     def _own_pool(self, client):
-        pool = getattr(client, "connection_pool", None)
-        if not isinstance(client, self.client_class) or hasattr(pool, "sentinel_manager"):
-            raise TypeError(f"{type(self).__name__} wants a {self.client_class.__module__}.Redis of one address, "
-                            f"not {client!r}")
+        if not isinstance(client, self.client_class):
+            raise TypeError(f"{type(self).__name__} wants a {self.client_class.__module__}.Redis, not {client!r}")
+        pool = client.connection_pool
         settings = dict(pool.connection_kwargs, socket_timeout=self.attempt_seconds, retry_on_timeout=False,
                         retry_on_error=[], retry=self.retry_class(NoBackoff(), 0))  # the only loop is ours
         if "path" not in settings:
             settings["socket_connect_timeout"] = self.attempt_seconds
+        settings.pop("connection_pool", None)  # a Sentinel's connections know theirs
+        if hasattr(pool, "sentinel_manager"):
+            return self.sentinel_pool_class(pool.service_name, pool.sentinel_manager,
+                                            connection_class=pool.connection_class, **settings)
         return self.pool_class(connection_class=pool.connection_class, **settings)
 
     def _words(self, channel, event, key):
@@ -104,6 +109,7 @@ class Publisher(_Publisher):
     """For threads; any number of them may share it."""
 
     client_class, pool_class, retry_class = redis.Redis, redis.ConnectionPool, redis.retry.Retry
+    sentinel_pool_class = redis.sentinel.SentinelConnectionPool
 
     def publish(self, channel, event, key=None):
         """Returns the entry's id, "offset-tag". The key names the event, not its text: your database's id of it."""
@@ -133,6 +139,7 @@ class AsyncPublisher(_Publisher):
     """For asyncio, within one event loop."""
 
     client_class, pool_class, retry_class = redis.asyncio.Redis, redis.asyncio.ConnectionPool, redis.asyncio.retry.Retry
+    sentinel_pool_class = redis.asyncio.sentinel.SentinelConnectionPool
 
     async def publish(self, channel, event, key=None):
         """As Publisher.publish(), and the loop goes on meanwhile. Who gives up early may find the event published."""

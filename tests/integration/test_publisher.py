@@ -10,8 +10,12 @@ import time
 import pytest
 import redis as redis_py
 import redis.asyncio as redis_asyncio
+import redis.asyncio.sentinel  # noqa: F401
+import redis.sentinel  # noqa: F401
 
 from harness.gateway import ROOT, run
+from harness.ports import free_port
+from harness.process import Process
 from harness.redis_server import RedisServer
 from harness.wait import until
 
@@ -152,6 +156,7 @@ def test_after_a_failover_it_finds_the_new_primary_behind_the_same_address(tmp_p
         load(old)
         address = tmp_path / "primary"
         address.symlink_to(old.socket_path)
+        old.client.config_set("repl-diskless-sync-delay", 0)
         new.client.slaveof("127.0.0.1", old.port)
         until("the replica has it all", lambda: new.client.info("replication")["master_link_status"] == "up")
 
@@ -181,6 +186,67 @@ def test_after_a_failover_it_finds_the_new_primary_behind_the_same_address(tmp_p
     finally:
         for server in servers:
             server.stop()
+
+
+class SentinelProcess:
+    """A Sentinel that watches a primary, and may appoint another alone."""
+
+    def __init__(self, directory, primary):
+        self.port = free_port()
+        config = directory / "sentinel.conf"
+        config.write_text(f"port {self.port}\nbind 127.0.0.1\ndir {directory}\n"
+                          f"sentinel monitor ours 127.0.0.1 {primary.port} 1\n", encoding="ascii")
+        self.process = Process(["redis-server", config, "--sentinel"], directory, "sentinel")
+        self.client = redis_py.Redis(port=self.port)
+        until("the Sentinel knows the replica", self.knows_replica)
+
+    def knows_replica(self):
+        try:
+            replicas = self.client.execute_command("SENTINEL", "REPLICAS", "ours")
+        except redis_py.ConnectionError:
+            return False
+        if isinstance(replicas, dict):  # what redis-py makes of the answer depends on its version
+            replicas = list(replicas.values())
+        return [fields for fields in replicas if "master-link-status" in str(fields) and "'ok'" in str(fields)
+                or isinstance(fields, dict) and fields.get("master-link-status") == "ok"]
+
+
+def test_where_a_sentinel_says_it_goes(tmp_path):
+    stopped = []
+    try:
+        for name in ("a", "b", "sentinel"):
+            (tmp_path / name).mkdir()
+        old, new = RedisServer(tmp_path / "a"), RedisServer(tmp_path / "b")
+        stopped += [old.stop, new.stop]
+        load(old)
+        old.client.config_set("repl-diskless-sync-delay", 0)
+        new.client.slaveof("127.0.0.1", old.port)
+        until("the replica has it all", lambda: new.client.info("replication")["master_link_status"] == "up")
+        sentinel = SentinelProcess(tmp_path / "sentinel", old)
+        stopped.append(sentinel.process.kill)
+        where = [("127.0.0.1", sentinel.port)]
+        threads = Publisher(redis_py.sentinel.Sentinel(where, socket_timeout=1).master_for("ours"))
+
+        async def publish():
+            loop = AsyncPublisher(redis_asyncio.sentinel.Sentinel(where, socket_timeout=1).master_for("ours"))
+            for key in ("before", "after"):
+                for say in (lambda key: asyncio.to_thread(threads.publish, "cards", EVENT, key),
+                            lambda key: loop.publish("cards", EVENT, key + "-asyncio")):
+                    await say(key)
+                if key == "before":
+                    await asyncio.to_thread(until, "the replica has it", lambda: new.client.xlen("tg:s:{cards}") == 2)
+                    sentinel.client.execute_command("SENTINEL", "FAILOVER", "ours")
+                    await asyncio.to_thread(until, "a new primary", lambda: new.client.info("replication")["role"] == "master")
+                    # Sentinel tells the old one after ten seconds. Until then it acknowledges what is lost, and no
+                    # publisher can know.
+                    old.client.slaveof("127.0.0.1", new.port)
+            await loop.close()
+
+        asyncio.run(publish())
+        assert new.client.xlen("tg:s:{cards}") == 4
+    finally:
+        for stop in reversed(stopped):
+            stop()
 
 
 def test_the_loop_goes_on_while_it_waits_and_who_gives_up_harms_nobody(server):
