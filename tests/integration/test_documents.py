@@ -35,6 +35,7 @@ LEFT_OUT = {
     "docs/operations.md: # /etc/sysctl.d": "test_operations_page.py looks the settings up; a test changes no kernel",
     "docs/operations.md: { printf 'apiVersion": "test_operations_page.py runs it",
     "docs/protocol.md: → {": "a dialogue: test_recovery.py has it",
+    "docs/redis.md: ACL SETUSER": "test_redis_rights.py gives users these rights",
     "docs/testing.md: tests/run.sh # everything": "it is what runs this test",
     "docs/testing.md: deploy/deps.sh --test": "the same, by hand",
     "docs/testing.md: tests/fuzz/run.sh": "it takes hours, and a build of its own",
@@ -425,6 +426,14 @@ def test_the_resuming_page_loads_its_state_first_and_then_only_when_it_must(chro
         chromium.look("loads", lambda loads: loads == 2)
     finally:
         page.stop()
+
+
+# --- docs/redis.md --------------------------------------------------------------------------------
+
+
+@runs("docs/redis.md: tidegate functions")
+def test_the_library_is_loaded_by_hand(shell):
+    assert shell(block("docs/redis.md: tidegate functions")).strip() == "tidegate"
 
 
 # --- docs/testing.md ------------------------------------------------------------------------------
