@@ -9,7 +9,7 @@
  * Parked is a client whose handshake is not answered yet: it has its route's subscriptions, and what
  * arrives for it is queued. The answer waits until the node's own subscriptions are confirmed, so that
  * nothing published after the peer's `open` is missed. Closing means that a close frame is on its way:
- * nothing else is sent, nothing that arrives is looked at, and a deadline ends it.
+ * nothing else is sent, nothing that arrives is looked at but the peer's close frame, and a deadline ends it.
  *
  * It owns its subscriptions and its outbox. It is embedded in the connection that the socket layer keeps,
  * belongs to one worker, and is never locked.
@@ -49,6 +49,10 @@ enum {
 	CLIENT_HELD = 1, /* wait with the handshake's answer: clients_listener.ready() will say when */
 };
 
+enum {
+	CLOSE_CODE_NONE = 1005, /* stands for a close frame without a code; never sent */
+};
+
 struct client {
 	struct hub_subscriber subscriber;
 	struct clients *clients; /* what all clients of this worker share; outlives them */
@@ -75,7 +79,8 @@ struct client {
 	uint8_t reason;      /* enum close_reason, once it is over */
 	bool aware;          /* showed that it knows recovery: hears resync, degraded, restored */
 	bool held;           /* CLIENT_HELD was said, ready() not yet */
-	bool blocked;        /* the socket took less than all; client_writable() will come */
+	bool finishes;  /* closing, and no answer is waited for: our direction ends with the close frame */
+	bool blocked;   /* the socket took less than all; client_writable() will come */
 	uint8_t doomed; /* enum close_reason for which it is to be closed at the end of the turn; 0: it is not
 			 */
 	char remote[INET6_ADDRSTRLEN];
@@ -113,11 +118,15 @@ void client_writable(struct client *client);
 void client_sent(struct client *client, const void *cookie, ssize_t n);
 
 /* The peer sent a close frame. True: the gateway had closed before, this is the answer and the socket can go.
- */
+ * False: it is answered with the same code, and our direction ends. */
 bool client_peer_closed(struct client *client, uint16_t code);
 
 /* Ends it with a close frame and a log line. A second call changes nothing. */
 void client_close(struct client *client, enum close_reason reason);
+
+/* The same for a peer that broke the protocol (RFC 6455 section 7.1.7): nothing of it can be read any more,
+ * so our direction ends with the close frame, also where that was sent for another reason before. */
+void client_fail(struct client *client, enum close_reason reason);
 
 /* The same, with one message before the close frame. The reference stays the caller's; NULL: none. */
 void client_close_with(struct client *client, enum close_reason reason, struct message *last);

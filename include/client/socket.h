@@ -34,6 +34,13 @@ struct socket_ops {
 	/* Calls client_writable() once, when the socket takes bytes again. */
 	void (*want_writable)(void *socket);
 
+	/* A close frame is next and last: the socket adds no frame of its own any more, and answers no ping.
+	 */
+	void (*fall_silent)(void *socket);
+
+	/* Everything was sent: ends our direction (FIN). What still comes is read, and dropped. */
+	void (*finish)(void *socket);
+
 	/* Ends the connection without a word. client_free() follows, on a later turn. */
 	void (*abort)(void *socket);
 };

@@ -77,6 +77,7 @@ static void client_enter(struct client *client, enum client_state state)
 		break;
 	case CLIENT_CLOSING:
 		leave_channels(client);
+		clients->ops->fall_silent(client->socket);
 		client->deadline_ms = clients->now_ms + CLIENT_CLOSING_MS;
 		list_push_back(&clients->closing, &client->due);
 		break;
@@ -197,28 +198,36 @@ void client_writable(struct client *client)
 	delivery_flush_later(client);
 }
 
+static struct message *close_frame(uint16_t code, const char *sentence)
+{
+	char payload[FRAME_CONTROL_MAX];
+	size_t len = strlen(sentence);
+
+	if (code == CLOSE_CODE_NONE)
+		return message_control(FRAME_CLOSE, NULL, 0);
+	payload[0] = (char)(code >> 8);
+	payload[1] = (char)(code & 0xff);
+	memcpy(payload + 2, sentence, len); /* all sentences of the table fit, a test sees to it */
+	return message_control(FRAME_CLOSE, payload, len + 2);
+}
+
 bool client_peer_closed(struct client *client, uint16_t code)
 {
+	struct message *echo;
+
 	if (client->state == CLIENT_CLOSING)
 		return true;
 	client->reason = CLOSE_PEER;
 	client->close_code = code;
 	outbox_deinit(&client->outbox);
 	client_enter(client, CLIENT_CLOSING); /* what follows a close frame is neither read nor sent */
+	client->finishes = true;
+	echo = close_frame(code, "");
+	if (!echo || outbox_push_front(&client->outbox, echo, &client->clients->queued_bytes) < 0)
+		client->clients->ops->abort(client->socket);
+	message_unref(echo);
+	delivery_flush_later(client);
 	return false;
-}
-
-static struct message *close_frame(enum close_reason reason)
-{
-	const char *sentence = close_reason_sentence(reason);
-	uint16_t code = close_reason_code(reason);
-	char payload[FRAME_CONTROL_MAX];
-	size_t len = strlen(sentence);
-
-	payload[0] = (char)(code >> 8);
-	payload[1] = (char)(code & 0xff);
-	memcpy(payload + 2, sentence, len); /* all sentences of the table fit, a test sees to it */
-	return message_control(FRAME_CLOSE, payload, len + 2);
 }
 
 void client_close(struct client *client, enum close_reason reason)
@@ -239,13 +248,22 @@ void client_close_with(struct client *client, enum close_reason reason, struct m
 	outbox_deinit(
 		&client->outbox); /* unread events give way: the close frame must not wait behind them */
 	/* No frame on a broken connection, and none before the handshake's answer. */
-	frame = reason == CLOSE_GONE || client->state == CLIENT_PARKED ? NULL : close_frame(reason);
+	frame = reason == CLOSE_GONE || client->state == CLIENT_PARKED
+			? NULL
+			: close_frame(client->close_code, close_reason_sentence(reason));
 	client_enter(client, CLIENT_CLOSING);
 	if (!frame || outbox_push_front(&client->outbox, frame, &client->clients->queued_bytes) < 0)
 		client->clients->ops->abort(client->socket);
 	else if (last) /* without memory the close has to do */
 		(void)outbox_push_front(&client->outbox, last, &client->clients->queued_bytes);
 	message_unref(frame);
+	delivery_flush_later(client);
+}
+
+void client_fail(struct client *client, enum close_reason reason)
+{
+	client_close(client, reason);
+	client->finishes = true;
 	delivery_flush_later(client);
 }
 

@@ -188,4 +188,8 @@ void delivery_flush(struct client *client)
 		return;
 	while (!outbox_empty(&client->outbox) && flush_some(client))
 		;
+	if (client->finishes && outbox_empty(&client->outbox) && !client->blocked && !client->doomed) {
+		client->finishes = false;
+		client->clients->ops->finish(client->socket);
+	}
 }

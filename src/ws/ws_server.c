@@ -278,19 +278,27 @@ static void on_receive(struct ws_connection *connection, const char *data, size_
 	message_drop(connection);
 }
 
-/* -1: lws closes the connection; 0: it answers the close frame first. */
+static uint16_t close_code(const unsigned char *payload, size_t len)
+{
+	return len >= 2 ? (uint16_t)(payload[0] << 8 | payload[1]) : CLOSE_CODE_NONE;
+}
+
+/* -1: lws closes the connection; 0: the client answers the close frame. */
 static int on_peer_close(struct ws_connection *connection, const unsigned char *payload, size_t len)
 {
-	uint16_t code = len >= 2 ? (uint16_t)(payload[0] << 8 | payload[1]) : 1005;
+	refresh_time(connection->server);
+	return client_peer_closed(&connection->client, close_code(payload, len)) ? -1 : 0;
+}
 
-	if (client_peer_closed(&connection->client, code))
-		return -1;
-	/* RFC 6455 section 7.4.2; lws checks the rest of it. */
-	if (code > 4999) {
-		connection->client.reason = CLOSE_PROTOCOL;
-		lws_close_reason(connection->wsi, LWS_CLOSE_STATUS_PROTOCOL_ERR, NULL, 0);
-		return -1;
-	}
+/* What lws would close for by itself. It knows of two reasons. */
+static int on_violation(struct ws_connection *connection, const unsigned char *payload, size_t len)
+{
+	uint16_t code = close_code(payload, len);
+
+	refresh_time(connection->server);
+	message_drop(connection);
+	client_fail(&connection->client,
+		code == close_reason_code(CLOSE_BAD_DATA) ? CLOSE_BAD_DATA : CLOSE_PROTOCOL);
 	return 0;
 }
 
@@ -316,6 +324,8 @@ static int on_connection(
 		return 0;
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
 		return on_peer_close(connection, in, len);
+	case LWS_CALLBACK_WS_PEER_VIOLATION:
+		return on_violation(connection, in, len);
 	case LWS_CALLBACK_CLOSED:
 	case LWS_CALLBACK_WSI_DESTROY:
 		connection_end(connection);

@@ -2,11 +2,11 @@
  * Ws socket: bytes of ready-made frames into a connection of lws.
  *
  * Frames are built once and shared, so lws must neither frame nor copy them. While lws holds nothing back for
- * a plain socket, bytes go straight to the kernel: lws writes frames of its own (pong, close) only between
- * calls, and we only leave between frames, or hand it the rest of the one that was begun. That rest goes
- * through lws_write() as LWS_WRITE_HTTP, which on an established WebSocket passes bytes through untouched to
- * lws' own buffering. tests/integration proves that with every build: if a new lws breaks it, broken frames
- * show.
+ * a plain socket, bytes go straight to the kernel: lws writes frames of its own (pongs) only between calls
+ * and before a close frame, and we only leave between frames, or hand it the rest of the one that was begun.
+ * That rest goes through lws_write() as LWS_WRITE_HTTP, which on an established WebSocket passes bytes
+ * through untouched to lws' own buffering. tests/integration proves that with every build: if a new lws
+ * breaks it, broken frames show.
  */
 
 #include <errno.h>
@@ -61,6 +61,21 @@ static void socket_want_writable(void *socket)
 	lws_callback_on_writable(connection->wsi);
 }
 
+static void socket_fall_silent(void *socket)
+{
+	struct ws_connection *connection = socket;
+
+	lws_ws_user_closes(connection->wsi);
+}
+
+static void socket_finish(void *socket)
+{
+	struct ws_connection *connection = socket;
+
+	/* If it fails the peer has hung up. */
+	(void)shutdown(lws_get_socket_fd(connection->wsi), SHUT_WR);
+}
+
 static void socket_abort(void *socket)
 {
 	struct ws_connection *connection = socket;
@@ -74,5 +89,7 @@ const struct socket_ops ws_socket_ops = {
 	.send_later = socket_send_later,
 	.keep = socket_keep,
 	.want_writable = socket_want_writable,
+	.fall_silent = socket_fall_silent,
+	.finish = socket_finish,
 	.abort = socket_abort,
 };

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from harness.wait import sized
+from harness.wait import sized, until
 from harness.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, frame
 
 MESSAGE_BYTES_MAX = 16 * 1024
@@ -218,6 +218,82 @@ def test_a_connection_that_broke_the_protocol_is_hung_up_too(peer):
     peer.send_raw(frame(TEXT, PING_TEXT, rsv=4))
     assert peer.close_code() == 1002
     peer.expect_end()
+
+
+# What is closed for, in a form each, with the code that the document names. A peer may have said Close itself.
+VIOLATIONS = {
+    **{what: (data, 1002) for what, data in PROTOCOL_ERRORS.items()},
+    **{what: (frame(TEXT, data), 1007) for what, data in NOT_UTF_8.items()},
+    "not UTF-8 in fragments": (frame(TEXT, b"\xe2\x82", fin=False) + frame(CONTINUATION, b"\x28"), 1007),
+    "cut before an empty last fragment": (frame(TEXT, b"\xe2\x82", fin=False) + frame(CONTINUATION), 1007),
+    "a close reason that is not UTF-8": (frame(CLOSE, b"\x03\xe8\xff"), 1007),
+    "a length with its top bit set": (b"\x81\xff" + struct.pack(">Q", 1 << 63) + b"mask", 1002),
+    "a message too large": (frame(TEXT, b"x" * (MESSAGE_BYTES_MAX + 1)), 1009),
+    "binary": (frame(BINARY, b"x"), 1003),
+    "a ping before, and a violation": (frame(PING, b"x") + frame(3, b"x"), 1002),
+    "a ping before, and a message too large": (frame(PING, b"x") + frame(TEXT, b"x" * (MESSAGE_BYTES_MAX + 1)), 1009),
+    "binary, and a violation behind it": (frame(BINARY, b"x") + frame(3, b"x"), 1003),
+    "a close of its own, and a violation behind it": (frame(CLOSE, b"\x03\xe8") + frame(3, b"x"), 1000),
+    "a close of its own without a code": (frame(CLOSE), 1005),
+}
+
+
+def test_nothing_follows_a_close_frame_and_its_code_is_told_everywhere(start, redis):
+    """All of them at once, while events are published, and with pings and a close behind each."""
+    gateway = start(redis=redis)
+    peers, ids = {}, {}
+    for what in VIOLATIONS:
+        known = len(gateway.lines("client connected"))
+        peers[what] = gateway.connect()
+        ids[what] = until("its line", lambda known=known: gateway.lines("client connected")[known:])[0].fields["conn"]
+    with gateway.connect() as listener:
+        for number, (what, peer) in enumerate(peers.items()):
+            redis.publish("cards", f'{{"type":"e","number":{number}}}')
+            peer.send_raw(VIOLATIONS[what][0])
+            redis.publish("cards", f'{{"type":"e","number":{number}}}')
+            peer.send_raw(frame(PING, b"late") * 3)
+            redis.publish("cards", f'{{"type":"e","number":{number}}}')
+        for _ in range(3 * len(peers)):
+            assert listener.receive()["type"] == "e"
+    told = {what: said_last(peer) for what, peer in peers.items()}
+    assert told == {what: code for what, (_, code) in VIOLATIONS.items()}
+    for what, (_, code) in VIOLATIONS.items():
+        gateway.wait_for_line("client disconnected", conn=ids[what], code=str(code))
+    departed = {row["id"]: row["code"] for row in gateway.api("/disconnects?limit=50")["disconnects"]}
+    assert {what: code for what, code in told.items() if departed.get(int(ids[what]), code) != code} == {}
+    for code in set(told.values()):
+        of_this = gateway.metric(f'tidegate_connections_closed_total{{code="{code}"}}')
+        assert of_this >= list(told.values()).count(code), code
+
+
+def said_last(peer):
+    """The code of the close frame; behind it comes nothing, and soon after the peer's answer the end."""
+    peer.socket.settimeout(PROMPT_SECONDS)
+    while True:
+        opcode, payload = peer.receive_frame()
+        assert opcode in (TEXT, PING, PONG, CLOSE)
+        if opcode == CLOSE:
+            break
+    peer.close(1000)
+    peer.expect_end()
+    assert peer.pending == b""
+    peer.abandon()
+    return struct.unpack(">H", payload[:2])[0] if payload else 1005
+
+
+def test_a_violation_behind_a_flood_is_read_to_its_end_and_costs_no_answer(gateway):
+    with gateway.connect() as peer:
+        peer.send_raw(frame(3, b"x") + b"\xff" * (1 << 20))
+        assert said_last(peer) == 1002
+
+
+def test_a_pong_is_no_text(peer):
+    peer.send_text(PING_TEXT)
+    peer.send_frame(PONG, b"\xff\xfe")
+    peer.send_frame(TEXT, PING_TEXT[:5], fin=False)
+    peer.send_frame(PONG, b"\xc3\x28")
+    peer.send_frame(CONTINUATION, PING_TEXT[5:])
+    assert [peer.receive()["type"] for _ in range(2)] == ["pong", "pong"]
 
 
 def test_what_follows_a_close_is_not_read(peer):

@@ -72,7 +72,8 @@ static void abort_socket(void *socket)
 	((struct peer *)socket)->aborted = true;
 }
 
-static const struct socket_ops ops = {take_all, NULL, keep, want_writable, abort_socket};
+static const struct socket_ops ops = {
+	take_all, NULL, keep, want_writable, want_writable, want_writable, abort_socket};
 
 static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
 {

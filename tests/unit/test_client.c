@@ -54,6 +54,8 @@ struct peer {
 	unsigned int n_sends;
 	unsigned int n_keeps;
 	unsigned int n_aborts;
+	unsigned int n_silences;
+	unsigned int n_finishes;
 	unsigned int n_ready;
 };
 
@@ -155,12 +157,27 @@ static void fake_want_writable(void *socket)
 	((struct peer *)socket)->wants_writable = true;
 }
 
+static void fake_fall_silent(void *socket)
+{
+	struct peer *peer = socket;
+
+	peer->n_silences++;
+}
+
+static void fake_finish(void *socket)
+{
+	struct peer *peer = socket;
+
+	peer->n_finishes++;
+}
+
 static void fake_abort(void *socket)
 {
 	((struct peer *)socket)->n_aborts++;
 }
 
-static const struct socket_ops fake_ops = {fake_send, NULL, fake_keep, fake_want_writable, fake_abort};
+static const struct socket_ops fake_ops = {
+	fake_send, NULL, fake_keep, fake_want_writable, fake_fall_silent, fake_finish, fake_abort};
 
 static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
 {
@@ -1985,10 +2002,50 @@ static void hears_why_the_peer_closed(void **state)
 	struct peer *peer = opened(world, 0, CARDS);
 
 	assert_false(client_peer_closed(&peer->client, 4321));
+	turn(world);
+	hears(peer, "close:4321 ");
+	assert_int_equal(peer->n_finishes, 1);
 	assert_int_equal(peer->client.reason, CLOSE_PEER);
 	assert_int_equal(peer->client.close_code, 4321);
 	client_deinit(&peer->client);
 	says(world, "-cards ");
+}
+
+static void ends_its_direction_once_when_the_peer_broke_the_protocol(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS), *late = opened(world, 1, CARDS);
+
+	publish(world, "cards", 1);
+	client_fail(&peer->client, CLOSE_PROTOCOL);
+	client_close(&late->client, CLOSE_TOO_BIG);
+	publish(world, "cards", 2);
+	turn(world);
+	hears(peer, "close:1002 ");
+	hears(late, "close:1009 ");
+	assert_int_equal(peer->n_silences, 1);
+	assert_int_equal(peer->n_finishes, 1);
+	assert_int_equal(late->n_finishes, 0); /* its answer is waited for, until it cannot be read */
+	client_fail(&late->client, CLOSE_PROTOCOL);
+	turn(world);
+	turn(world);
+	assert_int_equal(late->n_finishes, 1);
+	assert_int_equal(late->client.close_code, 1009);
+}
+
+static void ends_its_direction_no_earlier_than_the_close_frame_is_sent(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+
+	peer->room = 0;
+	client_fail(&peer->client, CLOSE_BAD_DATA);
+	turn(world);
+	assert_int_equal(peer->n_finishes, 0);
+	peer->room = SIZE_MAX;
+	writable(world, peer);
+	hears(peer, "close:1007 ");
+	assert_int_equal(peer->n_finishes, 1);
 }
 
 static void sends_nothing_after_the_peer_closed(void **state)
@@ -2005,7 +2062,7 @@ static void sends_nothing_after_the_peer_closed(void **state)
 	writable(world, peer);
 	client_close(&peer->client, CLOSE_RESTART);
 	pass(world, 1);
-	hears(peer, "");
+	hears(peer, "close:1000 ");
 	hears(other, "e1 e2 ");
 	assert_int_equal(peer->client.reason, CLOSE_PEER);
 	assert_int_equal(peer->client.close_code, 1000);
@@ -2576,6 +2633,8 @@ int main(void)
 		TEST(waits_for_the_answer_to_its_close_only_so_long),
 		TEST(hears_why_the_peer_closed),
 		TEST(sends_nothing_after_the_peer_closed),
+		TEST(ends_its_direction_once_when_the_peer_broke_the_protocol),
+		TEST(ends_its_direction_no_earlier_than_the_close_frame_is_sent),
 		TEST(every_reason_fits_into_a_close_frame),
 		TEST(a_broken_connection_gets_no_close_frame),
 		TEST(closes_for_want_of_memory),

@@ -52,6 +52,8 @@ struct rig {
 	unsigned n_writable;
 	unsigned n_rsv1; /* pieces of messages that began with it */
 	bool takes_rsv1;
+	bool closes; /* it is the user who says Close */
+	uint16_t violation;
 	unsigned n_ends; /* of input, while it reads a head */
 	unsigned n_late;
 	bool times_out; /* at the next byte */
@@ -173,6 +175,16 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 		assert_true(rig->received_bytes + len < sizeof(rig->received));
 		memcpy(rig->received + rig->received_bytes, in, len);
 		rig->received_bytes += len;
+		break;
+	case LWS_CALLBACK_WS_PEER_VIOLATION:
+		assert_int_equal(len, 2);
+		rig->violation = (uint16_t)(((uint8_t *)in)[0] << 8 | ((uint8_t *)in)[1]);
+		if (rig->closes)
+			lws_ws_user_closes(wsi);
+		break;
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+		if (rig->closes)
+			lws_ws_user_closes(wsi);
 		break;
 	case LWS_CALLBACK_CLOSED:
 		rig->n_closed++;
@@ -418,6 +430,56 @@ static void says_why_it_refuses_a_frame(void **state)
 	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03\xe8\xff", 3), 1007);
 	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03\xe8\xe2\x82", 4), 1007);
 	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03\xe8ok", 4), 1000);
+}
+
+static void leaves_the_close_to_a_user_who_wants_it(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t bytes[64];
+	size_t n;
+
+	rig->closes = true;
+	for (int i = 0; i < 2; i++) {
+		struct peer *peer = peer_open(rig);
+		unsigned n_closed = rig->n_closed;
+
+		/* Not even the pong that is owed: nothing follows a Close frame. */
+		n = frame(bytes, 0x89, "p", 1);
+		n += i ? frame(bytes + n, 0x88, "\x03\xe8", 2) : frame(bytes + n, 0x83, "x", 1);
+		n += frame(bytes + n, 0x89, "q", 1);
+		n += frame(bytes + n, 0x81, "no", 2);
+		peer_send(peer, bytes, n);
+		settle(rig);
+		assert_true(peer_read(peer) > 0); /* neither bytes nor the end */
+		assert_int_equal(peer->n, 0);
+		assert_int_equal(rig->received_bytes, 0);
+		assert_int_equal(rig->violation, 1002);
+		peer_free(peer);
+		settle(rig);
+		assert_int_equal(rig->n_closed, n_closed + 1);
+	}
+}
+
+static void takes_no_pong_for_text(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_open(rig);
+	uint8_t bytes[64];
+	size_t n = 0;
+
+	n += frame(bytes + n, 0x81, "a", 1);
+	n += frame(bytes + n, 0x8a, "\xff", 1);
+	n += frame(bytes + n, 0x01, "b\xc3", 2);
+	n += frame(bytes + n, 0x8a, "\xc3", 1);
+	n += frame(bytes + n, 0x80, "\xa9", 1);
+	peer_send(peer, bytes, n);
+	settle(rig);
+	assert_int_equal(rig->violation, 0);
+	assert_int_equal(rig->received_bytes, 4);
+	assert_memory_equal(rig->received, "ab\xc3\xa9", 4);
+	peer_free(peer);
+	n = frame(bytes, 0x01, "\xe2\x82", 2);
+	expect_violation(rig, bytes, n + frame(bytes + n, 0x80, "", 0), 1007);
 }
 
 /* --- the first reserved bit --------------------------------------------------------------- */
@@ -943,6 +1005,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PROMISE(refuses_an_unmasked_frame_with_1002),
 		PROMISE(says_why_it_refuses_a_frame),
+		PROMISE(leaves_the_close_to_a_user_who_wants_it),
+		PROMISE(takes_no_pong_for_text),
 		PROMISE(refuses_rsv1_that_nobody_takes),
 		PROMISE(passes_on_what_begins_with_rsv1_as_it_came),
 		PROMISE(refuses_rsv1_where_it_has_no_meaning),
