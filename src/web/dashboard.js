@@ -324,6 +324,7 @@ function showNodes(answer) {
       [node.version, 'wide'],
     ])
   })
+  announced = new Map([...announced].filter(([node]) => known.some(one => one.node === node)))
   $('nodes-note').hidden = !answer.message
   show('nodes-note', answer.message || '')
 }
