@@ -282,8 +282,11 @@ static int run(const struct command *command, const struct words *words)
 	struct config_args args = {words->file, words->flags};
 	struct config *config = NULL;
 	struct buf error = {0};
-	int r = config_load(&args, environ, &config, &error);
+	int r;
 
+	if (command == &commands[COMMAND_serve])
+		gateway_hold_hangup();
+	r = config_load(&args, environ, &config, &error);
 	if (r == 0) {
 		r = runs[command - commands](config, words);
 	} else {

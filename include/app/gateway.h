@@ -12,6 +12,12 @@ struct config;
 struct config_args;
 
 /*
+ * From now on SIGHUP waits until gateway_run() can obey it: one that comes while the configuration is read
+ * for the first time must not end the process, and may be about a change that was made behind the reader.
+ */
+void gateway_hold_hangup(void);
+
+/*
  * Serves until a signal ends it. A reload reads anew from args and environment. All is borrowed. The exit
  * status of the process: 0, or 1 after a line in the log.
  */

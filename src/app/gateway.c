@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,20 @@ static void on_end(evutil_socket_t signal_number, short events, void *arg)
 		(times.delay_ms + times.spread_ms + times.timeout_ms + STOP_SLACK_MS) * 1000);
 }
 
+static void mask_hangup(int how)
+{
+	sigset_t hangup;
+
+	sigemptyset(&hangup);
+	sigaddset(&hangup, SIGHUP);
+	pthread_sigmask(how, &hangup, NULL);
+}
+
+void gateway_hold_hangup(void)
+{
+	mask_hangup(SIG_BLOCK);
+}
+
 static int make_loop(struct gateway *gateway)
 {
 	gateway->base = event_base_new();
@@ -114,6 +129,7 @@ static int make_loop(struct gateway *gateway)
 		if (!gateway->signals[i] || event_add(gateway->signals[i], NULL) < 0)
 			return -ENOMEM;
 	}
+	mask_hangup(SIG_UNBLOCK);
 	return leave_init(&gateway->leave, gateway->base);
 }
 

@@ -29,7 +29,8 @@ static void take_step(struct leave *leave, enum shutdown_step step, unsigned int
 {
 	switch (step) {
 	case SHUTDOWN_WAIT:
-	case SHUTDOWN_ABORT: /* leave_ask() alone hears it */
+	case SHUTDOWN_SAME: /* leave_ask() alone hears these two */
+	case SHUTDOWN_ABORT:
 		break;
 	case SHUTDOWN_CLOSE:
 		close_clients(leave);
@@ -80,6 +81,8 @@ bool leave_ask(struct leave *leave, const struct shutdown_times *times, const ch
 	struct timeval interval = {0, POLL_MS * 1000};
 	enum shutdown_step step = shutdown_ask(&leave->shutdown, times, clock_monotonic_ms());
 
+	if (step == SHUTDOWN_SAME)
+		return true;
 	if (step == SHUTDOWN_ABORT) {
 		log_warn(party->log, "ending at once", log_str("signal", signal));
 		return false;

@@ -13,8 +13,9 @@ enum shutdown_step shutdown_ask(
 	struct shutdown *shutdown, const struct shutdown_times *times, uint64_t now_ms)
 {
 	if (shutdown->phase != SHUTDOWN_NONE)
-		return SHUTDOWN_ABORT;
+		return now_ms - shutdown->asked_ms < SHUTDOWN_REPEAT_MS ? SHUTDOWN_SAME : SHUTDOWN_ABORT;
 	shutdown->times = *times;
+	shutdown->asked_ms = now_ms;
 	shutdown->closing_ms = now_ms + times->delay_ms;
 	if (!times->delay_ms)
 		return begin_closing(shutdown, now_ms);

@@ -10,13 +10,18 @@
  *
  * After the delay clients are sent away over the spread; with the last one gone the process ends, at the
  * latest a timeout after the last was asked to go: delay + spread + timeout in all. Asked a second time, it
- * ends at once.
+ * ends at once; but what comes within SHUTDOWN_REPEAT_MS is the same wish: timeout(1) signals the process and
+ *its group, a terminal and a supervisor may both do so.
  *
  * Pure: time is handed in. What is to be done is the answer; who does it is the gateway.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
+
+enum {
+	SHUTDOWN_REPEAT_MS = 250, /* more than a process needs to send two signals, less than a person */
+};
 
 struct shutdown_times {
 	uint64_t delay_ms;
@@ -37,6 +42,7 @@ enum shutdown_step {
 	SHUTDOWN_CLOSE, /* stop accepting, send clients away over the spread */
 	SHUTDOWN_END,   /* all are gone */
 	SHUTDOWN_LATE,  /* the deadline has come: end without those who are left */
+	SHUTDOWN_SAME,  /* asked for already, a moment ago: nothing */
 	SHUTDOWN_ABORT, /* end at once, without a word to anybody */
 };
 
@@ -44,6 +50,7 @@ enum shutdown_step {
 struct shutdown {
 	enum shutdown_phase phase;
 	struct shutdown_times times;
+	uint64_t asked_ms;    /* when it was first wanted */
 	uint64_t closing_ms;  /* when the delay is over */
 	uint64_t deadline_ms; /* of all */
 };

@@ -58,8 +58,7 @@ def test_it_serves_on_through_the_delay_and_says_that_it_is_not_ready(start, red
         with listen(gateway) as new:
             redis.client.publish("cards", '{"type":"n","data":1}')
             assert old.receive()["data"] == new.receive()["data"] == 1
-            gateway.process.signal(signal.SIGTERM)
-            assert gateway.process.wait() == 128 + signal.SIGTERM
+            assert gateway.process.insist(signal.SIGTERM) == 128 + signal.SIGTERM
     gateway.process.ended = True
 
 
@@ -132,8 +131,7 @@ def test_while_clients_are_sent_away_nobody_is_let_in(start):
         until("the port is closed", refused)
         silent.send_raw(handshake("/ws/cards"))
         assert answer_of(silent) == 503
-        gateway.process.signal(signal.SIGTERM)
-        assert gateway.process.wait() == 128 + signal.SIGTERM
+        assert gateway.process.insist(signal.SIGTERM) == 128 + signal.SIGTERM
     gateway.process.ended = True
 
 

@@ -237,8 +237,7 @@ def test_while_it_drains_it_is_refused(start, tmp_path):
     configured.hang_up()
     configured.gateway.wait_for_line("configuration not read")
     assert configured.counts() == (0, 0)
-    configured.gateway.process.signal(signal.SIGTERM)
-    assert configured.gateway.process.wait() == 128 + signal.SIGTERM
+    assert configured.gateway.process.insist(signal.SIGTERM) == 128 + signal.SIGTERM
     configured.gateway.process.ended = True
 
 

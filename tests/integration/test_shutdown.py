@@ -1,6 +1,11 @@
 """The end: clients are told to come back, the process keeps its deadline, and impatience is respected."""
 
+import os
+import pathlib
 import signal
+import threading
+
+import pytest
 
 from harness import library
 from harness.wait import sized, until
@@ -70,9 +75,59 @@ def test_sigint_twice_ends_at_once(start):
     with gateway.connect() as deaf:
         gateway.process.signal(signal.SIGINT)
         assert deaf.receive_frame()[0] == 8  # and stays there: the orderly end would wait for it
-        gateway.process.signal(signal.SIGINT)
-        assert gateway.process.wait() == 128 + signal.SIGINT
+        assert gateway.process.insist(signal.SIGINT) == 128 + signal.SIGINT
     gateway.process.ended = True
+
+
+@pytest.mark.parametrize("both", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)])
+def test_two_signals_at_once_are_one_wish(start, both):
+    """As timeout(1) sends them, to the process and to its group. The drain goes on as the first one wanted it."""
+    gateway = start("--drain-time", "1s", "--shutdown-timeout", "10s")
+    with gateway.connect() as first, gateway.connect() as second:
+        for wish in both:
+            gateway.process.signal(wish)
+        assert {first.close_code(), second.close_code()} == {1012}
+    gateway.process.end()
+    assert not [line for line in gateway.log() if line.message == "ending at once"]
+    assert len([line for line in gateway.log() if line.message == "shutting down"]) == 1
+
+
+def test_a_hangup_while_the_configuration_is_read_is_obeyed_afterwards(start, tmp_path):
+    """It waits at the pipe that it reads its file from; the file that the signal is about comes behind it."""
+    path = tmp_path / "tidegate.yaml"
+    changed = tmp_path / "changed.yaml"
+    changed.write_text("log_level: debug\n")
+    os.mkfifo(path)
+
+    def hang_up():
+        writer = until("it reads its file", lambda: open_writer(path))
+        os.kill(until("it has opened it", lambda: other_reader(path)), signal.SIGHUP)
+        os.rename(changed, path)
+        os.write(writer, b"log_level: info\n")
+        os.close(writer)
+
+    threading.Thread(target=hang_up, daemon=True).start()
+    gateway = start("--config", str(path))
+    gateway.wait_for_line("configuration applied", asked_by="SIGHUP")
+
+
+def open_writer(fifo):
+    """None while nobody reads."""
+    try:
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+
+
+def other_reader(fifo):
+    """The process, not this one, that has the pipe open."""
+    for link in pathlib.Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if os.readlink(link) == str(fifo) and int(link.parts[2]) != os.getpid():
+                return int(link.parts[2])
+        except OSError:
+            pass
+    return None
 
 
 def test_ready_is_red_while_it_ends(start):

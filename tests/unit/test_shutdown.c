@@ -69,9 +69,23 @@ static void asked_twice_ends_at_once(void **state)
 
 	(void)state;
 	shutdown_ask(&delayed, &times, START);
-	assert_int_equal(shutdown_ask(&delayed, &times, START + 1), SHUTDOWN_ABORT);
+	assert_int_equal(shutdown_ask(&delayed, &times, START + SHUTDOWN_REPEAT_MS), SHUTDOWN_ABORT);
 	shutdown_ask(&closing, &hurried, START);
-	assert_int_equal(shutdown_ask(&closing, &hurried, START + 1), SHUTDOWN_ABORT);
+	assert_int_equal(shutdown_ask(&closing, &hurried, START + SHUTDOWN_REPEAT_MS), SHUTDOWN_ABORT);
+}
+
+static void takes_what_is_said_again_at_once_for_one_wish(void **state)
+{
+	struct shutdown shutdown = {0};
+
+	(void)state;
+	shutdown_ask(&shutdown, &times, START);
+	assert_int_equal(shutdown_ask(&shutdown, &hurried, START), SHUTDOWN_SAME);
+	assert_int_equal(shutdown_ask(&shutdown, &times, START + 1), SHUTDOWN_SAME);
+	assert_int_equal(shutdown_ask(&shutdown, &times, START + SHUTDOWN_REPEAT_MS - 1), SHUTDOWN_SAME);
+	assert_int_equal(
+		shutdown_poll(&shutdown, false, START + DELAY - 1), SHUTDOWN_WAIT); /* as first asked */
+	assert_int_equal(shutdown_poll(&shutdown, false, START + DELAY), SHUTDOWN_CLOSE);
 }
 
 static void does_nothing_unasked(void **state)
@@ -91,6 +105,7 @@ int main(void)
 		cmocka_unit_test(ends_with_the_last_client),
 		cmocka_unit_test(ends_a_timeout_after_the_last_was_asked_to_go),
 		cmocka_unit_test(asked_twice_ends_at_once),
+		cmocka_unit_test(takes_what_is_said_again_at_once_for_one_wish),
 		cmocka_unit_test(does_nothing_unasked),
 	};
 

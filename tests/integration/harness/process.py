@@ -117,6 +117,16 @@ class Process:
         self.check_reports()
         assert code == expected, f"ended with {code}: {self.describe()}"
 
+    def insist(self, number):
+        """Signals until it ends, and returns its code: what comes close behind the first is the same wish."""
+
+        def ends():
+            self.signal(number)
+            return not self.alive()
+
+        wait.until(f"signal {number} ends it at once", ends)
+        return self.popen.returncode
+
     def wait(self, seconds=wait.PATIENCE_SECONDS):
         """The exit code, negative for a signal."""
         try:
