@@ -51,6 +51,15 @@ struct admin_options {
 /* 0, or negative errno with one sentence appended to error. */
 int admin_new(const struct admin_options *options, struct admin **adminp, struct buf *error);
 
+/*
+ * The process is about to end: nobody new is listened to, and publications that the broker has not answered
+ * are answered as not known.
+ */
+void admin_give_up(struct admin *admin);
+
+/* Is there an answer that has not left yet? */
+bool admin_is_answering(const struct admin *admin);
+
 /* Ends all requests. Before the bus and the broker go. Accepts NULL. */
 void admin_free(struct admin *admin);
 

@@ -16,6 +16,7 @@
 #include "ws/lws_linger.h"
 #include "ws/lws_loop.h"
 #include "admin_private.h"
+#include "endpoints.h"
 #include "request.h"
 #include "router.h"
 
@@ -365,6 +366,7 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 
 	if (!admin)
 		return -ENOMEM;
+	list_init(&admin->requests);
 	admin->base = options->base;
 	admin->source = options->source;
 	admin->node_id = options->node_id;
@@ -388,6 +390,26 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 	}
 	*adminp = admin;
 	return 0;
+}
+
+void admin_give_up(struct admin *admin)
+{
+	listener_free(admin->listener);
+	admin->listener = NULL;
+	admin->is_ending = true;
+	for (struct list *link = admin->requests.next; link != &admin->requests; link = link->next)
+		admin_publish_give_up(list_entry(link, struct admin_request, link));
+}
+
+bool admin_is_answering(const struct admin *admin)
+{
+	for (struct list *link = admin->requests.next; link != &admin->requests; link = link->next) {
+		const struct admin_request *request = list_entry(link, struct admin_request, link);
+
+		if (request->out.len || lws_partial_buffered(request->wsi))
+			return true;
+	}
+	return false;
 }
 
 void admin_free(struct admin *admin)

@@ -6,6 +6,7 @@
 #include <libwebsockets.h>
 
 #include "admin/admin.h"
+#include "core/list.h"
 #include "core/log.h"
 #include "auth.h"
 
@@ -18,6 +19,8 @@ struct route_table;
 struct admin {
 	struct event_base *base;
 	struct listener *listener;
+	struct list requests; /* that have a caller */
+	bool is_ending;       /* nothing is published any more */
 	struct lws_loop *loop;
 	struct lws_context *context;
 	struct lws_vhost *vhost;

@@ -15,6 +15,7 @@ void admin_reload(struct admin_request *request);
 
 /* publish.c, tail.c */
 void admin_publish(struct admin_request *request);
+void admin_publish_give_up(struct admin_request *request); /* what the broker has not answered is not known */
 void admin_tail(struct admin_request *request);
 
 /* channels.c */

@@ -128,7 +128,8 @@ static void one_done(struct one *one)
 
 	if (--all->n_pending)
 		return;
-	if (admin_request_resume(request))
+	request->publication = NULL;
+	if (admin_request_resume(request) && !request->done)
 		answer(all);
 	publication_free(all);
 }
@@ -144,6 +145,18 @@ static void one_refused(struct one *one, int r)
 		one_failed(one, 502, "refused", "Redis refused it: the gateway's log says why");
 	else
 		one_failed(one, 503, "unavailable", "Redis is away: nothing was published");
+}
+
+void admin_publish_give_up(struct admin_request *request)
+{
+	struct admin_publication *all = request->publication;
+
+	if (!all || request->done)
+		return;
+	for (unsigned int i = 0; i < all->n; i++)
+		if (!all->ones[i].status)
+			one_refused(&all->ones[i], -ETIMEDOUT);
+	answer(all); /* the broker still calls back, for each */
 }
 
 static void on_published(void *arg, int r, uint64_t n_receivers)
@@ -260,6 +273,7 @@ static void publish_all(struct admin_request *request, struct slice body, bool i
 		return;
 	}
 	request->waiting = true;
+	request->publication = all;
 	/* With the last one everything may be over and freed: nothing is looked at after it. */
 	for (unsigned int i = 0; n--; i++)
 		one_publish(&all->ones[i]);
@@ -285,6 +299,11 @@ void admin_publish(struct admin_request *request)
 	bool is_object, is_batch;
 	unsigned int n = 1;
 
+	if (request->admin->is_ending) {
+		admin_answer_error(request, 503, "Retry-After: 1\r\n", "draining",
+			"the gateway is going down: nothing was published");
+		return;
+	}
 	while (body.len && memchr(" \t\r\n", body.data[0], 4)) {
 		body.data++;
 		body.len--;

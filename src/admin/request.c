@@ -33,6 +33,7 @@ struct admin_request *admin_request_new(struct admin *admin, struct lws *wsi)
 		return NULL;
 	request->admin = admin;
 	request->wsi = wsi;
+	list_push_back(&admin->requests, &request->link);
 	return request;
 }
 
@@ -52,6 +53,7 @@ void admin_request_free(struct admin_request *request)
 void admin_request_end(struct admin_request *request)
 {
 	request->wsi = NULL;
+	list_remove(&request->link);
 	if (!request->waiting)
 		admin_request_free(request);
 }

@@ -9,6 +9,7 @@
 
 #include "bus/survey.h"
 #include "core/buf.h"
+#include "core/list.h"
 #include "http/chunked.h"
 #include "http/request_head.h"
 #include "protocol/json.h"
@@ -16,6 +17,7 @@
 
 struct admin;
 struct admin_endpoint;
+struct admin_publication;
 struct admin_tail;
 struct event;
 struct lws;
@@ -33,7 +35,8 @@ enum admin_phase {
 
 struct admin_request {
 	struct admin *admin;
-	struct lws *wsi; /* NULL: the caller left while we wait for the broker */
+	struct list link; /* in admin.requests */
+	struct lws *wsi;  /* NULL: the caller left while we wait for the broker */
 	enum admin_phase phase;
 	struct buf text;          /* the head as it came */
 	struct request_head head; /* borrows it */
@@ -44,8 +47,9 @@ struct admin_request {
 	bool done;           /* nothing follows what is in out */
 	bool is_half_closed; /* the caller says no more */
 	struct lws_linger linger;
-	bool waiting;          /* for the broker, which is to call back: lives until then */
-	struct survey *survey; /* under way for it, or NULL */
+	bool waiting;                          /* for the broker, which is to call back: lives until then */
+	struct survey *survey;                 /* under way for it, or NULL */
+	struct admin_publication *publication; /* likewise */
 	struct admin_tail *tail;
 	struct event *deadline;                /* until when the broker is waited for, or NULL */
 	char argument[ADMIN_ARGUMENT_MAX + 1]; /* "" where the endpoint has none */

@@ -34,6 +34,7 @@
 #include "version.h"
 
 enum {
+	ANSWERS_MS = 500,     /* for the last answers of the admin listener to leave */
 	DEPART_MS = 500,      /* for the announcement to be taken back at the end */
 	EXIT_BY_SIGNAL = 128, /* the shell's convention */
 	STOP_SLACK_MS = 5000, /* from the last client to the end of the process, on a busy machine */
@@ -378,14 +379,18 @@ static void log_start(struct gateway *gateway)
 	log_flush(gateway->log);
 }
 
+static void turn(struct gateway *gateway)
+{
+	event_base_loop(gateway->base, EVLOOP_ONCE);
+	admin_turn(gateway->admin);
+	log_flush(gateway->log);
+	metrics_set(&gateway->metrics, METRIC_LOG_SUPPRESSED, log_n_suppressed(gateway->log));
+}
+
 static void loop(struct gateway *gateway)
 {
-	while (!gateway->leave.over) {
-		event_base_loop(gateway->base, EVLOOP_ONCE);
-		admin_turn(gateway->admin);
-		log_flush(gateway->log);
-		metrics_set(&gateway->metrics, METRIC_LOG_SUPPRESSED, log_n_suppressed(gateway->log));
-	}
+	while (!gateway->leave.over)
+		turn(gateway);
 }
 
 static void on_departed(void *arg)
@@ -404,9 +409,19 @@ static void depart(struct gateway *gateway)
 	gateway->announcer = NULL;
 	if (broker_depart(gateway->broker, on_departed, gateway) < 0)
 		return;
-	/* Turns at least as often as the bus ticks. */
+	/* Turns at least as often as the bus ticks. What was published before is answered before, too. */
 	while (!gateway->departed && clock_monotonic_ms() < deadline_ms)
-		event_base_loop(gateway->base, EVLOOP_ONCE);
+		turn(gateway);
+}
+
+/* Whoever published is told what became of it, be it that nobody knows. */
+static void answer_publishers(struct gateway *gateway)
+{
+	uint64_t deadline_ms = clock_monotonic_ms() + ANSWERS_MS;
+
+	admin_give_up(gateway->admin);
+	while (admin_is_answering(gateway->admin) && clock_monotonic_ms() < deadline_ms)
+		turn(gateway);
 }
 
 int gateway_run(const struct config *config, const struct config_args *args, char *const *environment)
@@ -436,6 +451,7 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 		tell_manager(gateway);
 		loop(gateway);
 		depart(gateway);
+		answer_publishers(gateway);
 		log_info(gateway->log, "tidegate ends");
 	} else {
 		log_error(gateway->log, "cannot start",

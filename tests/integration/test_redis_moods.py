@@ -47,6 +47,7 @@ COURTESIES = [
     {"CLIENT": "-ERR Client names cannot contain spaces, newlines or special characters."},
     {"CLIENT": "-NOPERM this user has no permissions to run the 'client|setname' command"},
     {"CLIENT": "-ERR wrong number of arguments for 'client' command"},
+    {"CLIENT": "*3\r\n+OK\r\n+OK\r\n+OK"},  # of a proxy that asked three servers
     {"CLIENT": "-unsupported command", "PING": "-unsupported command"},
     {"FCALL": "-ERR command 'fcall' is not allowed", "FUNCTION": "-unsupported command", "SCRIPT": "-unsupported command"},
     {"SET": MISCONF, "SADD": MISCONF, "SCAN": "-unsupported command"},

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from harness import library
-from harness.wait import sized, until
+from harness.wait import PATIENCE_SECONDS, sized, until
 from harness.websocket import Closed, Refused
 
 
@@ -148,3 +148,39 @@ def test_a_gateway_with_many_clients_ends_in_time(start):
     gateway.process.signal(signal.SIGTERM)
     assert {peer.close_code() for peer in peers} == {1012}
     gateway.process.end()
+
+
+def test_a_publication_under_way_is_answered_before_the_end(start, own_redis):
+    """Redis hangs, so nobody knows what became of it; that is an answer, and a connection that breaks is none."""
+    gateway = start(redis=own_redis)
+    answers = []
+
+    def publish(content):
+        answers.append(gateway.post("/publish", content))
+
+    one = {"channel": "cards", "payload": {"type": "x"}}
+    callers = [threading.Thread(target=publish, args=(content,)) for content in (one, [one, one])]
+    own_redis.process.signal(signal.SIGSTOP)
+    try:
+        for caller in callers:
+            caller.start()
+        # Behind them on the same listener: they have been taken.
+        until("all have arrived", lambda: sockets_of(gateway.admin_address[1]) >= 2)
+        gateway.get("/live")
+        gateway.process.signal(signal.SIGTERM)
+        for caller in callers:
+            caller.join(PATIENCE_SECONDS)
+        gateway.process.end()
+    finally:
+        own_redis.process.signal(signal.SIGCONT)
+    assert [answer.status for answer in answers] == [503, 503]
+    for answer in answers:
+        told = answer.json()
+        for single in told if isinstance(told, list) else [told]:
+            assert single["error"]["code"] == "unknown"
+
+
+def sockets_of(port):
+    """Established connections to this port of the machine, counted at the end that listens."""
+    lines = [line.split() for line in open("/proc/net/tcp", encoding="ascii")][1:]
+    return len([line for line in lines if line[1].endswith(f":{port:04X}") and line[3] == "01"])
