@@ -144,7 +144,8 @@ void clients_resync(struct clients *clients, struct slice channel, uint64_t hash
 
 /*
  * An event that this era's history of the channel had when it began, and that only now came over pub/sub: for
- * all but those whom that history answered, who have it. The reference stays the caller's.
+ * all but those whom that history answered, or one that began later: they have it. The reference stays the
+ * caller's.
  */
 void clients_late(
 	struct clients *clients, struct slice channel, uint64_t hash, struct message *event, uint16_t era);

@@ -18,6 +18,7 @@
 
 enum {
 	US_PER_MS = 1000,
+	LET_IN_MS = 1500,  /* workers let clients in unconfirmed some 2 s after they have come */
 	ENDING_MS = 30000, /* for the log of a history that is to end to be read once more */
 };
 
@@ -49,7 +50,9 @@ int bus_channel_configure(struct bus_channel *channel)
 		return 0;
 	channel->key = route_table_key(bus->routes, bus_channel_name(channel));
 	history = route_table_history(bus->routes, bus_channel_name(channel));
-	channel->close_on_gap = history && history->close_on_gap;
+	if (history)
+		channel->close_on_gap =
+			history->close_on_gap; /* and until the one that is to end has ended */
 	list_remove(&channel->ending);
 	if (!history && channel->history) {
 		channel->ending_ms = clock_monotonic_ms() + ENDING_MS;
@@ -63,6 +66,9 @@ int bus_channel_configure(struct bus_channel *channel)
 	}
 	channel->history = history_new(&bus->histories, bus_channel_name(channel), history->ttl_ms, channel);
 	channel->era = bus->era;
+	/* What is published before the log is read for the first time comes in no way then. */
+	channel->blind =
+		!channel->confirmed && (channel->wanted || broker_state(bus->broker) != BROKER_READY);
 	if (channel->history && channel->confirmed) {
 		channel->settling = SETTLING_READ;
 		history_subscribed(channel->history);
@@ -82,7 +88,7 @@ static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct sl
 	channel->entry = (struct map_entry){.hash = hash, .key = channel->name, .key_len = name.len};
 	list_init(&channel->taps);
 	channel->bus = bus;
-	channel->blind = broker_state(bus->broker) != BROKER_READY;
+	channel->new_ms = clock_monotonic_ms();
 	if (map_insert(&bus->channels, &channel->entry) < 0) {
 		free(channel);
 		return NULL;
@@ -135,6 +141,7 @@ static void confirm(struct bus_channel *channel)
 {
 	struct bus *bus = channel->bus;
 
+	channel->new_ms = 0;
 	if (channel->confirmed)
 		return;
 	channel->confirmed = true;
@@ -149,15 +156,25 @@ static void confirm(struct bus_channel *channel)
 /* Whoever waits for a log that cannot be read is better off without it. */
 static void end_history(struct bus_channel *channel, uint64_t now_ms)
 {
+	const struct position *at = channel_log_position(history_log(channel->history));
+	struct position ended = at ? *at : (struct position){0};
+	uint64_t late_until = channel->settling == SETTLING_LATE ? history_began_at(channel->history) : 0;
 	bool give_up, subscribed;
 
 	/* Nothing can be read, and nothing is heard either: the time is that of a log that could be. */
 	if (broker_state(channel->bus->broker) != BROKER_READY)
 		channel->ending_ms = now_ms + ENDING_MS;
 	give_up = channel->ending_ms <= now_ms;
+	if (channel->blind && !give_up)
+		return; /* that is still to be said, with the place in the log from which on nothing is missed
+			 */
 	if (!history_end(channel->history, give_up, &subscribed))
 		return;
 	channel->history = NULL;
+	channel->heard = ended.offset;
+	channel->ended = ended;
+	channel->ended_era = channel->era;
+	channel->late_until = late_until;
 	channel->settling = SETTLED;
 	list_remove(&channel->ending);
 	bus_flush(channel->bus);
@@ -220,8 +237,8 @@ static void hand_out_late(struct bus_channel *channel, struct message *event)
 		struct worker *worker = bus->workers[__builtin_ctzll(left)];
 
 		worker_post_flush(worker);
-		if (worker_post_late(
-			    worker, bus_channel_name(channel), channel->entry.hash, event, channel->era) < 0)
+		if (worker_post_late(worker, bus_channel_name(channel), channel->entry.hash, event,
+			    channel->late_era) < 0)
 			bus_drop(bus, bus_channel_name(channel), METRIC_EVENTS_DROPPED_MEMORY,
 				"out of memory");
 	}
@@ -277,9 +294,10 @@ static void say_resync(
 static void on_history_live(void *arg)
 {
 	struct bus_channel *channel = arg;
+	bool took_long = channel->new_ms && clock_monotonic_ms() - channel->new_ms >= LET_IN_MS;
 
 	confirm(channel);
-	if (!channel->blind)
+	if (!channel->blind && !took_long)
 		return;
 	channel->blind = false;
 	say_resync(channel, "away",
@@ -300,12 +318,18 @@ static void on_history_resync(void *arg, const struct channel_log_resync *resync
 	say_resync(arg, channel_log_reason_name(resync->reason), resync);
 }
 
+/* The log is live: may some of what it had still come for the first time? */
+static void settle(struct bus_channel *channel)
+{
+	channel->settling = history_began_at(channel->history) > channel->heard ? SETTLING_LATE : SETTLED;
+}
+
 static void on_history_drained(void *arg)
 {
 	struct bus_channel *channel = arg;
 
 	if (channel->settling == SETTLING_READ && history_is_live(channel->history))
-		channel->settling = SETTLING_LATE;
+		settle(channel);
 	bus_flush(channel->bus);
 }
 
@@ -343,6 +367,8 @@ static int make_event(struct bus_channel *channel, struct slice payload, struct 
 	if (r == 0) {
 		/* A backend that publishes with history where this gateway's configuration knows of none. */
 		payload = envelope.payload;
+		if (channel->heard < envelope.offset)
+			channel->heard = envelope.offset;
 	}
 	if (r == 0 && channel->history) {
 		const struct position at = {envelope.epoch, envelope.offset, envelope.tag};
@@ -370,31 +396,57 @@ static int take_event(struct bus_channel *channel, struct slice payload,
 	return 0;
 }
 
-/* An event of a channel whose history has not settled. Once it has, this is no longer called. */
-static int take_settling(struct bus_channel *channel, struct slice payload)
+enum news {
+	NEWS,
+	NEWS_LATE, /* to those only whom no history of that era or a later one has told of it */
+	NO_NEWS,   /* all who hear the channel have it */
+};
+
+/* To whom an entry that comes over pub/sub is new, where no history says so. */
+static enum news news_of(struct bus_channel *channel, const struct envelope *envelope)
+{
+	if (channel->ended.offset && epoch_equal(&envelope->epoch, &channel->ended.epoch) &&
+		envelope->offset <= channel->ended.offset) {
+		channel->late_era = channel->ended_era;
+		return envelope->offset <= channel->late_until ? NEWS_LATE : NO_NEWS;
+	}
+	channel->ended.offset = 0;
+	if (channel->settling != SETTLING_LATE || !history_began_with(channel->history, envelope))
+		return NEWS;
+	channel->late_era = channel->era;
+	return NEWS_LATE;
+}
+
+/* An event of a channel that has no history, or one that has not settled. */
+static int take_unsettled(struct bus_channel *channel, struct slice payload)
 {
 	const struct bus *bus = channel->bus;
 	struct envelope envelope;
+	bool is_entry = envelope_parse(payload, &envelope) == 0;
+	enum news news = is_entry ? news_of(channel, &envelope) : NEWS;
+	bool was_late = channel->settling == SETTLING_LATE;
 	int r = 0;
 
-	if (channel->settling == SETTLING_LATE && envelope_parse(payload, &envelope) == 0) {
-		if (history_began_with(channel->history, &envelope))
-			return take_event(channel, payload, hand_out_late);
+	if (was_late && is_entry && news == NEWS)
 		channel->settling = SETTLED;
-	}
-	if (channel->settling == SETTLING_READ)
+	if (news == NEWS_LATE)
+		r = take_event(channel, payload, hand_out_late);
+	else if (news == NEWS && !was_late)
 		r = take_event(channel, payload, hand_out);
-	return r ? r : history_event(channel->history, payload, bus->wall_ms, bus->now_us);
+	if (was_late && news != NEWS)
+		settle(channel);
+	else if (r == 0 && channel->history)
+		r = history_event(channel->history, payload, bus->wall_ms, bus->now_us);
+	return r;
 }
 
 int bus_channel_event(struct bus_channel *channel, struct slice payload)
 {
 	const struct bus *bus = channel->bus;
 
-	if (channel->settling != SETTLED)
-		return take_settling(channel, payload);
-	return channel->history ? history_event(channel->history, payload, bus->wall_ms, bus->now_us)
-				: take_event(channel, payload, hand_out);
+	if (!channel->history || channel->settling != SETTLED)
+		return take_unsettled(channel, payload);
+	return history_event(channel->history, payload, bus->wall_ms, bus->now_us);
 }
 
 void bus_channel_subscribed(struct bus_channel *channel)
@@ -407,7 +459,17 @@ void bus_channel_subscribed(struct bus_channel *channel)
 
 void bus_channel_lost(struct bus_channel *channel)
 {
+	const struct position *at;
+
 	channel->confirmed = false;
-	if (channel->history)
-		history_lost(channel->history);
+	channel->ended.offset = 0;
+	if (!channel->history)
+		return;
+	at = channel_log_position(history_log(channel->history));
+	channel->blind = channel->blind || !at;
+	/* What was still to come over pub/sub comes no more, and who did not join is not told by the log. */
+	if (channel->settling == SETTLING_LATE)
+		say_resync(channel, "away", &(struct channel_log_resync){.position = *at});
+	channel->settling = SETTLED;
+	history_lost(channel->history);
 }

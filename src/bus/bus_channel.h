@@ -39,9 +39,19 @@ struct bus_channel {
 	struct list linger; /* in bus.lingering while nobody wants it */
 	uint64_t linger_ms; /* until then */
 	bool confirmed;     /* the broker says that every event comes */
-	/* First wanted while the broker was away: who hears it by then was let in without a place in its log,
-	   and nobody can tell what was published since. */
+	/* Somebody hears it, or will, who was not told of all that its history had: nobody can tell what was
+	 * missed.
+	 */
 	bool blind;
+	uint64_t new_ms; /* when it was wanted first; 0: it has been confirmed since */
+	/* Where a history ended that was ahead of what came over pub/sub: of what still comes, those who hear
+	 * the channel have all up to here, but for what was late already when it ended. Offset 0: nothing is
+	 * owed. */
+	struct position ended;
+	uint16_t ended_era;
+	uint64_t late_until;
+	uint16_t late_era; /* whose entry comes late at the moment */
+	uint64_t heard; /* the newest entry that came over pub/sub while there was no history; 0: none did */
 	const struct key_path *key; /* of bus.routes; NULL: its events have none */
 	struct bus *bus;
 	struct history *history; /* NULL: the channel keeps none */

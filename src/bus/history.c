@@ -435,6 +435,11 @@ bool history_began_with(const struct history *history, const struct envelope *en
 	return epoch_equal(&history->began.epoch, &entry->epoch) && entry->offset <= history->began.offset;
 }
 
+uint64_t history_began_at(const struct history *history)
+{
+	return history->began.offset;
+}
+
 void history_set_ttl(struct history *history, uint64_t ttl_ms)
 {
 	history->ttl_ms = ttl_ms;

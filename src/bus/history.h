@@ -89,6 +89,9 @@ bool history_is_live(const struct history *history);
 /* Was this entry in the log when it was read for the first time? */
 bool history_began_with(const struct history *history, const struct envelope *entry);
 
+/* The log's newest entry at that time; 0 before. */
+uint64_t history_began_at(const struct history *history);
+
 /* How long its log stays without use, from the next read on. */
 void history_set_ttl(struct history *history, uint64_t ttl_ms);
 

@@ -213,7 +213,9 @@ static void on_late(void *arg, struct hub_subscription *subscription)
 {
 	const struct late *late = arg;
 
-	if (!subscription->muted && subscription->era != late->era)
+	bool was_told = subscription->era && (int16_t)(subscription->era - late->era) >= 0;
+
+	if (!subscription->muted && !was_told)
 		client_push(subscriber_client(subscription->subscriber), message_ref(late->event));
 }
 

@@ -446,6 +446,8 @@ static void what_comes_out_of_the_log_after_that_is_heard_once(void **state)
 	pushed(world, 6);
 	pushed(world, 7);
 	hears(world, "7 ");
+	assert_int_equal(world->worker.n_resyncs, 1); /* what was still to come when the link broke is lost */
+	world->worker.n_resyncs = 0;
 }
 
 static void a_history_that_settled_misses_nothing(void **state)
@@ -502,6 +504,8 @@ static void a_history_ends_once_it_has_caught_up(void **state)
 	hears(world, "");
 	answered(world, 4);
 	hears(world, "5 ");
+	assert_int_equal(world->worker.n_resyncs, 1); /* who came meanwhile was let in long before */
+	world->worker.n_resyncs = 0;
 	pass(world, CYCLE_MS);
 	pushed(world, 6);
 	hears(world, "6 ");
@@ -604,6 +608,41 @@ static void who_was_let_in_while_redis_was_away_is_told_that_events_may_be_missi
 	hears(world, "-1 ");
 	assert_int_equal(world->worker.n_resyncs, 1);
 	world->worker.n_resyncs = 0;
+}
+
+/* It had caught up over the other connection. */
+static void what_comes_late_when_a_history_has_ended_is_heard_once(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, TTL_MS);
+	answered(world, 4);
+	pushed(world, 6);
+	answered_from(world, 4, 6);
+	hears(world, "-1 -1 ");
+	reload(world, 0);
+	pushed(world, 5);
+	pushed(world, 6);
+	hears(world, "");
+	pushed(world, 7);
+	hears(world, "7 ");
+}
+
+/* It has no place in the log to catch up from. */
+static void a_history_that_begins_while_redis_is_away_says_that_events_may_be_missing(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, 0);
+	link_lost(world);
+	reload(world, TTL_MS);
+	link_back(world);
+	world->up.subscribed(world->up.arg, s(CHANNEL));
+	answered(world, 4);
+	assert_int_equal(world->worker.n_resyncs, 1);
+	world->worker.n_resyncs = 0;
+	pushed(world, 5);
+	hears(world, "5 ");
 }
 
 static void who_waits_to_join_is_told_that_there_is_no_history(void **state)
@@ -712,6 +751,8 @@ int main(void)
 		with_world(a_history_that_ends_while_redis_is_away_is_read_once_more),
 		with_world(a_history_that_ends_unread_says_that_events_are_missing),
 		with_world(who_was_let_in_while_redis_was_away_is_told_that_events_may_be_missing),
+		with_world(what_comes_late_when_a_history_has_ended_is_heard_once),
+		with_world(a_history_that_begins_while_redis_is_away_says_that_events_may_be_missing),
 		with_world(who_waits_to_join_is_told_that_there_is_no_history),
 		with_world(another_time_holds_from_the_next_read_on),
 		with_world(a_history_that_was_to_end_and_comes_back_goes_on),
