@@ -66,11 +66,14 @@ struct client {
 	struct list due;  /* in clients.parked or clients.closing, in order of deadline_ms; between the two in
 			   * clients.blocked while it is blocked */
 	struct list flush; /* in clients.flush while there is something to send */
+	struct list
+		given_up; /* recoveries that it no longer waits for, and whose joins are under way still */
 	uint64_t id;
 	uint64_t opened_ms;
 	uint64_t deadline_ms;
-	uint64_t blocked_ms; /* since when it is, or was last */
-	uint32_t n_joining;  /* subscriptions of the route that are not confirmed */
+	uint64_t blocked_ms;   /* since when it is, or was last */
+	uint32_t n_joining;    /* subscriptions of the route that are not confirmed */
+	uint32_t n_unanswered; /* answers that it is owed, and joins that are under way for it */
 	uint32_t n_received;
 	uint32_t n_sent;
 	uint32_t n_dropped;  /* events that it never got, because it read too slowly */

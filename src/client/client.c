@@ -50,6 +50,7 @@ static void leave_channels(struct client *client)
 		recovery_forget(client->subscriber.first);
 		hub_unsubscribe(client->clients->hub, client->subscriber.first);
 	}
+	recovery_disown(client);
 }
 
 /* The one place where the state changes: lists, counts and the log follow. */
@@ -131,6 +132,7 @@ int client_init(struct client *client, struct clients *clients, void *socket, co
 	};
 	clients->next_id += clients->id_step;
 	strncat(client->remote, remote, sizeof(client->remote) - 1);
+	list_init(&client->given_up);
 	list_push_back(&clients->all, &client->link);
 	clients->n_clients++;
 	client_enter(client, CLIENT_PARKED);

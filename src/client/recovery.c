@@ -19,9 +19,12 @@
 
 /* One join under way. It outlives its client, which is then NULL, until the join is back. */
 struct recovery {
-	struct list due; /* in clients.recovering, until it is answered or late */
+	struct list due; /* in clients.recovering until it is answered or late; then, forgotten, in
+			  * client.given_up
+			  */
 	uint64_t deadline_ms;
 	struct client *client;
+	struct client *asker; /* who counts it, for as long as he is there */
 	struct hub_subscription *subscription;
 	bool patient;
 	bool late;
@@ -43,8 +46,12 @@ void recovery_begin(struct client *client, struct hub_subscription *subscription
 		return;
 	}
 	recovery_forget(subscription); /* a late one, which has been answered */
-	*recovery = (struct recovery){
-		.client = client, .subscription = subscription, .patient = patient, .id_len = id.len};
+	*recovery = (struct recovery){.client = client,
+		.asker = client,
+		.subscription = subscription,
+		.patient = patient,
+		.id_len = id.len};
+	client->n_unanswered++;
 	recovery->deadline_ms = clients->now_ms + CLIENT_SUBSCRIBE_MS;
 	list_push_back(&clients->recovering, &recovery->due);
 	if (id.data)
@@ -65,9 +72,21 @@ void recovery_forget(struct hub_subscription *subscription)
 	if (!recovery)
 		return;
 	list_remove(&recovery->due);
+	list_push_back(&recovery->asker->given_up, &recovery->due);
 	recovery->client = NULL;
 	recovery->subscription = NULL;
 	subscription->recovery = NULL;
+}
+
+void recovery_disown(struct client *client)
+{
+	while (!list_empty(&client->given_up)) {
+		struct recovery *recovery = list_entry(client->given_up.next, struct recovery, due);
+
+		list_remove(&recovery->due);
+		recovery->asker = NULL;
+		client->n_unanswered--;
+	}
 }
 
 static struct slice recovery_id(const struct recovery *recovery)
@@ -258,6 +277,9 @@ void recovery_answered(struct clients *clients, struct join *join)
 
 	if (recovery->client)
 		settle(clients, recovery, join);
+	list_remove(&recovery->due);
+	if (recovery->asker)
+		recovery->asker->n_unanswered--;
 	if (join_spend(join))
 		clients->listener.join(clients->listener.arg, join);
 	else

@@ -35,6 +35,9 @@ void recovery_give_up(struct client *client, struct hub_subscription *subscripti
 /* The subscription leaves. Harmless without a recovery. */
 void recovery_forget(struct hub_subscription *subscription);
 
+/* The client leaves: joins that are under way for it are counted by nobody. */
+void recovery_disown(struct client *client);
+
 /* Is it waited for beyond the time in which an answer is promised? Then the peer, who was told so, may ask
  * anew. */
 bool recovery_is_late(const struct hub_subscription *subscription);

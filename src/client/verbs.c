@@ -13,6 +13,10 @@
 #include "route/route.h"
 #include "recovery.h"
 
+enum {
+	UNANSWERED_SPARE = 16, /* for who may have one subscription, and says so again and again */
+};
+
 /* One subscribe that is answered once the node's own subscription is confirmed. Owned by the subscription. */
 struct owed_answer {
 	struct list link;         /* in clients.subscribing */
@@ -69,6 +73,7 @@ static struct owed_answer *take_owed(struct hub_subscription *subscription)
 		struct owed_answer *next = owed->next;
 
 		list_remove(&owed->link);
+		owed->client->n_unanswered--;
 		owed->next = oldest_first;
 		oldest_first = owed;
 		owed = next;
@@ -155,6 +160,7 @@ static struct owed_answer *owe_answer(
 		memcpy(owed->id, id.data, id.len); /* COMMAND_ID_MAX was checked with the command */
 	owed->id_len = id.len;
 	owed->subscribed = subscribed;
+	client->n_unanswered++;
 	owed->next = subscription->owed;
 	subscription->owed = owed;
 	list_push_back(&clients->subscribing, &owed->link);
@@ -209,6 +215,15 @@ static void follow_routes(struct client *client)
 	client->routes = route_table_ref(newest);
 }
 
+/*
+ * While Redis does not answer, each subscribe is remembered until its time is over, as a client sends them.
+ * Those of a client that means well fit: all that it may subscribe to, and all of it once more.
+ */
+static uint32_t unanswered_max(const struct clients *clients)
+{
+	return 2 * clients->limits.subscriptions_max + UNANSWERED_SPARE;
+}
+
 /* Subscribes to a valid channel that this connection may have, and answers now or later. */
 static void subscribe(struct client *client, const struct command *command, struct slice channel)
 {
@@ -221,6 +236,11 @@ static void subscribe(struct client *client, const struct command *command, stru
 		!hub_find(clients->hub, &client->subscriber, channel)) {
 		push_error(client, command->id, "too_many_subscriptions",
 			"this connection has as many subscriptions as it may have", channel);
+		return;
+	}
+	if (client->n_unanswered >= unanswered_max(clients)) {
+		push_error(client, command->id, "busy", "this connection waits for as many answers as it may",
+			channel);
 		return;
 	}
 	r = hub_subscribe(clients->hub, &client->subscriber, channel, &subscription);

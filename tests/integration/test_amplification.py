@@ -1,0 +1,105 @@
+"""What a client can make the gateway and Redis hold: many times what it says, or for long, it must not be."""
+
+import json
+import select
+import signal
+
+from harness.wait import PATIENCE_SECONDS, sized, until
+from harness.websocket import TEXT, frame
+
+UNANSWERED_MAX = 216  # twice subscriptions_max, and 16
+BURST_BYTES = 64 << 10
+
+HISTORY = """
+routes:
+  - path: /ws/log/{id}
+    channel: log:{id}
+    history: {size: 1000, ttl: 1h}
+"""
+
+
+def command(verb, **data):
+    return frame(TEXT, json.dumps({"type": verb, "data": data}).encode())
+
+
+def say(peer, words, count):
+    """Sends the words so many times, and reads whatever comes meanwhile: the bytes sent."""
+    burst = words * max(1, BURST_BYTES // len(words))
+    left = len(words) * count
+    peer.socket.setblocking(False)
+    sent = 0
+    while left:
+        readable, writable, _ = select.select([peer.socket], [peer.socket], [], PATIENCE_SECONDS)
+        assert readable or writable, "the gateway takes nothing any more"
+        if readable:
+            assert peer.socket.recv(1 << 20), f"hung up on after {sent} bytes"
+        if writable:
+            at = sent % len(words)
+            n = peer.socket.send(burst[at:at + left])
+            sent, left = sent + n, left - n
+    peer.socket.settimeout(PATIENCE_SECONDS)
+    return sent
+
+
+def unread_until_pong(peer):
+    """Reads past all answers that are on their way."""
+    peer.send_raw(frame(TEXT, b'{"type":"ping","id":"the end"}'))
+    read = b""
+    while b'"the end"' not in read:
+        read = read[-64:] + peer.socket.recv(1 << 20)
+
+
+def grown_mib(gateway, before_kib):
+    return (gateway.resident_kib() - before_kib) / 1024
+
+
+def test_subscribing_again_and_again_while_redis_hangs_is_bounded(start, own_redis, figure):
+    gateway = start("--workers", "1", redis=own_redis)
+    with gateway.connect("/ws/cards") as peer:
+        own_redis.process.signal(signal.SIGSTOP)
+        try:
+            before = gateway.resident_kib()
+            said = say(peer, command("subscribe", channel="items:1"), sized(150000, 20000))
+            unread_until_pong(peer)
+            grown = grown_mib(gateway, before)
+        finally:
+            own_redis.process.signal(signal.SIGCONT)
+        figure("one subscription, asked for again and again", f"{said >> 20} MiB said, {grown:.1f} MiB held")
+        assert grown < 8
+
+
+def test_each_command_with_an_id_is_answered_however_many_there_are(start, own_redis):
+    gateway = start("--workers", "1", redis=own_redis)
+    with gateway.connect("/ws/cards") as peer:
+        own_redis.process.signal(signal.SIGSTOP)
+        try:
+            for number in range(UNANSWERED_MAX + 20):
+                peer.send({"type": "subscribe", "id": number, "data": {"channel": "items:1"}})
+            busy = [peer.receive() for _ in range(20)]
+            assert {answer["data"]["code"] for answer in busy} == {"busy"}
+            assert [answer["id"] for answer in busy] == [*range(UNANSWERED_MAX, UNANSWERED_MAX + 20)]
+        finally:
+            own_redis.process.signal(signal.SIGCONT)
+        answers = [peer.receive() for _ in range(UNANSWERED_MAX)]
+        assert [answer["id"] for answer in answers] == [*range(UNANSWERED_MAX)]
+        assert {answer["type"] for answer in answers} <= {"subscribed", "error"}
+        until("the bound is free again", lambda: peer.ask(
+            {"type": "subscribe", "data": {"channel": "items:2"}})["type"] == "subscribed")
+
+
+def test_asking_for_the_past_and_leaving_is_bounded(start, own_redis, tmp_path, figure):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(HISTORY, encoding="utf-8")
+    gateway = start("--config", file, "--workers", "1", redis=own_redis)
+    with gateway.connect("/ws/log/1") as peer:
+        own_redis.process.signal(signal.SIGSTOP)
+        try:
+            before = gateway.resident_kib()
+            words = command("subscribe", channel="log:2", since="start") + command("unsubscribe", channel="log:2")
+            said = say(peer, words, sized(60000, 8000))
+            unread_until_pong(peer)
+            grown = grown_mib(gateway, before)
+        finally:
+            own_redis.process.signal(signal.SIGCONT)
+        figure("the past, asked for and given up", f"{said >> 20} MiB said, {grown:.1f} MiB held")
+        assert grown < 8
