@@ -15,6 +15,7 @@ enum {
 	CHUNK = 4096, /* the text's memory grows in such steps */
 	TEXT_KEPT = 64 * 1024,
 	BETWEEN_BLOCKS = 128, /* of z_stream.data_type, see inflate() in zlib.h */
+	UNUSED_BITS = 63,
 };
 
 struct ws_inflate {
@@ -48,10 +49,14 @@ void ws_inflate_set_max(struct ws_inflate *state, size_t text_max)
 	state->text_max = text_max;
 }
 
-/* Fixed codes make nine bits of a byte, and empty blocks in between are allowed: some. */
+/*
+ * A sender may flush as often as it likes, and an honest one does so with each frame of a message: five
+ * bytes, and what no code makes smaller gets two more. So a byte a frame makes seven, and there is room for
+ * some empty blocks. It costs the sender as much as it costs us.
+ */
 size_t ws_inflate_payload_max(size_t text_max)
 {
-	return text_max + text_max / 8 + 64;
+	return 8 * text_max + 64;
 }
 
 static bool prepare(struct ws_inflate *state)
@@ -108,6 +113,12 @@ static int inflate_part(struct ws_inflate *state, const unsigned char *data, siz
 	return 0;
 }
 
+/* Nothing came since the last stream, or it ended with a block and a byte. */
+static bool between_bytes(const z_stream *z)
+{
+	return z->total_in == 0 || ((z->data_type & BETWEEN_BLOCKS) && !(z->data_type & UNUSED_BITS));
+}
+
 static bool is_utf8(struct slice text)
 {
 	const unsigned char *s = (const unsigned char *)text.data;
@@ -129,11 +140,12 @@ int ws_inflate_message(struct ws_inflate *state, const void *payload, size_t len
 	if (!prepare(state))
 		return -ENOMEM;
 	r = inflate_part(state, payload, len);
-	if (r == 0)
+	/* Behind a whole block nothing was taken off: an empty message, or an empty block that was left. */
+	if (r == 0 && !between_bytes(&state->stream))
 		r = inflate_part(state, tail, sizeof(tail));
 	if (r)
 		return r;
-	if (!(state->stream.data_type & BETWEEN_BLOCKS))
+	if (!between_bytes(&state->stream))
 		return WS_INFLATE_BROKEN;
 	*textp = (struct slice){state->text.len ? state->text.data : "", state->text.len};
 	return is_utf8(*textp) ? 0 : WS_INFLATE_BROKEN;

@@ -301,6 +301,34 @@ def test_fragments_may_be_empty(peer):
     assert peer.receive()["type"] == "pong"
 
 
+@pytest.mark.parametrize("piece", [1, 40, 4096])
+def test_a_text_that_gets_no_smaller_may_be_flushed_with_each_frame(peer, piece):
+    """A compressor per connection, a flush per frame: the payload is up to seven times the text."""
+    noise = "".join(chr(35 + byte % 57) for byte in os.urandom(MESSAGE_BYTES_MAX))
+    text = ('{"type":"ping","id":"' + noise[:100] + '","data":{"filler":"' + noise)[:MESSAGE_BYTES_MAX - 3].encode() + b'"}}'
+    stream = zlib.compressobj(9, zlib.DEFLATED, -15)
+    parts = [stream.compress(text[i:i + piece]) + stream.flush(zlib.Z_SYNC_FLUSH) for i in range(0, len(text), piece)]
+    parts[-1] = parts[-1].removesuffix(TAIL)
+    assert len(text) == MESSAGE_BYTES_MAX
+    peer.send_raw(b"".join(frame(CONTINUATION if number else TEXT, part, fin=number == len(parts) - 1,
+                                 rsv=0 if number else RSV1) for number, part in enumerate(parts)))
+    assert peer.receive()["id"] == noise[:100]
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0", b"\3\0", b"\0\0\0\xff\xff\0"])
+def test_an_empty_deflated_message_is_an_empty_text(peer, payload):
+    peer.send_frame(TEXT, payload, rsv=RSV1)
+    assert peer.receive()["data"]["code"] == "bad_json"
+    assert ask(peer, {"type": "ping"})["type"] == "pong"
+
+
+def test_empty_blocks_may_stand_before_and_behind(peer):
+    ping = deflated(b'{"type":"ping"}')
+    for payload in (b"\0" + TAIL + ping, ping + TAIL, ping + TAIL + b"\0", b"\3\0" + ping + TAIL + b"\3\0"):
+        peer.send_frame(TEXT, payload, rsv=RSV1)
+        assert peer.receive()["type"] == "pong"
+
+
 def test_a_last_block_need_not_be_the_last(peer):
     stream = zlib.compressobj(9, zlib.DEFLATED, -15)
     peer.send_frame(TEXT, stream.compress(b'{"type":"ping"}') + stream.flush() + b"\0", rsv=RSV1)
@@ -325,7 +353,6 @@ GARBAGE = {
     "noise": bytes(range(7, 200, 3)),
     "an unknown kind of block": b"\x07" + b"x" * 20,
     "a distance before the start": b"\x4b\x04\x83\xff\xff",
-    "nothing at all": b"",
     "half of a message": deflated(message_of(2000))[:20],
     "a stored block of the wrong length": b"\x00\x05\x00\x00\x00hello",
 }
@@ -382,7 +409,7 @@ def test_a_bomb_closes_1009_and_costs_no_more_than_the_bound(gateway, figure):
 
 
 def test_a_bomb_in_fragments_closes_1009(gateway):
-    huge = deflated(b"a" * (64 << 20))
+    huge = deflated(b"a" * (64 << 20)) * 3  # more than any payload of a good text; its end never comes
     with connect(gateway) as peer:
         for i in range(0, len(huge), 4096):
             peer.send_frame(CONTINUATION if i else TEXT, huge[i:i + 4096], fin=False, rsv=0 if i else RSV1)
