@@ -194,6 +194,10 @@ void channel_log_cancel(struct channel_log_join *join); /* harmless if it does n
 void channel_log_tick(struct channel_log *log, uint64_t now_ms);
 bool channel_log_needs_tick(const struct channel_log *log);
 
+/* Others need the memory: forgets all entries but where it stands. Whoever asks for them next has the log
+ * read. False: not now, it is comparing them with the log. */
+bool channel_log_shrink(struct channel_log *log);
+
 /* The i-th entry after the answer's position, oldest first. Only from inside answered(). */
 const struct channel_log_entry *channel_log_answer_entry(const struct channel_log_answer *answer, uint32_t i);
 

@@ -21,6 +21,8 @@ struct history {
 	struct list reads;      /* under way */
 	struct list refused;    /* in histories.refused while its read could not be sent */
 	struct list patient;    /* join.due of those without a deadline */
+	struct list holding;    /* in histories.holding while it remembers entries */
+	size_t bytes;           /* of them */
 	uint32_t n_refused;     /* reads, one after the other, that Redis has refused */
 	uint64_t rest_until_ms; /* so long it is not asked again */
 	struct position began;  /* the log's top when it was first read; zeroed before */
@@ -68,6 +70,42 @@ static const enum metric resync_metrics[] = {
 static struct slice channel_of(const struct history *history)
 {
 	return (struct slice){history->channel, history->channel_len};
+}
+
+/* Its log has changed. */
+static void count_bytes(struct history *history)
+{
+	size_t bytes = channel_log_bytes(history->log);
+
+	history->all->bytes += bytes - history->bytes;
+	history->bytes = bytes;
+	if (!bytes)
+		list_remove(&history->holding);
+	else if (!list_linked(&history->holding))
+		list_push_back(&history->all->holding, &history->holding);
+}
+
+/* Somebody has asked for what it remembers. */
+static void note_use(struct history *history)
+{
+	if (!list_linked(&history->holding))
+		return;
+	list_remove(&history->holding);
+	list_push_back(&history->all->holding, &history->holding);
+}
+
+/* Together they remember no more than they may: whose entries nobody has asked for lately forget them. */
+static void fit(struct histories *all)
+{
+	struct list *link = all->holding.next;
+
+	while (all->bytes > HISTORIES_BYTES_MAX && link != &all->holding) {
+		struct history *history = list_entry(link, struct history, holding);
+
+		link = link->next;
+		if (channel_log_shrink(history->log))
+			count_bytes(history);
+	}
 }
 
 /*
@@ -180,6 +218,8 @@ static void on_read(void *arg, int r, const struct position *top, const struct b
 		else
 			channel_log_failed(history->log, read->id);
 		history->all->listener.drained(history->arg);
+		count_bytes(history);
+		fit(read->all);
 	}
 	histories_retry(read->all); /* one may go where this one was */
 	free(read);
@@ -285,6 +325,7 @@ static void on_answered(void *arg, struct channel_log_join *waiting, const struc
 	struct join *join = list_entry(waiting, struct join, waiting);
 
 	list_remove(&join->due);
+	note_use(history);
 	fill_answer(join, answer);
 	history->all->listener.answered(history->arg, join);
 }
@@ -306,6 +347,7 @@ void histories_init(struct histories *histories, const struct history_listener *
 	list_init(&histories->all);
 	list_init(&histories->joins);
 	list_init(&histories->refused);
+	list_init(&histories->holding);
 }
 
 /* Gives a join back without an answer: r says why. */
@@ -374,6 +416,7 @@ void histories_tick(struct histories *all, uint64_t now_ms)
 		if (channel_log_needs_tick(history->log)) {
 			channel_log_tick(history->log, now_ms);
 			all->listener.drained(history->arg);
+			count_bytes(history);
 		}
 	}
 	owe_tails(all, all->ticked_ms ? now_ms - all->ticked_ms : 0);
@@ -484,6 +527,8 @@ void history_free(struct history *history)
 	}
 	list_remove(&history->link);
 	list_remove(&history->refused);
+	list_remove(&history->holding);
+	history->all->bytes -= history->bytes;
 	history->all->n--;
 	channel_log_free(history->log);
 	free(history);
@@ -522,6 +567,8 @@ int history_event(struct history *history, struct slice payload, uint64_t wall_m
 		envelope.payload, arrived_us);
 	r = !message ? -ENOMEM : message_is_event(message) ? 0 : MESSAGE_NOT_JSON;
 	channel_log_event(history->log, &envelope, message, body_bytes(message));
+	count_bytes(history);
+	fit(history->all);
 	return r;
 }
 

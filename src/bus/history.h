@@ -28,6 +28,8 @@ struct metrics;
 enum {
 	HISTORY_READS_MAX = 64, /* under way at once; the rest wait their turn (recovery.md section 7) */
 	HISTORY_JOIN_MS = 5000, /* recover_wait: then a join is told to come again */
+	HISTORIES_BYTES_MAX =
+		64 << 20, /* of entries that are remembered for those who come back, of all channels */
 	HISTORY_TAIL_CYCLE_MS = 8000, /* every tail is looked at within it; 10 s are promised */
 };
 
@@ -58,6 +60,8 @@ struct histories {
 	struct list all;     /* in the order in which their tails are looked at */
 	struct list joins;   /* join.due, in order of deadline_ms */
 	struct list refused; /* those whose read could not be sent, oldest first */
+	struct list holding; /* those that remember entries; whose were asked for longest ago comes first */
+	size_t bytes;        /* that all remember */
 	size_t n;
 	size_t n_tails; /* so many are to be looked at now, and wait for a read to be over */
 	unsigned int n_reads;

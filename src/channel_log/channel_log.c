@@ -383,6 +383,17 @@ void channel_log_tick(struct channel_log *log, uint64_t now_ms)
 		catch_up_send(log);
 }
 
+bool channel_log_shrink(struct channel_log *log)
+{
+	if (log->state != CHANNEL_LOG_LIVE || log->read.id)
+		return false;
+	log->widened = false;
+	log->kept_from = 0;
+	channel_log_forget(log);
+	ring_tighten(&log->ring);
+	return true;
+}
+
 bool channel_log_needs_tick(const struct channel_log *log)
 {
 	return (log->state == CHANNEL_LOG_CATCHUP && !log->read.id) || log->suspect.offset || log->widened ||

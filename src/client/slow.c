@@ -8,6 +8,10 @@
 #include "protocol/message.h"
 #include "route/route.h"
 
+enum {
+	ANSWER_AGE_MS = 60000, /* on routes that close nobody for the age of an event */
+};
+
 /* Events that it never gets. */
 static void count_dropped(struct client *client, uint32_t n)
 {
@@ -104,10 +108,26 @@ static bool too_old(struct client *client, const struct route_slow *slow)
 	return waits_since_ms(client, oldest) + slow->age_max_ms < client->clients->now_ms;
 }
 
+/* Answers are not dropped: who asks and does not read is closed once his socket has taken nothing for as
+ * long. */
+static bool leaves_answers(const struct client *client, const struct route_slow *slow)
+{
+	bool is_patient = slow->policy != SLOW_DISCONNECT || slow->age_max_ms == SLOW_AGE_NONE;
+	uint64_t age_max_ms = is_patient ? ANSWER_AGE_MS : slow->age_max_ms;
+
+	return client->outbox.n > outbox_n_events(&client->outbox) &&
+	       client->blocked_ms + age_max_ms < client->clients->now_ms;
+}
+
 static void tick_one(struct client *client)
 {
 	const struct route_slow *slow = route_slow(client->route);
 	uint32_t n_dropped = 0;
+
+	if (leaves_answers(client, slow)) {
+		client_close(client, CLOSE_SLOW);
+		return;
+	}
 
 	if (slow->policy == SLOW_DISCONNECT || outbox_promised_bytes(&client->outbox)) {
 		if (too_old(client, slow))

@@ -103,3 +103,50 @@ def test_asking_for_the_past_and_leaving_is_bounded(start, own_redis, tmp_path, 
             own_redis.process.signal(signal.SIGCONT)
         figure("the past, asked for and given up", f"{said >> 20} MiB said, {grown:.1f} MiB held")
         assert grown < 8
+
+
+def publish_large(redis, channels, entries=64, payload_bytes=16000):
+    """A log of about 1 MiB for each of these channels."""
+    payload = json.dumps({"type": "n", "data": "x" * payload_bytes})
+    pipe = redis.client.pipeline(transaction=False)
+    for channel in channels:
+        for _ in range(entries):
+            pipe.fcall("tidegate_publish", 2, f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}", payload, channel, "publish",
+                       1001, 3600000, "kJdQaXwB")
+        pipe.execute()
+
+
+def ask_for_all(peer, channel, count=64):
+    """It is all there: the bytes said."""
+    words = command("subscribe", channel=channel, since="start")
+    peer.send_raw(words)
+    assert peer.receive()["data"]["count"] == count
+    for _ in range(count):
+        peer.receive_frame()
+    return len(words)
+
+
+def test_asking_for_all_of_many_logs_does_not_keep_them(start, own_redis, tmp_path, figure):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(HISTORY, encoding="utf-8")
+    gateway = start("--config", file, "--workers", "1", "--subscriptions-max", "200", redis=own_redis)
+    with gateway.connect("/ws/log/first") as peer:
+        channels = [f"log:{n}" for n in range(sized(160, 90))]
+        publish_large(own_redis, channels)
+        before = gateway.resident_kib()
+        said = sum(ask_for_all(peer, channel) for channel in channels)
+        grown = grown_mib(gateway, before)
+        figure("all of many logs, asked for", f"{said >> 10} KiB said, {len(channels)} MiB read, {grown:.1f} MiB held")
+        assert grown < sized(100, 1000)
+        ask_for_all(peer, channels[0])  # what was forgotten is read again
+
+
+def test_who_asks_and_does_not_read_is_closed_in_time(start, redis, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text("routes:\n  - {path: /ws/mute, channel: mute, slow: {age: 500ms, bytes: 64MiB}}\n", encoding="utf-8")
+    gateway = start("--config", file, "--workers", "1", redis=redis)
+    with gateway.connect("/ws/mute", receive_buffer=4096) as peer:
+        ping = frame(TEXT, json.dumps({"type": "ping", "id": "x" * 100}).encode())
+        while gateway.metric("tidegate_queued_bytes") < 100000:
+            peer.send_raw(ping * 500)
+        assert gateway.wait_for_line("client disconnected", code="4100").fields["route"] == "/ws/mute"

@@ -1264,7 +1264,7 @@ static void closes_who_lets_an_event_wait_too_long(void **state)
 	slow->room = 0;
 	patient->room = 0;
 	idle->room = 0;
-	ask(world, idle, "{\"type\":\"ping\"}"); /* it is blocked, but only by a reply: that has no age */
+	ask(world, idle, "{\"type\":\"ping\"}"); /* it is blocked only by a reply: that has an age, too */
 	ask_for(world, idle, "unsubscribe", "cards");
 	publish_each(world, "cards", 1, 1);
 	pass(world, SLOW_AGE_MS);
@@ -1280,7 +1280,7 @@ static void closes_who_lets_an_event_wait_too_long(void **state)
 	patient->room = SIZE_MAX;
 	writable(world, patient);
 	hears(patient, "e1 ");
-	assert_int_equal(idle->client.state, CLIENT_OPEN);
+	assert_int_equal(idle->client.reason, CLOSE_SLOW);
 }
 
 /* What the peer asks for is recovered: n events that arrived at this time. */
