@@ -43,7 +43,7 @@ struct read {
 enum {
 	US_PER_MS = 1000,
 	REST_MS = 500,      /* after the first refusal; twice as long after each further one */
-	REST_MS_MAX = 8000, /* rights that were mended are noticed within it */
+	REST_MS_MAX = 5000, /* rights that were mended are noticed within it */
 	/* Redis trims whole nodes of up to 100 entries: a log of 1,000 may hold that many more, and "start"
 	 * asks for all. */
 	TRIM_SLACK = 128,

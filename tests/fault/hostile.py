@@ -24,7 +24,7 @@ NO_EVENTS = (
     b"\00101-1 0 abcdefgh\n{}", b"\0011-1 -1 abcdefgh\n{}", b"\0011-1 0 abc\0efgh\n{}", b"\0011-1 0 " + 64 * b"a" + b"\n{}",
     b"\00118446744073709551616-1 0 abcdefgh\n{}", b"\0019007199254740993-1 0 abcdefgh\n{}", b"\0011-1e3 0 abcdefgh\n{}",
     b"{", b"}", b"[}", b'"text', b"1x", b"nul", b'{"a":}', b'{"a":1}x', b'{"a":"\xff\xfe"}', b'{"a":"\xed\xa0\x80"}',
-    b'{"a":"\n"}', 60000 * b"[", 60000 * b'{"a":', b"{" + 200000 * b" ", b'{"\\ud800":1}', b"\xef\xbb\xbf{}",
+    b'{"a":"\n"}', 60000 * b"[", 60000 * b'{"a":', b"{" + 200000 * b" ", b'{"\\ud80":1}', b"\xef\xbb\xbf{}",
     b"\0017-7 6 abcdefgh\nno JSON",
 )
 TOO_LARGE = (b'{"type":"n","data":"' + MIB * b"x" + b'"}', 2 * MIB * b"[", b"\1" + 3 * MIB * b"1")
