@@ -30,6 +30,7 @@ routes:
   - {path: "/ws/kept/{id}", channel: "kept:{id}", history: {size: 1000}}
   - {path: "/ws/few/{id}", channel: "few:{id}", history: {size: 10}}
   - {path: "/ws/many/{id}", channel: "many:{id}", history: {size: 5000}}
+  - {path: "/ws/dropping/{id}", channel: "dropping:{id}", history: {size: 1000}, slow: {policy: drop_oldest, bytes: 64KiB}}
   - {path: "/ws/strict/{id}", channel: "strict:{id}", history: {on_gap: close}}
 """
 
@@ -73,12 +74,13 @@ def publisher_of(server, size=1000):
     return one
 
 
-def fill(server, channel, count, size=1000):
+def fill(server, channel, count, size=1000, filler=""):
     """So many entries at once, numbered from 1, the way of the helper but without its waiting."""
     pipe = server.client.pipeline(transaction=False)
     for number in range(1, count + 1):
         pipe.execute_command("FCALL", "tidegate_publish", 2, f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}",
-                             json.dumps({"type": "n", "data": number}), channel, "publish", size + 1, 86400000, "abcdefgh")
+                             json.dumps({"type": "n", "data": number, "filler": filler}), channel, "publish", size + 1,
+                             86400000, "abcdefgh")
     return [answer[0].decode() for answer in pipe.execute()]
 
 
@@ -227,6 +229,44 @@ def test_who_comes_back_gets_what_was_missed_and_then_what_is_new(gateway, publi
         assert told == {"channel": "kept:back", "recoverable": True, "recovered": True, "pos": since, "count": 3}
         publish("kept:back", 6)
         assert numbers(peer, 4) == [3, 4, 5, 6]
+
+
+def test_a_replay_is_no_slow_reader(gateway, redis):
+    """It used to give way to itself where it was more than the bound: 1,000 were said to follow, and 228 came."""
+    first = position(redis, "dropping:replay", fill(redis, "dropping:replay", 1001, filler="x" * 700)[0])
+    with gateway.connect(f"/ws/dropping/replay?since={first}", receive_buffer=4096) as peer:
+        answer = peer.receive()["data"]
+        assert (answer["recovered"], answer["count"]) == (True, 1000)
+        fill(redis, "dropping:replay", 200)
+        assert numbers(peer, 1000) == list(range(2, 1002))
+
+
+def test_who_comes_back_again_gets_nothing_again(gateway, publish):
+    """Each event of a replay has its own position: with the last of them nothing is missed."""
+    publish("kept:again", 1)
+    with gateway.connect("/ws/kept/again?since=start") as peer:
+        assert peer.receive()["data"]["count"] == 1
+        first = peer.receive()["pos"]
+    publish("kept:again", 2, 3)
+    peer, answer = back(gateway, "/ws/kept/again", first)
+    with peer:
+        assert answer["count"] == 2
+        last = [peer.receive() for _ in range(2)][-1]["pos"]
+    for _ in range(2):
+        peer, answer = back(gateway, "/ws/kept/again", last)
+        with peer:
+            assert (answer["recovered"], answer["count"], answer["pos"]) == (True, 0, last)
+
+
+def test_a_log_that_somebody_listens_to_does_not_expire(gateway, publish, redis):
+    publish("kept:life", 1)
+    with gateway.connect("/ws/kept/life?since=now") as peer:
+        assert peer.receive()["data"]["recovered"]
+        for key in keys("kept:life"):
+            redis.client.pexpire(key, (TAIL_CHECK_SECONDS + 5) * 1000)  # nearly
+        until("it is kept", lambda: redis.client.pttl(keys("kept:life")[0]) > 3600_000)
+        publish("kept:life", 2)
+        assert numbers(peer, 1) == [2]
 
 
 def test_nobody_misses_or_doubles_an_event_while_it_is_published(gateway, redis, publish):
