@@ -26,6 +26,7 @@ struct join {
 	unsigned int worker;
 	uint64_t hash; /* map_hash() of the channel */
 	struct since since;
+	struct position *others; /* of since */
 	bool patient; /* waits for as long as it takes; others are given back HISTORY_JOIN_MS after replays
 			 let them go */
 	void *owner;  /* the worker's, from malloc(3); freed with the join */

@@ -52,6 +52,10 @@ enum since_kind {
 struct since {
 	enum since_kind kind;
 	struct position position; /* of SINCE_POSITION */
+	/* It named several, of the logs of several channels: this counts where the epoch is not the log's.
+	 * Borrowed. */
+	const struct position *others;
+	uint32_t n_others;
 };
 
 static inline bool epoch_equal(const struct epoch *a, const struct epoch *b)

@@ -14,8 +14,17 @@ struct join *join_new(unsigned int worker, struct slice channel, const struct si
 
 	if (!join)
 		return NULL;
+	if (since->n_others) {
+		join->others = malloc(since->n_others * sizeof(*join->others));
+		if (!join->others) {
+			free(join);
+			return NULL;
+		}
+		memcpy(join->others, since->others, since->n_others * sizeof(*join->others));
+	}
 	join->worker = worker;
 	join->since = *since;
+	join->since.others = join->others;
 	join->mail.kind = BUS_JOIN;
 	join->channel_len = channel.len;
 	memcpy(join->channel, channel.data, channel.len);
@@ -36,6 +45,7 @@ void join_free(struct join *join)
 	for (uint32_t i = 0; i < join->n_events; i++)
 		message_unref(join->events[i]);
 	free(join->events);
+	free(join->others);
 	free(join->carrier);
 	free(join->owner);
 	free(join);

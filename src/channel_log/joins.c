@@ -89,10 +89,27 @@ static enum verdict contradict(
 	return log->proven > join->asked ? refuse(log, join, reason) : WANTS_PROOF;
 }
 
+/* Of the positions that the client named, the one of this log. Publishers may have given several logs one
+ * epoch: then one that is remembered is rather meant. */
+static void choose(const struct channel_log *log, struct since *since)
+{
+	for (uint32_t i = 0; i < since->n_others; i++) {
+		const struct position *other = &since->others[i];
+		bool is_ours = epoch_equal(&since->position.epoch, &log->at.epoch);
+
+		if (is_ours && ring_knows(&log->ring, since->position.offset, since->position.tag))
+			return;
+		if (epoch_equal(&other->epoch, &log->at.epoch) &&
+			(!is_ours || ring_knows(&log->ring, other->offset, other->tag)))
+			since->position = *other;
+	}
+}
+
 static enum verdict serve_from_position(struct channel_log *log, struct channel_log_join *join)
 {
 	const struct position *since = &join->since.position;
 
+	choose(log, &join->since);
 	if (!epoch_equal(&since->epoch, &log->at.epoch))
 		return contradict(log, join, CHANNEL_LOG_EPOCH);
 	if (ring_knows(&log->ring, since->offset, since->tag))

@@ -95,16 +95,26 @@ static void connection_end(struct ws_connection *connection)
 	free(connection);
 }
 
-/* ?since=… says where the client was. */
+/* ?since=… says where the client was: once for each channel of the route, in any order. */
 static void resume(struct ws_connection *connection, const struct request_head *head)
 {
 	char text[SINCE_MAX];
+	struct position others[ROUTE_CHANNELS_MAX - 1];
+	size_t at = 0;
+	int len = query_text(head->query, "since", &at, text, sizeof(text));
 	struct since since;
-	int len = query_text(head->query, "since", NULL, text, sizeof(text));
 
 	if (len < 0)
 		return;
 	since = since_parse((struct slice){text, (size_t)len});
+	while (since.n_others < ROUTE_CHANNELS_MAX - 1 &&
+		(len = query_text(head->query, "since", &at, text, sizeof(text))) >= 0) {
+		struct since other = since_parse((struct slice){text, (size_t)len});
+
+		if (other.kind == SINCE_POSITION)
+			others[since.n_others++] = other.position;
+	}
+	since.others = others;
 	client_resume(&connection->client, &since);
 }
 

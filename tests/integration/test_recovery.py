@@ -31,6 +31,7 @@ routes:
   - {path: "/ws/few/{id}", channel: "few:{id}", history: {size: 10}}
   - {path: "/ws/many/{id}", channel: "many:{id}", history: {size: 5000}}
   - {path: "/ws/dropping/{id}", channel: "dropping:{id}", history: {size: 1000}, slow: {policy: drop_oldest, bytes: 64KiB}}
+  - {path: "/ws/pair/{id}", channels: ["left:{id}", "right:{id}"], history: {size: 1000}}
   - {path: "/ws/strict/{id}", channel: "strict:{id}", history: {on_gap: close}}
 """
 
@@ -239,6 +240,19 @@ def test_a_replay_is_no_slow_reader(gateway, redis):
         assert (answer["recovered"], answer["count"]) == (True, 1000)
         fill(redis, "dropping:replay", 200)
         assert numbers(peer, 1000) == list(range(2, 1002))
+
+
+def test_an_endpoint_of_several_channels_takes_a_position_of_each(gateway, publish, redis):
+    channels = ("left:both", "right:both")
+    since = [position(redis, channel, publish(channel, 1, 2)) for channel in channels]
+    publish("left:both", 3)
+    publish("right:both", 3, 4)
+    with gateway.connect("/ws/pair/both?" + "&".join(f"since={one}" for one in reversed(since))) as peer:
+        heard = [peer.receive() for _ in range(5)]
+    told = {one["data"]["channel"]: one["data"] for one in heard if one["type"] == "subscribed"}
+    assert [(told[channel]["recovered"], told[channel]["count"]) for channel in channels] == [(True, 1), (True, 2)]
+    assert [one["data"] for one in heard if one.get("channel") == "left:both"] == [3]
+    assert [one["data"] for one in heard if one.get("channel") == "right:both"] == [3, 4]
 
 
 def test_who_comes_back_again_gets_nothing_again(gateway, publish):

@@ -250,8 +250,8 @@ void audience_join(struct world *world, unsigned int who, unsigned int what)
 	client->join.since =
 		(struct since){.kind = what & 0x80 && !is_unaware(world, client) ? SINCE_START : SINCE_NOW};
 	if (client->node != NO_NODE) {
-		client->join.since =
-			(struct since){SINCE_POSITION, model_position(&world->model, client->node)};
+		client->join.since = (struct since){
+			.kind = SINCE_POSITION, .position = model_position(&world->model, client->node)};
 		client->epoch_was_true = world->model.nodes[client->node].epoch ==
 					 world->model.nodes[world->model.primary.top].epoch;
 		client->node_was_true = model_has(&world->model, client->node);

@@ -203,7 +203,7 @@ static void join(struct world *world, char who, struct since since)
 
 static void join_behind(struct world *world, char who, struct position position)
 {
-	join(world, who, (struct since){SINCE_POSITION, position});
+	join(world, who, (struct since){.kind = SINCE_POSITION, .position = position});
 }
 
 static void tick(struct world *world, uint64_t ms)
@@ -798,6 +798,24 @@ static void serves_all_that_is_kept_from_the_start(void **state)
 	says(world, "b=ok@0[1,2,3] ");
 }
 
+/* As it comes in the URL of an endpoint that joins several channels. */
+static void takes_of_several_positions_the_one_of_its_log(void **state)
+{
+	struct world *world = *state;
+	const struct position others[] = {at('C', 4, 0), at('A', 4, 0), at('A', 2, 0)};
+
+	go_live(world, 3);
+	event(world, 4);
+	event(world, 5);
+	says(world, "4 5 ");
+	join(world, 'a', (struct since){SINCE_POSITION, at('B', 9, 0), others, 3});
+	says(world, "a=ok@4[5] ");
+	join(world, 'b', (struct since){SINCE_POSITION, at('B', 9, 0), others, 1});
+	says(world, "join r2:5+1001 ");
+	answer(world, 5, 5);
+	says(world, "live b=epoch@5[] ");
+}
+
 static void serves_from_the_start_of_a_trimmed_log(void **state)
 {
 	struct world *world = *state;
@@ -1043,6 +1061,7 @@ int main(void)
 		TEST(catches_up_with_a_client_that_is_ahead),
 		TEST(is_read_once_a_tick_for_clients_that_contradict),
 		TEST(serves_all_that_is_kept_from_the_start),
+		TEST(takes_of_several_positions_the_one_of_its_log),
 		TEST(serves_from_the_start_of_a_trimmed_log),
 		TEST(doubts_itself_when_what_is_older_is_of_another_branch),
 		TEST(keeps_plain_events_in_their_place),

@@ -203,8 +203,9 @@ void peer_come(struct node *node, struct peer *peer)
 		abort();
 	if (is_aware(node, peer)) {
 		if (peer->has_position)
-			since = (struct since){SINCE_POSITION,
-				{{"abcdefgh"}, peer->position, peer->position ? 1000 + peer->position : 0}};
+			since = (struct since){.kind = SINCE_POSITION,
+				.position = {{"abcdefgh"}, peer->position,
+					peer->position ? 1000 + peer->position : 0}};
 		peer->waits = true;
 		client_resume(&peer->client, &since);
 	} else {
