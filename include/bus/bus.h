@@ -33,7 +33,8 @@ struct route_table;
 struct worker;
 
 enum {
-	BUS_LINGER_MS = 2000, /* a page that reloads comes back within it, and costs Redis nothing */
+	BUS_LINGERING_MAX = 1024, /* more than that do not wait for it */
+	BUS_LINGER_MS = 2000,     /* a page that reloads comes back within it, and costs Redis nothing */
 };
 
 /* Called for each event of a channel; the message is borrowed. It must not remove the tap. */

@@ -61,6 +61,7 @@ struct memory_broker {
 	struct broker broker; /* first: the interface casts to us */
 	struct broker_listener listener;
 	struct event *turn; /* pending when there is something to say */
+	struct event *tick;
 	struct list jobs;
 	struct list mark; /* stands among the jobs during a turn, behind the last one of it */
 	struct map channels;
@@ -312,6 +313,15 @@ static void memory_turn(evutil_socket_t fd, short what, void *arg)
 		memory->listener.drained(memory->listener.arg);
 }
 
+static void memory_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct memory_broker *memory = arg;
+
+	(void)fd;
+	(void)what;
+	memory_store_tick(memory->store, clock_monotonic_ms());
+}
+
 static enum broker_state memory_state(const struct broker *broker)
 {
 	const struct memory_broker *memory = (const struct memory_broker *)broker;
@@ -347,6 +357,8 @@ static void memory_free(struct broker *broker)
 	if (memory->turn)
 		event_free(memory->turn);
 	memory->turn = NULL;
+	if (memory->tick)
+		event_free(memory->tick);
 	while (!list_empty(&memory->jobs)) {
 		struct memory_job *job = list_entry(memory->jobs.next, struct memory_job, link);
 
@@ -378,6 +390,7 @@ static const struct broker_ops memory_ops = {
 int broker_memory_new(
 	struct event_base *base, const struct broker_listener *listener, struct broker **brokerp)
 {
+	static const struct timeval second = {1, 0};
 	struct memory_broker *memory = calloc(1, sizeof(*memory));
 
 	if (!memory)
@@ -386,7 +399,9 @@ int broker_memory_new(
 	memory->listener = *listener;
 	list_init(&memory->jobs);
 	memory->turn = evtimer_new(base, memory_turn, memory);
-	if (!memory->turn || memory_store_new(&memory->store) < 0) {
+	memory->tick = event_new(base, -1, EV_PERSIST, memory_tick, memory);
+	if (!memory->turn || !memory->tick || memory_store_new(&memory->store) < 0 ||
+		event_add(memory->tick, &second) < 0) {
 		memory_free(&memory->broker);
 		return -ENOMEM;
 	}

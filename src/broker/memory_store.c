@@ -11,6 +11,8 @@
 #include "core/map.h"
 
 enum {
+	TTL_EMPTY_MS = 60000, /* of a log without entries: anybody may read names that nobody publishes to */
+	TICK_SWEEP = 20000,   /* some milliseconds */
 	SWEEP = 2, /* looked at in each call; more than it can add, so what has expired goes in the end */
 };
 
@@ -43,9 +45,9 @@ static void item_drop(struct items *items, struct item *item)
 	free(item);
 }
 
-static void items_sweep(struct items *items, uint64_t now_ms)
+static void items_sweep(struct items *items, uint64_t now_ms, int n)
 {
-	for (int i = 0; i < SWEEP && !list_empty(&items->turn); i++) {
+	for (int i = 0; i < n && !list_empty(&items->turn); i++) {
 		struct item *item = list_entry(items->turn.next, struct item, link);
 
 		if (item->until_ms <= now_ms) {
@@ -129,7 +131,7 @@ static struct item *store_log(
 {
 	struct item *item;
 
-	items_sweep(&store->logs, now_ms);
+	items_sweep(&store->logs, now_ms, SWEEP);
 	item = items_find(&store->logs, channel, now_ms);
 	if (!item) {
 		item = items_add(&store->logs, channel);
@@ -163,7 +165,7 @@ static struct item *store_key(
 	text[channel.len] = '\0';
 	memcpy(text + channel.len + 1, key.data, key.len);
 	name.data = text;
-	items_sweep(&store->keys, now_ms);
+	items_sweep(&store->keys, now_ms, SWEEP);
 	item = items_find(&store->keys, name, now_ms);
 	if (!item)
 		item = items_add(&store->keys, name);
@@ -213,11 +215,24 @@ int memory_store_read(struct memory_store *store, struct slice channel, uint64_t
 	if (!item)
 		return -ENOMEM;
 	*range = (struct memory_range){.top.epoch = item->epoch, .log = item->log};
-	if (!item->log)
+	if (!item->log) {
+		item->until_ms = later(now_ms, ttl_ms < TTL_EMPTY_MS ? ttl_ms : TTL_EMPTY_MS);
 		return 0;
+	}
 	memory_log_top(item->log, &range->top);
 	range->n = count ? memory_log_read(item->log, from, count, &range->first) : 0;
 	return 0;
+}
+
+static int all_up_to(const struct items *items, int n)
+{
+	return items->by_name.n_entries < (size_t)n ? (int)items->by_name.n_entries : n;
+}
+
+void memory_store_tick(struct memory_store *store, uint64_t now_ms)
+{
+	items_sweep(&store->logs, now_ms, all_up_to(&store->logs, TICK_SWEEP));
+	items_sweep(&store->keys, now_ms, all_up_to(&store->keys, TICK_SWEEP));
 }
 
 size_t memory_store_n_logs(const struct memory_store *store)

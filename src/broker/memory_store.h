@@ -8,8 +8,9 @@
  * entries, and goes when nobody published or read for its ttl; a log that begins again has a new epoch. The
  * first publication decides how many entries a log keeps as long as it lives.
  *
- * What has expired is dropped at the latest when its turn comes: each call looks at a few, so the store has
- * no timer and no call takes long. Pure: time is handed in, monotonic for expiry, the wall's for tags.
+ * What has expired is dropped at the latest when its turn comes: each call looks at a few, a tick at more. A
+ * log without entries, which anybody may begin by reading it, stays for a minute at most. Pure: time is
+ * handed in, monotonic for expiry, the wall's for tags.
  */
 
 #include <stddef.h>
@@ -52,6 +53,9 @@ int memory_store_publish(struct memory_store *store, struct slice channel, struc
 /* 0 or -ENOMEM. */
 int memory_store_read(struct memory_store *store, struct slice channel, uint64_t from, uint32_t count,
 	uint64_t ttl_ms, uint64_t now_ms, struct memory_range *range);
+
+/* About once a second. */
+void memory_store_tick(struct memory_store *store, uint64_t now_ms);
 
 /* How many logs and keys there are, expired ones whose turn has not come included. */
 size_t memory_store_n_logs(const struct memory_store *store);

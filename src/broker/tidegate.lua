@@ -23,10 +23,11 @@
 -- Servers without functions are given the same text as a script; nothing here may rely on more than Redis 5 has without
 -- asking for it.
 
-local VERSION = 2
+local VERSION = 3
 local BYTES = 4194304 -- of payloads in one answer, unless told otherwise
 local PART = 100 -- entries fetched at once: what is left out for its size was not copied either
 local TTL_MIN = 30000 -- milliseconds
+local TTL_EMPTY = 60000 -- of a log without entries, which readers keep up
 local FIELDS = 8 -- names and values of an entry that is answered whole; ours have two
 
 -- The log lives for ttl from now on, or up to a quarter longer: so publishing need not set the expiry anew before that
@@ -89,6 +90,8 @@ end
 -- The last entry may pass bytes_max, and there are always two if the log has them: the one that the reader knows and
 -- the next. Otherwise nobody would ever get past a large one. Of an entry that is none of ours, with very many fields, only
 -- the id is answered: a gateway takes no answer of more values than it can have asked for.
+-- The first reader begins the log, so that all who stand before its first entry stand at the same place. Anybody may read
+-- names that nobody publishes to, so without entries it lives for a short time only.
 local function read(k, a)
   local m = redis.call('HMGET', k[2], 'e', 'n', 't', 'u')
   if not (m[1] and tonumber(m[2] or nil) and m[3]) then
@@ -96,7 +99,8 @@ local function read(k, a)
     m = {a[3], '0', '0', '0'}
     redis.call('HSET', k[2], 'e', a[3], 'n', '0', 't', '0', 'u', '0')
   end
-  touch(k, a[4] + 0)
+  local ttl = a[4] + 0
+  touch(k, m[2] == '0' and math.min(ttl, TTL_EMPTY) or ttl)
   if m[4] ~= '0' then
     redis.call('HSET', k[2], 'u', '0') -- a reader needs no clock: the next publication sets it
   end

@@ -3,6 +3,7 @@
 #include "bus/bus.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,8 @@ struct interest {
 
 enum {
 	TICK_MS = 500,
+	TRIM_CHANNELS = 10000, /* given up are worth some milliseconds of all who want memory */
+	TRIM_MS = 10000,
 	DROP_LINES = 5, /* of the log in a minute, about payloads that were dropped */
 };
 
@@ -119,8 +122,20 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 		struct mail *next = mail->next;
 
 		take_mail(bus, (struct bus_mail *)mail);
+		if (bus->n_lingering > BUS_LINGERING_MAX)
+			bus_channels_expire(bus, clock_monotonic_ms());
 		mail = next;
 	}
+}
+
+/* After a flood of names their memory lies in small pieces between what is in use. */
+static void give_memory_back(struct bus *bus, uint64_t now_ms)
+{
+	if (bus->n_given_up < TRIM_CHANNELS || now_ms < bus->trimmed_ms + TRIM_MS)
+		return;
+	bus->n_given_up = 0;
+	bus->trimmed_ms = now_ms;
+	malloc_trim(0);
 }
 
 static void on_tick(evutil_socket_t fd, short events, void *arg)
@@ -136,6 +151,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	histories_tick(&bus->histories, now_ms);
 	surveys_tick(&bus->surveys, now_ms);
 	bus_channels_expire(bus, now_ms);
+	give_memory_back(bus, now_ms);
 }
 
 void bus_drop(struct bus *bus, struct slice channel, enum metric metric, const char *reason)

@@ -29,12 +29,18 @@ struct bus_channel *bus_channel_find(const struct bus *bus, uint64_t hash, struc
 	return entry ? map_value(entry, struct bus_channel, entry) : NULL;
 }
 
+static void stop_lingering(struct bus_channel *channel)
+{
+	channel->bus->n_lingering -= list_linked(&channel->linger);
+	list_remove(&channel->linger);
+}
+
 void bus_channel_free(struct bus_channel *channel)
 {
 	struct bus *bus = channel->bus;
 
 	history_free(channel->history);
-	list_remove(&channel->linger);
+	stop_lingering(channel);
 	list_remove(&channel->ending);
 	map_remove(&bus->channels, &channel->entry);
 	metrics_set(bus->metrics, METRIC_CHANNELS, bus->channels.n_entries);
@@ -107,7 +113,7 @@ struct bus_channel *bus_channel_get(struct bus *bus, uint64_t hash, struct slice
 
 	if (!channel)
 		return channel_new(bus, hash, name);
-	list_remove(&channel->linger);
+	stop_lingering(channel);
 	return channel;
 }
 
@@ -117,6 +123,7 @@ void bus_channel_left(struct bus_channel *channel)
 		return;
 	channel->linger_ms = clock_monotonic_ms() + BUS_LINGER_MS;
 	list_push_back(&channel->bus->lingering, &channel->linger);
+	channel->bus->n_lingering++;
 }
 
 void bus_channel_want(struct bus_channel *channel, unsigned int worker, uint64_t turn)
@@ -199,10 +206,11 @@ void bus_channels_expire(struct bus *bus, uint64_t now_ms)
 	while (!list_empty(&bus->lingering)) {
 		struct bus_channel *channel = list_entry(bus->lingering.next, struct bus_channel, linger);
 
-		if (channel->linger_ms > now_ms)
+		if (channel->linger_ms > now_ms && bus->n_lingering <= BUS_LINGERING_MAX)
 			return;
 		broker_unsubscribe(bus->broker, bus_channel_name(channel));
 		bus_channel_free(channel);
+		bus->n_given_up++;
 	}
 }
 

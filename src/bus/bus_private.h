@@ -24,8 +24,11 @@ struct bus {
 	struct histories histories;
 	struct replays replays;
 	struct list lingering; /* in order of linger_ms */
-	struct list ending;    /* channels whose history is no longer kept, but still holds something back */
-	struct list surveys;   /* in order of deadline_ms */
+	size_t n_lingering;
+	size_t n_given_up;   /* channels, since memory was last given back to the system */
+	uint64_t trimmed_ms; /* when that was */
+	struct list ending;  /* channels whose history is no longer kept, but still holds something back */
+	struct list surveys; /* in order of deadline_ms */
 	struct mailbox *inbox;
 	struct event *mail_event;
 	struct event *tick;

@@ -9,6 +9,8 @@ from harness.websocket import TEXT, frame
 
 UNANSWERED_MAX = 216  # twice subscriptions_max, and 16
 BURST_BYTES = 64 << 10
+LINGERING_MAX = 1024  # channels that nobody listens to any more
+EMPTY_MS = 75000  # a log without entries, and without readers
 
 HISTORY = """
 routes:
@@ -150,3 +152,48 @@ def test_who_asks_and_does_not_read_is_closed_in_time(start, redis, tmp_path):
         while gateway.metric("tidegate_queued_bytes") < 100000:
             peer.send_raw(ping * 500)
         assert gateway.wait_for_line("client disconnected", code="4100").fields["route"] == "/ws/mute"
+
+
+def say_names(peer, count):
+    """Subscribes to names that nobody used before, and leaves each at once: the bytes said."""
+    said = 0
+    for first in range(0, count, 100):
+        words = b"".join(command(verb, channel=f"log:{number}") for number in range(first, first + 100)
+                         for verb in ("subscribe", "unsubscribe"))
+        said += say(peer, words, 1)
+    unread_until_pong(peer)
+    return said
+
+
+def test_names_that_nobody_uses_are_held_by_nobody(start, own_redis, tmp_path, figure):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(HISTORY, encoding="utf-8")
+    gateway = start("--config", file, "--workers", "1", redis=own_redis)
+    with gateway.connect("/ws/log/first") as peer:
+        before = gateway.resident_kib()
+        said = say_names(peer, sized(20000, 3000))
+        until("the names are on their way out",
+              lambda: gateway.metric("tidegate_channels") <= LINGERING_MAX + 2)
+        channels = len(own_redis.client.pubsub_channels())
+        grown = grown_mib(gateway, before)
+        figure("names that nobody used before",
+               f"{said >> 20} MiB said, {channels} channels in Redis, {grown:.1f} MiB held")
+        assert channels <= LINGERING_MAX + 10 and grown < sized(24, 1000)
+        lives = [own_redis.client.pttl(key) for key in own_redis.client.scan_iter("tg:m:*", count=1000)]
+        assert lives and max(lives) <= EMPTY_MS
+
+
+def test_a_name_that_is_published_to_is_kept_for_its_ttl(start, own_redis, tmp_path):
+    """Who stood before the first entry of a log gets it, also when he comes back."""
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(HISTORY, encoding="utf-8")
+    gateway = start("--config", file, "--workers", "1", redis=own_redis)
+    with gateway.connect("/ws/log/a") as peer:
+        empty = peer.ask({"type": "subscribe", "data": {"channel": "log:a", "recover": True}})["data"]["pos"]
+        assert own_redis.client.pttl("tg:m:{log:a}") <= EMPTY_MS
+        publish_large(own_redis, ["log:a"], 1, 10)
+        assert own_redis.client.pttl("tg:m:{log:a}") > EMPTY_MS
+        assert peer.receive()["channel"] == "log:a"
+    with gateway.connect("/ws/log/b") as peer:
+        answer = peer.ask({"type": "subscribe", "data": {"channel": "log:a", "since": empty}})["data"]
+        assert answer["recovered"] and answer["count"] == 1

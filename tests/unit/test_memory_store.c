@@ -140,6 +140,25 @@ static void begins_again_with_another_epoch_when_nobody_came_for_its_ttl(void **
 	assert_int_equal(memory_store_n_logs(*state), 1);
 }
 
+static void a_log_that_was_only_read_goes_after_a_minute(void **state)
+{
+	struct position before, kept, again, id;
+
+	before = read_range(*state, "nobody publishes here", 0, 100, 0).top;
+	read_range(*state, "nor here", 0, 100, 0);
+	memory_store_tick(*state, 59999);
+	assert_int_equal(memory_store_n_logs(*state), 2);
+	kept = read_range(*state, "nor here", 0, 100, 59999).top;
+	again = read_range(*state, "nor here", 0, 100, 100000).top;
+	assert_true(epoch_equal(&kept.epoch, &again.epoch)); /* while somebody reads it it stays */
+	memory_store_tick(*state, 100000);
+	assert_int_equal(memory_store_n_logs(*state), 1);
+	id = publish(*state, "nobody publishes here", 100001);
+	assert_false(epoch_equal(&id.epoch, &before.epoch)); /* who stood there is told */
+	memory_store_tick(*state, 100000 + DAY_MS);
+	assert_int_equal(memory_store_n_logs(*state), 1);
+}
+
 static void publishes_once_under_one_key(void **state)
 {
 	struct position first, second;
@@ -213,6 +232,7 @@ int main(void)
 		PROMISE(counts_each_channel_by_itself_without_holes),
 		PROMISE(reads_what_is_kept_from_an_offset_on),
 		PROMISE(a_read_begins_the_log_whose_epoch_stays),
+		PROMISE(a_log_that_was_only_read_goes_after_a_minute),
 		PROMISE(begins_again_with_another_epoch_when_nobody_came_for_its_ttl),
 		PROMISE(publishes_once_under_one_key),
 		PROMISE(a_key_that_outlives_its_log_does_not_stand_for_an_entry),
