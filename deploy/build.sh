@@ -49,7 +49,16 @@ esac
 folder=$1
 shift
 set -- "${release[@]}" "$@"
-libraries=$(deploy/deps.sh --pkg-config-path)
+# A build under a sanitizer has its libraries under it too: a race or an overflow in them is as bad as one of ours. The
+# fuzzers (clang, address) call none of them, and gcc's runtime does not go with clang's.
+sanitize=()
+case "$compiler $* " in
+clang*' -Db_sanitize=address'*) ;;
+*' -Db_sanitize=address'*) sanitize=(--sanitize address) ;;
+*' -Db_sanitize=thread'*) sanitize=(--sanitize thread) ;;
+esac
+[ "${#sanitize[@]}" = 0 ] || deploy/deps.sh "${sanitize[@]}"
+libraries=$(deploy/deps.sh --pkg-config-path "${sanitize[@]}")
 mkdir -p "$folder"
 log=$folder/tidegate-build.log
 

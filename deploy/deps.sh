@@ -32,6 +32,8 @@ readonly SERVICES=(redis-server prometheus haproxy nginx) # of those packages: n
 # -fno-semantic-interposition and the like are of no use to a static library; what is here is what
 # the rest of Tidegate is hardened with. _FORTIFY_SOURCE is 2 because lws is older than level 3.
 readonly C_FLAGS='-O2 -g0 -fno-strict-aliasing -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2'
+# Under a sanitizer: lines in its reports, and neither hardening nor inlining that hides from it.
+readonly SANITIZED_C_FLAGS='-O1 -g1 -fno-strict-aliasing -fno-omit-frame-pointer -U_FORTIFY_SOURCE'
 readonly CMAKE_COMMON=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_LIBDIR=lib
 	-DCMAKE_POSITION_INDEPENDENT_CODE=ON)
 
@@ -60,14 +62,16 @@ readonly here
 
 usage() {
 	cat <<TEXT
-Usage: deploy/deps.sh [--test] [--demo]
-       deploy/deps.sh --pkg-config-path
+Usage: deploy/deps.sh [--test] [--demo] [--sanitize KIND]
+       deploy/deps.sh --pkg-config-path [--sanitize KIND]
 
 Installs the Debian packages that Tidegate is built with (as root, the missing ones only) and builds
 its pinned libraries into a cached private prefix. The second run is over at once.
 
   --test              also what tests/run.sh needs
   --demo              also what deploy/local.sh needs
+  --sanitize KIND     the libraries under a sanitizer, in a prefix of their own: address (gcc, with
+                      undefined) or thread (clang); deploy/build.sh -Db_sanitize=… asks for them
   --pkg-config-path   print where the prefix keeps its .pc files, for
                       meson setup -Dpkg_config_path=...; installs and builds nothing
   --help              this page
@@ -305,11 +309,31 @@ source_of() {
 
 # --- the prefix -------------------------------------------------------------------------------
 
+# What the sanitizer asked for wants: its flags and its compiler, which is that of the gateway's own build.
+sanitize_with() {
+	case $1 in
+	'') c_flags=$C_FLAGS ;;
+	address) c_flags="$SANITIZED_C_FLAGS -fsanitize=address,undefined" CC=gcc ;;
+	thread) c_flags="$SANITIZED_C_FLAGS -fsanitize=thread" CC=clang ;;
+	*)
+		printf 'deps: --sanitize wants address or thread\n' >&2
+		exit 2
+		;;
+	esac
+	sanitizer=$1
+	[ -z "$sanitizer" ] || export CC
+}
+
+# The distribution's is under no sanitizer.
+uses_distribution_hiredis() {
+	[ -z "$sanitizer" ] && distribution_hiredis
+}
+
 # Everything that determines what is in the prefix, on one page.
 recipe() {
 	local hiredis=$HIREDIS_SHA256 patch
-	distribution_hiredis && hiredis=distribution
-	printf '%s\n' "$LWS_SHA256" "$hiredis" "$C_FLAGS" "${CMAKE_COMMON[*]}" "${LWS_FLAGS[*]}" \
+	uses_distribution_hiredis && hiredis=distribution
+	printf '%s\n' "$LWS_SHA256" "$hiredis" "$c_flags" "${CMAKE_COMMON[*]}" "${LWS_FLAGS[*]}" \
 		"${HIREDIS_FLAGS[*]}" "$(uname -m)"
 	"${CC:-cc}" --version 2>/dev/null | head -n 1 || true
 	dpkg-query -W -f='${Package} ${Version}\n' libc6-dev libssl-dev zlib1g-dev 2>/dev/null || true
@@ -337,7 +361,7 @@ build_with_cmake() {
 	local what=$1 source=$2
 	shift 2
 	quietly "configuring $what" cmake -S "$source" -B "$source.build" "${CMAKE_COMMON[@]}" \
-		-DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_C_FLAGS="$C_FLAGS" "$@"
+		-DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_C_FLAGS="$c_flags" "$@"
 	quietly "building $what" cmake --build "$source.build"
 	quietly "installing $what" env DESTDIR="$work/root" cmake --install "$source.build"
 }
@@ -345,7 +369,7 @@ build_with_cmake() {
 build_lws() {
 	local tarball patch
 	tarball=$(source_of "$LWS_POOL" "$LWS_SHA256")
-	say "libwebsockets $LWS_VERSION: building (about half a minute)"
+	say "libwebsockets $LWS_VERSION: building${sanitizer:+ under the $sanitizer sanitizer} (about half a minute)"
 	unpack "$tarball" "$work/lws"
 	for patch in "$here"/patches/libwebsockets/*.patch; do
 		[ -f "$patch" ] || continue
@@ -358,7 +382,7 @@ build_lws() {
 build_hiredis() {
 	local tarball
 	tarball=$(source_of "$HIREDIS_POOL" "$HIREDIS_SHA256")
-	say "hiredis $HIREDIS_VERSION: building"
+	say "hiredis $HIREDIS_VERSION: building${sanitizer:+ under the $sanitizer sanitizer}"
 	unpack "$tarball" "$work/hiredis"
 	build_with_cmake hiredis "$work/hiredis" "${HIREDIS_FLAGS[@]}"
 }
@@ -366,7 +390,7 @@ build_hiredis() {
 # Installed beside, then renamed: a build that was cut short is never taken for a finished one.
 build_prefix() {
 	build_lws
-	distribution_hiredis || build_hiredis
+	uses_distribution_hiredis || build_hiredis
 	mv "$work/root$prefix" "$prefix"
 }
 
@@ -407,12 +431,16 @@ prepare() {
 
 main() {
 	local -a packages=("${BUILD_PACKAGES[@]}")
-	local print=
+	local print='' sanitize=''
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--test) packages+=("${TEST_PACKAGES[@]}") ;;
 		--demo) packages+=("${DEMO_PACKAGES[@]}") ;;
 		--pkg-config-path) print=1 ;;
+		--sanitize)
+			sanitize=${2:-none}
+			shift $(($# < 2 ? 0 : 1))
+			;;
 		--help | -h)
 			usage
 			return 0
@@ -424,6 +452,7 @@ main() {
 		esac
 		shift
 	done
+	sanitize_with "$sanitize"
 	command -v dpkg-query >/dev/null 2>&1 || die "this is not Debian: packages are not looked after here; docs/dependencies.md lists what to install"
 	cache_find
 	if [ -n "$print" ]; then

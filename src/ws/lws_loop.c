@@ -25,6 +25,9 @@ struct lws_loop {
 	struct loop_io **ios; /* by descriptor */
 	int n_ios;
 	void *loops[1]; /* lws wants an array, one a service thread */
+	/* Lws' own log, which says nothing. The one that lws has for all contexts counts who uses it, without
+	 * a lock, and ends the process where two threads have miscounted. */
+	lws_log_cx_t log;
 	lws_plugin_evlib_t plugin;
 	struct lws_event_loop_ops ops;
 };
@@ -200,6 +203,7 @@ struct lws_context *lws_loop_create_context(struct lws_loop *loop, struct lws_co
 {
 	info->event_lib_custom = &loop->plugin;
 	info->foreign_loops = loop->loops;
+	info->log_cx = &loop->log; /* of the context, and of vhosts made with this */
 	loop->context = lws_create_context(info);
 	return loop->context;
 }
