@@ -197,3 +197,41 @@ def test_a_name_that_is_published_to_is_kept_for_its_ttl(start, own_redis, tmp_p
     with gateway.connect("/ws/log/b") as peer:
         answer = peer.ask({"type": "subscribe", "data": {"channel": "log:a", "since": empty}})["data"]
         assert answer["recovered"] and answer["count"] == 1
+
+
+CONNECTION_MIB_MAX = 5  # docs/operations.md names it
+
+
+def fill_up(gateway, peer, bytes_more):
+    """Pings whose answers are not read, until so much more waits: short ones, which cost the most beside their bytes."""
+    pings = frame(TEXT, b'{"type":"ping"}') * 1000
+    aim = gateway.metric("tidegate_queued_bytes") + bytes_more
+    while gateway.metric("tidegate_queued_bytes") < aim:
+        heard = gateway.metric("tidegate_messages_received_total")
+        peer.send_raw(pings)
+        until("they are heard", lambda n=heard: gateway.metric("tidegate_messages_received_total") >= n + 1000)
+
+
+def test_the_worst_that_one_connection_holds(start, own_redis, tmp_path, figure):
+    """As many channels as it may have, a replay that waits, and answers up to its bound."""
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(HISTORY.rstrip() + "\n    slow: {age: none}\n", encoding="utf-8")
+    gateway = start("--config", file, "--workers", "1", redis=own_redis)
+    peers = [gateway.connect(f"/ws/log/{n}", receive_buffer=4096) for n in range(6)]
+    try:
+        publish_large(own_redis, [f"log:full-{n}" for n in range(len(peers))])
+        before = gateway.resident_kib()
+        for n, peer in enumerate(peers):
+            peer.send_raw(b"".join(command("subscribe", channel=f"log:{n}-{i}") for i in range(98)))
+            fill_up(gateway, peer, 1000)  # what the kernel takes is full
+            queued = gateway.metric("tidegate_queued_bytes")
+            peer.send_raw(command("subscribe", channel=f"log:full-{n}", since="start"))
+            until("the replay waits", lambda: gateway.metric("tidegate_queued_bytes") > queued + 1000000)
+            fill_up(gateway, peer, 850000)
+        assert gateway.metric("tidegate_connections") == len(peers), "none was closed"
+        each = grown_mib(gateway, before) / len(peers)
+        figure("the worst that one connection holds", f"{each:.1f} MiB")
+        assert each < sized(CONNECTION_MIB_MAX, 1000)
+    finally:
+        for peer in peers:
+            peer.abandon()
