@@ -180,6 +180,7 @@ def test_names_that_nobody_uses_are_held_by_nobody(start, own_redis, tmp_path, f
                f"{said >> 20} MiB said, {channels} channels in Redis, {grown:.1f} MiB held")
         assert channels <= LINGERING_MAX + 10 and grown < sized(24, 1000)
         lives = [own_redis.client.pttl(key) for key in own_redis.client.scan_iter("tg:m:*", count=1000)]
+        figure("of them in the log's keys", f"{len(lives)}, the longest for {max(lives, default=0) / 1000:.0f} s")
         assert lives and max(lives) <= EMPTY_MS
 
 

@@ -396,6 +396,9 @@ static void take_gateway_step(
 	case STEP_TICK:
 		tick(gateway);
 		break;
+	case STEP_SHRINK:
+		(void)channel_log_shrink(gateway->log);
+		break;
 	case STEP_CHECK:
 		check(world, gateway);
 		break;
