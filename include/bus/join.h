@@ -27,8 +27,8 @@ struct join {
 	uint64_t hash; /* map_hash() of the channel */
 	struct since since;
 	struct position *others; /* of since */
-	bool patient; /* waits for as long as it takes; others are given back HISTORY_JOIN_MS after replays
-			 let them go */
+	bool patient; /* its worker asks again; all are given back HISTORY_JOIN_MS after replays let them go
+		       */
 	void *owner;  /* the worker's, from malloc(3); freed with the join */
 	size_t bytes; /* of frames in the answer, counted by the bus */
 
@@ -39,7 +39,8 @@ struct join {
 	uint64_t deadline_ms;
 
 	/* The answer. */
-	int r; /* 0; -EAGAIN: not now; -ENOMEM; -ENOENT: the channel keeps no history */
+	int r; /* 0; -EAGAIN: not now; -ETIMEDOUT: likewise, a patient one; -ENOMEM; -ENOENT: the channel
+		  keeps no history */
 	enum channel_log_reason reason;
 	bool from_log;
 	uint16_t era;                /* which history of the channel answered; never 0 where r is 0 */

@@ -20,7 +20,7 @@ struct history {
 	struct channel_log_options options;
 	struct list reads;      /* under way */
 	struct list refused;    /* in histories.refused while its read could not be sent */
-	struct list patient;    /* join.due of those without a deadline */
+	struct list patient;    /* join.due of those that come again; in order of deadline_ms */
 	struct list holding;    /* in histories.holding while it remembers entries */
 	size_t bytes;           /* of them */
 	uint32_t n_refused;     /* reads, one after the other, that Redis has refused */
@@ -359,6 +359,19 @@ static void refuse_join(struct histories *all, struct join *join, void *arg, int
 	all->listener.answered(arg, join);
 }
 
+/* Those who ask again: so a join whose client has gone does not wait here for as long as a log cannot be
+ * read. */
+static void send_round(struct history *history, uint64_t now_ms)
+{
+	while (!list_empty(&history->patient)) {
+		struct join *join = list_entry(history->patient.next, struct join, due);
+
+		if (join->deadline_ms > now_ms)
+			return;
+		refuse_join(history->all, join, history->arg, -ETIMEDOUT);
+	}
+}
+
 /* Those whose turn it is, as far as there may be reads. What cannot be sent now keeps its turn: it would be
  * the same ones again and again. */
 static void check_tails(struct histories *all)
@@ -413,6 +426,7 @@ void histories_tick(struct histories *all, uint64_t now_ms)
 	for (struct list *link = all->all.next; link != &all->all; link = link->next) {
 		struct history *history = list_entry(link, struct history, link);
 
+		send_round(history, now_ms);
 		if (channel_log_needs_tick(history->log)) {
 			channel_log_tick(history->log, now_ms);
 			all->listener.drained(history->arg);

@@ -271,10 +271,27 @@ void recovery_tick(struct clients *clients)
 	}
 }
 
+/* A patient one goes round: what comes back finds out whether the client is there still. */
+static int ask_again(struct clients *clients, struct join *join)
+{
+	struct join *again = join_new(clients->worker, join_channel(join), &join->since);
+
+	if (!again)
+		return -ENOMEM;
+	again->patient = true;
+	again->owner = join->owner;
+	join->owner = NULL;
+	join_free(join);
+	clients->listener.join(clients->listener.arg, again);
+	return 0;
+}
+
 void recovery_answered(struct clients *clients, struct join *join)
 {
 	struct recovery *recovery = join->owner;
 
+	if (recovery->client && join->r == -ETIMEDOUT && ask_again(clients, join) == 0)
+		return;
 	if (recovery->client)
 		settle(clients, recovery, join);
 	list_remove(&recovery->due);

@@ -1508,6 +1508,31 @@ static void who_came_by_url_is_told_hears_what_is_in_no_log_and_may_ask_anew(voi
 	assert_true(was_told(peer, "\"entry\""));
 }
 
+static void who_came_by_url_asks_again_for_as_long_as_he_is_there(void **state)
+{
+	const struct since now = {.kind = SINCE_NOW};
+	struct world *world = *state;
+	struct peer *peer = &world->peers[0];
+	struct join *join;
+
+	assert_true(begin(world, peer, CARDS) >= 0);
+	client_resume(&peer->client, &now);
+	confirm_all(world);
+	client_open(&peer->client);
+	for (int round = 0; round < 3; round++) {
+		join = take_join(world);
+		assert_true(join->patient);
+		assert_int_equal(join->since.kind, SINCE_NOW);
+		join->r = -ETIMEDOUT;
+		clients_joined(&world->clients, join);
+	}
+	join = take_join(world);
+	client_deinit(&peer->client);
+	join->r = -ETIMEDOUT;
+	clients_joined(&world->clients, join);
+	assert_null(world->join);
+}
+
 /* "recovered": true, 6 follow: then they do, whatever gives way behind them. */
 static void what_a_client_was_promised_does_not_give_way(void **state)
 {
@@ -2607,6 +2632,7 @@ int main(void)
 		TEST(what_comes_late_is_for_those_whom_the_history_did_not_answer),
 		TEST(what_a_client_was_promised_does_not_give_way),
 		TEST(a_join_that_is_lost_is_answered_all_the_same),
+		TEST(who_came_by_url_asks_again_for_as_long_as_he_is_there),
 		TEST(who_came_by_url_is_told_hears_what_is_in_no_log_and_may_ask_anew),
 		TEST(who_lets_a_promise_wait_is_closed_under_every_policy),
 		TEST(the_oldest_give_way),
