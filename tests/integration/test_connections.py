@@ -97,7 +97,7 @@ def test_each_connection_is_two_log_lines(start, redis, log_format):
     assert opened.fields["remote"] == closed.fields["remote"] == "127.0.0.1"
     assert closed.fields["code"] == "4321"
     assert int(closed.fields["duration_ms"]) >= 0
-    assert (closed.fields["received"], closed.fields["sent"]) == ("1", "2")
+    assert (closed.fields["received"], closed.fields["sent"]) == ("1", "3")  # the answer, the event, the close frame
     assert closed.fields["reason"]
     assert "\r" not in closed.text
 
