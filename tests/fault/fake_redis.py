@@ -5,7 +5,7 @@ Fake Redis: greets a gateway as Redis does, up to the point where it says what R
 import socket
 import threading
 
-from harness.resp import bulk, push, read_command, subscribed
+from harness.resp import push, read_command, subscribed
 
 GREETING, SUBSCRIBER, COMMANDER, READ = "the greeting", "the subscriber", "the probe's answer", "a read's answer"
 PLACES = (GREETING, SUBSCRIBER, COMMANDER, READ)
