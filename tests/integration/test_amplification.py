@@ -5,7 +5,7 @@ import select
 import signal
 
 from harness.wait import PATIENCE_SECONDS, sized, until
-from harness.websocket import TEXT, frame
+from harness.websocket import PING, TEXT, frame
 
 UNANSWERED_MAX = 216  # twice subscriptions_max, and 16
 BURST_BYTES = 64 << 10
@@ -182,6 +182,7 @@ def test_names_that_nobody_uses_are_held_by_nobody(start, own_redis, tmp_path, f
         lives = [own_redis.client.pttl(key) for key in own_redis.client.scan_iter("tg:m:*", count=1000)]
         figure("of them in the log's keys", f"{len(lives)}, the longest for {max(lives, default=0) / 1000:.0f} s")
         assert lives and max(lives) <= EMPTY_MS
+        until("Redis has as many channels as before", lambda: len(own_redis.client.pubsub_channels()) <= 2)
 
 
 def test_a_name_that_is_published_to_is_kept_for_its_ttl(start, own_redis, tmp_path):
@@ -211,6 +212,18 @@ def fill_up(gateway, peer, bytes_more):
         heard = gateway.metric("tidegate_messages_received_total")
         peer.send_raw(pings)
         until("they are heard", lambda n=heard: gateway.metric("tidegate_messages_received_total") >= n + 1000)
+
+
+def test_pings_of_one_who_does_not_read_queue_no_pongs(start, redis, figure):
+    gateway = start("--workers", "1", redis=redis)
+    with gateway.connect("/ws/cards", receive_buffer=4096) as peer:
+        before = gateway.resident_kib()
+        pings = frame(PING, b"x" * 125) * 5000
+        for _ in range(sized(30, 5)):
+            peer.send_raw(pings)
+        grown = grown_mib(gateway, before)
+        figure("pings whose pongs nobody reads", f"{len(pings) * 30 >> 20} MiB said, {grown:.1f} MiB held")
+        assert grown < 8
 
 
 def test_the_worst_that_one_connection_holds(start, own_redis, tmp_path, figure):
