@@ -52,6 +52,7 @@ def unread_until_pong(peer):
 
 
 def grown_mib(gateway, before_kib):
+    """Sanitizers keep what was freed: under them the bounds below are wide, and the runs look at the code alone."""
     return (gateway.resident_kib() - before_kib) / 1024
 
 
@@ -67,7 +68,7 @@ def test_subscribing_again_and_again_while_redis_hangs_is_bounded(start, own_red
         finally:
             own_redis.process.signal(signal.SIGCONT)
         figure("one subscription, asked for again and again", f"{said >> 20} MiB said, {grown:.1f} MiB held")
-        assert grown < 8
+        assert grown < sized(8, 1000)
 
 
 def test_each_command_with_an_id_is_answered_however_many_there_are(start, own_redis):
@@ -104,7 +105,7 @@ def test_asking_for_the_past_and_leaving_is_bounded(start, own_redis, tmp_path, 
         finally:
             own_redis.process.signal(signal.SIGCONT)
         figure("the past, asked for and given up", f"{said >> 20} MiB said, {grown:.1f} MiB held")
-        assert grown < 8
+        assert grown < sized(8, 1000)
 
 
 def publish_large(redis, channels, entries=64, payload_bytes=16000):
@@ -223,7 +224,7 @@ def test_pings_of_one_who_does_not_read_queue_no_pongs(start, redis, figure):
             peer.send_raw(pings)
         grown = grown_mib(gateway, before)
         figure("pings whose pongs nobody reads", f"{len(pings) * 30 >> 20} MiB said, {grown:.1f} MiB held")
-        assert grown < 8
+        assert grown < sized(8, 1000)
 
 
 def test_the_worst_that_one_connection_holds(start, own_redis, tmp_path, figure):
