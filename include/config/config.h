@@ -49,6 +49,7 @@ struct config {
 	size_t event_bytes_max;         /* from a backend */
 	size_t outbox_bytes_max;        /* queued for one client */
 	size_t compression_bytes_min;   /* smaller events are sent as they are */
+	unsigned int connections_max;   /* 0: what the limit of open files leaves */
 	unsigned int subscriptions_max; /* of one connection */
 	bool io_uring;                  /* where it is built in and the kernel allows it */
 	char **trusted_proxies;         /* addresses or CIDR blocks; NULL-terminated */

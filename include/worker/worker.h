@@ -23,6 +23,7 @@ struct config;
 struct join;
 struct message;
 struct metrics;
+struct places;
 struct survey_part;
 struct worker;
 
@@ -49,6 +50,7 @@ struct worker_options {
 	const char *host;
 	uint16_t port;
 	const struct config *config; /* only looked at inside worker_new() */
+	struct places *places;       /* of all workers; outlives them */
 	struct worker_listener listener;
 };
 

@@ -26,6 +26,9 @@ enum {
 /* Takes over the descriptor: non-blocking, close-on-exec, TCP_NODELAY set. */
 typedef void (*listener_accept_fn)(void *arg, int fd);
 
+/* Is there room for another connection? See listener_rest(). */
+typedef bool (*listener_room_fn)(void *arg);
+
 /*
  * Listens on host (a name of this machine, an IPv4 or IPv6 address; "" is every address) and port (0: any
  * free one). `shared` lets further listeners of this process on the same port. 0, or negative errno with one
@@ -33,6 +36,12 @@ typedef void (*listener_accept_fn)(void *arg, int fd);
  */
 int listener_new(struct event_base *base, const char *host, uint16_t port, bool shared,
 	listener_accept_fn accept, void *arg, struct listener **listenerp, struct buf *error);
+
+/*
+ * Called by accept(): takes nobody until room() says that there is room, which is asked every
+ * LISTENER_REST_MS. With the same arg.
+ */
+void listener_rest(struct listener *listener, listener_room_fn room);
 
 /* The port it listens on. */
 uint16_t listener_port(const struct listener *listener);

@@ -17,6 +17,7 @@ struct clients;
 struct event_base;
 struct log;
 struct metrics;
+struct places;
 struct socket_ops;
 struct trusted;
 struct ws_server;
@@ -27,6 +28,7 @@ struct ws_server_options {
 	uint16_t port;           /* 0: any free one */
 	struct clients *clients; /* outlives the server */
 	struct trusted *trusted; /* taken over, also on failure */
+	struct places *places;   /* shared by all; outlives the server */
 	struct log *log;
 	struct metrics *metrics;
 	bool use_uring; /* where it is built in and the kernel allows it */

@@ -27,6 +27,7 @@ enum {
 	PATH_MAX_BYTES = 1024, /* ours are shorter, with the longest name, all escapes */
 	TEXT_MAX_BYTES = 1024, /* of a header that is looked at */
 	REFUSED_LINES = 5,     /* of the log in a minute */
+	CONNECTIONS_MAX = 32,  /* of the descriptors that clients cannot have; see ws/places.h */
 	BODY_SLACK = 4096,     /* for the envelope around a published payload */
 };
 
@@ -248,7 +249,7 @@ static int on_head(struct admin_request *request, const char *data, size_t len)
 /* The caller says no more. He may still listen, but who only listens, and for ever, has gone. */
 static int on_end(struct admin_request *request)
 {
-	if (request->linger.begun || request->tail)
+	if (request->linger.begun || request->tail || !request->text.len)
 		return -1;
 	request->is_half_closed = true;
 	if (request->phase != ADMIN_ANSWERS)
@@ -275,7 +276,8 @@ static int on_input(struct admin_request *request, const char *data, size_t len)
 /* lws is about to close: for us to say why, if it waits for the caller. */
 static void on_late(struct admin_request *request)
 {
-	if (request->phase == ADMIN_ANSWERS)
+	/* Who has said nothing has asked nothing. */
+	if (request->phase == ADMIN_ANSWERS || !request->text.len)
 		return;
 	request->phase = ADMIN_ANSWERS;
 	admin_answer_error(request, 408, "", "timeout", "the request took too long to come");
@@ -307,21 +309,61 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	struct admin_request *request = wsi ? lws_get_opaque_user_data(wsi) : NULL;
 
 	(void)user;
-	if (!request && reason == LWS_CALLBACK_HTTP_HEAD_RX) {
-		request = len ? admin_request_new(admin_of(wsi), wsi) : NULL;
-		if (!request)
-			return -1;
-		lws_set_opaque_user_data(wsi, request);
+	if (reason == LWS_CALLBACK_WSI_CREATE)
+		admin_of(wsi)->n_connections++;
+	else if (reason == LWS_CALLBACK_WSI_DESTROY)
+		admin_of(wsi)->n_connections--;
+	if (!request) /* there was no memory for it */
+		return reason == LWS_CALLBACK_HTTP_HEAD_RX ? -1 : 0;
+	return on_request(request, reason, in, len);
+}
+
+/* How dear a connection is: one that has asked and waits for its answer is closed last. */
+static unsigned int worth(const struct admin_request *request)
+{
+	if (request->linger.begun)
+		return 0;
+	if (request->phase == ADMIN_READS_HEAD)
+		return 1;
+	return request->tail || request->phase == ADMIN_READS_BODY ? 2 : 3;
+}
+
+/* The oldest of the least worth gives way, so that probes are always answered. */
+static void make_room(struct admin *admin)
+{
+	struct admin_request *least = NULL;
+	uint64_t suppressed;
+
+	for (struct list *link = admin->requests.next; link != &admin->requests; link = link->next) {
+		struct admin_request *request = list_entry(link, struct admin_request, link);
+
+		if (!least || worth(request) < worth(least))
+			least = request;
 	}
-	return request ? on_request(request, reason, in, len) : 0;
+	if (!least)
+		return;
+	if (worth(least) > 0 &&
+		log_limit_allow(admin->log, &admin->crowd_limit, clock_monotonic_ms(), &suppressed))
+		log_warn(admin->log, "too many connections to the admin port: the oldest is closed",
+			log_uint("connections", admin->n_connections), log_uint("suppressed", suppressed));
+	lws_set_timeout(least->wsi, 1, LWS_TO_KILL_SYNC);
 }
 
 static void on_accept(void *arg, int fd)
 {
 	struct admin *admin = arg;
+	struct admin_request *request;
+	struct lws *wsi;
 
+	if (admin->n_connections >= CONNECTIONS_MAX)
+		make_room(admin);
 	/* On failure lws closes the descriptor. */
-	(void)lws_adopt_socket_vhost(admin->vhost, fd);
+	wsi = lws_adopt_socket_vhost(admin->vhost, fd);
+	request = wsi ? admin_request_new(admin, wsi) : NULL;
+	if (request)
+		lws_set_opaque_user_data(wsi, request);
+	else if (wsi)
+		lws_set_timeout(wsi, 1, LWS_TO_KILL_ASYNC);
 }
 
 static int start_lws(struct admin *admin, struct event_base *base)
@@ -372,6 +414,7 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 	admin->node_id = options->node_id;
 	admin->refused_limit = (struct log_limit){.burst = REFUSED_LINES, .interval_ms = 60000};
 	admin->error_limit = admin->refused_limit;
+	admin->crowd_limit = admin->refused_limit;
 	admin->bus = options->bus;
 	admin->broker = options->broker;
 	admin->log = options->log;

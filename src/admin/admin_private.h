@@ -27,6 +27,8 @@ struct admin {
 	struct lws_protocols protocols[2];
 	struct admin_source source;
 	struct admin_auth auth;
+	size_t n_connections;
+	struct log_limit crowd_limit;   /* of lines on connections that give way to newer ones */
 	struct log_limit refused_limit; /* of lines on requests without the token */
 	struct log_limit error_limit;   /* of lines on all others that are refused */
 	const char *node_id;

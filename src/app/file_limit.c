@@ -11,6 +11,17 @@ uint64_t file_limit_choose(uint64_t soft, uint64_t hard)
 	return soft < FILE_LIMIT_MAX ? soft : FILE_LIMIT_MAX;
 }
 
+uint64_t file_limit_connections(uint64_t files, unsigned int n_workers, uint64_t wanted)
+{
+	uint64_t reserve = FILE_LIMIT_RESERVE + (n_workers > 2 ? (n_workers - 2) * FILE_LIMIT_WORKER : 0);
+	/* Where so little is left that nobody would be served, half of it is better. */
+	uint64_t room = files > 2 * reserve ? files - reserve : files / 2;
+
+	if (files == 0)
+		room = FILE_LIMIT_MAX - reserve;
+	return wanted && wanted < room ? wanted : room;
+}
+
 uint64_t file_limit_set(void)
 {
 	struct rlimit files, wanted;

@@ -15,10 +15,20 @@
 enum {
 	FILE_LIMIT_ENOUGH = 1 << 18, /* taken where the hard limit allows it; 4 MiB of tables a thread */
 	FILE_LIMIT_MAX = 1 << 20,    /* no more, even where it was asked for; 16 MiB a thread */
+	FILE_LIMIT_SMALL = 1024,     /* below it the log has a warning */
+	FILE_LIMIT_RESERVE = 96,     /* for all but connections of the public port, with two workers */
+	FILE_LIMIT_WORKER = 8,       /* that each further worker has open, at most */
 };
 
 /* What the soft limit should be, given both. */
 uint64_t file_limit_choose(uint64_t soft, uint64_t hard);
+
+/*
+ * How many of them may be connections of the public port: as many as are wanted (0: all), but for what the
+ * gateway needs itself: its admin port, Redis, the files of a reload, newcomers that are refused, and what
+ * each worker has open.
+ */
+uint64_t file_limit_connections(uint64_t files, unsigned int n_workers, uint64_t wanted);
 
 /* Sets it. The limit that holds then; 0 where the system does not say. */
 uint64_t file_limit_set(void);

@@ -207,6 +207,7 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 			.host = config->listen.host,
 			.port = port,
 			.config = config,
+			.places = &gateway->places,
 			.listener = {gateway, on_interest, on_join, on_surveyed},
 		};
 
@@ -285,6 +286,8 @@ static void introduce(struct gateway *gateway)
 		.admin = gateway->admin,
 		.workers = gateway->workers,
 		.n_workers = gateway->n_workers,
+		.places = &gateway->places,
+		.n_files = gateway->n_files,
 		.log = gateway->log,
 		.metrics = &gateway->metrics,
 	};
@@ -363,13 +366,29 @@ static void log_address(struct gateway *gateway, const char *listener, const cha
 	buf_deinit(&address);
 }
 
+/* So few, or fewer than are asked for. */
+static void warn_of_few_files(struct gateway *gateway)
+{
+	size_t max = places_max(&gateway->places);
+
+	if (!gateway->n_files ||
+		(gateway->n_files >= FILE_LIMIT_SMALL && max >= gateway->config->connections_max))
+		return;
+	log_warn(gateway->log, "few files may be open, and so few clients be served",
+		log_uint("files", gateway->n_files), log_uint("connections_max", max),
+		log_str("remedy", "raise the hard limit: LimitNOFILE= of the unit, --ulimit nofile= of the "
+				  "container, ulimit -Hn"));
+}
+
 static void log_start(struct gateway *gateway)
 {
 	const struct config *config = gateway->config;
 
 	log_info(gateway->log, "tidegate starts", log_str("version", TIDEGATE_VERSION),
 		log_str("node", gateway->node_id), log_uint("workers", gateway->n_workers),
-		log_str("broker", *config->redis ? "redis" : "memory"), log_uint("files", gateway->n_files));
+		log_str("broker", *config->redis ? "redis" : "memory"), log_uint("files", gateway->n_files),
+		log_uint("connections_max", places_max(&gateway->places)));
+	warn_of_few_files(gateway);
 	if (!*config->redis)
 		log_info(gateway->log, "no redis is set: events stay in this process",
 			log_str("remedy",
@@ -441,6 +460,8 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 	gateway->started_ms = clock_monotonic_ms();
 	gateway->log = log_new(STDERR_FILENO, config->log_level, config->log_format);
 	gateway->n_files = file_limit_set(); /* before libwebsockets looks at it */
+	places_init(&gateway->places,
+		file_limit_connections(gateway->n_files, config->workers, config->connections_max));
 	signal(SIGPIPE, SIG_IGN);
 	/* One arena: a worker's own grows page by page, a system call each, and holds on to more. */
 	mallopt(M_ARENA_MAX, 1);

@@ -10,6 +10,7 @@
 #include "metrics/metrics.h"
 #include "metrics/process_metrics.h"
 #include "worker/worker.h"
+#include "ws/places.h"
 #include "leave.h"
 #include "pulse.h"
 #include "reload.h"
@@ -42,6 +43,7 @@ struct gateway {
 	struct worker *workers[WORKERS_MAX];
 	unsigned int n_workers;
 	uint64_t n_files; /* that may be open */
+	struct places places;
 	struct admin *admin;
 	struct announcer *announcer;
 	struct pulse pulse;

@@ -16,6 +16,8 @@
 #include "metrics/metrics.h"
 #include "route/route.h"
 #include "worker/worker.h"
+#include "ws/places.h"
+#include "file_limit.h"
 
 enum {
 	MS_PER_SECOND = 1000,
@@ -71,6 +73,8 @@ static void apply(const struct reload_targets *to, const struct config *config)
 	/* A client that hears a larger event must have room for it. */
 	for (unsigned int i = 0; i < to->n_workers; i++)
 		worker_configure(to->workers[i], true);
+	places_set_max(
+		to->places, file_limit_connections(to->n_files, to->n_workers, config->connections_max));
 	broker_set_payload_max(to->broker, config->event_bytes_max);
 	broker_set_loads_library(to->broker, route_table_keeps_history(config->routes));
 	bus_set_event_max(to->bus, config->event_bytes_max);

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct admin;
 struct broker;
@@ -22,6 +23,7 @@ struct config;
 struct config_args;
 struct log;
 struct metrics;
+struct places;
 struct worker;
 
 /* Whom the newest configuration is handed to; borrowed. */
@@ -31,6 +33,8 @@ struct reload_targets {
 	struct admin *admin;
 	struct worker *const *workers;
 	unsigned int n_workers;
+	struct places *places;
+	uint64_t n_files; /* that may be open */
 	struct log *log;
 	struct metrics *metrics;
 };

@@ -86,6 +86,7 @@ static void look(const struct gateway *gateway, struct metrics *now)
 
 	metrics_set(now, METRIC_BUILD_INFO, 1);
 	metrics_set(now, METRIC_WORKERS, gateway->n_workers);
+	metrics_set(now, METRIC_CONNECTIONS_MAX, places_max(&gateway->places));
 	/* A thread that is stuck does not say so itself. */
 	for (unsigned int i = 0; i < gateway->n_workers; i++) {
 		uint64_t ms = worker_late_ms(gateway->workers[i], now_ms);

@@ -295,6 +295,7 @@ static int make_server(struct worker *worker, const struct worker_options *optio
 		.port = options->port,
 		.clients = &worker->clients,
 		.trusted = settings->trusted,
+		.places = options->places,
 		.log = worker->log,
 		.metrics = &worker->metrics,
 		.use_uring = options->config->io_uring,

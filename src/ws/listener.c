@@ -23,6 +23,7 @@ struct listener {
 	struct event *rested;
 	struct event *retired; /* NULL while it is not asked to retire */
 	listener_accept_fn accept;
+	listener_room_fn room; /* NULL: goes on after one rest */
 	void *arg;
 	uint16_t port;
 };
@@ -41,12 +42,24 @@ static void on_accept(
 	hand_on(arg, fd);
 }
 
+static void rest(struct listener *listener)
+{
+	struct timeval interval = {0, LISTENER_REST_MS * 1000};
+
+	event_add(listener->rested, &interval);
+}
+
 static void on_rested(evutil_socket_t fd, short events, void *arg)
 {
 	struct listener *listener = arg;
 
 	(void)fd;
 	(void)events;
+	if (listener->room && !listener->room(listener->arg)) {
+		rest(listener);
+		return;
+	}
+	listener->room = NULL;
 	evconnlistener_enable(listener->socket);
 }
 
@@ -55,10 +68,18 @@ static void on_rested(evutil_socket_t fd, short events, void *arg)
 static void on_error(struct evconnlistener *socket, void *arg)
 {
 	struct listener *listener = arg;
-	struct timeval rest = {0, LISTENER_REST_MS * 1000};
 
 	evconnlistener_disable(socket);
-	event_add(listener->rested, &rest);
+	rest(listener);
+}
+
+void listener_rest(struct listener *listener, listener_room_fn room)
+{
+	if (listener->retired)
+		return; /* the last of the queue are taken */
+	listener->room = room;
+	evconnlistener_disable(listener->socket);
+	rest(listener);
 }
 
 static int resolve(const char *host, uint16_t port, struct addrinfo **foundp, struct buf *error)

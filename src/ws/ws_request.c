@@ -2,6 +2,7 @@
 
 #include "ws_request.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include <libwebsockets.h>
@@ -12,12 +13,14 @@
 #include "http/request_head.h"
 #include "metrics/metrics.h"
 #include "ws/lws_linger.h"
+#include "ws/places.h"
 #include "handshake.h"
 #include "ws_server_private.h"
 
 struct ws_request {
 	struct buf bytes; /* of a head that has not come whole */
 	bool is_refused;
+	bool is_standing; /* it has no seat; see places.h */
 	struct lws_linger linger;
 };
 
@@ -31,6 +34,23 @@ static struct ws_request *request_of(struct lws *wsi)
 		lws_set_opaque_user_data(wsi, request);
 	}
 	return request;
+}
+
+int ws_request_stand(struct lws *wsi)
+{
+	struct ws_request *request = request_of(wsi);
+
+	if (!request)
+		return -ENOMEM;
+	request->is_standing = true;
+	return 0;
+}
+
+bool ws_request_is_standing(struct lws *wsi)
+{
+	const struct ws_request *request = lws_http_head_wanted(wsi) ? lws_get_opaque_user_data(wsi) : NULL;
+
+	return request && request->is_standing;
 }
 
 static void request_free(struct ws_request *request)
@@ -97,8 +117,8 @@ void ws_request_writable(struct ws_server *server, struct lws *wsi)
 	if (lws_partial_buffered(wsi))
 		lws_callback_on_writable(wsi);
 	else
-		lws_linger_begin(
-			&request->linger, wsi, server->retiring ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
+		lws_linger_begin(&request->linger, wsi,
+			server->retiring || request->is_standing ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
 }
 
 /* The head is whole. 0, or -1: close. */
@@ -107,6 +127,11 @@ static int on_head(
 {
 	const struct handshake_refusal *refusal;
 
+	if (before && before->is_standing && !server->retiring) {
+		if (!places_sit(server->places))
+			return refuse_and_linger(server, wsi, head, handshake_refusal(REFUSAL_FULL));
+		before->is_standing = false;
+	}
 	lws_set_opaque_user_data(wsi, NULL);
 	refusal = ws_server_admit(server, wsi, head);
 	if (!refusal)
@@ -133,7 +158,7 @@ static int read_head(struct ws_server *server, struct lws *wsi, const char *data
 	int r = request_head_parse(&head, data, n, &used);
 
 	if (r == REQUEST_HEAD_MORE)
-		return n > len ? (int)len : keep(wsi, data, len);
+		return request ? (int)len : keep(wsi, data, len);
 	if (r > 0)
 		r = refuse_and_linger(server, wsi, &head, handshake_unreadable(r));
 	else
@@ -152,7 +177,7 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 	if (request && request->is_refused)
 		return lws_linger_forget(&request->linger, len) < 0 ? -1 : (int)len;
 	if (len == 0) {
-		if (request)
+		if (request && request->bytes.len)
 			refuse(server, wsi, &none, handshake_unreadable(REQUEST_HEAD_BAD));
 		return -1;
 	}
@@ -169,6 +194,6 @@ void ws_request_late(struct ws_server *server, struct lws *wsi)
 	struct request_head none = {0};
 
 	/* Who has said nothing at all has asked nothing: a port scan, a connection kept for later. */
-	if (request && !request->is_refused)
+	if (request && request->bytes.len && !request->is_refused)
 		refuse(server, wsi, &none, handshake_refusal(REFUSAL_TIMEOUT));
 }

@@ -8,10 +8,16 @@
  * of its own, which lws keeps for us while the connection waits for its head (lws_http_head_wanted()).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct lws;
 struct ws_server;
+
+/* A connection that is to be told, once it has asked, that this node is full; unless a place comes free. 0,
+ * or -ENOMEM. */
+int ws_request_stand(struct lws *wsi);
+bool ws_request_is_standing(struct lws *wsi);
 
 /* Bytes came, or none: no more will. How many were taken, or -1: close. */
 int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *data, size_t len);

@@ -20,6 +20,7 @@
 #include "metrics/metrics.h"
 #include "route/route.h"
 #include "ws/listener.h"
+#include "ws/places.h"
 #include "ws/trusted.h"
 #include "deflate_offer.h"
 #include "handshake.h"
@@ -36,6 +37,7 @@ enum {
 	REQUEST_SECONDS = 5,
 	/* Of what is left of a request for lws to read. It keeps this while a handshake is held back. */
 	LWS_HEAD_BYTES = 512,
+	REST_LINES = 2,    /* of the log in a minute */
 	REFUSED_LINES = 5, /* of the log in a minute, for each reason */
 	/* Per connection, kept while it lives. Longer messages are put together in memory of their own. */
 	RECEIVE_BUFFER = 256,
@@ -345,12 +347,28 @@ static int on_connection(
 	}
 }
 
+/* What the connection holds. One that lws gives up on at once has no mark yet. */
+static enum place place_of(const struct ws_server *server, struct lws *wsi)
+{
+	if (server->arriving)
+		return server->arriving;
+	return ws_request_is_standing(wsi) ? PLACE_STANDING : PLACE_SEAT;
+}
+
 static void count(struct lws *wsi, enum lws_callback_reasons reason)
 {
-	if (reason == LWS_CALLBACK_WSI_CREATE)
-		server_of(wsi)->n_connections++;
-	else if (reason == LWS_CALLBACK_WSI_DESTROY)
-		server_of(wsi)->n_connections--;
+	struct ws_server *server;
+
+	if (reason != LWS_CALLBACK_WSI_CREATE && reason != LWS_CALLBACK_WSI_DESTROY)
+		return;
+	server = server_of(wsi);
+	if (reason == LWS_CALLBACK_WSI_CREATE) {
+		server->n_connections++;
+		server->n_created++;
+	} else {
+		server->n_connections--;
+		places_leave(server->places, place_of(server, wsi));
+	}
 }
 
 /* It has not asked for a WebSocket yet, or was refused. */
@@ -385,12 +403,61 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	return connection ? on_connection(connection, reason, in, len) : 0;
 }
 
-static void on_accept(void *arg, int fd)
+/* One of the workers says it for all. */
+static bool has_room(void *arg)
 {
 	struct ws_server *server = arg;
 
+	if (!places_have_room(server->places))
+		return false;
+	if (places_go_on(server->places))
+		log_info(server->log, "the public port takes connections again");
+	return true;
+}
+
+static void rest(struct ws_server *server)
+{
+	uint64_t suppressed;
+
+	listener_rest(server->listener, has_room);
+	if (atomic_load(&server->places->is_resting) ||
+		!log_limit_allow(server->log, &server->rest_limit, clock_monotonic_ms(), &suppressed) ||
+		!places_rest(server->places))
+		return;
+	log_warn(server->log, "the public port rests: all places for connections are taken",
+		log_uint("connections_max", places_max(server->places)), log_uint("suppressed", suppressed),
+		log_str("remedy", "more nodes, or a higher limit of open files (ulimit -n, LimitNOFILE)"));
+}
+
+static void adopt(struct ws_server *server, int fd, enum place place)
+{
+	uint64_t n_created = server->n_created;
+	struct lws *wsi;
+
+	server->arriving = place;
 	/* On failure lws closes the descriptor. */
-	(void)lws_adopt_socket_vhost(server->vhost, fd);
+	wsi = lws_adopt_socket_vhost(server->vhost, fd);
+	server->arriving = PLACE_NONE;
+	if (server->n_created == n_created) /* it never was a connection, and does not end as one */
+		places_leave(server->places, place);
+	if (!wsi || place != PLACE_STANDING || ws_request_stand(wsi) == 0)
+		return;
+	/* There is no memory to remember it in. */
+	places_to_seat(server->places);
+	lws_set_timeout(wsi, 1, LWS_TO_KILL_ASYNC);
+}
+
+static void on_accept(void *arg, int fd)
+{
+	struct ws_server *server = arg;
+	enum place place = places_take(server->places);
+
+	if (place == PLACE_NONE)
+		close(fd);
+	else
+		adopt(server, fd, place);
+	if (!places_have_room(server->places))
+		rest(server);
 }
 
 static int start_lws(struct ws_server *server, struct event_base *base)
@@ -442,7 +509,9 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	list_init(&server->aborted);
 	server->clients = options->clients;
 	server->trusted = options->trusted;
+	server->places = options->places;
 	server->log = options->log;
+	server->rest_limit = (struct log_limit){.burst = REST_LINES, .interval_ms = 60000};
 	server->metrics = options->metrics;
 	for (int i = 0; i < N_REFUSALS; i++)
 		server->refused_limits[i] = (struct log_limit){.burst = REFUSED_LINES, .interval_ms = 60000};

@@ -7,6 +7,7 @@
 
 #include "core/list.h"
 #include "core/log.h"
+#include "ws/places.h"
 #include "handshake.h"
 
 struct clients;
@@ -20,6 +21,7 @@ struct ws_sender;
 
 struct ws_server {
 	struct listener *listener;
+	struct places *places; /* of all workers */
 	struct lws_loop *loop;
 	struct lws_context *context;
 	struct lws_vhost *vhost;
@@ -29,10 +31,13 @@ struct ws_server {
 	struct clients *clients;
 	struct trusted *trusted;
 	struct log *log;
+	struct log_limit rest_limit;
 	struct log_limit refused_limits[N_REFUSALS];
 	struct metrics *metrics;
 	struct list aborted;  /* ws_connection.aborted */
 	size_t n_connections; /* of lws: clients, handshakes under way, sockets that said nothing yet */
+	uint64_t n_created;   /* connections so far */
+	enum place arriving;  /* of the connection that lws is being given, or PLACE_NONE */
 	bool retiring;
 	uint16_t port;
 };

@@ -157,7 +157,7 @@ def test_counts_who_is_refused_by_reason(gateway, reason):
 
 
 def test_every_reason_of_a_refusal_is_one_that_clients_are_told(gateway):
-    assert scrape(gateway).labels(REFUSED)["reason"] == {*REFUSALS, "draining", "out_of_memory", "timeout"}
+    assert scrape(gateway).labels(REFUSED)["reason"] == {*REFUSALS, "draining", "full", "out_of_memory", "timeout"}
 
 
 def test_counts_events_that_nobody_can_be_sent(start, redis):

@@ -53,6 +53,18 @@ static void what_it_returns_holds(void **state)
 	assert_int_equal(files.rlim_cur, file_limit_choose(64, files.rlim_max));
 }
 
+static void keeps_a_reserve_from_clients(void **state)
+{
+	(void)state;
+	assert_int_equal(file_limit_connections(1024, 2, 0), 1024 - FILE_LIMIT_RESERVE);
+	assert_int_equal(
+		file_limit_connections(1024, 4, 0), 1024 - FILE_LIMIT_RESERVE - 2 * FILE_LIMIT_WORKER);
+	assert_int_equal(file_limit_connections(1024, 2, 500), 500);
+	assert_int_equal(file_limit_connections(1024, 2, 5000), 1024 - FILE_LIMIT_RESERVE);
+	assert_int_equal(file_limit_connections(64, 2, 0), 32);
+	assert_true(file_limit_connections(0, 2, 0) > FILE_LIMIT_ENOUGH);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -60,6 +72,7 @@ int main(void)
 		cmocka_unit_test(stays_below_the_hard_limit),
 		cmocka_unit_test(leaves_what_somebody_chose),
 		cmocka_unit_test(lowers_what_container_engines_call_infinity),
+		cmocka_unit_test(keeps_a_reserve_from_clients),
 		cmocka_unit_test(what_it_returns_holds),
 	};
 

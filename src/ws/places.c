@@ -1,0 +1,74 @@
+/* Places: counted by all workers at once; see the header. */
+
+#include "ws/places.h"
+
+void places_init(struct places *places, size_t max)
+{
+	atomic_init(&places->max, max);
+	atomic_init(&places->n_seated, 0);
+	atomic_init(&places->n_standing, 0);
+	atomic_init(&places->is_resting, false);
+}
+
+void places_set_max(struct places *places, size_t max)
+{
+	atomic_store(&places->max, max);
+}
+
+size_t places_max(const struct places *places)
+{
+	return atomic_load(&places->max);
+}
+
+bool places_have_room(const struct places *places)
+{
+	return atomic_load(&places->n_seated) < atomic_load(&places->max) ||
+	       atomic_load(&places->n_standing) < PLACES_STANDING_REST;
+}
+
+static bool take(_Atomic size_t *n, size_t max)
+{
+	if (atomic_fetch_add(n, 1) < max)
+		return true;
+	atomic_fetch_sub(n, 1);
+	return false;
+}
+
+enum place places_take(struct places *places)
+{
+	if (take(&places->n_seated, atomic_load(&places->max)))
+		return PLACE_SEAT;
+	return take(&places->n_standing, PLACES_STANDING_MAX) ? PLACE_STANDING : PLACE_NONE;
+}
+
+bool places_sit(struct places *places)
+{
+	if (!take(&places->n_seated, atomic_load(&places->max)))
+		return false;
+	atomic_fetch_sub(&places->n_standing, 1);
+	return true;
+}
+
+void places_to_seat(struct places *places)
+{
+	atomic_fetch_add(&places->n_seated, 1);
+	atomic_fetch_sub(&places->n_standing, 1);
+}
+
+void places_leave(struct places *places, enum place place)
+{
+	if (place == PLACE_SEAT)
+		atomic_fetch_sub(&places->n_seated, 1);
+	else if (place == PLACE_STANDING)
+		atomic_fetch_sub(&places->n_standing, 1);
+}
+
+bool places_rest(struct places *places)
+{
+	return !atomic_exchange(&places->is_resting, true);
+}
+
+bool places_go_on(struct places *places)
+{
+	return atomic_load(&places->is_resting) && atomic_exchange(&places->is_resting, false);
+}
