@@ -15,6 +15,7 @@
 #include "broker/broker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,10 @@ struct memory_job {
 	size_t channel_len;
 	size_t payload_len;
 	char bytes[];
+};
+
+enum {
+	TRIM_ITEMS = 5000, /* dropped in one tick are worth some milliseconds of all who want memory */
 };
 
 struct memory_broker {
@@ -319,7 +324,8 @@ static void memory_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	memory_store_tick(memory->store, clock_monotonic_ms());
+	if (memory_store_tick(memory->store, clock_monotonic_ms()) >= TRIM_ITEMS)
+		malloc_trim(0); /* they lay in small pieces between what is in use */
 }
 
 static enum broker_state memory_state(const struct broker *broker)

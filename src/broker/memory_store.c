@@ -229,10 +229,13 @@ static int all_up_to(const struct items *items, int n)
 	return items->by_name.n_entries < (size_t)n ? (int)items->by_name.n_entries : n;
 }
 
-void memory_store_tick(struct memory_store *store, uint64_t now_ms)
+size_t memory_store_tick(struct memory_store *store, uint64_t now_ms)
 {
+	size_t n = memory_store_n_logs(store) + memory_store_n_keys(store);
+
 	items_sweep(&store->logs, now_ms, all_up_to(&store->logs, TICK_SWEEP));
 	items_sweep(&store->keys, now_ms, all_up_to(&store->keys, TICK_SWEEP));
+	return n - memory_store_n_logs(store) - memory_store_n_keys(store);
 }
 
 size_t memory_store_n_logs(const struct memory_store *store)

@@ -54,8 +54,8 @@ int memory_store_publish(struct memory_store *store, struct slice channel, struc
 int memory_store_read(struct memory_store *store, struct slice channel, uint64_t from, uint32_t count,
 	uint64_t ttl_ms, uint64_t now_ms, struct memory_range *range);
 
-/* About once a second. */
-void memory_store_tick(struct memory_store *store, uint64_t now_ms);
+/* About once a second. So many logs and keys were dropped. */
+size_t memory_store_tick(struct memory_store *store, uint64_t now_ms);
 
 /* How many logs and keys there are, expired ones whose turn has not come included. */
 size_t memory_store_n_logs(const struct memory_store *store);

@@ -155,7 +155,8 @@ static void a_log_that_was_only_read_goes_after_a_minute(void **state)
 	assert_int_equal(memory_store_n_logs(*state), 1);
 	id = publish(*state, "nobody publishes here", 100001);
 	assert_false(epoch_equal(&id.epoch, &before.epoch)); /* who stood there is told */
-	memory_store_tick(*state, 100000 + DAY_MS);
+	assert_int_equal(
+		memory_store_tick(*state, 100000 + DAY_MS), 1); /* the other, that nobody reads any more */
 	assert_int_equal(memory_store_n_logs(*state), 1);
 }
 
