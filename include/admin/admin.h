@@ -36,10 +36,11 @@ struct admin_source {
 struct admin_options {
 	struct event_base *base;
 	const char *host;
-	uint16_t port;       /* 0: any free one */
-	const char *token;   /* "": none is wanted. Borrowed for the call */
-	bool metrics_public; /* /metrics does not want it */
-	const char *node_id; /* borrowed */
+	uint16_t port;                /* 0: any free one */
+	const char *token;            /* "": none is wanted. Borrowed for the call */
+	unsigned int connections_max; /* beyond it the least needed one gives way */
+	bool metrics_public;          /* /metrics does not want it */
+	const char *node_id;          /* borrowed */
 	struct admin_source source;
 	struct bus *bus;                  /* outlives the listener */
 	struct broker *broker;            /* likewise */

@@ -27,7 +27,6 @@ enum {
 	PATH_MAX_BYTES = 1024, /* ours are shorter, with the longest name, all escapes */
 	TEXT_MAX_BYTES = 1024, /* of a header that is looked at */
 	REFUSED_LINES = 5,     /* of the log in a minute */
-	CONNECTIONS_MAX = 32,  /* of the descriptors that clients cannot have; see ws/places.h */
 	BODY_SLACK = 4096,     /* for the envelope around a published payload */
 };
 
@@ -355,7 +354,7 @@ static void on_accept(void *arg, int fd)
 	struct admin_request *request;
 	struct lws *wsi;
 
-	if (admin->n_connections >= CONNECTIONS_MAX)
+	if (admin->n_connections >= admin->connections_max)
 		make_room(admin);
 	/* On failure lws closes the descriptor. */
 	wsi = lws_adopt_socket_vhost(admin->vhost, fd);
@@ -412,6 +411,7 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 	admin->base = options->base;
 	admin->source = options->source;
 	admin->node_id = options->node_id;
+	admin->connections_max = options->connections_max;
 	admin->refused_limit = (struct log_limit){.burst = REFUSED_LINES, .interval_ms = 60000};
 	admin->error_limit = admin->refused_limit;
 	admin->crowd_limit = admin->refused_limit;

@@ -28,6 +28,7 @@ struct admin {
 	struct admin_source source;
 	struct admin_auth auth;
 	size_t n_connections;
+	size_t connections_max;
 	struct log_limit crowd_limit;   /* of lines on connections that give way to newer ones */
 	struct log_limit refused_limit; /* of lines on requests without the token */
 	struct log_limit error_limit;   /* of lines on all others that are refused */

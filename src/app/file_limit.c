@@ -4,6 +4,12 @@
 
 #include <sys/resource.h>
 
+enum {
+	ADMIN_MIN = 32, /* it is part of FILE_LIMIT_RESERVE */
+	ADMIN_MAX = 1024,
+	ADMIN_SHARE = 32, /* one file of so many */
+};
+
 uint64_t file_limit_choose(uint64_t soft, uint64_t hard)
 {
 	if (soft < FILE_LIMIT_ENOUGH)
@@ -11,9 +17,17 @@ uint64_t file_limit_choose(uint64_t soft, uint64_t hard)
 	return soft < FILE_LIMIT_MAX ? soft : FILE_LIMIT_MAX;
 }
 
+unsigned int file_limit_admin(uint64_t files)
+{
+	if (files < ADMIN_SHARE * ADMIN_MIN)
+		return ADMIN_MIN;
+	return files < ADMIN_SHARE * ADMIN_MAX ? (unsigned int)(files / ADMIN_SHARE) : ADMIN_MAX;
+}
+
 uint64_t file_limit_connections(uint64_t files, unsigned int n_workers, uint64_t wanted)
 {
-	uint64_t reserve = FILE_LIMIT_RESERVE + (n_workers > 2 ? (n_workers - 2) * FILE_LIMIT_WORKER : 0);
+	uint64_t reserve = FILE_LIMIT_RESERVE + file_limit_admin(files) - ADMIN_MIN +
+			   (n_workers > 2 ? (n_workers - 2) * FILE_LIMIT_WORKER : 0);
 	/* Where so little is left that nobody would be served, half of it is better. */
 	uint64_t room = files > 2 * reserve ? files - reserve : files / 2;
 

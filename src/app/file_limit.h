@@ -30,6 +30,12 @@ uint64_t file_limit_choose(uint64_t soft, uint64_t hard);
  */
 uint64_t file_limit_connections(uint64_t files, unsigned int n_workers, uint64_t wanted);
 
+/*
+ * How many may be connections of the admin port: 32 where files are few, so that the reserve suffices. Where
+ * there are many, as many as a crowd of backends that publish through it needs.
+ */
+unsigned int file_limit_admin(uint64_t files);
+
 /* Sets it. The limit that holds then; 0 where the system does not say. */
 uint64_t file_limit_set(void);
 

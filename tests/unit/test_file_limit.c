@@ -62,6 +62,10 @@ static void keeps_a_reserve_from_clients(void **state)
 	assert_int_equal(file_limit_connections(1024, 2, 500), 500);
 	assert_int_equal(file_limit_connections(1024, 2, 5000), 1024 - FILE_LIMIT_RESERVE);
 	assert_int_equal(file_limit_connections(64, 2, 0), 32);
+	assert_int_equal(file_limit_admin(256), 32);
+	assert_int_equal(file_limit_admin(3200), 100);
+	assert_int_equal(file_limit_admin(FILE_LIMIT_ENOUGH), 1024);
+	assert_int_equal(file_limit_connections(3200, 2, 0), 3200 - FILE_LIMIT_RESERVE - (100 - 32));
 	assert_true(file_limit_connections(0, 2, 0) > FILE_LIMIT_ENOUGH);
 }
 
