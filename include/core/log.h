@@ -10,7 +10,8 @@
  *
  * Each thread owns one struct log; nothing in it is locked. Lines are collected in the thread's buffer and
  * written by log_flush(), which each loop calls once per turn; WARN and ERROR flush at once.
- * A write(2) carries whole lines, so lines of several threads never mix.
+ * A write(2) carries whole lines, so lines of several threads never mix. A thread that must not wait for
+ * whoever reads its log hands the lines to a log_writer instead.
  */
 
 #include <stdbool.h>
@@ -57,9 +58,13 @@ struct log_field {
 };
 
 struct log;
+struct log_writer;
 
 /* Writes to fd, which stays the caller's. NULL when out of memory. */
 struct log *log_new(int fd, enum log_level level, enum log_format format);
+
+/* Hands its lines to the writer, which stays the caller's and outlives the log. NULL when out of memory. */
+struct log *log_new_queued(struct log_writer *writer, enum log_level level, enum log_format format);
 
 /* Flushes, then frees. Accepts NULL. */
 void log_free(struct log *log);

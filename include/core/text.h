@@ -54,4 +54,7 @@ size_t text_cut(const char *data, size_t len, size_t max);
  */
 size_t text_json_quote(char *out, const char *data, size_t len);
 
+/* How many of these bytes are whole lines, each with its end; 0 without one. */
+size_t text_whole_lines(const char *data, size_t len);
+
 #endif

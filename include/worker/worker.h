@@ -49,8 +49,9 @@ struct worker_options {
 	unsigned int index; /* below WORKERS_MAX */
 	const char *host;
 	uint16_t port;
-	const struct config *config; /* only looked at inside worker_new() */
-	struct places *places;       /* of all workers; outlives them */
+	const struct config *config;   /* only looked at inside worker_new() */
+	struct places *places;         /* of all workers; outlives them */
+	struct log_writer *log_writer; /* outlives the worker */
 	struct worker_listener listener;
 };
 

@@ -23,6 +23,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/log_writer.h"
 #include "metrics/metrics.h"
 #include "route/route.h"
 #include "ws/listener.h"
@@ -37,6 +38,7 @@ enum {
 	ANSWERS_MS = 500,     /* for the last answers of the admin listener to leave */
 	DEPART_MS = 500,      /* for the announcement to be taken back at the end */
 	EXIT_BY_SIGNAL = 128, /* the shell's convention */
+	LAST_LINES_MS = 100,  /* for the log to be written before an end at once */
 	STOP_SLACK_MS = 5000, /* from the last client to the end of the process, on a busy machine */
 };
 
@@ -99,8 +101,10 @@ static void on_end(evutil_socket_t signal_number, short events, void *arg)
 		config->drain_time_ms, config->shutdown_timeout_ms};
 
 	(void)events;
-	if (!leave_ask(&gateway->leave, &times, signal_number == SIGTERM ? "SIGTERM" : "SIGINT"))
+	if (!leave_ask(&gateway->leave, &times, signal_number == SIGTERM ? "SIGTERM" : "SIGINT")) {
+		log_writer_wait(gateway->log_writer, LAST_LINES_MS);
 		_exit(EXIT_BY_SIGNAL + (int)signal_number);
+	}
 	notify_stopping(gateway->notify,
 		(times.delay_ms + times.spread_ms + times.timeout_ms + STOP_SLACK_MS) * 1000);
 }
@@ -208,6 +212,7 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 			.port = port,
 			.config = config,
 			.places = &gateway->places,
+			.log_writer = gateway->log_writer,
 			.listener = {gateway, on_interest, on_join, on_surveyed},
 		};
 
@@ -354,6 +359,7 @@ static void gateway_free(struct gateway *gateway)
 		event_base_free(gateway->base);
 	reload_deinit(&gateway->reload);
 	log_free(gateway->log);
+	log_writer_free(gateway->log_writer);
 	free(gateway);
 }
 
@@ -405,6 +411,7 @@ static void turn(struct gateway *gateway)
 	admin_turn(gateway->admin);
 	log_flush(gateway->log);
 	metrics_set(&gateway->metrics, METRIC_LOG_SUPPRESSED, log_n_suppressed(gateway->log));
+	metrics_set(&gateway->metrics, METRIC_LOG_LOST, log_writer_n_lost(gateway->log_writer));
 }
 
 static void loop(struct gateway *gateway)
@@ -444,6 +451,15 @@ static void answer_publishers(struct gateway *gateway)
 		turn(gateway);
 }
 
+/* Without memory for the thread that writes there is no log, and gateway_run() gives up. */
+static void make_log(struct gateway *gateway)
+{
+	const struct config *config = gateway->config;
+
+	if (log_writer_new(STDERR_FILENO, config->log_format, &gateway->log_writer) == 0)
+		gateway->log = log_new_queued(gateway->log_writer, config->log_level, config->log_format);
+}
+
 int gateway_run(const struct config *config, const struct config_args *args, char *const *environment)
 {
 	struct gateway *gateway = aligned_alloc(_Alignof(struct gateway), sizeof(struct gateway));
@@ -459,7 +475,7 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 	metrics_set(&gateway->metrics, METRIC_RELOAD_TIMESTAMP, clock_wall_ms() / 1000);
 	reload_init(&gateway->reload, config, args, environment);
 	gateway->started_ms = clock_monotonic_ms();
-	gateway->log = log_new(STDERR_FILENO, config->log_level, config->log_format);
+	make_log(gateway);
 	gateway->n_files = file_limit_set(); /* before libwebsockets looks at it */
 	places_init(&gateway->places,
 		file_limit_connections(gateway->n_files, config->workers, config->connections_max));

@@ -37,6 +37,7 @@ struct gateway {
 	struct reload reload;
 	struct event_base *base;
 	struct event *signals[N_SIGNALS];
+	struct log_writer *log_writer;
 	struct log *log;
 	struct bus *bus;
 	struct broker *broker;

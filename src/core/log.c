@@ -16,6 +16,7 @@
 
 #include "core/buf.h"
 #include "core/clock.h"
+#include "core/log_writer.h"
 #include "core/text.h"
 
 enum {
@@ -26,6 +27,7 @@ enum {
 
 struct log {
 	int fd;
+	struct log_writer *writer; /* NULL: the lines go to fd at once */
 	enum log_level level;
 	enum log_format format;
 	struct buf lines;
@@ -60,6 +62,15 @@ struct log *log_new(int fd, enum log_level level, enum log_format format)
 	log->fd = fd;
 	log->level = level;
 	log->format = format;
+	return log;
+}
+
+struct log *log_new_queued(struct log_writer *writer, enum log_level level, enum log_format format)
+{
+	struct log *log = log_new(-1, level, format);
+
+	if (log)
+		log->writer = writer;
 	return log;
 }
 
@@ -174,33 +185,27 @@ void log_line(struct log *log, enum log_level level, const char *message, const 
 		log_flush(log);
 }
 
-/* As many whole lines as one write may carry. */
-static size_t whole_lines(const char *data, size_t len)
+static void write_lines(int fd, const char *data, size_t len)
 {
-	const char *end;
+	ssize_t n;
 
-	if (len <= LOG_LINE_MAX)
-		return len;
-	end = memrchr(data, '\n', LOG_LINE_MAX);
-	return end ? (size_t)(end - data) + 1 : LOG_LINE_MAX;
+	for (; len > 0; len -= (size_t)n, data += n) {
+		do
+			n = write(fd, data, text_whole_lines(data, len < LOG_LINE_MAX ? len : LOG_LINE_MAX));
+		while (n < 0 && errno == EINTR);
+		if (n <= 0)
+			return; /* full, closed or nobody there */
+	}
 }
 
 void log_flush(struct log *log)
 {
-	const char *data;
-	size_t left;
-	ssize_t n;
-
 	if (!log)
 		return;
-	data = log->lines.data;
-	for (left = log->lines.len; left > 0; left -= (size_t)n, data += n) {
-		do
-			n = write(log->fd, data, whole_lines(data, left));
-		while (n < 0 && errno == EINTR);
-		if (n <= 0)
-			break; /* full, closed or nobody there: a gateway does not stop for its log */
-	}
+	if (log->writer)
+		log_writer_add(log->writer, log->lines.data, log->lines.len);
+	else
+		write_lines(log->fd, log->lines.data, log->lines.len);
 	buf_reset(&log->lines);
 }
 

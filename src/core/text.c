@@ -95,3 +95,10 @@ size_t text_json_quote(char *out, const char *data, size_t len)
 	}
 	return n_out + put(out ? out + n_out : NULL, "\"", 1);
 }
+
+size_t text_whole_lines(const char *data, size_t len)
+{
+	const char *end = memrchr(data, '\n', len);
+
+	return end ? (size_t)(end - data) + 1 : 0;
+}

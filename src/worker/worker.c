@@ -316,7 +316,8 @@ int worker_new(const struct worker_options *options, struct worker **workerp, st
 	memset(worker, 0, sizeof(*worker));
 	worker->index = options->index;
 	worker->listener = options->listener;
-	worker->log = log_new(STDERR_FILENO, options->config->log_level, options->config->log_format);
+	worker->log =
+		log_new_queued(options->log_writer, options->config->log_level, options->config->log_format);
 	r = worker->log ? make_loop(worker) : -ENOMEM;
 	if (r == 0)
 		r = worker_settings_new(options->config, &settings, error);
