@@ -72,7 +72,7 @@ local function publish(k, a)
   redis.call('XADD', k[1], 'MAXLEN', '~', a[4], id, 'd', a[1])
   local now_ms = now[1] * 1000 + now[2] / 1000
   local left, most = (tonumber(m[4] or nil) or 0) - now_ms, lives(ttl)
-  if n ~= '1' and left >= most * 0.8 and left <= most then
+  if n ~= '1' and left >= most * 0.8 and left <= most + 1 then -- it was set in whole milliseconds
     redis.call('HSET', k[2], 'n', n, 't', tag)
   else
     redis.call('HSET', k[2], 'e', epoch, 'n', n, 't', tag, 'u', string.format('%.0f', now_ms + most))

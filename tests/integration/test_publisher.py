@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT / "docs" / "python"))
 import tidegate_publisher  # noqa: E402
 from tidegate_publisher import AsyncPublisher, NotPublished, Publisher  # noqa: E402
 
-pytestmark = pytest.mark.plain  # nothing of the gateway runs but `tidegate functions`
+# Nothing of the gateway runs but `tidegate functions`.
+pytestmark = pytest.mark.plain
 
 EVENT = {"type": "n", "data": 7}
 DEADLINE_SECONDS = 2
