@@ -129,6 +129,9 @@ void hub_each_channel(const struct hub *hub,
 
 uint32_t hub_n_subscribers(const struct hub *hub, struct slice channel, uint64_t hash);
 
+/* Of frames that were noted, once for each subscriber: how long hub_flush() will take. */
+uint64_t hub_noted_bytes(const struct hub *hub);
+
 /* Hands out what was noted. */
 void hub_flush(struct hub *hub);
 

@@ -40,7 +40,8 @@ struct hub {
 	uint64_t turn;
 	struct list dirty;
 	uint32_t n_dirty;
-	uint64_t n_noted; /* messages, ever */
+	uint64_t n_noted;     /* messages, ever */
+	uint64_t noted_bytes; /* that the next flush hands out, once for each subscriber */
 	uint64_t n_flushes;
 	struct buf bytes; /* several frames, laid one behind the other; kept from flush to flush */
 	size_t flush_len; /* of all that is laid out there in this flush */
@@ -304,7 +305,13 @@ int hub_deliver(struct hub *hub, struct message *message)
 	}
 	channel->arrivals[channel->n_messages] = hub->n_noted++;
 	channel->messages[channel->n_messages++] = message;
+	hub->noted_bytes += (uint64_t)message->frame_len * channel->n_subscribers;
 	return 0;
+}
+
+uint64_t hub_noted_bytes(const struct hub *hub)
+{
+	return hub->noted_bytes;
 }
 
 /* Room in hub->bytes for all batches of this flush that are not a single frame: laid out once, it does not
@@ -431,6 +438,7 @@ void hub_flush(struct hub *hub)
 	bool only_one = hub->n_dirty == 1;
 	bool together;
 
+	hub->noted_bytes = 0;
 	if (list_empty(&hub->dirty))
 		return;
 	hub->n_flushes++;

@@ -22,6 +22,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/mailbox.h"
+#include "hub/hub.h"
 #include "metrics/loop_lag.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
@@ -44,6 +45,8 @@ struct worker {
 	/* All below belongs to the worker's thread once it runs. */
 	struct event_base *base;
 	struct event *mail_event;
+	struct mail *waiting; /* was in the inbox, and was too much for one turn */
+	uint64_t enough_us;   /* when this turn's time for mail is over */
 	struct event *tick;
 	struct loop_lag lag;
 	struct event *drain_tick;
@@ -56,18 +59,39 @@ struct worker {
 };
 
 enum {
-	TICK_MS = 250,      /* deadlines of clients are seconds */
-	DRAIN_TICK_MS = 50, /* a stream of clients, not waves */
+	TICK_MS = 250,         /* deadlines of clients are seconds */
+	EVENTS_AT_ONCE = 64,   /* between two looks at the clock */
+	TURN_BYTES = 16 << 20, /* for all sockets together: some 20 ms of the kernel's time */
+	MAIL_US = 20000,       /* of mail in one turn, before sockets are looked at again */
+	DRAIN_TICK_MS = 50,    /* a stream of clients, not waves */
 	SILENT_MS = 1000, /* for who is connected and has asked for nothing yet, after the last client had to
 			     go */
 };
 
-static void take_events(struct worker *worker, struct worker_mail *mail)
+/* Enough for one turn: clients who say something wait for as long as it lasts. */
+static bool is_enough(const struct worker *worker)
 {
-	clients_expect(&worker->clients, mail->events, mail->n_events);
-	for (uint32_t i = 0; i < mail->n_events; i++)
-		clients_deliver(&worker->clients, mail->events[i]); /* takes over the reference */
-	mail->n_events = 0;
+	return hub_noted_bytes(worker->clients.hub) >= TURN_BYTES ||
+	       clock_monotonic_us() >= worker->enough_us;
+}
+
+/* As many as the turn has time for. False: the mail has more of them. */
+static bool take_events(struct worker *worker, struct worker_mail *mail)
+{
+	while (mail->n_taken < mail->n_events) {
+		struct message **events = mail->events + mail->n_taken;
+		uint32_t n = mail->n_events - mail->n_taken;
+
+		if (n > EVENTS_AT_ONCE)
+			n = EVENTS_AT_ONCE;
+		clients_expect(&worker->clients, events, n);
+		for (uint32_t i = 0; i < n; i++)
+			clients_deliver(&worker->clients, events[i]); /* takes over the reference */
+		mail->n_taken += n;
+		if (is_enough(worker))
+			break;
+	}
+	return mail->n_taken == mail->n_events;
 }
 
 static void configure(struct worker *worker, struct worker_settings *settings)
@@ -91,8 +115,7 @@ static void drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
 static void take(struct worker *worker, struct worker_mail *mail)
 {
 	switch (mail->kind) {
-	case WORKER_EVENTS:
-		take_events(worker, mail);
+	case WORKER_EVENTS: /* see take_events() */
 		break;
 	case WORKER_CONFIRM:
 		clients_confirm(&worker->clients, (struct slice){mail->channel, mail->channel_len},
@@ -134,20 +157,30 @@ static void refresh_time(struct worker *worker)
 	clients_set_time(&worker->clients, clock_monotonic_ms(), clock_wall_ms());
 }
 
-/* All that has arrived is taken before anything is written: one write a client. */
+/*
+ * What has arrived is taken before anything is written: one write a client. But a publisher may be faster
+ * than the fan-out, and then clients who say something would wait for as long as he goes on: the rest is for
+ * the next turn.
+ */
 static void on_mail(evutil_socket_t fd, short events, void *arg)
 {
 	struct worker *worker = arg;
-	struct mail *mail = mailbox_take(worker->inbox);
 
 	(void)fd;
 	(void)events;
 	refresh_time(worker);
-	while (mail) {
-		struct mail *next = mail->next;
+	if (!worker->waiting)
+		worker->waiting = mailbox_take(worker->inbox);
+	worker->enough_us = clock_monotonic_us() + MAIL_US;
+	while (worker->waiting) {
+		struct worker_mail *mail = (struct worker_mail *)worker->waiting;
 
-		take(worker, (struct worker_mail *)mail);
-		mail = next;
+		if (mail->kind == WORKER_EVENTS && !take_events(worker, mail))
+			break;
+		worker->waiting = mail->mail.next;
+		take(worker, mail);
+		if (is_enough(worker))
+			break;
 	}
 	clients_turn(&worker->clients);
 }
@@ -188,6 +221,8 @@ static void turn(struct worker *worker)
 	log_flush(worker->log);
 	metrics_set(&worker->metrics, METRIC_LOG_SUPPRESSED, log_n_suppressed(worker->log));
 	atomic_store_explicit(&worker->turned_ms, worker->clients.now_ms, memory_order_relaxed);
+	if (worker->waiting)
+		event_active(worker->mail_event, EV_READ, 0); /* behind the sockets that are ready by now */
 	if (is_drained(worker))
 		atomic_store_explicit(&worker->drained, true, memory_order_relaxed);
 }
@@ -356,17 +391,14 @@ int worker_start(struct worker *worker)
 	return r;
 }
 
-static void free_mail(struct mailbox *inbox)
+static void free_mail(struct mail *mail)
 {
-	struct mail *mail = mailbox_take(inbox);
-
 	while (mail) {
 		struct mail *next = mail->next;
 
 		worker_mail_free((struct worker_mail *)mail);
 		mail = next;
 	}
-	mailbox_free(inbox);
 }
 
 static void post(struct worker *worker, struct worker_mail *mail)
@@ -399,8 +431,10 @@ void worker_free(struct worker *worker)
 		event_free(worker->tick);
 	if (worker->drain_tick)
 		event_free(worker->drain_tick);
+	free_mail(worker->waiting);
 	if (worker->inbox)
-		free_mail(worker->inbox);
+		free_mail(mailbox_take(worker->inbox));
+	mailbox_free(worker->inbox);
 	if (worker->base)
 		event_base_free(worker->base);
 	log_free(worker->log);

@@ -55,7 +55,7 @@ void worker_mail_free(struct worker_mail *mail)
 		survey_lost(mail->survey); /* likewise */
 		return;
 	}
-	for (uint32_t i = 0; i < mail->n_events; i++)
+	for (uint32_t i = mail->n_taken; i < mail->n_events; i++)
 		message_unref(mail->events[i]);
 	free(mail->events);
 	worker_settings_free(mail->settings);

@@ -42,6 +42,7 @@ struct worker_mail {
 	uint64_t seed;                    /* likewise */
 	size_t channel_len;               /* likewise */
 	uint32_t n_events;                /* WORKER_EVENTS; a reference each */
+	uint32_t n_taken;                 /* of them; the worker has given these references away */
 	uint32_t capacity;
 	struct message **events;
 	char channel[]; /* WORKER_CONFIRM */

@@ -476,6 +476,24 @@ static void only_notes_until_it_is_told_to_hand_out(void **state)
 }
 
 /* A parked client is not joined, and misses nothing that comes before it is. */
+static void says_how_much_a_flush_will_hand_out(void **state)
+{
+	struct world *world = *state;
+	struct message *event = event_of("x", 1);
+	uint64_t bytes = event->frame_len;
+
+	message_unref(event);
+	join(world, 'a', "x");
+	join(world, 'b', "x");
+	deliver(world, "x", 1);
+	deliver(world, "unheard", 1);
+	assert_int_equal(hub_noted_bytes(world->hub), 2 * bytes);
+	deliver(world, "x", 2);
+	assert_int_equal(hub_noted_bytes(world->hub), 4 * bytes);
+	flush(world);
+	assert_int_equal(hub_noted_bytes(world->hub), 0);
+}
+
 static void delivers_to_those_that_are_not_joined_too(void **state)
 {
 	struct world *world = *state;
@@ -780,6 +798,7 @@ int main(void)
 		TEST(who_comes_to_a_channel_that_was_never_confirmed_waits_like_the_first),
 		TEST(may_leave_as_it_is_joined),
 		TEST(only_notes_until_it_is_told_to_hand_out),
+		TEST(says_how_much_a_flush_will_hand_out),
 		TEST(delivers_to_those_that_are_not_joined_too),
 		TEST(hands_out_one_batch_a_channel_in_order),
 		TEST(lays_any_number_of_frames_one_behind_the_other),
