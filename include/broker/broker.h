@@ -107,8 +107,7 @@ typedef void (*broker_log_read_fn)(void *arg, int r, const struct position *top,
 
 /*
  * What the nodes announced, one JSON object each, in no order; borrowed, n is 0 if r is negative. r may be
- * BROKER_NODES_PARTIAL. Whoever reads
- * them does not know who wrote them.
+ * BROKER_NODES_PARTIAL. Anybody who may write to Redis may have written them.
  */
 typedef void (*broker_nodes_fn)(void *arg, int r, const struct slice *nodes, size_t n);
 typedef void (*broker_departed_fn)(void *arg);

@@ -121,7 +121,8 @@ void config_help(const char *names, struct buf *out);
 /* The same options' flags, a space before each. */
 void config_flags(const char *names, struct buf *out);
 
-/* Of options that take a word of few: cases of bash, "--log-level) words='debug info warn error' …". */
+/* Cases for bash's completion, one an option: which words may follow its flag, or its default where any may.
+ */
 void config_flag_words(struct buf *out);
 
 #endif

@@ -11,7 +11,7 @@
  * After the delay clients are sent away over the spread; with the last one gone the process ends, at the
  * latest a timeout after the last was asked to go: delay + spread + timeout in all. Asked a second time, it
  * ends at once; but what comes within SHUTDOWN_REPEAT_MS is the same wish: timeout(1) signals the process and
- *its group, a terminal and a supervisor may both do so.
+ * its group, a terminal and a supervisor may both do so.
  *
  * Pure: time is handed in. What is to be done is the answer; who does it is the gateway.
  */

@@ -178,7 +178,7 @@ static void end_history(struct bus_channel *channel, uint64_t now_ms)
 	if (!history_end(channel->history, give_up, &subscribed))
 		return;
 	channel->history = NULL;
-	channel->heard = ended.offset;
+	channel->heard = ended;
 	channel->ended = ended;
 	channel->ended_era = channel->era;
 	channel->late_until = late_until;
@@ -329,7 +329,8 @@ static void on_history_resync(void *arg, const struct channel_log_resync *resync
 /* The log is live: may some of what it had still come for the first time? */
 static void settle(struct bus_channel *channel)
 {
-	channel->settling = history_began_at(channel->history) > channel->heard ? SETTLING_LATE : SETTLED;
+	channel->settling =
+		history_began_ahead_of(channel->history, &channel->heard) ? SETTLING_LATE : SETTLED;
 }
 
 static void on_history_drained(void *arg)
@@ -375,8 +376,9 @@ static int make_event(struct bus_channel *channel, struct slice payload, struct 
 	if (r == 0) {
 		/* A backend that publishes with history where this gateway's configuration knows of none. */
 		payload = envelope.payload;
-		if (channel->heard < envelope.offset)
-			channel->heard = envelope.offset;
+		if (!epoch_equal(&channel->heard.epoch, &envelope.epoch) ||
+			channel->heard.offset < envelope.offset)
+			channel->heard = (struct position){envelope.epoch, envelope.offset, envelope.tag};
 	}
 	if (r == 0 && channel->history) {
 		const struct position at = {envelope.epoch, envelope.offset, envelope.tag};

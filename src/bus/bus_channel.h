@@ -50,8 +50,9 @@ struct bus_channel {
 	struct position ended;
 	uint16_t ended_era;
 	uint64_t late_until;
-	uint16_t late_era; /* whose entry comes late at the moment */
-	uint64_t heard; /* the newest entry that came over pub/sub while there was no history; 0: none did */
+	uint16_t late_era;     /* whose entry comes late at the moment */
+	struct position heard; /* the newest entry that came over pub/sub while there was no history; offset
+				  0: none did */
 	const struct key_path *key; /* of bus.routes; NULL: its events have none */
 	struct bus *bus;
 	struct history *history; /* NULL: the channel keeps none */

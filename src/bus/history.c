@@ -492,6 +492,13 @@ bool history_began_with(const struct history *history, const struct envelope *en
 	return epoch_equal(&history->began.epoch, &entry->epoch) && entry->offset <= history->began.offset;
 }
 
+bool history_began_ahead_of(const struct history *history, const struct position *heard)
+{
+	bool is_same_log = epoch_equal(&history->began.epoch, &heard->epoch);
+
+	return history->began.offset > (is_same_log ? heard->offset : 0);
+}
+
 uint64_t history_began_at(const struct history *history)
 {
 	return history->began.offset;

@@ -93,6 +93,9 @@ bool history_is_live(const struct history *history);
 /* Was this entry in the log when it was read for the first time? */
 bool history_began_with(const struct history *history, const struct envelope *entry);
 
+/* Had the log more then than what was heard? What was heard of an earlier log says nothing of this one. */
+bool history_began_ahead_of(const struct history *history, const struct position *heard);
+
 /* The log's newest entry at that time; 0 before. */
 uint64_t history_began_at(const struct history *history);
 

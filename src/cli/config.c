@@ -55,7 +55,7 @@ static void print_route(struct slice route)
 	print_list(route, "subscribe");
 	printf("  ids %s", json_text_at(route, "ids", text, sizeof(text)));
 	printf("  slow %s", json_text_at(route, "slow", text, sizeof(text)));
-	printf("  compression %s", *json_at(route, "compression").data == 't' ? "on" : "off");
+	printf("  compression %s", json_is_true(json_at(route, "compression")) ? "on" : "off");
 	printf("  history %s", json_text_at(route, "history", text, sizeof(text)));
 	printf("  %s\n", json_text_at(route, "source", text, sizeof(text)));
 }
@@ -79,6 +79,9 @@ int cli_config(const struct config *config, bool as_json)
 	if (r) {
 		fprintf(stderr, "tidegate: config: %s\n",
 			buf_text(&error) ? buf_text(&error) : "out of memory");
+	} else if (!json_is_array(json_at(text, "options"))) {
+		fputs("tidegate: config: what answers at the admin address is no gateway\n", stderr);
+		r = 1;
 	} else if (as_json) {
 		fwrite(text.data, 1, text.len, stdout);
 	} else {

@@ -117,9 +117,7 @@ static const char *latency(struct slice status, const char *path, char out[32])
 
 static bool is_true(struct slice text, const char *path)
 {
-	struct slice value = json_at(text, path);
-
-	return value.len == 4 && !memcmp(value.data, "true", 4);
+	return json_is_true(json_at(text, path));
 }
 
 static void print_node(const struct page *page)

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 
 import pytest
@@ -363,3 +364,29 @@ def test_a_publication_that_is_no_json_is_told_where(gateway, body, place):
     answer = gateway.get("/publish", "POST", body)
     assert answer.status == 400
     assert answer.json()["error"]["code"] == "bad_json" and place in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("body", [b'{"options":[{}],"routes":[{}]}', b'{"options":[7,[]],"routes":["a",{"channels":[1]}]}'])
+def test_the_command_line_prints_what_it_knows_of_an_answer(body):
+    code, error = ask_config(body)
+    assert (code, error) == (0, "")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"options":7}'])
+def test_the_command_line_says_when_no_gateway_answers(body):
+    code, error = ask_config(body)
+    assert code == 1 and "is no gateway" in error and len(error.splitlines()) == 1
+
+
+def ask_config(body):
+    """`tidegate config` of a program that answers everything with this body: its exit code, and what it complains of."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def answer():
+            with server.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body))
+        thread = threading.Thread(target=answer)
+        thread.start()
+        result = run("config", "--admin", f"127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+    return result.returncode, result.stderr

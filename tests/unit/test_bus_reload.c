@@ -222,17 +222,22 @@ static void pass(struct world *world, unsigned int ms)
 	}
 }
 
-/* The entry comes over pub/sub. */
-static void pushed(struct world *world, uint64_t offset)
+/* The entry of that log comes over pub/sub. */
+static void pushed_of(struct world *world, const struct epoch *log, uint64_t offset)
 {
 	struct envelope envelope = {
-		.epoch = epoch, .offset = offset, .tag = tag_of(offset), .prev = tag_of(offset - 1)};
+		.epoch = *log, .offset = offset, .tag = tag_of(offset), .prev = tag_of(offset - 1)};
 	char text[ENVELOPE_HEAD_MAX + 64];
 	size_t len = envelope_head_format(&envelope, text);
 
 	len += (size_t)snprintf(text + len, 64, "{\"type\":\"n\",\"data\":%u}", (unsigned int)offset);
 	world->up.event(world->up.arg, s(CHANNEL), (struct slice){text, len});
 	world->up.drained(world->up.arg);
+}
+
+static void pushed(struct world *world, uint64_t offset)
+{
+	pushed_of(world, &epoch, offset);
 }
 
 /* The read that is out finds the log with so many entries. */
@@ -373,6 +378,21 @@ static void what_the_read_did_not_see_yet_is_heard_once(void **state)
 	pushed(world, 7);
 	hears(world, "5 6 7 ");
 	assert_int_equal(world->n_reads, 1); /* there is no gap */
+}
+
+/* Its numbers say nothing of those of the log that there is now. */
+static void what_was_heard_of_a_log_that_is_gone_takes_nothing_from_the_next_one(void **state)
+{
+	static const struct epoch gone = {"zyxwvuts"};
+	struct world *world = *state;
+
+	listen_to(world, 0);
+	pushed_of(world, &gone, 1000);
+	reload(world, TTL_MS);
+	answered(world, 6);
+	pushed(world, 6);
+	pushed(world, 7);
+	hears(world, "1000 6 7 ");
 }
 
 /* The two connections to the broker know nothing of each other. */
@@ -739,6 +759,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with_world(what_comes_while_the_log_is_read_is_heard_once),
 		with_world(what_the_read_did_not_see_yet_is_heard_once),
+		with_world(what_was_heard_of_a_log_that_is_gone_takes_nothing_from_the_next_one),
 		with_world(what_the_read_saw_before_it_came_is_heard_once),
 		with_world(who_joined_a_young_history_hears_nothing_twice),
 		with_world(what_comes_while_a_history_begins_says_where_it_stands),
