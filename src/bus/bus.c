@@ -128,7 +128,7 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 	}
 }
 
-/* After a flood of names their memory lies in small pieces between what is in use. */
+/* The memory of a flood of names lies in small pieces between others that are in use: malloc(3) keeps it. */
 static void give_memory_back(struct bus *bus, uint64_t now_ms)
 {
 	if (bus->n_given_up < TRIM_CHANNELS || now_ms < bus->trimmed_ms + TRIM_MS)

@@ -72,7 +72,7 @@ int bus_channel_configure(struct bus_channel *channel)
 	}
 	channel->history = history_new(&bus->histories, bus_channel_name(channel), history->ttl_ms, channel);
 	channel->era = bus->era;
-	/* What is published before the log is read for the first time comes in no way then. */
+	/* Until the log has been read for the first time, nothing brings an event that is published. */
 	channel->blind =
 		!channel->confirmed && (channel->wanted || broker_state(bus->broker) != BROKER_READY);
 	if (channel->history && channel->confirmed) {
@@ -173,7 +173,7 @@ static void end_history(struct bus_channel *channel, uint64_t now_ms)
 		channel->ending_ms = now_ms + ENDING_MS;
 	give_up = channel->ending_ms <= now_ms;
 	if (channel->blind && !give_up)
-		return; /* that is still to be said, with the place in the log from which on nothing is missed
+		return; /* listeners are still to be told of it, with a position: the log must be read first
 			 */
 	if (!history_end(channel->history, give_up, &subscribed))
 		return;
@@ -236,7 +236,7 @@ static void hand_out(struct bus_channel *channel, struct message *event)
 	tell_taps(channel, event);
 }
 
-/* To those only whom the history has not told of it. */
+/* Only to listeners whom the history has not told of it. */
 static void hand_out_late(struct bus_channel *channel, struct message *event)
 {
 	struct bus *bus = channel->bus;
@@ -271,7 +271,7 @@ static void on_history_deliver(void *arg, struct message *event)
 		hand_out(channel, event);
 }
 
-/* To those who know the word; the others go on, or are closed for it. */
+/* Clients that know of recovery are told; the others go on, or are closed for it. */
 static void tell_resync(struct bus_channel *channel, struct message *told, bool close_others)
 {
 	struct bus *bus = channel->bus;
@@ -477,7 +477,8 @@ void bus_channel_lost(struct bus_channel *channel)
 		return;
 	at = channel_log_position(history_log(channel->history));
 	channel->blind = channel->blind || !at;
-	/* What was still to come over pub/sub comes no more, and who did not join is not told by the log. */
+	/* Pub/sub will not bring the late entries any more, and the log tells them only to those who joined.
+	 */
 	if (channel->settling == SETTLING_LATE)
 		say_resync(channel, "away", &(struct channel_log_resync){.position = *at});
 	channel->settling = SETTLED;

@@ -39,9 +39,8 @@ struct bus_channel {
 	struct list linger; /* in bus.lingering while nobody wants it */
 	uint64_t linger_ms; /* until then */
 	bool confirmed;     /* the broker says that every event comes */
-	/* Somebody hears it, or will, who was not told of all that its history had: nobody can tell what was
-	 * missed.
-	 */
+	/* It had listeners before its log was read for the first time: nobody can tell what they missed. They
+	 * are told so when it is. */
 	bool blind;
 	uint64_t new_ms; /* when it was wanted first; 0: it has been confirmed since */
 	/* Where a history ended that was ahead of what came over pub/sub: of what still comes, those who hear

@@ -279,7 +279,8 @@ static void mark_unserved(struct channel_log *log, uint64_t from, uint64_t to)
 	for (struct list *link = log->joins.next; link != &log->joins; link = link->next) {
 		struct channel_log_join *join = list_entry(link, struct channel_log_join, link);
 
-		/* Who came when it was out asks for himself: what it found may be true no longer. */
+		/* A join that came after the read went out needs one of its own: this one may be out of date.
+		 */
 		join->unserved = join->asked < log->n_reads && wants_from(log, join, lowest, &wanted) &&
 				 wanted >= from && wanted <= to;
 	}
@@ -298,7 +299,7 @@ void joins_answered(struct channel_log *log, struct channel_log_read *read)
 	if (leads_to_us(log, read)) {
 		bool fits = channel_log_widen(log, read);
 
-		/* What does not fit is more than a replay, and so is whatever is older. */
+		/* An entry that does not fit would make the replay too large, and so would all older ones. */
 		mark_unserved(log, fits ? log->read.from : 0, UINT64_MAX);
 	} else {
 		mark_unserved(log, 0, too_far(log, read));

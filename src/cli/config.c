@@ -27,7 +27,7 @@ static void print_option(struct slice option)
 	putchar('\n');
 }
 
-/* A list of strings, with commas; "-" where it is empty. What is no list is a word by itself. */
+/* A list of strings, with commas, "-" where it is empty; or one word. */
 static void print_list(struct slice route, const char *member)
 {
 	struct slice list = json_at(route, member), item;

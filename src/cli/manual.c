@@ -58,7 +58,7 @@ static void write_commands(struct buf *out)
 	write_item(out, "bench", NULL, "Measure a deployment under load: tidegate bench --help");
 }
 
-/* The lines of config_help(): an option opens two spaces in, what is said of it stands six in. */
+/* The lines of config_help(): an option is indented by two spaces, its description by six. */
 static void write_options(struct buf *out)
 {
 	struct buf help = {0};

@@ -15,7 +15,7 @@ static void append_string(struct buf *out, const char *text)
 	buf_append_json_string(out, text, strlen(text));
 }
 
-/* What was described, as a string; the scratch is empty again. */
+/* Appends the text in scratch as a JSON string, and empties scratch. */
 static void append_described(struct buf *out, struct buf *scratch)
 {
 	const char *text = buf_text(scratch);

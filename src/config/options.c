@@ -108,8 +108,8 @@ static const void *const_member(const struct option *option, const struct config
 }
 
 /*
- * What a template that found nothing to put in, or an empty secret, leaves behind is no decision: it would
- * make a gateway without Redis or without a token, in silence.
+ * Nobody decides on an empty value: a template that found nothing to put in leaves it behind, or an empty
+ * secret. It would make a gateway without Redis or without a token, in silence.
  */
 static int refuse_empty(const struct option *option, struct buf *error)
 {

@@ -187,7 +187,7 @@ static int read_pair(struct reader *reader, const yaml_node_t *mapping, const ya
 		return reader_refuse(reader, reader_line(name), "key '%s'%s is there twice, first in line %u",
 			keys->names[key], keys->where, seen[key].line);
 	if (seen[key].mapping)
-		return 0; /* what is merged gives way to what is written */
+		return 0; /* a merged key gives way to one that is written */
 	seen[key] = (struct seen_key){mapping, pair, reader_line(name)};
 	return keys->read(reader, key, yaml_document_get_node(reader->document, pair->value), keys->arg);
 }
