@@ -43,13 +43,12 @@ struct bus_channel {
 	 * are told so when it is. */
 	bool blind;
 	uint64_t new_ms; /* when it was wanted first; 0: it has been confirmed since */
-	/* Where a history ended that was ahead of what came over pub/sub: of what still comes, those who hear
-	 * the channel have all up to here, but for what was late already when it ended. Offset 0: nothing is
-	 * owed. */
+	/* A history that ended may have been ahead of pub/sub, which then repeats entries: listeners have all
+	 * up to this one. Offset 0: nothing is repeated. */
 	struct position ended;
 	uint16_t ended_era;
-	uint64_t late_until;
-	uint16_t late_era;     /* whose entry comes late at the moment */
+	uint64_t late_until;   /* but up to here only those have them who joined that history */
+	uint16_t late_era;     /* the era of the late entry that is being handed out */
 	struct position heard; /* the newest entry that came over pub/sub while there was no history; offset
 				  0: none did */
 	const struct key_path *key; /* of bus.routes; NULL: its events have none */

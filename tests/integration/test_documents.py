@@ -449,3 +449,9 @@ def test_the_first_test_of_the_page_passes(gateway):
     names = {}
     exec(block("docs/testing.md: def test_answers_ping"), names)  # pylint: disable=exec-used
     names["test_answers_ping_with_pong"](gateway)
+
+
+def test_every_state_of_the_list_of_nodes_is_in_the_page():
+    states = set(re.findall(r'state(?: = |\\":\\")"?(\w+)', (ROOT / "src/admin/nodes.c").read_text(encoding="utf-8")))
+    page = (ROOT / "docs/admin.md").read_text(encoding="utf-8")
+    assert {"complete", "alone"} <= states and {state for state in states if f"`{state}`" not in page} == set()
