@@ -1,5 +1,6 @@
 /* The command line: splits words into subcommand, options and operands, and hands over. */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "cli/commands.h"
 #include "config/config.h"
 #include "core/buf.h"
+#include "core/log.h"
 #include "core/map.h"
 #include "date.h"
 #include "version.h"
@@ -35,15 +37,26 @@ struct words {
 
 extern char **environ;
 
+/* Why nothing is served, for people or, where the log is JSON, for whoever collects it. */
+static void say_unfit(enum log_format format, const char *why)
+{
+	struct log *log = log_new(STDERR_FILENO, LOG_ERROR, LOG_FORMAT_JSON);
+
+	if (format == LOG_FORMAT_JSON)
+		log_error(log, "cannot start", log_str("reason", why));
+	else
+		fprintf(stderr, "tidegate: %s\n", why);
+	log_free(log);
+}
+
 /* Is it fit to be served? 0, or EXIT_USAGE with one line on standard error. */
-static int check_served(const struct config *config)
+static int check_served(const struct config *config, enum log_format format)
 {
 	struct buf error = {0};
 	int r = config_check_served(config, &error);
 
 	if (r)
-		fprintf(stderr, "tidegate: %s\n",
-			buf_text(&error) ? buf_text(&error) : "not fit to be served");
+		say_unfit(format, buf_text(&error) ? buf_text(&error) : "not fit to be served");
 	buf_deinit(&error);
 	return r ? EXIT_USAGE : 0;
 }
@@ -51,7 +64,7 @@ static int check_served(const struct config *config)
 static int run_serve(const struct config *config, const struct words *words)
 {
 	const struct config_args args = {words->file, words->flags};
-	int r = check_served(config);
+	int r = check_served(config, config->log_format);
 
 	return r ? r : gateway_run(config, &args, environ);
 }
@@ -108,7 +121,7 @@ static int print(struct buf *out)
 static int run_check(const struct config *config, const struct words *words)
 {
 	struct buf out = {0};
-	int r = check_served(config);
+	int r = check_served(config, LOG_FORMAT_TEXT);
 
 	(void)words;
 	if (r)
@@ -331,10 +344,23 @@ static int help_with(int argc, char **argv)
 	return command ? print_help(command, stdout) : usage_error("unknown command", argv[0]);
 }
 
+/* A socket of ours that became descriptor 2 would be sent what is meant for standard error. */
+static void open_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 
+	open_standard_descriptors();
 	if (argc < 2) {
 		print_help(NULL, stderr);
 		return EXIT_USAGE;

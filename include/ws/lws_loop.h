@@ -12,6 +12,7 @@
 #include <libwebsockets.h>
 
 struct event_base;
+struct buf;
 struct lws_loop;
 
 /* NULL when out of memory. The base outlives it. */
@@ -29,5 +30,8 @@ void lws_loop_turn(struct lws_loop *loop);
 
 /* Destroys the context, if any, then itself. Accepts NULL. */
 void lws_loop_free(struct lws_loop *loop);
+
+/* Appends one sentence: why lws_loop_new() or lws_loop_create_context() failed, which do not say so. */
+void lws_loop_explain(struct buf *error);
 
 #endif

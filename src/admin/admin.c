@@ -423,7 +423,7 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 	if (r == 0)
 		r = start_lws(admin, options->base);
 	if (r < 0)
-		buf_append_str(error, "cannot start libwebsockets: out of memory or of file descriptors");
+		lws_loop_explain(error);
 	else
 		r = listener_new(options->base, options->host, options->port, false, on_accept, admin,
 			&admin->listener, error);

@@ -451,13 +451,23 @@ static void answer_publishers(struct gateway *gateway)
 		turn(gateway);
 }
 
-/* Without memory for the thread that writes there is no log, and gateway_run() gives up. */
-static void make_log(struct gateway *gateway)
+/* libevent's own words would go to standard error past the log, and wait for whoever reads there. */
+static void ignore(int severity, const char *message)
+{
+	(void)severity;
+	(void)message;
+}
+
+/* 0 or negative errno; there is a log to say so all the same, unless there is no memory for that. */
+static int make_log(struct gateway *gateway)
 {
 	const struct config *config = gateway->config;
+	int r = log_writer_new(STDERR_FILENO, config->log_format, &gateway->log_writer);
 
-	if (log_writer_new(STDERR_FILENO, config->log_format, &gateway->log_writer) == 0)
-		gateway->log = log_new_queued(gateway->log_writer, config->log_level, config->log_format);
+	event_set_log_callback(ignore);
+	gateway->log = r < 0 ? log_new(STDERR_FILENO, config->log_level, config->log_format)
+			     : log_new_queued(gateway->log_writer, config->log_level, config->log_format);
+	return r == 0 && !gateway->log ? -ENOMEM : r;
 }
 
 int gateway_run(const struct config *config, const struct config_args *args, char *const *environment)
@@ -475,7 +485,7 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 	metrics_set(&gateway->metrics, METRIC_RELOAD_TIMESTAMP, clock_wall_ms() / 1000);
 	reload_init(&gateway->reload, config, args, environment);
 	gateway->started_ms = clock_monotonic_ms();
-	make_log(gateway);
+	r = make_log(gateway);
 	gateway->n_files = file_limit_set(); /* before libwebsockets looks at it */
 	places_init(&gateway->places,
 		file_limit_connections(gateway->n_files, config->workers, config->connections_max));
@@ -483,7 +493,8 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 	/* One arena: a worker's own grows page by page, a system call each, and holds on to more. */
 	mallopt(M_ARENA_MAX, 1);
 	lws_set_log_level(0, NULL); /* what a peer does is told by our own lines */
-	r = gateway->log ? gateway_make(gateway, &error) : -ENOMEM;
+	if (r == 0)
+		r = gateway_make(gateway, &error);
 	if (r == 0) {
 		log_start(gateway);
 		tell_manager(gateway);

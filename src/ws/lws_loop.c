@@ -6,9 +6,12 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+
+#include "core/buf.h"
 
 /* One descriptor of lws. */
 struct loop_io {
@@ -231,4 +234,12 @@ void lws_loop_free(struct lws_loop *loop)
 	if (loop->timer)
 		event_free(loop->timer);
 	free(loop);
+}
+
+void lws_loop_explain(struct buf *error)
+{
+	if (access("/dev/urandom", R_OK) < 0)
+		buf_printf(error, "libwebsockets cannot read /dev/urandom: %s", strerror(errno));
+	else
+		buf_append_str(error, "cannot start libwebsockets: out of memory or of file descriptors");
 }

@@ -519,7 +519,7 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->inflate = ws_inflate_new(options->clients->limits.message_bytes_max);
 	r = server->sender && server->inflate ? start_lws(server, options->base) : -ENOMEM;
 	if (r < 0)
-		buf_append_str(error, "cannot start libwebsockets: out of memory or of file descriptors");
+		lws_loop_explain(error);
 	else
 		r = listener_new(options->base, options->host, options->port, true, on_accept, server,
 			&server->listener, error);

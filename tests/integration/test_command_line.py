@@ -1,12 +1,14 @@
 """Subcommands, options, the file and the environment: what is wrong is said in one line, and nothing starts."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
 
 import pytest
 
-from harness.gateway import ROOT, run
+from harness.gateway import BINARY, ROOT, run
 
 
 def refused(result, *words):
@@ -232,3 +234,38 @@ def test_a_port_that_is_taken_is_said_and_nothing_starts(start):
         result = run("serve", option, f"{address[0]}:{address[1]}", other, "127.0.0.1:0", seconds=20)
         assert result.returncode != 0
         assert str(address[1]) in result.stderr
+
+
+def test_a_failed_start_is_a_line_of_the_log_where_the_log_is_json():
+    done = run("serve", "--admin", "0.0.0.0:0", "--log-format", "json")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    told = json.loads(line)
+    assert (told["level"], told["msg"]) == ("error", "cannot start") and "admin_token" in told["reason"]
+    assert not run("check", "--admin", "0.0.0.0:0", "--log-format", "json").stderr.startswith("{")
+
+
+def test_a_missing_source_of_randomness_is_named():
+    """In a root where /dev has none, as in a container that was put together by hand."""
+    if os.geteuid() != 0:
+        pytest.skip("wants root, for a namespace of its own")
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev && exec "$0" "$@"', BINARY, "serve",
+                           "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
+    if "mount" in done.stderr and "permission" in done.stderr:
+        pytest.skip("this kernel lets nobody mount")
+    assert done.returncode == 1
+    assert "/dev/urandom" in done.stderr and "memory" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "2>&-", "<&-"])
+def test_closed_standard_descriptors_are_not_taken_for_sockets(closed, tmp_path):
+    """Whatever is opened next would get the number 2, and with it what is said to standard error."""
+    links = tmp_path / "links"
+    script = f'"$0" serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 {closed} & pid=$!; ' \
+             f'until readlink /proc/$pid/fd/6 >/dev/null; do kill -0 $pid || exit 1; done; ' \
+             f'for fd in 0 1 2; do readlink /proc/$pid/fd/$fd; done >{links}; kill $pid; wait $pid'
+    done = subprocess.run(["sh", "-c", script, BINARY], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, timeout=20, check=False)
+    assert done.returncode == 0
+    assert links.read_text().split() == ["/dev/null"] * 3
