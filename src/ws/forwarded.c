@@ -25,21 +25,31 @@ static struct slice unquote(struct slice text)
 	return text;
 }
 
-/* Where the last separator outside of quotes stands, or the end of the text. */
+/* Does an odd number of backslashes stand before it? */
+static bool is_escaped(struct slice text, size_t at)
+{
+	size_t n = 0;
+
+	while (n < at && text.data[at - n - 1] == '\\')
+		n++;
+	return n % 2;
+}
+
+/*
+ * Where the last separator outside of quotes stands, or the end of the text. Looked for from the end, which
+ * the nearest proxy wrote: a quote that a client leaves open must not reach over it.
+ */
 static size_t find_last(struct slice text, char separator)
 {
-	size_t found = text.len;
 	bool is_quoted = false;
 
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] == '"')
+	for (size_t i = text.len; i-- > 0;) {
+		if (text.data[i] == '"' && !is_escaped(text, i))
 			is_quoted = !is_quoted;
-		else if (text.data[i] == '\\' && is_quoted)
-			i++;
 		else if (text.data[i] == separator && !is_quoted)
-			found = i;
+			return i;
 	}
-	return found;
+	return text.len;
 }
 
 /* What stands behind the last separator, cut off from the list with it. */
