@@ -47,8 +47,11 @@ static void on_tapped(void *arg, struct message *event)
 		return;
 	buf_append(&request->out, text.data, text.len);
 	buf_append_char(&request->out, '\n');
-	if (request->out.failed || request->out.len > TAIL_BYTES_MAX)
+	if (request->out.failed || request->out.len > TAIL_BYTES_MAX) {
 		request->done = true;
+		/* The end is written behind the rest, which a caller who never reads never takes. */
+		lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, LINGER_SECONDS);
+	}
 	lws_callback_on_writable(request->wsi);
 }
 

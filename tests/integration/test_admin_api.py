@@ -214,6 +214,28 @@ def test_a_body_that_nobody_asked_for_is_not_kept(gateway):
                 peer.sendall(b"x" * 100_000)
 
 
+def test_a_tail_that_nobody_reads_is_cut_off(start, redis):
+    node = start(redis=redis)
+    event = {"channel": "cards", "payload": "x" * 60_000}
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.connect(node.admin_address)
+        peer.sendall(b"GET /tail?channel=cards HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert peer.recv(12) == b"HTTP/1.1 200"
+        port = peer.getsockname()[1]
+        for _ in range(15):  # 9 MB: more than the sockets and the gateway keep
+            assert node.post("/publish", [event] * 10).status == 200
+        until("the gateway has let go of the connection", lambda: not held(node.admin_address[1], port), seconds=30)
+
+
+def held(admin_port, port):
+    """Does the gateway still have its end of that connection open?"""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in list(table)[1:]]
+    ends = [(row[1].split(":")[1], row[2].split(":")[1], row[3]) for row in rows]
+    return (f"{admin_port:04X}", f"{port:04X}", "01") in ends  # 01: established
+
+
 def test_a_question_with_a_body_is_answered_all_the_same(gateway):
     assert gateway.get("/channels", body=b"{}").status == 200
     assert gateway.get("/live", body=b"{}").status == 200
