@@ -72,6 +72,7 @@ struct client {
 	uint64_t opened_ms;
 	uint64_t deadline_ms;
 	uint64_t blocked_ms;   /* since when it is, or was last */
+	uint64_t asks_ms;      /* when what it asked of the node would have been asked at the steady rate */
 	uint32_t n_joining;    /* subscriptions of the route that are not confirmed */
 	uint32_t n_unanswered; /* answers that it is owed, and joins that are under way for it */
 	uint32_t n_received;

@@ -37,11 +37,24 @@ static struct slice command_channel(const struct command *command)
 	return (struct slice){command->channel, command->channel_len};
 }
 
+static void push_refusal(struct client *client, struct slice id, const char *code, const char *message,
+	struct slice channel, uint64_t retry_ms)
+{
+	metrics_add(client->clients->metrics, METRIC_CLIENT_ERRORS, 1);
+	client_push(client, reply_error(id, code, message, channel, retry_ms, client->clients->wall_ms));
+}
+
 static void push_error(
 	struct client *client, struct slice id, const char *code, const char *message, struct slice channel)
 {
-	metrics_add(client->clients->metrics, METRIC_CLIENT_ERRORS, 1);
-	client_push(client, reply_error(id, code, message, channel, 0, client->clients->wall_ms));
+	push_refusal(client, id, code, message, channel, 0);
+}
+
+/* What may go well after a while. */
+static void push_retry(
+	struct client *client, struct slice id, const char *code, const char *message, struct slice channel)
+{
+	push_refusal(client, id, code, message, channel, CLIENT_RETRY_MS);
 }
 
 static void push_subscribed(struct client *client, struct slice id, struct slice channel)
@@ -122,12 +135,9 @@ void verbs_unavailable(struct client *client, struct hub_subscription *subscript
 	channel.data = name;
 	if (owed->subscribed && !subscription->recovery)
 		hub_unsubscribe(client->clients->hub, subscription);
-	for (struct owed_answer *one = owed; one; one = one->next) {
-		metrics_add(client->clients->metrics, METRIC_CLIENT_ERRORS, 1);
-		client_push(client,
-			reply_error(owed_id(one), "unavailable", "the channel cannot be joined right now",
-				channel, CLIENT_RETRY_MS, client->clients->wall_ms));
-	}
+	for (struct owed_answer *one = owed; one; one = one->next)
+		push_retry(client, owed_id(one), "unavailable", "the channel cannot be joined right now",
+			channel);
 	free_owed(owed);
 }
 
@@ -224,6 +234,49 @@ static uint32_t unanswered_max(const struct clients *clients)
 	return 2 * clients->limits.subscriptions_max + UNANSWERED_SPARE;
 }
 
+/*
+ * May it ask the node for something more? A subscribe that is not answered at once is work for the bus and
+ * for Redis, and the channel lingers when it is left. A connection that subscribes and leaves in turn would
+ * queue more of that than all others together: so it has a burst, and then a steady rate.
+ */
+static bool may_ask(struct client *client)
+{
+	const struct clients *clients = client->clients;
+	uint64_t burst_ms =
+		(2 * (uint64_t)clients->limits.subscriptions_max + CLIENT_ASKS_MORE) * CLIENT_ASK_MS;
+
+	if (client->asks_ms < clients->now_ms)
+		client->asks_ms = clients->now_ms;
+	if (client->asks_ms + CLIENT_ASK_MS > clients->now_ms + burst_ms)
+		return false;
+	client->asks_ms += CLIENT_ASK_MS;
+	return true;
+}
+
+/* Is there room for one more, and for what it asks of the node? False: it was told why not. */
+static bool may_subscribe(struct client *client, const struct command *command, struct slice channel)
+{
+	const struct clients *clients = client->clients;
+	const struct hub_subscription *subscription = hub_find(clients->hub, &client->subscriber, channel);
+	struct since since;
+
+	if (client->subscriber.n >= clients->limits.subscriptions_max && !subscription) {
+		push_error(client, command->id, "too_many_subscriptions",
+			"this connection has as many subscriptions as it may have", channel);
+		return false;
+	}
+	if (client->n_unanswered >= unanswered_max(clients)) {
+		push_error(client, command->id, "busy", "this connection waits for as many answers as it may",
+			channel);
+		return false;
+	}
+	if ((!subscription || !subscription->joined || wants_recovery(command, &since)) && !may_ask(client)) {
+		push_retry(client, command->id, "rate", "this connection subscribes too often", channel);
+		return false;
+	}
+	return true;
+}
+
 /* Subscribes to a valid channel that this connection may have, and answers now or later. */
 static void subscribe(struct client *client, const struct command *command, struct slice channel)
 {
@@ -232,17 +285,8 @@ static void subscribe(struct client *client, const struct command *command, stru
 	struct since since;
 	int r;
 
-	if (client->subscriber.n >= clients->limits.subscriptions_max &&
-		!hub_find(clients->hub, &client->subscriber, channel)) {
-		push_error(client, command->id, "too_many_subscriptions",
-			"this connection has as many subscriptions as it may have", channel);
+	if (!may_subscribe(client, command, channel))
 		return;
-	}
-	if (client->n_unanswered >= unanswered_max(clients)) {
-		push_error(client, command->id, "busy", "this connection waits for as many answers as it may",
-			channel);
-		return;
-	}
 	r = hub_subscribe(clients->hub, &client->subscriber, channel, &subscription);
 	if (r < 0)
 		client_close(client, CLOSE_INTERNAL);
