@@ -84,7 +84,7 @@ static void tell(struct ws_server *server, struct lws *wsi, const struct request
 		log_str("code", refusal->code), log_uint("suppressed", suppressed));
 }
 
-static void refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
+void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
 	const struct handshake_refusal *refusal)
 {
 	tell(server, wsi, head, refusal);
@@ -98,7 +98,7 @@ static int refuse_and_linger(struct ws_server *server, struct lws *wsi, const st
 {
 	struct ws_request *request = request_of(wsi);
 
-	refuse(server, wsi, head, refusal);
+	ws_request_refuse(server, wsi, head, refusal);
 	if (!request)
 		return -1;
 	buf_deinit(&request->bytes);
@@ -178,7 +178,7 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 		return lws_linger_forget(&request->linger, len) < 0 ? -1 : (int)len;
 	if (len == 0) {
 		if (request && request->bytes.len)
-			refuse(server, wsi, &none, handshake_unreadable(REQUEST_HEAD_BAD));
+			ws_request_refuse(server, wsi, &none, handshake_unreadable(REQUEST_HEAD_BAD));
 		return -1;
 	}
 	if (!request)
@@ -195,5 +195,5 @@ void ws_request_late(struct ws_server *server, struct lws *wsi)
 
 	/* Who has said nothing at all has asked nothing: a port scan, a connection kept for later. */
 	if (request && request->bytes.len && !request->is_refused)
-		refuse(server, wsi, &none, handshake_refusal(REFUSAL_TIMEOUT));
+		ws_request_refuse(server, wsi, &none, handshake_refusal(REFUSAL_TIMEOUT));
 }

@@ -11,7 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct handshake_refusal;
 struct lws;
+struct request_head;
 struct ws_server;
 
 /* A connection that is to be told, once it has asked, that this node is full; unless a place comes free. 0,
@@ -24,6 +26,10 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 
 /* The socket takes more. */
 void ws_request_writable(struct ws_server *server, struct lws *wsi);
+
+/* Answers a request that becomes no WebSocket, counts it and tells the log. The connection is not ended. */
+void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
+	const struct handshake_refusal *refusal);
 
 /* It took too long, and lws is about to close. */
 void ws_request_late(struct ws_server *server, struct lws *wsi);

@@ -167,10 +167,7 @@ static int on_upgrade(struct ws_connection *connection)
 
 	refresh_time(server);
 	if (server->retiring) {
-		const struct handshake_refusal *refusal = handshake_refusal(REFUSAL_DRAINING);
-
-		metrics_add(server->metrics, refusal->metric, 1);
-		handshake_refuse(connection->wsi, &none, refusal);
+		ws_request_refuse(server, connection->wsi, &none, handshake_refusal(REFUSAL_DRAINING));
 		return -1;
 	}
 	connection->held = connection->is_held_back && lws_upgrade_hold(connection->wsi) == 0;
