@@ -630,6 +630,22 @@ static void who_was_let_in_while_redis_was_away_is_told_that_events_may_be_missi
 	world->worker.n_resyncs = 0;
 }
 
+/* Its worker counts from when it asked, and lets clients in after two seconds. */
+static void who_was_let_in_while_the_bus_was_late_is_told_that_events_may_be_missing(void **state)
+{
+	struct world *world = *state;
+
+	reload(world, TTL_MS);
+	bus_post_interest(world->bus, 0, s(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
+	clock_ms += 1000; /* the bus is busy */
+	turn(world);
+	pass(world, 1000);
+	world->up.subscribed(world->up.arg, s(CHANNEL));
+	answered(world, 4);
+	assert_int_equal(world->worker.n_resyncs, 1);
+	world->worker.n_resyncs = 0;
+}
+
 /* It had caught up over the other connection. */
 static void what_comes_late_when_a_history_has_ended_is_heard_once(void **state)
 {
@@ -772,6 +788,7 @@ int main(void)
 		with_world(a_history_that_ends_while_redis_is_away_is_read_once_more),
 		with_world(a_history_that_ends_unread_says_that_events_are_missing),
 		with_world(who_was_let_in_while_redis_was_away_is_told_that_events_may_be_missing),
+		with_world(who_was_let_in_while_the_bus_was_late_is_told_that_events_may_be_missing),
 		with_world(what_comes_late_when_a_history_has_ended_is_heard_once),
 		with_world(a_history_that_begins_while_redis_is_away_says_that_events_may_be_missing),
 		with_world(who_waits_to_join_is_told_that_there_is_no_history),
