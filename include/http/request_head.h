@@ -68,6 +68,9 @@ bool request_head_lists(const struct request_head *head, enum http_header header
 struct slice request_head_list(
 	const struct request_head *head, enum http_header header, char scratch[REQUEST_HEAD_MAX]);
 
+/* Without the spaces and tabs around it. */
+struct slice http_trim(struct slice text);
+
 /* A body follows. */
 bool request_head_has_body(const struct request_head *head);
 

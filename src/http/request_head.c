@@ -55,7 +55,7 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t';
 }
 
-static struct slice trim(struct slice text)
+struct slice http_trim(struct slice text)
 {
 	while (text.len && is_space(text.data[text.len - 1]))
 		text.len--;
@@ -164,7 +164,7 @@ static bool split_field(struct slice line, struct slice *name, struct slice *val
 {
 	if (!take_word(&line, ':', name))
 		return false;
-	*value = trim(line);
+	*value = http_trim(line);
 	return true;
 }
 
@@ -308,9 +308,9 @@ static bool list_has(struct slice list, const char *element, size_t len)
 	struct slice word;
 
 	while (take_word(&list, ',', &word))
-		if (equal(trim(word), element, len))
+		if (equal(http_trim(word), element, len))
 			return true;
-	return equal(trim(list), element, len);
+	return equal(http_trim(list), element, len);
 }
 
 bool request_head_lists(const struct request_head *head, enum http_header header, const char *element)

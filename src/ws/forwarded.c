@@ -6,22 +6,13 @@
 #include <string.h>
 #include <strings.h>
 
-static struct slice trim(struct slice text)
-{
-	while (text.len && strchr(" \t", text.data[text.len - 1]))
-		text.len--;
-	while (text.len && strchr(" \t", text.data[0])) {
-		text.data++;
-		text.len--;
-	}
-	return text;
-}
+#include "http/request_head.h"
 
 /* Without the quotes around it. An escape inside makes it no address. */
 static struct slice unquote(struct slice text)
 {
 	if (text.len >= 2 && text.data[0] == '"' && text.data[text.len - 1] == '"')
-		return trim((struct slice){text.data + 1, text.len - 2});
+		return http_trim((struct slice){text.data + 1, text.len - 2});
 	return text;
 }
 
@@ -61,7 +52,7 @@ static struct slice cut_last(struct slice *list, char separator)
 	if (at < list->len)
 		last = (struct slice){list->data + at + 1, list->len - at - 1};
 	list->len = at < list->len ? at : 0;
-	return trim(last);
+	return http_trim(last);
 }
 
 /* The value of "for" in "for=192.0.2.60;proto=http", or an empty one. */
@@ -71,7 +62,7 @@ static struct slice for_of(struct slice element)
 		struct slice pair = cut_last(&element, ';');
 
 		if (pair.len > 4 && !strncasecmp(pair.data, "for=", 4))
-			return trim((struct slice){pair.data + 4, pair.len - 4});
+			return http_trim((struct slice){pair.data + 4, pair.len - 4});
 	}
 	return (struct slice){0};
 }
