@@ -59,7 +59,8 @@ static bool is_foreign(struct admin_request *request, enum admin_access access)
 			request, 403, "", "foreign_origin", "this port is not for pages of other sites");
 		return true;
 	}
-	if (access == ADMIN_ANYBODY || auth->wants_token || admin_auth_host(auth, host))
+	if (access == ADMIN_ANYBODY || auth->wants_token ||
+		(head->host.len < sizeof(host) && admin_auth_host(auth, host)))
 		return false;
 	admin_answer_error(request, 403, "", "foreign_host",
 		"without a token this port is reached by its address or a local name only");

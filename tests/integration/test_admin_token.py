@@ -145,7 +145,7 @@ def ask_as(gateway, path, *headers):
     return exchange(gateway.admin_address, f"{lines}\r\n\r\n".encode())
 
 
-@pytest.mark.parametrize("host, status", [("rebound.evil.test:9080", 403), ("evil.test", 403), ("localhost:9080", 200),
+@pytest.mark.parametrize("host, status", [("rebound.evil.test:9080", 403), ("evil.test", 403), ("a." * 600 + "test", 403), ("localhost:9080", 200),
                                           ("127.0.0.1", 200), ("[::1]:9080", 200), ("gateway-1:9080", 200)])
 def test_without_a_token_a_name_of_the_public_dns_leads_nowhere(gateway, host, status):
     assert ask_as(gateway, "/status", f"Host: {host}").status == status
