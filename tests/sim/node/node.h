@@ -47,6 +47,7 @@ struct peer {
 	unsigned int opened_at; /* the top when its handshake was answered: one that says nothing has no claim
 				   before */
 	unsigned int promised;  /* up to this entry */
+	unsigned int n_events;  /* that it has heard */
 	uint32_t n_dropped;     /* what it was told to count as given way */
 };
 

@@ -132,6 +132,7 @@ static void hear_event(struct node *node, struct peer *peer, unsigned int entry)
 				peer->position, entry);
 	peer->has_position = true;
 	peer->position = entry;
+	peer->n_events++;
 }
 
 static void hear(struct node *node, struct peer *peer, const char *text)
@@ -152,7 +153,7 @@ static void hear(struct node *node, struct peer *peer, const char *text)
 
 void peer_read(struct node *node, struct peer *peer)
 {
-	unsigned int was_at = peer->position;
+	unsigned int n_before = peer->n_events;
 	size_t at = 0;
 
 	while (peer->wire.len - at >= 2) {
@@ -177,7 +178,9 @@ void peer_read(struct node *node, struct peer *peer)
 	}
 	if (peer->is_open && peer->client.state == CLIENT_CLOSING)
 		peer_leave(peer);
-	if (peer->is_open && peer->position != was_at && !peer->wire.len &&
+	/* Entries that gave way are older than an event that arrives later. They may be newer than an answer.
+	 */
+	if (peer->is_open && peer->n_events != n_before && !peer->wire.len &&
 		outbox_empty(&peer->client.outbox))
 		peer->n_dropped = peer->client.n_dropped;
 }
