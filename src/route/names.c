@@ -7,7 +7,7 @@
  *
  * A wide id, of a route with `ids: any`, is other text, and is written with every other byte as %XX, in
  * capitals. A text has one such form only, which for a plain id is the id itself; so names never collide
- * (docs/decisions/0014).
+ * (docs/decisions/0013).
  */
 #include "route/names.h"
 
