@@ -8,6 +8,7 @@
  * the worker was handed before it belongs before the answer, what comes after it follows the entries in it.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,8 +30,9 @@ struct join {
 	struct position *others; /* of since */
 	bool patient; /* its worker asks again; all are given back HISTORY_JOIN_MS after replays let them go
 		       */
-	void *owner;  /* the worker's, from malloc(3); freed with the join */
-	size_t bytes; /* of frames in the answer, counted by the bus */
+	atomic_bool abandoned; /* by its worker, at any time: nobody waits for it any more */
+	void *owner;           /* the worker's, from malloc(3); freed with the join */
+	size_t bytes;          /* of frames in the answer, counted by the bus */
 
 	/* The bus' own, while it has it. */
 	struct history *history;

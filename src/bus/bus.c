@@ -61,6 +61,13 @@ static void take_join(struct bus *bus, struct join *join)
 {
 	struct bus_channel *channel = bus_channel_find(bus, join->hash, join_channel(join));
 
+	/* A client who asks and leaves in turn must not have logs read for nobody, and others wait for that.
+	 */
+	if (atomic_load_explicit(&join->abandoned, memory_order_relaxed)) {
+		join->r = -EAGAIN;
+		bus_give_back(bus, join);
+		return;
+	}
 	if (channel && channel->history) {
 		history_join(channel->history, join, clock_monotonic_ms());
 		return;

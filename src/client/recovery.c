@@ -26,6 +26,7 @@ struct recovery {
 	struct client *client;
 	struct client *asker; /* who counts it, for as long as he is there */
 	struct hub_subscription *subscription;
+	struct join *join; /* which it belongs to, and is freed with */
 	bool patient;
 	bool late;
 	size_t id_len;
@@ -49,6 +50,7 @@ void recovery_begin(struct client *client, struct hub_subscription *subscription
 	*recovery = (struct recovery){.client = client,
 		.asker = client,
 		.subscription = subscription,
+		.join = join,
 		.patient = patient,
 		.id_len = id.len};
 	client->n_unanswered++;
@@ -71,6 +73,7 @@ void recovery_forget(struct hub_subscription *subscription)
 
 	if (!recovery)
 		return;
+	atomic_store_explicit(&recovery->join->abandoned, true, memory_order_relaxed);
 	list_remove(&recovery->due);
 	list_push_back(&recovery->asker->given_up, &recovery->due);
 	recovery->client = NULL;
@@ -274,12 +277,14 @@ void recovery_tick(struct clients *clients)
 /* A patient one goes round: what comes back finds out whether the client is there still. */
 static int ask_again(struct clients *clients, struct join *join)
 {
+	struct recovery *recovery = join->owner;
 	struct join *again = join_new(clients->worker, join_channel(join), &join->since);
 
 	if (!again)
 		return -ENOMEM;
 	again->patient = true;
-	again->owner = join->owner;
+	again->owner = recovery;
+	recovery->join = again;
 	join->owner = NULL;
 	join_free(join);
 	clients->listener.join(clients->listener.arg, again);

@@ -297,15 +297,21 @@ static void reload(struct world *world, uint64_t ttl_ms)
 	reload_route(world, "/ws/x", CHANNEL, ttl_ms);
 }
 
-static void join(struct world *world)
+static void join_as(struct world *world, bool abandoned)
 {
 	struct since since = {.kind = SINCE_NOW};
 	struct join *one = join_new(0, s(CHANNEL), &since);
 
 	assert_non_null(one);
+	atomic_store(&one->abandoned, abandoned);
 	world->worker.joined = 1;
 	bus_post_join(world->bus, one);
 	turn(world);
+}
+
+static void join(struct world *world)
+{
+	join_as(world, false);
 }
 
 static int setup(void **state)
@@ -408,6 +414,19 @@ static void what_the_read_saw_before_it_came_is_heard_once(void **state)
 	pushed(world, 7);
 	pushed(world, 7); /* a repetition, of one that was heard from the log */
 	hears(world, "5 6 7 ");
+}
+
+static void a_join_that_nobody_waits_for_comes_back_unanswered(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, 0);
+	reload(world, TTL_MS);
+	answered(world, 6);
+	join_as(world, true);
+	assert_int_equal(world->worker.joined, -EAGAIN);
+	join(world);
+	assert_int_equal(world->worker.joined, 0);
 }
 
 /* Its join was answered with what the log had: what still comes of that is not new to it. */
@@ -777,6 +796,7 @@ int main(void)
 		with_world(what_the_read_did_not_see_yet_is_heard_once),
 		with_world(what_was_heard_of_a_log_that_is_gone_takes_nothing_from_the_next_one),
 		with_world(what_the_read_saw_before_it_came_is_heard_once),
+		with_world(a_join_that_nobody_waits_for_comes_back_unanswered),
 		with_world(who_joined_a_young_history_hears_nothing_twice),
 		with_world(what_comes_while_a_history_begins_says_where_it_stands),
 		with_world(what_comes_out_of_the_log_after_that_is_heard_once),

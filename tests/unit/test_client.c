@@ -1283,6 +1283,30 @@ static void closes_who_lets_an_event_wait_too_long(void **state)
 	assert_int_equal(idle->client.reason, CLOSE_SLOW);
 }
 
+/* Who unsubscribes, or goes, no longer waits for what he asked for: the bus need not do it. */
+static void abandons_a_join_that_nobody_waits_for(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+	struct join *join;
+
+	for (int i = 0; i < 2; i++) {
+		send_text(peer, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"cards\",\"recover\":true}}");
+		join = world->join;
+		world->join = NULL;
+		assert_non_null(join);
+		assert_false(atomic_load(&join->abandoned));
+		if (i == 0)
+			send_text(peer, "{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"cards\"}}");
+		else
+			client_close(&peer->client, CLOSE_RESTART);
+		assert_true(atomic_load(&join->abandoned));
+		join->r = -EAGAIN;
+		clients_joined(&world->clients, join);
+		turn(world);
+	}
+}
+
 /* What the peer asks for is recovered: n events that arrived at this time. */
 static void recover(struct world *world, struct peer *peer, uint32_t n, uint64_t arrived_ms)
 {
@@ -2594,6 +2618,7 @@ int main(void)
 		TEST(never_says_ready_of_one_that_was_not_held),
 		TEST(may_go_while_parked),
 		TEST(bounds_what_waits_for_a_parked_peer),
+		TEST(abandons_a_join_that_nobody_waits_for),
 		TEST(answers_a_ping_and_echoes_ids),
 		TEST(answers_what_it_cannot_do_and_stays_open),
 		TEST(answers_a_subscribe_once_the_node_is_subscribed),
