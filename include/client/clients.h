@@ -128,6 +128,12 @@ void clients_expect(struct clients *clients, struct message *const *events, uint
 /* An event for the subscribers of its channel. Takes over the reference. */
 void clients_deliver(struct clients *clients, struct message *event);
 
+/*
+ * The worker cannot keep up: n events of one channel are not delivered. `event` is the last of them, and all
+ * are entries of a log if it is one. Its reference stays the caller's.
+ */
+void clients_pass_over(struct clients *clients, const struct message *event, uint32_t n);
+
 /* The node's subscription to the channel is confirmed, as asked in this turn of the hub. */
 void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash, uint64_t turn);
 

@@ -148,6 +148,28 @@ void clients_deliver(struct clients *clients, struct message *event)
 		log_error(clients->log, "event lost: out of memory");
 }
 
+struct passed_over {
+	uint32_t n;
+	bool entries;
+};
+
+static void on_passed_over(void *arg, struct hub_subscription *subscription)
+{
+	const struct passed_over *passed = arg;
+
+	/* A muted subscription would not have heard them. */
+	if (!subscription->muted || (subscription->hears_plain && !passed->entries))
+		slow_pass_over(subscriber_client(subscription->subscriber), passed->n, passed->entries);
+}
+
+void clients_pass_over(struct clients *clients, const struct message *event, uint32_t n)
+{
+	struct passed_over passed = {n, event->is_entry};
+
+	hub_each(clients->hub, (struct slice){event->channel, event->channel_len}, event->channel_hash,
+		on_passed_over, &passed);
+}
+
 void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash, uint64_t turn)
 {
 	hub_confirm(clients->hub, channel, hash, turn);

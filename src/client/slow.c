@@ -89,6 +89,18 @@ void slow_give_up(struct client *client)
 	count_dropped(client, outbox_n_events(&client->outbox));
 }
 
+void slow_pass_over(struct client *client, uint32_t n, bool entries)
+{
+	bool must_know = route_slow(client->route)->policy == SLOW_DISCONNECT &&
+			 client->state != CLIENT_PARKED; /* that one was not let in yet */
+
+	if (!client_is_live(client) || client->doomed)
+		return;
+	count_dropped(client, n);
+	if (must_know || (entries && client->aware))
+		client_close(client, CLOSE_SLOW);
+}
+
 /* Since when the event waits. What was replayed or read from a log is older than its wait: it counts from
  * when the socket last took something. */
 static uint64_t waits_since_ms(const struct client *client, const struct message *event)

@@ -18,6 +18,9 @@
  * then it is sent before more is queued.
  */
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct client;
 struct clients;
 struct message;
@@ -39,6 +42,13 @@ void slow_leave(struct client *client);
 
 /* It is to be closed for it: what waits is lost. */
 void slow_give_up(struct client *client);
+
+/*
+ * Its worker cannot keep up and passes over n events of a channel: they count as dropped, and the policy says
+ * whether the client is closed. A client that knows recovery is closed under every policy if they are entries
+ * of a log: it comes back with its position and loses nothing.
+ */
+void slow_pass_over(struct client *client, uint32_t n, bool entries);
 
 /* Looks for events that are too old. */
 void slow_tick(struct clients *clients);

@@ -27,6 +27,7 @@
 #include "metrics/metrics.h"
 #include "protocol/message.h"
 #include "ws/ws_server.h"
+#include "backlog.h"
 #include "worker_mail.h"
 #include "worker_settings.h"
 
@@ -41,12 +42,18 @@ struct worker {
 	struct mailbox *inbox;
 	_Atomic uint64_t turned_ms; /* when the loop turned last */
 	atomic_bool drained;        /* the last client is gone for good */
+	struct backlog backlog;     /* of the inbox and what waits */
 
 	/* All below belongs to the worker's thread once it runs. */
 	struct event_base *base;
 	struct event *mail_event;
-	struct mail *waiting; /* was in the inbox, and was too much for one turn */
-	uint64_t enough_us;   /* when this turn's time for mail is over */
+	struct mail *waiting;         /* was in the inbox, and was too much for one turn */
+	uint64_t enough_us;           /* when this turn's time for mail is over */
+	struct message *passed;       /* the newest of a row of events of one channel that were passed over */
+	uint32_t n_passed;            /* in that row, which its clients are not told of yet */
+	struct message *first_passed; /* since the log told of any */
+	uint64_t n_passed_all;        /* likewise */
+	struct log_limit passed_limit;
 	struct event *tick;
 	struct loop_lag lag;
 	struct event *drain_tick;
@@ -63,6 +70,7 @@ enum {
 	EVENTS_AT_ONCE = 64,   /* between two looks at the clock */
 	TURN_BYTES = 16 << 20, /* for all sockets together: some 20 ms of the kernel's time */
 	MAIL_US = 20000,       /* of mail in one turn, before sockets are looked at again */
+	PASSED_LOG_MS = 10000, /* between two lines about events that were passed over */
 	DRAIN_TICK_MS = 50,    /* a stream of clients, not waves */
 	SILENT_MS = 1000, /* for who is connected and has asked for nothing yet, after the last client had to
 			     go */
@@ -75,6 +83,64 @@ static bool is_enough(const struct worker *worker)
 	       clock_monotonic_us() >= worker->enough_us;
 }
 
+/* A row of events that were passed over is told to the clients of its channel. */
+static void end_passed(struct worker *worker)
+{
+	if (!worker->passed)
+		return;
+	clients_pass_over(&worker->clients, worker->passed, worker->n_passed);
+	message_unref(worker->passed);
+	worker->passed = NULL;
+	worker->n_passed = 0;
+}
+
+/* Events of one channel in a row make one call: looking at each client for each of them would be as slow as
+ * delivering. Takes over the reference. */
+static void pass_over(struct worker *worker, struct message *event)
+{
+	const struct message *last = worker->passed;
+
+	if (last && (last->channel_hash != event->channel_hash || last->channel_len != event->channel_len ||
+			    memcmp(last->channel, event->channel, event->channel_len) != 0 ||
+			    last->is_entry != event->is_entry))
+		end_passed(worker);
+	if (!worker->first_passed)
+		worker->first_passed = message_ref(event);
+	message_unref(worker->passed);
+	worker->passed = event;
+	worker->n_passed++;
+	worker->n_passed_all++;
+}
+
+/* Takes over the references. */
+static void take_some(struct worker *worker, struct message **events, uint32_t n)
+{
+	uint64_t bytes = 0;
+
+	clients_expect(&worker->clients, events, n);
+	for (uint32_t i = 0; i < n; i++) {
+		bytes += backlog_event_bytes(events[i]);
+		if (!worker->backlog.passes || backlog_keeps(&worker->backlog, events[i]))
+			clients_deliver(&worker->clients, events[i]);
+		else
+			pass_over(worker, events[i]);
+	}
+	backlog_taken(&worker->backlog, bytes);
+}
+
+/* Does the worker pass over what comes next, in this mail and behind it? */
+static void look_at_backlog(struct worker *worker, const struct worker_mail *mail)
+{
+	bool passed = worker->backlog.passes;
+
+	if (backlog_passes(&worker->backlog) == passed)
+		return;
+	if (passed)
+		backlog_forget(&worker->backlog);
+	else
+		backlog_learn(&worker->backlog, mail);
+}
+
 /* As many as the turn has time for. False: the mail has more of them. */
 static bool take_events(struct worker *worker, struct worker_mail *mail)
 {
@@ -84,9 +150,8 @@ static bool take_events(struct worker *worker, struct worker_mail *mail)
 
 		if (n > EVENTS_AT_ONCE)
 			n = EVENTS_AT_ONCE;
-		clients_expect(&worker->clients, events, n);
-		for (uint32_t i = 0; i < n; i++)
-			clients_deliver(&worker->clients, events[i]); /* takes over the reference */
+		look_at_backlog(worker, mail);
+		take_some(worker, events, n);
 		mail->n_taken += n;
 		if (is_enough(worker))
 			break;
@@ -157,6 +222,13 @@ static void refresh_time(struct worker *worker)
 	clients_set_time(&worker->clients, clock_monotonic_ms(), clock_wall_ms());
 }
 
+static void take_inbox(struct worker *worker)
+{
+	worker->waiting = mailbox_take(worker->inbox);
+	if (worker->backlog.passes)
+		backlog_learn(&worker->backlog, (struct worker_mail *)worker->waiting);
+}
+
 /*
  * What has arrived is taken before anything is written: one write a client. But a publisher may be faster
  * than the fan-out, and then clients who say something would wait for as long as he goes on: the rest is for
@@ -170,19 +242,38 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 	(void)events;
 	refresh_time(worker);
 	if (!worker->waiting)
-		worker->waiting = mailbox_take(worker->inbox);
+		take_inbox(worker);
 	worker->enough_us = clock_monotonic_us() + MAIL_US;
 	while (worker->waiting) {
 		struct worker_mail *mail = (struct worker_mail *)worker->waiting;
 
 		if (mail->kind == WORKER_EVENTS && !take_events(worker, mail))
 			break;
+		if (mail->kind != WORKER_EVENTS)
+			end_passed(worker); /* it may be about who hears what */
 		worker->waiting = mail->mail.next;
 		take(worker, mail);
 		if (is_enough(worker))
 			break;
 	}
+	end_passed(worker);
 	clients_turn(&worker->clients);
+}
+
+static void log_passed(struct worker *worker)
+{
+	const struct message *first = worker->first_passed;
+	uint64_t suppressed;
+
+	if (!first ||
+		!log_limit_allow(worker->log, &worker->passed_limit, worker->clients.now_ms, &suppressed))
+		return;
+	log_warn(worker->log, "events passed over: this worker cannot keep up",
+		log_uint("worker", worker->index), log_uint("n", worker->n_passed_all),
+		log_mem("channel", first->channel, first->channel_len));
+	message_unref(worker->first_passed);
+	worker->first_passed = NULL;
+	worker->n_passed_all = 0;
 }
 
 static void on_tick(evutil_socket_t fd, short events, void *arg)
@@ -195,6 +286,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	metrics_set(&worker->metrics, METRIC_LOOP_LAG,
 		loop_lag_tick(&worker->lag, clock_monotonic_us(), TICK_MS * 1000));
 	clients_tick(&worker->clients);
+	log_passed(worker);
 }
 
 static void on_drain_tick(evutil_socket_t fd, short events, void *arg)
@@ -219,6 +311,7 @@ static void turn(struct worker *worker)
 	clients_turn(&worker->clients);
 	ws_server_turn(worker->server);
 	log_flush(worker->log);
+	metrics_set(&worker->metrics, METRIC_BACKLOG_BYTES, backlog_bytes(&worker->backlog));
 	metrics_set(&worker->metrics, METRIC_LOG_SUPPRESSED, log_n_suppressed(worker->log));
 	atomic_store_explicit(&worker->turned_ms, worker->clients.now_ms, memory_order_relaxed);
 	if (worker->waiting)
@@ -350,6 +443,8 @@ int worker_new(const struct worker_options *options, struct worker **workerp, st
 		return -ENOMEM;
 	memset(worker, 0, sizeof(*worker));
 	worker->index = options->index;
+	backlog_init(&worker->backlog, WORKER_BACKLOG_BYTES);
+	worker->passed_limit = (struct log_limit){.burst = 1, .interval_ms = PASSED_LOG_MS};
 	worker->listener = options->listener;
 	worker->log =
 		log_new_queued(options->log_writer, options->config->log_level, options->config->log_format);
@@ -437,6 +532,8 @@ void worker_free(struct worker *worker)
 	mailbox_free(worker->inbox);
 	if (worker->base)
 		event_base_free(worker->base);
+	backlog_deinit(&worker->backlog);
+	message_unref(worker->first_passed);
 	log_free(worker->log);
 	free(worker);
 }
@@ -472,11 +569,16 @@ int worker_post_event(struct worker *worker, struct message *event)
 {
 	if (!worker->outgoing)
 		worker->outgoing = worker_mail_new(WORKER_EVENTS, NULL, 0);
-	return worker->outgoing ? worker_mail_add(worker->outgoing, event) : -ENOMEM;
+	if (!worker->outgoing || worker_mail_add(worker->outgoing, event) < 0)
+		return -ENOMEM;
+	worker->outgoing->bytes += backlog_event_bytes(event);
+	return 0;
 }
 
 void worker_post_flush(struct worker *worker)
 {
+	if (worker->outgoing)
+		backlog_posted(&worker->backlog, worker->outgoing->bytes);
 	post(worker, worker->outgoing);
 	worker->outgoing = NULL;
 }

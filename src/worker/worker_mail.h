@@ -44,6 +44,7 @@ struct worker_mail {
 	uint32_t n_events;                /* WORKER_EVENTS; a reference each */
 	uint32_t n_taken;                 /* of them; the worker has given these references away */
 	uint32_t capacity;
+	uint64_t bytes; /* WORKER_EVENTS: what they cost, for the backlog */
 	struct message **events;
 	char channel[]; /* WORKER_CONFIRM */
 };

@@ -1501,6 +1501,83 @@ static void publish_entry(struct world *world, int number)
 	turn(world);
 }
 
+/* So many events of cards are passed over, entries of its log or not. */
+static void pass_over(struct world *world, bool entries, uint32_t n)
+{
+	struct message *message;
+
+	assert_int_equal(message_from_event(s("cards"), s("{\"type\":\"entry\"}"),
+				 entries ? s("epoch.1.1") : (struct slice){0}, WALL_MS, 1, &message),
+		0);
+	clients_pass_over(&world->clients, message, n);
+	message_unref(message);
+	turn(world);
+}
+
+static void what_its_worker_passes_over_is_lost_by_the_policy_of_its_route(void **state)
+{
+	struct world *world = *state;
+	struct peer *strict = opened(world, 0, CARDS), *dropping = opened(world, 1, "/ws/drop");
+	struct peer *latest = opened(world, 2, "/ws/latest"), *other = opened(world, 3, "/ws/pair");
+
+	pass_over(world, false, 5);
+	hears(strict, "close:4100 ");
+	assert_int_equal(strict->client.reason, CLOSE_SLOW);
+	publish_each(world, "cards", 6, 6);
+	hears(dropping, "e6 ");
+	hears(latest, "e6 ");
+	assert_int_equal(dropping->client.n_dropped, 5);
+	assert_int_equal(other->client.n_dropped, 0);
+	assert_int_equal(other->client.state, CLIENT_OPEN);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_DROPPED_DISCONNECT), 5);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_DROPPED_DROP_OLDEST), 5);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_DROPPED_LATEST_BY_KEY), 5);
+}
+
+/* A hole that nobody tells of would be for good; it comes back with its position instead. */
+static void who_could_recover_what_is_passed_over_is_closed_whatever_the_policy(void **state)
+{
+	struct world *world = *state;
+	struct peer *knows = opened(world, 0, "/ws/drop"), *plain = opened(world, 1, "/ws/drop");
+
+	recover(world, knows, 0, 0);
+	pass_over(world, false, 1);
+	assert_int_equal(knows->client.state, CLIENT_OPEN);
+	pass_over(world, true, 1);
+	assert_int_equal(knows->client.reason, CLOSE_SLOW);
+	assert_int_equal(plain->client.state, CLIENT_OPEN);
+	assert_int_equal(plain->client.n_dropped, 2);
+}
+
+/* The answer that it waits for has them. */
+static void who_waits_for_a_history_loses_nothing_that_is_passed_over(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+
+	send_text(peer, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"cards\",\"recover\":true}}");
+	pass_over(world, true, 1);
+	assert_int_equal(peer->client.state, CLIENT_OPEN);
+	assert_int_equal(peer->client.n_dropped, 0);
+	clients_joined(&world->clients, world->join);
+	world->join = NULL;
+	pass_over(world, true, 1);
+	assert_int_equal(peer->client.reason, CLOSE_SLOW);
+}
+
+static void who_is_not_let_in_yet_stays_for_what_is_passed_over(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = &world->peers[0];
+
+	assert_int_equal(begin(world, peer, CARDS), CLIENT_HELD);
+	pass_over(world, false, 1);
+	confirm(world, "cards");
+	client_open(&peer->client);
+	publish_each(world, "cards", 2, 2);
+	hears(peer, "e2 ");
+}
+
 static void who_came_by_url_is_told_hears_what_is_in_no_log_and_may_ask_anew(void **state)
 {
 	const struct since now = {.kind = SINCE_NOW};
@@ -2647,6 +2724,10 @@ int main(void)
 		TEST(the_bound_of_the_route_counts),
 		TEST(a_narrow_peer_that_reads_gets_all),
 		TEST(much_in_one_turn_is_not_slow),
+		TEST(what_its_worker_passes_over_is_lost_by_the_policy_of_its_route),
+		TEST(who_could_recover_what_is_passed_over_is_closed_whatever_the_policy),
+		TEST(who_waits_for_a_history_loses_nothing_that_is_passed_over),
+		TEST(who_is_not_let_in_yet_stays_for_what_is_passed_over),
 		TEST(ends_a_socket_that_breaks_as_room_is_made),
 		TEST(closes_who_lets_an_event_wait_too_long),
 		TEST(who_reads_a_little_is_as_old_as_what_waits),

@@ -124,8 +124,14 @@ class Gateway:
         return wait.until(f"a log line '{message}' {fields}", lambda: self.lines(message, **fields))[-1]
 
     def resident_kib(self):
+        return self._memory_kib("VmRSS")
+
+    def peak_kib(self):
+        return self._memory_kib("VmHWM")
+
+    def _memory_kib(self, row):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)[1])
+        return int(re.search(rf"^{row}:\s+(\d+) kB", status, re.MULTILINE)[1])
 
     # Its end
 

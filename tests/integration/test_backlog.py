@@ -1,0 +1,122 @@
+"""
+A publisher that is faster than a worker: what waits between the bus and the worker is bounded, and clients hear what gives
+way as their routes say.
+
+Deflating what does not deflate well makes the worker slow, and nothing else.
+"""
+
+import base64
+import json
+import os
+import threading
+
+import pytest
+
+from harness.wait import until
+from harness.websocket import Closed
+
+BACKLOG = 64 << 20  # WORKER_BACKLOG_BYTES
+EVENT_BYTES = 100_000
+PIPELINE = 40  # events: 4 MB, which Redis holds for a gateway without giving it up
+COUNT = 3200  # events: 320 MB, two floods of whole pipelines
+KEYS = 8
+DROPPED = "tidegate_messages_dropped_total"
+DEFLATE = [("Sec-WebSocket-Extensions", "permessage-deflate")]
+PASSED = "events passed over: this worker cannot keep up"
+CONFIG = """
+routes:
+  - path: /ws/dropping
+    channel: cards
+    compression: on
+    slow: {policy: drop_oldest, bytes: 1MiB, age: none}
+  - path: /ws/strict
+    channel: cards
+    slow: {bytes: 16MiB, age: none}
+  - path: /ws/quiet
+    channel: quiet
+  - path: /ws/latest
+    channel: prices
+    compression: on
+    slow: {policy: latest_by_key, key: data.key, bytes: 4MiB}
+"""
+
+
+class Reader(threading.Thread):
+    """Reads all that comes; keeps the numbers, and the code that the connection ends with."""
+
+    def __init__(self, peer):
+        super().__init__(daemon=True)
+        self.peer, self.numbers, self.code = peer, [], None
+        self.start()
+
+    def run(self):
+        try:
+            while True:
+                self.numbers.append(self.peer.receive()["data"]["n"])
+        except Closed as closed:
+            self.code = closed.code
+            self.peer.close(closed.code)
+        except OSError:
+            pass  # the test is over
+
+
+@pytest.fixture
+def gateway(start, own_redis, tmp_path):
+    own_redis.client.config_set("client-output-buffer-limit", "pubsub 0 0 0")
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(CONFIG, encoding="utf-8")
+    return start("--config", file, "--workers", "1", redis=own_redis)
+
+
+def flood(redis, channel, count=COUNT):
+    filler = base64.b64encode(os.urandom(EVENT_BYTES * 3 // 4)).decode()
+    for first in range(0, count, PIPELINE):
+        pipeline = redis.client.pipeline(transaction=False)
+        for number in range(first, first + PIPELINE):
+            data = {"n": number, "key": number % KEYS, "filler": filler}
+            pipeline.publish(channel, json.dumps({"type": "n", "data": data}))
+        pipeline.execute()
+
+
+def all_taken(gateway, count=COUNT):
+    until("all have come", lambda: gateway.metric("tidegate_events_total") >= count, seconds=60)
+    until("nothing waits", lambda: gateway.metric("tidegate_worker_backlog_bytes") == 0, seconds=60)
+
+
+@pytest.mark.plain
+def test_what_waits_for_a_worker_is_bounded_and_clients_are_told_as_their_routes_say(own_redis, gateway, figure):
+    crowd = [gateway.connect("/ws/dropping", headers=DEFLATE, receive_buffer=4096) for _ in range(10)]
+    strict, quiet = Reader(gateway.connect("/ws/strict")), Reader(gateway.connect("/ws/quiet"))
+    flood(own_redis, "cards", PIPELINE)
+    all_taken(gateway, PIPELINE)
+    before = gateway.resident_kib()
+    for half in range(2):
+        flood(own_redis, "cards", COUNT // 2)
+        own_redis.publish("quiet", json.dumps({"type": "n", "data": {"n": half}}))
+    all_taken(gateway, PIPELINE + COUNT + 2)
+    grown = gateway.peak_kib() - before
+    figure("memory of 320 MB that a worker could not take in time", f"{grown} KiB")
+    assert grown * 1024 < 2 * BACKLOG
+    line = gateway.wait_for_line(PASSED, channel="cards")
+    assert int(line.fields["n"]) > 0
+    strict.join(30)
+    assert strict.code == 4100
+    assert gateway.metric(f'{DROPPED}{{policy="drop_oldest"}}') >= 10
+    until("nobody else was closed", lambda: gateway.metric("tidegate_connections") == len(crowd) + 1)
+    until("a quiet channel lost nothing", lambda: quiet.numbers == [0, 1])
+    for peer in [*crowd, quiet.peer]:
+        peer.abandon()
+
+
+@pytest.mark.plain
+def test_the_last_word_of_each_key_is_heard_and_in_order(own_redis, gateway):
+    reader = Reader(gateway.connect("/ws/latest"))
+    slowing = gateway.connect("/ws/latest", headers=DEFLATE, receive_buffer=4096)
+    flood(own_redis, "prices")
+    all_taken(gateway)
+    gateway.wait_for_line(PASSED, channel="prices")
+    until("it hears the last", lambda: reader.numbers and reader.numbers[-1] == COUNT - 1)
+    assert reader.numbers == sorted(set(reader.numbers)) and len(reader.numbers) < COUNT
+    assert set(range(COUNT - KEYS, COUNT)) <= set(reader.numbers)
+    reader.peer.abandon()
+    slowing.abandon()
