@@ -15,6 +15,9 @@ import pytest
 from harness.wait import until
 from harness.websocket import Closed
 
+# Memory is what they look at, and sanitizers keep what was freed.
+pytestmark = pytest.mark.plain
+
 BACKLOG = 64 << 20  # WORKER_BACKLOG_BYTES
 EVENT_BYTES = 100_000
 PIPELINE = 40  # events: 4 MB, which Redis holds for a gateway without giving it up
@@ -83,7 +86,6 @@ def all_taken(gateway, count=COUNT):
     until("nothing waits", lambda: gateway.metric("tidegate_worker_backlog_bytes") == 0, seconds=60)
 
 
-@pytest.mark.plain
 def test_what_waits_for_a_worker_is_bounded_and_clients_are_told_as_their_routes_say(own_redis, gateway, figure):
     crowd = [gateway.connect("/ws/dropping", headers=DEFLATE, receive_buffer=4096) for _ in range(10)]
     strict, quiet = Reader(gateway.connect("/ws/strict")), Reader(gateway.connect("/ws/quiet"))
@@ -108,7 +110,6 @@ def test_what_waits_for_a_worker_is_bounded_and_clients_are_told_as_their_routes
         peer.abandon()
 
 
-@pytest.mark.plain
 def test_the_last_word_of_each_key_is_heard_and_in_order(own_redis, gateway):
     reader = Reader(gateway.connect("/ws/latest"))
     slowing = gateway.connect("/ws/latest", headers=DEFLATE, receive_buffer=4096)
