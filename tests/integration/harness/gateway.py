@@ -110,8 +110,20 @@ class Gateway:
         """Through the admin port, as `tidegate publish` does it."""
         return run("publish", "--admin", self.admin, channel, payload)
 
+    def _writes_log(self):
+        """Is the thread that writes the log about to, or at it? What a gateway has said, it writes a moment later."""
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").glob("*"):
+            try:
+                name, _, rest = (task / "stat").read_text(encoding="utf-8", errors="replace").partition("(")[2].rpartition(") ")
+            except OSError:
+                continue  # gone meanwhile
+            if name == "tg-log":
+                return rest[0] != "S"
+        return False
+
     def log(self):
         """The whole lines written so far."""
+        wait.until("the log is written", lambda: not self._writes_log())
         text = self.process.stderr()
         return [parse_line(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
