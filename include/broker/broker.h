@@ -176,12 +176,6 @@ int broker_log_publish(struct broker *broker, struct slice channel, struct slice
 int broker_log_read(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
 	uint64_t ttl_ms, broker_log_read_fn done, void *arg);
 
-/*
- * Appends the library that Redis needs for logs, as `FUNCTION LOAD` takes it. The Redis broker loads it by
- * itself; this is for people whose rights are better than its.
- */
-void broker_library(struct buf *out);
-
 enum broker_state broker_state(const struct broker *broker);
 
 /*
@@ -197,10 +191,11 @@ void broker_describe(const struct broker *broker, struct buf *out);
  */
 struct slice broker_complaint(const struct broker *broker);
 
-/* Another redis_options.payload_bytes_max, from the next event on. */
+/* A larger event is dropped and counted. Counts from the next event on. */
 void broker_set_payload_max(struct broker *broker, size_t payload_bytes_max);
 
-/* Another redis_options.loads_library; true: the library is looked for at once, too. */
+/* True: the library for logs is looked for at once, and after each connect; see redis_options.loads_library.
+ */
 void broker_set_loads_library(struct broker *broker, bool loads_library);
 
 /*
@@ -218,58 +213,5 @@ int broker_nodes(struct broker *broker, broker_nodes_fn done, void *arg);
 int broker_depart(struct broker *broker, broker_departed_fn done, void *arg);
 
 void broker_free(struct broker *broker); /* accepts NULL */
-
-/* One node alone: what is published here arrives here. The listener must outlive it. 0 or -ENOMEM. */
-int broker_memory_new(
-	struct event_base *base, const struct broker_listener *listener, struct broker **brokerp);
-
-/* Where a Redis is, and who we are there. Strings owned by the struct; see redis_url_parse(). */
-struct redis_url {
-	char *host;      /* NULL with a Unix socket */
-	char *unix_path; /* NULL with TCP */
-	char *user;      /* NULL: the default user */
-	char *password;  /* NULL: no AUTH */
-	uint16_t port;
-	int db;
-};
-
-/*
- * redis://[[user]:password@]host[:port][/db], redis://[…]@[::1]:6379, unix://[[user]:password@]/path[?db=n]
- * or redis+unix://, percent-decoded once. 0, or -EINVAL with one sentence (nothing of the text in it, so
- * never the password) appended to error, or -ENOMEM.
- */
-int redis_url_parse(const char *text, struct redis_url *url, struct buf *error);
-int redis_url_copy(const struct redis_url *from, struct redis_url *to); /* 0 or -ENOMEM */
-void redis_url_deinit(struct redis_url *url);
-
-/* "127.0.0.1:6379/0" or the socket's path: never a secret. */
-void redis_url_describe(const struct redis_url *url, struct buf *out);
-
-struct redis_options {
-	const struct redis_url *url; /* copied */
-	const char *channel_prefix;  /* put before every channel name in Redis; "" for none; copied */
-	const char *node_id; /* unique per process; names the probe channel and CLIENT SETNAME; copied */
-	uint64_t seed;       /* for jitter */
-	bool loads_library; /* after each connect, for backends that publish to logs; otherwise with the first
-			       call that needs it */
-
-	/* From here on 0 is the default. */
-	size_t payload_bytes_max;  /* a larger event is dropped and counted, the link lives on; 256 KiB
-				      (faults.md) */
-	uint32_t dial_timeout_ms;  /* to connect, and again to be greeted; 2 s */
-	uint32_t probe_idle_ms;    /* silence after which the path is probed; 4 s */
-	uint32_t probe_timeout_ms; /* for the echo; two missed in silence: the link is lost; 2 s */
-#ifdef TIDEGATE_FAULT_CONTROLS
-	struct fault_off fault_off;
-#endif
-};
-
-/*
- * Starts connecting at once and for ever. The listener, log and metrics (may be NULL) must outlive it.
- * 0, -EINVAL or -ENOMEM.
- */
-int broker_redis_new(struct event_base *base, const struct redis_options *options,
-	const struct broker_listener *listener, struct log *log, struct metrics *metrics,
-	struct broker **brokerp);
 
 #endif

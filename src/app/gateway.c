@@ -17,7 +17,9 @@
 #include <libwebsockets.h>
 
 #include "admin/admin.h"
-#include "broker/broker.h"
+#include "broker/memory_broker.h"
+#include "broker/redis/url.h"
+#include "broker/redis_broker.h"
 #include "bus/bus.h"
 #include "config/config.h"
 #include "core/buf.h"
@@ -157,7 +159,7 @@ static int make_redis(struct gateway *gateway, const struct broker_listener *lis
 		.fault_off = gateway->fault_off,
 #endif
 	};
-	r = broker_redis_new(
+	r = redis_broker_new(
 		gateway->base, &options, listener, gateway->log, &gateway->metrics, &gateway->broker);
 	redis_url_deinit(&url);
 	return r;
@@ -178,7 +180,7 @@ static int make_bus(struct gateway *gateway, struct buf *error)
 	listener = bus_broker_listener(gateway->bus);
 	if (*gateway->config->redis)
 		return make_redis(gateway, &listener, error);
-	return broker_memory_new(gateway->base, &listener, &gateway->broker);
+	return memory_broker_new(gateway->base, &listener, &gateway->broker);
 }
 
 static void refuse_connection(void *arg, int fd)

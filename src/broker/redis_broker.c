@@ -12,7 +12,7 @@
  * that.
  */
 
-#include "broker/broker.h"
+#include "broker/redis_broker.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,15 +22,16 @@
 #include <event2/event.h>
 
 #include "broker/backoff.h"
-#include "broker/redis_error.h"
-#include "broker/redis_library.h"
-#include "broker/redis_link.h"
-#include "broker/redis_log.h"
-#include "broker/redis_nodes.h"
-#include "broker/redis_outage.h"
-#include "broker/redis_probe.h"
-#include "broker/redis_publication.h"
-#include "broker/redis_subscriber.h"
+#include "broker/redis/error.h"
+#include "broker/redis/library.h"
+#include "broker/redis/link.h"
+#include "broker/redis/log.h"
+#include "broker/redis/nodes.h"
+#include "broker/redis/outage.h"
+#include "broker/redis/probe.h"
+#include "broker/redis/publication.h"
+#include "broker/redis/subscriber.h"
+#include "broker/redis/url.h"
 #include "channel_log/envelope.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -606,7 +607,7 @@ static void redis_configure(struct redis_broker *redis, const struct redis_optio
 	metrics_set(redis->metrics, METRIC_REDIS_READY, 0);
 }
 
-int broker_redis_new(struct event_base *base, const struct redis_options *options,
+int redis_broker_new(struct event_base *base, const struct redis_options *options,
 	const struct broker_listener *listener, struct log *log, struct metrics *metrics,
 	struct broker **brokerp)
 {

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "broker/broker.h"
+#include "broker/redis_broker.h"
 #include "core/buf.h"
 
 int cli_functions(void)
@@ -18,7 +18,7 @@ int cli_functions(void)
 	struct buf library = {0};
 	int r = 1;
 
-	broker_library(&library);
+	redis_broker_library(&library);
 	if (!library.failed && fwrite(library.data, 1, library.len, stdout) == library.len)
 		r = fflush(stdout) ? 1 : 0;
 	buf_deinit(&library);

@@ -5,7 +5,7 @@
 #include <hiredis.h>
 #include <sys/time.h>
 
-#include "broker/broker.h"
+#include "broker/redis/url.h"
 #include "core/buf.h"
 
 enum {

@@ -9,7 +9,8 @@
 
 #include <event2/event.h>
 
-#include "broker/broker.h"
+#include "broker/redis/url.h"
+#include "broker/redis_broker.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -37,7 +38,7 @@ int redis_session_open(struct redis_session *session, const struct config *confi
 		.seed = clock_monotonic_us(),
 		.payload_bytes_max = config->event_bytes_max,
 	};
-	r = session->base && session->log ? broker_redis_new(session->base, &options, listener, session->log,
+	r = session->base && session->log ? redis_broker_new(session->base, &options, listener, session->log,
 						    NULL, &session->broker)
 					  : -ENOMEM;
 	redis_url_deinit(&url);

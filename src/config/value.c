@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/broker.h"
+#include "broker/redis/url.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/log.h"

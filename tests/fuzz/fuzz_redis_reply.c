@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "broker/redis_reply.h"
+#include "broker/redis/reply.h"
 
 enum {
 	BULK_MAX = 40,

@@ -20,8 +20,8 @@ STRING = r'"((?:[^"\\]|\\.)*)"'
 # A line's message is a literal in the call that writes it, but for these files: there it comes from here.
 ELSEWHERE = {
     "core/log.c": None,  # the logger itself
-    "broker/redis_outage.c": rf"message = [^;]*?{STRING}(?:[^;]*?: {STRING})?;",
-    "broker/redis_library.c": rf"\blog_refusal\([^;]*?{STRING}",
+    "broker/redis/outage.c": rf"message = [^;]*?{STRING}(?:[^;]*?: {STRING})?;",
+    "broker/redis/library.c": rf"\blog_refusal\([^;]*?{STRING}",
 }
 
 

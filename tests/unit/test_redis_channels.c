@@ -1,7 +1,7 @@
-/* Redis channels: what src/broker/redis_channels.h promises, against a Redis that answers when the test says
+/* Redis channels: what src/broker/redis/channels.h promises, against a Redis that answers when the test says
  * so. */
 
-#include "broker/redis_channels.h"
+#include "broker/redis/channels.h"
 
 #include <errno.h>
 #include <setjmp.h>

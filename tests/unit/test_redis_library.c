@@ -1,12 +1,12 @@
 /*
- * Redis library: what include/broker/broker.h promises of logs and src/broker/redis_library.h of the library
+ * Redis library: what include/broker/broker.h promises of logs and src/broker/redis/library.h of the library
  * behind them, against a real redis-server that the test starts on a Unix socket, kills and freezes; and
  * against one of its own that answers what a real one would not.
  *
  * Nothing sleeps: the loop runs until what is awaited has happened, or fails when it takes too long.
  */
 
-#include "broker/broker.h"
+#include "broker/redis_broker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,8 @@
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
 
-#include "broker/redis_reply.h"
+#include "broker/redis/reply.h"
+#include "broker/redis/url.h"
 #include "channel_log/envelope.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -313,7 +314,7 @@ static void start_broker(struct world *world, const char *login, const char *pre
 	snprintf(text, sizeof(text), "unix://%s%s", login, world->socket);
 	assert_int_equal(redis_url_parse(text, &url, &error), 0);
 	options.url = &url;
-	assert_int_equal(broker_redis_new(world->base, &options, &listener, world->log, &world->metrics,
+	assert_int_equal(redis_broker_new(world->base, &options, &listener, world->log, &world->metrics,
 				 &world->broker),
 		0);
 	redis_url_deinit(&url);
@@ -621,7 +622,7 @@ static void says_once_how_to_load_it_by_hand_and_notices_when_that_is_done(void 
 		count_in_log(world, "remedy=\"tidegate functions | redis-cli -x FUNCTION LOAD REPLACE\""), 1);
 	assert_int_equal(count_in_log(world, "NOPERM"), 1);
 	assert_int_equal(world->state, BROKER_READY);
-	broker_library(&library);
+	redis_broker_library(&library);
 	REDIS(world, "FUNCTION", "LOAD", "REPLACE", buf_text(&library));
 	assert_int_equal(publish(world, "{}"), 0);
 	assert_int_equal(count_in_log(world, "INFO  redis has our library again"), 1);

@@ -6,7 +6,7 @@
  * Nothing sleeps: the loop runs until what is awaited has happened, or fails when it takes too long.
  */
 
-#include "broker/broker.h"
+#include "broker/redis_broker.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,6 +28,7 @@
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
 
+#include "broker/redis/url.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -268,7 +269,7 @@ static void start_broker(
 	options.channel_prefix = prefix;
 	options.node_id = "test node";
 	options.seed = 42;
-	assert_int_equal(broker_redis_new(world->base, &options, &listener, world->log, &world->metrics,
+	assert_int_equal(redis_broker_new(world->base, &options, &listener, world->log, &world->metrics,
 				 &world->broker),
 		0);
 	redis_url_deinit(&url);

@@ -1,9 +1,9 @@
 /*
- * Redis log: what src/broker/redis_log.h promises of answers, given as bytes; and the words for what Redis
- * refuses with (redis_error.h), and the forms of our library (redis_script.h).
+ * Redis log: what src/broker/redis/log.h promises of answers, given as bytes; and the words for what Redis
+ * refuses with (redis/error.h), and the forms of our library (redis/script.h).
  */
 
-#include "broker/redis_log.h"
+#include "broker/redis/log.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -14,9 +14,10 @@
 
 #include <cmocka.h>
 
-#include "broker/redis_error.h"
-#include "broker/redis_reply.h"
-#include "broker/redis_script.h"
+#include "broker/redis/error.h"
+#include "broker/redis/reply.h"
+#include "broker/redis/script.h"
+#include "broker/redis_broker.h"
 #include "core/buf.h"
 
 enum {
@@ -218,7 +219,7 @@ static void has_its_library_as_it_was_written_and_as_scripts(void **state)
 	struct buf library = {0}, script = {0};
 
 	(void)state;
-	broker_library(&library);
+	redis_broker_library(&library);
 	redis_script_of(REDIS_FUNCTION_READ, &script);
 	assert_int_equal(strncmp(buf_text(&library), name, strlen(name)), 0);
 	assert_non_null(strstr(buf_text(&library), "'\\1' .. id .. ' ' .. prev .. ' ' .. epoch .. '\\n'"));

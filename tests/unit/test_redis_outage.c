@@ -1,6 +1,6 @@
 /* Redis outage: two lines however long it lasts, and a reminder a minute. Time is handed in. */
 
-#include "broker/redis_outage.h"
+#include "broker/redis/outage.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

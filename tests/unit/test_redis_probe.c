@@ -1,6 +1,6 @@
-/* Redis probe: what src/broker/redis_probe.h promises. Time is handed in. */
+/* Redis probe: what src/broker/redis/probe.h promises. Time is handed in. */
 
-#include "broker/redis_probe.h"
+#include "broker/redis/probe.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

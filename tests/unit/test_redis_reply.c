@@ -1,6 +1,6 @@
-/* Redis reply: what src/broker/redis_reply.h promises. */
+/* Redis reply: what src/broker/redis/reply.h promises. */
 
-#include "broker/redis_reply.h"
+#include "broker/redis/reply.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* Redis URL: what redis_url_parse() and redis_url_describe() promise. */
 
-#include "broker/broker.h"
+#include "broker/redis/url.h"
 
 #include <errno.h>
 #include <setjmp.h>

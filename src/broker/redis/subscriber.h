@@ -14,8 +14,8 @@
 #include <stddef.h>
 
 #include "broker/broker.h"
-#include "broker/redis_channels.h"
-#include "broker/redis_link.h"
+#include "broker/redis/channels.h"
+#include "broker/redis/link.h"
 #include "core/log.h"
 
 struct event;

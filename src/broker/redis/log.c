@@ -1,5 +1,5 @@
 /*
- * Redis log: the log of a channel as our library's functions keep it. See redis_log.h.
+ * Redis log: the log of a channel as our library's functions keep it. See log.h.
  *
  *     tg:s:{cards}       stream: <offset>-<tag> d <payload>
  *     tg:m:{cards}       hash: epoch, offset and tag of the top, until when it is kept
@@ -8,7 +8,7 @@
  * The braces put all of them, and the pub/sub channel cards itself, into one slot of a cluster.
  */
 
-#include "broker/redis_log.h"
+#include "broker/redis/log.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,8 +17,8 @@
 #include <string.h>
 
 #include "broker/epoch_draw.h"
-#include "broker/redis_library.h"
-#include "broker/redis_reply.h"
+#include "broker/redis/library.h"
+#include "broker/redis/reply.h"
 #include "core/buf.h"
 #include "metrics/metrics.h"
 
@@ -201,7 +201,7 @@ static void on_published(void *arg, int r, const struct redis_reply *reply)
  * The answer to a read: {epoch, offset, tag, {{id, {'d', payload}}, …}}, laid flat.
  */
 
-/* The value behind this one and all that it contains. Replies are bounded in depth: see redis_reply.h. */
+/* The value behind this one and all that it contains. Replies are bounded in depth: see reply.h. */
 static size_t value_skip(const struct redis_reply *reply, size_t i)
 {
 	size_t n_left = 1;

@@ -1,8 +1,8 @@
 /*
- * Redis probe: the token that must come back. See redis_probe.h.
+ * Redis probe: the token that must come back. See probe.h.
  */
 
-#include "broker/redis_probe.h"
+#include "broker/redis/probe.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /*
- * Redis resolve: a host's name to its addresses, in a thread of its own. See redis_resolve.h.
+ * Redis resolve: a host's name to its addresses, in a thread of its own. See resolve.h.
  *
  * What both sides need is counted and goes with the last of them. The thread writes the outcome, then the
  * eventfd; the loop reads in that order's reverse, so nothing is locked.
  */
 
-#include "broker/redis_resolve.h"
+#include "broker/redis/resolve.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -1,8 +1,8 @@
 /*
- * Redis outage: since when Redis is away, why, and what is said about it. See redis_outage.h.
+ * Redis outage: since when Redis is away, why, and what is said about it. See outage.h.
  */
 
-#include "broker/redis_outage.h"
+#include "broker/redis/outage.h"
 
 #include <errno.h>
 

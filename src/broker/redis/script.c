@@ -1,18 +1,18 @@
 /*
- * Redis script: tidegate.lua in the forms that servers take. See redis_script.h.
+ * Redis script: tidegate.lua in the forms that servers take. See script.h.
  */
 
-#include "broker/redis_script.h"
+#include "broker/redis/script.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/broker.h"
+#include "broker/redis_broker.h"
 #include "core/buf.h"
 
 /* Line by line, because one literal of this length is more than C promises to take. */
 static const char *const lines[] = {
-#include "broker/tidegate_lua.h"
+#include "broker/redis/tidegate_lua.h"
 };
 
 static const struct {
@@ -63,7 +63,7 @@ uint32_t redis_script_version(void)
 	return 0;
 }
 
-void broker_library(struct buf *out)
+void redis_broker_library(struct buf *out)
 {
 	redis_script_library(out);
 }

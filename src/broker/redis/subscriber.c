@@ -1,8 +1,8 @@
 /*
- * Redis subscriber: the channels that we hear. See redis_subscriber.h.
+ * Redis subscriber: the channels that we hear. See subscriber.h.
  */
 
-#include "broker/redis_subscriber.h"
+#include "broker/redis/subscriber.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include <event2/event.h>
 
-#include "broker/redis_error.h"
+#include "broker/redis/error.h"
 #include "channel_log/envelope.h"
 #include "core/clock.h"
 #include "metrics/metrics.h"

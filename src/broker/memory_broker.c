@@ -12,7 +12,7 @@
  * It is always ready and refuses nothing but for want of memory.
  */
 
-#include "broker/broker.h"
+#include "broker/memory_broker.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -393,7 +393,7 @@ static const struct broker_ops memory_ops = {
 	.free = memory_free,
 };
 
-int broker_memory_new(
+int memory_broker_new(
 	struct event_base *base, const struct broker_listener *listener, struct broker **brokerp)
 {
 	static const struct timeval second = {1, 0};

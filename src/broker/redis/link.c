@@ -1,11 +1,11 @@
 /*
- * Redis link: one connection to one Redis. See redis_link.h.
+ * Redis link: one connection to one Redis. See link.h.
  *
  *     DIALLING ── connected ──► GREETING ── all answered ──► READY
  *         └──────────────────────┴── broken, refused, too slow ──┴──► CLOSED
  */
 
-#include "broker/redis_link.h"
+#include "broker/redis/link.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,9 +20,9 @@
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
 
-#include "broker/broker.h"
-#include "broker/redis_dial.h"
-#include "broker/redis_error.h"
+#include "broker/redis/dial.h"
+#include "broker/redis/error.h"
+#include "broker/redis/url.h"
 #include "core/clock.h"
 
 enum {

@@ -5,7 +5,7 @@
  * says why repeats nothing of the text, because any part of a mistyped URL may be the password.
  */
 
-#include "broker/broker.h"
+#include "broker/redis/url.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,6 +15,7 @@
 
 #include "core/buf.h"
 #include "core/text.h"
+#include "protocol/json.h"
 
 enum {
 	REDIS_PORT = 6379,

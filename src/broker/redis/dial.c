@@ -1,10 +1,10 @@
 /*
- * Redis dial: from a URL to a connected socket. See redis_dial.h.
+ * Redis dial: from a URL to a connected socket. See dial.h.
  *
  *     name ── redis_resolve ──► addresses ── connect, one after the other ──► fn(fd)
  */
 
-#include "broker/redis_dial.h"
+#include "broker/redis/dial.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +21,8 @@
 
 #include <event2/event.h>
 
-#include "broker/broker.h"
-#include "broker/redis_resolve.h"
+#include "broker/redis/resolve.h"
+#include "broker/redis/url.h"
 
 enum {
 	RESOLVE_TIMEOUT_MS = 5000, /* one try of the resolver with its usual settings, resolv.conf(5) */

@@ -1,15 +1,15 @@
 /*
- * Redis publication: a plain PUBLISH and who waits for its answer. See redis_publication.h.
+ * Redis publication: a plain PUBLISH and who waits for its answer. See publication.h.
  */
 
-#include "broker/redis_publication.h"
+#include "broker/redis/publication.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/redis_error.h"
-#include "broker/redis_link.h"
+#include "broker/redis/error.h"
+#include "broker/redis/link.h"
 #include "core/clock.h"
 
 struct publication {

@@ -1,5 +1,5 @@
 /*
- * Redis library: our functions on a Redis that may not have them yet. See redis_library.h.
+ * Redis library: our functions on a Redis that may not have them yet. See library.h.
  *
  *                call or poke              missing, older          loaded
  *     UNKNOWN ────────────────► ASKING ────────────────► LOADING ────────► USABLE ──┐
@@ -11,7 +11,7 @@
  * In ASKING and LOADING calls wait; in UNKNOWN there are none; in USABLE and FAILED they are sent.
  */
 
-#include "broker/redis_library.h"
+#include "broker/redis/library.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/redis_error.h"
-#include "broker/redis_link.h"
+#include "broker/redis/error.h"
+#include "broker/redis/link.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/list.h"

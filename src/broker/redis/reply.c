@@ -1,11 +1,11 @@
 /*
- * Redis reply: bytes in, replies out. See redis_reply.h.
+ * Redis reply: bytes in, replies out. See reply.h.
  *
  *     feed() ── slices of 8 KiB ──► redisReader ── create…() ──► values[] and text ── a reply is whole ──►
  * fn()
  */
 
-#include "broker/redis_reply.h"
+#include "broker/redis/reply.h"
 
 #include <assert.h>
 #include <errno.h>

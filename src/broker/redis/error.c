@@ -1,8 +1,8 @@
 /*
- * Redis error: what Redis answers instead of a result, in our words. See redis_error.h.
+ * Redis error: what Redis answers instead of a result, in our words. See error.h.
  */
 
-#include "broker/redis_error.h"
+#include "broker/redis/error.h"
 
 #include <ctype.h>
 #include <errno.h>

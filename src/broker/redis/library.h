@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "broker/redis_script.h"
+#include "broker/redis/script.h"
 #include "protocol/json.h"
 
 struct log;

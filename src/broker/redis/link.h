@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "broker/redis_reply.h"
+#include "broker/redis/reply.h"
 
 struct event_base;
 struct redis_link;
@@ -50,7 +50,7 @@ struct redis_link_listener {
 struct redis_link_options {
 	const struct redis_url *url; /* borrowed for the link's life */
 	const char *name;            /* for CLIENT SETNAME; borrowed for the call */
-	size_t bulk_bytes_max;       /* see redis_reply.h */
+	size_t bulk_bytes_max;       /* see reply.h */
 	uint32_t timeout_ms;         /* to connect, and again to be greeted */
 };
 

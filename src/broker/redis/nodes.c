@@ -1,6 +1,6 @@
-/* Redis nodes: what the gateways of one Redis say of themselves to each other. See redis_nodes.h. */
+/* Redis nodes: what the gateways of one Redis say of themselves to each other. See nodes.h. */
 
-#include "broker/redis_nodes.h"
+#include "broker/redis/nodes.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/redis_error.h"
-#include "broker/redis_link.h"
+#include "broker/redis/error.h"
+#include "broker/redis/link.h"
 #include "core/log.h"
 #include "core/buf.h"
 

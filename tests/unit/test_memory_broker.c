@@ -1,6 +1,6 @@
 /* Memory broker: what include/broker/broker.h promises of it. */
 
-#include "broker/broker.h"
+#include "broker/memory_broker.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -93,7 +93,7 @@ static int setup(void **state)
 
 	assert_non_null(world);
 	world->base = event_base_new();
-	assert_int_equal(broker_memory_new(world->base, &listener, &world->broker), 0);
+	assert_int_equal(memory_broker_new(world->base, &listener, &world->broker), 0);
 	*state = world;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * Redis channels: the state of each channel that we want to hear. See redis_channels.h.
+ * Redis channels: the state of each channel that we want to hear. See channels.h.
  *
  *                want                  sent                  confirmed
  *     (nothing) ─────► IDLE ────────► SUBSCRIBING ─────────► SUBSCRIBED
@@ -8,7 +8,7 @@
  *         └─────────────┴──── confirmed ── REFUSED ◄─ ─ ─   UNSUBSCRIBING
  */
 
-#include "broker/redis_channels.h"
+#include "broker/redis/channels.h"
 
 #include <errno.h>
 #include <stdlib.h>

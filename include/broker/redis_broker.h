@@ -1,0 +1,50 @@
+#ifndef TIDEGATE_BROKER_REDIS_BROKER_H
+#define TIDEGATE_BROKER_REDIS_BROKER_H
+
+/*
+ * Redis broker: events through plain pub/sub of one Redis server, logs through its functions.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/broker.h"
+#include "core/fault_off.h"
+
+struct redis_url;
+
+struct redis_options {
+	const struct redis_url *url; /* copied */
+	const char *channel_prefix;  /* put before every channel name in Redis; "" for none; copied */
+	const char *node_id; /* unique per process; names the probe channel and CLIENT SETNAME; copied */
+	uint64_t seed;       /* for jitter */
+	bool loads_library; /* after each connect, for backends that publish to logs; otherwise with the first
+			       call that needs it */
+
+	/* From here on 0 is the default. */
+	size_t payload_bytes_max;  /* a larger event is dropped and counted, the link lives on; 256 KiB
+				      (faults.md) */
+	uint32_t dial_timeout_ms;  /* to connect, and again to be greeted; 2 s */
+	uint32_t probe_idle_ms;    /* silence after which the path is probed; 4 s */
+	uint32_t probe_timeout_ms; /* for the echo; two missed in silence: the link is lost; 2 s */
+#ifdef TIDEGATE_FAULT_CONTROLS
+	struct fault_off fault_off;
+#endif
+};
+
+/*
+ * Starts connecting at once and for ever. The listener, log and metrics (may be NULL) must outlive it.
+ * 0, -EINVAL or -ENOMEM.
+ */
+int redis_broker_new(struct event_base *base, const struct redis_options *options,
+	const struct broker_listener *listener, struct log *log, struct metrics *metrics,
+	struct broker **brokerp);
+
+/*
+ * Appends the library that Redis needs for logs, as `FUNCTION LOAD` takes it. The Redis broker loads it by
+ * itself; this is for people whose rights are better than its.
+ */
+void redis_broker_library(struct buf *out);
+
+#endif
