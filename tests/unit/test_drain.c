@@ -1,4 +1,4 @@
-/* Drain: what client/drain.h promises. Whom it sends away is in test_client.c. */
+/* Drain: what client/drain.h promises. Whom it sends away is in test_clients.c. */
 
 #include "client/drain.h"
 
