@@ -16,6 +16,7 @@
 #include "protocol/reply.h"
 #include "route/route.h"
 #include "delivery.h"
+#include "owed.h"
 #include "slow.h"
 #include "recovery.h"
 #include "verbs.h"
@@ -46,7 +47,7 @@ const char *close_reason_sentence(enum close_reason reason)
 static void leave_channels(struct client *client)
 {
 	while (client->subscriber.first) {
-		verbs_forget(client->subscriber.first);
+		owed_forget(client->subscriber.first);
 		recovery_forget(client->subscriber.first);
 		hub_unsubscribe(client->clients->hub, client->subscriber.first);
 	}

@@ -15,9 +15,9 @@
 #include "protocol/reply.h"
 #include "route/route.h"
 #include "delivery.h"
-#include "slow.h"
+#include "owed.h"
 #include "recovery.h"
-#include "verbs.h"
+#include "slow.h"
 
 static struct client *subscriber_client(struct hub_subscriber *subscriber)
 {
@@ -54,7 +54,7 @@ static void on_joined(void *arg, struct hub_subscription *subscription)
 	if (client->state == CLIENT_PARKED && --client->n_joining == 0)
 		unpark(client);
 	else if (subscription->owed)
-		verbs_subscribed(client, subscription);
+		owed_confirmed(client, subscription);
 }
 
 static void on_deliver(
@@ -340,7 +340,7 @@ void clients_tick(struct clients *clients)
 	struct client *client;
 
 	tick_keepalive(clients);
-	verbs_tick(clients);
+	owed_tick(clients);
 	recovery_tick(clients);
 	if (clients->lost_ms && !clients->degraded &&
 		clients->now_ms - clients->lost_ms >= CLIENT_DEGRADED_MS)

@@ -14,8 +14,9 @@
 #include "protocol/message.h"
 #include "protocol/reply.h"
 #include "route/route.h"
+#include "answer.h"
 #include "delivery.h"
-#include "verbs.h"
+#include "owed.h"
 
 /* One join under way. It outlives its client, which is then NULL, until the join is back. */
 struct recovery {
@@ -100,9 +101,7 @@ static struct slice recovery_id(const struct recovery *recovery)
 static void push_unavailable(
 	struct client *client, const struct recovery *recovery, struct slice channel, const char *why)
 {
-	metrics_add(client->clients->metrics, METRIC_CLIENT_ERRORS, 1);
-	client_push(client, reply_error(recovery_id(recovery), "unavailable", why, channel, CLIENT_RETRY_MS,
-				    client->clients->wall_ms));
+	answer_retry(client, recovery_id(recovery), "unavailable", why, channel);
 }
 
 void recovery_give_up(struct client *client, struct hub_subscription *subscription)
@@ -200,7 +199,7 @@ static void settle(struct clients *clients, const struct recovery *recovery, str
 	/* Who said a plain subscribe meanwhile waits for the same. While there is a recovery the subscription
 	 * stays. */
 	if (join->r != 0 && join->r != -ENOENT && !join->patient && subscription->owed)
-		verbs_unavailable(client, subscription);
+		owed_unavailable(client, subscription);
 	if (!recovery->client)
 		return; /* that closed the client */
 	recovery_forget(subscription);
@@ -209,7 +208,7 @@ static void settle(struct clients *clients, const struct recovery *recovery, str
 	/* Without a history nobody looked whether the node is subscribed. The URL's answer waits with the
 	 * handshake. */
 	if (join->r == -ENOENT && !join->patient && !subscription->joined) {
-		verbs_owe_without_history(client, subscription, recovery_id(recovery));
+		owed_add_without_history(client, subscription, recovery_id(recovery));
 		return;
 	}
 	if (join->r == 0 || join->r == -ENOENT) {
@@ -248,7 +247,7 @@ static void run_late(struct recovery *recovery)
 	memcpy(name, channel.data, channel.len);
 	channel.data = name;
 	if (subscription->owed)
-		verbs_unavailable(client, subscription);
+		owed_unavailable(client, subscription);
 	if (!recovery->client)
 		return; /* that closed the client */
 	metrics_add(client->clients->metrics, METRIC_RECOVER_UNAVAILABLE, 1);

@@ -1,0 +1,181 @@
+/* Owed: the answers that a client waits for; see the header. */
+
+#include "owed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/client.h"
+#include "client/clients.h"
+#include "protocol/command.h"
+#include "protocol/reply.h"
+#include "route/route.h"
+#include "answer.h"
+
+enum {
+	UNANSWERED_SPARE = 16, /* for a client that may have one subscription, and says so again and again */
+};
+
+/* One subscribe that is answered once the node's own subscription is confirmed. Owned by the subscription. */
+struct owed_answer {
+	struct list link;         /* in clients.subscribing */
+	struct owed_answer *next; /* of the same subscription, older */
+	uint64_t deadline_ms;
+	struct client *client;
+	struct hub_subscription *subscription;
+	bool made;    /* this one made the subscription; without a confirmation it goes again */
+	bool recover; /* it wanted a history, and the channel keeps none */
+	size_t id_len;
+	char id[COMMAND_ID_MAX];
+};
+
+static struct slice owed_id(const struct owed_answer *owed)
+{
+	return (struct slice){owed->id_len ? owed->id : NULL, owed->id_len};
+}
+
+static void push_owed(struct client *client, const struct owed_answer *owed, struct slice channel)
+{
+	const struct reply_recovery none = {0};
+
+	if (owed->recover)
+		client_push(client, reply_recovered(owed_id(owed), channel, &none, client->clients->wall_ms));
+	else
+		answer_subscribed(client, owed_id(owed), channel);
+}
+
+/* Takes the owed answers away from the subscription, oldest first. */
+static struct owed_answer *take_owed(struct hub_subscription *subscription)
+{
+	struct owed_answer *owed = subscription->owed, *oldest_first = NULL;
+
+	while (owed) {
+		struct owed_answer *next = owed->next;
+
+		list_remove(&owed->link);
+		owed->client->n_unanswered--;
+		owed->next = oldest_first;
+		oldest_first = owed;
+		owed = next;
+	}
+	subscription->owed = NULL;
+	return oldest_first;
+}
+
+static void free_owed(struct owed_answer *owed)
+{
+	while (owed) {
+		struct owed_answer *next = owed->next;
+
+		free(owed);
+		owed = next;
+	}
+}
+
+void owed_forget(struct hub_subscription *subscription)
+{
+	free_owed(take_owed(subscription));
+}
+
+void owed_confirmed(struct client *client, struct hub_subscription *subscription)
+{
+	char name[ROUTE_CHANNEL_MAX];
+	struct slice channel = hub_subscription_channel(subscription);
+	struct owed_answer *owed = take_owed(subscription);
+
+	/* Pushing may close the client, and with it the subscription goes: nothing of it is touched
+	 * afterwards. */
+	memcpy(name, channel.data, channel.len);
+	channel.data = name;
+	for (struct owed_answer *one = owed; one; one = one->next)
+		push_owed(client, one, channel);
+	free_owed(owed);
+}
+
+void owed_unavailable(struct client *client, struct hub_subscription *subscription)
+{
+	char name[ROUTE_CHANNEL_MAX];
+	struct slice channel = hub_subscription_channel(subscription);
+	struct owed_answer *owed = take_owed(subscription);
+
+	memcpy(name, channel.data, channel.len);
+	channel.data = name;
+	if (owed->made && !subscription->recovery)
+		hub_unsubscribe(client->clients->hub, subscription);
+	for (struct owed_answer *one = owed; one; one = one->next)
+		answer_retry(client, owed_id(one), "unavailable", "the channel cannot be joined right now",
+			channel);
+	free_owed(owed);
+}
+
+void owed_tick(struct clients *clients)
+{
+	while (!list_empty(&clients->subscribing)) {
+		struct owed_answer *owed = list_entry(clients->subscribing.next, struct owed_answer, link);
+
+		if (owed->deadline_ms > clients->now_ms)
+			return;
+		owed_unavailable(owed->client, owed->subscription);
+	}
+}
+
+/* Remembers to answer. NULL: without memory for it the client is closed. */
+static struct owed_answer *owe(
+	struct client *client, struct hub_subscription *subscription, struct slice id, bool made)
+{
+	struct clients *clients = client->clients;
+	struct owed_answer *owed = calloc(1, sizeof(struct owed_answer));
+
+	if (!owed) {
+		client_close(client, CLOSE_INTERNAL);
+		return NULL;
+	}
+	owed->client = client;
+	owed->subscription = subscription;
+	owed->deadline_ms = clients->now_ms + CLIENT_SUBSCRIBE_MS;
+	if (id.data)
+		memcpy(owed->id, id.data, id.len); /* COMMAND_ID_MAX was checked with the command */
+	owed->id_len = id.len;
+	owed->made = made;
+	client->n_unanswered++;
+	owed->next = subscription->owed;
+	subscription->owed = owed;
+	list_push_back(&clients->subscribing, &owed->link);
+	return owed;
+}
+
+void owed_add(struct client *client, struct hub_subscription *subscription, struct slice id, bool made)
+{
+	(void)owe(client, subscription, id, made);
+}
+
+void owed_add_without_history(struct client *client, struct hub_subscription *subscription, struct slice id)
+{
+	struct owed_answer *owed = owe(client, subscription, id, true);
+
+	if (owed)
+		owed->recover = true;
+}
+
+/*
+ * While Redis does not answer, each subscribe is remembered until its time is over, as a client sends them.
+ * Those of a client that means well fit: all that it may subscribe to, and all of it once more.
+ */
+bool owed_has_room(const struct client *client)
+{
+	return client->n_unanswered < 2 * client->clients->limits.subscriptions_max + UNANSWERED_SPARE;
+}
+
+bool owed_may_ask(struct client *client)
+{
+	const struct clients *clients = client->clients;
+	uint64_t burst_ms =
+		(2 * (uint64_t)clients->limits.subscriptions_max + CLIENT_ASKS_MORE) * CLIENT_ASK_MS;
+
+	if (client->asks_ms < clients->now_ms)
+		client->asks_ms = clients->now_ms;
+	if (client->asks_ms + CLIENT_ASK_MS > clients->now_ms + burst_ms)
+		return false;
+	client->asks_ms += CLIENT_ASK_MS;
+	return true;
+}
