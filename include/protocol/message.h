@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdatomic.h>
 
+#include "core/map.h"
 #include "protocol/frame.h"
 #include "protocol/json.h"
 
@@ -31,7 +32,7 @@ struct message {
 	atomic_uint n_refs;
 	_Atomic(struct message *) deflated; /* see message_deflated(); NULL: nobody asked yet */
 	uint32_t channel_len;               /* 0: a reply, for one client */
-	uint64_t channel_hash;              /* map_hash() of the channel */
+	uint64_t channel_hash;              /* map_hash() of the channel; of an event only */
 	const char *channel;                /* points behind the frame; NUL-terminated */
 	uint64_t arrived_us; /* clock_monotonic_us() when it reached this node; 0 for replies */
 	uint64_t key_hash;   /* of channel and key; see message_set_key() */
@@ -44,6 +45,17 @@ struct message {
 	unsigned char frame[];
 };
 
+/* The channel that an event is for. Whoever has found it by name has its hash. */
+struct message_channel {
+	struct slice name;
+	uint64_t hash; /* map_hash() of the name */
+};
+
+static inline struct message_channel message_channel(struct slice name)
+{
+	return (struct message_channel){name, map_hash(name.data, name.len)};
+}
+
 /*
  * An event as clients see it (design: what a client sees): an object with a string `type` keeps every byte,
  * with `timestamp` added if missing, `channel` always and `pos` if given, spliced in before its last brace;
@@ -51,8 +63,8 @@ struct message {
  * object that is called `pos`, or `channel` with another value, arrives as `payload_pos` or
  * `payload_channel`. 0, MESSAGE_NOT_JSON, or -ENOMEM. The caller owns the reference.
  */
-int message_from_event(struct slice channel, struct slice payload, struct slice pos, uint64_t wall_ms,
-	uint64_t arrived_us, struct message **messagep);
+int message_from_event(struct message_channel channel, struct slice payload, struct slice pos,
+	uint64_t wall_ms, uint64_t arrived_us, struct message **messagep);
 
 /*
  * Notes the key of an event, so that a newer one of the same channel and key can take its place in a queue.

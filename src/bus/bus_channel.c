@@ -29,6 +29,11 @@ struct bus_channel *bus_channel_find(const struct bus *bus, uint64_t hash, struc
 	return entry ? map_value(entry, struct bus_channel, entry) : NULL;
 }
 
+static struct message_channel hashed_name(const struct bus_channel *channel)
+{
+	return (struct message_channel){bus_channel_name(channel), channel->entry.hash};
+}
+
 static void stop_lingering(struct bus_channel *channel)
 {
 	channel->bus->n_lingering -= list_linked(&channel->linger);
@@ -70,7 +75,7 @@ int bus_channel_configure(struct bus_channel *channel)
 		history_set_ttl(channel->history, history->ttl_ms);
 		return 0;
 	}
-	channel->history = history_new(&bus->histories, bus_channel_name(channel), history->ttl_ms, channel);
+	channel->history = history_new(&bus->histories, hashed_name(channel), history->ttl_ms, channel);
 	channel->era = bus->era;
 	/* Until the log has been read for the first time, nothing brings an event that is published. */
 	channel->blind =
@@ -386,7 +391,7 @@ static int make_event(struct bus_channel *channel, struct slice payload, struct 
 		stands = (struct slice){pos, position_format(&at, pos)};
 		wall_ms = at.tag / US_PER_MS;
 	}
-	r = message_from_event(bus_channel_name(channel), payload, stands, wall_ms, bus->now_us, eventp);
+	r = message_from_event(hashed_name(channel), payload, stands, wall_ms, bus->now_us, eventp);
 	if (r == 0)
 		on_made(channel, *eventp);
 	return r;

@@ -28,6 +28,7 @@ struct history {
 	struct position began;  /* the log's top when it was first read; zeroed before */
 	void *arg;              /* the listener's */
 	uint64_t ttl_ms;
+	uint64_t hash; /* of the channel */
 	size_t channel_len;
 	char channel[];
 };
@@ -70,6 +71,11 @@ static const enum metric resync_metrics[] = {
 static struct slice channel_of(const struct history *history)
 {
 	return (struct slice){history->channel, history->channel_len};
+}
+
+static struct message_channel hashed_channel_of(const struct history *history)
+{
+	return (struct message_channel){channel_of(history), history->hash};
 }
 
 /* Its log has changed. */
@@ -123,8 +129,8 @@ static struct message *make_body(
 	int r = MESSAGE_NOT_JSON;
 
 	if (payload.data)
-		r = message_from_event(
-			channel_of(history), payload, stands, at->tag / US_PER_MS, arrived_us, &message);
+		r = message_from_event(hashed_channel_of(history), payload, stands, at->tag / US_PER_MS,
+			arrived_us, &message);
 	if (r == MESSAGE_NOT_JSON)
 		return reply_resync(channel_of(history), "dropped", false, 0, pos, at->tag / US_PER_MS);
 	if (message)
@@ -437,9 +443,9 @@ void histories_tick(struct histories *all, uint64_t now_ms)
 	all->ticked_ms = now_ms;
 }
 
-struct history *history_new(struct histories *all, struct slice channel, uint64_t ttl_ms, void *arg)
+struct history *history_new(struct histories *all, struct message_channel channel, uint64_t ttl_ms, void *arg)
 {
-	struct history *history = calloc(1, sizeof(struct history) + channel.len + 1);
+	struct history *history = calloc(1, sizeof(struct history) + channel.name.len + 1);
 
 	if (!history)
 		return NULL;
@@ -451,8 +457,9 @@ struct history *history_new(struct histories *all, struct slice channel, uint64_
 #ifdef TIDEGATE_FAULT_CONTROLS
 	history->options.fault_off = all->fault_off;
 #endif
-	history->channel_len = channel.len;
-	memcpy(history->channel, channel.data, channel.len);
+	history->hash = channel.hash;
+	history->channel_len = channel.name.len;
+	memcpy(history->channel, channel.name.data, channel.name.len);
 	list_init(&history->reads);
 	list_init(&history->patient);
 	history->log = channel_log_new(&history->options, &log_listener, history);
@@ -576,8 +583,8 @@ int history_event(struct history *history, struct slice payload, uint64_t wall_m
 	if (r == ENVELOPE_MALFORMED)
 		return MESSAGE_NOT_JSON;
 	if (r == ENVELOPE_NONE) {
-		r = message_from_event(
-			channel_of(history), payload, (struct slice){0}, wall_ms, arrived_us, &message);
+		r = message_from_event(hashed_channel_of(history), payload, (struct slice){0}, wall_ms,
+			arrived_us, &message);
 		if (r == 0)
 			history->all->listener.made(history->arg, message);
 		if (r == 0)

@@ -17,12 +17,12 @@
 #include "core/list.h"
 #include "core/log.h"
 #include "protocol/json.h"
+#include "protocol/message.h"
 
 struct broker;
 struct envelope;
 struct history;
 struct join;
-struct message;
 struct metrics;
 
 enum {
@@ -82,7 +82,8 @@ void histories_retry(struct histories *histories);
 void histories_tick(struct histories *histories, uint64_t now_ms);
 
 /* `arg` goes to the listener. NULL when out of memory. */
-struct history *history_new(struct histories *histories, struct slice channel, uint64_t ttl_ms, void *arg);
+struct history *history_new(
+	struct histories *histories, struct message_channel channel, uint64_t ttl_ms, void *arg);
 
 /* Gives its joins back, unanswered. Accepts NULL. */
 void history_free(struct history *history);

@@ -69,7 +69,8 @@ static void on_event(void *arg, struct slice channel, struct slice payload)
 		at = (struct slice){pos, position_format(&position, pos)};
 		payload = envelope.payload;
 	}
-	r = message_from_event(channel, payload, at, clock_wall_ms(), clock_monotonic_us(), &event);
+	r = message_from_event(
+		message_channel(channel), payload, at, clock_wall_ms(), clock_monotonic_us(), &event);
 
 	if (r) {
 		fprintf(stderr, "tidegate: tail: an event of %.*s is not JSON; subscribers do not get it\n",

@@ -149,38 +149,34 @@ static int channel_add(struct hub_channel *channel, struct hub_subscription *sub
 	return 0;
 }
 
-struct hub_subscription *hub_find(
-	const struct hub *hub, const struct hub_subscriber *subscriber, struct slice channel)
+/* The channel may be NULL: nobody subscribes to that. */
+static struct hub_subscription *subscription_to(
+	const struct hub_channel *channel, const struct hub_subscriber *subscriber)
 {
-	struct hub_channel *found = channel_find(hub, map_hash(channel.data, channel.len), channel);
-
-	if (!found)
-		return NULL;
-	for (struct hub_subscription *s = subscriber->first; s; s = s->next)
-		if (s->channel == found)
+	for (struct hub_subscription *s = channel ? subscriber->first : NULL; s; s = s->next)
+		if (s->channel == channel)
 			return s;
 	return NULL;
 }
 
-/* A channel without subscribers yet, or the one there is. NULL: out of memory. */
-static struct hub_channel *channel_get(struct hub *hub, struct slice name)
+struct hub_subscription *hub_find(
+	const struct hub *hub, const struct hub_subscriber *subscriber, struct slice channel)
 {
-	uint64_t hash = map_hash(name.data, name.len);
-	struct hub_channel *channel = channel_find(hub, hash, name);
-
-	return channel ? channel : channel_new(hub, hash, name);
+	return subscription_to(channel_find(hub, map_hash(channel.data, channel.len), channel), subscriber);
 }
 
 int hub_subscribe(struct hub *hub, struct hub_subscriber *subscriber, struct slice channel,
 	struct hub_subscription **subscriptionp)
 {
-	struct hub_subscription *subscription = hub_find(hub, subscriber, channel);
-	struct hub_channel *found;
+	uint64_t hash = map_hash(channel.data, channel.len);
+	struct hub_channel *found = channel_find(hub, hash, channel);
+	struct hub_subscription *subscription = subscription_to(found, subscriber);
 
 	*subscriptionp = subscription;
 	if (subscription)
 		return HUB_ALREADY;
-	found = channel_get(hub, channel);
+	if (!found)
+		found = channel_new(hub, hash, channel);
 	subscription = calloc(1, sizeof(struct hub_subscription));
 	if (!found || !subscription || channel_add(found, subscription) < 0) {
 		if (found && !found->n_subscribers)

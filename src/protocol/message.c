@@ -153,15 +153,15 @@ static int splice_plan(
 }
 
 /* Room for a text of this length, framed, and the channel's name behind it. The caller fills the text in. */
-static struct message *message_new(enum frame_opcode opcode, size_t text_len, struct slice channel)
+static struct message *message_new(enum frame_opcode opcode, size_t text_len, struct message_channel channel)
 {
 	size_t header_len = frame_header_len(text_len);
 	struct message *message;
 	char *name;
 
-	if (text_len > UINT32_MAX / 2 || channel.len > UINT32_MAX / 2)
+	if (text_len > UINT32_MAX / 2 || channel.name.len > UINT32_MAX / 2)
 		return NULL; /* the lengths are 32 bits wide, and nobody has memory to queue such a thing */
-	message = malloc(sizeof(*message) + header_len + text_len + channel.len + 1);
+	message = malloc(sizeof(*message) + header_len + text_len + channel.name.len + 1);
 	if (!message)
 		return NULL;
 	atomic_init(&message->n_refs, 1);
@@ -175,16 +175,16 @@ static struct message *message_new(enum frame_opcode opcode, size_t text_len, st
 	message->key_at = 0;
 	message->key_len = 0;
 	name = (char *)message->frame + message->frame_len;
-	put(name, channel);
-	name[channel.len] = '\0';
+	put(name, channel.name);
+	name[channel.name.len] = '\0';
 	message->channel = name;
-	message->channel_len = (uint32_t)channel.len;
-	message->channel_hash = map_hash(name, channel.len);
+	message->channel_len = (uint32_t)channel.name.len;
+	message->channel_hash = channel.hash;
 	return message;
 }
 
-int message_from_event(struct slice channel, struct slice payload, struct slice pos, uint64_t wall_ms,
-	uint64_t arrived_us, struct message **messagep)
+int message_from_event(struct message_channel channel, struct slice payload, struct slice pos,
+	uint64_t wall_ms, uint64_t arrived_us, struct message **messagep)
 {
 	char stamp[] = ",\"timestamp\":\"0000-00-00T00:00:00.000Z\"";
 	struct message *message;
@@ -192,7 +192,7 @@ int message_from_event(struct slice channel, struct slice payload, struct slice 
 	bool has_stamp;
 	int r;
 
-	r = splice_plan(&splice, channel, payload, pos, &has_stamp);
+	r = splice_plan(&splice, channel.name, payload, pos, &has_stamp);
 	if (r)
 		return r;
 	if (!has_stamp) {
@@ -231,7 +231,7 @@ bool message_same_key(const struct message *a, const struct message *b)
 
 struct message *message_from_text(const char *data, size_t len)
 {
-	struct message *message = message_new(FRAME_TEXT, len, (struct slice){0});
+	struct message *message = message_new(FRAME_TEXT, len, (struct message_channel){0});
 
 	if (message)
 		put((char *)message->frame + message->header_len, (struct slice){data, len});
@@ -243,7 +243,7 @@ struct message *message_control(enum frame_opcode opcode, const void *payload, s
 	struct message *message;
 
 	assert(len <= FRAME_CONTROL_MAX);
-	message = message_new(opcode, len, (struct slice){0});
+	message = message_new(opcode, len, (struct message_channel){0});
 	if (message)
 		put((char *)message->frame + message->header_len, (struct slice){payload, len});
 	return message;

@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		pos = (struct slice){"k3JdQaXw.102.1795394760620802", 29};
 	if (data[0] & 2)
 		channel = (struct slice){"a\"\\\n\xc3\xa9:b", 8};
-	r = message_from_event(channel, payload, pos, UINT64_C(1767225600000), 1, &message);
+	r = message_from_event(message_channel(channel), payload, pos, UINT64_C(1767225600000), 1, &message);
 	PROMISE(r == MESSAGE_NOT_JSON || r == 0);
 	PROMISE((r == 0) ==
 		(json_check(payload.data, payload.len, MESSAGE_DEPTH_MAX, NULL, 0, &is_object) == 0));

@@ -319,8 +319,8 @@ struct message *keyed_event(const char *channel, const char *key, int number, ui
 			number, key);
 	else
 		snprintf(payload, sizeof(payload), "{\"type\":\"e\",\"data\":%d}", number);
-	assert_int_equal(message_from_event(s(channel), s(payload), (struct slice){0}, WALL_MS,
-				 arrived_ms * 1000, &message),
+	assert_int_equal(message_from_event(message_channel(s(channel)), s(payload), (struct slice){0},
+				 WALL_MS, arrived_ms * 1000, &message),
 		0);
 	assert_int_equal(key_path_parse(&path, KEY, &why), 0);
 	message_set_key(message, &path);

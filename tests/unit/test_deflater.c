@@ -106,8 +106,9 @@ static struct message *make_event(size_t len, unsigned int seed)
 	char *text = make_text(len, seed);
 	struct message *event = NULL;
 
-	assert_int_equal(
-		message_from_event(slice_of("cards"), slice_of(text), (struct slice){0}, 1, 77, &event), 0);
+	assert_int_equal(message_from_event(message_channel(slice_of("cards")), slice_of(text),
+				 (struct slice){0}, 1, 77, &event),
+		0);
 	free(text);
 	return event;
 }

@@ -47,8 +47,8 @@ static int setup(void **state)
 	world->clients.listener.arg = world;
 	world->clients.listener.now_us = on_now_us;
 	for (int i = 0; i < MESSAGES; i++)
-		assert_int_equal(
-			message_from_event(name, payload, (struct slice){0}, 0, 1000, &world->messages[i]),
+		assert_int_equal(message_from_event(message_channel(name), payload, (struct slice){0}, 0,
+					 1000, &world->messages[i]),
 			0);
 	*state = world;
 	return 0;

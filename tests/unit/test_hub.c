@@ -241,7 +241,9 @@ static struct message *event_of(const char *channel, int number)
 	char payload[16];
 
 	snprintf(payload, sizeof(payload), "%d", number);
-	assert_int_equal(message_from_event(s(channel), s(payload), (struct slice){0}, 0, 0, &message), 0);
+	assert_int_equal(message_from_event(
+				 message_channel(s(channel)), s(payload), (struct slice){0}, 0, 0, &message),
+		0);
 	return message;
 }
 
@@ -253,8 +255,8 @@ static struct message *wide_event_of(const char *channel, int number)
 
 	memset(payload + n, 'x', sizeof(payload) - (size_t)n);
 	payload[WIDE - 1] = '"';
-	assert_int_equal(message_from_event(s(channel), (struct slice){payload, WIDE}, (struct slice){0}, 0,
-				 0, &message),
+	assert_int_equal(message_from_event(message_channel(s(channel)), (struct slice){payload, WIDE},
+				 (struct slice){0}, 0, 0, &message),
 		0);
 	return message;
 }

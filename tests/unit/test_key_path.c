@@ -112,7 +112,9 @@ static struct message *event(const char *channel, const char *payload)
 	const char *why;
 
 	assert_int_equal(key_path_parse(&path, "data.id", &why), 0);
-	assert_int_equal(message_from_event(s(channel), s(payload), (struct slice){0}, 0, 1, &message), 0);
+	assert_int_equal(message_from_event(
+				 message_channel(s(channel)), s(payload), (struct slice){0}, 0, 1, &message),
+		0);
 	message_set_key(message, &path);
 	return message;
 }

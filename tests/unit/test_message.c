@@ -32,7 +32,8 @@ static int make(
 
 	assert_non_null(exact);
 	memcpy(exact, payload, len);
-	r = message_from_event(slice_of(channel), (struct slice){exact, len}, pos, WALL_MS, 77, messagep);
+	r = message_from_event(
+		message_channel(slice_of(channel)), (struct slice){exact, len}, pos, WALL_MS, 77, messagep);
 	free(exact);
 	return r;
 }

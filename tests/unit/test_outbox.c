@@ -57,8 +57,8 @@ static struct message *event_of(const char *channel, const char *key, size_t fil
 		key ? "{\"type\":\"e\",\"data\":{\"f\":\"%0*d\",\"id\":\"%s\"}}"
 		    : "{\"type\":\"e\",\"data\":{\"f\":\"%0*d\"}}",
 		(int)filler, 0, key);
-	assert_int_equal(message_from_event(name, (struct slice){payload, (size_t)len}, (struct slice){0}, 0,
-				 1, &message),
+	assert_int_equal(message_from_event(message_channel(name), (struct slice){payload, (size_t)len},
+				 (struct slice){0}, 0, 1, &message),
 		0);
 	message_set_key(message, &path);
 	return message;

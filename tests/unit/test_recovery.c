@@ -198,8 +198,8 @@ static void publish_entry(struct world *world, int number)
 {
 	struct message *message;
 
-	assert_int_equal(message_from_event(s("cards"), s("{\"type\":\"entry\"}"), s("epoch.1.1"), WALL_MS,
-				 (uint64_t)number, &message),
+	assert_int_equal(message_from_event(message_channel(s("cards")), s("{\"type\":\"entry\"}"),
+				 s("epoch.1.1"), WALL_MS, (uint64_t)number, &message),
 		0);
 	clients_deliver(&world->clients, message);
 	turn(world);

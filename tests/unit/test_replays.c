@@ -32,7 +32,7 @@ static struct join *answered(uint32_t n)
 	join->events = calloc(n ? n : 1, sizeof(struct message *));
 	assert_non_null(join->events);
 	for (; join->n_events < n; join->n_events++)
-		assert_int_equal(message_from_event((struct slice){"cards", 5},
+		assert_int_equal(message_from_event(message_channel((struct slice){"cards", 5}),
 					 (struct slice){payload, sizeof(payload)}, (struct slice){0}, 1, 1,
 					 &join->events[join->n_events]),
 			0);
