@@ -69,9 +69,9 @@ struct broker_listener {
 typedef void (*broker_published_fn)(void *arg, int r, uint64_t n_receivers);
 
 enum {
-	BROKER_LOG_KEY_MAX = 256,               /* bytes of an idempotency key */
-	BROKER_LOG_KEY_TTL_MS = 120000,         /* known for so long (recovery.md section 10) */
-	BROKER_LOG_READ_MAX = 10000,            /* entries asked for in one read; more are cut to so many */
+	BROKER_LOG_KEY_MAX = 256,       /* bytes of an idempotency key */
+	BROKER_LOG_KEY_TTL_MS = 120000, /* known for so long (docs/recovery-protocol.md, The log in Redis) */
+	BROKER_LOG_READ_MAX = 10000,    /* entries asked for in one read; more are cut to so many */
 	BROKER_LOG_READ_BYTES = 4 * 1024 * 1024 /* of payloads after which a read stops, the last one whole */
 };
 

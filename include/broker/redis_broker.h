@@ -24,7 +24,7 @@ struct redis_options {
 
 	/* From here on 0 is the default. */
 	size_t payload_bytes_max;  /* a larger event is dropped and counted, the link lives on; 256 KiB
-				      (faults.md) */
+				      (docs/limits.md, Redis) */
 	uint32_t dial_timeout_ms;  /* to connect, and again to be greeted; 2 s */
 	uint32_t probe_idle_ms;    /* silence after which the path is probed; 4 s */
 	uint32_t probe_timeout_ms; /* for the echo; two missed in silence: the link is lost; 2 s */

@@ -13,8 +13,8 @@
  *                  └────── STALE ←──────┘ link lost
  *
  * It is pure: no sockets, no clock, no Redis. It promises that whoever hears it has every entry of the log
- * behind where he joined, in order, once, or is told by a resync that he has not (rules R1 to R9 of the
- * recovery protocol). It refuses to grow: ring, buffer and reads are bounded by the options.
+ * behind where he joined, in order, once, or is told by a resync that he has not (rules R1 to R9 of
+ * docs/recovery-protocol.md). It refuses to grow: ring, buffer and reads are bounded by the options.
  *
  * Bodies are opaque and counted by somebody else. A body that is handed in belongs to the log, which gives it
  * back through release(); what is handed out is borrowed for the length of the call. An entry without a body

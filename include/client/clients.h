@@ -44,7 +44,7 @@ enum {
 	CLIENT_PARKED_MS =
 		2000, /* longest a handshake is held back; then it is answered without a confirmation */
 	CLIENT_CLOSING_MS = 5000,   /* for the peer to answer a close frame */
-	CLIENT_SUBSCRIBE_MS = 5000, /* for a subscription to be confirmed: recover_wait of the protocol */
+	CLIENT_SUBSCRIBE_MS = 5000, /* for a subscription to be confirmed, or a history to be read */
 	CLIENT_DEGRADED_MS = 3000,  /* without the broker; then those who know the word are told */
 	CLIENT_ASK_MS = 10,     /* between two subscribes of one connection that are not answered at once */
 	CLIENT_ASKS_MORE = 100, /* than twice subscriptions_max of them may come in one burst */

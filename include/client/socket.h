@@ -41,7 +41,7 @@ struct socket_ops {
 	/* Everything was sent: ends our direction (FIN). What still comes is read, and dropped. */
 	void (*finish)(void *socket);
 
-	/* Ends the connection without a word. client_free() follows, on a later turn. */
+	/* Ends the connection without a word. client_deinit() follows, on a later turn. */
 	void (*abort)(void *socket);
 };
 

@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 enum {
-	LOG_VALUE_MAX = 128, /* bytes of one string value, before escaping; faults.md section 6 */
+	LOG_VALUE_MAX = 128, /* bytes of one string value, before escaping (docs/limits.md, The log) */
 };
 
 enum log_level {

@@ -39,11 +39,11 @@
 #include "metrics/metrics.h"
 
 enum {
-	PAYLOAD_BYTES_MAX = 256 * 1024, /* faults.md, section 6 */
+	PAYLOAD_BYTES_MAX = 256 * 1024, /* docs/limits.md, Redis */
 	DIAL_TIMEOUT_MS = 2000,
-	PROBE_IDLE_MS =
-		4000, /* recovery.md R10 says 5 s; with 4 s a frozen Redis is noticed in 8, where 9 are due */
-	PROBE_TIMEOUT_MS = 2000, /* R10 */
+	PROBE_IDLE_MS = 4000, /* docs/recovery-protocol.md R10: a frozen Redis is noticed in 8 s, where 9 are
+				 promised */
+	PROBE_TIMEOUT_MS = 2000, /* docs/recovery-protocol.md R10 */
 	BACKOFF_BASE_MS = 50,
 	BACKOFF_CAP_MS = 1000,  /* events must flow within 2 s after Redis is back */
 	BACKOFF_SLOW_MS = 5000, /* a password does not mend itself */

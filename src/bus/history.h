@@ -26,8 +26,9 @@ struct join;
 struct metrics;
 
 enum {
-	HISTORY_READS_MAX = 64, /* under way at once; the rest wait their turn (recovery.md section 7) */
-	HISTORY_JOIN_MS = 5000, /* recover_wait: then a join is told to come again */
+	HISTORY_READS_MAX =
+		64, /* under way at once; the rest wait their turn (docs/recovery-protocol.md, Storms) */
+	HISTORY_JOIN_MS = 5000, /* then a join is told to come again */
 	HISTORIES_BYTES_MAX =
 		64 << 20, /* of entries that are remembered for those who come back, of all channels */
 	HISTORY_TAIL_CYCLE_MS = 8000, /* every tail is looked at within it; 10 s are promised */

@@ -11,7 +11,7 @@
 #include "delivery.h"
 
 enum {
-	AFTER_PART = 4, /* of the drain time: recovery.md section 7 */
+	AFTER_PART = 4, /* of the drain time (docs/recovery-protocol.md, Storms) */
 };
 
 void drain_begin(struct drain *drain, size_t n, uint64_t time_ms, uint64_t seed, uint64_t now_ms)

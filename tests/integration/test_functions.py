@@ -17,7 +17,7 @@ KEEP = 1001
 STREAM, META = "tg:s:{cards}", "tg:m:{cards}"
 EPOCH = "abcdefgh"
 
-# recovery.md, section 4: what a publisher to one channel needs, and no more.
+# What a publisher to one channel needs, and no more: docs/redis.md.
 PUBLISHER = ("resetchannels &cards ~tg:*:{cards}* -@all +fcall +hmget +hset +get +set +xadd +pexpire +del +time "
              "+publish +spublish +ping")
 

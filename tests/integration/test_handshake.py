@@ -12,7 +12,7 @@ from harness.wait import SANITIZER, sized
 from harness.websocket import TEXT, Refused, WebSocket, exchange, frame, handshake
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-HANDSHAKE_SECONDS = 5  # faults.md section 6, slowloris: the whole header within this
+HANDSHAKE_SECONDS = 5  # slowloris: the whole header within this, docs/limits.md, Connections and requests
 
 
 def status(gateway, *request, **kind):
@@ -176,7 +176,7 @@ def test_what_is_odd_but_sound_is_let_in(gateway):
     for request in (
         "\r\n" + plain,                                                         # RFC 9112 section 2.2
         plain.replace("\r\n", "\n"),                                            # likewise
-        plain.replace("/ws/cards", "http://gateway.test/ws/cards"),              # section 3.2.2
+        plain.replace("/ws/cards", "http://gateway.test/ws/cards"),              # RFC 9112 section 3.2.2
         plain.replace("Connection: Upgrade", "Connection: keep-alive\r\nConnection: Upgrade"),
         plain.replace("Connection: Upgrade", "Connection: Upgrade,Keep-Alive"),  # as Firefox, without the space
         plain.replace("Upgrade: websocket", "Upgrade: h2c, WebSocket"),

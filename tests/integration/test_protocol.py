@@ -1,4 +1,4 @@
-"""What a client may ask and what it is told: design section 1, one promise each."""
+"""What a client may ask and what it is told: docs/protocol.md, one promise each."""
 
 import json
 import re

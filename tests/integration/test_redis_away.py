@@ -10,7 +10,7 @@ from harness.redis_server import RedisServer
 from harness.wait import sized, until
 
 BACK_WITHIN_SECONDS = 2  # of Redis answering again: the promise
-NOTICED_WITHIN_SECONDS = 9  # a Redis that hangs, by the probe: faults.md F2
+NOTICED_WITHIN_SECONDS = 9  # a Redis that hangs, by the probe: docs/testing.md F2
 
 
 @pytest.fixture

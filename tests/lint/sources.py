@@ -1,6 +1,7 @@
 """
 What no compiler says of the sources: functions that are too long or that nobody calls, tests that sleep, fuzz targets and
-unit tests that no build has. One line a finding; the exit code says whether there was any.
+unit tests that no build has; references to what is not there (references.py), limits that are not as docs/limits.md says (limits.py).
+One line a finding; the exit code says whether there was any.
 """
 
 import re
@@ -8,6 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import limits
+import references
+
+COLUMNS_MAX = 110  # of a line of a comment, which clang-format leaves alone; tabs are 8
 LINES_MAX = 50  # of a function, braces not counted: a screen
 SLEEPS = re.compile(r"\b(?:time\.sleep|asyncio\.sleep|usleep|nanosleep|sleep)\(")
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -39,6 +44,13 @@ def too_long(sources):
         for name, _, line, length in functions(text):
             if length > LINES_MAX:
                 yield f"{path}:{line}: {name}() has {length} lines; {LINES_MAX} fit on a screen"
+
+
+def too_wide(texts):
+    for path, text in texts.items():
+        for at, line in enumerate(text.split("\n"), 1):
+            if line.lstrip().startswith(("*", "/*")) and len(line.expandtabs(8)) > COLUMNS_MAX:
+                yield f"{path}:{at}: a comment of {len(line.expandtabs(8))} columns; {COLUMNS_MAX} are read at a glance"
 
 
 def dead(sources, headers, tests):
@@ -75,9 +87,13 @@ def main():
     tests = read("tests/*.c")
     findings = [
         *too_long(sources),  # tests have tables in theirs
+        *too_wide(read("*.c", "*.h")),
         *dead(sources, read("src/*.h", "src/*.def", "include/*"), tests),
         *sleeping(read("tests/unit/*.c", "tests/integration/test_*.py")),
         *not_built(),
+        *references.findings(),
+        *limits.findings(read("src/*.[ch]", "src/*.lua", "include/*.h", ":!src/bench", ":!src/cli", ":!include/bench"),
+                         read("src/config/options.def")["src/config/options.def"]),
     ]
     print(*findings, sep="\n", end="\n" if findings else "")
     return 1 if findings else 0

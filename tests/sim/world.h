@@ -5,10 +5,10 @@
  * World: gateways with a channel log each, their links to one modelled Redis, and clients who check all that
  * they hear against it.
  *
- * The invariants of faults.md, as they are checked here: every entry that a client hears is the true
- * successor of the one before it (no loss, order, no double, no invention); after the faults every client
- * stands at the top of the log; whoever was refused or resynced was so for a true reason; and every body was
- * given back.
+ * The invariants of docs/recovery-protocol.md, as they are checked here: every entry that a client hears is
+ * the true successor of the one before it (no loss, order, no double, no invention); after the faults every
+ * client stands at the top of the log; whoever was refused or resynced was so for a true reason; and every
+ * body was given back.
  */
 
 #include <stdbool.h>

@@ -98,7 +98,8 @@ static void ignores_members_it_does_not_know(void **state)
 		COMMAND_MISSING_CHANNEL);
 }
 
-/* faults.md, the behaviour of the libraries: all that jsmn lets through, even strict. */
+/* All that jsmn lets through, even strict:
+ * docs/decisions/0003-json-is-checked-by-us-and-tokenized-by-jsmn.md. */
 static void refuses_what_jsmn_takes(void **state)
 {
 	const char *texts[] = {"{\"a\"}", "{,}", "{\"a\"::::\"b\"}", "{\"a\":1}{\"b\":2}", ":,:{}", "[1,]",

@@ -100,7 +100,7 @@ static void takes_half_a_surrogate_pair(void **state)
 	assert_all(texts, sizeof(texts) / sizeof(*texts), 0);
 }
 
-/* What jsmn lets through, even strict: faults.md. */
+/* What jsmn lets through, even strict: docs/decisions/0003-json-is-checked-by-us-and-tokenized-by-jsmn.md. */
 static void refuses_what_jsmn_takes(void **state)
 {
 	const struct slice texts[] = {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-	MISSES_MAX = 2, /* recovery.md, R10: two tries */
+	MISSES_MAX = 2, /* docs/recovery-protocol.md R10: two tries */
 	TRIES_MAX = 10, /* with traffic all the while: 20 s behind with the default timeout is too far */
 	TOKEN_DIGITS_MAX = 19, /* so many fit into the sequence, whatever they are */
 };

@@ -6,7 +6,7 @@
  *
  * A socket that is open proves nothing: a frozen Redis keeps it open, a dead network does not close it, and a
  * balancer may have sent our two connections to different servers. So when nothing was heard for a while on
- * either link, a token is published on one and has to come back on the other (recovery.md, R10).
+ * either link, a token is published on one and has to come back on the other (docs/recovery-protocol.md R10).
  *
  * A try that hears nothing at all is a miss, and two misses in a row end it. While other traffic still comes
  * the echo may only be late behind it; that is forgiven longer, but not for ever. Pure: time is handed in.

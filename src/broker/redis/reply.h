@@ -8,7 +8,7 @@
  * away. Ours lays the values of one reply flat, in preorder, into an array and a text that are used again for
  * the next: a run of events allocates nothing.
  *
- * Redis is not trusted either (faults.md, section 6): a bulk string past the bound is skipped, not stored,
+ * Redis is not trusted either (docs/limits.md, Redis): a bulk string past the bound is skipped, not stored,
  * and stands in the reply as REDIS_TOO_LARGE, so that one monstrous payload does not cost the connection.
  * Nesting, elements and the size of a whole reply are bounded too; past these bounds, or outside of the
  * protocol, there is nothing to do but to close. It takes bytes, not sockets.
