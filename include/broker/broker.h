@@ -15,7 +15,7 @@
 
 #include "channel_log/position.h"
 #include "core/fault_off.h"
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct broker;
 struct buf;

@@ -17,7 +17,7 @@
 
 #include "bus/survey.h"
 #include "core/list.h"
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct broker;
 struct broker_listener;

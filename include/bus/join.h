@@ -15,6 +15,7 @@
 #include "bus/bus_mail.h"
 #include "channel_log/channel_log.h"
 #include "core/list.h"
+#include "core/slice.h"
 
 struct history;
 struct message;

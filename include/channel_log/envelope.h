@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "channel_log/position.h"
+#include "core/slice.h"
 
 enum {
 	ENVELOPE_NONE = 1,      /* a plain payload */

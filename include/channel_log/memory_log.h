@@ -13,6 +13,7 @@
 
 #include "channel_log/envelope.h"
 #include "channel_log/position.h"
+#include "core/slice.h"
 
 struct memory_log;
 

@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 /* 2^53: what JavaScript and Lua count exactly. In microseconds it lasts until the year 2255. */
 #define POSITION_NUMBER_MAX ((uint64_t)1 << 53)

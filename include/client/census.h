@@ -20,7 +20,7 @@
 #include "client/client.h"
 #include "client/departures.h"
 #include "core/buf.h"
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct clients;
 

@@ -18,7 +18,7 @@
 #include "client/drain.h"
 #include "client/keepalive.h"
 #include "core/list.h"
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct deflater;
 struct hub;

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/slice.h"
+
 struct buf {
 	char *data;
 	size_t len;
@@ -40,5 +42,11 @@ void buf_consume(struct buf *buf, size_t n);
 /* Terminates with NUL (not counted in len) and returns the text; NULL if it failed. Borrowed until the next
  * change. */
 const char *buf_text(struct buf *buf);
+
+/* The bytes in it. Borrowed until the next change. */
+static inline struct slice buf_slice(const struct buf *buf)
+{
+	return (struct slice){buf->data, buf->len};
+}
 
 #endif

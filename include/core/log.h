@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/slice.h"
+
 enum {
 	LOG_VALUE_MAX = 128, /* bytes of one string value, before escaping (docs/limits.md, The log) */
 };
@@ -92,6 +94,11 @@ const char *log_format_name(enum log_format format);
 static inline struct log_field log_mem(const char *key, const char *data, size_t len)
 {
 	return (struct log_field){LOG_FIELD_STRING, key, {.string = {data, len}}};
+}
+
+static inline struct log_field log_slice(const char *key, struct slice value)
+{
+	return log_mem(key, value.data, value.len);
 }
 
 /* NULL prints as an empty string. */

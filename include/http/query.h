@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 /*
  * The value of the next member of that name, from *atp on, which moves behind it; NULL: of the first.

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 enum {
 	REQUEST_HEAD_MAX = 8192, /* bytes, with the empty line that ends it */

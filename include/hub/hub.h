@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct deflater;
 struct hub;

@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 enum {
 	COMMAND_TOKENS_MAX = 64,

@@ -13,7 +13,7 @@
 
 #include <stddef.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct deflater;
 

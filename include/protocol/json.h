@@ -16,15 +16,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/slice.h"
+
 enum {
 	JSON_INVALID = 1,  /* not one JSON text */
 	JSON_TOO_DEEP = 2, /* deeper than allowed */
-};
-
-/* A stretch of somebody else's bytes. data == NULL: absent. */
-struct slice {
-	const char *data;
-	size_t len;
 };
 
 /* One value as it stands in the text, quotes and brackets included. */

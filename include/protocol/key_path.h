@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 enum {
 	KEY_PATH_BAD = 1, /* not a path; the sentence says why */

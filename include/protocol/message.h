@@ -16,8 +16,8 @@
 #include <stdatomic.h>
 
 #include "core/map.h"
+#include "core/slice.h"
 #include "protocol/frame.h"
-#include "protocol/json.h"
 
 struct deflater;
 struct key_path;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct message;
 

@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct buf;
 struct key_path;

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "core/log.h"
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct buf;
 struct config;

@@ -9,7 +9,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 enum forwarded_form {
 	FORWARDED_FOR_ADDRESSES, /* X-Forwarded-For: 203.0.113.7, [2001:db8::7]:443 */

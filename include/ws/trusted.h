@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 #include "ws/forwarded.h"
 
 struct buf;

@@ -201,7 +201,7 @@ void admin_connection(struct admin_request *request)
 {
 	struct census_question question = {.subject = CENSUS_CONNECTION, .limit = 1};
 
-	if (parse_id((struct slice){request->argument, strlen(request->argument)}, &question.id))
+	if (parse_id(slice_of(request->argument), &question.id))
 		admin_ask(request, &question, on_connection);
 	else
 		admin_answer_error(request, 400, "", "bad_connection", "the id of a connection is a number");

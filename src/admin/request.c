@@ -158,8 +158,7 @@ static void tell_error(struct admin_request *request, unsigned int status, const
 		return;
 	lws_get_peer_simple(request->wsi, peer, sizeof(peer));
 	log_info(admin->log, "admin request refused", log_str("remote", peer),
-		log_mem("method", head->method.data, head->method.len),
-		log_mem("path", head->path.data, head->path.len), log_uint("status", status),
+		log_slice("method", head->method), log_slice("path", head->path), log_uint("status", status),
 		log_str("code", code), log_uint("suppressed", suppressed));
 }
 

@@ -12,7 +12,6 @@
 #include "core/list.h"
 #include "http/chunked.h"
 #include "http/request_head.h"
-#include "protocol/json.h"
 #include "ws/lws_linger.h"
 
 struct admin;

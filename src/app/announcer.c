@@ -23,8 +23,7 @@ static void announce(struct announcer *announcer, uint64_t now_ms)
 
 	announcer->source.status(announcer->source.arg, &text);
 	/* What cannot be sent now is sent in a second. */
-	if (!text.failed && broker_announce(announcer->broker, (struct slice){text.data, text.len},
-				    ANNOUNCER_TTL_MS) == 0)
+	if (!text.failed && broker_announce(announcer->broker, buf_slice(&text), ANNOUNCER_TTL_MS) == 0)
 		announcer->sent_ms = now_ms;
 	buf_deinit(&text);
 }

@@ -214,8 +214,7 @@ static bool memory_push_envelope(
 	buf_append(&memory->push, envelope->payload.data, envelope->payload.len);
 	if (memory->push.failed)
 		return false;
-	memory->listener.event(
-		memory->listener.arg, channel, (struct slice){memory->push.data, memory->push.len});
+	memory->listener.event(memory->listener.arg, channel, buf_slice(&memory->push));
 	return true;
 }
 

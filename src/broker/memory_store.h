@@ -19,6 +19,7 @@
 #include "broker/broker.h"
 #include "channel_log/envelope.h"
 #include "channel_log/memory_log.h"
+#include "core/slice.h"
 
 struct memory_store;
 

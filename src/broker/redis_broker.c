@@ -99,16 +99,6 @@ static void timer_set(struct event *timer, uint32_t ms)
 	event_add(timer, &wait);
 }
 
-static struct slice slice_of(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
-static struct slice slice_of_buf(const struct buf *buf)
-{
-	return (struct slice){buf->data, buf->len};
-}
-
 /*
  * The state.
  */
@@ -194,7 +184,7 @@ static void on_probe_answer(void *arg, const struct redis_reply *reply)
 	if (!reply || reply->values[0].kind != REDIS_ERROR)
 		return;
 	text = redis_reply_text(reply, 0);
-	is_forbidden = redis_error_starts(text, "NOPERM");
+	is_forbidden = slice_starts(text, "NOPERM");
 	buf_reset(&redis->probe_refusal);
 	buf_append_str(
 		&redis->probe_refusal, "Redis refuses PUBLISH "); /* first: the log cuts long sentences */
@@ -211,7 +201,7 @@ static void redis_send_probe(struct redis_broker *redis)
 	char token[REDIS_PROBE_TOKEN_MAX];
 	const struct slice argv[] = {
 		slice_of("PUBLISH"),
-		slice_of_buf(&redis->probe_channel),
+		buf_slice(&redis->probe_channel),
 		{token, (size_t)redis_probe_token(&redis->probe, token)},
 	};
 
@@ -384,7 +374,7 @@ static struct slice redis_name(const struct redis_broker *redis, struct slice ch
 
 	buf_append(name, channels->prefix, channels->prefix_len);
 	buf_append(name, channel.data, channel.len);
-	return slice_of_buf(name);
+	return buf_slice(name);
 }
 
 static int redis_publish(struct broker *broker, struct slice channel, struct slice payload,
@@ -399,7 +389,7 @@ static int redis_publish(struct broker *broker, struct slice channel, struct sli
 	redis_name(redis, channel, &name);
 	if (!name.failed)
 		r = redis_publication_send(
-			&redis->publications, redis->commander, slice_of_buf(&name), payload, done, arg);
+			&redis->publications, redis->commander, buf_slice(&name), payload, done, arg);
 	buf_deinit(&name);
 	return r;
 }
@@ -415,7 +405,7 @@ static int redis_publish_log(struct broker *broker, struct slice channel, struct
 		return -ENOTCONN;
 	redis_name(redis, channel, &name);
 	if (!name.failed)
-		r = redis_log_publish(&redis->logs, slice_of_buf(&name), payload, options, done, arg);
+		r = redis_log_publish(&redis->logs, buf_slice(&name), payload, options, done, arg);
 	buf_deinit(&name);
 	return r;
 }
@@ -431,7 +421,7 @@ static int redis_read_log(struct broker *broker, struct slice channel, uint64_t 
 		return -ENOTCONN;
 	redis_name(redis, channel, &name);
 	if (!name.failed)
-		r = redis_log_read(&redis->logs, slice_of_buf(&name), from, count, ttl_ms, done, arg);
+		r = redis_log_read(&redis->logs, buf_slice(&name), from, count, ttl_ms, done, arg);
 	buf_deinit(&name);
 	return r;
 }
@@ -570,7 +560,7 @@ static int redis_names(struct redis_broker *redis, const struct redis_options *o
 	buf_printf(&redis->probe_channel, "%stidegate:probe:%s", options->channel_prefix, options->node_id);
 	if (redis->address.failed || redis->client_name.failed || redis->probe_channel.failed ||
 		redis_outage_init(
-			&redis->outage, redis->log, slice_of_buf(&redis->address), clock_monotonic_ms()) < 0)
+			&redis->outage, redis->log, buf_slice(&redis->address), clock_monotonic_ms()) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -582,7 +572,7 @@ static int redis_make_subscriber(struct redis_broker *redis, const char *prefix)
 		.events = redis->listener,
 		.log = redis->log,
 		.metrics = redis->metrics,
-		.probe_channel = slice_of_buf(&redis->probe_channel),
+		.probe_channel = buf_slice(&redis->probe_channel),
 		.payload_bytes_max = redis->payload_bytes_max,
 	};
 	return redis_subscriber_init(&redis->subscriber, redis->base, prefix);
@@ -641,7 +631,7 @@ int redis_broker_new(struct event_base *base, const struct redis_options *option
 	r = redis_nodes_init(&redis->nodes, log, options->channel_prefix, options->node_id);
 	if (r < 0)
 		goto fail;
-	r = redis_library_new(log, slice_of_buf(&redis->address), on_read_only, redis, &redis->library);
+	r = redis_library_new(log, buf_slice(&redis->address), on_read_only, redis, &redis->library);
 	if (r < 0)
 		goto fail;
 	redis->logs = (struct redis_log){redis->library, metrics, redis->payload_bytes_max};

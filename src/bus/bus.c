@@ -98,8 +98,7 @@ static void take_interest(struct bus *bus, struct interest *interest)
 	else if (channel)
 		bus_channel_unwant(channel, interest->worker, interest->turn);
 	else if (interest->wanted)
-		log_error(bus->log, "channel not subscribed: out of memory",
-			log_mem("channel", name.data, name.len));
+		log_error(bus->log, "channel not subscribed: out of memory", log_slice("channel", name));
 	free(interest);
 }
 
@@ -171,8 +170,8 @@ void bus_drop(struct bus *bus, struct slice channel, enum metric metric, const c
 
 	metrics_add(bus->metrics, metric, 1);
 	if (log_limit_allow(bus->log, &bus->drop_limit, clock_monotonic_ms(), &suppressed))
-		log_warn(bus->log, "event dropped", log_mem("channel", channel.data, channel.len),
-			log_str("reason", reason), log_uint("suppressed", suppressed));
+		log_warn(bus->log, "event dropped", log_slice("channel", channel), log_str("reason", reason),
+			log_uint("suppressed", suppressed));
 }
 
 void bus_renamed(struct bus *bus, struct slice channel)
@@ -181,7 +180,7 @@ void bus_renamed(struct bus *bus, struct slice channel)
 
 	metrics_add(bus->metrics, METRIC_EVENTS_RENAMED, 1);
 	if (log_limit_allow(bus->log, &bus->rename_limit, clock_monotonic_ms(), &suppressed))
-		log_warn(bus->log, "event has a reserved name", log_mem("channel", channel.data, channel.len),
+		log_warn(bus->log, "event has a reserved name", log_slice("channel", channel),
 			log_str("remedy", "call the payload's own members neither channel nor pos, or put "
 					  "them in data"),
 			log_uint("suppressed", suppressed));

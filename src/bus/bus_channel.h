@@ -13,7 +13,7 @@
 
 #include "core/list.h"
 #include "core/map.h"
-#include "protocol/json.h"
+#include "core/slice.h"
 #include "history.h"
 
 struct bus;

@@ -6,6 +6,7 @@
 #include "bus/bus.h"
 #include "core/log.h"
 #include "core/map.h"
+#include "core/slice.h"
 #include "metrics/loop_lag.h"
 #include "metrics/metrics.h"
 #include "history.h"

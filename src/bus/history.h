@@ -16,7 +16,7 @@
 #include "core/fault_off.h"
 #include "core/list.h"
 #include "core/log.h"
-#include "protocol/json.h"
+#include "core/slice.h"
 #include "protocol/message.h"
 
 struct broker;

@@ -14,11 +14,6 @@ static bool is_epoch_char(char c)
 	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-static bool slice_is(struct slice text, const char *word)
-{
-	return text.len == strlen(word) && memcmp(text.data, word, text.len) == 0;
-}
-
 /* Cuts the text at the first `at`: head before it, text becomes what is behind it. */
 static int cut(struct slice *text, char at, struct slice *head)
 {

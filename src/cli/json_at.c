@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/text.h"
+#include "protocol/json.h"
 #include "protocol/message.h"
 
 enum {

@@ -3,7 +3,7 @@
 
 /* JSON at: one value out of an answer of the admin API, by its path. */
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 /* "broker.state" of {"broker":{"state":…}}; absent where the text is not JSON, or there is no such member. */
 struct slice json_at(struct slice text, const char *path);

@@ -81,8 +81,7 @@ static int through_admin(const struct config *config, const struct cli_publicati
 static int to_redis(const struct config *config, const struct cli_publication *wanted)
 {
 	static const struct route_history unless_said = {ROUTE_HISTORY_SIZE, ROUTE_HISTORY_TTL_MS, false};
-	const struct route_history *history =
-		route_table_history(config->routes, (struct slice){wanted->channel, strlen(wanted->channel)});
+	const struct route_history *history = route_table_history(config->routes, slice_of(wanted->channel));
 
 	if (!history && (wanted->history || wanted->key))
 		history = &unless_said;

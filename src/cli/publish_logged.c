@@ -68,10 +68,8 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 	(void)reason; /* the broker's own lines say it */
 	if (state != BROKER_READY)
 		return;
-	if (broker_log_publish(publication->session.broker,
-		    (struct slice){wanted->channel, strlen(wanted->channel)},
-		    (struct slice){wanted->json, strlen(wanted->json)}, &options, on_published,
-		    publication) < 0)
+	if (broker_log_publish(publication->session.broker, slice_of(wanted->channel), slice_of(wanted->json),
+		    &options, on_published, publication) < 0)
 		finish(publication, "Redis went away before anything was published");
 }
 

@@ -256,7 +256,7 @@ int cli_status(const struct config *config, bool as_json)
 	else if (as_json)
 		fwrite(answer.data, 1, answer.len, stdout);
 	else
-		print_page((struct slice){answer.data, answer.len});
+		print_page(buf_slice(&answer));
 	buf_deinit(&answer);
 	buf_deinit(&error);
 	return r || fflush(stdout) ? 1 : 0;

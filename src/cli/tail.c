@@ -103,7 +103,7 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 static int listen_forever(struct event_base *base, struct broker *broker, char *const *channels, int n)
 {
 	for (int i = 0; i < n; i++)
-		if (broker_subscribe(broker, (struct slice){channels[i], strlen(channels[i])}) < 0)
+		if (broker_subscribe(broker, slice_of(channels[i])) < 0)
 			return fail("out of memory");
 	event_base_dispatch(base); /* until a signal ends the process */
 	return 0;

@@ -9,7 +9,7 @@
  * them.
  */
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct client;
 

@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct client;
 struct clients;

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 #include "channel_log/position.h"
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct client;
 struct clients;

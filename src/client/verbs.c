@@ -7,6 +7,7 @@
 #include "client/client.h"
 #include "client/clients.h"
 #include "protocol/command.h"
+#include "protocol/json.h"
 #include "protocol/reply.h"
 #include "route/route.h"
 #include "answer.h"

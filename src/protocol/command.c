@@ -18,6 +18,8 @@
 #define JSMN_STRICT
 #include <jsmn.h>
 
+#include "protocol/json.h"
+
 struct tokens {
 	const char *text;
 	jsmntok_t all[COMMAND_TOKENS_MAX];

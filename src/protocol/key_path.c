@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "protocol/json.h"
 #include "protocol/message.h"
 
 static bool is_name_byte(char c)

@@ -19,6 +19,7 @@
 #include "core/map.h"
 #include "core/text.h"
 #include "protocol/frame.h"
+#include "protocol/json.h"
 #include "protocol/key_path.h"
 
 enum {
@@ -39,11 +40,6 @@ struct splice {
 	struct slice channel; /* absent: the backend gave just this one */
 	struct slice pos;
 };
-
-static struct slice text(const char *literal)
-{
-	return (struct slice){literal, strlen(literal)};
-}
 
 static size_t put(char *out, struct slice slice)
 {
@@ -67,9 +63,9 @@ static size_t put_member(char *out, struct slice name, struct slice value)
 static struct slice other_name(const struct splice *splice, struct slice name)
 {
 	if (json_string_is(name, "pos", 3))
-		return text("\"payload_pos\"");
+		return slice_of("\"payload_pos\"");
 	if (splice->channel.data && json_string_is(name, "channel", 7))
-		return text("\"payload_channel\"");
+		return slice_of("\"payload_channel\"");
 	return (struct slice){0};
 }
 
@@ -101,8 +97,8 @@ static size_t splice_write(char *out, const struct splice *splice)
 
 	n += put_body(out ? out + n : NULL, splice);
 	n += put(out ? out + n : NULL, splice->stamp);
-	n += put_member(out ? out + n : NULL, text(",\"channel\":"), splice->channel);
-	n += put_member(out ? out + n : NULL, text(",\"pos\":"), splice->pos);
+	n += put_member(out ? out + n : NULL, slice_of(",\"channel\":"), splice->channel);
+	n += put_member(out ? out + n : NULL, slice_of(",\"pos\":"), splice->pos);
 	return n + put(out ? out + n : NULL, splice->tail);
 }
 
@@ -137,10 +133,11 @@ static int splice_plan(
 
 	if (json_check(payload.data, payload.len, MESSAGE_DEPTH_MAX, members, N_MEMBERS, &is_object))
 		return MESSAGE_NOT_JSON;
-	*splice = (struct splice){.body = trim(payload), .tail = text("}"), .channel = channel, .pos = pos};
+	*splice =
+		(struct splice){.body = trim(payload), .tail = slice_of("}"), .channel = channel, .pos = pos};
 	*has_stampp = false;
 	if (!is_object || !json_is_string(members[MEMBER_TYPE].value)) {
-		splice->head = text("{\"type\":\"update\",\"data\":");
+		splice->head = slice_of("{\"type\":\"update\",\"data\":");
 		return 0;
 	}
 	splice->body.len--; /* its brace, which comes last; it has a member, so that a comma may follow */

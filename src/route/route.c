@@ -342,11 +342,6 @@ size_t route_split(const char *text, size_t len, char separator, struct slice pa
 	}
 }
 
-static bool slice_equal(struct slice a, struct slice b)
-{
-	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
 static bool template_fits(const struct template *template, const struct slice *ids, size_t n_ids,
 	const struct slice *channel, size_t n)
 {

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 #include "protocol/key_path.h"
 #include "route/route.h"
 #include "route/template.h"

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 #include "route/route.h"
 
 struct buf;

@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct template;
 

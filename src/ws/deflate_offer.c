@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 #define ANSWER "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
@@ -61,11 +61,6 @@ static struct slice take_word(struct reader *reader)
 	return (struct slice){start, (size_t)(reader->at - start)};
 }
 
-static bool word_is(struct slice word, const char *text)
-{
-	return word.len == strlen(text) && memcmp(word.data, text, word.len) == 0;
-}
-
 /* A value behind '=', a word or quoted. Absent when there is none; empty when it is none. */
 static struct slice take_value(struct reader *reader)
 {
@@ -118,7 +113,7 @@ static void take_parameter(struct reader *reader, struct offer *offer)
 	struct slice value = take_value(reader);
 	int i = 0;
 
-	while (i < N_PARAMETERS && !word_is(name, names[i]))
+	while (i < N_PARAMETERS && !slice_is(name, names[i]))
 		i++;
 	if (i == N_PARAMETERS || offer->seen[i] || !value_good((enum parameter)i, value)) {
 		offer->good = false;
@@ -133,7 +128,7 @@ static struct offer take_offer(struct reader *reader)
 	struct offer offer = {.good = true};
 
 	skip_space(reader);
-	offer.ours = word_is(take_word(reader), "permessage-deflate");
+	offer.ours = slice_is(take_word(reader), "permessage-deflate");
 	while (take(reader, ';'))
 		take_parameter(reader, &offer);
 	skip_space(reader);

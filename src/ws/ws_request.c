@@ -79,9 +79,9 @@ static void tell(struct ws_server *server, struct lws *wsi, const struct request
 	handshake_remote(wsi, server->trusted, head, remote);
 	/* Without the query: tokens may stand there. */
 	log_info(server->log, "handshake refused", log_str("remote", remote),
-		log_mem("method", head->method.data, head->method.len),
-		log_mem("path", head->path.data, head->path.len), log_uint("status", refusal->status),
-		log_str("code", refusal->code), log_uint("suppressed", suppressed));
+		log_slice("method", head->method), log_slice("path", head->path),
+		log_uint("status", refusal->status), log_str("code", refusal->code),
+		log_uint("suppressed", suppressed));
 }
 
 void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "protocol/command.h"
+#include "protocol/json.h"
 
 static void check_slice(struct slice slice, const char *text, size_t size)
 {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "protocol/frame.h"
+#include "protocol/json.h"
 #include "protocol/message.h"
 
 static struct slice trimmed(const char *data, size_t len)

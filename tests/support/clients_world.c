@@ -8,6 +8,7 @@
 #include "client/socket.h"
 #include "core/map.h"
 #include "protocol/frame.h"
+#include "protocol/json.h"
 #include "protocol/key_path.h"
 
 enum {
@@ -281,15 +282,15 @@ static uint64_t turn_of(const struct world *world, const char *channel)
 
 void confirm(struct world *world, const char *channel)
 {
-	clients_confirm(
-		&world->clients, s(channel), map_hash(channel, strlen(channel)), turn_of(world, channel));
+	clients_confirm(&world->clients, slice_of(channel), map_hash(channel, strlen(channel)),
+		turn_of(world, channel));
 }
 
 void confirm_all(struct world *world)
 {
 	for (size_t i = 0; i < world->n_interests; i++)
 		if (world->interests[i].wanted)
-			clients_confirm(&world->clients, s(world->interests[i].channel),
+			clients_confirm(&world->clients, slice_of(world->interests[i].channel),
 				map_hash(world->interests[i].channel, strlen(world->interests[i].channel)),
 				world->interests[i].turn);
 }
@@ -319,8 +320,8 @@ struct message *keyed_event(const char *channel, const char *key, int number, ui
 			number, key);
 	else
 		snprintf(payload, sizeof(payload), "{\"type\":\"e\",\"data\":%d}", number);
-	assert_int_equal(message_from_event(message_channel(s(channel)), s(payload), (struct slice){0},
-				 WALL_MS, arrived_ms * 1000, &message),
+	assert_int_equal(message_from_event(message_channel(slice_of(channel)), slice_of(payload),
+				 (struct slice){0}, WALL_MS, arrived_ms * 1000, &message),
 		0);
 	assert_int_equal(key_path_parse(&path, KEY, &why), 0);
 	message_set_key(message, &path);

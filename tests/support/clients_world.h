@@ -81,11 +81,6 @@ struct world {
 int clients_world_setup(void **state);
 int clients_world_teardown(void **state);
 
-static inline struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 void add_route(struct route_table *table, const char *path, const char *const *channels, size_t n, bool any);
 
 /* Time, and the turns of the worker. */

@@ -26,7 +26,7 @@ static void add(struct worker_mail *mail, const char *channel, const char *key)
 	assert_int_equal(key_path_parse(&path, "data.id", &why), 0);
 	len = snprintf(payload, sizeof(payload), "{\"type\":\"e\",\"data\":{\"%s\":\"%s\"}}",
 		key ? "id" : "no", key ? key : "");
-	assert_int_equal(message_from_event(message_channel((struct slice){channel, strlen(channel)}),
+	assert_int_equal(message_from_event(message_channel(slice_of(channel)),
 				 (struct slice){payload, (size_t)len}, (struct slice){0}, 0, 1, &message),
 		0);
 	message_set_key(message, &path);

@@ -167,11 +167,6 @@ static const struct broker_ops fake_ops = {
 	.state = fake_state,
 };
 
-static struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 /* What was said since the last time is exactly this. */
 static void says(struct world *world, const char *expected)
 {
@@ -250,7 +245,7 @@ static void interest(
 	struct world *world, unsigned int worker, const char *channel, uint64_t turn_no, bool wanted)
 {
 	bus_post_interest(
-		world->bus, worker, s(channel), map_hash(channel, strlen(channel)), turn_no, wanted);
+		world->bus, worker, slice_of(channel), map_hash(channel, strlen(channel)), turn_no, wanted);
 }
 
 static void want(struct world *world, unsigned int worker, const char *channel, uint64_t turn_no)
@@ -267,12 +262,12 @@ static void unwant(struct world *world, unsigned int worker, const char *channel
 
 static void subscribed(struct world *world, const char *channel)
 {
-	world->up.subscribed(world->up.arg, s(channel));
+	world->up.subscribed(world->up.arg, slice_of(channel));
 }
 
 static void event(struct world *world, const char *channel, const char *payload)
 {
-	world->up.event(world->up.arg, s(channel), s(payload));
+	world->up.event(world->up.arg, slice_of(channel), slice_of(payload));
 }
 
 static void drained(struct world *world)
@@ -406,7 +401,7 @@ static void on_tap(void *arg, struct message *message)
 static void tap(struct world *world, struct tapped *tapped, const char *channel)
 {
 	tapped->tap = (struct bus_tap){.event = on_tap, .arg = tapped};
-	assert_int_equal(bus_tap_add(world->bus, &tapped->tap, s(channel)), 0);
+	assert_int_equal(bus_tap_add(world->bus, &tapped->tap, slice_of(channel)), 0);
 }
 
 static void untap(struct world *world, struct tapped *tapped)
@@ -748,7 +743,7 @@ static void a_channel_that_the_broker_refuses_is_not_kept(void **state)
 
 	world->refuses = -EINVAL;
 	want(world, 0, "x", 1);
-	assert_true(bus_tap_add(world->bus, &unheard, s("x")) < 0);
+	assert_true(bus_tap_add(world->bus, &unheard, slice_of("x")) < 0);
 	bus_tap_remove(world->bus, &unheard);
 	assert_int_equal(bus_n_channels(world->bus), 0);
 	buf_reset(&world->said);

@@ -199,11 +199,6 @@ static const struct broker_ops fake_ops = {
 
 static const struct epoch epoch = {"abcdefgh"};
 
-static struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 static uint64_t tag_of(uint64_t offset)
 {
 	return offset ? 1000 + offset : 0;
@@ -231,7 +226,7 @@ static void pushed_of(struct world *world, const struct epoch *log, uint64_t off
 	size_t len = envelope_head_format(&envelope, text);
 
 	len += (size_t)snprintf(text + len, 64, "{\"type\":\"n\",\"data\":%u}", (unsigned int)offset);
-	world->up.event(world->up.arg, s(CHANNEL), (struct slice){text, len});
+	world->up.event(world->up.arg, slice_of(CHANNEL), (struct slice){text, len});
 	world->up.drained(world->up.arg);
 }
 
@@ -244,7 +239,8 @@ static void pushed(struct world *world, uint64_t offset)
 static void answered(struct world *world, uint64_t top_offset)
 {
 	struct position top = {epoch, top_offset, tag_of(top_offset)};
-	struct broker_log_entry entry = {top_offset, tag_of(top_offset), s("{\"type\":\"n\",\"data\":-1}")};
+	struct broker_log_entry entry = {
+		top_offset, tag_of(top_offset), slice_of("{\"type\":\"n\",\"data\":-1}")};
 	broker_log_read_fn done = world->done;
 
 	assert_non_null(done);
@@ -262,8 +258,8 @@ static void answered_from(struct world *world, uint64_t from, uint64_t top_offse
 
 	assert_non_null(done);
 	for (; from <= top_offset; from++)
-		entries[n++] =
-			(struct broker_log_entry){from, tag_of(from), s("{\"type\":\"n\",\"data\":-1}")};
+		entries[n++] = (struct broker_log_entry){
+			from, tag_of(from), slice_of("{\"type\":\"n\",\"data\":-1}")};
 	world->done = NULL;
 	done(world->arg, 0, &top, entries, n);
 }
@@ -300,7 +296,7 @@ static void reload(struct world *world, uint64_t ttl_ms)
 static void join_as(struct world *world, bool abandoned)
 {
 	struct since since = {.kind = SINCE_NOW};
-	struct join *one = join_new(0, s(CHANNEL), &since);
+	struct join *one = join_new(0, slice_of(CHANNEL), &since);
 
 	assert_non_null(one);
 	atomic_store(&one->abandoned, abandoned);
@@ -350,9 +346,9 @@ static int teardown(void **state)
 static void listen_to(struct world *world, uint64_t ttl_ms)
 {
 	reload(world, ttl_ms);
-	bus_post_interest(world->bus, 0, s(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
+	bus_post_interest(world->bus, 0, slice_of(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
 	turn(world);
-	world->up.subscribed(world->up.arg, s(CHANNEL));
+	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 }
 
 static void what_comes_while_the_log_is_read_is_heard_once(void **state)
@@ -479,7 +475,7 @@ static void what_comes_out_of_the_log_after_that_is_heard_once(void **state)
 	answered(world, 5);
 	world->up.state(world->up.arg, BROKER_CONNECTING, "");
 	world->up.state(world->up.arg, BROKER_READY, "");
-	world->up.subscribed(world->up.arg, s(CHANNEL));
+	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 	answered_from(world, 5, 6);
 	hears(world, "-1 ");
 	pushed(world, 6);
@@ -509,7 +505,7 @@ static void nobody_waits_for_a_channel_that_was_confirmed(void **state)
 	listen_to(world, 0);
 	assert_int_equal(world->worker.n_confirmed, 1);
 	reload(world, TTL_MS);
-	bus_post_interest(world->bus, 0, s(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 2, true);
+	bus_post_interest(world->bus, 0, slice_of(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 2, true);
 	turn(world);
 	assert_int_equal(world->worker.n_confirmed, 2);
 }
@@ -594,7 +590,7 @@ static void a_history_that_ends_while_redis_is_away_is_read_once_more(void **sta
 	pass(world, 5 * CYCLE_MS);
 	link_back(world);
 	pass(world, CYCLE_MS);
-	world->up.subscribed(world->up.arg, s(CHANNEL));
+	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 	pushed(world, 7);
 	hears(world, "");
 	answered_from(world, 4, 6);
@@ -617,7 +613,7 @@ static void a_history_that_ends_unread_says_that_events_are_missing(void **state
 	link_lost(world);
 	reload(world, 0);
 	link_back(world);
-	world->up.subscribed(world->up.arg, s(CHANNEL));
+	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 	pass(world, 2 * CYCLE_MS);
 	assert_int_equal(world->worker.n_resyncs, 0);
 	pass(world, 2 * CYCLE_MS);
@@ -633,16 +629,16 @@ static void who_was_let_in_while_redis_was_away_is_told_that_events_may_be_missi
 
 	link_lost(world);
 	reload(world, TTL_MS);
-	bus_post_interest(world->bus, 0, s(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
+	bus_post_interest(world->bus, 0, slice_of(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
 	turn(world);
 	link_back(world);
-	world->up.subscribed(world->up.arg, s(CHANNEL));
+	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 	assert_int_equal(world->worker.n_resyncs, 0);
 	answered(world, 4);
 	assert_int_equal(world->worker.n_resyncs, 1);
 	link_lost(world);
 	link_back(world);
-	world->up.subscribed(world->up.arg, s(CHANNEL));
+	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 	answered_from(world, 4, 5); /* now it is known what was missed */
 	hears(world, "-1 ");
 	assert_int_equal(world->worker.n_resyncs, 1);
@@ -655,11 +651,11 @@ static void who_was_let_in_while_the_bus_was_late_is_told_that_events_may_be_mis
 	struct world *world = *state;
 
 	reload(world, TTL_MS);
-	bus_post_interest(world->bus, 0, s(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
+	bus_post_interest(world->bus, 0, slice_of(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
 	clock_ms += 1000; /* the bus is busy */
 	turn(world);
 	pass(world, 1000);
-	world->up.subscribed(world->up.arg, s(CHANNEL));
+	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 	answered(world, 4);
 	assert_int_equal(world->worker.n_resyncs, 1);
 	world->worker.n_resyncs = 0;
@@ -692,7 +688,7 @@ static void a_history_that_begins_while_redis_is_away_says_that_events_may_be_mi
 	link_lost(world);
 	reload(world, TTL_MS);
 	link_back(world);
-	world->up.subscribed(world->up.arg, s(CHANNEL));
+	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 	answered(world, 4);
 	assert_int_equal(world->worker.n_resyncs, 1);
 	world->worker.n_resyncs = 0;
@@ -705,13 +701,13 @@ static void who_waits_to_join_is_told_that_there_is_no_history(void **state)
 	struct world *world = *state;
 
 	reload(world, TTL_MS);
-	bus_post_interest(world->bus, 0, s(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
+	bus_post_interest(world->bus, 0, slice_of(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
 	turn(world);
 	join(world);
 	assert_int_equal(world->worker.joined, 1); /* not subscribed yet: it waits */
 	reload(world, 0);
 	assert_int_equal(world->worker.joined, -ENOENT);
-	world->up.subscribed(world->up.arg, s(CHANNEL));
+	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 	assert_int_equal(world->worker.n_confirmed, 1);
 }
 
@@ -767,9 +763,9 @@ static void each_of_many_tails_is_looked_at_within_the_cycle(void **state)
 	reload_route(world, "/ws/{id}", "{id}", TTL_MS);
 	for (unsigned int i = 0; i < CROWD; i++) {
 		snprintf(name, sizeof(name), "%u", i);
-		bus_post_interest(world->bus, 0, s(name), map_hash(name, strlen(name)), 1, true);
+		bus_post_interest(world->bus, 0, slice_of(name), map_hash(name, strlen(name)), 1, true);
 		turn(world);
-		world->up.subscribed(world->up.arg, s(name));
+		world->up.subscribed(world->up.arg, slice_of(name));
 	}
 	while (crowd->n_out)
 		answer_crowd(crowd);

@@ -160,7 +160,7 @@ static bool prints(const struct config *config, const char *line)
 
 static bool keeps_history(const struct config *config, const char *channel)
 {
-	return route_table_history(config->routes, (struct slice){channel, strlen(channel)}) != NULL;
+	return route_table_history(config->routes, slice_of(channel)) != NULL;
 }
 
 static void has_a_default_for_everything(void **state)

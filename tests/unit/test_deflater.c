@@ -24,11 +24,6 @@ enum {
 	ROUNDS = 300,
 };
 
-static struct slice slice_of(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 /* One peer's inflating state, which it keeps from message to message: context takeover as far as it knows. */
 struct peer {
 	z_stream stream;

@@ -9,18 +9,13 @@
 
 #include <cmocka.h>
 
-static struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 static void takes_an_envelope_apart(void **state)
 {
 	struct envelope envelope;
 
 	(void)state;
-	assert_int_equal(envelope_parse(s("\1"
-					  "102-1795394760620802 99 k3JdQaXw\n{\"a\":\n1}"),
+	assert_int_equal(envelope_parse(slice_of("\1"
+						 "102-1795394760620802 99 k3JdQaXw\n{\"a\":\n1}"),
 				 &envelope),
 		0);
 	assert_true(envelope.offset == 102 && envelope.tag == 1795394760620802 && envelope.prev == 99);
@@ -34,8 +29,8 @@ static void tells_a_plain_payload_by_its_first_byte(void **state)
 	struct envelope envelope;
 
 	(void)state;
-	assert_int_equal(envelope_parse(s("{\"type\":\"x\"}"), &envelope), ENVELOPE_NONE);
-	assert_int_equal(envelope_parse(s("1-1 0 e\n1"), &envelope), ENVELOPE_NONE);
+	assert_int_equal(envelope_parse(slice_of("{\"type\":\"x\"}"), &envelope), ENVELOPE_NONE);
+	assert_int_equal(envelope_parse(slice_of("1-1 0 e\n1"), &envelope), ENVELOPE_NONE);
 	assert_int_equal(envelope_parse((struct slice){NULL, 0}, &envelope), ENVELOPE_NONE);
 	assert_int_equal(envelope_parse((struct slice){"\0", 1}, &envelope), ENVELOPE_NONE);
 }
@@ -84,7 +79,7 @@ static void refuses_what_only_begins_like_one(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (envelope_parse(s(texts[i]), &envelope) != ENVELOPE_MALFORMED)
+		if (envelope_parse(slice_of(texts[i]), &envelope) != ENVELOPE_MALFORMED)
 			fail_msg("took number %zu", i);
 }
 
@@ -99,7 +94,7 @@ static void reads_the_longest_head_that_it_writes(void **state)
 
 	(void)state;
 	assert_int_equal(envelope_head_format(&envelope, head), ENVELOPE_HEAD_MAX - 1);
-	assert_int_equal(envelope_parse(s(head), &read), 0);
+	assert_int_equal(envelope_parse(slice_of(head), &read), 0);
 	assert_int_equal(read.payload.len, 0);
 	assert_true(read.offset == envelope.offset && read.tag == envelope.tag && read.prev == envelope.prev);
 	assert_true(epoch_equal(&read.epoch, &envelope.epoch));

@@ -48,11 +48,6 @@ struct world {
 	bool flushing;
 };
 
-static struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 static struct peer *peer_of(struct hub_subscriber *subscriber)
 {
 	return (struct peer *)((char *)subscriber - offsetof(struct peer, subscriber));
@@ -195,15 +190,15 @@ static void says(struct world *world, const char *expected)
 
 static struct hub_subscription *find(struct world *world, char letter, const char *channel)
 {
-	return hub_find(world->hub, &world->peers[letter - 'a'].subscriber, s(channel));
+	return hub_find(world->hub, &world->peers[letter - 'a'].subscriber, slice_of(channel));
 }
 
 static struct hub_subscription *join(struct world *world, char letter, const char *channel)
 {
 	struct hub_subscription *subscription = NULL;
 
-	assert_int_equal(
-		hub_subscribe(world->hub, &world->peers[letter - 'a'].subscriber, s(channel), &subscription),
+	assert_int_equal(hub_subscribe(world->hub, &world->peers[letter - 'a'].subscriber, slice_of(channel),
+				 &subscription),
 		0);
 	assert_non_null(subscription);
 	assert_ptr_equal(find(world, letter, channel), subscription);
@@ -221,7 +216,7 @@ static void leave(struct world *world, char letter, const char *channel)
 
 static void confirm(struct world *world, const char *channel, uint64_t turn)
 {
-	hub_confirm(world->hub, s(channel), map_hash(channel, strlen(channel)), turn);
+	hub_confirm(world->hub, slice_of(channel), map_hash(channel, strlen(channel)), turn);
 }
 
 /* Everybody listens to these, and all is confirmed and said. */
@@ -241,8 +236,8 @@ static struct message *event_of(const char *channel, int number)
 	char payload[16];
 
 	snprintf(payload, sizeof(payload), "%d", number);
-	assert_int_equal(message_from_event(
-				 message_channel(s(channel)), s(payload), (struct slice){0}, 0, 0, &message),
+	assert_int_equal(message_from_event(message_channel(slice_of(channel)), slice_of(payload),
+				 (struct slice){0}, 0, 0, &message),
 		0);
 	return message;
 }
@@ -255,7 +250,7 @@ static struct message *wide_event_of(const char *channel, int number)
 
 	memset(payload + n, 'x', sizeof(payload) - (size_t)n);
 	payload[WIDE - 1] = '"';
-	assert_int_equal(message_from_event(message_channel(s(channel)), (struct slice){payload, WIDE},
+	assert_int_equal(message_from_event(message_channel(slice_of(channel)), (struct slice){payload, WIDE},
 				 (struct slice){0}, 0, 0, &message),
 		0);
 	return message;
@@ -323,7 +318,7 @@ static void a_second_subscription_is_the_one_there_is(void **state)
 
 	says(world, "+x ");
 	assert_int_equal(
-		hub_subscribe(world->hub, &world->peers[0].subscriber, s("x"), &second), HUB_ALREADY);
+		hub_subscribe(world->hub, &world->peers[0].subscriber, slice_of("x"), &second), HUB_ALREADY);
 	assert_ptr_equal(second, first);
 	assert_int_equal(hub_n_subscriptions(world->hub), 1);
 	assert_int_equal(world->peers[0].subscriber.n, 1);

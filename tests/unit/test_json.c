@@ -400,11 +400,6 @@ static void says_whether_it_is_an_object(void **state)
 	assert_false(is_object);
 }
 
-static struct slice slice_of(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 static void unescapes(void **state)
 {
 	char out[16];

@@ -10,11 +10,6 @@
 
 #include <cmocka.h>
 
-static struct slice slice_of(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 static void finds_values_by_their_path(void **state)
 {
 	struct slice text = slice_of("{\"a\":{\"b\":{\"c\":7.5}},\"d\":\"x\"}");

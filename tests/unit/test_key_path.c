@@ -13,11 +13,6 @@
 #include "core/map.h"
 #include "protocol/message.h"
 
-static struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 /* What stands at the path in the text; NULL: nothing that is a key. */
 static void finds(const char *path_text, const char *text, const char *expected)
 {
@@ -27,7 +22,7 @@ static void finds(const char *path_text, const char *text, const char *expected)
 
 	assert_int_equal(key_path_parse(&path, path_text, &why), 0);
 	assert_string_equal(path.text, path_text);
-	key = key_path_find(&path, s(text));
+	key = key_path_find(&path, slice_of(text));
 	if (!expected) {
 		assert_null(key.data);
 		return;
@@ -112,8 +107,8 @@ static struct message *event(const char *channel, const char *payload)
 	const char *why;
 
 	assert_int_equal(key_path_parse(&path, "data.id", &why), 0);
-	assert_int_equal(message_from_event(
-				 message_channel(s(channel)), s(payload), (struct slice){0}, 0, 1, &message),
+	assert_int_equal(message_from_event(message_channel(slice_of(channel)), slice_of(payload),
+				 (struct slice){0}, 0, 1, &message),
 		0);
 	message_set_key(message, &path);
 	return message;

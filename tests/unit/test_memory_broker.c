@@ -24,11 +24,6 @@ struct world {
 	unsigned int n_echoes; /* events that are published again, from inside event() */
 };
 
-static struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 static void on_event(void *arg, struct slice channel, struct slice payload)
 {
 	struct world *world = arg;
@@ -119,7 +114,8 @@ static void turn_says(struct world *world, const char *expected)
 
 static void publish(struct world *world, const char *channel, const char *payload)
 {
-	assert_int_equal(broker_publish(world->broker, s(channel), s(payload), on_done, world), 0);
+	assert_int_equal(
+		broker_publish(world->broker, slice_of(channel), slice_of(payload), on_done, world), 0);
 }
 
 static void publish_log(struct world *world, const char *channel, const char *payload, const char *key)
@@ -127,17 +123,19 @@ static void publish_log(struct world *world, const char *channel, const char *pa
 	struct broker_log_options options = kept;
 
 	if (key) {
-		options.key = s(key);
+		options.key = slice_of(key);
 		options.key_ttl_ms = 3600 * 1000;
 	}
-	assert_int_equal(
-		broker_log_publish(world->broker, s(channel), s(payload), &options, on_log_done, world), 0);
+	assert_int_equal(broker_log_publish(world->broker, slice_of(channel), slice_of(payload), &options,
+				 on_log_done, world),
+		0);
 }
 
 static void read_log(struct world *world, const char *channel, uint64_t from, uint32_t count)
 {
 	assert_int_equal(
-		broker_log_read(world->broker, s(channel), from, count, kept.ttl_ms, on_read, world), 0);
+		broker_log_read(world->broker, slice_of(channel), from, count, kept.ttl_ms, on_read, world),
+		0);
 }
 
 static void is_ready_on_its_first_turn(void **state)
@@ -155,7 +153,7 @@ static void delivers_in_order_to_what_is_wanted_and_counts(void **state)
 	struct world *world = *state;
 
 	turn_says(world, "state1 ");
-	assert_int_equal(broker_subscribe(world->broker, s("a")), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	publish(world, "a", "1");
 	publish(world, "b", "2");
 	publish(world, "a", "");
@@ -170,14 +168,14 @@ static void says_subscribed_again_when_asked_again_and_nothing_when_no_longer_wa
 	struct world *world = *state;
 
 	turn_says(world, "state1 ");
-	assert_int_equal(broker_subscribe(world->broker, s("a")), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	turn_says(world, "+a ");
-	assert_int_equal(broker_subscribe(world->broker, s("a")), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	turn_says(world, "+a ");
-	assert_int_equal(broker_subscribe(world->broker, s("b")), 0);
-	broker_unsubscribe(world->broker, s("b"));
-	broker_unsubscribe(world->broker, s("b"));
-	broker_unsubscribe(world->broker, s("a"));
+	assert_int_equal(broker_subscribe(world->broker, slice_of("b")), 0);
+	broker_unsubscribe(world->broker, slice_of("b"));
+	broker_unsubscribe(world->broker, slice_of("b"));
+	broker_unsubscribe(world->broker, slice_of("a"));
 	publish(world, "a", "1");
 	turn_says(world, "done:0:0 ");
 }
@@ -187,7 +185,7 @@ static void an_echo_waits_for_the_turn_after(void **state)
 	struct world *world = *state;
 
 	turn_says(world, "state1 ");
-	assert_int_equal(broker_subscribe(world->broker, s("a")), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	turn_says(world, "+a ");
 	world->n_echoes = 2;
 	publish(world, "a", "1");
@@ -202,7 +200,7 @@ static void appends_and_pushes_in_the_order_of_the_calls(void **state)
 	struct world *world = *state;
 
 	turn_says(world, "state1 ");
-	assert_int_equal(broker_subscribe(world->broker, s("a")), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	publish_log(world, "a", "x", NULL);
 	read_log(world, "a", 1, 10);
 	publish(world, "a", "plain");
@@ -212,7 +210,8 @@ static void appends_and_pushes_in_the_order_of_the_calls(void **state)
 	read_log(world, "b", 0, 0);
 	turn_says(world, "+a a#1=x done:0:1 read:0:1:1=x a=plain done:0:1 a#2= done:0:2 done:0:1 read:0:2:2= "
 			 "read:0:1 drained ");
-	assert_int_equal(broker_log_publish(world->broker, s("b"), s("y"), &kept, NULL, NULL), 0);
+	assert_int_equal(
+		broker_log_publish(world->broker, slice_of("b"), slice_of("y"), &kept, NULL, NULL), 0);
 	read_log(world, "b", 0, 10);
 	turn_says(world, "read:0:2:1=z:2=y ");
 }
@@ -222,7 +221,7 @@ static void publishes_once_under_one_key(void **state)
 	struct world *world = *state;
 
 	turn_says(world, "state1 ");
-	assert_int_equal(broker_subscribe(world->broker, s("a")), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	turn_says(world, "+a ");
 	publish_log(world, "a", "x", "key");
 	publish_log(world, "a", "x", "key");
@@ -242,14 +241,15 @@ static void a_read_ends_where_it_is_large_enough(void **state)
 
 	turn_says(world, "state1 ");
 	for (unsigned int i = 0; i < 3; i++)
-		assert_int_equal(broker_log_publish(world->broker, s("a"), large, &kept, NULL, NULL), 0);
+		assert_int_equal(
+			broker_log_publish(world->broker, slice_of("a"), large, &kept, NULL, NULL), 0);
 	publish_log(world, "a", "small", NULL);
 	read_log(world, "a", 1, 10);
 	read_log(world, "a", 3, 10);
 	/* Of the zeros nothing is printed: the count of entries is what shows. */
 	turn_says(world, "done:0:4 read:0:4:1=:2= read:0:4:3=:4=small ");
 	large.len = TOO_LARGE;
-	assert_int_equal(broker_log_publish(world->broker, s("a"), large, &kept, NULL, NULL), 0);
+	assert_int_equal(broker_log_publish(world->broker, slice_of("a"), large, &kept, NULL, NULL), 0);
 	publish_log(world, "a", "small", NULL);
 	publish_log(world, "a", "small", NULL);
 	read_log(world, "a", 5, 10); /* the one that the reader knows, and the next */
@@ -264,7 +264,8 @@ static void on_canceled(void *arg, int r, uint64_t n_receivers)
 	assert_int_equal(r, -ECANCELED);
 	assert_int_equal(n_receivers, 0);
 	/* Whoever tries again at once is told that it is over. */
-	assert_int_equal(broker_publish(world->broker, s("a"), s("1"), on_canceled, world), -ENOTCONN);
+	assert_int_equal(
+		broker_publish(world->broker, slice_of("a"), slice_of("1"), on_canceled, world), -ENOTCONN);
 	buf_append_str(&world->said, "canceled ");
 }
 
@@ -274,11 +275,12 @@ static void cancels_what_is_under_way_when_it_is_freed(void **state)
 
 	turn_says(world, "state1 ");
 	buf_reset(&world->said);
-	assert_int_equal(broker_subscribe(world->broker, s("a")), 0);
-	assert_int_equal(broker_publish(world->broker, s("a"), s("1"), on_canceled, world), 0);
-	assert_int_equal(broker_publish(world->broker, s("a"), s("2"), NULL, NULL), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
+	assert_int_equal(broker_publish(world->broker, slice_of("a"), slice_of("1"), on_canceled, world), 0);
+	assert_int_equal(broker_publish(world->broker, slice_of("a"), slice_of("2"), NULL, NULL), 0);
 	publish_log(world, "a", "3", "key");
-	assert_int_equal(broker_log_publish(world->broker, s("a"), s("4"), &kept, NULL, NULL), 0);
+	assert_int_equal(
+		broker_log_publish(world->broker, slice_of("a"), slice_of("4"), &kept, NULL, NULL), 0);
 	read_log(world, "a", 0, 10);
 	broker_free(world->broker);
 	world->broker = NULL;
@@ -292,7 +294,7 @@ static void describes_itself(void **state)
 	struct buf text = {0};
 
 	turn_says(world, "state1 ");
-	assert_int_equal(broker_subscribe(world->broker, s("a")), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	broker_describe(world->broker, &text);
 	assert_string_equal(buf_text(&text), "{\"kind\":\"memory\",\"state\":\"ready\",\"n_channels\":1,"
 					     "\"note\":\"no redis is set: events stay in this process\"}");

@@ -15,8 +15,7 @@ static struct envelope append(struct memory_log *log, const char *payload, uint6
 {
 	struct envelope envelope;
 
-	assert_int_equal(
-		memory_log_append(log, (struct slice){payload, strlen(payload)}, wall_us, &envelope), 0);
+	assert_int_equal(memory_log_append(log, slice_of(payload), wall_us, &envelope), 0);
 	return envelope;
 }
 

@@ -16,11 +16,6 @@ enum {
 
 static const struct broker_log_options day = {.size = 3, .ttl_ms = DAY_MS};
 
-static struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 static int setup(void **state)
 {
 	struct memory_store *store;
@@ -46,10 +41,10 @@ static int publish_key(struct memory_store *store, const char *channel, const ch
 	int r;
 
 	if (*key) {
-		options.key = s(key);
+		options.key = slice_of(key);
 		options.key_ttl_ms = 100;
 	}
-	r = memory_store_publish(store, s(channel), s(payload), &options, time, id, &envelope);
+	r = memory_store_publish(store, slice_of(channel), slice_of(payload), &options, time, id, &envelope);
 	if (r == 0) {
 		assert_int_equal(envelope.offset, id->offset);
 		assert_int_equal(envelope.tag, id->tag);
@@ -71,7 +66,7 @@ static struct memory_range read_range(
 {
 	struct memory_range range;
 
-	assert_int_equal(memory_store_read(store, s(channel), from, count, DAY_MS, now_ms, &range), 0);
+	assert_int_equal(memory_store_read(store, slice_of(channel), from, count, DAY_MS, now_ms, &range), 0);
 	return range;
 }
 
@@ -178,13 +173,13 @@ static void publishes_once_under_one_key(void **state)
 static void a_key_that_outlives_its_log_does_not_stand_for_an_entry(void **state)
 {
 	const struct broker_log_options options = {
-		.size = 10, .ttl_ms = 50, .key = s("key"), .key_ttl_ms = 1000};
+		.size = 10, .ttl_ms = 50, .key = slice_of("key"), .key_ttl_ms = 1000};
 	struct envelope envelope;
 	struct position ids[3];
 	int r[3];
 
 	for (int i = 0; i < 3; i++)
-		r[i] = memory_store_publish(*state, s("a"), s("{}"), &options,
+		r[i] = memory_store_publish(*state, slice_of("a"), slice_of("{}"), &options,
 			(struct memory_time){(uint64_t[]){0, 50, 60}[i], 1}, &ids[i], &envelope);
 	assert_int_equal(r[0], 0);
 	assert_int_equal(r[1], 0); /* the log has expired */
@@ -219,7 +214,7 @@ static void lives_with_a_ttl_without_end(void **state)
 	struct position id;
 
 	for (uint64_t offset = 1; offset < 3; offset++) {
-		assert_int_equal(memory_store_publish(*state, s("a"), s("{}"), &options,
+		assert_int_equal(memory_store_publish(*state, slice_of("a"), slice_of("{}"), &options,
 					 (struct memory_time){DAY_MS, 1}, &id, &envelope),
 			0);
 		assert_int_equal(id.offset, offset);

@@ -18,11 +18,6 @@
 
 static const struct slice no_pos;
 
-static struct slice slice_of(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 /* From memory of exactly its size, so that the sanitizer sees a byte too many. */
 static int make(
 	const char *channel, const char *payload, size_t len, struct slice pos, struct message **messagep)

@@ -45,7 +45,7 @@ static struct message *message_of(size_t frame_len)
 /* An event of a channel, with a key if there is one. */
 static struct message *event_of(const char *channel, const char *key, size_t filler)
 {
-	const struct slice name = {channel, strlen(channel)};
+	const struct slice name = slice_of(channel);
 	struct key_path path;
 	struct message *message;
 	char payload[512];

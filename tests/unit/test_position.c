@@ -9,11 +9,6 @@
 
 #include <cmocka.h>
 
-static struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 static void reads_what_it_writes(void **state)
 {
 	static const char *const texts[] = {
@@ -28,7 +23,7 @@ static void reads_what_it_writes(void **state)
 		char out[POSITION_TEXT_MAX];
 		struct position position;
 
-		assert_int_equal(position_parse(s(texts[i]), &position), 0);
+		assert_int_equal(position_parse(slice_of(texts[i]), &position), 0);
 		assert_int_equal(position_format(&position, out), strlen(texts[i]));
 		assert_string_equal(out, texts[i]);
 	}
@@ -39,10 +34,10 @@ static void takes_its_parts(void **state)
 	struct position position, other;
 
 	(void)state;
-	assert_int_equal(position_parse(s("Ep.7.99"), &position), 0);
+	assert_int_equal(position_parse(slice_of("Ep.7.99"), &position), 0);
 	assert_memory_equal(position.epoch.text, "Ep\0\0\0\0\0\0\0\0\0\0\0\0\0\0", EPOCH_MAX);
 	assert_true(position.offset == 7 && position.tag == 99);
-	assert_int_equal(position_parse(s("Ep.7.98"), &other), 0);
+	assert_int_equal(position_parse(slice_of("Ep.7.98"), &other), 0);
 	assert_false(position_equal(&position, &other));
 	other.tag = 99;
 	assert_true(position_equal(&position, &other));
@@ -89,7 +84,7 @@ static void refuses_every_other_spelling(void **state)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct position position;
 
-		if (position_parse(s(texts[i]), &position) != POSITION_MALFORMED)
+		if (position_parse(slice_of(texts[i]), &position) != POSITION_MALFORMED)
 			fail_msg("took \"%s\"", texts[i]);
 	}
 }
@@ -114,22 +109,22 @@ static void reads_the_id_of_a_stream_entry(void **state)
 	uint64_t offset, tag;
 
 	(void)state;
-	assert_int_equal(position_id_parse(s("102-1795394760620802"), &offset, &tag), 0);
+	assert_int_equal(position_id_parse(slice_of("102-1795394760620802"), &offset, &tag), 0);
 	assert_true(offset == 102 && tag == 1795394760620802);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_int_equal(position_id_parse(s(wrong[i]), &offset, &tag), POSITION_MALFORMED);
+		assert_int_equal(position_id_parse(slice_of(wrong[i]), &offset, &tag), POSITION_MALFORMED);
 }
 
 static void knows_the_words_for_a_beginning(void **state)
 {
 	(void)state;
-	assert_int_equal(since_parse(s("now")).kind, SINCE_NOW);
-	assert_int_equal(since_parse(s("start")).kind, SINCE_START);
-	assert_int_equal(since_parse(s("e.1.2")).kind, SINCE_POSITION);
-	assert_true(since_parse(s("e.1.2")).position.tag == 2);
-	assert_int_equal(since_parse(s("Now")).kind, SINCE_MALFORMED);
-	assert_int_equal(since_parse(s("")).kind, SINCE_MALFORMED);
-	assert_int_equal(since_parse(s("starts")).kind, SINCE_MALFORMED);
+	assert_int_equal(since_parse(slice_of("now")).kind, SINCE_NOW);
+	assert_int_equal(since_parse(slice_of("start")).kind, SINCE_START);
+	assert_int_equal(since_parse(slice_of("e.1.2")).kind, SINCE_POSITION);
+	assert_true(since_parse(slice_of("e.1.2")).position.tag == 2);
+	assert_int_equal(since_parse(slice_of("Now")).kind, SINCE_MALFORMED);
+	assert_int_equal(since_parse(slice_of("")).kind, SINCE_MALFORMED);
+	assert_int_equal(since_parse(slice_of("starts")).kind, SINCE_MALFORMED);
 }
 
 int main(void)

@@ -16,7 +16,7 @@ static void assert_text(const char *query, const char *name, int r, const char *
 {
 	char out[16];
 
-	assert_int_equal(query_text((struct slice){query, strlen(query)}, name, NULL, out, sizeof(out)), r);
+	assert_int_equal(query_text(slice_of(query), name, NULL, out, sizeof(out)), r);
 	assert_string_equal(out, text);
 }
 

@@ -115,9 +115,10 @@ static void what_is_too_much_to_be_recovered_is_not_counted_as_recovered(void **
 
 static void resync(struct world *world, const char *channel)
 {
-	struct message *told = reply_resync(s(channel), "fork", false, 0, "epoch.9.1009", world->now_ms);
+	struct message *told =
+		reply_resync(slice_of(channel), "fork", false, 0, "epoch.9.1009", world->now_ms);
 
-	clients_resync(&world->clients, s(channel), map_hash(channel, strlen(channel)), told, false);
+	clients_resync(&world->clients, slice_of(channel), map_hash(channel, strlen(channel)), told, false);
 	message_unref(told);
 	turn(world);
 }
@@ -147,7 +148,7 @@ static void what_comes_late_is_for_those_whom_the_history_did_not_answer(void **
 	struct peer *answered = opened(world, 0, CARDS), *waits = opened(world, 1, CARDS);
 	struct peer *hears_all = opened(world, 2, CARDS);
 	struct message *late = keyed_event("cards", "", 1, world->now_ms);
-	struct slice cards = s("cards");
+	struct slice cards = slice_of("cards");
 
 	world->era = 3;
 	recover(world, answered, 0, 0);
@@ -198,8 +199,9 @@ static void publish_entry(struct world *world, int number)
 {
 	struct message *message;
 
-	assert_int_equal(message_from_event(message_channel(s("cards")), s("{\"type\":\"entry\"}"),
-				 s("epoch.1.1"), WALL_MS, (uint64_t)number, &message),
+	assert_int_equal(
+		message_from_event(message_channel(slice_of("cards")), slice_of("{\"type\":\"entry\"}"),
+			slice_of("epoch.1.1"), WALL_MS, (uint64_t)number, &message),
 		0);
 	clients_deliver(&world->clients, message);
 	turn(world);

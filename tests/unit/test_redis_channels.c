@@ -15,11 +15,6 @@
 
 #include "core/buf.h"
 
-static struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 static void init(struct redis_channels *channels)
 {
 	assert_int_equal(redis_channels_init(channels, "app:"), 0);
@@ -27,7 +22,7 @@ static void init(struct redis_channels *channels)
 
 static void want(struct redis_channels *channels, const char *name)
 {
-	assert_int_equal(redis_channels_want(channels, s(name)), 0);
+	assert_int_equal(redis_channels_want(channels, slice_of(name)), 0);
 }
 
 /* The next command is this one: its words with blanks between; "" for none. */
@@ -50,7 +45,7 @@ static void sends(struct redis_channels *channels, const char *expected)
 static void confirms(struct redis_channels *channels, bool subscribed, const char *name, const char *told)
 {
 	struct slice channel = {0};
-	int r = redis_channels_confirmed(channels, subscribed, s(name), &channel);
+	int r = redis_channels_confirmed(channels, subscribed, slice_of(name), &channel);
 
 	assert_int_equal(r, told ? REDIS_CHANNELS_LISTENS : REDIS_CHANNELS_QUIET);
 	if (told) {
@@ -74,9 +69,9 @@ static void asks_once_for_many_and_tells_of_each(void **state)
 	sends(&channels, "");
 	confirms(&channels, true, "app:a", "a");
 	confirms(&channels, true, "app:b", "b");
-	redis_channels_unwant(&channels, s("a"));
-	redis_channels_unwant(&channels, s("a"));
-	redis_channels_unwant(&channels, s("unknown"));
+	redis_channels_unwant(&channels, slice_of("a"));
+	redis_channels_unwant(&channels, slice_of("a"));
+	redis_channels_unwant(&channels, slice_of("unknown"));
 	sends(&channels, "UNSUBSCRIBE app:a");
 	confirms(&channels, false, "app:a", NULL);
 	sends(&channels, "");
@@ -93,14 +88,14 @@ static void forgets_a_flip_that_was_never_sent(void **state)
 	(void)state;
 	init(&channels);
 	want(&channels, "a");
-	redis_channels_unwant(&channels, s("a"));
+	redis_channels_unwant(&channels, slice_of("a"));
 	sends(&channels, "");
 	assert_int_equal(channels.by_name.n_entries, 0);
 	want(&channels, "a");
 	sends(&channels, "SUBSCRIBE app:a");
 	confirms(&channels, true, "app:a", "a");
 	assert_false(redis_channels_announce(&channels, &channel));
-	redis_channels_unwant(&channels, s("a"));
+	redis_channels_unwant(&channels, slice_of("a"));
 	want(&channels, "a");
 	sends(&channels, "");
 	assert_true(redis_channels_announce(&channels, &channel));
@@ -117,7 +112,7 @@ static void the_newest_wish_wins_over_what_is_under_way(void **state)
 	init(&channels);
 	want(&channels, "a");
 	sends(&channels, "SUBSCRIBE app:a");
-	redis_channels_unwant(&channels, s("a"));
+	redis_channels_unwant(&channels, slice_of("a"));
 	sends(&channels, "");
 	confirms(&channels, true, "app:a", NULL);
 	sends(&channels, "UNSUBSCRIBE app:a");
@@ -125,7 +120,7 @@ static void the_newest_wish_wins_over_what_is_under_way(void **state)
 	sends(&channels, "");
 	confirms(&channels, false, "app:a", NULL);
 	sends(&channels, "SUBSCRIBE app:a");
-	redis_channels_unwant(&channels, s("a"));
+	redis_channels_unwant(&channels, slice_of("a"));
 	want(&channels, "a");
 	confirms(&channels, true, "app:a", "a");
 	sends(&channels, "");
@@ -166,7 +161,7 @@ static void ends_right_after_any_flips(void **state)
 				heard[name[0] - 'a'] = false;
 				break;
 			case 1:
-				redis_channels_unwant(&channels, s(name));
+				redis_channels_unwant(&channels, slice_of(name));
 				wanted[name[0] - 'a'] = false;
 				break;
 			case 2:
@@ -186,7 +181,7 @@ static void ends_right_after_any_flips(void **state)
 
 					subscribed[queue[head].name - 'a'] = queue[head].subscribe;
 					r = redis_channels_confirmed(
-						&channels, queue[head++].subscribe, s(full), &told);
+						&channels, queue[head++].subscribe, slice_of(full), &told);
 					assert_true(r >= 0);
 					if (r == REDIS_CHANNELS_LISTENS)
 						heard[told.data[0] - 'a'] = true;
@@ -232,7 +227,7 @@ static void fills_commands_and_keeps_to_its_window(void **state)
 			char name[24];
 
 			snprintf(name, sizeof(name), "app:%u", n_told++);
-			assert_int_equal(redis_channels_confirmed(&channels, true, s(name), &told),
+			assert_int_equal(redis_channels_confirmed(&channels, true, slice_of(name), &told),
 				REDIS_CHANNELS_LISTENS);
 		}
 	}
@@ -266,7 +261,7 @@ static void asks_one_by_one_after_a_refusal_and_gives_up_only_the_forbidden(void
 	sends(&channels, "");
 	redis_channels_retry(&channels, 10);
 	sends(&channels, "SUBSCRIBE app:bad");
-	redis_channels_unwant(&channels, s("bad"));
+	redis_channels_unwant(&channels, slice_of("bad"));
 	assert_int_equal(redis_channels_refused(&channels, &told), REDIS_CHANNELS_QUIET);
 	assert_int_equal(channels.by_name.n_entries, 3);
 	redis_channels_deinit(&channels);
@@ -284,8 +279,8 @@ static void forgets_what_it_may_not_leave(void **state)
 	sends(&channels, "SUBSCRIBE app:a app:b");
 	confirms(&channels, true, "app:a", "a");
 	confirms(&channels, true, "app:b", "b");
-	redis_channels_unwant(&channels, s("a"));
-	redis_channels_unwant(&channels, s("b"));
+	redis_channels_unwant(&channels, slice_of("a"));
+	redis_channels_unwant(&channels, slice_of("b"));
 	sends(&channels, "UNSUBSCRIBE app:a app:b");
 	want(&channels, "b");
 	assert_int_equal(redis_channels_refused(&channels, &told), REDIS_CHANNELS_STAYS);
@@ -306,7 +301,8 @@ static void announces_nothing_while_the_link_is_not_proven(void **state)
 	channels.are_doubtful = true;
 	want(&channels, "a");
 	sends(&channels, "SUBSCRIBE app:a");
-	assert_int_equal(redis_channels_confirmed(&channels, true, s("app:a"), &told), REDIS_CHANNELS_QUIET);
+	assert_int_equal(
+		redis_channels_confirmed(&channels, true, slice_of("app:a"), &told), REDIS_CHANNELS_QUIET);
 	assert_false(redis_channels_announce(&channels, &told));
 	channels.are_doubtful = false;
 	assert_true(redis_channels_announce(&channels, &told));
@@ -327,7 +323,7 @@ static void asks_for_all_that_is_wanted_after_a_loss(void **state)
 	sends(&channels, "SUBSCRIBE app:settled app:leaving");
 	confirms(&channels, true, "app:settled", "settled");
 	confirms(&channels, true, "app:leaving", "leaving");
-	redis_channels_unwant(&channels, s("leaving"));
+	redis_channels_unwant(&channels, slice_of("leaving"));
 	sends(&channels, "UNSUBSCRIBE app:leaving");
 	want(&channels, "refused");
 	sends(&channels, "SUBSCRIBE app:refused");
@@ -349,12 +345,12 @@ static void refuses_an_answer_to_what_was_not_asked(void **state)
 
 	(void)state;
 	init(&channels);
-	assert_int_equal(redis_channels_confirmed(&channels, true, s("app:a"), &told), -EPROTO);
+	assert_int_equal(redis_channels_confirmed(&channels, true, slice_of("app:a"), &told), -EPROTO);
 	assert_int_equal(redis_channels_refused(&channels, &told), -EPROTO);
 	want(&channels, "a");
 	sends(&channels, "SUBSCRIBE app:a");
-	assert_int_equal(redis_channels_confirmed(&channels, true, s("app:b"), &told), -EPROTO);
-	assert_int_equal(redis_channels_confirmed(&channels, false, s("app:a"), &told), -EPROTO);
+	assert_int_equal(redis_channels_confirmed(&channels, true, slice_of("app:b"), &told), -EPROTO);
+	assert_int_equal(redis_channels_confirmed(&channels, false, slice_of("app:a"), &told), -EPROTO);
 	redis_channels_deinit(&channels);
 }
 

@@ -86,11 +86,6 @@ struct world {
 	size_t n_entries;
 };
 
-static struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 static void on_event(void *arg, struct slice channel, struct slice payload)
 {
 	struct world *world = arg;
@@ -340,13 +335,14 @@ static void subscribe(struct world *world, const char *channel)
 {
 	unsigned int n = world->n_subscribed;
 
-	assert_int_equal(broker_subscribe(world->broker, s(channel)), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of(channel)), 0);
 	AWAIT(world, world->n_subscribed == n + 1);
 }
 
 static void send_out(struct world *world, struct slice payload, const struct broker_log_options *options)
 {
-	assert_int_equal(broker_log_publish(world->broker, s("cards"), payload, options, on_done, world), 0);
+	assert_int_equal(
+		broker_log_publish(world->broker, slice_of("cards"), payload, options, on_done, world), 0);
 }
 
 /* Publishes to `cards`, waits, and returns how it ended. */
@@ -354,7 +350,7 @@ static int publish(struct world *world, const char *payload)
 {
 	unsigned int n = world->n_done;
 
-	send_out(world, s(payload), &kept);
+	send_out(world, slice_of(payload), &kept);
 	assert_int_equal(world->n_done, n); /* not from inside the call */
 	AWAIT(world, world->n_done == n + 1);
 	return world->results[n];
@@ -364,7 +360,8 @@ static int read_range(struct world *world, uint64_t from, uint32_t count)
 {
 	unsigned int n = world->n_reads;
 
-	assert_int_equal(broker_log_read(world->broker, s("cards"), from, count, HOUR_MS, on_read, world), 0);
+	assert_int_equal(
+		broker_log_read(world->broker, slice_of("cards"), from, count, HOUR_MS, on_read, world), 0);
 	assert_int_equal(world->n_reads, n);
 	AWAIT(world, world->n_reads == n + 1);
 	return world->read_result;
@@ -402,7 +399,7 @@ static void publishes_to_the_log_and_pushes_what_it_appended(void **state)
 	start(world);
 	subscribe(world, "cards");
 	for (unsigned int i = 0; i < 100; i++)
-		send_out(world, s("{}"), &kept);
+		send_out(world, slice_of("{}"), &kept);
 	AWAIT(world, world->n_done == 100 && world->n_events == 100);
 	assert_in_order(world, 100);
 	assert_true(world->is_chained);
@@ -411,7 +408,8 @@ static void publishes_to_the_log_and_pushes_what_it_appended(void **state)
 	assert_true(epoch_equal(&world->last.epoch, &world->ids[0].epoch));
 	assert_int_equal(strnlen(world->ids[0].epoch.text, EPOCH_MAX), 8);
 	assert_int_equal(world->n_duplicates, 0);
-	assert_int_equal(broker_log_publish(world->broker, s("cards"), s("{}"), &kept, NULL, NULL), 0);
+	assert_int_equal(
+		broker_log_publish(world->broker, slice_of("cards"), slice_of("{}"), &kept, NULL, NULL), 0);
 	AWAIT(world, world->n_events == 101);
 }
 
@@ -462,12 +460,12 @@ static void publishes_once_under_one_key(void **state)
 
 	start(world);
 	subscribe(world, "cards");
-	options.key = s("order 7");
+	options.key = slice_of("order 7");
 	options.key_ttl_ms = HOUR_MS;
 	for (unsigned int i = 0; i < 3; i++)
-		send_out(world, s("{}"), &options);
-	options.key = s("order 8");
-	send_out(world, s("{}"), &options);
+		send_out(world, slice_of("{}"), &options);
+	options.key = slice_of("order 8");
+	send_out(world, slice_of("{}"), &options);
 	AWAIT(world, world->n_done == 4 && world->n_events == 2);
 	assert_int_equal(world->n_duplicates, 2);
 	assert_true(position_equal(&world->ids[0], &world->ids[1]));
@@ -483,17 +481,17 @@ static void refuses_options_out_of_their_bounds(void **state)
 	struct broker_log_options rows[] = {
 		{.size = 0, .ttl_ms = 1},
 		{.size = 1, .ttl_ms = 0},
-		{.size = 1, .ttl_ms = 1, .key = s(""), .key_ttl_ms = 1},
-		{.size = 1, .ttl_ms = 1, .key = s("k"), .key_ttl_ms = 0},
+		{.size = 1, .ttl_ms = 1, .key = slice_of(""), .key_ttl_ms = 1},
+		{.size = 1, .ttl_ms = 1, .key = slice_of("k"), .key_ttl_ms = 0},
 		{.size = 1, .ttl_ms = 1, .key = {key, BROKER_LOG_KEY_MAX + 1}, .key_ttl_ms = 1},
 	};
 
 	start(world);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		assert_int_equal(
-			broker_log_publish(world->broker, s("cards"), s("{}"), &rows[i], on_done, world),
+		assert_int_equal(broker_log_publish(world->broker, slice_of("cards"), slice_of("{}"),
+					 &rows[i], on_done, world),
 			-EINVAL);
-	assert_int_equal(broker_log_read(world->broker, s("cards"), 0, 1, 0, on_read, world), -EINVAL);
+	assert_int_equal(broker_log_read(world->broker, slice_of("cards"), 0, 1, 0, on_read, world), -EINVAL);
 }
 
 static void a_read_ends_where_it_is_large_enough(void **state)
@@ -568,12 +566,12 @@ static void repeats_calls_in_order_when_the_library_is_flushed(void **state)
 	start(world);
 	for (unsigned int round = 0; round < 5; round++) {
 		for (unsigned int i = 0; i < 50; i++)
-			send_out(world, s("{}"), &kept);
+			send_out(world, slice_of("{}"), &kept);
 		if (round % 2) /* some are sent, some wait, some have not left */
 			event_base_loop(world->base, EVLOOP_NONBLOCK);
 		REDIS(world, "FUNCTION", "FLUSH", "SYNC");
 		for (unsigned int i = 0; i < 50; i++)
-			send_out(world, s("{}"), &kept);
+			send_out(world, slice_of("{}"), &kept);
 		AWAIT(world, world->n_done == 100 * (round + 1));
 	}
 	assert_in_order(world, 500);
@@ -680,7 +678,7 @@ static void sends_scripts_where_there_are_no_functions(void **state)
 	subscribe(world, "cards");
 	for (unsigned int round = 0; round < 4; round++) {
 		for (unsigned int i = 0; i < 50; i++)
-			send_out(world, s("{}"), &kept);
+			send_out(world, slice_of("{}"), &kept);
 		AWAIT(world, world->n_done == 50 * (round + 1));
 		REDIS(world, "SCRIPT", "FLUSH"); /* and the next is answered with NOSCRIPT */
 	}
@@ -763,20 +761,21 @@ static void tells_what_was_under_way_when_the_link_broke(void **state)
 
 	start(world);
 	kill(world->server, SIGSTOP);
-	send_out(world, s("{}"), &kept); /* waits for the library */
+	send_out(world, slice_of("{}"), &kept); /* waits for the library */
 	event_base_loop(world->base, EVLOOP_NONBLOCK);
 	server_kill(world);
 	AWAIT(world, world->n_done == 1);
 	assert_int_equal(world->results[0], -ENOTCONN);
 	assert_int_equal(
-		broker_log_publish(world->broker, s("cards"), s("{}"), &kept, on_done, world), -ENOTCONN);
+		broker_log_publish(world->broker, slice_of("cards"), slice_of("{}"), &kept, on_done, world),
+		-ENOTCONN);
 	assert_int_equal(
-		broker_log_read(world->broker, s("cards"), 0, 1, HOUR_MS, on_read, world), -ENOTCONN);
+		broker_log_read(world->broker, slice_of("cards"), 0, 1, HOUR_MS, on_read, world), -ENOTCONN);
 	server_start(world);
 	AWAIT(world, world->state == BROKER_READY);
 	assert_int_equal(publish(world, "{}"), 0);
 	kill(world->server, SIGSTOP);
-	send_out(world, s("{}"), &kept); /* is sent */
+	send_out(world, slice_of("{}"), &kept); /* is sent */
 	event_base_loop(world->base, EVLOOP_NONBLOCK);
 	server_kill(world);
 	AWAIT(world, world->n_done == 3);
@@ -793,11 +792,12 @@ static void cancels_what_is_under_way_when_it_is_freed(void **state)
 			assert_int_equal(publish(world, "{}"), 0); /* the library is there: sent, not kept */
 		world->n_done = 0;
 		kill(world->server, SIGSTOP);
-		send_out(world, s("{}"), &kept);
+		send_out(world, slice_of("{}"), &kept);
 		assert_int_equal(
-			broker_log_read(world->broker, s("cards"), 0, 1, HOUR_MS, on_read, world), 0);
-		assert_int_equal(
-			broker_log_publish(world->broker, s("cards"), s("{}"), &kept, NULL, NULL), 0);
+			broker_log_read(world->broker, slice_of("cards"), 0, 1, HOUR_MS, on_read, world), 0);
+		assert_int_equal(broker_log_publish(
+					 world->broker, slice_of("cards"), slice_of("{}"), &kept, NULL, NULL),
+			0);
 		broker_free(world->broker);
 		world->broker = NULL;
 		assert_int_equal(world->n_done, 1);
@@ -818,8 +818,8 @@ static void bounds_what_waits_for_the_library(void **state)
 	start(world);
 	kill(world->server, SIGSTOP);
 	while (n < N_DONE_MAX && r == 0) {
-		r = broker_log_publish(world->broker, s("cards"), (struct slice){payload, PAYLOAD_MAX}, &kept,
-			on_done, world);
+		r = broker_log_publish(world->broker, slice_of("cards"), (struct slice){payload, PAYLOAD_MAX},
+			&kept, on_done, world);
 		n += r == 0;
 	}
 	assert_int_equal(r, -EAGAIN);
@@ -881,7 +881,7 @@ static int on_fake_command(void *arg, const struct redis_reply *command)
 
 	if (strncmp(verb.data, "SUBSCRIBE", verb.len) == 0) {
 		fake->subscriber = peer;
-		fake_push(peer, "subscribe", word, ":1", s(""));
+		fake_push(peer, "subscribe", word, ":1", slice_of(""));
 	} else if (strncmp(verb.data, "PUBLISH", verb.len) == 0) {
 		snprintf(length, sizeof(length), "$%zu\r\n", redis_reply_text(command, 3).len);
 		fake_push(fake->subscriber, "message", word, length, redis_reply_text(command, 3));
@@ -984,12 +984,12 @@ static void keeps_the_order_however_late_a_call_is_missed(void **state)
 	struct fake fake = {.version = ":900\r\n", .call = "", .load = ""};
 
 	fake_start(world, &fake);
-	send_out(world, s("a"), &kept);
-	send_out(world, s("b"), &kept);
+	send_out(world, slice_of("a"), &kept);
+	send_out(world, slice_of("b"), &kept);
 	AWAIT(world, fake.n_calls == 2);
 	fake_say(fake.commander, missing);
 	AWAIT(world, fake.n_loads == 1);
-	send_out(world, s("c"), &kept);
+	send_out(world, slice_of("c"), &kept);
 	fake_say(fake.commander, missing);
 	fake_say(fake.commander, "$8\r\ntidegate\r\n");
 	AWAIT(world, fake.n_calls == 5);

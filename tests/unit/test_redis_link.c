@@ -66,11 +66,6 @@ struct world {
 	uint64_t n_receivers;
 };
 
-static struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 static void copy(char *to, size_t cap, struct slice from)
 {
 	snprintf(to, cap, "%.*s", (int)from.len, from.data);
@@ -296,7 +291,7 @@ static void subscribe(struct world *world, const char *channel)
 {
 	unsigned int n = world->n_subscribed;
 
-	assert_int_equal(broker_subscribe(world->broker, s(channel)), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of(channel)), 0);
 	AWAIT(world, world->n_subscribed == n + 1);
 }
 
@@ -336,7 +331,8 @@ static void delivers_what_is_published_in_order_and_once(void **state)
 
 	server_start(world);
 	start_on_socket(world, "", "app:");
-	assert_int_equal(broker_subscribe(world->broker, s("cards")), 0); /* before it is ready: remembered */
+	assert_int_equal(
+		broker_subscribe(world->broker, slice_of("cards")), 0); /* before it is ready: remembered */
 	AWAIT(world, world->n_subscribed == 1);
 	for (unsigned int i = 0; i < 1000; i++) {
 		char number[16];
@@ -368,7 +364,7 @@ static void says_subscribed_only_when_redis_has_confirmed(void **state)
 	}
 	subscribe(world, "c0"); /* asked again, told again */
 	AWAIT(world, world->n_events == 20);
-	broker_unsubscribe(world->broker, s("c0"));
+	broker_unsubscribe(world->broker, slice_of("c0"));
 	AWAIT(world, REDIS(world, "PUBLISH", "c0", "x") == 0);
 }
 
@@ -377,7 +373,7 @@ static void refuses_its_own_probe_channel(void **state)
 	struct world *world = *state;
 
 	start_ready(world);
-	assert_int_equal(broker_subscribe(world->broker, s("tidegate:probe:test node")), -EINVAL);
+	assert_int_equal(broker_subscribe(world->broker, slice_of("tidegate:probe:test node")), -EINVAL);
 }
 
 static void ends_right_after_quick_flips(void **state)
@@ -396,9 +392,9 @@ static void ends_right_after_quick_flips(void **state)
 		channel[4] = (char)('0' + which);
 		wanted[which] = random >> 31;
 		if (wanted[which])
-			assert_int_equal(broker_subscribe(world->broker, s(channel)), 0);
+			assert_int_equal(broker_subscribe(world->broker, slice_of(channel)), 0);
 		else
-			broker_unsubscribe(world->broker, s(channel));
+			broker_unsubscribe(world->broker, slice_of(channel));
 		if ((random >> 20) % 3 == 0)
 			event_base_loop(world->base, EVLOOP_NONBLOCK);
 	}
@@ -435,7 +431,8 @@ static void comes_back_after_a_kill_and_says_so_in_two_lines(void **state)
 			is_described(world, "\"reason\":\"connecting failed: No such file or directory\""));
 		AWAIT(world, is_described(world, "\"n_attempts\":3"));
 		assert_int_equal(
-			broker_publish(world->broker, s("cards"), s("x"), on_published, world), -ENOTCONN);
+			broker_publish(world->broker, slice_of("cards"), slice_of("x"), on_published, world),
+			-ENOTCONN);
 		assert_int_equal(metrics_get(&world->metrics, METRIC_REDIS_READY), 0);
 		server_start(world);
 		back_ms = clock_monotonic_ms();
@@ -498,7 +495,7 @@ static void carries_a_hundred_thousand_channels_over_a_cut(void **state)
 		char channel[32];
 
 		snprintf(channel, sizeof(channel), "execution:%u", i);
-		assert_int_equal(broker_subscribe(world->broker, s(channel)), 0);
+		assert_int_equal(broker_subscribe(world->broker, slice_of(channel)), 0);
 	}
 	AWAIT(world, world->n_subscribed == N);
 	assert_true(is_described(world, "\"n_channels\":100000"));
@@ -517,8 +514,9 @@ static void publishes_and_tells_how_it_ended(void **state)
 
 	start_ready(world);
 	subscribe(world, "cards");
-	assert_int_equal(broker_publish(world->broker, s("cards"), s("{}"), on_published, world), 0);
-	assert_int_equal(broker_publish(world->broker, s("cards"), s("a\r\nb"), NULL, NULL), 0);
+	assert_int_equal(
+		broker_publish(world->broker, slice_of("cards"), slice_of("{}"), on_published, world), 0);
+	assert_int_equal(broker_publish(world->broker, slice_of("cards"), slice_of("a\r\nb"), NULL, NULL), 0);
 	assert_int_equal(world->n_published, 0);
 	AWAIT(world, world->n_events == 2 && world->n_published == 1);
 	assert_int_equal(world->published, 0);
@@ -526,7 +524,8 @@ static void publishes_and_tells_how_it_ended(void **state)
 	assert_string_equal(world->last_payload, "a\r\nb");
 	/* Under way when the link breaks: nobody knows. */
 	kill(world->server, SIGSTOP);
-	assert_int_equal(broker_publish(world->broker, s("cards"), s("{}"), on_published, world), 0);
+	assert_int_equal(
+		broker_publish(world->broker, slice_of("cards"), slice_of("{}"), on_published, world), 0);
 	run_for(world, 20);
 	server_kill(world);
 	AWAIT(world, world->n_published == 2);
@@ -543,8 +542,8 @@ static void bounds_what_is_under_way_and_cancels_it_when_freed(void **state)
 
 	start_ready(world);
 	kill(world->server, SIGSTOP);
-	while (n < 1000 && (r = broker_publish(world->broker, s("cards"), (struct slice){payload, 200000},
-				    on_published, world)) == 0)
+	while (n < 1000 && (r = broker_publish(world->broker, slice_of("cards"),
+				    (struct slice){payload, 200000}, on_published, world)) == 0)
 		n++;
 	assert_int_equal(r, -EAGAIN);
 	assert_in_range(n, 80, 90); /* of 200 KB, until 16 MiB are reached */
@@ -641,11 +640,12 @@ static void lives_with_a_forbidden_channel(void **state)
 	server_start(world);
 	REDIS(world, "ACL", "SETUSER", "gate", "on", ">secret", "&tidegate:*", "&ok*", "+@pubsub", "+client");
 	start_on_socket(world, "gate:secret@", "");
-	assert_int_equal(broker_subscribe(world->broker, s("ok1")), 0);
-	assert_int_equal(broker_subscribe(world->broker, s("forbidden")), 0);
-	assert_int_equal(broker_subscribe(world->broker, s("ok2")), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of("ok1")), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of("forbidden")), 0);
+	assert_int_equal(broker_subscribe(world->broker, slice_of("ok2")), 0);
 	AWAIT(world, world->state == BROKER_READY && world->n_subscribed == 2);
-	assert_int_equal(broker_publish(world->broker, s("forbidden"), s("x"), on_published, world), 0);
+	assert_int_equal(
+		broker_publish(world->broker, slice_of("forbidden"), slice_of("x"), on_published, world), 0);
 	AWAIT(world, world->n_published == 1);
 	assert_int_equal(world->published, -EACCES);
 	run_for(world, 600); /* some retries in vain */

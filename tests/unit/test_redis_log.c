@@ -30,11 +30,6 @@ struct heard {
 	bool is_read;
 };
 
-static struct slice s(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 static int on_published(struct heard *heard, const struct redis_reply *reply)
 {
 	struct position id;
@@ -210,7 +205,7 @@ static void says_in_our_words_what_redis_refuses_with(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		assert_int_equal(redis_error_errno(s(rows[i].text)), rows[i].error);
+		assert_int_equal(redis_error_errno(slice_of(rows[i].text)), rows[i].error);
 }
 
 static void has_its_library_as_it_was_written_and_as_scripts(void **state)

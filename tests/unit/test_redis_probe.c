@@ -33,7 +33,7 @@ static void step_is(struct redis_probe *probe, uint64_t now, uint64_t subscriber
 
 static bool echo(struct redis_probe *probe, const char *token, uint64_t now)
 {
-	return redis_probe_echo(probe, (struct slice){token, strlen(token)}, START + now);
+	return redis_probe_echo(probe, slice_of(token), START + now);
 }
 
 static void asks_at_once_and_then_only_after_silence_on_either_link(void **state)

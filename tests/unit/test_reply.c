@@ -10,17 +10,13 @@
 
 #include <cmocka.h>
 
+#include "protocol/json.h"
 #include "protocol/message.h"
 
 #define WALL_MS UINT64_C(1767225600000)
 #define STAMP   "\"timestamp\":\"2026-01-01T00:00:00.000Z\"}"
 
 static const struct slice none;
-
-static struct slice slice_of(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
 
 static void assert_reply(struct message *reply, const char *expected)
 {

@@ -507,7 +507,7 @@ static int add_slow(struct route_table *table, const char *path, const char *cha
 
 static void assert_key(const struct route_table *table, const char *channel, const char *expected)
 {
-	const struct key_path *key = route_table_key(table, (struct slice){channel, strlen(channel)});
+	const struct key_path *key = route_table_key(table, slice_of(channel));
 
 	if (!expected) {
 		assert_null(key);
@@ -576,8 +576,7 @@ static int add_history(struct route_table *table, const char *path, const char *
 /* 0: none. */
 static void assert_history(const struct route_table *table, const char *channel, uint32_t size)
 {
-	const struct route_history *history =
-		route_table_history(table, (struct slice){channel, strlen(channel)});
+	const struct route_history *history = route_table_history(table, slice_of(channel));
 
 	assert_int_equal(history ? history->size : 0, size);
 	assert_true(!history || history->size > 0);

@@ -149,8 +149,9 @@ static void pass_over(struct world *world, bool entries, uint32_t n)
 {
 	struct message *message;
 
-	assert_int_equal(message_from_event(message_channel(s("cards")), s("{\"type\":\"entry\"}"),
-				 entries ? s("epoch.1.1") : (struct slice){0}, WALL_MS, 1, &message),
+	assert_int_equal(
+		message_from_event(message_channel(slice_of("cards")), slice_of("{\"type\":\"entry\"}"),
+			entries ? slice_of("epoch.1.1") : (struct slice){0}, WALL_MS, 1, &message),
 		0);
 	clients_pass_over(&world->clients, message, n);
 	message_unref(message);

@@ -257,7 +257,7 @@ static void reads_the_elements_of_rfc_7239(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
-		struct slice hops = {table[i].forwarded, strlen(table[i].forwarded)};
+		struct slice hops = slice_of(table[i].forwarded);
 		char out[INET6_ADDRSTRLEN];
 
 		trusted_client(trusted, "10.0.0.1", FORWARDED_ELEMENTS, hops, out);

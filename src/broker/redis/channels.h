@@ -21,7 +21,7 @@
 
 #include "core/list.h"
 #include "core/map.h"
-#include "protocol/json.h"
+#include "core/slice.h"
 
 enum {
 	REDIS_CHANNELS_PER_COMMAND = 512,

@@ -39,20 +39,12 @@ static const struct {
 	{"MASTERDOWN", false},
 };
 
-bool redis_error_starts(struct slice text, const char *start)
-{
-	size_t len = strlen(start);
-
-	return text.len >= len && memcmp(text.data, start, len) == 0;
-}
-
 bool redis_error_names(struct slice text, const char *word)
 {
 	/* Before Redis 7, what stopped a script stands at the end of the sentence about the script. */
-	bool is_wrapped = redis_error_starts(text, "ERR Error running script");
+	bool is_wrapped = slice_starts(text, "ERR Error running script");
 
-	return redis_error_starts(text, word) ||
-	       (is_wrapped && memmem(text.data, text.len, word, strlen(word)));
+	return slice_starts(text, word) || (is_wrapped && memmem(text.data, text.len, word, strlen(word)));
 }
 
 /* Redis 7.0, and later ones, of a command within a function or script, or of a key that it names. */
@@ -79,7 +71,7 @@ int redis_error_errno(struct slice text)
 bool redis_error_is_refusal(struct slice text)
 {
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
-		if (redis_error_starts(text, refusals[i].start))
+		if (slice_starts(text, refusals[i].start))
 			return true;
 	return false;
 }
@@ -90,10 +82,10 @@ bool redis_error_is_for_people(struct slice text)
 		"NOPERM", "ERR AUTH", "ERR Client sent AUTH", "ERR DB index", "ERR invalid DB", "ERR SELECT"};
 
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
-		if (redis_error_starts(text, refusals[i].start))
+		if (slice_starts(text, refusals[i].start))
 			return refusals[i].for_people;
 	for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++)
-		if (redis_error_starts(text, more[i]))
+		if (slice_starts(text, more[i]))
 			return true;
 	return redis_error_is_unknown(text);
 }

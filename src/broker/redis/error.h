@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 /* Negative errno, see broker.h; -EIO for a word that the table does not have. */
 int redis_error_errno(struct slice text);
@@ -24,8 +24,6 @@ bool redis_error_is_for_people(struct slice text);
 
 /* Is it about a command, or a form of it, that is not there? Proxies have many words for that. */
 bool redis_error_is_unknown(struct slice text);
-
-bool redis_error_starts(struct slice text, const char *start);
 
 /* Is it this word that Redis, or a script that it ended, says? */
 bool redis_error_names(struct slice text, const char *word);

@@ -88,24 +88,9 @@ struct redis_library {
 
 static void library_enter(struct redis_library *library, enum library_state state);
 
-static struct slice slice_of(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
-static struct slice slice_of_buf(const struct buf *buf)
-{
-	return (struct slice){buf->data, buf->len};
-}
-
-static struct log_field log_slice(const char *key, struct slice value)
-{
-	return log_mem(key, value.data, value.len);
-}
-
 static bool is_missing(struct slice error)
 {
-	return redis_error_starts(error, "ERR Function not found") || redis_error_starts(error, "NOSCRIPT");
+	return slice_starts(error, "ERR Function not found") || slice_starts(error, "NOSCRIPT");
 }
 
 /*
@@ -158,7 +143,7 @@ static int call_send(struct call *call)
 		words[1] = slice_of(sha);
 	} else {
 		words[0] = slice_of("EVAL");
-		words[1] = slice_of_buf(&library->scripts[call->function]);
+		words[1] = buf_slice(&library->scripts[call->function]);
 	}
 	memcpy(words + 2, call->words, call->n_words * sizeof(*words));
 	return redis_link_ask(library->link, words, 2 + call->n_words, on_called, call);
@@ -387,7 +372,7 @@ static int load_scripts(struct redis_library *library)
 	for (int i = 0; i < N_REDIS_FUNCTIONS && r == 0; i++)
 		r = redis_link_ask(library->link,
 			(struct slice[]){
-				slice_of("SCRIPT"), slice_of("LOAD"), slice_of_buf(&library->scripts[i])},
+				slice_of("SCRIPT"), slice_of("LOAD"), buf_slice(&library->scripts[i])},
 			3, answers[i], library);
 	return r;
 }
@@ -396,7 +381,7 @@ static int load_library(struct redis_library *library)
 {
 	return redis_link_ask(library->link,
 		(struct slice[]){slice_of("FUNCTION"), slice_of("LOAD"), slice_of("REPLACE"),
-			slice_of_buf(&library->library)},
+			buf_slice(&library->library)},
 		4, on_loaded, library);
 }
 
@@ -508,7 +493,7 @@ void redis_library_poke(struct redis_library *library)
 
 struct slice redis_library_refusal(const struct redis_library *library)
 {
-	return slice_of_buf(&library->refusal);
+	return buf_slice(&library->refusal);
 }
 
 static char *call_copy(struct call *call, char *at, struct slice word)

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "broker/redis/script.h"
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct log;
 struct redis_library;

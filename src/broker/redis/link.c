@@ -211,11 +211,6 @@ int redis_link_tell(struct redis_link *link, const struct slice *argv, size_t n)
 	return link_append(link, argv, n, &n_bytes);
 }
 
-static struct slice slice_of(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 /* Redis did not like who we are. Its sentence is passed on, unless it repeats the password: some do, when
    they do not know the command. */
 static void link_refused(struct redis_link *link, const char *command, struct slice text)

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "broker/redis/reply.h"
+#include "core/slice.h"
 
 struct event_base;
 struct redis_link;

@@ -38,11 +38,6 @@ struct waiting {
 	} done;
 };
 
-static struct slice slice_of(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
 /*
  * Asking.
  */

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "broker/broker.h"
+#include "core/slice.h"
 
 struct metrics;
 struct redis_library;

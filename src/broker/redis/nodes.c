@@ -12,6 +12,7 @@
 #include "broker/redis/link.h"
 #include "core/log.h"
 #include "core/buf.h"
+#include "protocol/json.h"
 
 enum {
 	ID_MAX = 64,            /* bytes; ours have 16 */
@@ -56,16 +57,6 @@ struct departing {
 	void *arg;
 };
 
-static struct slice slice_of(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
-static struct slice slice_of_buf(const struct buf *buf)
-{
-	return (struct slice){buf->data, buf->len};
-}
-
 int redis_nodes_init(struct redis_nodes *nodes, struct log *log, const char *prefix, const char *id)
 {
 	*nodes = (struct redis_nodes){.log = log};
@@ -89,7 +80,7 @@ static int note_refusal(struct redis_nodes *nodes, struct slice text)
 	if (r == -EACCES && !nodes->is_forbidden)
 		log_warn(nodes->log,
 			"redis does not let nodes announce themselves: /nodes shows this one alone",
-			log_mem("reason", text.data, text.len),
+			log_slice("reason", text),
 			log_str("needs", "+set +sadd +sscan +getrange +srem +del on ~tg:*"));
 	nodes->is_forbidden |= r == -EACCES;
 	return r;
@@ -124,18 +115,17 @@ int redis_nodes_announce(
 	int r = -ENOMEM;
 
 	snprintf(ttl, sizeof(ttl), "%" PRIu64, ttl_ms);
-	append_key(nodes, slice_of_buf(&nodes->id), &key);
+	append_key(nodes, buf_slice(&nodes->id), &key);
 	/* In this order: an id in the set always has an announcement, unless it has expired. */
 	if (!key.failed)
 		r = redis_link_ask(link,
 			(struct slice[]){
-				slice_of("SET"), slice_of_buf(&key), text, slice_of("PX"), slice_of(ttl)},
+				slice_of("SET"), buf_slice(&key), text, slice_of("PX"), slice_of(ttl)},
 			5, on_announced, nodes);
 	if (r == 0)
 		r = redis_link_ask(link,
-			(struct slice[]){
-				slice_of("SADD"), slice_of_buf(&nodes->set), slice_of_buf(&nodes->id)},
-			3, on_announced, nodes);
+			(struct slice[]){slice_of("SADD"), buf_slice(&nodes->set), buf_slice(&nodes->id)}, 3,
+			on_announced, nodes);
 	buf_deinit(&key);
 	return r;
 }
@@ -162,17 +152,16 @@ int redis_nodes_depart(struct redis_nodes *nodes, struct redis_link *link, broke
 	struct buf key = {0};
 	int r = -ENOMEM;
 
-	append_key(nodes, slice_of_buf(&nodes->id), &key);
+	append_key(nodes, buf_slice(&nodes->id), &key);
 	if (departing && !key.failed) {
 		*departing = (struct departing){done, arg};
 		r = redis_link_ask(
-			link, (struct slice[]){slice_of("DEL"), slice_of_buf(&key)}, 2, on_removed, NULL);
+			link, (struct slice[]){slice_of("DEL"), buf_slice(&key)}, 2, on_removed, NULL);
 	}
 	if (r == 0)
 		r = redis_link_ask(link,
-			(struct slice[]){
-				slice_of("SREM"), slice_of_buf(&nodes->set), slice_of_buf(&nodes->id)},
-			3, on_departed, departing);
+			(struct slice[]){slice_of("SREM"), buf_slice(&nodes->set), buf_slice(&nodes->id)}, 3,
+			on_departed, departing);
 	if (r < 0)
 		free(departing);
 	buf_deinit(&key);
@@ -244,7 +233,7 @@ static void take_text(struct listing *listing, struct slice text)
 static void remove_dead(struct listing *listing)
 {
 	listing->dead[0] = slice_of("SREM");
-	listing->dead[1] = slice_of_buf(&listing->nodes->set);
+	listing->dead[1] = buf_slice(&listing->nodes->set);
 	if (listing->n_dead)
 		(void)redis_link_ask(listing->link, listing->dead, listing->n_dead + 2, on_removed, NULL);
 	while (listing->n_dead)
@@ -318,7 +307,7 @@ static int ask_announcement(struct listing *listing, struct slice id)
 		memcpy(question->id, id.data, id.len);
 		r = redis_link_ask(listing->link,
 			(struct slice[]){
-				slice_of("GETRANGE"), slice_of_buf(&key), slice_of("0"), slice_of(last)},
+				slice_of("GETRANGE"), buf_slice(&key), slice_of("0"), slice_of(last)},
 			4, on_announcement, question);
 	}
 	if (r < 0)
@@ -374,7 +363,7 @@ static int ask_page(struct listing *listing)
 
 	snprintf(count, sizeof(count), "%d", PAGE);
 	return redis_link_ask(listing->link,
-		(struct slice[]){slice_of("SSCAN"), slice_of_buf(&listing->nodes->set),
+		(struct slice[]){slice_of("SSCAN"), buf_slice(&listing->nodes->set),
 			slice_of(listing->cursor), slice_of("COUNT"), slice_of(count)},
 		5, on_page, listing);
 }

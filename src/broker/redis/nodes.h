@@ -20,6 +20,7 @@
 
 #include "broker/broker.h"
 #include "core/buf.h"
+#include "core/slice.h"
 
 struct log;
 struct redis_link;

@@ -14,7 +14,7 @@ enum {
 
 static struct log_field log_where(const struct redis_outage *outage)
 {
-	return log_mem("redis", outage->where.data, outage->where.len);
+	return log_slice("redis", outage->where);
 }
 
 static void restart(struct redis_outage *outage, uint64_t now_ms)

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "core/buf.h"
-#include "protocol/json.h"
+#include "core/slice.h"
 
 struct log;
 

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "protocol/json.h"
+#include "core/slice.h"
 
 enum {
 	REDIS_PROBE_TOKEN_MAX = 24,

@@ -28,7 +28,7 @@ static int refusal(const struct publication *publication, struct slice text)
 	if (log_limit_allow(all->log, &all->refused_limit, clock_monotonic_ms(), &suppressed))
 		log_warn(all->log, "redis refused a publication", log_str("command", "PUBLISH"),
 			log_mem("channel", publication->name, publication->name_len),
-			log_mem("reason", text.data, text.len), log_uint("suppressed", suppressed));
+			log_slice("reason", text), log_uint("suppressed", suppressed));
 	return redis_error_errno(text);
 }
 

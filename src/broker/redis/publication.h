@@ -9,6 +9,7 @@
 
 #include "broker/broker.h"
 #include "core/log.h"
+#include "core/slice.h"
 
 struct redis_link;
 

@@ -17,7 +17,7 @@
 #include <stddef.h>
 
 #include "core/buf.h"
-#include "protocol/json.h"
+#include "core/slice.h"
 
 enum redis_kind {
 	REDIS_NIL,

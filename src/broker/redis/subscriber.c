@@ -19,21 +19,6 @@ enum {
 	ANNOUNCE_PER_TURN = 1024,
 };
 
-static struct slice slice_of(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
-static bool slice_equal(struct slice a, struct slice b)
-{
-	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
-static struct log_field log_slice(const char *key, struct slice value)
-{
-	return log_mem(key, value.data, value.len);
-}
-
 /* On a turn of its own. */
 static void ask_soon(struct redis_subscriber *subscriber)
 {
@@ -130,7 +115,7 @@ static void hear_confirmation(struct redis_subscriber *subscriber, bool is_subsc
 /* Past this the link is of no use. */
 static void end_refused(struct redis_subscriber *subscriber, struct slice text)
 {
-	bool is_forbidden = redis_error_starts(text, "NOPERM");
+	bool is_forbidden = slice_starts(text, "NOPERM");
 	char reason[256];
 
 	/* What was refused comes first: the log cuts long sentences. While channels are asked for, many are
@@ -148,7 +133,7 @@ static void hear_error(struct redis_subscriber *subscriber, struct slice text)
 	uint64_t suppressed;
 	int r;
 
-	if (!subscriber->is_listening || !redis_error_starts(text, "NOPERM")) {
+	if (!subscriber->is_listening || !slice_starts(text, "NOPERM")) {
 		end_refused(subscriber, text);
 		return;
 	}

@@ -17,6 +17,7 @@
 #include "broker/redis/channels.h"
 #include "broker/redis/link.h"
 #include "core/log.h"
+#include "core/slice.h"
 
 struct event;
 

@@ -14,8 +14,8 @@
 #include <sys/un.h>
 
 #include "core/buf.h"
+#include "core/slice.h"
 #include "core/text.h"
-#include "protocol/json.h"
 
 enum {
 	REDIS_PORT = 6379,
@@ -229,7 +229,7 @@ int redis_url_parse(const char *text, struct redis_url *url, struct buf *error)
 
 		if (strncasecmp(text, schemes[i].scheme, len) != 0)
 			continue;
-		r = schemes[i].parse((struct slice){text + len, strlen(text + len)}, url, error);
+		r = schemes[i].parse(slice_of(text + len), url, error);
 		if (r < 0)
 			redis_url_deinit(url);
 		return r;

@@ -39,7 +39,7 @@ static const struct epoch epoch = {"abcdefgh"};
 
 static struct slice channel(void)
 {
-	return (struct slice){CHANNEL, strlen(CHANNEL)};
+	return slice_of(CHANNEL);
 }
 
 static uint64_t channel_hash(void)
