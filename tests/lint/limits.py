@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 PAGE = "docs/limits.md"
-UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "ms": 1, "s": 1000, "min": 60000, "h": 3600000, "day": 86400000, "days": 86400000, "d": 86400000,
-         "m": 60000, "B": 1}
+UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "ms": 1, "s": 1000, "m": 60000, "min": 60000, "h": 3600000,
+         "d": 86400000, "day": 86400000, "days": 86400000}
 SCALES = {"MS": 1, "US": 0.001, "SECONDS": 1000}  # of a time, in ms, by the end of the name
 BOUND = re.compile(r"\w+_(?:MAX|MS|SECONDS|BYTES|MS_MAX|MS_MIN)")
 CONSTANT = re.compile(r"^\t\s*([A-Z][A-Z0-9_]+)\s*=\s*([^,}]*?)\s*[,}]", re.MULTILINE)

@@ -126,6 +126,14 @@ def wrong_links(path, text, known):
             yield f"a link to {target}#{anchor}, which is no heading there"
 
 
+def wrong_paths(words, files, folders):
+    """`bus/history` and `src/bus/history.c` in a document: a file, with or without its ending, or a folder."""
+    for path in re.findall(r"[\w./-]+", " ".join(re.findall(r"`([^`]+)`", words))):
+        path = path.rstrip("./")
+        if path.split("/")[0] in folders and "/" in path and "NAME" not in path and not any(f"{root}{path}" in files for root in ("", "src/", "include/")):
+            yield f"there is no {path}"
+
+
 def code_words(paths):
     """All names that code defines, calls or is handed."""
     words = set()
@@ -146,6 +154,8 @@ def findings():
     known = documents()
     sources = [path for path in tracked("src", "include", "tests", "deploy", "docker", "docs", "meson*", "*.md")
                if (kind(path) in (*COMMENTS, *SCRIPTS, "md") or "." not in posixpath.basename(path)) and not path.startswith(SKIPPED)]
+    files = {part for path in tracked() for part in (path, path.rpartition(".")[0], *map(str, Path(path).parents))}
+    folders = {Path(path).name for path in (*Path("src").iterdir(), *Path("include").iterdir())} | {"src", "include", "tests", "docs", "deploy"}
     code = code_words(tracked("*.c", "*.h", "*.def", "*.lua", "*.py", "*.sh", "*.js", "*.html", "*.build", "*.patch", "*.in"))
     for path in sources:
         text = read(path)
@@ -153,5 +163,5 @@ def findings():
             for finding in (*wrong_citations(path, words, known), *wrong_functions(words, code)):
                 yield f"{path}:{line}: {finding}"
         if kind(path) == "md":
-            for finding in wrong_links(path, text, known):
+            for finding in (*wrong_links(path, text, known), *wrong_paths(BLOCK.sub("", text), files, folders)):
                 yield f"{path}: {finding}"

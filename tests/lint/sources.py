@@ -1,6 +1,7 @@
 """
 What no compiler says of the sources: functions that are too long or that nobody calls, tests that sleep, fuzz targets and
-unit tests that no build has; references to what is not there (references.py), limits that are not as docs/limits.md says (limits.py).
+unit tests that no build has; references to what is not there (references.py), includes that docs/architecture.md does
+not have (folders.py), limits that are not as docs/limits.md says (limits.py).
 One line a finding; the exit code says whether there was any.
 """
 
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import folders
 import limits
 import references
 
@@ -91,6 +93,7 @@ def main():
         *dead(sources, read("src/*.h", "src/*.def", "include/*"), tests),
         *sleeping(read("tests/unit/*.c", "tests/integration/test_*.py")),
         *not_built(),
+        *folders.findings(read("src/*.[ch]", "include/*.h"), read(folders.PAGE)[folders.PAGE]),
         *references.findings(),
         *limits.findings(read("src/*.[ch]", "src/*.lua", "include/*.h", ":!src/bench", ":!src/cli", ":!include/bench"),
                          read("src/config/options.def")["src/config/options.def"]),
