@@ -2,17 +2,19 @@
 #define TIDEGATE_CLIENT_OUTBOX_H
 
 /*
- * Outbox: the messages one client has not read yet.
+ * Outbox: the messages that one client has not read yet.
  *
  * Events arrive as fast as Redis sends them; sockets drain as fast as the slowest phone reads. The outbox
  * stands between the two. It counts the bytes of frames, not messages, and refuses a message rather than grow
- * past its bound, with one exception: an event that is larger than the bound by itself is taken where no
- * other event waits, or a client with a small bound could never get it. What a refusal means is the client's
- * decision, and so is which events give way (client/slow.h): replies, pings and closes never do, nor does
- * what the peer was promised. That does not count against the bound either.
+ * past its bound. There is one exception: an event that alone is larger than the bound is taken if no other
+ * event waits, since otherwise a client with a small bound could never get it.
  *
- * Messages are shared: pushing takes a reference, never a copy. Zeroed memory is an empty one, and an empty
- * one holds no memory. It belongs to one worker and is never locked.
+ * What a refusal means is the client's decision, and so is which events give way (client/slow.h). Replies,
+ * pings and closes never give way, nor do events that the peer was promised, which do not count against the
+ * bound either.
+ *
+ * Messages are shared: pushing takes a reference, never a copy. Zeroed memory is an empty outbox, which holds
+ * no memory. An outbox belongs to one worker and is never locked.
  */
 
 #include <stdbool.h>
@@ -36,32 +38,33 @@ struct outbox {
 void outbox_deinit(struct outbox *box);
 
 /*
- * Queues the message and keeps a reference to it. 0, OUTBOX_FULL past bytes_max, or -ENOMEM. *total counts
- * the bytes of several boxes: it grows as they come and shrinks as they leave, however they leave. It
- * outlives what is in the box, and is the same for all that is.
+ * Queues the message and keeps a reference to it. 0, OUTBOX_FULL past bytes_max, or -ENOMEM.
+ *
+ * total: counts the bytes of several boxes; it grows with each message that comes and shrinks with each that
+ * leaves, in whatever way. All messages of a box are counted in the same total, which outlives them.
  */
 int outbox_push(struct outbox *box, struct message *message, size_t bytes_max, uint64_t *total);
 
-/* Queues an event that the peer was told of. Neither it nor what waits before it gives way. 0 or -ENOMEM. */
+/* Queues an event that was promised to the peer. No message up to it gives way. 0 or -ENOMEM. */
 int outbox_push_promised(struct outbox *box, struct message *message, uint64_t *total);
 
-/* Bytes that do not give way for that reason. */
+/* Bytes of the promised events and of the messages before them. */
 size_t outbox_promised_bytes(const struct outbox *box);
 
-/* Puts it before all others, whatever the bound: for pings and closes, which are never refused. 0 or -ENOMEM.
- */
+/* Puts the message before all others, whatever the bound: for pings and closes, which are never refused. 0 or
+ * -ENOMEM. */
 int outbox_push_front(struct outbox *box, struct message *message, uint64_t *total);
 
-/* The frames of the oldest, at most parts_max of them, borrowed: how many, and how many bytes. */
+/* The frames of the oldest messages, at most parts_max, borrowed. Returns how many; *bytesp: their bytes. */
 int outbox_peek(const struct outbox *box, struct iovec *parts, int parts_max, size_t *bytesp);
 
-/* Events in the box that arrived up to then are there because they were asked for again. */
+/* Events in the box that arrived at this time or before are there because the peer asked for them again. */
 void outbox_note_replay(struct outbox *box, uint64_t arrived_us);
 
-/* The latest such time; 0: all came live. Forgotten when the box is empty. */
+/* The latest time that was noted; 0: all events came live. Forgotten when the box is empty. */
 uint64_t outbox_replayed_us(const struct outbox *box);
 
-/* Takes out the oldest. The caller owns the reference; NULL when empty. */
+/* Takes out the oldest message. The caller owns the reference; NULL when empty. */
 struct message *outbox_pop(struct outbox *box);
 
 uint32_t outbox_n_events(const struct outbox *box);

@@ -28,6 +28,7 @@ STATE = "document.getElementById('state') && document.getElementById('state').te
 
 # What a block begins with -> why nobody runs it here.
 LEFT_OUT = {
+    "CONTRIBUTING.md: deploy/deps.sh --test": "it is what was done before this test could run",
     "README.md: backend ──": "a picture",
     "docs/architecture.md: Redis": "a picture",
     "docs/configuration.md: tidegate.yaml:6: unknown key": "what is said of a wrong file: test_config.c has the sentences",
@@ -139,7 +140,7 @@ def same_shape(shown, answer):
 
 def test_every_block_has_somebody_who_runs_it_or_a_reason_why_not():
     for name, language, _ in BLOCKS:
-        assert language == "yaml" or any(map(name.startswith, [*RUN, *LEFT_OUT])), f"who runs this? {name[:100]}"
+        assert language in ("yaml", "c") or any(map(name.startswith, [*RUN, *LEFT_OUT])), f"who runs this? {name[:100]}"
     for beginning in [*RUN, *LEFT_OUT]:
         assert any(name.startswith(beginning) for name, _, _ in BLOCKS), f"there is no such block any more: {beginning}"
 
@@ -165,6 +166,15 @@ def test_a_configuration_is_one(name, text, tmp_path):
                          ids=lambda value: value[:40] if ":" in value[:60] else None)
 def test_python_is_python(name, text):
     compile(text, name, "exec", dont_inherit=True)
+
+
+@pytest.mark.parametrize("name,text", [(name, text) for name, language, text in BLOCKS if language == "c"],
+                         ids=lambda value: value[:40] if ":" in value[:60] else None)
+def test_an_example_of_c_is_in_the_sources(name, text):
+    """Line by line as it stands there, in one file; `…` is what the page leaves out."""
+    parts = [part.strip("\n") for part in re.split(r"^…$", text, flags=re.MULTILINE)]
+    sources = [path.read_text(encoding="utf-8") for folder in ("src", "include") for path in (ROOT / folder).rglob("*.[chd]*")]
+    assert any(all(part in source for part in parts) for source in sources), name
 
 
 # --- README.md ------------------------------------------------------------------------------------
