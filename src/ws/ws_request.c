@@ -68,7 +68,7 @@ void ws_request_end(struct lws *wsi)
 
 /* Lines of each kind are bounded by themselves: many of one do not hide another. */
 static void tell(struct ws_server *server, struct lws *wsi, const struct request_head *head,
-	const struct handshake_refusal *refusal)
+	const char *known, const struct handshake_refusal *refusal)
 {
 	char remote[INET6_ADDRSTRLEN];
 	uint64_t suppressed;
@@ -76,18 +76,19 @@ static void tell(struct ws_server *server, struct lws *wsi, const struct request
 	if (!log_limit_allow(
 		    server->log, &server->refused_limits[refusal->id], clock_monotonic_ms(), &suppressed))
 		return;
-	handshake_remote(wsi, server->trusted, head, remote);
+	if (!known)
+		handshake_remote(wsi, server->trusted, head, remote);
 	/* Without the query: tokens may stand there. */
-	log_info(server->log, "handshake refused", log_str("remote", remote),
+	log_info(server->log, "handshake refused", log_str("remote", known ? known : remote),
 		log_slice("method", head->method), log_slice("path", head->path),
 		log_uint("status", refusal->status), log_str("code", refusal->code),
 		log_uint("suppressed", suppressed));
 }
 
 void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
-	const struct handshake_refusal *refusal)
+	const char *remote, const struct handshake_refusal *refusal)
 {
-	tell(server, wsi, head, refusal);
+	tell(server, wsi, head, remote, refusal);
 	metrics_add(server->metrics, refusal->metric, 1);
 	handshake_refuse(wsi, head, refusal);
 }
@@ -98,7 +99,7 @@ static int refuse_and_linger(struct ws_server *server, struct lws *wsi, const st
 {
 	struct ws_request *request = request_of(wsi);
 
-	ws_request_refuse(server, wsi, head, refusal);
+	ws_request_refuse(server, wsi, head, NULL, refusal);
 	if (!request)
 		return -1;
 	buf_deinit(&request->bytes);
@@ -178,7 +179,7 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 		return lws_linger_forget(&request->linger, len) < 0 ? -1 : (int)len;
 	if (len == 0) {
 		if (request && request->bytes.len)
-			ws_request_refuse(server, wsi, &none, handshake_unreadable(REQUEST_HEAD_BAD));
+			ws_request_refuse(server, wsi, &none, NULL, handshake_unreadable(REQUEST_HEAD_BAD));
 		return -1;
 	}
 	if (!request)
@@ -195,5 +196,5 @@ void ws_request_late(struct ws_server *server, struct lws *wsi)
 
 	/* Who has said nothing at all has asked nothing: a port scan, a connection kept for later. */
 	if (request && request->bytes.len && !request->is_refused)
-		ws_request_refuse(server, wsi, &none, handshake_refusal(REFUSAL_TIMEOUT));
+		ws_request_refuse(server, wsi, &none, NULL, handshake_refusal(REFUSAL_TIMEOUT));
 }

@@ -27,9 +27,10 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 /* The socket takes more. */
 void ws_request_writable(struct ws_server *server, struct lws *wsi);
 
-/* Answers a request that becomes no WebSocket, counts it and tells the log. The connection is not ended. */
+/* Answers a request that becomes no WebSocket, counts it and tells the log. The connection is not ended. The
+ * remote is NULL where the head says it. */
 void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
-	const struct handshake_refusal *refusal);
+	const char *remote, const struct handshake_refusal *refusal);
 
 /* It took too long, and lws is about to close. */
 void ws_request_late(struct ws_server *server, struct lws *wsi);

@@ -76,6 +76,8 @@ static int connection_begin(struct ws_server *server, struct lws *wsi, const str
 		return r;
 	}
 	connection->is_held_back = r == CLIENT_HELD;
+	if (connection->is_held_back)
+		connection->path = strndup(head->path.data, head->path.len);
 	lws_set_opaque_user_data(wsi, connection);
 	return 0;
 }
@@ -88,11 +90,18 @@ static void message_drop(struct ws_connection *connection)
 	connection->message = NULL;
 }
 
+static void path_drop(struct ws_connection *connection)
+{
+	free(connection->path);
+	connection->path = NULL;
+}
+
 static void connection_end(struct ws_connection *connection)
 {
 	client_deinit(&connection->client);
 	list_remove(&connection->aborted);
 	message_drop(connection);
+	path_drop(connection);
 	lws_set_opaque_user_data(connection->wsi, NULL);
 	free(connection);
 }
@@ -162,16 +171,21 @@ const struct handshake_refusal *ws_server_admit(
  */
 static int on_upgrade(struct ws_connection *connection)
 {
-	static const struct request_head none;
 	struct ws_server *server = connection->server;
+	const char *path = connection->path ? connection->path : "";
+	/* Of the request nothing else is left that a line in the log would tell. */
+	struct request_head head = {.method = {"GET", 3}, .path = {path, strlen(path)}};
 
 	refresh_time(server);
 	if (server->retiring) {
-		ws_request_refuse(server, connection->wsi, &none, handshake_refusal(REFUSAL_DRAINING));
+		ws_request_refuse(server, connection->wsi, &head, connection->client.remote,
+			handshake_refusal(REFUSAL_DRAINING));
 		return -1;
 	}
 	connection->held = connection->is_held_back && lws_upgrade_hold(connection->wsi) == 0;
 	connection->is_held_back = false;
+	if (!connection->held)
+		path_drop(connection);
 	return 0;
 }
 

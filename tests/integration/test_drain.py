@@ -155,13 +155,14 @@ def test_a_handshake_that_waits_for_redis_is_answered(start, own_redis):
     own_redis.process.signal(signal.SIGSTOP)
     try:
         with WebSocket(gateway.address) as held:
-            held.send_raw(handshake("/ws/items/held"))
+            held.send_raw(handshake("/ws/items/held?token=secret"))
             until("its request was read", lambda: gateway.metric("tidegate_subscriptions") == 1)
             gateway.process.signal(signal.SIGTERM)
             answer = answer_of(held)
             assert answer in (503, 1012)
             if answer == 503:
-                gateway.wait_for_line("handshake refused", code="draining")
+                gateway.wait_for_line("handshake refused", code="draining", method="GET", path="/ws/items/held",
+                                      remote="127.0.0.1")
     finally:
         own_redis.process.signal(signal.SIGCONT)
     gateway.process.end()

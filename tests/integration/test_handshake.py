@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness.wait import SANITIZER, sized
+from harness.wait import SANITIZER, sized, until
 from harness.websocket import TEXT, Refused, WebSocket, exchange, frame, handshake
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -274,6 +274,21 @@ def test_half_a_request_is_answered_when_no_more_comes(gateway):
         peer.send_raw(b"GET /ws/cards HTTP/1.1\r\nHost: x")
         peer.finish()
         assert peer.read_response().status == 400
+
+
+def test_who_says_no_more_behind_the_request_is_answered_counted_and_logged(start, redis):
+    gateway = start(redis=redis)
+    requests = [handshake("/ws/items/half-closed"),  # held until Redis has confirmed
+                handshake("/ws/items/half-closed"),
+                handshake("/ws/items/with-a-frame") + frame(TEXT, b'{"type":"ping"}')]
+    for number, request in enumerate(requests, 1):
+        with WebSocket(gateway.address) as peer:
+            peer.send_raw(request)
+            peer.finish()
+            assert peer.read_response().status == 101
+            peer.expect_end()
+        until("it is counted", lambda: gateway.metric('tidegate_connections_closed_total{code="1006"}') == number)
+        assert len(gateway.lines("client disconnected", code="1006")) == number
 
 
 def test_a_request_in_single_bytes_is_read_like_any_other(gateway):

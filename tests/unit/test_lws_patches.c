@@ -842,16 +842,35 @@ static void keeps_what_comes_while_it_holds(void **state)
 	peer_free(peer);
 }
 
-static void tells_when_a_held_peer_goes_away(void **state)
+static void answers_a_held_peer_that_says_no_more(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_park(rig, NULL, 0);
+
+	shutdown(peer->fd, SHUT_WR);
+	settle(rig);
+	assert_int_equal(rig->n_destroyed, 0);
+	rig->answer = ALLOW;
+	assert_int_equal(lws_upgrade_resume(rig->held[0]), 0);
+	peer_expect_101(rig, peer);
+	peer_expect_end(rig, peer);
+	assert_int_equal(rig->n_closed, 1);
+	assert_int_equal(rig->n_destroyed, 1);
+	peer_free(peer);
+}
+
+static void ends_a_held_peer_that_has_gone_when_it_is_resumed(void **state)
 {
 	struct rig *rig = *state;
 	struct peer *peer = peer_park(rig, NULL, 0);
 
 	peer_free(peer);
 	settle(rig);
+	rig->answer = ALLOW;
+	(void)!lws_upgrade_resume(rig->held[0]);
+	settle(rig);
 	assert_int_equal(rig->n_destroyed, 1);
-	assert_int_equal(rig->n_established, 0);
-	assert_int_equal(rig->n_closed, 0);
+	assert_int_equal(rig->n_closed, rig->n_established);
 }
 
 static void refuses_a_held_upgrade_with_an_answer(void **state)
@@ -908,6 +927,9 @@ static void parks_many_at_once(void **state)
 			peer_expect_101(rig, peers[i]);
 		peer_free(peers[i]);
 	}
+	rig->answer = HANG_UP;
+	for (unsigned i = 1; i < PARKED; i += 2)
+		assert_int_equal(lws_upgrade_resume(rig->held[i]), -1);
 	settle(rig);
 	assert_int_equal(rig->n_destroyed, PARKED);
 	assert_int_equal(rig->n_closed, PARKED / 2);
@@ -1023,7 +1045,8 @@ int main(void)
 		PROMISE(holds_the_answer_until_resumed),
 		PROMISE(keeps_what_a_held_peer_sends_early),
 		PROMISE(keeps_what_comes_while_it_holds),
-		PROMISE(tells_when_a_held_peer_goes_away),
+		PROMISE(answers_a_held_peer_that_says_no_more),
+		PROMISE(ends_a_held_peer_that_has_gone_when_it_is_resumed),
 		PROMISE(refuses_a_held_upgrade_with_an_answer),
 		PROMISE(holds_again_when_asked_to),
 		PROMISE(parks_many_at_once),
