@@ -27,6 +27,7 @@ enum {
 struct json_member {
 	const char *name;   /* in: which member, plain ASCII */
 	struct slice value; /* out: its last occurrence; absent if it is not there */
+	size_t n;           /* out: its occurrences */
 };
 
 /*

@@ -300,8 +300,10 @@ int json_check(const char *text, size_t len, unsigned int depth_max, struct json
 	};
 	int r;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		members[i].value = (struct slice){0};
+		members[i].n = 0;
+	}
 	if (len == 0)
 		return JSON_INVALID;
 	scan.end = scan.p + len;
@@ -312,6 +314,7 @@ int json_check(const char *text, size_t len, unsigned int depth_max, struct json
 		if (scan.wanted && scan.depth == 1 && r == 0) {
 			scan.wanted->value =
 				(struct slice){(const char *)scan.value, (size_t)(scan.p - scan.value)};
+			scan.wanted->n++;
 			scan.wanted = NULL;
 		}
 	}

@@ -143,7 +143,9 @@ static int splice_plan(
 	splice->body.len--; /* its brace, which comes last; it has a member, so that a comma may follow */
 	*has_stampp = members[MEMBER_TIMESTAMP].value.data;
 	theirs = members[MEMBER_CHANNEL].value;
-	if (json_is_string(theirs) && json_string_is(theirs, channel.data, channel.len))
+	/* Of several that say different things, some client would take the wrong one. */
+	if (members[MEMBER_CHANNEL].n == 1 && json_is_string(theirs) &&
+		json_string_is(theirs, channel.data, channel.len))
 		splice->channel = (struct slice){0};
 	splice->renames = members[MEMBER_POS].value.data || (theirs.data && splice->channel.data);
 	return 0;

@@ -52,6 +52,15 @@ def test_a_payloads_own_channel_and_pos_arrive_under_another_name(gateway, redis
     assert gateway.metric("tidegate_events_renamed_total") == before + 1
 
 
+@pytest.mark.parametrize("channels", [["general", "cards"], ["cards", "general"], ["cards", "cards"]], ids="-".join)
+def test_of_a_channel_said_twice_the_gateways_alone_remains(redis, peer, channels):
+    """A client takes the first or the last, as its parser likes."""
+    redis.publish("cards", '{"type":"twice","channel":"%s","ch\\u0061nnel":"%s"}' % tuple(channels))
+    pairs = json.loads(peer.receive_text(), object_pairs_hook=list)
+    assert [value for name, value in pairs if name == "channel"] == ["cards"]
+    assert [value for name, value in pairs if name == "payload_channel"] == channels
+
+
 def test_warns_of_reserved_names_at_a_bounded_rate(start, own_redis):
     gateway = start(redis=own_redis)
     with gateway.connect() as peer:

@@ -394,8 +394,9 @@ static void append_bare(struct buf *out, const char *before, struct slice value)
 /* "e7", "pong#1", "subscribed(cards)", "error#1(unavailable cards 2000)" */
 static void append_text(struct buf *out, struct slice text)
 {
-	struct json_member top[] = {{"type", {0}}, {"id", {0}}, {"data", {0}}, {"timestamp", {0}}};
-	struct json_member data[] = {{"code", {0}}, {"channel", {0}}, {"retry_after_ms", {0}}};
+	struct json_member top[] = {
+		{.name = "type"}, {.name = "id"}, {.name = "data"}, {.name = "timestamp"}};
+	struct json_member data[] = {{.name = "code"}, {.name = "channel"}, {.name = "retry_after_ms"}};
 	bool is_object;
 
 	assert_int_equal(json_check(text.data, text.len, 16, top, 4, &is_object), 0);

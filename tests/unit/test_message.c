@@ -88,6 +88,9 @@ static void gives_another_name_to_members_called_like_its_own(void **state)
 	assert_event("{\"type\":\"a\",\"channel\":\"cards\",\"channel\":\"x\"}", no_pos,
 		"{\"type\":\"a\",\"payload_channel\":\"cards\",\"payload_channel\":\"x\"" STAMP
 		",\"channel\":\"cards\"}");
+	assert_event("{\"type\":\"a\",\"channel\":\"x\",\"c\\u0068annel\":\"cards\"}", no_pos,
+		"{\"type\":\"a\",\"payload_channel\":\"x\",\"payload_channel\":\"cards\"" STAMP
+		",\"channel\":\"cards\"}");
 	assert_event("{\"p\\u006fs\" : 7 , \"type\":\"a\",\"data\":{\"pos\":[{}, 1],\"channel\":\"}\"}}",
 		no_pos,
 		"{\"payload_pos\" : 7 , \"type\":\"a\",\"data\":{\"pos\":[{}, 1],\"channel\":\"}\"}" STAMP
