@@ -36,6 +36,12 @@ static void write_state(int r, struct buf *out)
 		message = "the set of nodes in Redis has more members than are listed";
 	} else if (r == -ETIMEDOUT) {
 		message = "Redis does not answer: only this node is listed";
+	} else if (r == -ENOMEM) {
+		message = "this node is out of memory: only it is listed";
+	} else if (r == -EAGAIN) {
+		message = "too much waits for Redis, which does not keep up: only this node is listed";
+	} else if (r == -EIO) {
+		message = "Redis answers in a way that makes no sense: only this node is listed";
 	} else if (r == -EOPNOTSUPP) {
 		state = "alone";
 		message = "events are kept in memory: there are no other nodes";

@@ -143,6 +143,11 @@ static void one_refused(struct one *one, int r)
 				     : "Redis did not answer: nobody knows whether it was published");
 	else if (r == -EACCES || r == -EIO)
 		one_failed(one, 502, "refused", "Redis refused it: the gateway's log says why");
+	else if (r == -ENOMEM)
+		one_failed(one, 503, "unavailable", "the gateway is out of memory: nothing was published");
+	else if (r == -EAGAIN)
+		one_failed(one, 503, "unavailable",
+			"too much waits for Redis, which does not keep up: nothing was published");
 	else
 		one_failed(one, 503, "unavailable", "Redis is away: nothing was published");
 }

@@ -8,6 +8,7 @@ import pytest
 
 from harness.redis_server import RedisServer
 from harness.wait import sized, until
+from harness.websocket import WebSocket
 
 BACK_WITHIN_SECONDS = 2  # of Redis answering again: the promise
 NOTICED_WITHIN_SECONDS = 9  # a Redis that hangs, by the probe: docs/testing.md F2
@@ -143,6 +144,23 @@ def test_a_redis_that_hangs_is_noticed_and_its_return_too(gateway, own_redis):
         gateway.wait_until_ready(sized(3, 10))
         own_redis.publish("cards", '{"type":"hello"}')
         assert peer.receive()["type"] == "hello"
+
+
+@pytest.mark.plain  # a Redis that hangs is given up after 2 s, and 20 MiB take longer under a sanitizer
+def test_who_publishes_more_than_redis_takes_is_told_that(gateway, own_redis):
+    body = json.dumps({"channel": "cards", "payload": "x" * 1_000_000}).encode()
+    head = b"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    own_redis.process.signal(signal.SIGSTOP)
+    peers = [WebSocket(gateway.admin_address) for _ in range(20)]
+    try:
+        for peer in peers:
+            peer.send_raw(head + body)
+        answer = peers[-1].read_response()
+        assert answer.status == 503 and b"does not keep up" in answer.body
+    finally:
+        own_redis.process.signal(signal.SIGCONT)
+        for peer in peers:
+            peer.abandon()
 
 
 def test_a_killed_connection_is_redialled(gateway, own_redis):
