@@ -41,8 +41,13 @@ struct broker_listener {
 	   (several of one moment are answered once), and again for each subscribed channel after a reconnect.
 	 */
 	void (*subscribed)(void *arg, struct slice channel);
-	/* The state changed; a broker starts as BROKER_CONNECTING. Reason is one sentence for the log and
-	   /ready; borrowed. */
+	/* Events published to this channel may not come from now on, until subscribed() is said of it again.
+	   Said of each channel that is wanted where the loss was, whether it had been subscribed there or was
+	   about to be; other channels go on. */
+	void (*lost)(void *arg, struct slice channel);
+	/* The state of the broker as a whole changed; it starts as BROKER_CONNECTING. Channels are lost
+	   before it is said to be connecting, and subscribed after it is said to be ready. Reason is one
+	   sentence for the log and /ready; borrowed. */
 	void (*state)(void *arg, enum broker_state state, const char *reason);
 };
 
@@ -128,6 +133,8 @@ struct broker_ops {
 	int (*log_read)(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
 		uint64_t ttl_ms, broker_log_read_fn done, void *arg);
 	enum broker_state (*state)(const struct broker *broker);
+	/* NULL: the same for all channels. */
+	enum broker_state (*channel_state)(const struct broker *broker, struct slice channel);
 	void (*describe)(const struct broker *broker, struct buf *out);
 	struct slice (*complaint)(const struct broker *broker);                   /* NULL: there is none */
 	void (*set_payload_max)(struct broker *broker, size_t payload_bytes_max); /* NULL: it has no bound */
@@ -177,6 +184,10 @@ int broker_log_read(struct broker *broker, struct slice channel, uint64_t from, 
 	uint64_t ttl_ms, broker_log_read_fn done, void *arg);
 
 enum broker_state broker_state(const struct broker *broker);
+
+/* Of what serves this channel: BROKER_CONNECTING between its lost() and its next subscribed(), at least until
+ * its log can be read. The channel need not be wanted. */
+enum broker_state broker_channel_state(const struct broker *broker, struct slice channel);
 
 /*
  * Appends one JSON object for /ready, no secrets:

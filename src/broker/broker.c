@@ -50,6 +50,13 @@ enum broker_state broker_state(const struct broker *broker)
 	return broker->ops->state(broker);
 }
 
+enum broker_state broker_channel_state(const struct broker *broker, struct slice channel)
+{
+	if (!broker->ops->channel_state)
+		return broker->ops->state(broker);
+	return broker->ops->channel_state(broker, channel);
+}
+
 void broker_describe(const struct broker *broker, struct buf *out)
 {
 	broker->ops->describe(broker, out);

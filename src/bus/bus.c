@@ -227,15 +227,20 @@ static void on_subscribed(void *arg, struct slice name)
 		bus_channel_subscribed(channel);
 }
 
+static void on_lost(void *arg, struct slice name)
+{
+	struct bus *bus = arg;
+	struct bus_channel *channel = bus_channel_find(bus, map_hash(name.data, name.len), name);
+
+	if (channel)
+		bus_channel_lost(channel);
+}
+
 static void on_state(void *arg, enum broker_state state, const char *reason)
 {
 	struct bus *bus = arg;
 
 	(void)reason; /* the broker logs it and tells it to /ready */
-	if (state != BROKER_READY) {
-		for (struct map_entry *e = map_next(&bus->channels, NULL); e; e = map_next(&bus->channels, e))
-			bus_channel_lost(map_value(e, struct bus_channel, entry));
-	}
 	for (unsigned int i = 0; i < bus->n_workers; i++)
 		worker_post_connected(bus->workers[i], state == BROKER_READY);
 	if (state == BROKER_READY)
@@ -274,7 +279,7 @@ struct bus *bus_new(struct event_base *base, size_t event_bytes_max, struct log 
 
 struct broker_listener bus_broker_listener(struct bus *bus)
 {
-	return (struct broker_listener){bus, on_event, on_drained, on_subscribed, on_state};
+	return (struct broker_listener){bus, on_event, on_drained, on_subscribed, on_lost, on_state};
 }
 
 void bus_connect(

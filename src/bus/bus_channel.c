@@ -52,6 +52,12 @@ void bus_channel_free(struct bus_channel *channel)
 	free(channel);
 }
 
+/* For this channel: others may be served by another part of it. */
+static bool broker_is_there(const struct bus_channel *channel)
+{
+	return broker_channel_state(channel->bus->broker, bus_channel_name(channel)) == BROKER_READY;
+}
+
 int bus_channel_configure(struct bus_channel *channel)
 {
 	struct bus *bus = channel->bus;
@@ -78,8 +84,7 @@ int bus_channel_configure(struct bus_channel *channel)
 	channel->history = history_new(&bus->histories, hashed_name(channel), history->ttl_ms, channel);
 	channel->era = bus->era;
 	/* Until the log has been read for the first time, nothing brings an event that is published. */
-	channel->blind =
-		!channel->confirmed && (channel->wanted || broker_state(bus->broker) != BROKER_READY);
+	channel->blind = !channel->confirmed && (channel->wanted || !broker_is_there(channel));
 	if (channel->history && channel->confirmed) {
 		channel->settling = SETTLING_READ;
 		history_subscribed(channel->history);
@@ -174,7 +179,7 @@ static void end_history(struct bus_channel *channel, uint64_t now_ms)
 	bool give_up, subscribed;
 
 	/* Nothing can be read, and nothing is heard either: the time is that of a log that could be. */
-	if (broker_state(channel->bus->broker) != BROKER_READY)
+	if (!broker_is_there(channel))
 		channel->ending_ms = now_ms + ENDING_MS;
 	give_up = channel->ending_ms <= now_ms;
 	if (channel->blind && !give_up)

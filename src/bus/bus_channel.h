@@ -87,7 +87,7 @@ void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64
 /* Somebody left: without anybody it lingers. */
 void bus_channel_left(struct bus_channel *channel);
 
-/* The broker says that every event comes from now on; or lost its links. */
+/* The broker says that every event comes from now on; or that events may be missing from now on. */
 void bus_channel_subscribed(struct bus_channel *channel);
 void bus_channel_lost(struct bus_channel *channel);
 

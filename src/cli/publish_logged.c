@@ -85,7 +85,7 @@ static void on_nothing(void *arg)
 	(void)arg;
 }
 
-static void on_subscribed(void *arg, struct slice channel)
+static void on_channel(void *arg, struct slice channel)
 {
 	(void)arg;
 	(void)channel;
@@ -102,7 +102,8 @@ int publish_logged(const struct config *config, const struct route_history *hist
 	const struct cli_publication *wanted)
 {
 	struct publication publication = {.history = history, .wanted = wanted, .status = 1};
-	struct broker_listener listener = {&publication, on_event, on_nothing, on_subscribed, on_state};
+	struct broker_listener listener = {
+		&publication, on_event, on_nothing, on_channel, on_channel, on_state};
 	struct timeval timeout = {TIMEOUT_SECONDS, 0};
 	struct buf error = {0};
 

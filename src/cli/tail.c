@@ -93,9 +93,15 @@ static void on_subscribed(void *arg, struct slice channel)
 	fprintf(stderr, "tidegate: listening to %.*s\n", (int)channel.len, channel.data);
 }
 
-static void on_state(void *arg, enum broker_state state, const char *reason)
+static void on_lost(void *arg, struct slice channel)
 {
 	(void)arg; /* the broker's own log lines say it */
+	(void)channel;
+}
+
+static void on_state(void *arg, enum broker_state state, const char *reason)
+{
+	(void)arg; /* likewise */
 	(void)state;
 	(void)reason;
 }
@@ -111,7 +117,7 @@ static int listen_forever(struct event_base *base, struct broker *broker, char *
 
 static int through_redis(const struct config *config, char *const *channels, int n)
 {
-	struct broker_listener listener = {NULL, on_event, on_drained, on_subscribed, on_state};
+	struct broker_listener listener = {NULL, on_event, on_drained, on_subscribed, on_lost, on_state};
 	struct redis_session session;
 	struct buf error = {0};
 	int r = 1;

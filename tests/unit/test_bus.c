@@ -275,6 +275,11 @@ static void drained(struct world *world)
 	world->up.drained(world->up.arg);
 }
 
+static void lost(struct world *world, const char *channel)
+{
+	world->up.lost(world->up.arg, slice_of(channel));
+}
+
 static void state_becomes(struct world *world, enum broker_state state)
 {
 	world->state = state;
@@ -624,6 +629,7 @@ static void tells_the_workers_when_the_broker_comes_and_goes(void **state)
 	want(world, 0, "x", 1);
 	subscribed(world, "x");
 	buf_reset(&world->said);
+	lost(world, "x");
 	state_becomes(world, BROKER_CONNECTING);
 	says(world, "0:down 1:down 2:down ");
 	want(world, 1, "x", 4); /* nobody can promise it anything now */
@@ -636,6 +642,29 @@ static void tells_the_workers_when_the_broker_comes_and_goes(void **state)
 	says(world, "0:x@1 1:x@4 2:x@6 ");
 }
 
+static void a_loss_of_some_channels_touches_only_these(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	want(world, 0, "y", 1);
+	subscribed(world, "x");
+	subscribed(world, "y");
+	buf_reset(&world->said);
+	lost(world, "x");
+	lost(world, "unknown");
+	says(world, ""); /* the broker is there as before */
+	event(world, "y", "1");
+	drained(world);
+	says(world, "0:1 0:flush 1:flush 2:flush ");
+	want(world, 1, "y", 5);
+	says(world, "1:y@5 ");
+	want(world, 1, "x", 6); /* nobody can promise it anything now */
+	says(world, "");
+	subscribed(world, "x");
+	says(world, "0:x@1 1:x@6 ");
+}
+
 static void a_channel_that_lingers_through_a_loss_is_confirmed_anew(void **state)
 {
 	struct world *world = *state;
@@ -643,6 +672,7 @@ static void a_channel_that_lingers_through_a_loss_is_confirmed_anew(void **state
 	want(world, 0, "x", 1);
 	subscribed(world, "x");
 	unwant(world, 0, "x", 1);
+	lost(world, "x");
 	state_becomes(world, BROKER_CONNECTING);
 	state_becomes(world, BROKER_READY);
 	buf_reset(&world->said);
@@ -956,6 +986,7 @@ int main(void)
 		TEST(who_comes_back_within_the_linger_costs_redis_nothing),
 		TEST(nobody_is_handed_what_comes_while_it_lingers),
 		TEST(tells_the_workers_when_the_broker_comes_and_goes),
+		TEST(a_loss_of_some_channels_touches_only_these),
 		TEST(a_channel_that_lingers_through_a_loss_is_confirmed_anew),
 		TEST(drops_and_counts_what_is_not_json),
 		TEST(drops_and_counts_what_is_too_large),

@@ -78,6 +78,7 @@ struct world {
 	broker_log_read_fn done; /* of the read that is out; NULL: none is */
 	void *arg;
 	bool is_away;
+	const char *away;    /* a channel that alone is served by nobody; NULL: there is none */
 	uint32_t asked;      /* entries */
 	struct crowd *crowd; /* NULL: there is one channel */
 	uint64_t ttl_ms;
@@ -169,6 +170,15 @@ static enum broker_state fake_state(const struct broker *broker)
 	return ((const struct world *)broker)->is_away ? BROKER_CONNECTING : BROKER_READY;
 }
 
+static enum broker_state fake_channel_state(const struct broker *broker, struct slice channel)
+{
+	const char *away = ((const struct world *)broker)->away;
+
+	if (away && strlen(away) == channel.len && memcmp(away, channel.data, channel.len) == 0)
+		return BROKER_CONNECTING;
+	return fake_state(broker);
+}
+
 static int fake_log_read(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
 	uint64_t ttl_ms, broker_log_read_fn done, void *arg)
 {
@@ -194,6 +204,7 @@ static const struct broker_ops fake_ops = {
 	.subscribe = fake_subscribe,
 	.unsubscribe = fake_unsubscribe,
 	.state = fake_state,
+	.channel_state = fake_channel_state,
 	.log_read = fake_log_read,
 };
 
@@ -473,6 +484,7 @@ static void what_comes_out_of_the_log_after_that_is_heard_once(void **state)
 	listen_to(world, 0);
 	reload(world, TTL_MS);
 	answered(world, 5);
+	world->up.lost(world->up.arg, slice_of(CHANNEL));
 	world->up.state(world->up.arg, BROKER_CONNECTING, "");
 	world->up.state(world->up.arg, BROKER_READY, "");
 	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
@@ -569,6 +581,7 @@ static void a_history_that_cannot_be_read_ends_all_the_same(void **state)
 static void link_lost(struct world *world)
 {
 	world->is_away = true;
+	world->up.lost(world->up.arg, slice_of(CHANNEL));
 	world->up.state(world->up.arg, BROKER_CONNECTING, "");
 }
 
@@ -753,6 +766,117 @@ static void answer_crowd(struct crowd *crowd)
 	}
 }
 
+static void want_named(struct world *world, const char *name)
+{
+	bus_post_interest(world->bus, 0, slice_of(name), map_hash(name, strlen(name)), 1, true);
+	turn(world);
+}
+
+static bool is_live(const struct world *world, const char *name)
+{
+	struct bus_view view;
+
+	assert_true(bus_look(world->bus, slice_of(name), &view));
+	return view.log && channel_log_state(view.log) == CHANNEL_LOG_LIVE;
+}
+
+static void one_is_away(struct world *world, const char *name)
+{
+	world->away = name;
+	world->up.lost(world->up.arg, slice_of(name));
+}
+
+static void one_is_back(struct world *world)
+{
+	const char *name = world->away;
+
+	world->away = NULL;
+	world->up.subscribed(world->up.arg, slice_of(name));
+	answer_crowd(world->crowd);
+}
+
+/* Two channels with history, "0" and "1", both live. */
+static struct crowd *listen_to_two(struct world *world)
+{
+	struct crowd *crowd = world->crowd = calloc(1, sizeof(*crowd));
+
+	assert_non_null(crowd);
+	reload_route(world, "/ws/{id}", "{id}", TTL_MS);
+	want_named(world, "0");
+	want_named(world, "1");
+	world->up.subscribed(world->up.arg, slice_of("0"));
+	world->up.subscribed(world->up.arg, slice_of("1"));
+	answer_crowd(crowd);
+	assert_true(is_live(world, "0") && is_live(world, "1"));
+	assert_int_equal(world->worker.n_confirmed, 2);
+	memset(crowd->n_reads, 0, sizeof(crowd->n_reads));
+	return crowd;
+}
+
+static void free_crowd(struct world *world)
+{
+	answer_crowd(world->crowd);
+	bus_free(world->bus);
+	world->bus = NULL;
+	free(world->crowd);
+}
+
+static void a_loss_of_some_channels_has_only_their_logs_read(void **state)
+{
+	struct world *world = *state;
+	struct crowd *crowd = listen_to_two(world);
+
+	one_is_away(world, "0");
+	assert_false(is_live(world, "0"));
+	assert_true(is_live(world, "1"));
+	world->up.event(world->up.arg, slice_of("1"), slice_of("{\"type\":\"n\",\"data\":7}"));
+	hears(world, "7 ");
+	pass(world, 1000);
+	assert_int_equal(crowd->n_reads[0], 0); /* nobody would answer */
+	one_is_back(world);
+	assert_int_equal(crowd->n_reads[0], 1);
+	assert_int_equal(world->worker.n_confirmed, 3); /* the other one needs no confirmation */
+	assert_true(is_live(world, "0"));
+	free_crowd(world);
+}
+
+/* Who comes while nobody serves a channel is let in, and told when its log is known. */
+static void a_new_channel_is_blind_only_where_nobody_serves_it(void **state)
+{
+	struct world *world = *state;
+	struct crowd *crowd = listen_to_two(world);
+
+	world->away = "2";
+	want_named(world, "2");
+	want_named(world, "3");
+	world->up.subscribed(world->up.arg, slice_of("3"));
+	answer_crowd(crowd);
+	assert_true(is_live(world, "3"));
+	assert_int_equal(world->worker.n_resyncs, 0);
+	one_is_back(world);
+	assert_int_equal(world->worker.n_resyncs, 1);
+	world->worker.n_resyncs = 0;
+	free_crowd(world);
+}
+
+/* The time that a history has to end in is that of a log that can be read. */
+static void a_history_ends_later_where_nobody_serves_its_channel(void **state)
+{
+	struct world *world = *state;
+	struct bus_view view;
+
+	listen_to_two(world);
+	one_is_away(world, "0");
+	reload_route(world, "/ws/{id}", "{id}", 0);
+	pass(world, 5 * CYCLE_MS);
+	assert_true(bus_look(world->bus, slice_of("0"), &view) && view.log);
+	assert_true(bus_look(world->bus, slice_of("1"), &view) && !view.log);
+	one_is_back(world);
+	pass(world, CYCLE_MS);
+	assert_true(bus_look(world->bus, slice_of("0"), &view) && !view.log);
+	free_crowd(world);
+}
+
 static void each_of_many_tails_is_looked_at_within_the_cycle(void **state)
 {
 	struct world *world = *state;
@@ -810,6 +934,9 @@ int main(void)
 		with_world(who_waits_to_join_is_told_that_there_is_no_history),
 		with_world(another_time_holds_from_the_next_read_on),
 		with_world(a_history_that_was_to_end_and_comes_back_goes_on),
+		with_world(a_loss_of_some_channels_has_only_their_logs_read),
+		with_world(a_new_channel_is_blind_only_where_nobody_serves_it),
+		with_world(a_history_ends_later_where_nobody_serves_its_channel),
 		with_world(each_of_many_tails_is_looked_at_within_the_cycle),
 	};
 

@@ -52,6 +52,13 @@ static void on_subscribed(void *arg, struct slice channel)
 	buf_printf(&((struct world *)arg)->said, "+%.*s ", (int)channel.len, channel.data);
 }
 
+static void on_lost(void *arg, struct slice channel)
+{
+	(void)arg;
+	(void)channel;
+	fail_msg("there is nothing to lose");
+}
+
 static void on_state(void *arg, enum broker_state state, const char *reason)
 {
 	assert_non_null(reason);
@@ -84,7 +91,8 @@ static void on_read(void *arg, int r, const struct position *top, const struct b
 static int setup(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
-	const struct broker_listener listener = {world, on_event, on_drained, on_subscribed, on_state};
+	const struct broker_listener listener = {
+		world, on_event, on_drained, on_subscribed, on_lost, on_state};
 
 	assert_non_null(world);
 	world->base = event_base_new();

@@ -333,8 +333,45 @@ static void asks_for_all_that_is_wanted_after_a_loss(void **state)
 	sends(&channels, "SUBSCRIBE app:coming");
 	redis_channels_lost(&channels);
 	assert_int_equal(channels.n_in_flight, 0);
+	assert_int_equal(redis_channels_next(&channels, argv), 0); /* nobody was told yet */
+	for (unsigned int i = 0; i < 3; i++)
+		assert_true(redis_channels_tell_lost(&channels, &told));
+	assert_false(redis_channels_tell_lost(&channels, &told));
 	assert_int_equal(redis_channels_next(&channels, argv), 1 + 3); /* in no order */
 	assert_int_equal(channels.by_name.n_entries, 3);
+	redis_channels_deinit(&channels);
+}
+
+static void is_told_of_a_loss_only_where_somebody_relies_on_the_channel(void **state)
+{
+	struct redis_channels channels;
+	struct slice told;
+
+	(void)state;
+	redis_channels_init(&channels, "app:");
+	channels.are_doubtful = true;
+	want(&channels, "a");
+	sends(&channels, "SUBSCRIBE app:a");
+	confirms(&channels, true, "app:a", NULL);
+	redis_channels_lost(&channels);
+	assert_false(redis_channels_tell_lost(&channels, &told)); /* nobody was told that it is subscribed */
+	sends(&channels, "SUBSCRIBE app:a");
+	confirms(&channels, true, "app:a", NULL);
+	channels.are_doubtful = false;
+	want(&channels, "b");
+	redis_channels_lost(&channels);
+	redis_channels_unwant(&channels, slice_of("b"));
+	redis_channels_unwant(&channels, slice_of("a"));
+	want(&channels, "a"); /* by somebody else */
+	assert_false(redis_channels_tell_lost(&channels, &told));
+	sends(&channels, "SUBSCRIBE app:a");
+	confirms(&channels, true, "app:a", "a");
+	redis_channels_lost(&channels);
+	want(&channels, "a");
+	assert_true(redis_channels_tell_lost(&channels, &told));
+	assert_int_equal(told.len, 1);
+	assert_false(redis_channels_tell_lost(&channels, &told));
+	sends(&channels, "SUBSCRIBE app:a");
 	redis_channels_deinit(&channels);
 }
 
@@ -366,6 +403,7 @@ int main(void)
 		cmocka_unit_test(forgets_what_it_may_not_leave),
 		cmocka_unit_test(announces_nothing_while_the_link_is_not_proven),
 		cmocka_unit_test(asks_for_all_that_is_wanted_after_a_loss),
+		cmocka_unit_test(is_told_of_a_loss_only_where_somebody_relies_on_the_channel),
 		cmocka_unit_test(refuses_an_answer_to_what_was_not_asked),
 	};
 

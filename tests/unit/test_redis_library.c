@@ -112,6 +112,12 @@ static void on_subscribed(void *arg, struct slice channel)
 	((struct world *)arg)->n_subscribed++;
 }
 
+static void on_lost(void *arg, struct slice channel)
+{
+	(void)arg; /* what is subscribed is no matter here */
+	(void)channel;
+}
+
 static void on_state(void *arg, enum broker_state state, const char *reason)
 {
 	(void)reason;
@@ -295,7 +301,8 @@ static int teardown(void **state)
 
 static void start_broker(struct world *world, const char *login, const char *prefix, bool loads_library)
 {
-	const struct broker_listener listener = {world, on_event, on_drained, on_subscribed, on_state};
+	const struct broker_listener listener = {
+		world, on_event, on_drained, on_subscribed, on_lost, on_state};
 	struct redis_options options = {.channel_prefix = prefix,
 		.node_id = "test",
 		.seed = 42,

@@ -28,6 +28,7 @@
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
 
+#include "broker/redis/server.h"
 #include "broker/redis/url.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -58,6 +59,7 @@ struct world {
 	unsigned int n_events;
 	unsigned int n_events_undrained;
 	unsigned int n_subscribed;
+	unsigned int n_lost;
 	char last_channel[64];
 	char last_payload[64];
 	bool is_in_order; /* payloads are numbers that grow by one */
@@ -96,6 +98,17 @@ static void on_subscribed(void *arg, struct slice channel)
 {
 	(void)channel;
 	((struct world *)arg)->n_subscribed++;
+}
+
+/* Before the state is said, and true already. */
+static void on_lost(void *arg, struct slice channel)
+{
+	struct world *world = arg;
+
+	assert_int_equal(world->state, BROKER_READY);
+	assert_int_equal(broker_state(world->broker), BROKER_CONNECTING);
+	assert_int_equal(broker_channel_state(world->broker, channel), BROKER_CONNECTING);
+	world->n_lost++;
 }
 
 static void on_state(void *arg, enum broker_state state, const char *reason)
@@ -255,7 +268,8 @@ static int teardown(void **state)
 static void start_broker(
 	struct world *world, const char *text, const char *prefix, struct redis_options options)
 {
-	const struct broker_listener listener = {world, on_event, on_drained, on_subscribed, on_state};
+	const struct broker_listener listener = {
+		world, on_event, on_drained, on_subscribed, on_lost, on_state};
 	struct redis_url url;
 	struct buf error = {0};
 
@@ -427,9 +441,11 @@ static void comes_back_after_a_kill_and_says_so_in_two_lines(void **state)
 		server_kill(world);
 		AWAIT(world, world->state == BROKER_CONNECTING);
 		assert_true(is_described(world, "\"state\":\"connecting\""));
+		assert_int_equal(world->n_lost, 1 + round);
 		AWAIT(world,
 			is_described(world, "\"reason\":\"connecting failed: No such file or directory\""));
 		AWAIT(world, is_described(world, "\"n_attempts\":3"));
+		assert_int_equal(world->n_lost, 1 + round); /* once an outage, not once an attempt */
 		assert_int_equal(
 			broker_publish(world->broker, slice_of("cards"), slice_of("x"), on_published, world),
 			-ENOTCONN);
@@ -503,6 +519,7 @@ static void carries_a_hundred_thousand_channels_over_a_cut(void **state)
 	AWAIT(world, world->n_events == 1);
 	assert_int_equal(REDIS(world, "CLIENT", "KILL", "TYPE", "pubsub"), 1);
 	AWAIT(world, world->n_subscribed == 2 * N);
+	assert_int_equal(world->n_lost, N);
 	assert_int_equal(REDIS(world, "PUBLISH", "execution:0", "x"), 1);
 	AWAIT(world, world->n_events == 2);
 	assert_int_equal(world->n_states, 3);
@@ -656,6 +673,102 @@ static void lives_with_a_forbidden_channel(void **state)
 	REDIS(world, "ACL", "SETUSER", "gate", "&forbidden");
 	AWAIT(world, world->n_subscribed == 3);
 	assert_int_equal(REDIS(world, "PUBLISH", "forbidden", "x"), 1);
+}
+
+/* One of two servers, side by side: users of one Redis, so that each can be cut alone. */
+struct side {
+	struct redis_server *server;
+	unsigned int n_changes;
+	unsigned int n_subscribed;
+	unsigned int n_lost;
+	unsigned int n_events;
+};
+
+static void on_side_event(void *arg, struct slice channel, struct slice payload)
+{
+	(void)channel;
+	(void)payload;
+	((struct side *)arg)->n_events++;
+}
+
+static void on_side_drained(void *arg)
+{
+	(void)arg;
+}
+
+static void on_side_subscribed(void *arg, struct slice channel)
+{
+	(void)channel;
+	((struct side *)arg)->n_subscribed++;
+}
+
+static void on_side_lost(void *arg, struct slice channel)
+{
+	(void)channel;
+	((struct side *)arg)->n_lost++;
+}
+
+static void on_side_changed(void *arg, struct redis_server *server, const char *reason)
+{
+	struct side *side = arg;
+
+	(void)server;
+	(void)reason;
+	side->n_changes++;
+}
+
+static void on_side_measured(void *arg, struct redis_server *server, uint64_t took_us)
+{
+	(void)arg;
+	(void)server;
+	(void)took_us;
+}
+
+static void start_side(struct world *world, struct side *side, const char *user)
+{
+	const struct broker_listener events = {
+		side, on_side_event, on_side_drained, on_side_subscribed, on_side_lost, NULL};
+	const struct redis_server_listener listener = {side, on_side_changed, on_side_measured};
+	const struct redis_options options = {.channel_prefix = "", .node_id = user};
+	const struct redis_url url = {
+		.unix_path = world->socket, .user = (char *)user, .password = (char *)"secret"};
+
+	REDIS(world, "ACL", "SETUSER", user, "on", ">secret", "allchannels", "+@pubsub", "+client", "+ping");
+	*side = (struct side){0};
+	assert_int_equal(redis_server_new(world->base, &url, &options, &events, &listener, world->log,
+				 &world->metrics, &side->server),
+		0);
+	AWAIT(world, redis_server_is_ready(side->server));
+}
+
+static void two_servers_know_nothing_of_each_other(void **state)
+{
+	struct world *world = *state;
+	struct side left, right;
+
+	server_start(world);
+	start_side(world, &left, "left");
+	start_side(world, &right, "right");
+	assert_int_equal(redis_server_subscribe(left.server, slice_of("a")), 0);
+	assert_int_equal(redis_server_subscribe(left.server, slice_of("b")), 0);
+	assert_int_equal(redis_server_subscribe(right.server, slice_of("c")), 0);
+	AWAIT(world, left.n_subscribed == 2 && right.n_subscribed == 1);
+	assert_int_equal(REDIS(world, "CLIENT", "KILL", "USER", "left"), 2);
+	AWAIT(world, left.n_lost == 2);
+	assert_false(redis_server_is_ready(left.server));
+	assert_int_equal(
+		redis_server_publish(left.server, slice_of("c"), slice_of("x"), NULL, NULL), -ENOTCONN);
+	assert_int_equal(redis_server_publish(right.server, slice_of("c"), slice_of("x"), NULL, NULL), 0);
+	AWAIT(world, right.n_events == 1);
+	AWAIT(world, left.n_subscribed == 4);
+	assert_int_equal(left.n_changes, 3);
+	redis_server_free(left.server);
+	assert_int_equal(redis_server_publish(right.server, slice_of("c"), slice_of("y"), NULL, NULL), 0);
+	AWAIT(world, right.n_events == 2);
+	assert_int_equal(right.n_changes, 1);
+	assert_int_equal(right.n_subscribed, 1);
+	assert_int_equal(right.n_lost, 0);
+	redis_server_free(right.server);
 }
 
 /* Binds a free port and gives it back at once. */
@@ -843,6 +956,7 @@ int main(void)
 		PROMISE(publishes_and_tells_how_it_ended),
 		PROMISE(bounds_what_is_under_way_and_cancels_it_when_freed),
 		PROMISE(drops_a_payload_past_its_bound_and_lives_on),
+		PROMISE(two_servers_know_nothing_of_each_other),
 		PROMISE(says_who_it_is),
 		PROMISE(is_ready_without_the_right_to_name_itself),
 		PROMISE(keeps_trying_with_a_wrong_password_and_never_tells_it),

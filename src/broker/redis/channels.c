@@ -6,6 +6,9 @@
  *         ▲             ▲                  │ refused alone        │ sent, when unwanted
  *         │ unwanted    │ wanted           ▼                      ▼
  *         └─────────────┴──── confirmed ── REFUSED ◄─ ─ ─   UNSUBSCRIBING
+ *
+ * When the link goes, whatever is wanted is IDLE again: by way of LOST, until that is told, if the link was
+ * proven.
  */
 
 #include "broker/redis/channels.h"
@@ -20,6 +23,7 @@ enum channel_state {
 	CHANNEL_SUBSCRIBED,
 	CHANNEL_UNSUBSCRIBING,
 	CHANNEL_REFUSED,
+	CHANNEL_LOST, /* with its link, and nobody was told */
 };
 
 struct channel {
@@ -57,6 +61,8 @@ static struct list *channels_list(struct redis_channels *channels, const struct 
 		return &channels->in_flight;
 	case CHANNEL_REFUSED:
 		return &channels->refused;
+	case CHANNEL_LOST:
+		return &channels->lost;
 	case CHANNEL_SUBSCRIBED:
 		break;
 	}
@@ -72,6 +78,11 @@ static void channel_drop(struct redis_channels *channels, struct channel *channe
 	free(channel);
 }
 
+static bool redis_does_not_know(enum channel_state state)
+{
+	return state == CHANNEL_IDLE || state == CHANNEL_REFUSED || state == CHANNEL_LOST;
+}
+
 /* The only place where a state changes. A channel that neither Redis nor we know of goes. */
 static void channel_enter(struct redis_channels *channels, struct channel *channel, enum channel_state state)
 {
@@ -80,7 +91,7 @@ static void channel_enter(struct redis_channels *channels, struct channel *chann
 	channel->state = state;
 	if (channel_is_in_flight(channel))
 		channels->n_in_flight++;
-	if (!channel->is_wanted && (state == CHANNEL_IDLE || state == CHANNEL_REFUSED)) {
+	if (!channel->is_wanted && redis_does_not_know(state)) {
 		channel_drop(channels, channel);
 		return;
 	}
@@ -97,6 +108,7 @@ int redis_channels_init(struct redis_channels *channels, const char *prefix)
 	list_init(&channels->to_announce);
 	list_init(&channels->settled);
 	list_init(&channels->refused);
+	list_init(&channels->lost);
 	channels->prefix_len = strlen(prefix);
 	channels->prefix = strdup(prefix);
 	return channels->prefix ? 0 : -ENOMEM;
@@ -280,6 +292,7 @@ void redis_channels_retry(struct redis_channels *channels, size_t n)
 
 void redis_channels_lost(struct redis_channels *channels)
 {
+	enum channel_state state = channels->are_doubtful ? CHANNEL_IDLE : CHANNEL_LOST;
 	struct map_entry *entry, *next;
 
 	for (entry = map_next(&channels->by_name, NULL); entry; entry = next) {
@@ -288,6 +301,18 @@ void redis_channels_lost(struct redis_channels *channels)
 		next = map_next(&channels->by_name, entry);
 		channel->is_alone = false;
 		channel->is_announced = false;
-		channel_enter(channels, channel, CHANNEL_IDLE);
+		channel_enter(channels, channel, state);
 	}
+}
+
+bool redis_channels_tell_lost(struct redis_channels *channels, struct slice *channelp)
+{
+	struct channel *channel;
+
+	if (list_empty(&channels->lost))
+		return false;
+	channel = list_entry(channels->lost.next, struct channel, link);
+	channel_enter(channels, channel, CHANNEL_IDLE);
+	*channelp = (struct slice){channel->entry.key, channel->entry.key_len};
+	return true;
 }

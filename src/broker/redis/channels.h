@@ -48,6 +48,7 @@ struct redis_channels {
 	struct list to_unsubscribe;
 	struct list in_flight;   /* in the order in which Redis will answer */
 	struct list to_announce; /* subscribed while there was doubt, or wanted again since: to be told */
+	struct list lost;        /* with a link that was proven: to be told, and then asked for again */
 	struct list settled;
 	struct list refused;
 };
@@ -85,8 +86,14 @@ int redis_channels_refused(struct redis_channels *channels, struct slice *channe
 /* Asks again for up to n of the channels that were given up. */
 void redis_channels_retry(struct redis_channels *channels, size_t n);
 
-/* The link is gone: nothing is subscribed or under way, all that is wanted is to be asked for. */
+/*
+ * The link is gone: nothing is subscribed or under way, and all that is wanted is to be asked for. If the
+ * link was proven, somebody relies on it: a channel is not asked for again before redis_channels_tell_lost().
+ */
 void redis_channels_lost(struct redis_channels *channels);
+
+/* The next channel whose loss has to be told, and counts it as told. */
+bool redis_channels_tell_lost(struct redis_channels *channels, struct slice *channelp);
 
 /* The name without the prefix; data NULL if it does not have it. */
 struct slice redis_channels_strip(const struct redis_channels *channels, struct slice name);

@@ -22,6 +22,7 @@
 #include <event2/event.h>
 
 #include "broker/redis/resolve.h"
+#include "broker/redis/timer.h"
 #include "broker/redis/url.h"
 
 enum {
@@ -45,18 +46,11 @@ struct redis_dial {
 	char reason[128];
 };
 
-static void dial_wait(struct redis_dial *dial, uint32_t ms)
-{
-	const struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-
-	event_add(dial->timer, &wait);
-}
-
 /* All has failed. Said from the timer, because this may run inside redis_dial_new(). */
 static void dial_give_up(struct redis_dial *dial)
 {
 	dial->is_over = true;
-	dial_wait(dial, 0);
+	redis_timer_set(dial->timer, 0);
 }
 
 static void dial_hang_up(struct redis_dial *dial)
@@ -97,7 +91,7 @@ static bool dial_connect(struct redis_dial *dial, int family, const struct socka
 		errno = ENOMEM;
 		goto fail;
 	}
-	dial_wait(dial, dial->timeout_ms);
+	redis_timer_set(dial->timer, dial->timeout_ms);
 	return true;
 fail:
 	dial_note(dial, "connecting failed", strerror(errno));
@@ -189,7 +183,7 @@ static int dial_start_tcp(struct redis_dial *dial)
 	r = redis_resolve_new(
 		dial->base, dial->url->host, dial->url->port, on_addresses, dial, &dial->resolve);
 	if (r == 0)
-		dial_wait(dial, RESOLVE_TIMEOUT_MS);
+		redis_timer_set(dial->timer, RESOLVE_TIMEOUT_MS);
 	return r;
 }
 

@@ -22,6 +22,7 @@
 
 #include "broker/redis/dial.h"
 #include "broker/redis/error.h"
+#include "broker/redis/timer.h"
 #include "broker/redis/url.h"
 #include "core/clock.h"
 
@@ -107,13 +108,6 @@ static struct waiter waiters_pop(struct waiters *waiters)
 	return waiter;
 }
 
-static void link_wait(struct redis_link *link, uint32_t ms)
-{
-	const struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-
-	event_add(link->timer, &wait);
-}
-
 static void link_hang_up(struct redis_link *link)
 {
 	redis_dial_free(link->dial);
@@ -136,7 +130,7 @@ void redis_link_fail(struct redis_link *link, enum redis_link_end end, const cha
 	link->end = end;
 	snprintf(link->reason, sizeof(link->reason), "%s", reason);
 	link_hang_up(link);
-	link_wait(link, 0);
+	redis_timer_set(link->timer, 0);
 }
 
 static void link_fail_because(struct redis_link *link, const char *what, const char *why)
@@ -436,7 +430,7 @@ static void on_dialled(void *arg, int fd, const char *reason)
 		redis_link_fail(link, REDIS_LINK_LOST, "out of memory");
 		return;
 	}
-	link_wait(link, link->timeout_ms);
+	redis_timer_set(link->timer, link->timeout_ms);
 }
 
 /* Redis takes no blanks and no control characters in a name. */

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "broker/redis/error.h"
+#include "broker/redis/timer.h"
 #include "channel_log/envelope.h"
 #include "core/clock.h"
 #include "metrics/metrics.h"
@@ -22,9 +23,7 @@ enum {
 /* On a turn of its own. */
 static void ask_soon(struct redis_subscriber *subscriber)
 {
-	const struct timeval at_once = {0};
-
-	event_add(subscriber->flush_timer, &at_once);
+	redis_timer_set(subscriber->flush_timer, 0);
 }
 
 /* What is wanted and Redis does not know yet; and who wants again what it has confirmed is told again. */
@@ -45,6 +44,15 @@ static void ask(struct redis_subscriber *subscriber)
 		subscriber->events.subscribed(subscriber->events.arg, channel);
 	if (n == ANNOUNCE_PER_TURN)
 		ask_soon(subscriber);
+}
+
+static void on_unconfirmed(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis_subscriber *subscriber = arg;
+
+	(void)fd;
+	(void)what;
+	redis_link_fail(subscriber->link, REDIS_LINK_LOST, "Redis did not answer SUBSCRIBE in time");
 }
 
 static void on_flush(evutil_socket_t fd, short what, void *arg)
@@ -102,6 +110,7 @@ static void hear_confirmation(struct redis_subscriber *subscriber, bool is_subsc
 
 	if (!subscriber->is_listening && is_subscribed && slice_equal(name, subscriber->probe_channel)) {
 		subscriber->is_listening = true;
+		event_del(subscriber->listen_timer);
 		subscriber->listener.listening(subscriber->listener.arg);
 		return; /* what is wanted is asked for at the end of the turn */
 	}
@@ -197,7 +206,7 @@ static void on_ready(void *arg)
 
 	if (redis_link_tell(subscriber->link, argv, 2) < 0)
 		redis_link_fail(subscriber->link, REDIS_LINK_LOST, "out of memory");
-	subscriber->listener.greeted(subscriber->listener.arg);
+	redis_timer_set(subscriber->listen_timer, subscriber->listen_ms);
 }
 
 static void on_closed(void *arg, enum redis_link_end end, const char *reason)
@@ -213,7 +222,10 @@ int redis_subscriber_init(struct redis_subscriber *subscriber, struct event_base
 
 	subscriber->too_large_limit = subscriber->refused_limit = limit;
 	subscriber->flush_timer = evtimer_new(base, on_flush, subscriber);
-	return subscriber->flush_timer ? redis_channels_init(&subscriber->channels, prefix) : -ENOMEM;
+	subscriber->listen_timer = evtimer_new(base, on_unconfirmed, subscriber);
+	if (!subscriber->flush_timer || !subscriber->listen_timer)
+		return -ENOMEM;
+	return redis_channels_init(&subscriber->channels, prefix);
 }
 
 void redis_subscriber_deinit(struct redis_subscriber *subscriber)
@@ -221,6 +233,8 @@ void redis_subscriber_deinit(struct redis_subscriber *subscriber)
 	redis_link_free(subscriber->link);
 	if (subscriber->flush_timer)
 		event_free(subscriber->flush_timer);
+	if (subscriber->listen_timer)
+		event_free(subscriber->listen_timer);
 	redis_channels_deinit(&subscriber->channels);
 }
 
@@ -230,6 +244,7 @@ int redis_subscriber_dial(struct redis_subscriber *subscriber, struct event_base
 	const struct redis_link_listener hears = {subscriber, on_ready, on_heard, on_turned, on_closed};
 
 	subscriber->channels.are_doubtful = true;
+	subscriber->listen_ms = options->timeout_ms;
 	return redis_link_new(base, options, &hears, &subscriber->link);
 }
 
@@ -245,8 +260,17 @@ void redis_subscriber_lost(struct redis_subscriber *subscriber)
 
 	subscriber->link = NULL;
 	subscriber->is_listening = false;
+	event_del(subscriber->listen_timer);
 	redis_channels_lost(&subscriber->channels);
 	redis_link_free(link);
+}
+
+void redis_subscriber_tell_lost(struct redis_subscriber *subscriber)
+{
+	struct slice channel;
+
+	while (redis_channels_tell_lost(&subscriber->channels, &channel))
+		subscriber->events.lost(subscriber->events.arg, channel);
 }
 
 int redis_subscriber_want(struct redis_subscriber *subscriber, struct slice channel)

@@ -6,8 +6,8 @@
  *
  * The probe channel is asked for first. When Redis has confirmed it, the subscriber listens, and asks for
  * what is wanted: events go up as they come, echoes of the probe beside them. What Redis does not say to a
- * subscriber ends the link, because what follows cannot be trusted to be in step. What is wanted outlives
- * links.
+ * subscriber ends the link, because what follows cannot be trusted to be in step. A channel that is wanted
+ * outlives the link, and is told when it is lost with one.
  */
 
 #include <stdbool.h>
@@ -24,8 +24,7 @@ struct event;
 /* What happens beside events. */
 struct redis_subscriber_listener {
 	void *arg;
-	void (*greeted)(void *arg); /* the probe channel was asked for */
-	void (*listening)(void *arg);
+	void (*listening)(void *arg); /* the probe channel is confirmed */
 	void (*echo)(void *arg, struct slice token);
 	/* As redis_link_listener.closed(): redis_subscriber_lost() is called from inside it. */
 	void (*closed)(void *arg, enum redis_link_end end, const char *reason);
@@ -33,7 +32,7 @@ struct redis_subscriber_listener {
 
 struct redis_subscriber {
 	struct redis_subscriber_listener listener;
-	struct broker_listener events; /* event(), drained() and subscribed() are called */
+	struct broker_listener events; /* all of it but state() is called */
 	struct log *log;
 	struct metrics *metrics;
 	struct slice probe_channel; /* with the prefix; borrowed */
@@ -42,7 +41,9 @@ struct redis_subscriber {
 	bool is_listening;       /* the probe channel is confirmed: other channels may be asked for */
 	bool has_events;         /* event() was called in this turn */
 	struct redis_channels channels;
-	struct event *flush_timer; /* pending while there may be something to ask Redis for */
+	struct event *flush_timer;  /* pending while there may be something to ask Redis for */
+	struct event *listen_timer; /* pending until the probe channel is confirmed */
+	uint32_t listen_ms;         /* for that */
 	struct log_limit too_large_limit;
 	struct log_limit refused_limit;
 };
@@ -61,6 +62,9 @@ void redis_subscriber_proven(struct redis_subscriber *subscriber);
 
 /* Its link is gone, or given up, and freed. Not from inside a call of the link, other than closed(). */
 void redis_subscriber_lost(struct redis_subscriber *subscriber);
+
+/* Says lost() of the channels that went with the link, if it was proven. */
+void redis_subscriber_tell_lost(struct redis_subscriber *subscriber);
 
 /* As broker_subscribe() and broker_unsubscribe(). */
 int redis_subscriber_want(struct redis_subscriber *subscriber, struct slice channel);

@@ -349,6 +349,8 @@ void node_cut(struct node *node)
 	node->n_pushes = 0;
 	while (node->n_reads)
 		finish_read(node, -EIO);
+	if (node->is_wanted)
+		node->up.lost(node->up.arg, channel());
 	node->up.state(node->up.arg, BROKER_CONNECTING, "");
 }
 

@@ -1,0 +1,518 @@
+/*
+ * Redis server: one Redis, from its address to events that are proven to flow. See server.h.
+ */
+
+#include "broker/redis/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "broker/backoff.h"
+#include "broker/redis/library.h"
+#include "broker/redis/link.h"
+#include "broker/redis/log.h"
+#include "broker/redis/nodes.h"
+#include "broker/redis/outage.h"
+#include "broker/redis/prover.h"
+#include "broker/redis/publication.h"
+#include "broker/redis/subscriber.h"
+#include "broker/redis/timer.h"
+#include "broker/redis/url.h"
+#include "broker/redis_broker.h"
+#include "channel_log/envelope.h"
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "metrics/metrics.h"
+
+enum {
+	PAYLOAD_BYTES_MAX = 256 * 1024, /* docs/limits.md, Redis */
+	DIAL_TIMEOUT_MS = 2000,
+	PROBE_IDLE_MS = 4000, /* docs/recovery-protocol.md R10: a frozen Redis is noticed in 8 s, where 9 are
+				 promised */
+	PROBE_TIMEOUT_MS = 2000, /* docs/recovery-protocol.md R10 */
+	BACKOFF_BASE_MS = 50,
+	BACKOFF_CAP_MS = 1000,  /* events must flow within 2 s after Redis is back */
+	BACKOFF_SLOW_MS = 5000, /* a password does not mend itself */
+	READ_ONLY_MS = 10000,   /* a Redis that stays a replica is dialled no more often than so */
+	STEADY_MS = 5000,       /* ready for so long: the next outage starts with short waits */
+	RETRY_PER_PROBE =
+		64, /* refused channels asked for again with each echo: rights may have been mended */
+};
+
+struct redis_server {
+	struct event_base *base;
+	struct redis_server_listener listener;
+	struct log *log;
+	struct metrics *metrics;
+
+	struct redis_url url;
+	struct buf address;
+	struct buf client_name;
+	struct buf probe_channel; /* with the prefix */
+	size_t payload_bytes_max;
+	uint32_t dial_timeout_ms;
+
+	bool is_ready;
+	struct redis_subscriber subscriber;
+	struct redis_link *commander;
+	bool can_command; /* the commander is greeted */
+	struct redis_prover prover;
+	struct redis_outage outage;
+	struct backoff backoff;
+	struct event *redial_timer;
+
+	struct redis_publications publications;
+	struct redis_library *library;
+	struct redis_log logs;
+	struct redis_nodes nodes;
+	bool loads_library;
+	uint64_t read_only_ms; /* when it was dialled again for being a replica */
+#ifdef TIDEGATE_FAULT_CONTROLS
+	struct fault_off fault_off;
+#endif
+};
+
+/*
+ * Ready, and lost.
+ */
+
+static void server_redial(struct redis_server *server, enum redis_link_end end)
+{
+	uint32_t wait_ms = backoff_next(&server->backoff);
+
+	if (FAULT_OFF(server, redial) && server->outage.n_attempts)
+		return;
+	if (end == REDIS_LINK_REFUSED)
+		wait_ms = backoff_slow(&server->backoff, BACKOFF_SLOW_MS);
+	redis_timer_set(server->redial_timer, wait_ms);
+}
+
+/* It was ready. */
+static void server_outage(struct redis_server *server, uint64_t now_ms)
+{
+	if (now_ms - server->outage.since_ms >= STEADY_MS)
+		backoff_reset(&server->backoff);
+	redis_outage_begin(&server->outage, now_ms);
+	metrics_add(server->metrics, METRIC_REDIS_RECONNECTS, 1);
+	server->is_ready = false;
+	redis_subscriber_tell_lost(&server->subscriber);
+	server->listener.changed(server->listener.arg, server, redis_outage_reason(&server->outage));
+}
+
+/* Either link is gone, or useless: both go. Not from inside a call of a link, other than closed(). */
+static void server_lost(struct redis_server *server, enum redis_link_end end, const char *reason)
+{
+	struct redis_link *commander = server->commander;
+	uint64_t now_ms = clock_monotonic_ms();
+
+	server->commander = NULL;
+	server->can_command = false;
+	redis_outage_because(&server->outage, reason); /* which may be the link's, or the prover's */
+	redis_prover_stop(&server->prover);
+	redis_subscriber_lost(&server->subscriber);
+	if (server->is_ready)
+		server_outage(server, now_ms);
+	else
+		redis_outage_goes_on(&server->outage, now_ms);
+	server_redial(server, end);
+	/* Last, because it tells those who wait for an answer, and they may call us. */
+	redis_library_lost(server->library, false);
+	redis_link_free(commander);
+}
+
+static void on_proven(void *arg)
+{
+	struct redis_server *server = arg;
+
+	if (!server->is_ready) {
+		redis_outage_end(&server->outage, clock_monotonic_ms(), server->subscriber.channels.n_wanted);
+		server->is_ready = true;
+		server->listener.changed(server->listener.arg, server, "a published probe came back");
+		redis_subscriber_proven(&server->subscriber);
+	}
+	redis_channels_retry(&server->subscriber.channels, RETRY_PER_PROBE);
+	if (server->loads_library)
+		redis_library_poke(server->library);
+}
+
+static void on_measured(void *arg, uint64_t took_us)
+{
+	struct redis_server *server = arg;
+
+	server->listener.measured(server->listener.arg, server, took_us);
+}
+
+static void on_missed(void *arg, const char *reason)
+{
+	server_lost(arg, REDIS_LINK_LOST, reason);
+}
+
+/*
+ * The links.
+ */
+
+static void on_closed(void *arg, enum redis_link_end end, const char *reason)
+{
+	server_lost(arg, end, reason);
+}
+
+static void server_prove(struct redis_server *server)
+{
+	if (server->subscriber.is_listening && server->can_command)
+		redis_prover_start(&server->prover, server->subscriber.link, server->commander);
+}
+
+static void on_listening(void *arg)
+{
+	server_prove(arg);
+}
+
+static void on_echo(void *arg, struct slice token)
+{
+	struct redis_server *server = arg;
+
+	redis_prover_echo(&server->prover, token);
+}
+
+static void on_commander_ready(void *arg)
+{
+	struct redis_server *server = arg;
+
+	server->can_command = true;
+	redis_library_attach(server->library, server->commander);
+	server_prove(server);
+}
+
+static void on_unasked(void *arg, const struct redis_reply *reply)
+{
+	struct redis_server *server = arg;
+
+	(void)reply;
+	metrics_add(server->metrics, METRIC_REDIS_BAD_MESSAGES, 1);
+	redis_link_fail(server->commander, REDIS_LINK_LOST, "Redis answered what was not asked");
+}
+
+/* It was the primary once, or should be: its name may lead to another one by now. */
+static void on_read_only(void *arg)
+{
+	struct redis_server *server = arg;
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (server->read_only_ms && now_ms - server->read_only_ms < READ_ONLY_MS)
+		return; /* events flow from a replica too */
+	server->read_only_ms = now_ms;
+	redis_link_fail(
+		server->commander, REDIS_LINK_LOST, "Redis is a replica and takes no entries of logs");
+}
+
+static void on_turned(void *arg)
+{
+	(void)arg; /* the commander's answers need no end of a turn */
+}
+
+static int server_dial(struct redis_server *server)
+{
+	const struct redis_link_listener commands = {
+		server, on_commander_ready, on_unasked, on_turned, on_closed};
+	const struct redis_link_options options = {
+		.url = &server->url,
+		.name = buf_text(&server->client_name),
+		.bulk_bytes_max = server->payload_bytes_max + ENVELOPE_HEAD_MAX,
+		.timeout_ms = server->dial_timeout_ms,
+	};
+	int r;
+
+	r = redis_subscriber_dial(&server->subscriber, server->base, &options);
+	if (r < 0)
+		return r;
+	return redis_link_new(server->base, &options, &commands, &server->commander);
+}
+
+static void on_redial(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis_server *server = arg;
+	int r;
+
+	(void)fd;
+	(void)what;
+	server->outage.n_attempts++;
+	r = server_dial(server);
+	if (r < 0)
+		server_lost(server, REDIS_LINK_LOST, strerror(-r));
+}
+
+/*
+ * The channels.
+ */
+
+bool redis_server_is_ready(const struct redis_server *server)
+{
+	return server->is_ready;
+}
+
+int redis_server_subscribe(struct redis_server *server, struct slice channel)
+{
+	return redis_subscriber_want(&server->subscriber, channel);
+}
+
+void redis_server_unsubscribe(struct redis_server *server, struct slice channel)
+{
+	redis_subscriber_unwant(&server->subscriber, channel);
+}
+
+/* The channel as Redis knows it, in name, whose bytes are the caller's to free. 0, or why no call can be
+ * made. */
+static int server_name(const struct redis_server *server, struct slice channel, struct buf *name)
+{
+	const struct redis_channels *channels = &server->subscriber.channels;
+
+	if (!server->is_ready)
+		return -ENOTCONN;
+	buf_append(name, channels->prefix, channels->prefix_len);
+	buf_append(name, channel.data, channel.len);
+	return name->failed ? -ENOMEM : 0;
+}
+
+int redis_server_publish(struct redis_server *server, struct slice channel, struct slice payload,
+	broker_published_fn done, void *arg)
+{
+	struct buf name = {0};
+	int r = server_name(server, channel, &name);
+
+	if (r == 0)
+		r = redis_publication_send(
+			&server->publications, server->commander, buf_slice(&name), payload, done, arg);
+	buf_deinit(&name);
+	return r;
+}
+
+int redis_server_log_publish(struct redis_server *server, struct slice channel, struct slice payload,
+	const struct broker_log_options *options, broker_log_published_fn done, void *arg)
+{
+	struct buf name = {0};
+	int r = server_name(server, channel, &name);
+
+	if (r == 0)
+		r = redis_log_publish(&server->logs, buf_slice(&name), payload, options, done, arg);
+	buf_deinit(&name);
+	return r;
+}
+
+int redis_server_log_read(struct redis_server *server, struct slice channel, uint64_t from, uint32_t count,
+	uint64_t ttl_ms, broker_log_read_fn done, void *arg)
+{
+	struct buf name = {0};
+	int r = server_name(server, channel, &name);
+
+	if (r == 0)
+		r = redis_log_read(&server->logs, buf_slice(&name), from, count, ttl_ms, done, arg);
+	buf_deinit(&name);
+	return r;
+}
+
+/*
+ * The nodes.
+ */
+
+int redis_server_announce(struct redis_server *server, struct slice text, uint64_t ttl_ms)
+{
+	if (!server->is_ready)
+		return -ENOTCONN;
+	/* Here too, because a server that is heard all the time needs no probe. */
+	if (server->loads_library)
+		redis_library_poke(server->library);
+	return redis_nodes_announce(&server->nodes, server->commander, text, ttl_ms);
+}
+
+int redis_server_nodes(struct redis_server *server, broker_nodes_fn done, void *arg)
+{
+	if (!server->is_ready)
+		return -ENOTCONN;
+	return redis_nodes_list(&server->nodes, server->commander, done, arg);
+}
+
+int redis_server_depart(struct redis_server *server, broker_departed_fn done, void *arg)
+{
+	if (!server->is_ready)
+		return -ENOTCONN;
+	return redis_nodes_depart(&server->nodes, server->commander, done, arg);
+}
+
+/*
+ * The server itself.
+ */
+
+struct slice redis_server_complaint(const struct redis_server *server)
+{
+	return redis_library_refusal(server->library);
+}
+
+void redis_server_describe(const struct redis_server *server, struct buf *out)
+{
+	struct slice complaint = redis_server_complaint(server);
+
+	buf_printf(out, "\"state\":\"%s\",\"address\":", server->is_ready ? "ready" : "connecting");
+	buf_append_json_string(out, server->address.data, server->address.len);
+	buf_printf(out, ",\"since_ms\":%llu,\"n_channels\":%zu",
+		(unsigned long long)(clock_monotonic_ms() - server->outage.since_ms),
+		server->subscriber.channels.n_wanted);
+	if (complaint.len) {
+		buf_append_str(out, ",\"history_refused\":");
+		buf_append_json_string(out, complaint.data, complaint.len);
+	}
+	if (!server->is_ready) {
+		buf_append_str(out, ",\"reason\":");
+		buf_append_json_string(out, server->outage.reason.data, server->outage.reason.len);
+		buf_printf(out, ",\"n_attempts\":%llu", (unsigned long long)server->outage.n_attempts);
+	}
+}
+
+void redis_server_set_payload_max(struct redis_server *server, size_t payload_bytes_max)
+{
+	server->payload_bytes_max = server->logs.payload_bytes_max = payload_bytes_max;
+	server->subscriber.payload_bytes_max = payload_bytes_max;
+	if (server->subscriber.link)
+		redis_link_set_bulk_max(server->subscriber.link, payload_bytes_max + ENVELOPE_HEAD_MAX);
+	if (server->commander)
+		redis_link_set_bulk_max(server->commander, payload_bytes_max + ENVELOPE_HEAD_MAX);
+}
+
+void redis_server_set_loads_library(struct redis_server *server, bool loads_library)
+{
+	server->loads_library = loads_library;
+	if (loads_library && server->is_ready)
+		redis_library_poke(server->library);
+}
+
+void redis_server_free(struct redis_server *server)
+{
+	if (!server)
+		return;
+	server->publications.are_cancelled = true;
+	server->subscriber.is_listening = false;
+	server->is_ready = false; /* so that nobody who is told now can publish again */
+	if (server->library)
+		redis_library_lost(server->library, true);
+	redis_link_free(server->commander);
+	redis_subscriber_deinit(&server->subscriber);
+	redis_library_free(server->library);
+	redis_nodes_deinit(&server->nodes);
+	redis_prover_deinit(&server->prover);
+	if (server->redial_timer)
+		event_free(server->redial_timer);
+	redis_url_deinit(&server->url);
+	buf_deinit(&server->address);
+	buf_deinit(&server->client_name);
+	buf_deinit(&server->probe_channel);
+	redis_outage_deinit(&server->outage);
+	free(server);
+}
+
+static int server_names(
+	struct redis_server *server, const struct redis_url *url, const struct redis_options *options)
+{
+	int r = redis_url_copy(url, &server->url);
+
+	if (r < 0)
+		return r;
+	redis_url_describe(&server->url, &server->address);
+	buf_printf(&server->client_name, "tidegate-%s", options->node_id);
+	buf_printf(&server->probe_channel, "%stidegate:probe:%s", options->channel_prefix, options->node_id);
+	if (server->address.failed || server->client_name.failed || server->probe_channel.failed)
+		return -ENOMEM;
+	return redis_outage_init(
+		&server->outage, server->log, buf_slice(&server->address), clock_monotonic_ms());
+}
+
+static int server_hearing(struct redis_server *server, const struct broker_listener *events,
+	const struct redis_options *options)
+{
+	int r;
+
+	server->subscriber = (struct redis_subscriber){
+		.listener = {server, on_listening, on_echo, on_closed},
+		.events = *events,
+		.log = server->log,
+		.metrics = server->metrics,
+		.probe_channel = buf_slice(&server->probe_channel),
+		.payload_bytes_max = server->payload_bytes_max,
+	};
+	r = redis_subscriber_init(&server->subscriber, server->base, options->channel_prefix);
+	if (r < 0)
+		return r;
+	server->prover = (struct redis_prover){
+		.listener = {server, on_proven, on_measured, on_missed},
+		.channel = buf_slice(&server->probe_channel),
+		.probe.idle_ms = options->probe_idle_ms ? options->probe_idle_ms : PROBE_IDLE_MS,
+		.probe.timeout_ms = options->probe_timeout_ms ? options->probe_timeout_ms : PROBE_TIMEOUT_MS,
+#ifdef TIDEGATE_FAULT_CONTROLS
+		.fault_off = options->fault_off,
+#endif
+	};
+	return redis_prover_init(&server->prover, server->base);
+}
+
+static int server_commands(struct redis_server *server, const struct redis_options *options)
+{
+	int r = redis_nodes_init(&server->nodes, server->log, options->channel_prefix, options->node_id);
+
+	if (r < 0)
+		return r;
+	r = redis_library_new(
+		server->log, buf_slice(&server->address), on_read_only, server, &server->library);
+	if (r < 0)
+		return r;
+	server->publications = (struct redis_publications){
+		.log = server->log, .refused_limit = {.burst = 5, .interval_ms = 10 * 1000}};
+	server->logs = (struct redis_log){server->library, server->metrics, server->payload_bytes_max};
+	return 0;
+}
+
+static void server_configure(struct redis_server *server, const struct redis_options *options)
+{
+	server->payload_bytes_max =
+		options->payload_bytes_max ? options->payload_bytes_max : PAYLOAD_BYTES_MAX;
+	server->loads_library = options->loads_library;
+	server->dial_timeout_ms = options->dial_timeout_ms ? options->dial_timeout_ms : DIAL_TIMEOUT_MS;
+	backoff_init(&server->backoff, BACKOFF_BASE_MS, BACKOFF_CAP_MS, options->seed);
+#ifdef TIDEGATE_FAULT_CONTROLS
+	server->fault_off = options->fault_off;
+#endif
+}
+
+int redis_server_new(struct event_base *base, const struct redis_url *url,
+	const struct redis_options *options, const struct broker_listener *events,
+	const struct redis_server_listener *listener, struct log *log, struct metrics *metrics,
+	struct redis_server **serverp)
+{
+	struct redis_server *server = calloc(1, sizeof(*server));
+	int r = -ENOMEM;
+
+	if (!server)
+		return -ENOMEM;
+	server->base = base;
+	server->listener = *listener;
+	server->log = log;
+	server->metrics = metrics;
+	server_configure(server, options);
+	server->redial_timer = evtimer_new(base, on_redial, server);
+	if (!server->redial_timer)
+		goto fail;
+	r = server_names(server, url, options);
+	if (r == 0)
+		r = server_hearing(server, events, options);
+	if (r == 0)
+		r = server_commands(server, options);
+	if (r < 0)
+		goto fail;
+	redis_timer_set(server->redial_timer, 0);
+	*serverp = server;
+	return 0;
+fail:
+	redis_server_free(server);
+	return r;
+}

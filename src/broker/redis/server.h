@@ -1,0 +1,79 @@
+#ifndef TIDEGATE_BROKER_REDIS_SERVER_H
+#define TIDEGATE_BROKER_REDIS_SERVER_H
+
+/*
+ * Redis server: one Redis, from its address to events that are proven to flow.
+ *
+ *            subscriber: SUBSCRIBE ──► event(), subscribed(), lost(), the probe's echo
+ *     Redis ┤
+ *            commander:  PUBLISH   ──► done(), the probe
+ *                        our library's functions ──► done() of log calls
+ *
+ * It is ready when a probe published on one link has come back on the other, and not before: an open socket
+ * proves nothing. When either link is lost both are given up and dialled again, for ever, with what is wanted
+ * asked for anew. Plain pub/sub forgets what was published meanwhile; the channel's log, above, repairs that.
+ *
+ * Servers stand side by side: each has its links, its channels, its library and its outage, and two of them
+ * share nothing. Which channel belongs to which server is decided above. All on the bus thread; the listeners
+ * are called on a turn of their own, as broker.h promises.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/broker.h"
+
+struct redis_options;
+struct redis_server;
+struct redis_url;
+
+/* What the server says of itself, beside what it says of channels. */
+struct redis_server_listener {
+	void *arg;
+	/* It is ready, or is so no longer: see redis_server_is_ready(). Its channels were lost before that,
+	 * and are subscribed behind it. */
+	void (*changed)(void *arg, struct redis_server *server, const char *reason);
+	/* An event took so long from us to the server and back. */
+	void (*measured)(void *arg, struct redis_server *server, uint64_t took_us);
+};
+
+/*
+ * Starts connecting at once. The options but for their URL, which may be another server's; all are copied.
+ * event(), drained(), subscribed() and lost() of events are called, its state() is not. The log and metrics
+ * (may be NULL) must outlive the server. 0 or negative errno.
+ */
+int redis_server_new(struct event_base *base, const struct redis_url *url,
+	const struct redis_options *options, const struct broker_listener *events,
+	const struct redis_server_listener *listener, struct log *log, struct metrics *metrics,
+	struct redis_server **serverp);
+
+/* What is outstanding is answered with -ECANCELED. Accepts NULL and a half-built one. */
+void redis_server_free(struct redis_server *server);
+
+bool redis_server_is_ready(const struct redis_server *server);
+
+/* As the functions of the broker, for the channels of this server. */
+int redis_server_subscribe(struct redis_server *server, struct slice channel);
+void redis_server_unsubscribe(struct redis_server *server, struct slice channel);
+int redis_server_publish(struct redis_server *server, struct slice channel, struct slice payload,
+	broker_published_fn done, void *arg);
+int redis_server_log_publish(struct redis_server *server, struct slice channel, struct slice payload,
+	const struct broker_log_options *options, broker_log_published_fn done, void *arg);
+int redis_server_log_read(struct redis_server *server, struct slice channel, uint64_t from, uint32_t count,
+	uint64_t ttl_ms, broker_log_read_fn done, void *arg);
+
+/* As the functions of the broker, for the nodes that announce themselves on this server. */
+int redis_server_announce(struct redis_server *server, struct slice text, uint64_t ttl_ms);
+int redis_server_nodes(struct redis_server *server, broker_nodes_fn done, void *arg);
+int redis_server_depart(struct redis_server *server, broker_departed_fn done, void *arg);
+
+struct slice redis_server_complaint(const struct redis_server *server);
+
+/* Appends the members of a JSON object: "state", "address", … as in broker_describe(). */
+void redis_server_describe(const struct redis_server *server, struct buf *out);
+
+void redis_server_set_payload_max(struct redis_server *server, size_t payload_bytes_max);
+void redis_server_set_loads_library(struct redis_server *server, bool loads_library);
+
+#endif
