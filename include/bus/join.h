@@ -65,6 +65,12 @@ bool join_spend(struct join *join);
 /* With the references it still has, its carrier and its owner. Accepts NULL. */
 void join_free(struct join *join);
 
+/* Does nobody wait for it any more? */
+static inline bool join_is_abandoned(const struct join *join)
+{
+	return atomic_load_explicit(&join->abandoned, memory_order_relaxed);
+}
+
 static inline struct slice join_channel(const struct join *join)
 {
 	return (struct slice){join->channel, join->channel_len};

@@ -123,6 +123,9 @@ struct channel_log_listener {
 	void (*answered)(void *arg, struct channel_log_join *join, const struct channel_log_answer *answer);
 	void (*state)(void *arg, enum channel_log_state state, enum channel_log_cause cause);
 	void (*release)(void *arg, void *body);
+	/* Does anybody wait for it still? Else nothing is read for it, and it is answered with nothing when
+	   it is looked at next. NULL: somebody does. */
+	bool (*wanted)(void *arg, const struct channel_log_join *join);
 };
 
 struct channel_log_options {

@@ -66,8 +66,8 @@ struct client {
 	struct list due;  /* in clients.parked or clients.closing, in order of deadline_ms; between the two in
 			   * clients.blocked while it is blocked */
 	struct list flush; /* in clients.flush while there is something to send */
-	struct list
-		given_up; /* recoveries that it no longer waits for, and whose joins are under way still */
+	struct list aside; /* recoveries that it gave up and whose joins are under way still; behind them
+			    * those whose joins wait for their turn */
 	uint64_t id;
 	uint64_t opened_ms;
 	uint64_t deadline_ms;
@@ -79,6 +79,7 @@ struct client {
 	uint32_t n_sent;
 	uint32_t n_dropped;  /* events that it never got, because it read too slowly */
 	uint16_t close_code; /* what was told, or heard */
+	uint8_t n_joins;     /* under way, up to CLIENT_JOINS_MAX; but those of its handshake */
 	uint8_t state;       /* enum client_state */
 	uint8_t reason;      /* enum close_reason, once it is over */
 	bool aware;          /* showed that it knows recovery: hears resync, degraded, restored */

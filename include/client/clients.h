@@ -48,6 +48,7 @@ enum {
 	CLIENT_DEGRADED_MS = 3000,  /* without the broker; then those who know the word are told */
 	CLIENT_ASK_MS = 10,     /* between two subscribes of one connection that are not answered at once */
 	CLIENT_ASKS_MORE = 100, /* than twice subscriptions_max of them may come in one burst */
+	CLIENT_JOINS_MAX = 4,   /* of one connection under way at once: a MiB of replays each */
 	CLIENT_RETRY_MS = 2000, /* told to the peer when it was not */
 };
 

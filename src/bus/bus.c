@@ -63,7 +63,7 @@ static void take_join(struct bus *bus, struct join *join)
 
 	/* A client who asks and leaves in turn must not have logs read for nobody, and others wait for that.
 	 */
-	if (atomic_load_explicit(&join->abandoned, memory_order_relaxed)) {
+	if (join_is_abandoned(join)) {
 		join->r = -EAGAIN;
 		bus_give_back(bus, join);
 		return;

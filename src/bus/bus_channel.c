@@ -127,10 +127,24 @@ struct bus_channel *bus_channel_get(struct bus *bus, uint64_t hash, struct slice
 	return channel;
 }
 
+static void give_up(struct bus_channel *channel)
+{
+	broker_unsubscribe(channel->bus->broker, bus_channel_name(channel));
+	channel->bus->n_given_up++;
+	bus_channel_free(channel);
+}
+
 void bus_channel_left(struct bus_channel *channel)
 {
 	if (channel->wanted || !list_empty(&channel->taps) || list_linked(&channel->linger))
 		return;
+	/* One that was never heard saves nobody anything; those whom Redis is asked for next would wait
+	 * behind it.
+	 */
+	if (channel->new_ms) {
+		give_up(channel);
+		return;
+	}
 	channel->linger_ms = clock_monotonic_ms() + BUS_LINGER_MS;
 	list_push_back(&channel->bus->lingering, &channel->linger);
 	channel->bus->n_lingering++;
@@ -218,9 +232,7 @@ void bus_channels_expire(struct bus *bus, uint64_t now_ms)
 
 		if (channel->linger_ms > now_ms && bus->n_lingering <= BUS_LINGERING_MAX)
 			return;
-		broker_unsubscribe(bus->broker, bus_channel_name(channel));
-		bus_channel_free(channel);
-		bus->n_given_up++;
+		give_up(channel);
 	}
 }
 

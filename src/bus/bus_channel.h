@@ -5,7 +5,8 @@
  * Bus channel: one channel that somebody on this node wants, or wanted a moment ago.
  *
  * It is subscribed at the broker while it is there. What it is told goes to the workers that want it and to
- * its taps, through its history where it keeps one. With the last of them gone it lingers for a while.
+ * its taps, through its history where it keeps one. With the last of them gone it lingers for a while, if it
+ * was ever confirmed.
  */
 
 #include <stdbool.h>
@@ -84,7 +85,7 @@ int bus_channel_configure(struct bus_channel *channel);
 void bus_channel_want(struct bus_channel *channel, unsigned int worker, uint64_t turn);
 void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64_t turn);
 
-/* Somebody left: without anybody it lingers. */
+/* Somebody left: without anybody it lingers, or goes if it was never confirmed. */
 void bus_channel_left(struct bus_channel *channel);
 
 /* The broker says that every event comes from now on; or that events may be missing from now on. */

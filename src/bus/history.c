@@ -331,9 +331,19 @@ static void on_answered(void *arg, struct channel_log_join *waiting, const struc
 	struct join *join = list_entry(waiting, struct join, waiting);
 
 	list_remove(&join->due);
-	note_use(history);
-	fill_answer(join, answer);
+	if (join_is_abandoned(join)) {
+		join->r = -EAGAIN;
+	} else {
+		note_use(history);
+		fill_answer(join, answer);
+	}
 	history->all->listener.answered(history->arg, join);
+}
+
+static bool on_wanted(void *arg, const struct channel_log_join *waiting)
+{
+	(void)arg;
+	return !join_is_abandoned(list_entry(waiting, struct join, waiting));
 }
 
 static const struct channel_log_listener log_listener = {
@@ -343,6 +353,7 @@ static const struct channel_log_listener log_listener = {
 	.answered = on_answered,
 	.state = on_state,
 	.release = on_release,
+	.wanted = on_wanted,
 };
 
 void histories_init(struct histories *histories, const struct history_listener *listener, struct log *log,
@@ -365,16 +376,18 @@ static void refuse_join(struct histories *all, struct join *join, void *arg, int
 	all->listener.answered(arg, join);
 }
 
-/* Those who ask again: so a join whose client has gone does not wait here for as long as a log cannot be
- * read. */
-static void send_round(struct history *history, uint64_t now_ms)
+/* Those whose time is over; and those whom nobody waits for, or they would add up for as long as a log cannot
+ * be read. */
+static void give_back_due(struct histories *all, struct list *joins, uint64_t now_ms, int r)
 {
-	while (!list_empty(&history->patient)) {
-		struct join *join = list_entry(history->patient.next, struct join, due);
+	struct list *link = joins->next;
 
-		if (join->deadline_ms > now_ms)
-			return;
-		refuse_join(history->all, join, history->arg, -ETIMEDOUT);
+	while (link != joins) {
+		struct join *join = list_entry(link, struct join, due);
+
+		link = link->next;
+		if (join->deadline_ms <= now_ms || join_is_abandoned(join))
+			refuse_join(all, join, join->history->arg, r);
 	}
 }
 
@@ -422,17 +435,11 @@ void histories_retry(struct histories *all)
 
 void histories_tick(struct histories *all, uint64_t now_ms)
 {
-	while (!list_empty(&all->joins)) {
-		struct join *join = list_entry(all->joins.next, struct join, due);
-
-		if (join->deadline_ms > now_ms)
-			break;
-		refuse_join(all, join, join->history->arg, -EAGAIN);
-	}
+	give_back_due(all, &all->joins, now_ms, -EAGAIN);
 	for (struct list *link = all->all.next; link != &all->all; link = link->next) {
 		struct history *history = list_entry(link, struct history, link);
 
-		send_round(history, now_ms);
+		give_back_due(all, &history->patient, now_ms, -ETIMEDOUT); /* they ask again */
 		if (channel_log_needs_tick(history->log)) {
 			channel_log_tick(history->log, now_ms);
 			all->listener.drained(history->arg);

@@ -138,9 +138,15 @@ static enum verdict judge(struct channel_log *log, struct channel_log_join *join
 	return refuse(log, join, CHANNEL_LOG_FORMAT);
 }
 
+static bool wanted(const struct channel_log *log, const struct channel_log_join *join)
+{
+	return !log->listener->wanted || log->listener->wanted(log->arg, join);
+}
+
 static enum verdict serve(struct channel_log *log, struct channel_log_join *join)
 {
-	enum verdict verdict = judge(log, join);
+	enum verdict verdict =
+		wanted(log, join) ? judge(log, join) : answer(log, join, CHANNEL_LOG_RECOVERED, &log->at, 0);
 
 	if (verdict == WANTS_READ) /* who was answered may be gone */
 		join->from_log = true;
@@ -168,7 +174,9 @@ bool joins_lowest(const struct channel_log *log, uint64_t *offsetp)
 	uint64_t lowest = lowest_served(log), from;
 
 	for (const struct list *link = log->joins.next; link != &log->joins; link = link->next) {
-		if (!wants_from(log, list_entry(link, struct channel_log_join, link), lowest, &from))
+		const struct channel_log_join *join = list_entry(link, struct channel_log_join, link);
+
+		if (!wants_from(log, join, lowest, &from) || !wanted(log, join))
 			continue;
 		if (!found || from < *offsetp)
 			*offsetp = from;

@@ -133,7 +133,7 @@ int client_init(struct client *client, struct clients *clients, void *socket, co
 	};
 	clients->next_id += clients->id_step;
 	strncat(client->remote, remote, sizeof(client->remote) - 1);
-	list_init(&client->given_up);
+	list_init(&client->aside);
 	list_push_back(&clients->all, &client->link);
 	clients->n_clients++;
 	client_enter(client, CLIENT_PARKED);

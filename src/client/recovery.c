@@ -20,9 +20,8 @@
 
 /* One join under way. It outlives its client, which is then NULL, until the join is back. */
 struct recovery {
-	struct list due; /* in clients.recovering until it is answered or late; then, forgotten, in
-			  * client.given_up
-			  */
+	struct list due;   /* in clients.recovering until it is answered or late */
+	struct list aside; /* in client.aside while its join waits for its turn; and once it is given up */
 	uint64_t deadline_ms;
 	struct client *client;
 	struct client *asker; /* who counts it, for as long as he is there */
@@ -33,6 +32,46 @@ struct recovery {
 	size_t id_len;
 	char id[COMMAND_ID_MAX];
 };
+
+static const char unreadable[] = "the history of the channel cannot be read right now";
+
+/* It is on its way to the bus. */
+static void send_join(struct recovery *recovery)
+{
+	struct clients *clients = recovery->asker->clients;
+
+	recovery->asker->n_joins += !recovery->patient;
+	clients->listener.join(clients->listener.arg, recovery->join);
+}
+
+/*
+ * The bus answers joins in the order in which they come. So that many of one client do not stand before one
+ * of another, a client has a few under way and the others wait with it, where they cost nobody anything if it
+ * leaves. What a handshake waits for are the few channels of its route: these go at once.
+ */
+static void send_join_in_turn(struct recovery *recovery)
+{
+	struct client *client = recovery->asker;
+
+	if (recovery->patient || client->n_joins < CLIENT_JOINS_MAX)
+		send_join(recovery);
+	else
+		list_push_back(&client->aside, &recovery->aside);
+}
+
+/* One is back: the next may go. */
+static void send_next_join(struct client *client)
+{
+	struct list *link = client->aside.next;
+
+	client->n_joins--;
+	while (link != &client->aside && !list_entry(link, struct recovery, aside)->client)
+		link = link->next; /* given up, and under way */
+	if (link == &client->aside)
+		return;
+	list_remove(link);
+	send_join(list_entry(link, struct recovery, aside));
+}
 
 void recovery_begin(struct client *client, struct hub_subscription *subscription, const struct since *since,
 	struct slice id, bool patient)
@@ -65,7 +104,15 @@ void recovery_begin(struct client *client, struct hub_subscription *subscription
 	subscription->muted = true;
 	subscription->hears_plain = false;
 	client->aware = true;
-	clients->listener.join(clients->listener.arg, join);
+	send_join_in_turn(recovery);
+}
+
+/* Its join is with the client still: nobody will bring it back. */
+static void leave_line(struct recovery *recovery)
+{
+	list_remove(&recovery->aside);
+	recovery->asker->n_unanswered--;
+	join_free(recovery->join); /* and with it the recovery */
 }
 
 void recovery_forget(struct hub_subscription *subscription)
@@ -74,20 +121,25 @@ void recovery_forget(struct hub_subscription *subscription)
 
 	if (!recovery)
 		return;
-	atomic_store_explicit(&recovery->join->abandoned, true, memory_order_relaxed);
+	subscription->recovery = NULL;
 	list_remove(&recovery->due);
-	list_push_back(&recovery->asker->given_up, &recovery->due);
+	if (list_linked(&recovery->aside)) {
+		leave_line(recovery);
+		return;
+	}
+	atomic_store_explicit(&recovery->join->abandoned, true, memory_order_relaxed);
+	/* In front, where few are passed over to find whose turn it is. */
+	list_push_front(&recovery->asker->aside, &recovery->aside);
 	recovery->client = NULL;
 	recovery->subscription = NULL;
-	subscription->recovery = NULL;
 }
 
 void recovery_disown(struct client *client)
 {
-	while (!list_empty(&client->given_up)) {
-		struct recovery *recovery = list_entry(client->given_up.next, struct recovery, due);
+	while (!list_empty(&client->aside)) {
+		struct recovery *recovery = list_entry(client->aside.next, struct recovery, aside);
 
-		list_remove(&recovery->due);
+		list_remove(&recovery->aside);
 		recovery->asker = NULL;
 		client->n_unanswered--;
 	}
@@ -98,25 +150,26 @@ static struct slice recovery_id(const struct recovery *recovery)
 	return (struct slice){recovery->id_len ? recovery->id : NULL, recovery->id_len};
 }
 
-static void push_unavailable(
-	struct client *client, const struct recovery *recovery, struct slice channel, const char *why)
+/* Made before the recovery is forgotten, pushed behind it. */
+static struct message *make_unavailable(
+	const struct clients *clients, const struct recovery *recovery, const char *why)
 {
-	answer_retry(client, recovery_id(recovery), "unavailable", why, channel);
+	metrics_add(clients->metrics, METRIC_CLIENT_ERRORS, 1);
+	return reply_error(recovery_id(recovery), "unavailable", why, join_channel(recovery->join),
+		CLIENT_RETRY_MS, clients->wall_ms);
 }
 
 void recovery_give_up(struct client *client, struct hub_subscription *subscription)
 {
-	struct recovery *recovery = subscription->recovery;
-	struct slice channel = hub_subscription_channel(subscription);
-	char name[ROUTE_CHANNEL_MAX];
-	bool late = recovery->late;
+	bool late = recovery_is_late(subscription); /* then it was told */
+	struct message *told = late ? NULL
+				    : make_unavailable(client->clients, subscription->recovery,
+					      "unsubscribed before it was recovered");
 
-	memcpy(name, channel.data, channel.len);
-	recovery_forget(subscription); /* it is freed with the join, later */
+	recovery_forget(subscription);
 	subscription->muted = false;
-	if (!late) /* or it was told so */
-		push_unavailable(client, recovery, (struct slice){name, channel.len},
-			"unsubscribed before it was recovered");
+	if (!late)
+		client_push(client, told);
 }
 
 /*
@@ -221,8 +274,7 @@ static void settle(struct clients *clients, const struct recovery *recovery, str
 		return;
 	}
 	hub_unsubscribe(clients->hub, subscription);
-	push_unavailable(
-		client, recovery, join_channel(join), "the history of the channel cannot be read right now");
+	client_push(client, make_unavailable(clients, recovery, unreadable));
 }
 
 bool recovery_is_late(const struct hub_subscription *subscription)
@@ -238,19 +290,16 @@ bool recovery_is_late(const struct hub_subscription *subscription)
  */
 static void run_late(struct recovery *recovery)
 {
-	static const char why[] = "the history of the channel cannot be read right now";
 	struct client *client = recovery->client;
 	struct hub_subscription *subscription = recovery->subscription;
-	struct slice channel = hub_subscription_channel(subscription);
-	char name[ROUTE_CHANNEL_MAX];
+	struct message *told;
 
-	memcpy(name, channel.data, channel.len);
-	channel.data = name;
 	if (subscription->owed)
 		owed_unavailable(client, subscription);
 	if (!recovery->client)
 		return; /* that closed the client */
 	metrics_add(client->clients->metrics, METRIC_RECOVER_UNAVAILABLE, 1);
+	told = make_unavailable(client->clients, recovery, unreadable);
 	if (recovery->patient) {
 		recovery->late = true;
 		subscription->hears_plain = true;
@@ -258,7 +307,7 @@ static void run_late(struct recovery *recovery)
 		recovery_forget(subscription);
 		hub_unsubscribe(client->clients->hub, subscription);
 	}
-	push_unavailable(client, recovery, channel, why);
+	client_push(client, told);
 }
 
 void recovery_tick(struct clients *clients)
@@ -293,16 +342,22 @@ static int ask_again(struct clients *clients, struct join *join)
 void recovery_answered(struct clients *clients, struct join *join)
 {
 	struct recovery *recovery = join->owner;
+	struct client *asker;
+	bool counted;
 
 	if (recovery->client && join->r == -ETIMEDOUT && ask_again(clients, join) == 0)
 		return;
 	if (recovery->client)
 		settle(clients, recovery, join);
-	list_remove(&recovery->due);
-	if (recovery->asker)
-		recovery->asker->n_unanswered--;
+	list_remove(&recovery->aside);
+	asker = recovery->asker;
+	counted = asker && !recovery->patient;
+	if (asker)
+		asker->n_unanswered--;
 	if (join_spend(join))
 		clients->listener.join(clients->listener.arg, join);
 	else
 		join_free(join);
+	if (counted)
+		send_next_join(asker);
 }

@@ -107,7 +107,7 @@ static void on_release(void *arg, void *body)
 }
 
 static const struct channel_log_listener listener = {
-	on_deliver, on_resync, on_read, on_answered, on_state, on_release};
+	on_deliver, on_resync, on_read, on_answered, on_state, on_release, NULL};
 
 /* --- gateways --- */
 

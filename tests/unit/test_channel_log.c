@@ -33,6 +33,7 @@ enum {
 struct joiner {
 	struct channel_log_join join;
 	char letter;
+	bool left;
 };
 
 struct world {
@@ -111,8 +112,14 @@ static void on_release(void *arg, void *body)
 	free(body);
 }
 
+static bool wanted(void *arg, const struct channel_log_join *join)
+{
+	(void)arg;
+	return !((const struct joiner *)join)->left;
+}
+
 static const struct channel_log_listener listener = {
-	on_deliver, on_resync, on_read, on_answered, on_state, on_release};
+	on_deliver, on_resync, on_read, on_answered, on_state, on_release, wanted};
 
 static void *body(struct world *world)
 {
@@ -689,6 +696,22 @@ static void reads_again_from_a_lower_offset_for_who_came_later(void **state)
 	says(world, "b=ok@46[47,48,49,50] ");
 }
 
+static void reads_nothing_for_who_has_left(void **state)
+{
+	struct world *world = *state;
+
+	go_live(world, 50);
+	join_behind(world, 'a', at('A', 48, 0));
+	join_behind(world, 'b', at('A', 46, 0));
+	join_behind(world, 'c', at('A', 47, 0));
+	world->joiners[1].left = true;
+	answer(world, 48, 50);
+	says(world, "r2:48+3 a=ok@48[49,50] b=ok@50[] r3:47+2 ");
+	world->joiners[2].left = true;
+	answer_of(world, at('A', 50, 0), 47, 48, UINT64_MAX, 0);
+	says(world, "c=ok@50[] ");
+}
+
 static void narrows_the_ring_after_a_while(void **state)
 {
 	struct world *world = *state;
@@ -1053,6 +1076,7 @@ int main(void)
 		TEST(holds_joins_until_it_is_live),
 		TEST(reads_once_for_all_who_want_what_is_older),
 		TEST(reads_again_from_a_lower_offset_for_who_came_later),
+		TEST(reads_nothing_for_who_has_left),
 		TEST(narrows_the_ring_after_a_while),
 		TEST(says_trimmed_to_who_is_older_than_the_log),
 		TEST(says_limit_without_a_read_to_who_is_too_far_behind),

@@ -40,6 +40,93 @@ static void abandons_a_join_that_nobody_waits_for(void **state)
 	}
 }
 
+static void say_of(struct peer *peer, const char *verb, char channel, const char *more)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "{\"type\":\"%s\",\"data\":{\"channel\":\"execution:%c\"%s}}", verb,
+		channel, more);
+	send_text(peer, text);
+}
+
+/* The join that has just set out, or NULL. */
+static struct join *set_out(struct world *world)
+{
+	struct join *join = world->join;
+
+	world->join = NULL;
+	return join;
+}
+
+static void give_back(struct world *world, struct join *join)
+{
+	join->r = -EAGAIN;
+	clients_joined(&world->clients, join);
+}
+
+/* Else the joins of one would stand before those of all others, at the bus, and stay there when it leaves. */
+static void a_few_joins_of_a_connection_are_under_way_and_the_others_wait_their_turn(void **state)
+{
+	enum {
+		N = CLIENT_JOINS_MAX + 3
+	};
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+	struct join *joins[N] = {0};
+
+	world->clients.limits.subscriptions_max = 2 * N;
+	for (int i = 0; i < N; i++) {
+		say_of(peer, "subscribe", (char)('a' + i), ",\"recover\":true");
+		joins[i] = set_out(world);
+		assert_int_equal(joins[i] != NULL, i < CLIENT_JOINS_MAX);
+	}
+	assert_int_equal(peer->client.n_unanswered, N);
+	say_of(peer, "unsubscribe", 'a', "");
+	assert_null(set_out(world)); /* it is under way still */
+	give_back(world, joins[0]);
+	joins[CLIENT_JOINS_MAX] = set_out(world);
+	assert_memory_equal(joins[CLIENT_JOINS_MAX]->channel, "execution:e", 11);
+	say_of(peer, "unsubscribe", 'f', ""); /* which waits, and goes at once */
+	assert_int_equal(peer->client.n_unanswered, N - 2);
+	give_back(world, joins[1]);
+	joins[N - 1] = set_out(world);
+	assert_memory_equal(joins[N - 1]->channel, "execution:g", 11);
+	turn(world);
+	hears(peer, "error(unavailable execution:a 2000) unsubscribed(execution:a) "
+		    "error(unavailable execution:f 2000) unsubscribed(execution:f) "
+		    "error(unavailable execution:b 2000) ");
+	client_close(&peer->client, CLOSE_RESTART);
+	for (int i = 2; i < N; i++) {
+		if (joins[i])
+			give_back(world, joins[i]);
+		assert_null(set_out(world));
+	}
+}
+
+/* Its answer is due all the same. */
+static void who_waits_for_a_turn_is_answered_in_time(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+	struct join *joins[CLIENT_JOINS_MAX];
+
+	world->clients.limits.subscriptions_max = 2 * CLIENT_JOINS_MAX;
+	for (int i = 0; i < CLIENT_JOINS_MAX; i++) {
+		say_of(peer, "subscribe", (char)('a' + i), ",\"recover\":true");
+		joins[i] = set_out(world);
+	}
+	say_of(peer, "subscribe", 'z', ",\"recover\":true");
+	confirm_all(world);
+	pass(world, CLIENT_SUBSCRIBE_MS);
+	assert_int_equal(peer->client.n_unanswered, CLIENT_JOINS_MAX);
+	assert_int_equal(peer->client.subscriber.n, 1);
+	buf_reset(&peer->wire);
+	for (int i = 0; i < CLIENT_JOINS_MAX; i++) {
+		give_back(world, joins[i]);
+		assert_null(set_out(world));
+	}
+}
+
 /* Asks for the history of a channel that keeps none, and is told so by the bus. */
 static void recover_nothing(struct world *world, struct peer *peer, const char *channel)
 {
@@ -290,6 +377,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CLIENTS_TEST(abandons_a_join_that_nobody_waits_for),
+		CLIENTS_TEST(a_few_joins_of_a_connection_are_under_way_and_the_others_wait_their_turn),
+		CLIENTS_TEST(who_waits_for_a_turn_is_answered_in_time),
 		CLIENTS_TEST(without_a_history_the_answer_waits_for_the_confirmation_too),
 		CLIENTS_TEST(a_replay_is_no_older_than_its_wait),
 		CLIENTS_TEST(what_is_too_much_to_be_recovered_is_not_counted_as_recovered),

@@ -279,9 +279,9 @@ void node_push(struct node *node)
 {
 	unsigned int what;
 
-	if (!node->n_pushes)
-		return;
 	node_turn_bus(node); /* its mail waits for no more than a turn of its loop */
+	if (!node->n_pushes)
+		return; /* or it has just left the channel */
 	what = node->pushes[0];
 	memmove(&node->pushes[0], &node->pushes[1], --node->n_pushes * sizeof(what));
 	if (what == NODE_ACKNOWLEDGEMENT) {
