@@ -3,19 +3,20 @@
 # Runs every test there is and counts them: unit tests and the real binary against a real Redis, plain, under
 # the address and undefined-behaviour sanitizers, and under the thread sanitizer.
 #
-# Promises: installs what tests need (deploy/deps.sh, and a browser); the last line is "N passed, N failed" over all
-# suites; ends with 0 only if nothing failed and every suite ran something.
+# Promises: installs what tests need (deploy/deps.sh, and a browser); says how long each suite took; the last line is
+# "N passed, N failed" over all suites; ends with 0 only if nothing failed and every suite ran something.
 # Refuses: to skip what it cannot run. A browser or a compiler that is missing is a failure.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+started=$EPOCHSECONDS
 
 readonly PYTHON=/usr/bin/python3 # Debian's, which has the packages; another one may come first in PATH
-readonly ALL_SUITES=(format lint fuzz unit unit-address integration integration-address integration-thread fault)
+readonly ALL_SUITES=(format lint unit integration unit-address integration-address fuzz integration-thread fault)
 readonly ASKED_SUITES=(container) # not among all: minutes, some 600 MB of cache, and a network for Debian 13
 readonly QUICK_SUITES=(format lint unit integration)
 readonly SHORT_FAULTS=(f1 f3 f4b f12 f14)
-readonly JOBS=2
+readonly JOBS=3                     # a file of tests waits about as long as it works; two cores carry three
 readonly FUZZ_SECONDS=5             # each target; docs/testing.md has the way to hours
 readonly FILE_SECONDS=400           # one file of integration tests, instrumented, on a busy machine
 readonly CLANG_FORMAT_MAJOR=14      # releases differ in what they call well formatted; .clang-format is for this one
@@ -43,7 +44,7 @@ else
 fi
 
 say() {
-	printf '%s==>%s %d:%02d %s\n' "$bold" "$plain" $((SECONDS / 60)) $((SECONDS % 60)) "$*"
+	printf '%s==>%s %d:%02d %s\n' "$bold" "$plain" $(((EPOCHSECONDS - started) / 60)) $(((EPOCHSECONDS - started) % 60)) "$*"
 }
 
 die() {
@@ -53,13 +54,13 @@ die() {
 
 # --- what is needed ---------------------------------------------------------------------------
 
+# In the background, while the first build runs. What wants a browser and finds none fails and says so.
 install_browser() {
 	command -v chromium >/dev/null && return
-	[ "$(id -u)" = 0 ] || die "chromium is missing and only root may install it: sudo apt-get install chromium"
 	say "installing chromium (large)"
 	if ! apt_browser; then
 		apt-get -qq -o DPkg::Lock::Timeout=300 update || true
-		apt_browser || die "apt cannot install chromium; see $results/chromium.log"
+		apt_browser || say "apt cannot install chromium; see $results/chromium.log"
 	fi
 }
 
@@ -70,42 +71,72 @@ apt_browser() {
 
 # --- building ---------------------------------------------------------------------------------
 
-# The thread sanitizer's build is clang's, so that a warning of either compiler stops us (meson makes them errors).
-build_for() {
-	case $1 in
-	unit | integration) build_with gcc build -Dtests=enabled ;;
-	fault)
-		build_with gcc build -Dtests=enabled
-		build_with gcc build-fault -Dtests=disabled -Dfault_controls=true
-		;;
-	unit-address | integration-address)
-		build_with gcc build-address -Dtests=enabled -Db_sanitize=address,undefined -Db_lundef=false
-		;;
-	integration-thread) build_with clang build-thread -Dtests=enabled -Db_sanitize=thread -Db_lundef=false ;;
-	esac
-}
-
-build_with() {
-	local compiler=$1
-	shift
-	say "building $1 ($compiler)"
-	deploy/build.sh --cc "$compiler" "$@"
-}
-
 folder_of() {
 	case $1 in
 	*-address) echo build-address ;;
 	*-thread) echo build-thread ;;
+	fuzz) echo build-fuzz ;;
+	fault) echo build-fault ;;
+	format | container) ;;
 	*) echo build ;;
 	esac
 }
 
+# The thread sanitizer's build is clang's, so that a warning of either compiler stops us (meson makes them errors). No
+# suite runs its unit tests: what clang says of those is among the lints. Under the address sanitizer -O1 reports the same
+# and compiles in half the time.
+build_folder() {
+	case $1 in
+	build) deploy/build.sh --cc gcc build -Dtests=enabled ;;
+	build-fault) deploy/build.sh --cc gcc build-fault -Dtests=disabled -Dfault_controls=true ;;
+	build-address)
+		deploy/build.sh --cc gcc build-address -Dtests=enabled -Doptimization=1 -Db_sanitize=address,undefined \
+			-Db_lundef=false
+		;;
+	build-thread) deploy/build.sh --cc clang build-thread -Dtests=disabled -Db_sanitize=thread -Db_lundef=false ;;
+	build-fuzz) tests/fuzz/run.sh --build ;;
+	esac
+}
+
+# One after the other, in the background: tests of what is built already run meanwhile, and go first.
+build_folders() {
+	local folder began
+	for folder in "$@"; do
+		began=$EPOCHSECONDS
+		# shellcheck disable=SC2016 # the other shell expands it
+		if nice -n 5 "$BASH" -c 'build_folder "$1"' _ "$folder" >"$results/$folder.log" 2>&1; then
+			: >"$scratch/built-$folder"
+			say "$folder is built"
+		else
+			sed 's/^/  | /' "$results/$folder.log"
+			: >"$scratch/broken-$folder"
+			say "$folder: the build failed"
+		fi
+		took "$folder" "$began"
+	done
+}
+
+# Returns when the suite's build is there; 1 when it failed.
+await_build() {
+	local folder
+	folder=$(folder_of "$1")
+	[ -n "$folder" ] || return 0
+	until [ -e "$scratch/built-$folder" ]; do
+		[ ! -e "$scratch/broken-$folder" ] || return 1
+		sleep 0.2
+	done
+}
+
 # --- suites -----------------------------------------------------------------------------------
 
-declare -A passed failed skipped
-
+# How many passed, failed and were skipped; jobs are processes of their own.
 note() {
-	passed[$1]=$2 failed[$1]=$3 skipped[$1]=${4:-0}
+	printf '%d %d %d\n' "$2" "$3" "${4:-0}" >"$scratch/count-$1"
+}
+
+# A job of this suite or build has ended.
+took() {
+	printf '%s %d %d\n' "$1" $(($2 - started)) $((EPOCHSECONDS - started)) >>"$scratch/seconds"
 }
 
 run_format() {
@@ -125,17 +156,16 @@ run_format() {
 	fi
 }
 
-# Three checks, each of which counts as one test.
+# Four checks, each of which counts as one test.
 run_lint() {
 	local failures=0 check
-	say lint
-	for check in lint_shell lint_python lint_sources; do
+	for check in lint_shell lint_python lint_sources lint_tests; do
 		"$check" >"$results/$check.log" 2>&1 && continue
 		failures=$((failures + 1))
 		printf '  failed in lint: %s\n' "$check" >>"$results/failed.txt"
 		sed 's/^/  | /' "$results/$check.log"
 	done
-	note lint $((3 - failures)) "$failures"
+	note lint $((4 - failures)) "$failures"
 }
 
 lint_shell() {
@@ -150,10 +180,13 @@ lint_sources() {
 	"$PYTHON" tests/lint/sources.py
 }
 
+lint_tests() {
+	"$PYTHON" tests/lint/clang.py build
+}
+
 # Each target for some seconds over its corpus, with its executions a second.
 run_fuzz() {
 	local last
-	say fuzz
 	tests/fuzz/run.sh "$FUZZ_SECONDS" 2>&1 | tee "$results/fuzz.log" || true
 	last=$(tail -n 1 "$results/fuzz.log")
 	if [[ $last =~ ^([0-9]+)\ targets\ held,\ ([0-9]+)\ did\ not$ ]]; then
@@ -166,11 +199,10 @@ run_fuzz() {
 run_unit() {
 	local suite=$1 folder
 	folder=$(folder_of "$suite")
-	say "$suite"
 	rm -f "$folder/meson-logs/testlog.json"
 	CMOCKA_MESSAGE_OUTPUT=stdout ASAN_OPTIONS=detect_leaks=1 \
 		UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-		meson test -C "$folder" --no-rebuild --num-processes "$JOBS" --print-errorlogs >"$results/$suite.log" 2>&1 ||
+		meson test -C "$folder" --no-rebuild --num-processes 2 --print-errorlogs >"$results/$suite.log" 2>&1 ||
 		cat "$results/$suite.log"
 	count "$suite" unit "$folder/meson-logs/testlog.json"
 }
@@ -182,10 +214,10 @@ count() {
 	note "$1" $numbers
 }
 
-# One file of integration tests in one configuration, by itself: a job of the pool. Ctrl-C and the deadline come as
-# SIGINT, on which pytest ends what it started.
+# One file of integration tests in one configuration, by itself. Ctrl-C and the deadline come as SIGINT, on which pytest
+# ends what it started.
 run_file() {
-	local suite=$1 file=$2 folder out name sanitizer=none began=$SECONDS
+	local suite=$1 file=$2 folder out name sanitizer=none began=$EPOCHSECONDS
 	folder=$(folder_of "$suite")
 	out=$results/$suite
 	name=$(basename "$file" .py)
@@ -197,7 +229,7 @@ run_file() {
 	if TIDEGATE_BIN=$folder/tidegate TIDEGATE_TEST_SANITIZER=$sanitizer TIDEGATE_TEST_FIGURES=$results/figures-$suite.txt \
 		timeout -s INT -k 20 "$FILE_SECONDS" "$PYTHON" -B -m pytest -q -p no:cacheprovider --tb=short \
 		--basetemp="$scratch/$suite-$name" --junitxml="$out/$name.xml" "$file" >"$out/$name.log" 2>&1; then
-		printf '  %-20s %-22s %s (%d s)\n' "$suite" "$name" "$(tail -n 1 "$out/$name.log")" $((SECONDS - began))
+		printf '  %-20s %-22s %s (%d s)\n' "$suite" "$name" "$(tail -n 1 "$out/$name.log")" $((EPOCHSECONDS - began))
 	else
 		[ -e "$out/$name.xml" ] || : >"$out/$name.xml"
 		mkdir -p "$out/$name.left" # what the processes of failed tests said
@@ -215,29 +247,53 @@ runs_in() {
 	[ "$1" = integration ] || ! grep -q '^pytestmark = pytest.mark.plain$' "$2"
 }
 
-# All files of all these suites over a pool of jobs.
-run_integration() {
-	local suite file list=$scratch/jobs
-	say "$*"
+# A job of the pool: a suite, or one file of it.
+run_job() {
+	local suite=$1 began
+	await_build "$suite" || return 0
+	began=$EPOCHSECONDS
+	case $suite in
+	integration*) run_file "$suite" "$2" ;;
+	unit*) run_unit "$suite" ;;
+	*) "run_$suite" ;;
+	esac
+	took "$suite" "$began"
+	case $suite in integration*) ;; *) say "$suite" ;; esac
+}
+
+# The jobs of these suites, those of the first build first.
+list_jobs() {
+	local suite file
 	for suite in "$@"; do
-		for file in tests/integration/test_*.py; do
-			if runs_in "$suite" "$file"; then printf '%s %s\n' "$suite" "$file"; fi
-		done
-	done >"$list"
-	{ grep -E "$BIG_FILES" "$list" || true; grep -vE "$BIG_FILES" "$list" || true; } >"$list.sorted"
-	export -f run_file folder_of
-	export results scratch PYTHON FILE_SECONDS red plain TIDEGATE_TEST_BROWSER=1
+		case $suite in
+		fault | container) ;; # by themselves, behind all others
+		integration*)
+			for file in tests/integration/test_*.py; do
+				if runs_in "$suite" "$file"; then printf '%s %s\n' "$suite" "$file"; fi
+			done >"$scratch/files"
+			grep -E "$BIG_FILES" "$scratch/files" || true
+			grep -vE "$BIG_FILES" "$scratch/files" || true
+			;;
+		*) printf '%s\n' "$suite" ;;
+		esac
+	done
+}
+
+# All these suites over a pool of jobs.
+run_pool() {
+	local suite
+	list_jobs "$@" >"$scratch/jobs"
+	export TIDEGATE_TEST_BROWSER=1
 	# shellcheck disable=SC2016 # the job's shell expands these
-	xargs -a "$list.sorted" -P "$JOBS" -L 1 bash -c 'run_file "$1" "$2"' _
+	xargs -a "$scratch/jobs" -P "$JOBS" -L 1 "$BASH" -uo pipefail -c 'run_job "$@"' _
 	for suite in "$@"; do
-		count "$suite" pytest "$results/$suite"
+		case $suite in integration*) count "$suite" pytest "$results/$suite" ;; esac
 	done
 }
 
 # A short set of faults; all of them in full size: tests/fault/run.sh. Its last line counts the figures.
 run_fault() {
 	local last
-	say fault
 	TIDEGATE_BIN=$PWD/build/tidegate TIDEGATE_FAULT_BIN=$PWD/build-fault/tidegate \
 		tests/fault/run.sh --short "${SHORT_FAULTS[@]}" >"$results/fault.log" 2>&1 ||
 		sed -n '/^fault /,$p' "$results/fault.log" | sed 's/^/  | /'
@@ -253,7 +309,6 @@ run_fault() {
 # The image and the Debian package, built and run.
 run_container() {
 	mkdir -p "$results/container"
-	say container
 	tests/container/run.sh --junitxml="$results/container/container.xml" >"$results/container.log" 2>&1 ||
 		tail -n 60 "$results/container.log" | sed 's/^/  | /'
 	count container pytest "$results/container"
@@ -261,20 +316,34 @@ run_container() {
 
 # --- the summary ------------------------------------------------------------------------------
 
+# The seconds of all jobs of a suite, and from when to when they ran.
+seconds_of() {
+	awk -v name="$1" '
+		$1 == name { sum += $3 - $2; if (!n++ || $2 < begin) begin = $2; if ($3 > end) end = $3 }
+		END { if (n) printf "%5d s, %2d:%02d to %2d:%02d", sum, begin / 60, begin % 60, end / 60, end % 60; print "" }
+	' "$scratch/seconds"
+}
+
 summary() {
-	local suite total_passed=0 total_failed=0
+	local suite folder passed failed skipped total_passed=0 total_failed=0
 	say summary
 	cat "$results"/figures-*.txt 2>/dev/null | sed 's/^/  /' || true
 	cat "$results/failed.txt" 2>/dev/null || true
+	for folder in "${folders[@]}"; do
+		printf '  %-58s  ' "$folder"
+		seconds_of "$folder"
+	done
 	for suite in "$@"; do
-		if [ $((${passed[$suite]} + ${failed[$suite]} + ${skipped[$suite]})) = 0 ]; then
+		passed=0 failed=0 skipped=0
+		[ ! -e "$scratch/count-$suite" ] || read -r passed failed skipped <"$scratch/count-$suite"
+		if [ $((passed + failed + skipped)) = 0 ]; then
 			printf '  %s ran nothing\n' "$suite"
-			failed[$suite]=1
+			failed=1
 		fi
-		printf '  %-20s %4d passed %4d failed %4d skipped\n' "$suite" "${passed[$suite]}" "${failed[$suite]}" \
-			"${skipped[$suite]}"
-		total_passed=$((total_passed + ${passed[$suite]}))
-		total_failed=$((total_failed + ${failed[$suite]}))
+		printf '  %-20s %4d passed %4d failed %4d skipped  ' "$suite" "$passed" "$failed" "$skipped"
+		seconds_of "$suite"
+		total_passed=$((total_passed + passed))
+		total_failed=$((total_failed + failed))
 	done
 	printf '%d passed, %d failed\n' "$total_passed" "$total_failed"
 	[ "$total_failed" = 0 ]
@@ -312,34 +381,51 @@ refuse() {
 	exit 2
 }
 
+cleanup() {
+	[ -z "$builder" ] || kill -TERM -- "-$builder" 2>/dev/null || true
+	rm -rf "$scratch"
+}
+
+# The builds that these suites want, each once, in the order in which they are wanted.
+list_folders() {
+	local suite
+	for suite in "$@"; do
+		folder_of "$suite"
+		[ "$suite" != fault ] || folder_of unit
+	done | awk 'NF && !seen[$0]++'
+}
+
+# Hands all that jobs need on to their shells.
+export_all() {
+	export results scratch started PYTHON FILE_SECONDS FUZZ_SECONDS CLANG_FORMAT_MAJOR bold red plain
+	export -f say took note count folder_of build_folder await_build run_job run_format run_lint lint_shell lint_python \
+		lint_sources lint_tests run_fuzz run_unit run_file
+}
+
 main() {
-	local suite integration=()
+	local suite
 	parse "$@"
 	results=$PWD/build-results
 	rm -rf "$results"
 	mkdir -p "$results"
 	scratch=$(mktemp -d "${TMPDIR:-/tmp}/tidegate-tests.XXXXXX")
-	trap 'rm -rf "$scratch"' EXIT
+	builder=
+	trap cleanup EXIT
 	deploy/deps.sh --test
-	for suite in "${suites[@]}"; do
-		case $suite in integration*) install_browser ;; esac
-		if ! build_for "$suite"; then
-			say "$suite: the build failed"
-			note "$suite" 0 1
-			continue
-		fi
-		case $suite in
-		format) run_format ;;
-		lint) run_lint ;;
-		fuzz) run_fuzz ;;
-		unit*) run_unit "$suite" ;;
-		integration*) integration+=("$suite") ;;
-		esac
+	mapfile -t folders < <(list_folders "${suites[@]}")
+	export_all
+	case " ${suites[*]} " in *" integration"*) install_browser & ;; esac
+	set -m # a process group of its own, so that cleanup() reaches the compilers too
+	build_folders "${folders[@]}" &
+	builder=$!
+	set +m
+	run_pool "${suites[@]}"
+	wait "$builder"
+	builder=
+	# By themselves: the figures of the one are times, and the other fills the machine.
+	for suite in fault container; do
+		case " ${suites[*]} " in *" $suite "*) run_job "$suite" ;; esac
 	done
-	[ "${#integration[@]}" = 0 ] || run_integration "${integration[@]}"
-	# By itself: its figures are times.
-	case " ${suites[*]} " in *" fault "*) [ -v 'passed[fault]' ] || run_fault ;; esac
-	case " ${suites[*]} " in *" container "*) run_container ;; esac
 	summary "${suites[@]}"
 }
 

@@ -16,6 +16,7 @@ seconds=60
 usage() {
 	cat <<TEXT
 Usage: tests/fuzz/run.sh [SECONDS [TARGET...]]
+       tests/fuzz/run.sh --build
 
 Fuzzes for so long each (default $seconds), all targets or these: $(names | tr '\n' ' ')
 TEXT
@@ -47,11 +48,20 @@ fuzz() {
 	fi
 }
 
+build() {
+	deploy/build.sh --cc clang "$BUILD" -Dtests=disabled -Dfuzzers=true -Doptimization=1 -Db_sanitize=address,undefined \
+		-Db_lundef=false
+}
+
 main() {
 	local n_held n_wanted
 	case ${1:-} in
 	--help | -h)
 		usage
+		return
+		;;
+	--build)
+		build
 		return
 		;;
 	'') ;;
@@ -66,7 +76,7 @@ main() {
 	esac
 	[ $# -gt 0 ] || mapfile -t targets < <(names)
 	[ $# = 0 ] || targets=("$@")
-	deploy/build.sh --cc clang "$BUILD" -Dtests=disabled -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false
+	build
 	export -f fuzz
 	export BUILD seconds
 	# shellcheck disable=SC2016 # the job's shell expands it
