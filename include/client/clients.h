@@ -19,8 +19,8 @@
 #include "client/keepalive.h"
 #include "core/list.h"
 #include "core/slice.h"
+#include "protocol/form.h"
 
-struct deflater;
 struct hub;
 struct hub_listener;
 struct join;
@@ -85,7 +85,7 @@ struct clients {
 	struct list subscribing; /* owed answers, in order of their deadline */
 	struct list recovering;  /* joins that are not answered, likewise */
 	struct message *ping;    /* the one ping frame there is */
-	struct deflater *deflater;
+	struct form_maker maker;
 	struct drain drain;
 	struct departures departures;
 	size_t n_clients;

@@ -11,7 +11,8 @@
  *
  * Delivering has two steps. hub_deliver() only notes a message with its channel; hub_flush() hands each
  * subscriber all that was noted for a channel as one batch. So whatever arrived together is written together.
- * A batch has two forms, plain and deflated; the second is made once, for the first who takes it.
+ * A batch has a form for each kind of peer (protocol/form.h); all but the plain one are made once, for the
+ * first subscriber that takes it.
  *
  * One worker owns a hub; nothing in it is locked. It knows nothing of sockets.
  */
@@ -21,8 +22,9 @@
 #include <stdint.h>
 
 #include "core/slice.h"
+#include "protocol/form.h"
 
-struct deflater;
+struct form_maker;
 struct hub;
 struct hub_channel;
 struct message;
@@ -35,7 +37,7 @@ enum {
 struct hub_subscriber {
 	struct hub_subscription *first;
 	uint32_t n;
-	bool deflates;  /* its peer takes deflated frames; may change at any time but within a flush */
+	enum form form; /* that its peer takes; may change at any time but within a flush */
 	uint64_t flush; /* private to the hub: the last one in which it heard several channels */
 };
 
@@ -80,7 +82,7 @@ struct hub_listener {
 	/* All batches of this flush were handed out. NULL: nobody asks. */
 	void (*flushed)(void *arg);
 	/* Of this thread, outlives the hub. NULL: everybody gets plain frames. */
-	struct deflater *deflater;
+	struct form_maker *maker;
 	/* What a subscriber is the first member of: so much is looked at when it is handed something. */
 	size_t subscriber_bytes;
 };

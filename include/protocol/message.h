@@ -4,10 +4,10 @@
 /*
  * Message: something to say to clients, made once and shared by count.
  *
- * It carries its finished WebSocket frame. The bus makes one per event and node; a reply is one for a
- * single client. After it is made nothing in it changes but the count (and, once, where its deflated twin
- * is), so any thread may read it while it holds a reference. The last reference frees it, on whatever thread
- * that is.
+ * It carries its finished bytes: a plain WebSocket frame, or another form of it (protocol/form.h). The bus
+ * makes one per event and node; a reply is one for a single client. After it is made nothing in it changes
+ * but the count (and, once each, where its other forms are), so any thread may read it while it holds a
+ * reference. The last reference frees it, on whatever thread that is.
  */
 
 #include <stdbool.h>
@@ -17,9 +17,9 @@
 
 #include "core/map.h"
 #include "core/slice.h"
+#include "protocol/form.h"
 #include "protocol/frame.h"
 
-struct deflater;
 struct key_path;
 
 enum {
@@ -30,16 +30,16 @@ enum {
 
 struct message {
 	atomic_uint n_refs;
-	_Atomic(struct message *) deflated; /* see message_deflated(); NULL: nobody asked yet */
-	uint32_t channel_len;               /* 0: a reply, for one client */
-	uint64_t channel_hash;              /* map_hash() of the channel; of an event only */
-	const char *channel;                /* points behind the frame; NUL-terminated */
+	_Atomic(struct message *) others[N_FORMS - 1]; /* see message_as(); NULL: nobody asked yet */
+	uint32_t channel_len;                          /* 0: a reply, for one client */
+	uint64_t channel_hash;                         /* map_hash() of the channel; of an event only */
+	const char *channel;                           /* points behind the frame; NUL-terminated */
 	uint64_t arrived_us; /* clock_monotonic_us() when it reached this node; 0 for replies */
 	uint64_t key_hash;   /* of channel and key; see message_set_key() */
 	uint32_t key_at;     /* where in the frame the key is */
 	uint32_t key_len;    /* 0: it has none */
 	uint32_t frame_len;
-	uint32_t header_len; /* of the frame: the text is frame + header_len */
+	uint32_t header_len; /* of a plain frame: the text is frame + header_len */
 	bool renames;        /* an event whose payload had members called like the gateway's */
 	bool is_entry;       /* an event that has a place in a log */
 	unsigned char frame[];
@@ -76,12 +76,17 @@ void message_set_key(struct message *event, const struct key_path *path);
 bool message_same_key(const struct message *a, const struct message *b);
 
 /*
- * The event with its text deflated, for peers that agreed to permessage-deflate: made by the first who asks,
- * on whatever thread, and the same for all. The message itself where that is not smaller, or when out of
- * memory. Borrowed: it lives as long as the message, or as a reference to it that is taken as to any other.
- * Its message_text() is not text.
+ * The message in this form: made by the first who asks, on whatever thread, and the same for all. It is the
+ * message itself where the plain form does as well, or when out of memory. Borrowed: it lives as long as the
+ * message, or as a reference to it that is taken as to any other. Its message_text() is no text unless it is
+ * plain, and it has no other forms.
  */
-struct message *message_deflated(struct message *message, struct deflater *deflater);
+struct message *message_other_form(struct message *message, enum form form, struct form_maker *maker);
+
+static inline struct message *message_as(struct message *message, enum form form, struct form_maker *maker)
+{
+	return form == FORM_PLAIN ? message : message_other_form(message, form, maker);
+}
 
 /* A reply: the text as it is, framed. NULL when out of memory. */
 struct message *message_from_text(const char *text, size_t len);

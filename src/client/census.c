@@ -57,7 +57,7 @@ static void describe(struct census *census, const struct client *client, struct 
 		.state = client->state,
 		.blocked = client->blocked,
 		.aware = client->aware,
-		.deflates = client->subscriber.deflates,
+		.deflates = client->subscriber.form == FORM_DEFLATED,
 	};
 	memcpy(row->remote, client->remote, sizeof(row->remote));
 	buf_append(&census->text, route, row->route_len);

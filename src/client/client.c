@@ -277,7 +277,7 @@ void client_push(struct client *client, struct message *message)
 		return;
 	}
 	if (client_is_live(client))
-		delivery_queue(client, message);
+		delivery_queue_single(client, message);
 	message_unref(message);
 }
 

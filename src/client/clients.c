@@ -9,7 +9,6 @@
 #include "core/log.h"
 #include "hub/hub.h"
 #include "metrics/metrics.h"
-#include "protocol/deflater.h"
 #include "protocol/frame.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"
@@ -77,8 +76,9 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	const struct socket_ops *ops, const struct client_limits *limits, struct route_table *routes,
 	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics)
 {
-	struct hub_listener up = {
-		clients, on_interest, on_joined, on_deliver, on_flushed, NULL, sizeof(struct client)};
+	struct hub_listener up = {clients, on_interest, on_joined, on_deliver, on_flushed, &clients->maker,
+		sizeof(struct client)};
+	int r;
 
 	*clients = (struct clients){
 		.listener = *listener,
@@ -97,11 +97,11 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	list_init(&clients->subscribing);
 	list_init(&clients->recovering);
 	keepalive_init(&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms);
-	clients->deflater = up.deflater = deflater_new(limits->deflate_bytes_min);
+	r = form_maker_init(&clients->maker, limits->deflate_bytes_min);
 	clients->hub = hub_new(&up);
 	/* Not empty: lws does not report an empty pong. */
 	clients->ping = message_control(FRAME_PING, "tidegate", 8);
-	if (!clients->deflater || !clients->hub || !clients->ping) {
+	if (r < 0 || !clients->hub || !clients->ping) {
 		clients_deinit(clients);
 		return -ENOMEM;
 	}
@@ -119,13 +119,13 @@ void clients_configure(
 	route_table_unref(old);
 	keepalive_set(
 		&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms, clients->now_ms);
-	deflater_set_min(clients->deflater, limits->deflate_bytes_min);
+	form_maker_configure(&clients->maker, limits->deflate_bytes_min);
 }
 
 void clients_deinit(struct clients *clients)
 {
 	hub_free(clients->hub);
-	deflater_free(clients->deflater);
+	form_maker_deinit(&clients->maker);
 	message_unref(clients->ping);
 	route_table_unref(clients->routes);
 	*clients = (struct clients){0};

@@ -66,10 +66,21 @@ void delivery_queue(struct client *client, struct message *message)
 	queued(client, r);
 }
 
-void delivery_queue_promised(struct client *client, struct message *message)
+/* The form of a message for this client alone. Borrowed, as message_as() says. */
+static struct message *single(struct client *client, struct message *plain)
+{
+	return message_as(plain, form_single(client->subscriber.form), &client->clients->maker);
+}
+
+void delivery_queue_single(struct client *client, struct message *plain)
+{
+	delivery_queue(client, single(client, plain));
+}
+
+void delivery_queue_promised(struct client *client, struct message *plain)
 {
 	if (!client->doomed && client_is_live(client))
-		queued(client, slow_queue_promised(client, message));
+		queued(client, slow_queue_promised(client, single(client, plain)));
 }
 
 /* The socket takes no more for now. */

@@ -17,11 +17,16 @@ struct message;
 /* A batch for an open or parked client. `alone`: nothing else is waiting this turn. */
 void delivery_batch(struct client *client, const struct hub_batch *batch, bool alone);
 
-/* Queues one message; it goes out at the end of the turn. Takes its own reference. */
+/* Queues one message, in the form in which its peer gets it; it goes out at the end of the turn. Takes its
+ * own reference. */
 void delivery_queue(struct client *client, struct message *message);
 
+/* The same for a plain message that is for this client alone: it goes in the form that its peer gets those
+ * in. */
+void delivery_queue_single(struct client *client, struct message *plain);
+
 /* The same for an event that the client was promised: it never gives way, whatever the bound. */
-void delivery_queue_promised(struct client *client, struct message *message);
+void delivery_queue_promised(struct client *client, struct message *plain);
 
 /* Sends at the end of the turn what the outbox holds. */
 void delivery_flush_later(struct client *client);

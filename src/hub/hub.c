@@ -11,7 +11,7 @@
 #include "core/map.h"
 #include "core/prefetch.h"
 #include "protocol/message.h"
-#include "twins.h"
+#include "batch_forms.h"
 
 struct hub_channel {
 	struct map_entry entry; /* key points at name */
@@ -26,9 +26,9 @@ struct hub_channel {
 	uint64_t *arrivals; /* of the messages: the hub's count when each was noted */
 	uint32_t n_messages;
 	uint32_t messages_capacity;
-	uint32_t taken;            /* by the subscriber that is being handed several channels */
-	struct hub_batch batch;    /* of the messages, while they are handed out */
-	struct hub_batch deflated; /* likewise; n is 0 before somebody takes it */
+	uint32_t taken; /* by the subscriber that is being handed several channels */
+	/* Of the messages, while they are handed out; n is 0 before somebody takes that form. */
+	struct hub_batch batches[N_FORMS];
 
 	char name[];
 };
@@ -46,7 +46,7 @@ struct hub {
 	struct buf bytes; /* several frames, laid one behind the other; kept from flush to flush */
 	size_t flush_len; /* of all that is laid out there in this flush */
 	uint32_t flush_n; /* messages of this flush */
-	struct twins twins;
+	struct batch_forms forms;
 };
 
 enum {
@@ -62,7 +62,7 @@ struct hub *hub_new(const struct hub_listener *listener)
 	if (!hub)
 		return NULL;
 	hub->listener = *listener;
-	hub->twins.deflater = listener->deflater;
+	hub->forms.maker = listener->maker;
 	list_init(&hub->dirty);
 	return hub;
 }
@@ -73,7 +73,7 @@ void hub_free(struct hub *hub)
 		return;
 	map_deinit(&hub->channels);
 	buf_deinit(&hub->bytes);
-	twins_deinit(&hub->twins);
+	batch_forms_deinit(&hub->forms);
 	free(hub);
 }
 
@@ -329,10 +329,13 @@ static bool reserve_bytes(struct hub *hub)
 
 static void batch_make(struct hub *hub, struct hub_channel *channel, bool together)
 {
-	channel->deflated.n = 0;
-	channel->batch = (struct hub_batch){.messages = channel->messages, .n = channel->n_messages};
+	struct hub_batch *plain = &channel->batches[FORM_PLAIN];
+
+	for (size_t i = 0; i < N_FORMS; i++)
+		channel->batches[i].n = 0;
+	*plain = (struct hub_batch){.messages = channel->messages, .n = channel->n_messages};
 	if (channel->n_messages == 1 || together)
-		hub_batch_lay_out(&channel->batch, &hub->bytes);
+		hub_batch_lay_out(plain, &hub->bytes);
 }
 
 /* To what a muted one hears next. */
@@ -379,8 +382,8 @@ static void hand_out_merged(struct hub *hub, struct hub_subscriber *subscriber)
 		struct message *message = channel->messages[channel->taken++];
 		struct hub_batch one = {.messages = &message, .n = 1};
 
-		if (subscriber->deflates && hub->twins.deflater)
-			message = message_deflated(message, hub->twins.deflater);
+		if (hub->forms.maker)
+			message = message_as(message, subscriber->form, hub->forms.maker);
 		hub_batch_lay_out(&one, NULL);
 		hub->listener.deliver(hub->listener.arg, subscriber, &one, false);
 	}
@@ -390,11 +393,12 @@ static void hand_out_merged(struct hub *hub, struct hub_subscriber *subscriber)
 static const struct hub_batch *batch_for(
 	struct hub *hub, struct hub_channel *channel, const struct hub_subscriber *subscriber)
 {
-	if (!subscriber->deflates)
-		return &channel->batch;
-	if (!channel->deflated.n)
-		twins_make(&hub->twins, &channel->batch, hub->flush_n, hub->flush_len, &channel->deflated);
-	return &channel->deflated;
+	struct hub_batch *batch = &channel->batches[subscriber->form];
+
+	if (!batch->n)
+		batch_forms_make(&hub->forms, subscriber->form, &channel->batches[FORM_PLAIN], hub->flush_n,
+			hub->flush_len, batch);
+	return batch;
 }
 
 static void channel_hand_out(struct hub *hub, struct hub_channel *channel, bool only_one)
@@ -453,7 +457,7 @@ void hub_flush(struct hub *hub)
 		channel_clear(hub, list_entry(hub->dirty.next, struct hub_channel, dirty));
 	if (hub->bytes.cap > BYTES_KEPT)
 		buf_deinit(&hub->bytes);
-	twins_forget(&hub->twins, BYTES_KEPT);
+	batch_forms_forget(&hub->forms, BYTES_KEPT);
 }
 
 void hub_each(struct hub *hub, struct slice channel, uint64_t hash,

@@ -164,7 +164,8 @@ static struct message *message_new(enum frame_opcode opcode, size_t text_len, st
 	if (!message)
 		return NULL;
 	atomic_init(&message->n_refs, 1);
-	atomic_init(&message->deflated, NULL);
+	for (size_t i = 0; i < N_FORMS - 1; i++)
+		atomic_init(&message->others[i], NULL);
 	message->header_len = (uint32_t)frame_header_write(message->frame, opcode, false, text_len);
 	message->frame_len = (uint32_t)(header_len + text_len);
 	message->renames = false;
@@ -257,13 +258,14 @@ struct message *message_ref(struct message *message)
 
 void message_unref(struct message *message)
 {
-	struct message *twin;
-
 	/* What any thread did with the message comes before its end on the last one. */
 	if (!message || atomic_fetch_sub_explicit(&message->n_refs, 1, memory_order_acq_rel) != 1)
 		return;
-	twin = atomic_load_explicit(&message->deflated, memory_order_relaxed);
-	if (twin != message)
-		message_unref(twin); /* which has no twin but itself: not deeper than this */
+	for (size_t i = 0; i < N_FORMS - 1; i++) {
+		struct message *other = atomic_load_explicit(&message->others[i], memory_order_relaxed);
+
+		if (other != message)
+			message_unref(other); /* which has no forms but itself: not deeper than this */
+	}
 	free(message);
 }

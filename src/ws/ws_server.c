@@ -213,7 +213,7 @@ static int on_headers(struct ws_connection *connection, struct lws_process_html_
 		return -1;
 	headers->p += len;
 	lws_ws_take_rsv1(connection->wsi);
-	connection->client.subscriber.deflates = true;
+	connection->client.subscriber.form = FORM_DEFLATED;
 	return 0;
 }
 

@@ -1,4 +1,7 @@
-/* Deflater: what protocol/deflater.h and message_deflated() promise, read back with zlib as a peer would. */
+/*
+ * Deflater: what protocol/deflater.h promises, and protocol/form.h of the deflated form of a message, read back
+ * with zlib as a peer would.
+ */
 
 #include "protocol/deflater.h"
 
@@ -196,17 +199,25 @@ static void short_texts_are_not_tried(void **state)
 	deflater_free(deflater);
 }
 
+static struct form_maker maker_of(size_t deflate_bytes_min)
+{
+	struct form_maker maker;
+
+	assert_int_equal(form_maker_init(&maker, deflate_bytes_min), 0);
+	return maker;
+}
+
 static void a_twin_is_one_final_text_frame_with_the_first_reserved_bit(void **state)
 {
 	static const size_t lengths[] = {300, 3000, 200000}; /* headers of 2, 4 and 10 bytes */
-	struct deflater *deflater = deflater_new(0);
+	struct form_maker maker = maker_of(0);
 	struct peer peer;
 
 	(void)state;
 	peer_init(&peer);
 	for (size_t i = 0; i < 3; i++) {
 		struct message *event = make_event(lengths[i], 5);
-		struct message *twin = message_deflated(event, deflater);
+		struct message *twin = message_as(event, FORM_DEFLATED, &maker);
 		unsigned char header[FRAME_HEADER_MAX];
 
 		assert_ptr_not_equal(twin, event);
@@ -221,39 +232,39 @@ static void a_twin_is_one_final_text_frame_with_the_first_reserved_bit(void **st
 		message_unref(event);
 	}
 	peer_deinit(&peer);
-	deflater_free(deflater);
+	form_maker_deinit(&maker);
 }
 
 static void a_twin_is_made_once_and_is_its_own(void **state)
 {
-	struct deflater *deflater = deflater_new(0);
+	struct form_maker maker = maker_of(0);
 	struct message *event = make_event(500, 1);
-	struct message *twin = message_deflated(event, deflater);
+	struct message *twin = message_as(event, FORM_DEFLATED, &maker);
 
 	(void)state;
-	assert_ptr_equal(message_deflated(event, deflater), twin);
-	assert_ptr_equal(message_deflated(twin, deflater), twin);
+	assert_ptr_equal(message_as(event, FORM_DEFLATED, &maker), twin);
+	assert_ptr_equal(message_as(twin, FORM_DEFLATED, &maker), twin);
 	message_unref(event);
-	deflater_free(deflater);
+	form_maker_deinit(&maker);
 }
 
 static void what_does_not_get_smaller_is_its_own_twin(void **state)
 {
-	struct deflater *deflater = deflater_new(100000);
+	struct form_maker maker = maker_of(100000);
 	struct message *event = make_event(500, 1);
 
 	(void)state;
-	assert_ptr_equal(message_deflated(event, deflater), event);
-	assert_ptr_equal(message_deflated(event, deflater), event);
+	assert_ptr_equal(message_as(event, FORM_DEFLATED, &maker), event);
+	assert_ptr_equal(message_as(event, FORM_DEFLATED, &maker), event);
 	message_unref(event);
-	deflater_free(deflater);
+	form_maker_deinit(&maker);
 }
 
 static void a_twin_outlives_its_event_by_a_reference(void **state)
 {
-	struct deflater *deflater = deflater_new(0);
+	struct form_maker maker = maker_of(0);
 	struct message *event = make_event(500, 1);
-	struct message *twin = message_ref(message_deflated(event, deflater));
+	struct message *twin = message_ref(message_as(event, FORM_DEFLATED, &maker));
 	struct peer peer;
 
 	(void)state;
@@ -264,12 +275,12 @@ static void a_twin_outlives_its_event_by_a_reference(void **state)
 	assert_string_equal(twin->channel, "cards");
 	peer_deinit(&peer);
 	message_unref(twin);
-	deflater_free(deflater);
+	form_maker_deinit(&maker);
 }
 
 static void a_twin_has_the_key_and_channel_of_its_event(void **state)
 {
-	struct deflater *deflater = deflater_new(0);
+	struct form_maker maker = maker_of(0);
 	struct message *event = make_event(500, 1), *other = make_event(500, 2);
 	struct message *twin;
 	struct key_path path;
@@ -279,17 +290,17 @@ static void a_twin_has_the_key_and_channel_of_its_event(void **state)
 	assert_int_equal(key_path_parse(&path, "data.id", &why), 0);
 	message_set_key(event, &path);
 	message_set_key(other, &path);
-	twin = message_deflated(event, deflater);
+	twin = message_as(event, FORM_DEFLATED, &maker);
 	assert_true(event->key_len > 0);
 	assert_true(message_is_event(twin));
 	assert_int_equal(twin->arrived_us, 77);
 	assert_true(twin->channel_hash == map_hash("cards", 5));
 	assert_true(message_same_key(event, twin));
 	assert_true(message_same_key(twin, event));
-	assert_true(!message_same_key(twin, message_deflated(other, deflater)));
+	assert_true(!message_same_key(twin, message_as(other, FORM_DEFLATED, &maker)));
 	message_unref(event);
 	message_unref(other);
-	deflater_free(deflater);
+	form_maker_deinit(&maker);
 }
 
 struct race {
@@ -307,15 +318,15 @@ struct racer {
 static void *race(void *arg)
 {
 	struct racer *racer = arg;
-	struct deflater *deflater = deflater_new(0);
+	struct form_maker maker = maker_of(0);
 
 	atomic_fetch_add(&racer->race->n_ready, 1);
 	while (atomic_load(&racer->race->n_ready) < THREADS)
 		; /* together */
-	racer->race->seen[racer->index] = message_deflated(racer->race->event, deflater);
+	racer->race->seen[racer->index] = message_as(racer->race->event, FORM_DEFLATED, &maker);
 	assert_int_equal(racer->race->seen[racer->index]->frame[0], 0xc1);
 	message_unref(racer->race->event);
-	deflater_free(deflater);
+	form_maker_deinit(&maker);
 	return NULL;
 }
 

@@ -27,6 +27,35 @@ static void a_reply_goes_before_the_events_of_its_turn(void **state)
 	hears(other, "e1 e2 ");
 }
 
+/* The first byte of the first frame since the last time. */
+static unsigned char first_byte(struct peer *peer)
+{
+	unsigned char byte;
+
+	assert_true(peer->wire.len > 0);
+	byte = (unsigned char)peer->wire.data[0];
+	buf_reset(&peer->wire);
+	return byte;
+}
+
+static void what_is_said_to_one_peer_alone_is_not_deflated(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+
+	peer->client.subscriber.form = FORM_DEFLATED;
+	publish(world, "cards", 1);
+	turn(world);
+	assert_int_equal(first_byte(peer), 0xc1);
+	ask(world, peer, "{\"type\":\"ping\"}");
+	assert_int_equal(first_byte(peer), 0x81);
+	recover(world, peer, 2, 1);
+	hears(peer, "subscribed(cards) e1 e1 ");
+	client_close(&peer->client, CLOSE_RESTART);
+	turn(world);
+	hears(peer, "close:1012 ");
+}
+
 static void writes_each_client_once_a_turn(void **state)
 {
 	struct world *world = *state;
@@ -257,6 +286,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CLIENTS_TEST(a_reply_goes_before_the_events_of_its_turn),
+		CLIENTS_TEST(what_is_said_to_one_peer_alone_is_not_deflated),
 		CLIENTS_TEST(writes_each_client_once_a_turn),
 		CLIENTS_TEST(queues_references_of_what_a_blocked_socket_does_not_take),
 		CLIENTS_TEST(leaves_the_rest_of_a_begun_frame_to_the_socket),

@@ -14,7 +14,7 @@
 
 #include "core/buf.h"
 #include "core/map.h"
-#include "protocol/deflater.h"
+#include "protocol/form.h"
 #include "protocol/message.h"
 
 enum {
@@ -33,7 +33,7 @@ struct peer {
 
 struct world {
 	struct hub *hub;
-	struct deflater *deflater;
+	struct form_maker maker;
 	/* Sockets may look at the batch of one who hears nothing else until the flush is over. */
 	struct {
 		const struct hub_batch *batch;
@@ -119,7 +119,7 @@ static void on_deliver(
 			buf_printf(&world->said, "%s%ld", i ? "," : "", number_of(text.data));
 	}
 	assert_int_equal(at, batch->len);
-	if (subscriber->deflates && world->bytes != batch->bytes) {
+	if (subscriber->form == FORM_DEFLATED && world->bytes != batch->bytes) {
 		world->bytes = batch->bytes;
 		world->n_stretches++;
 	}
@@ -154,8 +154,8 @@ static int setup(void **state)
 	struct hub_listener listener = {world, on_interest, on_joined, on_deliver, on_flushed, NULL, 0};
 
 	assert_non_null(world);
-	listener.deflater = world->deflater = deflater_new(200);
-	assert_non_null(world->deflater);
+	listener.maker = &world->maker;
+	assert_int_equal(form_maker_init(&world->maker, 200), 0);
 	map_seed();
 	world->hub = hub_new(&listener);
 	assert_non_null(world->hub);
@@ -175,7 +175,7 @@ static int teardown(void **state)
 	assert_int_equal(hub_n_channels(world->hub), 0);
 	assert_int_equal(hub_n_subscriptions(world->hub), 0);
 	hub_free(world->hub);
-	deflater_free(world->deflater);
+	form_maker_deinit(&world->maker);
 	buf_deinit(&world->said);
 	free(world);
 	return 0;
@@ -681,7 +681,7 @@ static void frees_nothing(void **state)
 static void deflates(struct world *world, const char *letters)
 {
 	for (; *letters; letters++)
-		world->peers[*letters - 'a'].subscriber.deflates = true;
+		world->peers[*letters - 'a'].subscriber.form = FORM_DEFLATED;
 }
 
 static void who_takes_deflated_frames_gets_them_and_nobody_else(void **state)
@@ -775,7 +775,7 @@ static void nothing_is_deflated_that_nobody_takes(void **state)
 	joined(world, "ab", "x");
 	assert_int_equal(hub_deliver(world->hub, message_ref(event)), 0);
 	flush(world);
-	assert_null(atomic_load(&event->deflated));
+	assert_null(atomic_load(&event->others[FORM_DEFLATED - 1]));
 	message_unref(event);
 }
 

@@ -1,0 +1,53 @@
+#ifndef TIDEGATE_HUB_BATCH_FORMS_H
+#define TIDEGATE_HUB_BATCH_FORMS_H
+
+/*
+ * Batch forms: the batches of one flush in the forms other than the plain one.
+ *
+ * Each is made for the first subscriber of a channel whose peer takes that form, and only then. What it is
+ * made of does not move until the flush is over, since sockets may look at it that long.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "protocol/form.h"
+
+struct hub_batch;
+struct message;
+
+/* What the batches of one form are made of. */
+struct batch_room {
+	struct message **messages;
+	uint32_t n_messages;
+	uint32_t capacity;
+	struct buf bytes;
+	bool reserved; /* in this flush */
+};
+
+/* Zeroed memory with a maker is ready for use; without one every batch stays as it is. */
+struct batch_forms {
+	struct form_maker *maker;
+	struct batch_room rooms[N_FORMS - 1];
+};
+
+void batch_forms_deinit(struct batch_forms *forms);
+
+/*
+ * The batch in this form, which is not the plain one. Where that is no better, or without memory, it is the
+ * plain batch: that is good for everybody. n_messages and len are those of the whole flush, what is laid out
+ * in it.
+ */
+void batch_forms_make(struct batch_forms *forms, enum form form, const struct hub_batch *plain,
+	uint32_t n_messages, size_t len, struct hub_batch *batch);
+
+/* The flush is over: keeps memory for the next one, up to bytes_kept for each form. */
+void batch_forms_forget(struct batch_forms *forms, size_t bytes_kept);
+
+/* The batch's frames as one stretch: the frame itself if it is one, else laid out in `bytes`, where there is
+ * room. */
+void hub_batch_lay_out(struct hub_batch *batch, struct buf *bytes);
+
+#endif

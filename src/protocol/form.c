@@ -1,0 +1,64 @@
+/* Form: the forms there are, and how each is made; see the header. */
+
+#include "protocol/form.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "protocol/deflater.h"
+#include "protocol/message.h"
+
+int form_maker_init(struct form_maker *maker, size_t deflate_bytes_min)
+{
+	maker->deflater = deflater_new(deflate_bytes_min);
+	return maker->deflater ? 0 : -ENOMEM;
+}
+
+void form_maker_deinit(struct form_maker *maker)
+{
+	deflater_free(maker->deflater);
+	*maker = (struct form_maker){0};
+}
+
+void form_maker_configure(struct form_maker *maker, size_t deflate_bytes_min)
+{
+	deflater_set_min(maker->deflater, deflate_bytes_min);
+}
+
+/* docs/decisions/0007-deflate-is-ours.md */
+static int make_deflated(struct form_maker *maker, const struct message *plain, struct form_bytes *bytes)
+{
+	int r = deflater_run(maker->deflater, message_text(plain), &bytes->body);
+
+	if (r == DEFLATER_NO_GAIN)
+		return FORM_LIKE_PLAIN;
+	if (r == 0)
+		bytes->head_len = frame_header_write(bytes->head, FRAME_TEXT, true, bytes->body.len);
+	return r;
+}
+
+static const struct {
+	int (*make)(struct form_maker *maker, const struct message *plain, struct form_bytes *bytes);
+	enum form single;
+	size_t growth;
+} forms[N_FORMS] = {
+#define FORM(id, make, single, growth) [FORM_##id] = {make, FORM_##single, growth},
+#include "protocol/form.def"
+#undef FORM
+};
+
+int form_make(struct form_maker *maker, enum form form, const struct message *plain, struct form_bytes *bytes)
+{
+	assert(form != FORM_PLAIN);
+	return forms[form].make(maker, plain, bytes);
+}
+
+enum form form_single(enum form form)
+{
+	return forms[form].single;
+}
+
+size_t form_growth(enum form form)
+{
+	return forms[form].growth;
+}
