@@ -49,10 +49,6 @@ enum {
 	CLIENT_HELD = 1, /* wait with the handshake's answer: clients_listener.ready() will say when */
 };
 
-enum {
-	CLOSE_CODE_NONE = 1005, /* stands for a close frame without a code; never sent */
-};
-
 struct client {
 	struct hub_subscriber subscriber;
 	struct clients *clients; /* what all clients of this worker share; outlives them */
@@ -84,6 +80,7 @@ struct client {
 	uint8_t reason;      /* enum close_reason, once it is over */
 	bool aware;          /* showed that it knows recovery: hears resync, degraded, restored */
 	bool held;           /* CLIENT_HELD was said, ready() not yet */
+	bool owes_close;     /* closing, and that is still to be said, behind what waits in the outbox */
 	bool finishes;  /* closing, and no answer is waited for: our direction ends with the close frame */
 	bool blocked;   /* the socket took less than all; client_writable() will come */
 	uint8_t doomed; /* enum close_reason for which it is to be closed at the end of the turn; 0: it is not

@@ -84,7 +84,6 @@ struct clients {
 	struct list flush;       /* client.flush */
 	struct list subscribing; /* owed answers, in order of their deadline */
 	struct list recovering;  /* joins that are not answered, likewise */
-	struct message *ping;    /* the one ping frame there is */
 	struct form_maker maker;
 	struct drain drain;
 	struct departures departures;

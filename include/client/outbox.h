@@ -9,9 +9,8 @@
  * past its bound. There is one exception: an event that alone is larger than the bound is taken if no other
  * event waits, since otherwise a client with a small bound could never get it.
  *
- * What a refusal means is the client's decision, and so is which events give way (client/slow.h). Replies,
- * pings and closes never give way, nor do events that the peer was promised, which do not count against the
- * bound either.
+ * What a refusal means is the client's decision, and so is which events give way (client/slow.h). Replies
+ * never give way, nor do events that the peer was promised, which do not count against the bound either.
  *
  * Messages are shared: pushing takes a reference, never a copy. Zeroed memory is an empty outbox, which holds
  * no memory. An outbox belongs to one worker and is never locked.
@@ -50,10 +49,6 @@ int outbox_push_promised(struct outbox *box, struct message *message, uint64_t *
 
 /* Bytes of the promised events and of the messages before them. */
 size_t outbox_promised_bytes(const struct outbox *box);
-
-/* Puts the message before all others, whatever the bound: for pings and closes, which are never refused. 0 or
- * -ENOMEM. */
-int outbox_push_front(struct outbox *box, struct message *message, uint64_t *total);
 
 /* The frames of the oldest messages, at most parts_max, borrowed. Returns how many; *bytesp: their bytes. */
 int outbox_peek(const struct outbox *box, struct iovec *parts, int parts_max, size_t *bytesp);

@@ -5,13 +5,18 @@
  * Socket: what a client needs of the connection beneath it, and all it knows of it.
  *
  * A seam: libwebsockets stands behind it in the gateway, a few lines stand behind it in tests. The socket
- * never calls back from inside one of these.
+ * never calls back from inside one of these. The client hands it messages in a form that the peer takes
+ * (protocol/form.h); what is no message, a ping or a close, the socket says as its transport does.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 #include <sys/types.h>
+
+enum {
+	CLOSE_CODE_NONE = 1005, /* stands for a close without a code; never sent */
+};
 
 struct socket_ops {
 	/*
@@ -34,11 +39,22 @@ struct socket_ops {
 	/* Calls client_writable() once, when the socket takes bytes again. */
 	void (*want_writable)(void *socket);
 
-	/* A close frame is next and last: the socket adds no frame of its own any more, and answers no ping.
+	/*
+	 * Asks the peer for a sign of life, before anything that waits: client_heard() says that it came. How
+	 * many bytes that took, whether or not they have gone yet, or negative errno.
 	 */
+	ssize_t (*ping)(void *socket);
+
+	/* A close is next and last: the socket says nothing of its own any more, and answers no ping. */
 	void (*fall_silent)(void *socket);
 
-	/* Everything was sent: ends our direction (FIN). What still comes is read, and dropped. */
+	/*
+	 * Says that the connection ends, with a code of RFC 6455 section 7.4 and a sentence, or
+	 * CLOSE_CODE_NONE and none. All that was sent goes before. As ping().
+	 */
+	ssize_t (*close)(void *socket, uint16_t code, const char *sentence);
+
+	/* Ends our direction (FIN) behind all that was sent. What still comes is read, and dropped. */
 	void (*finish)(void *socket);
 
 	/* Ends the connection without a word. client_deinit() follows, on a later turn. */

@@ -10,6 +10,7 @@
 enum {
 	FRAME_HEADER_MAX = 10,   /* server frames carry no mask */
 	FRAME_CONTROL_MAX = 125, /* payload of ping, pong, close */
+	FRAME_CONTROL_SIZE = 2 + FRAME_CONTROL_MAX,
 };
 
 enum frame_opcode {
@@ -25,5 +26,13 @@ size_t frame_header_len(uint64_t payload_len);
 /* Writes the header of a final frame; `deflated` sets RSV1 (RFC 7692). Returns its length. */
 size_t frame_header_write(
 	unsigned char out[FRAME_HEADER_MAX], enum frame_opcode opcode, bool deflated, uint64_t payload_len);
+
+/* Writes a whole ping, pong or close with a payload of at most FRAME_CONTROL_MAX bytes. Returns its length.
+ */
+size_t frame_control_write(
+	unsigned char out[FRAME_CONTROL_SIZE], enum frame_opcode opcode, const void *payload, size_t len);
+
+/* Writes a close that says a code, and why. The sentence may have FRAME_CONTROL_MAX - 2 bytes. */
+size_t frame_close_write(unsigned char out[FRAME_CONTROL_SIZE], uint16_t code, const char *sentence);
 
 #endif

@@ -18,7 +18,6 @@
 #include "core/map.h"
 #include "core/slice.h"
 #include "protocol/form.h"
-#include "protocol/frame.h"
 
 struct key_path;
 
@@ -91,15 +90,12 @@ static inline struct message *message_as(struct message *message, enum form form
 /* A reply: the text as it is, framed. NULL when out of memory. */
 struct message *message_from_text(const char *text, size_t len);
 
-/* A ping, pong or close; at most FRAME_CONTROL_MAX bytes. NULL when out of memory. */
-struct message *message_control(enum frame_opcode opcode, const void *payload, size_t len);
-
 struct message *message_ref(struct message *message);
 
 /* Accepts NULL. */
 void message_unref(struct message *message);
 
-/* An event, not a reply to one client, nor a ping or a close. */
+/* An event, not a reply to one client. */
 static inline bool message_is_event(const struct message *message)
 {
 	return message->channel_len != 0;

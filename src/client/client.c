@@ -11,7 +11,6 @@
 #include "core/log.h"
 #include "metrics/metrics.h"
 #include "protocol/command.h"
-#include "protocol/frame.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"
 #include "route/route.h"
@@ -201,34 +200,16 @@ void client_writable(struct client *client)
 	delivery_flush_later(client);
 }
 
-static struct message *close_frame(uint16_t code, const char *sentence)
-{
-	char payload[FRAME_CONTROL_MAX];
-	size_t len = strlen(sentence);
-
-	if (code == CLOSE_CODE_NONE)
-		return message_control(FRAME_CLOSE, NULL, 0);
-	payload[0] = (char)(code >> 8);
-	payload[1] = (char)(code & 0xff);
-	memcpy(payload + 2, sentence, len); /* all sentences of the table fit, a test sees to it */
-	return message_control(FRAME_CLOSE, payload, len + 2);
-}
-
 bool client_peer_closed(struct client *client, uint16_t code)
 {
-	struct message *echo;
-
 	if (client->state == CLIENT_CLOSING)
 		return true;
 	client->reason = CLOSE_PEER;
 	client->close_code = code;
 	outbox_deinit(&client->outbox);
 	client_enter(client, CLIENT_CLOSING); /* what follows a close frame is neither read nor sent */
+	client->owes_close = true;
 	client->finishes = true;
-	echo = close_frame(code, "");
-	if (!echo || outbox_push_front(&client->outbox, echo, &client->clients->queued_bytes) < 0)
-		client->clients->ops->abort(client->socket);
-	message_unref(echo);
 	delivery_flush_later(client);
 	return false;
 }
@@ -240,7 +221,8 @@ void client_close(struct client *client, enum close_reason reason)
 
 void client_close_with(struct client *client, enum close_reason reason, struct message *last)
 {
-	struct message *frame;
+	/* Nothing is said on a broken connection, nor before the handshake's answer. */
+	bool says_so = reason != CLOSE_GONE && client->state != CLIENT_PARKED;
 
 	if (!client_is_live(client))
 		return;
@@ -248,18 +230,13 @@ void client_close_with(struct client *client, enum close_reason reason, struct m
 	client->close_code = close_reason_code(reason);
 	if (reason == CLOSE_SLOW)
 		slow_give_up(client);
-	outbox_deinit(
-		&client->outbox); /* unread events give way: the close frame must not wait behind them */
-	/* No frame on a broken connection, and none before the handshake's answer. */
-	frame = reason == CLOSE_GONE || client->state == CLIENT_PARKED
-			? NULL
-			: close_frame(client->close_code, close_reason_sentence(reason));
+	outbox_deinit(&client->outbox); /* unread events give way: the close must not wait behind them */
 	client_enter(client, CLIENT_CLOSING);
-	if (!frame || outbox_push_front(&client->outbox, frame, &client->clients->queued_bytes) < 0)
+	client->owes_close = says_so;
+	if (!says_so)
 		client->clients->ops->abort(client->socket);
-	else if (last) /* without memory the close has to do */
-		(void)outbox_push_front(&client->outbox, last, &client->clients->queued_bytes);
-	message_unref(frame);
+	else if (last)
+		delivery_queue_last(client, last);
 	delivery_flush_later(client);
 }
 

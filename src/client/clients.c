@@ -9,7 +9,6 @@
 #include "core/log.h"
 #include "hub/hub.h"
 #include "metrics/metrics.h"
-#include "protocol/frame.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"
 #include "route/route.h"
@@ -99,9 +98,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	keepalive_init(&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms);
 	r = form_maker_init(&clients->maker, limits->deflate_bytes_min);
 	clients->hub = hub_new(&up);
-	/* Not empty: lws does not report an empty pong. */
-	clients->ping = message_control(FRAME_PING, "tidegate", 8);
-	if (r < 0 || !clients->hub || !clients->ping) {
+	if (r < 0 || !clients->hub) {
 		clients_deinit(clients);
 		return -ENOMEM;
 	}
@@ -126,7 +123,6 @@ void clients_deinit(struct clients *clients)
 {
 	hub_free(clients->hub);
 	form_maker_deinit(&clients->maker);
-	message_unref(clients->ping);
 	route_table_unref(clients->routes);
 	*clients = (struct clients){0};
 }
@@ -315,13 +311,8 @@ static void tick_keepalive(struct clients *clients)
 
 	while ((link = keepalive_next_dead(&clients->keepalive, clients->now_ms)))
 		client_close(keepalive_client(link), CLOSE_NO_PONG);
-	while ((link = keepalive_next_ping(&clients->keepalive, clients->now_ms))) {
-		struct client *client = keepalive_client(link);
-
-		/* Before all that is queued: a slow reader must not look dead. */
-		if (outbox_push_front(&client->outbox, clients->ping, &clients->queued_bytes) == 0)
-			delivery_flush_later(client);
-	}
+	while ((link = keepalive_next_ping(&clients->keepalive, clients->now_ms)))
+		delivery_ping(keepalive_client(link));
 }
 
 /* The first whose deadline has come, or NULL. */

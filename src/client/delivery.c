@@ -83,6 +83,25 @@ void delivery_queue_promised(struct client *client, struct message *plain)
 		queued(client, slow_queue_promised(client, single(client, plain)));
 }
 
+void delivery_queue_last(struct client *client, struct message *plain)
+{
+	(void)outbox_push(&client->outbox, single(client, plain), SIZE_MAX, &client->clients->queued_bytes);
+}
+
+/* What came of a word that the socket says by itself. */
+static void said(struct client *client, ssize_t n)
+{
+	if (n < 0)
+		doom(client, CLOSE_GONE);
+	else
+		count_sent(client, 1, (size_t)n);
+}
+
+void delivery_ping(struct client *client)
+{
+	said(client, client->clients->ops->ping(client->socket));
+}
+
 /* The socket takes no more for now. */
 static void block(struct client *client)
 {
@@ -193,14 +212,31 @@ static bool flush_some(struct client *client)
 	return (size_t)n == wanted;
 }
 
+/* Behind the last message: that the connection ends, and the end of our direction if nobody's answer is
+ * waited for. */
+static void take_leave(struct client *client)
+{
+	const struct socket_ops *ops = client->clients->ops;
+
+	if (client->owes_close) {
+		client->owes_close = false;
+		said(client,
+			ops->close(client->socket, client->close_code,
+				client->reason == CLOSE_PEER ? "" : close_reason_sentence(client->reason)));
+	}
+	if (client->finishes && !client->doomed) {
+		client->finishes = false;
+		ops->finish(client->socket);
+	}
+}
+
 void delivery_flush(struct client *client)
 {
 	if (client->blocked || client->state == CLIENT_PARKED || client->state == CLIENT_NONE)
 		return;
 	while (!outbox_empty(&client->outbox) && flush_some(client))
 		;
-	if (client->finishes && outbox_empty(&client->outbox) && !client->blocked && !client->doomed) {
-		client->finishes = false;
-		client->clients->ops->finish(client->socket);
-	}
+	if (client->state == CLIENT_CLOSING && outbox_empty(&client->outbox) && !client->blocked &&
+		!client->doomed)
+		take_leave(client);
 }

@@ -28,10 +28,17 @@ void delivery_queue_single(struct client *client, struct message *plain);
 /* The same for an event that the client was promised: it never gives way, whatever the bound. */
 void delivery_queue_promised(struct client *client, struct message *plain);
 
+/* The same for the last word to a client that is closing. Without memory for it the close has to do. */
+void delivery_queue_last(struct client *client, struct message *plain);
+
+/* Asks the peer for a sign of life, before all that is queued: a slow reader must not look dead. */
+void delivery_ping(struct client *client);
+
 /* Sends at the end of the turn what the outbox holds. */
 void delivery_flush_later(struct client *client);
 
-/* Sends now what the outbox holds, as far as the socket takes it. */
+/* Sends now what the outbox holds, as far as the socket takes it, and behind it the close of a client that is
+ * closing. */
 void delivery_flush(struct client *client);
 
 #endif

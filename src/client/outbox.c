@@ -105,7 +105,7 @@ static int move(struct outbox *box, uint32_t capacity, uint64_t *total)
 	return 0;
 }
 
-/* A free slot, at either end. Holes are used before more memory is. */
+/* A free slot. Holes are used before more memory is. */
 static int make_slot(struct outbox *box, uint64_t *total)
 {
 	uint32_t capacity = box->queue ? box->queue->capacity : 0;
@@ -188,22 +188,6 @@ int outbox_push_promised(struct outbox *box, struct message *message, uint64_t *
 	box->queue->promised_end = box->queue->head + box->queue->n_slots;
 	box->queue->promised_bytes = box->bytes;
 	box->queue->n_promised = box->queue->n_events;
-	return 0;
-}
-
-int outbox_push_front(struct outbox *box, struct message *message, uint64_t *total)
-{
-	int r = make_slot(box, total);
-
-	if (r < 0)
-		return r;
-	put(box, --box->queue->head, message);
-	if (box->queue->promised_bytes) {
-		box->queue->promised_bytes += message->frame_len;
-		box->queue->n_promised += message_is_event(message);
-	} else if (message_is_event(message)) {
-		box->queue->first_event = box->queue->head;
-	}
 	return 0;
 }
 

@@ -7,7 +7,7 @@
  *	     head                              head + n_slots
  *	      ▼                                     ▼
  *	──────┬──────┬──────┬──────┬──────┬──────┬──────
- *	      │ ping │reply │  A1  │ hole │  B2  │           positions grow, slot = position modulo capacity
+ *	      │reply │reply │  A1  │ hole │  B2  │           positions grow, slot = position modulo capacity
  *	──────┴──────┴──────┴──────┴──────┴──────┴──────
  *	                      ▲ first_event
  *

@@ -3,6 +3,9 @@
 
 #include "protocol/frame.h"
 
+#include <assert.h>
+#include <string.h>
+
 enum {
 	FRAME_FIN = 0x80,
 	FRAME_RSV1 = 0x40,
@@ -31,4 +34,28 @@ size_t frame_header_write(
 	for (size_t i = len - 1; i >= 2; i--, payload_len >>= 8)
 		out[i] = (unsigned char)payload_len;
 	return len;
+}
+
+size_t frame_control_write(
+	unsigned char out[FRAME_CONTROL_SIZE], enum frame_opcode opcode, const void *payload, size_t len)
+{
+	size_t header_len;
+
+	assert(len <= FRAME_CONTROL_MAX);
+	header_len = frame_header_write(out, opcode, false, len);
+	if (len)
+		memcpy(out + header_len, payload, len);
+	return header_len + len;
+}
+
+size_t frame_close_write(unsigned char out[FRAME_CONTROL_SIZE], uint16_t code, const char *sentence)
+{
+	char payload[FRAME_CONTROL_MAX];
+	size_t len = strlen(sentence);
+
+	assert(len <= FRAME_CONTROL_MAX - 2);
+	payload[0] = (char)(code >> 8);
+	payload[1] = (char)(code & 0xff);
+	memcpy(payload + 2, sentence, len);
+	return frame_control_write(out, FRAME_CLOSE, payload, len + 2);
 }

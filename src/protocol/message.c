@@ -152,7 +152,7 @@ static int splice_plan(
 }
 
 /* Room for a text of this length, framed, and the channel's name behind it. The caller fills the text in. */
-static struct message *message_new(enum frame_opcode opcode, size_t text_len, struct message_channel channel)
+static struct message *message_new(size_t text_len, struct message_channel channel)
 {
 	size_t header_len = frame_header_len(text_len);
 	struct message *message;
@@ -166,7 +166,7 @@ static struct message *message_new(enum frame_opcode opcode, size_t text_len, st
 	atomic_init(&message->n_refs, 1);
 	for (size_t i = 0; i < N_FORMS - 1; i++)
 		atomic_init(&message->others[i], NULL);
-	message->header_len = (uint32_t)frame_header_write(message->frame, opcode, false, text_len);
+	message->header_len = (uint32_t)frame_header_write(message->frame, FRAME_TEXT, false, text_len);
 	message->frame_len = (uint32_t)(header_len + text_len);
 	message->renames = false;
 	message->arrived_us = 0;
@@ -199,7 +199,7 @@ int message_from_event(struct message_channel channel, struct slice payload, str
 		clock_format(wall_ms, stamp + sizeof(",\"timestamp\":\"") - 1);
 		splice.stamp = (struct slice){stamp, sizeof(stamp) - 1};
 	}
-	message = message_new(FRAME_TEXT, splice_write(NULL, &splice), channel);
+	message = message_new(splice_write(NULL, &splice), channel);
 	if (!message)
 		return -ENOMEM;
 	splice_write((char *)message->frame + message->header_len, &splice);
@@ -231,21 +231,10 @@ bool message_same_key(const struct message *a, const struct message *b)
 
 struct message *message_from_text(const char *data, size_t len)
 {
-	struct message *message = message_new(FRAME_TEXT, len, (struct message_channel){0});
+	struct message *message = message_new(len, (struct message_channel){0});
 
 	if (message)
 		put((char *)message->frame + message->header_len, (struct slice){data, len});
-	return message;
-}
-
-struct message *message_control(enum frame_opcode opcode, const void *payload, size_t len)
-{
-	struct message *message;
-
-	assert(len <= FRAME_CONTROL_MAX);
-	message = message_new(opcode, len, (struct message_channel){0});
-	if (message)
-		put((char *)message->frame + message->header_len, (struct slice){payload, len});
 	return message;
 }
 

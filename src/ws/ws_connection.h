@@ -22,6 +22,10 @@ struct ws_connection {
 	char *path;             /* asked for, while the answer is held back; NULL if there was no memory */
 	bool is_held_back;      /* by us: the answer to the handshake waits for a confirmation */
 	bool held;              /* and by lws */
+	bool finishes;          /* our direction ends once lws has sent what it keeps */
 };
+
+/* lws has sent what it kept, and the socket takes more. */
+void ws_socket_writable(struct ws_connection *connection);
 
 #endif

@@ -343,7 +343,7 @@ static int on_connection(
 		client_heard(&connection->client);
 		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
-		client_writable(&connection->client);
+		ws_socket_writable(connection);
 		return 0;
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
 		return on_peer_close(connection, in, len);

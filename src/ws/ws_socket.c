@@ -16,6 +16,7 @@
 
 #include "client/socket.h"
 #include "core/list.h"
+#include "protocol/frame.h"
 #include "ws/ws_server.h"
 #include "ws_connection.h"
 #include "ws_sender.h"
@@ -61,6 +62,29 @@ static void socket_want_writable(void *socket)
 	lws_callback_on_writable(connection->wsi);
 }
 
+/* A frame of our own: what the socket does not take now lws keeps, and sends before all else. */
+static ssize_t say(struct ws_connection *connection, unsigned char *frame, size_t len)
+{
+	return lws_write(connection->wsi, frame, len, LWS_WRITE_HTTP) < 0 ? -EPIPE : (ssize_t)len;
+}
+
+static ssize_t socket_ping(void *socket)
+{
+	unsigned char frame[FRAME_CONTROL_SIZE];
+
+	/* Not empty: lws does not report an empty pong. */
+	return say(socket, frame, frame_control_write(frame, FRAME_PING, "tidegate", 8));
+}
+
+static ssize_t socket_close(void *socket, uint16_t code, const char *sentence)
+{
+	unsigned char frame[FRAME_CONTROL_SIZE];
+
+	return say(socket, frame,
+		code == CLOSE_CODE_NONE ? frame_control_write(frame, FRAME_CLOSE, NULL, 0)
+					: frame_close_write(frame, code, sentence));
+}
+
 static void socket_fall_silent(void *socket)
 {
 	struct ws_connection *connection = socket;
@@ -72,8 +96,18 @@ static void socket_finish(void *socket)
 {
 	struct ws_connection *connection = socket;
 
-	/* If it fails the peer has hung up. */
-	(void)shutdown(lws_get_socket_fd(connection->wsi), SHUT_WR);
+	connection->finishes = lws_partial_buffered(connection->wsi);
+	if (connection->finishes)
+		lws_callback_on_writable(connection->wsi);
+	else /* if it fails the peer has hung up */
+		(void)shutdown(lws_get_socket_fd(connection->wsi), SHUT_WR);
+}
+
+void ws_socket_writable(struct ws_connection *connection)
+{
+	if (connection->finishes)
+		socket_finish(connection);
+	client_writable(&connection->client);
 }
 
 static void socket_abort(void *socket)
@@ -89,7 +123,9 @@ const struct socket_ops ws_socket_ops = {
 	.send_later = socket_send_later,
 	.keep = socket_keep,
 	.want_writable = socket_want_writable,
+	.ping = socket_ping,
 	.fall_silent = socket_fall_silent,
+	.close = socket_close,
 	.finish = socket_finish,
 	.abort = socket_abort,
 };

@@ -148,6 +148,22 @@ def test_latest_by_key_leaves_the_last_word_of_each_key_in_order(redis, start_sl
         assert len(heard) + 1 + dropped(gateway, "latest_by_key") == FLOOD + 3
 
 
+def test_a_full_socket_hears_whole_events_the_close_and_then_the_end(redis, start_slow):
+    gateway = start_slow(POLICIES["drop_oldest"])
+    with gateway.connect("/ws/slow", receive_buffer=4096) as stuck, gateway.connect() as other:
+        number = 0
+        while not dropped(gateway, "drop_oldest"):
+            flood(redis, other, 20, number)
+            number += 20
+        stuck.send_frame(3, b"x")  # a violation: what it says is not read any more, so our direction ends
+        until("it is closed", lambda: gateway.metric("tidegate_queued_bytes") == 0)
+        with pytest.raises(Closed) as closed:
+            while True:
+                stuck.receive()
+        assert closed.value.code == 1002
+        stuck.expect_end()
+
+
 def test_pings_and_answers_are_never_dropped(redis, start_slow):
     gateway = start_slow(POLICIES["drop_oldest"], "--ping-interval", "1s", "--pong-timeout", "1m")
     with gateway.connect("/ws/slow", receive_buffer=4096) as stuck, gateway.connect() as other:

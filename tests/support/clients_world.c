@@ -83,6 +83,31 @@ static int fake_keep(void *socket, const void *data, size_t len)
 	return 0;
 }
 
+/* What it does not take now it keeps, and sends before all else: in its order it is on the wire. */
+static ssize_t fake_say(struct peer *peer, const unsigned char *frame, size_t len)
+{
+	assert_int_equal(peer->n_aborts, 0);
+	assert_true(between_frames(&peer->wire));
+	if (peer->broken)
+		return -peer->broken;
+	buf_append(&peer->wire, frame, len);
+	return (ssize_t)len;
+}
+
+static ssize_t fake_ping(void *socket)
+{
+	unsigned char frame[FRAME_CONTROL_SIZE];
+
+	return fake_say(socket, frame, frame_control_write(frame, FRAME_PING, "tidegate", 8));
+}
+
+static ssize_t fake_close(void *socket, uint16_t code, const char *sentence)
+{
+	unsigned char frame[FRAME_CONTROL_SIZE];
+
+	return fake_say(socket, frame, frame_close_write(frame, code, sentence));
+}
+
 static void fake_want_writable(void *socket)
 {
 	((struct peer *)socket)->wants_writable = true;
@@ -108,7 +133,15 @@ static void fake_abort(void *socket)
 }
 
 static const struct socket_ops fake_ops = {
-	fake_send, NULL, fake_keep, fake_want_writable, fake_fall_silent, fake_finish, fake_abort};
+	.send = fake_send,
+	.keep = fake_keep,
+	.want_writable = fake_want_writable,
+	.ping = fake_ping,
+	.fall_silent = fake_fall_silent,
+	.close = fake_close,
+	.finish = fake_finish,
+	.abort = fake_abort,
+};
 
 static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
 {

@@ -67,13 +67,35 @@ static void want_writable(void *socket)
 	(void)socket;
 }
 
+static ssize_t say_ping(void *socket)
+{
+	(void)socket;
+	return 10;
+}
+
+static ssize_t say_close(void *socket, uint16_t code, const char *sentence)
+{
+	(void)socket;
+	(void)code;
+	(void)sentence;
+	return 10;
+}
+
 static void abort_socket(void *socket)
 {
 	((struct peer *)socket)->aborted = true;
 }
 
 static const struct socket_ops ops = {
-	take_all, NULL, keep, want_writable, want_writable, want_writable, abort_socket};
+	.send = take_all,
+	.keep = keep,
+	.want_writable = want_writable,
+	.ping = say_ping,
+	.fall_silent = want_writable,
+	.close = say_close,
+	.finish = want_writable,
+	.abort = abort_socket,
+};
 
 static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
 {

@@ -382,19 +382,51 @@ static void ends_its_direction_once_when_the_peer_broke_the_protocol(void **stat
 	assert_int_equal(late->client.close_code, 1009);
 }
 
-static void ends_its_direction_no_earlier_than_the_close_frame_is_sent(void **state)
+static void ends_its_direction_no_earlier_than_the_last_word_and_the_close_are_said(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+	struct message *last = event_of(world, "cards", 1);
+
+	peer->room = 0;
+	client_close_with(&peer->client, CLOSE_RESTART, last);
+	message_unref(last);
+	client_fail(&peer->client, CLOSE_BAD_DATA);
+	turn(world);
+	hears(peer, "");
+	assert_int_equal(peer->n_finishes, 0);
+	peer->room = SIZE_MAX;
+	writable(world, peer);
+	hears(peer, "e1 close:1012 ");
+	assert_int_equal(peer->n_finishes, 1);
+}
+
+/* Its own socket keeps what does not go at once, in order: before events that wait, behind those that went.
+ */
+static void pings_before_what_waits_for_a_socket_that_is_full(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, "/ws/patient");
+
+	peer->room = 10;
+	publish_each(world, "cards", 1, 2);
+	pass(world, PING_MS);
+	peer->room = SIZE_MAX;
+	writable(world, peer);
+	hears(peer, "e1 ping! e2 ");
+	assert_int_equal(metrics_get(&world->metrics, METRIC_MESSAGES_OUT), 3);
+}
+
+static void a_ping_that_cannot_be_said_ends_the_connection(void **state)
 {
 	struct world *world = *state;
 	struct peer *peer = opened(world, 0, CARDS);
 
-	peer->room = 0;
-	client_fail(&peer->client, CLOSE_BAD_DATA);
-	turn(world);
-	assert_int_equal(peer->n_finishes, 0);
-	peer->room = SIZE_MAX;
-	writable(world, peer);
-	hears(peer, "close:1007 ");
-	assert_int_equal(peer->n_finishes, 1);
+	peer->broken = EPIPE;
+	pass(world, PING_MS);
+	assert_int_equal(peer->client.state, CLIENT_CLOSING);
+	assert_int_equal(peer->client.reason, CLOSE_GONE);
+	assert_int_equal(peer->n_aborts, 1);
 }
 
 static void sends_nothing_after_the_peer_closed(void **state)
@@ -572,7 +604,9 @@ int main(void)
 		CLIENTS_TEST(hears_why_the_peer_closed),
 		CLIENTS_TEST(sends_nothing_after_the_peer_closed),
 		CLIENTS_TEST(ends_its_direction_once_when_the_peer_broke_the_protocol),
-		CLIENTS_TEST(ends_its_direction_no_earlier_than_the_close_frame_is_sent),
+		CLIENTS_TEST(ends_its_direction_no_earlier_than_the_last_word_and_the_close_are_said),
+		CLIENTS_TEST(pings_before_what_waits_for_a_socket_that_is_full),
+		CLIENTS_TEST(a_ping_that_cannot_be_said_ends_the_connection),
 		CLIENTS_TEST(every_reason_fits_into_a_close_frame),
 		CLIENTS_TEST(a_broken_connection_gets_no_close_frame),
 		CLIENTS_TEST(closes_for_want_of_memory),

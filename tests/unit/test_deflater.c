@@ -1,6 +1,6 @@
 /*
- * Deflater: what protocol/deflater.h promises, and protocol/form.h of the deflated form of a message, read back
- * with zlib as a peer would.
+ * Deflater: what protocol/deflater.h promises, and protocol/form.h of the deflated form of a message, read
+ * back with zlib as a peer would.
  */
 
 #include "protocol/deflater.h"

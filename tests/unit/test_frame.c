@@ -52,12 +52,33 @@ static void writes_control_frames(void **state)
 	assert_memory_equal(out, "\x8a\x00", 2);
 }
 
+static void says_whole_control_frames(void **state)
+{
+	unsigned char out[FRAME_CONTROL_SIZE];
+	char longest[FRAME_CONTROL_MAX - 1];
+
+	(void)state;
+	assert_int_equal(frame_control_write(out, FRAME_PING, NULL, 0), 2);
+	assert_memory_equal(out, "\x89\x00", 2);
+	assert_int_equal(frame_control_write(out, FRAME_PING, "xyz", 3), 5);
+	assert_memory_equal(out, "\x89\x03xyz", 5);
+	assert_int_equal(frame_close_write(out, 1000, ""), 4);
+	assert_memory_equal(out, "\x88\x02\x03\xe8", 4);
+	assert_int_equal(frame_close_write(out, 1000, " bye"), 8);
+	assert_memory_equal(out, "\x88\x06\x03\xe8 bye", 8);
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	assert_int_equal(frame_close_write(out, 4999, longest), FRAME_CONTROL_SIZE);
+	assert_memory_equal(out + 4, longest, sizeof(longest) - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_the_shortest_form_of_a_length),
 		cmocka_unit_test(marks_what_is_deflated),
 		cmocka_unit_test(writes_control_frames),
+		cmocka_unit_test(says_whole_control_frames),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -217,22 +217,6 @@ static void is_for_one_client_when_it_is_a_reply(void **state)
 	message_unref(message);
 }
 
-static void carries_control_frames(void **state)
-{
-	struct message *message = message_control(FRAME_CLOSE, "\x03\xe8 bye", 6);
-
-	(void)state;
-	assert_non_null(message);
-	assert_int_equal(message->frame_len, 8);
-	assert_memory_equal(message->frame, "\x88\x06\x03\xe8 bye", 8);
-	message_unref(message);
-	message = message_control(FRAME_PING, NULL, 0);
-	assert_non_null(message);
-	assert_int_equal(message->frame_len, 2);
-	assert_memory_equal(message->frame, "\x89\x00", 2);
-	message_unref(message);
-}
-
 static void *share(void *userdata)
 {
 	for (unsigned int i = 0; i < 10000; i++)
@@ -272,7 +256,6 @@ int main(void)
 		cmocka_unit_test(carries_its_channel_and_its_frame),
 		cmocka_unit_test(frames_texts_of_every_length),
 		cmocka_unit_test(is_for_one_client_when_it_is_a_reply),
-		cmocka_unit_test(carries_control_frames),
 		cmocka_unit_test(lives_as_long_as_anybody_holds_it),
 	};
 

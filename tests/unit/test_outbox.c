@@ -220,9 +220,9 @@ static void an_event_within_the_bound_has_to_fit(void **state)
 static void drops_the_oldest_event_and_nothing_else(void **state)
 {
 	struct outbox box = {0};
-	struct message *ping = message_of(3), *reply = message_of(10);
+	struct message *reply = message_of(10);
 	struct message *first = event_of("c", NULL, 1), *second = event_of("c", NULL, 2);
-	struct message *left[] = {ping, reply, reply, second, reply}, *last[] = {ping, reply, reply, reply};
+	struct message *left[] = {reply, reply, second, reply}, *last[] = {reply, reply, reply};
 
 	(void)state;
 	assert_null(outbox_oldest_event(&box));
@@ -233,20 +233,17 @@ static void drops_the_oldest_event_and_nothing_else(void **state)
 	push(&box, second);
 	push(&box, reply);
 	assert_ptr_equal(outbox_oldest_event(&box), first);
-	assert_int_equal(outbox_push_front(&box, ping, &total), 0);
-	assert_ptr_equal(outbox_oldest_event(&box), first);
 	outbox_drop_oldest_event(&box);
 	assert_int_equal(n_refs(first), 1);
-	assert_holds(&box, left, 5);
+	assert_holds(&box, left, 4);
 	assert_ptr_equal(outbox_oldest_event(&box), second);
 	outbox_drop_oldest_event(&box);
 	assert_int_equal(outbox_n_events(&box), 0);
 	outbox_drop_oldest_event(&box);
-	assert_holds(&box, last, 4);
+	assert_holds(&box, last, 3);
 	push(&box, first);
 	assert_ptr_equal(outbox_oldest_event(&box), first);
 	outbox_deinit(&box);
-	message_unref(ping);
 	message_unref(reply);
 	message_unref(first);
 	message_unref(second);
@@ -346,8 +343,6 @@ static void what_was_promised_does_not_give_way(void **state)
 		assert_int_equal(outbox_push(&box, newer, bound, &total), 0);
 	assert_int_equal(outbox_push(&box, newer, bound, &total), OUTBOX_FULL);
 	assert_ptr_equal(outbox_oldest_event(&box), promised);
-	assert_int_equal(outbox_push_front(&box, reply, &total), 0);
-	assert_pops(&box, reply);
 	assert_pops(&box, reply);
 	for (int i = 0; i < 20; i++)
 		assert_pops(&box, promised);
@@ -427,17 +422,15 @@ static void step(struct outbox *box, struct model *model, struct message *const 
 		outbox_drop_oldest_event(box);
 		model_drop_event(model);
 	} else if (what == 9) {
-		assert_int_equal(outbox_push_front(box, messages[KEYS + 1], &total), 0);
-		memmove(&model->messages[1], model->messages, model->n * sizeof(model->messages[0]));
-		model->messages[0] = messages[KEYS + 1];
-		model->n++;
+		push(box, messages[KEYS + 1]);
+		model->messages[model->n++] = messages[KEYS + 1];
 	} else if (model->n) {
 		assert_pops(box, model->messages[0]);
 		model_remove(model, 0);
 	}
 }
 
-/* Keys, events without one, replies and pings come and go in every way that a seed makes up. */
+/* Keys, events without one, and replies come and go in every way that a seed makes up. */
 static void behaves_as_a_list_that_is_searched(void **state)
 {
 	struct outbox box = {0};
@@ -465,44 +458,6 @@ static void behaves_as_a_list_that_is_searched(void **state)
 		message_unref(messages[i]);
 	}
 	free(model);
-}
-
-static void never_refuses_what_goes_to_the_front(void **state)
-{
-	struct outbox box = {0};
-	struct message *event = message_of(10), *ping = message_of(3), *last = message_of(4);
-
-	(void)state;
-	for (int i = 0; i < 8; i++) /* one past a power of two: the ring has to grow at its front */
-		assert_int_equal(outbox_push(&box, event, 80, &total), 0);
-	assert_int_equal(outbox_push_front(&box, ping, &total), 0);
-	assert_int_equal(outbox_push_front(&box, last, &total), 0);
-	assert_int_equal(box.bytes, 87);
-	assert_int_equal(outbox_push(&box, ping, 80, &total), OUTBOX_FULL);
-	assert_pops(&box, last);
-	assert_pops(&box, ping);
-	for (int i = 0; i < 8; i++)
-		assert_pops(&box, event);
-	assert_true(outbox_empty(&box));
-	outbox_deinit(&box);
-	message_unref(event);
-	message_unref(ping);
-	message_unref(last);
-}
-
-static void goes_to_the_front_of_an_empty_one(void **state)
-{
-	struct outbox box = {0};
-	struct message *ping = message_of(3), *event = message_of(10);
-
-	(void)state;
-	assert_int_equal(outbox_push_front(&box, ping, &total), 0);
-	push(&box, event);
-	assert_pops(&box, ping);
-	assert_pops(&box, event);
-	outbox_deinit(&box);
-	message_unref(ping);
-	message_unref(event);
 }
 
 static void takes_references_never_copies(void **state)
@@ -558,7 +513,7 @@ static void counts_the_bytes_of_all_boxes(void **state)
 	for (int i = 0; i < 20; i++) /* past what its first memory holds */
 		push(&a, ten);
 	push(&b, event);
-	assert_int_equal(outbox_push_front(&b, ten, &total), 0);
+	push(&b, ten);
 	assert_int_equal(total, 210 + event->frame_len);
 	assert_int_equal(outbox_drop_same_key(&b, event), 1);
 	assert_int_equal(total, 210);
@@ -614,8 +569,6 @@ int main(void)
 		cmocka_unit_test_teardown(what_was_promised_does_not_give_way, counts_no_byte_that_left),
 		cmocka_unit_test_teardown(holes_cost_no_memory, counts_no_byte_that_left),
 		cmocka_unit_test_teardown(behaves_as_a_list_that_is_searched, counts_no_byte_that_left),
-		cmocka_unit_test_teardown(never_refuses_what_goes_to_the_front, counts_no_byte_that_left),
-		cmocka_unit_test_teardown(goes_to_the_front_of_an_empty_one, counts_no_byte_that_left),
 		cmocka_unit_test_teardown(takes_references_never_copies, counts_no_byte_that_left),
 		cmocka_unit_test_teardown(holds_no_memory_when_empty, counts_no_byte_that_left),
 		cmocka_unit_test(counts_the_bytes_of_all_boxes),

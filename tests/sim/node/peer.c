@@ -45,6 +45,20 @@ static void paper_want_writable(void *socket)
 	((struct peer *)socket)->wants_writable = true;
 }
 
+static ssize_t paper_ping(void *socket)
+{
+	(void)socket;
+	return 1;
+}
+
+static ssize_t paper_close(void *socket, uint16_t code, const char *sentence)
+{
+	(void)socket;
+	(void)code;
+	(void)sentence;
+	return 1;
+}
+
 /* How a connection ends is no matter here: peer_read() sees that it is closing. */
 static void paper_nothing(void *socket)
 {
@@ -55,7 +69,9 @@ const struct socket_ops peer_ops = {
 	.send = paper_send,
 	.keep = paper_keep,
 	.want_writable = paper_want_writable,
+	.ping = paper_ping,
 	.fall_silent = paper_nothing,
+	.close = paper_close,
 	.finish = paper_nothing,
 	.abort = paper_nothing,
 };
