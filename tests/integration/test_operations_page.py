@@ -21,7 +21,8 @@ STRING = r'"((?:[^"\\]|\\.)*)"'
 ELSEWHERE = {
     "core/log.c": None,  # the logger itself
     "broker/redis/outage.c": rf"message = [^;]*?{STRING}(?:[^;]*?: {STRING})?;",
-    "broker/redis/library.c": rf"\blog_refusal\([^;]*?{STRING}",
+    "broker/redis/complaint.c": None,  # the library says them
+    "broker/redis/library.c": rf"\bredis_complaint_note\([^;]*?{STRING}",
 }
 
 

@@ -105,3 +105,8 @@ bool redis_error_is_unknown(struct slice text)
 			return redis_error_errno(text) == -EIO;
 	return false;
 }
+
+bool redis_error_is_missing(struct slice text)
+{
+	return slice_starts(text, "ERR Function not found") || slice_starts(text, "NOSCRIPT");
+}

@@ -25,6 +25,9 @@ bool redis_error_is_for_people(struct slice text);
 /* Is it about a command, or a form of it, that is not there? Proxies have many words for that. */
 bool redis_error_is_unknown(struct slice text);
 
+/* Is it about a function or script that is not there? */
+bool redis_error_is_missing(struct slice text);
+
 /* Is it this word that Redis, or a script that it ended, says? */
 bool redis_error_names(struct slice text, const char *word);
 
