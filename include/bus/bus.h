@@ -81,7 +81,7 @@ void bus_free(struct bus *bus);
 
 /* A worker does (not) want a channel; see hub_listener.interest. From any thread. */
 void bus_post_interest(struct bus *bus, unsigned int worker, struct slice channel, uint64_t hash,
-	uint64_t turn, bool wanted);
+	uint64_t generation, bool wanted);
 
 /* A client wants to hear a channel from where it was; or join_spend() said that it has to come back. Takes
  * over the join; the first goes back to its worker. From any thread. */

@@ -56,7 +56,7 @@ enum {
 struct clients_listener {
 	void *arg;
 	/* The node should (not) be subscribed: hub_listener.interest. */
-	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted);
+	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted);
 	/* A parked client's handshake may be answered now. Not called from inside client_init(). */
 	void (*ready)(void *arg, void *socket);
 	/* Asks a channel's history; the join comes back through clients_joined(). Or gives such a one back,
@@ -134,8 +134,8 @@ void clients_deliver(struct clients *clients, struct message *event);
  */
 void clients_pass_over(struct clients *clients, const struct message *event, uint32_t n);
 
-/* The node's subscription to the channel is confirmed, as asked in this turn of the hub. */
-void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash, uint64_t turn);
+/* The node's subscription to the channel is confirmed, as the hub wanted with this generation. */
+void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash, uint64_t generation);
 
 /* The link to the broker came or went. */
 void clients_connected(struct clients *clients, bool connected);

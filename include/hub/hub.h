@@ -66,10 +66,10 @@ struct hub_batch {
 struct hub_listener {
 	void *arg;
 	/*
-	 * The node should (not) be subscribed to the channel. `turn` counts how often this hub began to want
-	 * channels: hub_confirm() must bring it back.
+	 * The node should (not) be subscribed to the channel. `generation` counts how often this hub began to
+	 * want channels: hub_confirm() must bring it back.
 	 */
-	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted);
+	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted);
 	/* A subscription that was not is now joined. It may leave inside the call, but no other of its
 	 * channel. */
 	void (*joined)(void *arg, struct hub_subscription *subscription);
@@ -106,8 +106,8 @@ void hub_unsubscribe(struct hub *hub, struct hub_subscription *subscription);
 
 struct slice hub_subscription_channel(const struct hub_subscription *subscription);
 
-/* The node is subscribed: what was asked for in this turn is joined. A stale turn is ignored. */
-void hub_confirm(struct hub *hub, struct slice channel, uint64_t hash, uint64_t turn);
+/* The node is subscribed, as the hub wanted with this generation. An older generation is ignored. */
+void hub_confirm(struct hub *hub, struct slice channel, uint64_t hash, uint64_t generation);
 
 /* The node lost its subscriptions: who subscribes from now on waits for the next hub_confirm(). */
 void hub_lost(struct hub *hub);

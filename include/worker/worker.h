@@ -36,8 +36,8 @@ enum {
 struct worker_listener {
 	void *arg;
 	/* This worker does (not) want the channel; see hub_listener.interest. Slices are borrowed. */
-	void (*interest)(void *arg, unsigned int worker, struct slice channel, uint64_t hash, uint64_t turn,
-		bool wanted);
+	void (*interest)(void *arg, unsigned int worker, struct slice channel, uint64_t hash,
+		uint64_t generation, bool wanted);
 	/* Asks a channel's history; back through worker_post_joined(). Or gives such a one back, to stay:
 	   join_spend() said so. */
 	void (*join)(void *arg, struct join *join);
@@ -81,8 +81,8 @@ uint64_t worker_late_ms(const struct worker *worker, uint64_t now_ms);
 int worker_post_event(struct worker *worker, struct message *event);
 void worker_post_flush(struct worker *worker);
 
-/* The node is subscribed to the channel, as asked in this turn. */
-void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t turn);
+/* The node is subscribed to the channel, as the worker's hub wanted with this generation. */
+void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t generation);
 
 /* The answer to listener.join(). Takes over the join. */
 void worker_post_joined(struct worker *worker, struct join *join);

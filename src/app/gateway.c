@@ -47,11 +47,11 @@ enum {
 static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
 static void on_interest(
-	void *arg, unsigned int worker, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
+	void *arg, unsigned int worker, struct slice channel, uint64_t hash, uint64_t generation, bool wanted)
 {
 	struct gateway *gateway = arg;
 
-	bus_post_interest(gateway->bus, worker, channel, hash, turn, wanted);
+	bus_post_interest(gateway->bus, worker, channel, hash, generation, wanted);
 }
 
 static void on_join(void *arg, struct join *join)

@@ -27,7 +27,7 @@ struct interest {
 	unsigned int worker;
 	bool wanted;
 	uint64_t hash;
-	uint64_t turn;
+	uint64_t generation;
 	uint64_t asked_ms;
 	size_t len;
 	char channel[];
@@ -94,9 +94,9 @@ static void take_interest(struct bus *bus, struct interest *interest)
 	if (channel && interest->wanted && channel->new_ms > interest->asked_ms)
 		channel->new_ms = interest->asked_ms;
 	if (channel && interest->wanted)
-		bus_channel_want(channel, interest->worker, interest->turn);
+		bus_channel_want(channel, interest->worker, interest->generation);
 	else if (channel)
-		bus_channel_unwant(channel, interest->worker, interest->turn);
+		bus_channel_unwant(channel, interest->worker, interest->generation);
 	else if (interest->wanted)
 		log_error(bus->log, "channel not subscribed: out of memory", log_slice("channel", name));
 	free(interest);
@@ -370,8 +370,8 @@ void bus_free(struct bus *bus)
 	free(bus);
 }
 
-void bus_post_interest(
-	struct bus *bus, unsigned int worker, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
+void bus_post_interest(struct bus *bus, unsigned int worker, struct slice channel, uint64_t hash,
+	uint64_t generation, bool wanted)
 {
 	struct interest *interest = malloc(sizeof(struct interest) + channel.len);
 
@@ -381,7 +381,7 @@ void bus_post_interest(
 	interest->worker = worker;
 	interest->wanted = wanted;
 	interest->hash = hash;
-	interest->turn = turn;
+	interest->generation = generation;
 	interest->asked_ms = clock_monotonic_ms();
 	interest->len = channel.len;
 	memcpy(interest->channel, channel.data, channel.len);

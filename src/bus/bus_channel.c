@@ -94,12 +94,12 @@ int bus_channel_configure(struct bus_channel *channel)
 
 static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct slice name)
 {
-	size_t turns = bus->n_workers * sizeof(uint64_t);
-	struct bus_channel *channel = calloc(1, sizeof(struct bus_channel) + turns + name.len + 1);
+	size_t generations = bus->n_workers * sizeof(uint64_t);
+	struct bus_channel *channel = calloc(1, sizeof(struct bus_channel) + generations + name.len + 1);
 
 	if (!channel)
 		return NULL;
-	channel->name = (char *)channel->turns + turns;
+	channel->name = (char *)channel->generations + generations;
 	memcpy(channel->name, name.data, name.len);
 	channel->entry = (struct map_entry){.hash = hash, .key = channel->name, .key_len = name.len};
 	list_init(&channel->taps);
@@ -150,18 +150,18 @@ void bus_channel_left(struct bus_channel *channel)
 	channel->bus->n_lingering++;
 }
 
-void bus_channel_want(struct bus_channel *channel, unsigned int worker, uint64_t turn)
+void bus_channel_want(struct bus_channel *channel, unsigned int worker, uint64_t generation)
 {
 	channel->wanted |= (uint64_t)1 << worker;
-	channel->turns[worker] = turn;
+	channel->generations[worker] = generation;
 	if (channel->confirmed)
-		worker_post_confirm(
-			channel->bus->workers[worker], bus_channel_name(channel), channel->entry.hash, turn);
+		worker_post_confirm(channel->bus->workers[worker], bus_channel_name(channel),
+			channel->entry.hash, generation);
 }
 
-void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64_t turn)
+void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64_t generation)
 {
-	if (channel->turns[worker] != turn)
+	if (channel->generations[worker] != generation)
 		return;
 	channel->wanted &= ~((uint64_t)1 << worker);
 	bus_channel_left(channel);
@@ -179,8 +179,8 @@ static void confirm(struct bus_channel *channel)
 	for (uint64_t left = channel->wanted; left; left &= left - 1) {
 		int i = __builtin_ctzll(left);
 
-		worker_post_confirm(
-			bus->workers[i], bus_channel_name(channel), channel->entry.hash, channel->turns[i]);
+		worker_post_confirm(bus->workers[i], bus_channel_name(channel), channel->entry.hash,
+			channel->generations[i]);
 	}
 }
 

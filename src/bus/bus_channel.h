@@ -34,7 +34,7 @@ enum settling {
 };
 
 struct bus_channel {
-	struct map_entry entry; /* key points at name, behind the turns */
+	struct map_entry entry; /* key points at name, behind the generations */
 	uint64_t wanted;        /* bit i: worker i wants it */
 	struct list taps;
 	struct list linger; /* in bus.lingering while nobody wants it */
@@ -61,7 +61,7 @@ struct bus_channel {
 	uint16_t era;      /* bus.era when its history began */
 	bool close_on_gap; /* clients that know nothing of recovery, where entries are lost to them */
 	char *name;
-	uint64_t turns[]; /* by worker: the hub's turn in which it was asked for */
+	uint64_t generations[]; /* by worker: which of the hub's wishes for it was the last */
 };
 
 static inline struct slice bus_channel_name(const struct bus_channel *channel)
@@ -81,9 +81,9 @@ void bus_channel_free(struct bus_channel *channel);
 /* What bus.routes says of it, from now on. 0 or -ENOMEM. */
 int bus_channel_configure(struct bus_channel *channel);
 
-/* A worker does (not) want it, by what it said in this turn of its hub. */
-void bus_channel_want(struct bus_channel *channel, unsigned int worker, uint64_t turn);
-void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64_t turn);
+/* A worker does (not) want it, as its hub said with this generation. */
+void bus_channel_want(struct bus_channel *channel, unsigned int worker, uint64_t generation);
+void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64_t generation);
 
 /* Somebody left: without anybody it lingers, or goes if it was never confirmed. */
 void bus_channel_left(struct bus_channel *channel);

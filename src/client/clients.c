@@ -22,11 +22,11 @@ static struct client *subscriber_client(struct hub_subscriber *subscriber)
 	return list_entry(subscriber, struct client, subscriber);
 }
 
-static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
+static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted)
 {
 	struct clients *clients = arg;
 
-	clients->listener.interest(clients->listener.arg, channel, hash, turn, wanted);
+	clients->listener.interest(clients->listener.arg, channel, hash, generation, wanted);
 }
 
 static void unpark(struct client *client)
@@ -166,9 +166,9 @@ void clients_pass_over(struct clients *clients, const struct message *event, uin
 		on_passed_over, &passed);
 }
 
-void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash, uint64_t turn)
+void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash, uint64_t generation)
 {
-	hub_confirm(clients->hub, channel, hash, turn);
+	hub_confirm(clients->hub, channel, hash, generation);
 }
 
 /* All who know the word. */

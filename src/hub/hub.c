@@ -18,7 +18,7 @@ struct hub_channel {
 	struct hub_subscription **subscribers;
 	uint32_t n_subscribers;
 	uint32_t capacity;
-	uint64_t turn;
+	uint64_t generation;
 	bool confirmed;
 
 	struct list dirty; /* in hub.dirty while it has messages */
@@ -37,7 +37,7 @@ struct hub {
 	struct hub_listener listener;
 	struct map channels;
 	size_t n_subscriptions;
-	uint64_t turn;
+	uint64_t generation;
 	struct list dirty;
 	uint32_t n_dirty;
 	uint64_t n_noted;     /* messages, ever */
@@ -193,9 +193,9 @@ int hub_subscribe(struct hub *hub, struct hub_subscriber *subscriber, struct sli
 	hub->n_subscriptions++;
 	*subscriptionp = subscription;
 	if (found->n_subscribers == 1) {
-		found->turn = ++hub->turn;
+		found->generation = ++hub->generation;
 		hub->listener.interest(
-			hub->listener.arg, channel_name(found), found->entry.hash, found->turn, true);
+			hub->listener.arg, channel_name(found), found->entry.hash, found->generation, true);
 	}
 	return 0;
 }
@@ -215,8 +215,8 @@ void hub_unsubscribe(struct hub *hub, struct hub_subscription *subscription)
 	hub->n_subscriptions--;
 	free(subscription);
 	if (channel->n_subscribers == 0) {
-		hub->listener.interest(
-			hub->listener.arg, channel_name(channel), channel->entry.hash, channel->turn, false);
+		hub->listener.interest(hub->listener.arg, channel_name(channel), channel->entry.hash,
+			channel->generation, false);
 		channel_free(hub, channel);
 	}
 }
@@ -226,11 +226,11 @@ struct slice hub_subscription_channel(const struct hub_subscription *subscriptio
 	return channel_name(subscription->channel);
 }
 
-void hub_confirm(struct hub *hub, struct slice channel, uint64_t hash, uint64_t turn)
+void hub_confirm(struct hub *hub, struct slice channel, uint64_t hash, uint64_t generation)
 {
 	struct hub_channel *found = channel_find(hub, hash, channel);
 
-	if (!found || found->turn != turn || found->confirmed)
+	if (!found || found->generation != generation || found->confirmed)
 		return;
 	found->confirmed = true;
 	/* From the back: whoever leaves inside the call is replaced by one that was already looked at. */

@@ -184,7 +184,7 @@ static void take(struct worker *worker, struct worker_mail *mail)
 		break;
 	case WORKER_CONFIRM:
 		clients_confirm(&worker->clients, (struct slice){mail->channel, mail->channel_len},
-			mail->hash, mail->turn);
+			mail->hash, mail->generation);
 		break;
 	case WORKER_CONNECTED:
 		clients_connected(&worker->clients, mail->connected);
@@ -331,11 +331,11 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t hub_turn, bool wanted)
+static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted)
 {
 	struct worker *worker = arg;
 
-	worker->listener.interest(worker->listener.arg, worker->index, channel, hash, hub_turn, wanted);
+	worker->listener.interest(worker->listener.arg, worker->index, channel, hash, generation, wanted);
 }
 
 static void on_join(void *arg, struct join *join)
@@ -583,14 +583,14 @@ void worker_post_flush(struct worker *worker)
 	worker->outgoing = NULL;
 }
 
-void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t hub_turn)
+void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t generation)
 {
 	struct worker_mail *mail = worker_mail_new(WORKER_CONFIRM, channel.data, channel.len);
 
 	if (!mail)
 		return; /* its clients are answered after a deadline */
 	mail->hash = hash;
-	mail->turn = hub_turn;
+	mail->generation = generation;
 	post(worker, mail);
 }
 

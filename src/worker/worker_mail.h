@@ -35,7 +35,7 @@ struct worker_mail {
 	struct survey_part *survey;       /* WORKER_SURVEY; likewise */
 	bool connected;                   /* WORKER_CONNECTED */
 	uint64_t hash;                    /* WORKER_CONFIRM, WORKER_RESYNC, WORKER_LATE */
-	uint64_t turn;                    /* WORKER_CONFIRM */
+	uint64_t generation;              /* WORKER_CONFIRM */
 	uint16_t era;                     /* WORKER_LATE; events[0] is what came */
 	struct worker_settings *settings; /* WORKER_CONFIGURE */
 	uint64_t drain_ms;                /* WORKER_DRAIN */

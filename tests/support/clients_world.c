@@ -143,7 +143,7 @@ static const struct socket_ops fake_ops = {
 	.abort = fake_abort,
 };
 
-static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
+static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted)
 {
 	struct world *world = arg;
 
@@ -153,7 +153,7 @@ static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t
 	buf_printf(&world->said, "%c%.*s ", wanted ? '+' : '-', (int)channel.len, channel.data);
 	snprintf(world->interests[world->n_interests].channel, sizeof(world->interests[0].channel), "%.*s",
 		(int)channel.len, channel.data);
-	world->interests[world->n_interests].turn = turn;
+	world->interests[world->n_interests].generation = generation;
 	world->interests[world->n_interests++].wanted = wanted;
 }
 
@@ -308,7 +308,7 @@ static uint64_t turn_of(const struct world *world, const char *channel)
 {
 	for (size_t i = world->n_interests; i-- > 0;)
 		if (world->interests[i].wanted && strcmp(world->interests[i].channel, channel) == 0)
-			return world->interests[i].turn;
+			return world->interests[i].generation;
 	fail_msg("nobody wanted %s", channel);
 	return 0;
 }
@@ -325,7 +325,7 @@ void confirm_all(struct world *world)
 		if (world->interests[i].wanted)
 			clients_confirm(&world->clients, slice_of(world->interests[i].channel),
 				map_hash(world->interests[i].channel, strlen(world->interests[i].channel)),
-				world->interests[i].turn);
+				world->interests[i].generation);
 }
 
 struct peer *opened(struct world *world, int i, const char *path)

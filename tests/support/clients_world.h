@@ -67,7 +67,7 @@ struct world {
 	struct buf said; /* interest, one word each */
 	struct {
 		char channel[32];
-		uint64_t turn;
+		uint64_t generation;
 		bool wanted;
 	} interests[INTERESTS];
 	size_t n_interests;

@@ -97,11 +97,11 @@ void worker_post_flush(struct worker *worker)
 	buf_printf(worker->said, "%c:flush ", worker->number);
 }
 
-void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t turn)
+void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t generation)
 {
 	assert_true(hash == map_hash(channel.data, channel.len));
 	buf_printf(worker->said, "%c:%.*s@%u ", worker->number, (int)channel.len, channel.data,
-		(unsigned int)turn);
+		(unsigned int)generation);
 }
 
 void worker_post_joined(struct worker *worker, struct join *join)

@@ -102,11 +102,11 @@ void worker_post_flush(struct worker *worker)
 	(void)worker;
 }
 
-void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t turn)
+void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t generation)
 {
 	(void)channel;
 	(void)hash;
-	(void)turn;
+	(void)generation;
 	worker->n_confirmed++;
 }
 

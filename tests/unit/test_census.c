@@ -97,12 +97,12 @@ static const struct socket_ops ops = {
 	.abort = abort_socket,
 };
 
-static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
+static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted)
 {
 	(void)arg;
 	(void)channel;
 	(void)hash;
-	(void)turn;
+	(void)generation;
 	(void)wanted;
 }
 

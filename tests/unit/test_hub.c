@@ -44,7 +44,7 @@ struct world {
 	unsigned int n_stretches; /* how often those changed */
 	struct peer peers[PEERS];
 	struct buf said;
-	uint64_t turn; /* of the interest said last */
+	uint64_t generation; /* of the interest said last */
 	bool flushing;
 };
 
@@ -53,12 +53,12 @@ static struct peer *peer_of(struct hub_subscriber *subscriber)
 	return (struct peer *)((char *)subscriber - offsetof(struct peer, subscriber));
 }
 
-static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t turn, bool wanted)
+static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted)
 {
 	struct world *world = arg;
 
 	assert_true(hash == map_hash(channel.data, channel.len));
-	world->turn = turn;
+	world->generation = generation;
 	buf_printf(&world->said, "%c%.*s ", wanted ? '+' : '-', (int)channel.len, channel.data);
 }
 
@@ -214,9 +214,9 @@ static void leave(struct world *world, char letter, const char *channel)
 	assert_null(find(world, letter, channel));
 }
 
-static void confirm(struct world *world, const char *channel, uint64_t turn)
+static void confirm(struct world *world, const char *channel, uint64_t generation)
 {
-	hub_confirm(world->hub, slice_of(channel), map_hash(channel, strlen(channel)), turn);
+	hub_confirm(world->hub, slice_of(channel), map_hash(channel, strlen(channel)), generation);
 }
 
 /* Everybody listens to these, and all is confirmed and said. */
@@ -225,7 +225,7 @@ static void joined(struct world *world, const char *letters, const char *channel
 	for (; *letters; letters++) {
 		join(world, *letters, channel);
 		if (world->said.len)
-			confirm(world, channel, world->turn);
+			confirm(world, channel, world->generation);
 		buf_reset(&world->said);
 	}
 }
@@ -299,16 +299,16 @@ static void counts_a_new_turn_each_time_it_begins_to_want(void **state)
 	uint64_t first, second;
 
 	join(world, 'a', "x");
-	first = world->turn;
+	first = world->generation;
 	leave(world, 'a', "x");
-	assert_true(world->turn == first); /* what it stops to want is what it asked for then */
+	assert_true(world->generation == first); /* what it stops to want is what it asked for then */
 	join(world, 'a', "y");
-	assert_true(world->turn != first);
+	assert_true(world->generation != first);
 	join(world, 'a', "x");
-	second = world->turn;
+	second = world->generation;
 	assert_true(second != first);
 	leave(world, 'a', "x");
-	assert_true(world->turn == second);
+	assert_true(world->generation == second);
 }
 
 static void a_second_subscription_is_the_one_there_is(void **state)
@@ -386,35 +386,35 @@ static void ignores_a_confirmation_of_another_turn(void **state)
 	uint64_t stale;
 
 	join(world, 'a', "x");
-	stale = world->turn;
+	stale = world->generation;
 	leave(world, 'a', "x");
 	confirm(world, "x", stale); /* nobody is there any more */
 	join(world, 'b', "x");
 	buf_reset(&world->said);
 	confirm(world, "x", stale);
-	confirm(world, "x", world->turn + 1);
-	confirm(world, "unknown", world->turn);
+	confirm(world, "x", world->generation + 1);
+	confirm(world, "unknown", world->generation);
 	says(world, "");
 	assert_false(find(world, 'b', "x")->joined);
-	confirm(world, "x", world->turn);
+	confirm(world, "x", world->generation);
 	says(world, "b@x ");
 }
 
 static void who_comes_after_a_loss_waits_for_the_next_confirmation(void **state)
 {
 	struct world *world = *state;
-	uint64_t turn;
+	uint64_t generation;
 
 	join(world, 'a', "x");
-	turn = world->turn;
-	confirm(world, "x", turn);
+	generation = world->generation;
+	confirm(world, "x", generation);
 	join(world, 'b', "y");
 	hub_lost(world->hub);
 	buf_reset(&world->said);
 	assert_false(join(world, 'c', "x")->joined);
 	assert_true(find(world, 'a', "x")->joined); /* joined once is joined: it is not told again */
 	says(world, "");
-	confirm(world, "x", turn); /* the channel was wanted all the time: same turn */
+	confirm(world, "x", generation); /* the channel was wanted all the time: same generation */
 	says(world, "c@x ");
 	assert_true(join(world, 'd', "x")->joined);
 }
@@ -438,7 +438,7 @@ static void may_leave_as_it_is_joined(void **state)
 			world->peers[i].leaves = who >> i & 1;
 		}
 		buf_reset(&world->said);
-		confirm(world, "x", world->turn);
+		confirm(world, "x", world->generation);
 		for (int i = 0; i < 4; i++) {
 			char word[5] = {(char)('a' + i), '@', 'x', ' '};
 			const char *first = strstr(buf_text(&world->said), word);

@@ -91,11 +91,11 @@ void worker_post_flush(struct worker *worker)
 	worker->n_outgoing = 0;
 }
 
-void worker_post_confirm(struct worker *worker, struct slice name, uint64_t hash, uint64_t turn)
+void worker_post_confirm(struct worker *worker, struct slice name, uint64_t hash, uint64_t generation)
 {
 	(void)name;
 	(void)hash;
-	post(worker, (struct node_mail){.kind = MAIL_CONFIRM, .turn = turn});
+	post(worker, (struct node_mail){.kind = MAIL_CONFIRM, .generation = generation});
 }
 
 void worker_post_joined(struct worker *worker, struct join *join)
@@ -140,7 +140,7 @@ static void take_mail(struct node *node, struct node_mail *mail)
 		clients_deliver(&node->clients, mail->message);
 		return; /* with the reference */
 	case MAIL_CONFIRM:
-		clients_confirm(&node->clients, channel(), channel_hash(), mail->turn);
+		clients_confirm(&node->clients, channel(), channel_hash(), mail->generation);
 		break;
 	case MAIL_CONNECTED:
 		clients_connected(&node->clients, mail->flag);
@@ -171,11 +171,11 @@ void node_turn_worker(struct node *node, unsigned int n)
 	clients_turn(&node->clients);
 }
 
-static void on_interest(void *arg, struct slice name, uint64_t hash, uint64_t turn, bool wanted)
+static void on_interest(void *arg, struct slice name, uint64_t hash, uint64_t generation, bool wanted)
 {
 	struct node *node = arg;
 
-	bus_post_interest(node->bus, 0, name, hash, turn, wanted);
+	bus_post_interest(node->bus, 0, name, hash, generation, wanted);
 }
 
 static void on_join(void *arg, struct join *join)

@@ -64,7 +64,7 @@ struct node_mail {
 	enum mail_kind kind;
 	struct message *message;
 	struct join *join;
-	uint64_t turn;
+	uint64_t generation;
 	uint16_t era;
 	bool flag; /* connected, or close_others */
 };
