@@ -67,10 +67,10 @@ struct client {
 	uint64_t id;
 	uint64_t opened_ms;
 	uint64_t deadline_ms;
-	uint64_t blocked_ms;   /* since when it is, or was last */
-	uint64_t asks_ms;      /* when what it asked of the node would have been asked at the steady rate */
-	uint32_t n_joining;    /* subscriptions of the route that are not confirmed */
-	uint32_t n_unanswered; /* answers that it is owed, and joins that are under way for it */
+	uint64_t blocked_ms;    /* since when it is, or was last */
+	uint64_t asks_ms;       /* when what it asked of the node would have been asked at the steady rate */
+	uint32_t n_unconfirmed; /* subscriptions of the route that are not confirmed */
+	uint32_t n_unanswered;  /* answers that it is owed, and joins that are under way for it */
 	uint32_t n_received;
 	uint32_t n_sent;
 	uint32_t n_dropped;  /* events that it never got, because it read too slowly */

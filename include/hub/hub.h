@@ -46,12 +46,12 @@ struct hub_subscription {
 	struct hub_subscriber *subscriber;
 	struct hub_subscription *next; /* of the same subscriber */
 	uint32_t slot;                 /* where the channel lists it */
-	bool joined; /* every event from now on comes: the node's own subscription is confirmed */
-	bool muted;  /* hears nothing: the subscriber says when it may. To be changed outside of a flush only
+	bool confirmed; /* every event from now on comes: the node's own subscription is confirmed */
+	bool muted; /* hears nothing: the subscriber says when it may. To be changed outside of a flush only
 		      */
 	bool hears_plain; /* while muted: hears what is in no log all the same. Likewise */
 	uint16_t era;     /* the subscriber's own: which history of the channel answered it; 0: none did */
-	void *owed;       /* the subscriber's own: what it owes its peer once joined */
+	void *owed;       /* the subscriber's own: what it owes its peer once confirmed */
 	void *recovery;   /* likewise: what is asked of the channel's history for it */
 };
 
@@ -70,9 +70,9 @@ struct hub_listener {
 	 * want channels: hub_confirm() must bring it back.
 	 */
 	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted);
-	/* A subscription that was not is now joined. It may leave inside the call, but no other of its
+	/* A subscription that was not is now confirmed. It may leave inside the call, but no other of its
 	 * channel. */
-	void (*joined)(void *arg, struct hub_subscription *subscription);
+	void (*confirmed)(void *arg, struct hub_subscription *subscription);
 	/*
 	 * Messages for a subscriber. `alone`: this turn has nothing else for it, the bytes may go out as they
 	 * are. It must not unsubscribe anybody inside the call.

@@ -91,7 +91,7 @@ struct route_table;
 /* What one route says. Built by configuration, copied by the table. */
 struct route_spec {
 	const char *path;
-	const char *const *channels; /* joined at once; may be none */
+	const char *const *channels; /* subscribed at once; may be none */
 	size_t n_channels;
 	const char *const
 		*subscribe; /* channel templates that may be subscribed besides; variables of the path stand
@@ -205,9 +205,9 @@ void route_rematch(const struct route *route, const char *ids, struct route_matc
 
 /*
  * May a connection on this route subscribe to this (valid) channel name? With its route_ids() it may also
- * have back the channels it joined at once, and `subscribe` templates with variables of the path match its
- * own ids. With ids NULL nobody knows whose connection it is, and templates that need an id of the path match
- * nothing.
+ * have back the channels it subscribed at once, and `subscribe` templates with variables of the path match
+ * its own ids. With ids NULL nobody knows whose connection it is, and templates that need an id of the path
+ * match nothing.
  */
 bool route_may_subscribe_own(const struct route_table *table, const struct route *route, const char *ids,
 	const char *channel, size_t len);

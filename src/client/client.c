@@ -101,7 +101,7 @@ static int join_route(struct client *client, const struct route_match *match)
 		if (r < 0)
 			return r;
 		if (r == 0)
-			client->n_joining += !subscription->joined;
+			client->n_unconfirmed += !subscription->confirmed;
 	}
 	return 0;
 }
@@ -143,7 +143,7 @@ int client_init(struct client *client, struct clients *clients, void *socket, co
 		client_deinit(client);
 		return r;
 	}
-	client->held = client->n_joining && clients->connected;
+	client->held = client->n_unconfirmed && clients->connected;
 	return client->held ? CLIENT_HELD : 0;
 }
 

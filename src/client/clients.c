@@ -44,12 +44,12 @@ void clients_unpark_all(struct clients *clients)
 		unpark(list_entry(clients->parked.next, struct client, due));
 }
 
-static void on_joined(void *arg, struct hub_subscription *subscription)
+static void on_confirmed(void *arg, struct hub_subscription *subscription)
 {
 	struct client *client = subscriber_client(subscription->subscriber);
 
 	(void)arg;
-	if (client->state == CLIENT_PARKED && --client->n_joining == 0)
+	if (client->state == CLIENT_PARKED && --client->n_unconfirmed == 0)
 		unpark(client);
 	else if (subscription->owed)
 		owed_confirmed(client, subscription);
@@ -75,7 +75,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	const struct socket_ops *ops, const struct client_limits *limits, struct route_table *routes,
 	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics)
 {
-	struct hub_listener up = {clients, on_interest, on_joined, on_deliver, on_flushed, &clients->maker,
+	struct hub_listener up = {clients, on_interest, on_confirmed, on_deliver, on_flushed, &clients->maker,
 		sizeof(struct client)};
 	int r;
 

@@ -260,7 +260,7 @@ static void settle(struct clients *clients, const struct recovery *recovery, str
 	subscription->era = join->r == 0 ? join->era : 0;
 	/* Without a history nobody looked whether the node is subscribed. The URL's answer waits with the
 	 * handshake. */
-	if (join->r == -ENOENT && !join->patient && !subscription->joined) {
+	if (join->r == -ENOENT && !join->patient && !subscription->confirmed) {
 		owed_add_without_history(client, subscription, recovery_id(recovery));
 		return;
 	}

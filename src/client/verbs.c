@@ -87,7 +87,7 @@ static bool may_subscribe(struct client *client, const struct wish *wish, struct
 			channel);
 		return false;
 	}
-	if ((!subscription || !subscription->joined || wish->recovers) && !owed_may_ask(client)) {
+	if ((!subscription || !subscription->confirmed || wish->recovers) && !owed_may_ask(client)) {
 		answer_retry(client, wish->id, "rate", "this connection subscribes too often", channel);
 		return false;
 	}
@@ -109,7 +109,7 @@ static void subscribe(struct client *client, const struct wish *wish, struct sli
 		answer_error(client, wish->id, "busy", "the channel is being recovered already", channel);
 	else if (wish->recovers)
 		recovery_begin(client, subscription, &wish->since, wish->id, false);
-	else if (subscription->joined)
+	else if (subscription->confirmed)
 		answer_subscribed(client, wish->id, channel);
 	else
 		owed_add(client, subscription, wish->id, r == 0);

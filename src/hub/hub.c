@@ -186,7 +186,7 @@ int hub_subscribe(struct hub *hub, struct hub_subscriber *subscriber, struct sli
 	}
 	subscription->channel = found;
 	subscription->subscriber = subscriber;
-	subscription->joined = found->confirmed;
+	subscription->confirmed = found->confirmed;
 	subscription->next = subscriber->first;
 	subscriber->first = subscription;
 	subscriber->n++;
@@ -238,10 +238,10 @@ void hub_confirm(struct hub *hub, struct slice channel, uint64_t hash, uint64_t 
 		struct hub_subscription *subscription = found->subscribers[i];
 		bool last = found->n_subscribers == 1;
 
-		if (subscription->joined)
+		if (subscription->confirmed)
 			continue;
-		subscription->joined = true;
-		hub->listener.joined(hub->listener.arg, subscription);
+		subscription->confirmed = true;
+		hub->listener.confirmed(hub->listener.arg, subscription);
 		if (last)
 			return; /* it may have left, and the channel with it */
 	}

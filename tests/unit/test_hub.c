@@ -28,7 +28,7 @@ struct peer {
 	struct hub_subscriber subscriber;
 	char letter;
 	unsigned int n_heard;
-	bool leaves; /* as soon as it is joined, from inside the call */
+	bool leaves; /* as soon as it is confirmed, from inside the call */
 };
 
 struct world {
@@ -62,13 +62,13 @@ static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t
 	buf_printf(&world->said, "%c%.*s ", wanted ? '+' : '-', (int)channel.len, channel.data);
 }
 
-static void on_joined(void *arg, struct hub_subscription *subscription)
+static void on_confirmed(void *arg, struct hub_subscription *subscription)
 {
 	struct world *world = arg;
 	struct peer *peer = peer_of(subscription->subscriber);
 	struct slice channel = hub_subscription_channel(subscription);
 
-	assert_true(subscription->joined);
+	assert_true(subscription->confirmed);
 	buf_printf(&world->said, "%c@%.*s ", peer->letter, (int)channel.len, channel.data);
 	if (peer->leaves)
 		hub_unsubscribe(world->hub, subscription);
@@ -151,7 +151,7 @@ static void on_flushed(void *arg)
 static int setup(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
-	struct hub_listener listener = {world, on_interest, on_joined, on_deliver, on_flushed, NULL, 0};
+	struct hub_listener listener = {world, on_interest, on_confirmed, on_deliver, on_flushed, NULL, 0};
 
 	assert_non_null(world);
 	listener.maker = &world->maker;
@@ -193,7 +193,7 @@ static struct hub_subscription *find(struct world *world, char letter, const cha
 	return hub_find(world->hub, &world->peers[letter - 'a'].subscriber, slice_of(channel));
 }
 
-static struct hub_subscription *join(struct world *world, char letter, const char *channel)
+static struct hub_subscription *subscribe(struct world *world, char letter, const char *channel)
 {
 	struct hub_subscription *subscription = NULL;
 
@@ -220,10 +220,10 @@ static void confirm(struct world *world, const char *channel, uint64_t generatio
 }
 
 /* Everybody listens to these, and all is confirmed and said. */
-static void joined(struct world *world, const char *letters, const char *channel)
+static void confirmed(struct world *world, const char *letters, const char *channel)
 {
 	for (; *letters; letters++) {
-		join(world, *letters, channel);
+		subscribe(world, *letters, channel);
 		if (world->said.len)
 			confirm(world, channel, world->generation);
 		buf_reset(&world->said);
@@ -277,12 +277,12 @@ static void wants_a_channel_with_its_first_and_no_longer_with_its_last(void **st
 {
 	struct world *world = *state;
 
-	join(world, 'a', "x");
+	subscribe(world, 'a', "x");
 	says(world, "+x ");
-	join(world, 'b', "x");
-	join(world, 'c', "x");
+	subscribe(world, 'b', "x");
+	subscribe(world, 'c', "x");
 	says(world, "");
-	join(world, 'a', "y");
+	subscribe(world, 'a', "y");
 	says(world, "+y ");
 	leave(world, 'a', "x");
 	leave(world, 'c', "x");
@@ -298,13 +298,13 @@ static void counts_a_new_turn_each_time_it_begins_to_want(void **state)
 	struct world *world = *state;
 	uint64_t first, second;
 
-	join(world, 'a', "x");
+	subscribe(world, 'a', "x");
 	first = world->generation;
 	leave(world, 'a', "x");
 	assert_true(world->generation == first); /* what it stops to want is what it asked for then */
-	join(world, 'a', "y");
+	subscribe(world, 'a', "y");
 	assert_true(world->generation != first);
-	join(world, 'a', "x");
+	subscribe(world, 'a', "x");
 	second = world->generation;
 	assert_true(second != first);
 	leave(world, 'a', "x");
@@ -314,7 +314,7 @@ static void counts_a_new_turn_each_time_it_begins_to_want(void **state)
 static void a_second_subscription_is_the_one_there_is(void **state)
 {
 	struct world *world = *state;
-	struct hub_subscription *first = join(world, 'a', "x"), *second = NULL;
+	struct hub_subscription *first = subscribe(world, 'a', "x"), *second = NULL;
 
 	says(world, "+x ");
 	assert_int_equal(
@@ -333,9 +333,9 @@ static void tells_names_apart_by_all_their_bytes(void **state)
 {
 	struct world *world = *state;
 
-	join(world, 'a', "x");
-	join(world, 'b', "xx");
-	join(world, 'c', "x:1");
+	subscribe(world, 'a', "x");
+	subscribe(world, 'b', "xx");
+	subscribe(world, 'c', "x:1");
 	says(world, "+x +xx +x:1 ");
 	deliver(world, "x:1", 1);
 	deliver(world, "x:2", 2);
@@ -352,7 +352,7 @@ static void owns_its_copy_of_the_name(void **state)
 	char name[] = "cards";
 	struct hub_subscription *subscription;
 
-	subscription = join(world, 'a', name);
+	subscription = subscribe(world, 'a', name);
 	memset(name, '#', sizeof(name) - 1);
 	assert_int_equal(hub_subscription_channel(subscription).len, 5);
 	assert_memory_equal(hub_subscription_channel(subscription).data, "cards", 5);
@@ -361,22 +361,22 @@ static void owns_its_copy_of_the_name(void **state)
 	says(world, "+cards a:1! ");
 }
 
-static void joins_all_when_the_node_is_subscribed(void **state)
+static void confirms_all_when_the_node_is_subscribed(void **state)
 {
 	struct world *world = *state;
-	struct hub_subscription *a = join(world, 'a', "x"), *b = join(world, 'b', "x");
+	struct hub_subscription *a = subscribe(world, 'a', "x"), *b = subscribe(world, 'b', "x");
 
-	join(world, 'a', "y");
-	assert_false(a->joined || b->joined);
+	subscribe(world, 'a', "y");
+	assert_false(a->confirmed || b->confirmed);
 	buf_reset(&world->said);
 	confirm(world, "x", 1);
-	assert_true(a->joined && b->joined);
+	assert_true(a->confirmed && b->confirmed);
 	assert_true(strstr(buf_text(&world->said), "a@x ") && strstr(buf_text(&world->said), "b@x "));
 	assert_int_equal(world->said.len, 8); /* each once, and nobody of another channel */
 	buf_reset(&world->said);
 	confirm(world, "x", 1);
 	says(world, "");
-	assert_true(join(world, 'c', "x")->joined); /* at once, nothing to wait for */
+	assert_true(subscribe(world, 'c', "x")->confirmed); /* at once, nothing to wait for */
 	says(world, "");
 }
 
@@ -385,17 +385,17 @@ static void ignores_a_confirmation_of_another_turn(void **state)
 	struct world *world = *state;
 	uint64_t stale;
 
-	join(world, 'a', "x");
+	subscribe(world, 'a', "x");
 	stale = world->generation;
 	leave(world, 'a', "x");
 	confirm(world, "x", stale); /* nobody is there any more */
-	join(world, 'b', "x");
+	subscribe(world, 'b', "x");
 	buf_reset(&world->said);
 	confirm(world, "x", stale);
 	confirm(world, "x", world->generation + 1);
 	confirm(world, "unknown", world->generation);
 	says(world, "");
-	assert_false(find(world, 'b', "x")->joined);
+	assert_false(find(world, 'b', "x")->confirmed);
 	confirm(world, "x", world->generation);
 	says(world, "b@x ");
 }
@@ -405,36 +405,36 @@ static void who_comes_after_a_loss_waits_for_the_next_confirmation(void **state)
 	struct world *world = *state;
 	uint64_t generation;
 
-	join(world, 'a', "x");
+	subscribe(world, 'a', "x");
 	generation = world->generation;
 	confirm(world, "x", generation);
-	join(world, 'b', "y");
+	subscribe(world, 'b', "y");
 	hub_lost(world->hub);
 	buf_reset(&world->said);
-	assert_false(join(world, 'c', "x")->joined);
-	assert_true(find(world, 'a', "x")->joined); /* joined once is joined: it is not told again */
+	assert_false(subscribe(world, 'c', "x")->confirmed);
+	assert_true(find(world, 'a', "x")->confirmed); /* once confirmed, it is not told again */
 	says(world, "");
 	confirm(world, "x", generation); /* the channel was wanted all the time: same generation */
 	says(world, "c@x ");
-	assert_true(join(world, 'd', "x")->joined);
+	assert_true(subscribe(world, 'd', "x")->confirmed);
 }
 
 static void who_comes_to_a_channel_that_was_never_confirmed_waits_like_the_first(void **state)
 {
 	struct world *world = *state;
 
-	join(world, 'a', "x");
-	assert_false(join(world, 'b', "x")->joined);
+	subscribe(world, 'a', "x");
+	assert_false(subscribe(world, 'b', "x")->confirmed);
 }
 
-/* Every subset of four leaves as it is joined: the others are joined all the same, each once. */
-static void may_leave_as_it_is_joined(void **state)
+/* Every subset of four leaves as it is confirmed: the others are confirmed all the same, each once. */
+static void may_leave_as_it_is_confirmed(void **state)
 {
 	struct world *world = *state;
 
 	for (unsigned int who = 0; who < 16; who++) {
 		for (int i = 0; i < 4; i++) {
-			join(world, (char)('a' + i), "x");
+			subscribe(world, (char)('a' + i), "x");
 			world->peers[i].leaves = who >> i & 1;
 		}
 		buf_reset(&world->said);
@@ -459,7 +459,7 @@ static void only_notes_until_it_is_told_to_hand_out(void **state)
 {
 	struct world *world = *state;
 
-	joined(world, "ab", "x");
+	confirmed(world, "ab", "x");
 	deliver(world, "x", 1);
 	deliver(world, "x", 2);
 	says(world, "");
@@ -472,7 +472,7 @@ static void only_notes_until_it_is_told_to_hand_out(void **state)
 	says(world, "a:3! b:3! ");
 }
 
-/* A parked client is not joined, and misses nothing that comes before it is. */
+/* A parked client is not confirmed, and misses nothing that comes before it is. */
 static void says_how_much_a_flush_will_hand_out(void **state)
 {
 	struct world *world = *state;
@@ -480,8 +480,8 @@ static void says_how_much_a_flush_will_hand_out(void **state)
 	uint64_t bytes = event->frame_len;
 
 	message_unref(event);
-	join(world, 'a', "x");
-	join(world, 'b', "x");
+	subscribe(world, 'a', "x");
+	subscribe(world, 'b', "x");
 	deliver(world, "x", 1);
 	deliver(world, "unheard", 1);
 	assert_int_equal(hub_noted_bytes(world->hub), 2 * bytes);
@@ -491,11 +491,11 @@ static void says_how_much_a_flush_will_hand_out(void **state)
 	assert_int_equal(hub_noted_bytes(world->hub), 0);
 }
 
-static void delivers_to_those_that_are_not_joined_too(void **state)
+static void delivers_to_those_that_are_not_confirmed_too(void **state)
 {
 	struct world *world = *state;
 
-	join(world, 'a', "x");
+	subscribe(world, 'a', "x");
 	deliver(world, "x", 1);
 	flush(world);
 	says(world, "+x a:1! ");
@@ -505,8 +505,8 @@ static void hands_out_one_batch_a_channel_in_order(void **state)
 {
 	struct world *world = *state;
 
-	joined(world, "a", "x");
-	joined(world, "b", "y");
+	confirmed(world, "a", "x");
+	confirmed(world, "b", "y");
 	for (int i = 1; i <= 4; i++)
 		deliver(world, i % 2 ? "x" : "y", i);
 	flush(world);
@@ -520,7 +520,7 @@ static void lays_any_number_of_frames_one_behind_the_other(void **state)
 {
 	struct world *world = *state;
 
-	joined(world, "a", "x");
+	confirmed(world, "a", "x");
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < 5000; i++)
 			deliver(world, "x", i);
@@ -537,8 +537,8 @@ static void alone_is_said_only_when_there_is_nothing_else(void **state)
 {
 	struct world *world = *state;
 
-	joined(world, "ab", "x");
-	joined(world, "b", "y");
+	confirmed(world, "ab", "x");
+	confirmed(world, "b", "y");
 	deliver(world, "x", 1);
 	flush(world); /* b listens to two, but only one of them has something */
 	says(world, "a:1! b:1! ");
@@ -554,9 +554,9 @@ static void one_that_hears_several_channels_hears_them_in_the_order_of_arrival(v
 {
 	struct world *world = *state;
 
-	joined(world, "a", "x");
-	joined(world, "a", "y");
-	joined(world, "a", "z"); /* has nothing to say */
+	confirmed(world, "a", "x");
+	confirmed(world, "a", "y");
+	confirmed(world, "a", "z"); /* has nothing to say */
 	deliver(world, "x", 1);
 	deliver(world, "y", 2);
 	deliver(world, "x", 3);
@@ -588,8 +588,8 @@ static void who_leaves_hears_nothing_that_was_only_noted(void **state)
 	struct world *world = *state;
 	struct message *message = event_of("y", 2);
 
-	joined(world, "abc", "x");
-	joined(world, "a", "y");
+	confirmed(world, "abc", "x");
+	confirmed(world, "a", "y");
 	deliver(world, "x", 1);
 	assert_int_equal(hub_deliver(world->hub, message_ref(message)), 0);
 	leave(world, 'a', "x");
@@ -608,7 +608,7 @@ static void gives_back_every_reference(void **state)
 	struct world *world = *state;
 	struct message *message = event_of("x", 1);
 
-	joined(world, "abc", "x");
+	confirmed(world, "abc", "x");
 	assert_int_equal(hub_deliver(world->hub, message_ref(message)), 0);
 	assert_int_equal(atomic_load(&message->n_refs), 2); /* one for all, however many listen */
 	flush(world);
@@ -665,7 +665,7 @@ static void both_indexes_agree_whatever_happens(void **state)
 		if (model.listens[p][c])
 			leave(world, (char)('a' + p), name);
 		else
-			join(world, (char)('a' + p), name);
+			subscribe(world, (char)('a' + p), name);
 		model.listens[p][c] = !model.listens[p][c];
 		if (step % 50 == 0)
 			assert_as_the_model(world, &model);
@@ -688,7 +688,7 @@ static void who_takes_deflated_frames_gets_them_and_nobody_else(void **state)
 {
 	struct world *world = *state;
 
-	joined(world, "abc", "x");
+	confirmed(world, "abc", "x");
 	deflates(world, "bc");
 	deliver_wide(world, "x", 1);
 	flush(world);
@@ -703,7 +703,7 @@ static void all_who_take_deflated_frames_share_one_stretch(void **state)
 {
 	struct world *world = *state;
 
-	joined(world, "abcdef", "x");
+	confirmed(world, "abcdef", "x");
 	deflates(world, "abdef");
 	for (int i = 0; i < 5; i++)
 		deliver_wide(world, "x", i);
@@ -720,7 +720,7 @@ static void stretches_of_several_channels_stay_until_the_end(void **state)
 		char letter[2] = {(char)('a' + i), 0};
 
 		name[0] = (char)('0' + i);
-		joined(world, letter, name);
+		confirmed(world, letter, name);
 		deflates(world, letter);
 	}
 	for (int round = 0; round < 3; round++) {
@@ -737,7 +737,7 @@ static void what_does_not_get_smaller_goes_as_it_is(void **state)
 {
 	struct world *world = *state;
 
-	joined(world, "ab", "x");
+	confirmed(world, "ab", "x");
 	deflates(world, "b");
 	deliver(world, "x", 1);
 	flush(world);
@@ -757,8 +757,8 @@ static void who_hears_several_channels_gets_them_deflated_too(void **state)
 {
 	struct world *world = *state;
 
-	joined(world, "ab", "x");
-	joined(world, "b", "y");
+	confirmed(world, "ab", "x");
+	confirmed(world, "b", "y");
 	deflates(world, "b");
 	deliver_wide(world, "x", 1);
 	deliver_wide(world, "y", 2);
@@ -772,7 +772,7 @@ static void nothing_is_deflated_that_nobody_takes(void **state)
 	struct world *world = *state;
 	struct message *event = wide_event_of("x", 1);
 
-	joined(world, "ab", "x");
+	confirmed(world, "ab", "x");
 	assert_int_equal(hub_deliver(world->hub, message_ref(event)), 0);
 	flush(world);
 	assert_null(atomic_load(&event->others[FORM_DEFLATED - 1]));
@@ -789,14 +789,14 @@ int main(void)
 		TEST(a_second_subscription_is_the_one_there_is),
 		TEST(tells_names_apart_by_all_their_bytes),
 		TEST(owns_its_copy_of_the_name),
-		TEST(joins_all_when_the_node_is_subscribed),
+		TEST(confirms_all_when_the_node_is_subscribed),
 		TEST(ignores_a_confirmation_of_another_turn),
 		TEST(who_comes_after_a_loss_waits_for_the_next_confirmation),
 		TEST(who_comes_to_a_channel_that_was_never_confirmed_waits_like_the_first),
-		TEST(may_leave_as_it_is_joined),
+		TEST(may_leave_as_it_is_confirmed),
 		TEST(only_notes_until_it_is_told_to_hand_out),
 		TEST(says_how_much_a_flush_will_hand_out),
-		TEST(delivers_to_those_that_are_not_joined_too),
+		TEST(delivers_to_those_that_are_not_confirmed_too),
 		TEST(hands_out_one_batch_a_channel_in_order),
 		TEST(lays_any_number_of_frames_one_behind_the_other),
 		TEST(alone_is_said_only_when_there_is_nothing_else),
