@@ -115,7 +115,7 @@ typedef void (*broker_log_read_fn)(void *arg, int r, const struct position *top,
  * BROKER_NODES_PARTIAL. Anybody who may write to Redis may have written them.
  */
 typedef void (*broker_nodes_fn)(void *arg, int r, const struct slice *nodes, size_t n);
-typedef void (*broker_departed_fn)(void *arg);
+typedef void (*broker_withdrawn_fn)(void *arg);
 
 enum {
 	BROKER_NODES_PARTIAL = 1, /* there are more than were looked at */
@@ -142,7 +142,7 @@ struct broker_ops {
 	/* NULL, all three: this node is alone. */
 	int (*announce)(struct broker *broker, struct slice text, uint64_t ttl_ms);
 	int (*nodes)(struct broker *broker, broker_nodes_fn done, void *arg);
-	int (*depart)(struct broker *broker, broker_departed_fn done, void *arg);
+	int (*withdraw)(struct broker *broker, broker_withdrawn_fn done, void *arg);
 	void (*free)(struct broker *broker);
 };
 
@@ -221,7 +221,7 @@ int broker_nodes(struct broker *broker, broker_nodes_fn done, void *arg);
 
 /* This node is about to end: takes its announcement back. done(), which may be NULL, once that is done or in
  * vain. */
-int broker_depart(struct broker *broker, broker_departed_fn done, void *arg);
+int broker_withdraw(struct broker *broker, broker_withdrawn_fn done, void *arg);
 
 void broker_free(struct broker *broker); /* accepts NULL */
 

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "client/client.h"
-#include "client/departures.h"
+#include "client/disconnects.h"
 #include "core/buf.h"
 #include "core/slice.h"
 
@@ -30,7 +30,7 @@ enum census_subject {
 	CENSUS_CONNECTIONS, /* on channel `text`, by route `route`, where these are not empty: the top ones */
 	CENSUS_CONNECTION,  /* the one with this id, and its channels */
 	CENSUS_DISCONNECT,  /* closes the one with this id; n is 1 if there is such a one */
-	CENSUS_DEPARTURES,
+	CENSUS_DISCONNECTS,
 };
 
 enum census_order {
@@ -86,7 +86,7 @@ struct census {
 	uint32_t n_connections;
 	struct census_channel *channels;
 	struct census_connection *connections;
-	struct departures *departures;
+	struct disconnects *disconnects;
 	struct buf text;
 };
 

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "client/delivery_time.h"
-#include "client/departures.h"
+#include "client/disconnects.h"
 #include "client/drain.h"
 #include "client/keepalive.h"
 #include "core/list.h"
@@ -86,7 +86,7 @@ struct clients {
 	struct list recovering;  /* joins that are not answered, likewise */
 	struct form_maker maker;
 	struct drain drain;
-	struct departures departures;
+	struct disconnects disconnects;
 	size_t n_clients;
 	size_t n_live;    /* of them, neither closing nor gone */
 	uint64_t next_id; /* unique in the process: workers count up in the same steps from different numbers

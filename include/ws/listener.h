@@ -19,7 +19,7 @@ struct listener;
 enum {
 	LISTENER_BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
 	LISTENER_REST_MS = 100,
-	LISTENER_RETIRE_MS = 100, /* for handshakes of TCP under way: a round trip inside a data centre, and
+	LISTENER_DRAIN_MS = 100, /* for handshakes of TCP under way: a round trip inside a data centre, and
 				     far more */
 };
 
@@ -48,12 +48,12 @@ uint16_t listener_port(const struct listener *listener);
 
 /*
  * Stops listening without hanging up on anybody. Closing a listening socket resets what waits in its queue,
- * so for LISTENER_RETIRE_MS it goes on accepting while the kernel passes over whoever only begins to connect:
+ * so for LISTENER_DRAIN_MS it goes on accepting while the kernel passes over whoever only begins to connect:
  * he asks again a second later, and finds the port closed or somebody else behind it. Then the rest of the
  * queue is accepted and the socket closed.
  */
-void listener_retire(struct listener *listener);
-bool listener_retired(const struct listener *listener); /* that is over */
+void listener_drain(struct listener *listener);
+bool listener_drained(const struct listener *listener); /* that is over */
 
 /* Stops listening at once. Accepts NULL. */
 void listener_free(struct listener *listener);

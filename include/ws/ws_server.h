@@ -50,10 +50,10 @@ void ws_server_configure(struct ws_server *server, struct trusted *trusted);
  * The end: from now on handshakes are refused with 503, and a moment later the port is closed. Nobody who was
  * connected by then is hung up on without an answer.
  */
-void ws_server_retire(struct ws_server *server);
+void ws_server_drain(struct ws_server *server);
 
 /* The port is closed, and all connections are gone: those of clients, and those that never became one. */
-bool ws_server_empty(const struct ws_server *server);
+bool ws_server_drained(const struct ws_server *server);
 
 /* Once per turn of the loop: ends what was aborted, runs lws' timers. */
 void ws_server_turn(struct ws_server *server);

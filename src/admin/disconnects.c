@@ -18,7 +18,7 @@ static void write_reasons(const struct survey *survey, struct buf *out)
 		uint64_t n = 0;
 
 		for (unsigned int i = 0; i < survey->n_parts; i++)
-			n += survey->parts[i].census.departures->by_reason[reason];
+			n += survey->parts[i].census.disconnects->by_reason[reason];
 		if (!n)
 			continue;
 		buf_printf(out, "%s{\"code\":%u,\"reason\":\"%s\",\"count\":%" PRIu64 "}", comma,
@@ -28,30 +28,30 @@ static void write_reasons(const struct survey *survey, struct buf *out)
 	buf_append_char(out, ']');
 }
 
-static void write_departure(const struct departure *departure, struct buf *out)
+static void write_disconnect(const struct disconnect *disconnect, struct buf *out)
 {
 	char time[CLOCK_TIMESTAMP_LEN];
 
-	clock_format(departure->wall_ms, time);
+	clock_format(disconnect->wall_ms, time);
 	buf_printf(out, "{\"time\":\"%.*s\",\"id\":%" PRIu64 ",\"route\":", CLOCK_TIMESTAMP_LEN, time,
-		departure->id);
-	buf_append_json_string(out, departure->route, strlen(departure->route));
+		disconnect->id);
+	buf_append_json_string(out, disconnect->route, strlen(disconnect->route));
 	buf_append_str(out, ",\"remote\":");
-	buf_append_json_string(out, departure->remote, strlen(departure->remote));
+	buf_append_json_string(out, disconnect->remote, strlen(disconnect->remote));
 	buf_printf(out, ",\"duration_seconds\":%.3f,\"code\":%u,\"reason\":\"%s\"}",
-		(double)departure->duration_ms / 1000, departure->code,
-		close_reason_sentence(departure->reason));
+		(double)disconnect->duration_ms / 1000, disconnect->code,
+		close_reason_sentence(disconnect->reason));
 }
 
 static void write_last(const struct survey *survey, struct top *top, struct buf *out)
 {
 	for (unsigned int i = 0; i < survey->n_parts; i++) {
-		const struct departures *departures = survey->parts[i].census.departures;
+		const struct disconnects *disconnects = survey->parts[i].census.disconnects;
 
-		for (uint32_t j = 0; j < departures_kept(departures); j++) {
-			const struct departure *departure = departures_at(departures, j);
+		for (uint32_t j = 0; j < disconnects_kept(disconnects); j++) {
+			const struct disconnect *disconnect = disconnects_at(disconnects, j);
 
-			top_offer(top, departure->wall_ms, UINT64_MAX - departure->id, departure);
+			top_offer(top, disconnect->wall_ms, UINT64_MAX - disconnect->id, disconnect);
 		}
 	}
 	top_sort(top);
@@ -59,12 +59,12 @@ static void write_last(const struct survey *survey, struct top *top, struct buf 
 	for (uint32_t i = 0; i < top->n; i++) {
 		if (i)
 			buf_append_char(out, ',');
-		write_departure(top->picks[i].item, out);
+		write_disconnect(top->picks[i].item, out);
 	}
 	buf_append_char(out, ']');
 }
 
-static void on_departures(void *arg, const struct survey *survey)
+static void on_disconnects(void *arg, const struct survey *survey)
 {
 	struct admin_request *request = arg;
 	struct buf body = {0};
@@ -74,7 +74,7 @@ static void on_departures(void *arg, const struct survey *survey)
 	if (!admin_asked(request, survey))
 		return;
 	for (unsigned int i = 0; i < survey->n_parts; i++)
-		n += survey->parts[i].census.departures->n;
+		n += survey->parts[i].census.disconnects->n;
 	buf_printf(&body, "{\"total\":%" PRIu64, n);
 	write_reasons(survey, &body);
 	if (top_init(&top, survey->question.limit) == 0)
@@ -88,11 +88,11 @@ static void on_departures(void *arg, const struct survey *survey)
 
 void admin_disconnects(struct admin_request *request)
 {
-	struct census_question question = {.subject = CENSUS_DEPARTURES};
-	uint64_t limit = DEPARTURES_KEPT;
+	struct census_question question = {.subject = CENSUS_DISCONNECTS};
+	uint64_t limit = DISCONNECTS_KEPT;
 
-	if (admin_query_number(request, "limit", 1, DEPARTURES_KEPT, &limit) < 0)
+	if (admin_query_number(request, "limit", 1, DISCONNECTS_KEPT, &limit) < 0)
 		return;
 	question.limit = (uint32_t)limit;
-	admin_ask(request, &question, on_departures);
+	admin_ask(request, &question, on_disconnects);
 }

@@ -38,7 +38,7 @@
 
 enum {
 	ANSWERS_MS = 500,     /* for the last answers of the admin listener to leave */
-	DEPART_MS = 500,      /* for the announcement to be taken back at the end */
+	WITHDRAW_MS = 500,    /* for the announcement to be taken back at the end */
 	EXIT_BY_SIGNAL = 128, /* the shell's convention */
 	LAST_LINES_MS = 100,  /* for the log to be written before an end at once */
 	STOP_SLACK_MS = 5000, /* from the last client to the end of the process, on a busy machine */
@@ -74,7 +74,7 @@ static unsigned int on_reload_asked(void *arg, struct buf *out)
 	unsigned int status;
 
 	notify_reloading(gateway->notify, clock_monotonic_us());
-	status = reload_answer(&gateway->reload, "admin", leave_begun(&gateway->leave), out);
+	status = reload_answer(&gateway->reload, "admin", shutdown_begun(&gateway->shutdown), out);
 	notify_ready(gateway->notify);
 	return status;
 }
@@ -87,7 +87,7 @@ static void on_hangup(evutil_socket_t signal_number, short events, void *arg)
 	(void)signal_number;
 	(void)events;
 	notify_reloading(gateway->notify, clock_monotonic_us());
-	(void)reload_run(&gateway->reload, "SIGHUP", leave_begun(&gateway->leave), &waiting,
+	(void)reload_run(&gateway->reload, "SIGHUP", shutdown_begun(&gateway->shutdown), &waiting,
 		&why); /* the log says it */
 	notify_ready(gateway->notify);
 	buf_deinit(&waiting);
@@ -103,7 +103,7 @@ static void on_end(evutil_socket_t signal_number, short events, void *arg)
 		config->drain_time_ms, config->shutdown_timeout_ms};
 
 	(void)events;
-	if (!leave_ask(&gateway->leave, &times, signal_number == SIGTERM ? "SIGTERM" : "SIGINT")) {
+	if (!shutdown_ask(&gateway->shutdown, &times, signal_number == SIGTERM ? "SIGTERM" : "SIGINT")) {
 		log_writer_wait(gateway->log_writer, LAST_LINES_MS);
 		_exit(EXIT_BY_SIGNAL + (int)signal_number);
 	}
@@ -137,7 +137,7 @@ static int make_loop(struct gateway *gateway)
 			return -ENOMEM;
 	}
 	mask_hangup(SIG_UNBLOCK);
-	return leave_init(&gateway->leave, gateway->base);
+	return shutdown_init(&gateway->shutdown, gateway->base);
 }
 
 static int make_redis(struct gateway *gateway, const struct broker_listener *listener, struct buf *error)
@@ -284,10 +284,10 @@ static int read_fault_off(struct gateway *gateway)
 /* All are there: who is told of the end, and of a new configuration. */
 static void introduce(struct gateway *gateway)
 {
-	const struct leave_party party = {
+	const struct shutdown_party party = {
 		gateway->workers, gateway->n_workers, gateway->seed, gateway->log, &gateway->metrics};
 
-	leave_set_party(&gateway->leave, &party);
+	shutdown_set_party(&gateway->shutdown, &party);
 	gateway->reload.targets = (struct reload_targets){
 		.bus = gateway->bus,
 		.broker = gateway->broker,
@@ -356,7 +356,7 @@ static void gateway_free(struct gateway *gateway)
 	for (int i = 0; i < N_SIGNALS; i++)
 		if (gateway->signals[i])
 			event_free(gateway->signals[i]);
-	leave_deinit(&gateway->leave);
+	shutdown_deinit(&gateway->shutdown);
 	if (gateway->base)
 		event_base_free(gateway->base);
 	reload_deinit(&gateway->reload);
@@ -418,28 +418,28 @@ static void turn(struct gateway *gateway)
 
 static void loop(struct gateway *gateway)
 {
-	while (!gateway->leave.over)
+	while (!gateway->shutdown.over)
 		turn(gateway);
 }
 
-static void on_departed(void *arg)
+static void on_withdrawn(void *arg)
 {
 	struct gateway *gateway = arg;
 
-	gateway->departed = true;
+	gateway->withdrawn = true;
 }
 
 /* The other nodes need not wait for our announcement to expire. */
-static void depart(struct gateway *gateway)
+static void withdraw(struct gateway *gateway)
 {
-	uint64_t deadline_ms = clock_monotonic_ms() + DEPART_MS;
+	uint64_t deadline_ms = clock_monotonic_ms() + WITHDRAW_MS;
 
 	announcer_free(gateway->announcer); /* or it would announce us again */
 	gateway->announcer = NULL;
-	if (broker_depart(gateway->broker, on_departed, gateway) < 0)
+	if (broker_withdraw(gateway->broker, on_withdrawn, gateway) < 0)
 		return;
 	/* Turns at least as often as the bus ticks. What was published before is answered before, too. */
-	while (!gateway->departed && clock_monotonic_ms() < deadline_ms)
+	while (!gateway->withdrawn && clock_monotonic_ms() < deadline_ms)
 		turn(gateway);
 }
 
@@ -501,7 +501,7 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 		log_start(gateway);
 		tell_manager(gateway);
 		loop(gateway);
-		depart(gateway);
+		withdraw(gateway);
 		answer_publishers(gateway);
 		log_info(gateway->log, "tidegate ends");
 	} else {

@@ -11,7 +11,7 @@
 #include "metrics/process_metrics.h"
 #include "worker/worker.h"
 #include "ws/places.h"
-#include "leave.h"
+#include "shutdown.h"
 #include "pulse.h"
 #include "reload.h"
 
@@ -54,11 +54,11 @@ struct gateway {
 	struct fault_off fault_off;
 #endif
 	struct process_metrics process;
-	struct leave leave;
+	struct shutdown shutdown;
 	struct notify *notify; /* NULL: no service manager is there */
 	uint64_t started_ms;
-	uint16_t port; /* of the workers, also when they listen no more */
-	bool departed; /* its announcement is taken back */
+	uint16_t port;  /* of the workers, also when they listen no more */
+	bool withdrawn; /* its announcement is taken back */
 };
 
 /*

@@ -28,7 +28,7 @@ void gateway_describe(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
 
-	buf_append_str(out, leave_begun(&gateway->leave) ? "Taking leave of clients" : "Serving");
+	buf_append_str(out, shutdown_begun(&gateway->shutdown) ? "Taking leave of clients" : "Serving");
 	if (*gateway->config->redis && broker_state(gateway->broker) != BROKER_READY)
 		buf_append_str(out, "; Redis is away");
 	else if (broker_complaint(gateway->broker).len)
@@ -55,7 +55,7 @@ bool gateway_say_ready(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
 	bool connected = broker_state(gateway->broker) == BROKER_READY;
-	bool draining = leave_begun(&gateway->leave);
+	bool draining = shutdown_begun(&gateway->shutdown);
 	const struct {
 		const char *name;
 		bool is_missing;
@@ -124,7 +124,7 @@ void gateway_say_status(void *arg, struct buf *out)
 	struct gateway *gateway = arg;
 	struct metrics now = {0};
 	const struct metrics *blocks[WORKERS_MAX + 2];
-	bool draining = leave_begun(&gateway->leave);
+	bool draining = shutdown_begun(&gateway->shutdown);
 	struct status status = {
 		.node_id = gateway->node_id,
 		.config = gateway->config,

@@ -1,41 +1,97 @@
-/* Shutdown: the order in which the process ends; see the header. */
+/* Shutdown: carries out what its plan decides; see the header. */
 
 #include "shutdown.h"
 
-static enum shutdown_step begin_closing(struct shutdown *shutdown, uint64_t now_ms)
+#include <errno.h>
+
+#include <event2/event.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "metrics/metrics.h"
+#include "worker/worker.h"
+
+enum {
+	POLL_MS = 20, /* how often the workers are asked whether their clients are gone */
+};
+
+static void close_clients(struct shutdown *shutdown)
 {
-	shutdown->phase = SHUTDOWN_CLOSING;
-	shutdown->deadline_ms = now_ms + shutdown->times.spread_ms + shutdown->times.timeout_ms;
-	return SHUTDOWN_CLOSE;
+	const struct shutdown_party *party = &shutdown->party;
+	uint64_t spread_ms = shutdown->plan.times.spread_ms;
+
+	log_info(party->log, "closing clients", log_uint("spread_ms", spread_ms));
+	for (unsigned int i = 0; i < party->n_workers; i++)
+		worker_post_drain(party->workers[i], spread_ms, party->seed + i);
 }
 
-enum shutdown_step shutdown_ask(
-	struct shutdown *shutdown, const struct shutdown_times *times, uint64_t now_ms)
+static void take_step(struct shutdown *shutdown, enum shutdown_step step, unsigned int n_left)
 {
-	if (shutdown->phase != SHUTDOWN_NONE)
-		return now_ms - shutdown->asked_ms < SHUTDOWN_REPEAT_MS ? SHUTDOWN_SAME : SHUTDOWN_ABORT;
-	shutdown->times = *times;
-	shutdown->asked_ms = now_ms;
-	shutdown->closing_ms = now_ms + times->delay_ms;
-	if (!times->delay_ms)
-		return begin_closing(shutdown, now_ms);
-	shutdown->phase = SHUTDOWN_DELAY;
-	return SHUTDOWN_WAIT;
-}
-
-enum shutdown_step shutdown_poll(struct shutdown *shutdown, bool gone, uint64_t now_ms)
-{
-	switch (shutdown->phase) {
-	case SHUTDOWN_DELAY:
-		return now_ms >= shutdown->closing_ms ? begin_closing(shutdown, now_ms) : SHUTDOWN_WAIT;
-	case SHUTDOWN_CLOSING:
-		if (!gone && now_ms < shutdown->deadline_ms)
-			return SHUTDOWN_WAIT;
-		shutdown->phase = SHUTDOWN_OVER;
-		return gone ? SHUTDOWN_END : SHUTDOWN_LATE;
-	case SHUTDOWN_NONE:
-	case SHUTDOWN_OVER:
+	switch (step) {
+	case SHUTDOWN_WAIT:
+	case SHUTDOWN_SAME: /* shutdown_ask() alone hears these two */
+	case SHUTDOWN_ABORT:
+		break;
+	case SHUTDOWN_CLOSE:
+		close_clients(shutdown);
+		break;
+	case SHUTDOWN_LATE:
+		log_warn(shutdown->party.log, "shutdown deadline reached", log_uint("workers_left", n_left));
+		shutdown->over = true;
+		break;
+	case SHUTDOWN_END:
+		shutdown->over = true;
 		break;
 	}
-	return SHUTDOWN_WAIT;
+}
+
+static void on_poll(evutil_socket_t fd, short events, void *arg)
+{
+	struct shutdown *shutdown = arg;
+	unsigned int n_left = shutdown->party.n_workers;
+
+	(void)fd;
+	(void)events;
+	for (unsigned int i = 0; i < shutdown->party.n_workers; i++)
+		n_left -= worker_drained(shutdown->party.workers[i]);
+	take_step(shutdown, shutdown_plan_poll(&shutdown->plan, n_left == 0, clock_monotonic_ms()), n_left);
+}
+
+int shutdown_init(struct shutdown *shutdown, struct event_base *base)
+{
+	shutdown->poll = event_new(base, -1, EV_PERSIST, on_poll, shutdown);
+	return shutdown->poll ? 0 : -ENOMEM;
+}
+
+void shutdown_deinit(struct shutdown *shutdown)
+{
+	if (shutdown->poll)
+		event_free(shutdown->poll);
+	shutdown->poll = NULL;
+}
+
+void shutdown_set_party(struct shutdown *shutdown, const struct shutdown_party *party)
+{
+	shutdown->party = *party;
+}
+
+bool shutdown_ask(struct shutdown *shutdown, const struct shutdown_times *times, const char *signal)
+{
+	const struct shutdown_party *party = &shutdown->party;
+	struct timeval interval = {0, POLL_MS * 1000};
+	enum shutdown_step step = shutdown_plan_ask(&shutdown->plan, times, clock_monotonic_ms());
+
+	if (step == SHUTDOWN_SAME)
+		return true;
+	if (step == SHUTDOWN_ABORT) {
+		log_warn(party->log, "ending at once", log_str("signal", signal));
+		return false;
+	}
+	log_info(party->log, "shutting down", log_str("signal", signal),
+		log_uint("delay_ms", times->delay_ms), log_uint("spread_ms", times->spread_ms),
+		log_uint("timeout_ms", times->timeout_ms));
+	metrics_set(party->metrics, METRIC_DRAINING, 1);
+	event_add(shutdown->poll, &interval);
+	take_step(shutdown, step, party->n_workers);
+	return true;
 }

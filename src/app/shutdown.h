@@ -2,64 +2,54 @@
 #define TIDEGATE_APP_SHUTDOWN_H
 
 /*
- * Shutdown: the order in which the process ends.
+ * Shutdown: carries out what its plan decides: tells the workers, looks after them, says so in log and
+ * metrics.
  *
- *	asked ── delay ──► closing ── spread ── timeout ──► the end, at the latest
- *	         serving,           1012         who has not
- *	         /ready is red                   left by then
- *
- * After the delay clients are sent away over the spread; with the last one gone the process ends, at the
- * latest a timeout after the last was asked to go: delay + spread + timeout in all. Asked a second time, it
- * ends at once; but what comes within SHUTDOWN_REPEAT_MS is the same wish: timeout(1) signals the process and
- * its group, a terminal and a supervisor may both do so.
- *
- * Pure: time is handed in. What is to be done is the answer; who does it is the gateway.
+ * On the bus thread.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum {
-	SHUTDOWN_REPEAT_MS = 250, /* more than a process needs to send two signals, less than a person */
+#include "shutdown_plan.h"
+
+struct event;
+struct event_base;
+struct log;
+struct metrics;
+struct worker;
+
+/* Whose end it is; borrowed. */
+struct shutdown_party {
+	struct worker *const *workers;
+	unsigned int n_workers;
+	uint64_t seed; /* of what clients are told */
+	struct log *log;
+	struct metrics *metrics;
 };
 
-struct shutdown_times {
-	uint64_t delay_ms;
-	uint64_t spread_ms;
-	uint64_t timeout_ms;
-};
-
-enum shutdown_phase {
-	SHUTDOWN_NONE, /* serving */
-	SHUTDOWN_DELAY,
-	SHUTDOWN_CLOSING,
-	SHUTDOWN_OVER,
-};
-
-/* What is to be done now. */
-enum shutdown_step {
-	SHUTDOWN_WAIT,  /* nothing */
-	SHUTDOWN_CLOSE, /* stop accepting, send clients away over the spread */
-	SHUTDOWN_END,   /* all are gone */
-	SHUTDOWN_LATE,  /* the deadline has come: end without those who are left */
-	SHUTDOWN_SAME,  /* asked for already, a moment ago: nothing */
-	SHUTDOWN_ABORT, /* end at once, without a word to anybody */
-};
-
-/* Zeroed memory serves. */
 struct shutdown {
-	enum shutdown_phase phase;
-	struct shutdown_times times;
-	uint64_t asked_ms;    /* when it was first wanted */
-	uint64_t closing_ms;  /* when the delay is over */
-	uint64_t deadline_ms; /* of all */
+	struct shutdown_plan plan;
+	struct shutdown_party party;
+	struct event *poll;
+	bool over; /* the process may end */
 };
 
-/* The operator wants it to end. */
-enum shutdown_step shutdown_ask(
-	struct shutdown *shutdown, const struct shutdown_times *times, uint64_t now_ms);
+/* 0 or -ENOMEM. */
+int shutdown_init(struct shutdown *shutdown, struct event_base *base);
+void shutdown_deinit(struct shutdown *shutdown); /* harmless on zeroed memory */
 
-/* Time has passed. `gone`: no client is left and none comes. */
-enum shutdown_step shutdown_poll(struct shutdown *shutdown, bool gone, uint64_t now_ms);
+/* Set before the first shutdown_ask(). */
+void shutdown_set_party(struct shutdown *shutdown, const struct shutdown_party *party);
+
+/* The operator wants it to end; `signal` is for the log. False: he said so before, and now it is to end at
+ * once.
+ */
+bool shutdown_ask(struct shutdown *shutdown, const struct shutdown_times *times, const char *signal);
+
+static inline bool shutdown_begun(const struct shutdown *shutdown)
+{
+	return shutdown->plan.phase != SHUTDOWN_NONE;
+}
 
 #endif

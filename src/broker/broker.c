@@ -89,9 +89,9 @@ int broker_nodes(struct broker *broker, broker_nodes_fn done, void *arg)
 	return broker->ops->nodes ? broker->ops->nodes(broker, done, arg) : -EOPNOTSUPP;
 }
 
-int broker_depart(struct broker *broker, broker_departed_fn done, void *arg)
+int broker_withdraw(struct broker *broker, broker_withdrawn_fn done, void *arg)
 {
-	return broker->ops->depart ? broker->ops->depart(broker, done, arg) : -EOPNOTSUPP;
+	return broker->ops->withdraw ? broker->ops->withdraw(broker, done, arg) : -EOPNOTSUPP;
 }
 
 void broker_free(struct broker *broker)

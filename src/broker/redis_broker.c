@@ -134,7 +134,7 @@ static int redis_nodes(struct broker *broker, broker_nodes_fn done, void *arg)
 	return redis_server_nodes(server_of_nodes(broker), done, arg);
 }
 
-static int redis_depart(struct broker *broker, broker_departed_fn done, void *arg)
+static int redis_withdraw(struct broker *broker, broker_withdrawn_fn done, void *arg)
 {
 	return redis_server_depart(server_of_nodes(broker), done, arg);
 }
@@ -161,7 +161,7 @@ static const struct broker_ops redis_ops = {
 	.set_loads_library = redis_set_loads_library,
 	.announce = redis_announce,
 	.nodes = redis_nodes,
-	.depart = redis_depart,
+	.withdraw = redis_withdraw,
 	.free = redis_free,
 };
 

@@ -169,11 +169,11 @@ static void disconnect(const struct clients *clients, uint64_t id, struct census
 	client_close(client, CLOSE_DISCONNECTED);
 }
 
-static void take_departures(const struct clients *clients, struct census *census)
+static void take_disconnects(const struct clients *clients, struct census *census)
 {
-	census->departures = malloc(sizeof(struct departures));
-	if (census->departures)
-		*census->departures = clients->departures;
+	census->disconnects = malloc(sizeof(struct disconnects));
+	if (census->disconnects)
+		*census->disconnects = clients->disconnects;
 	else
 		census->r = -ENOMEM;
 }
@@ -199,8 +199,8 @@ void census_take(struct clients *clients, const struct census_question *question
 	case CENSUS_DISCONNECT:
 		disconnect(clients, question->id, census);
 		break;
-	case CENSUS_DEPARTURES:
-		take_departures(clients, census);
+	case CENSUS_DISCONNECTS:
+		take_disconnects(clients, census);
 		break;
 	}
 	if (census->text.failed)
@@ -211,7 +211,7 @@ void census_deinit(struct census *census)
 {
 	free(census->channels);
 	free(census->connections);
-	free(census->departures);
+	free(census->disconnects);
 	buf_deinit(&census->text);
 	*census = (struct census){0};
 }

@@ -311,7 +311,7 @@ void client_deinit(struct client *client)
 		return;
 	if (client->opened_ms) {
 		log_gone(client);
-		departures_note(&clients->departures, client);
+		disconnects_note(&clients->disconnects, client);
 		metrics_sub(clients->metrics, METRIC_CONNECTIONS, 1);
 		metrics_add(clients->metrics, closed_metric(client), 1);
 	}

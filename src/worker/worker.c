@@ -172,7 +172,7 @@ static void drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
 	struct timeval interval = {0, DRAIN_TICK_MS * 1000};
 
 	worker->silent_ms = worker->clients.now_ms + time_ms + SILENT_MS;
-	ws_server_retire(worker->server);
+	ws_server_drain(worker->server);
 	clients_drain(&worker->clients, time_ms, seed);
 	event_add(worker->drain_tick, &interval);
 }
@@ -303,7 +303,7 @@ static bool is_drained(const struct worker *worker)
 {
 	if (!worker->clients.drain.begun || worker->clients.n_clients)
 		return false;
-	return ws_server_empty(worker->server) || worker->clients.now_ms >= worker->silent_ms;
+	return ws_server_drained(worker->server) || worker->clients.now_ms >= worker->silent_ms;
 }
 
 static void turn(struct worker *worker)

@@ -21,7 +21,7 @@
 struct listener {
 	struct evconnlistener *socket;
 	struct event *rested;
-	struct event *retired; /* NULL while it is not asked to retire */
+	struct event *drained; /* NULL while it is not asked to drain */
 	listener_accept_fn accept;
 	listener_room_fn room; /* NULL: goes on after one rest */
 	void *arg;
@@ -75,7 +75,7 @@ static void on_error(struct evconnlistener *socket, void *arg)
 
 void listener_rest(struct listener *listener, listener_room_fn room)
 {
-	if (listener->retired)
+	if (listener->drained)
 		return; /* the last of the queue are taken */
 	listener->room = room;
 	evconnlistener_disable(listener->socket);
@@ -205,7 +205,7 @@ static void ignore_beginners(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 }
 
-static void on_retired(evutil_socket_t unused, short events, void *arg)
+static void on_drained(evutil_socket_t unused, short events, void *arg)
 {
 	struct listener *listener = arg;
 	int fd;
@@ -220,19 +220,19 @@ static void on_retired(evutil_socket_t unused, short events, void *arg)
 	event_del(listener->rested);
 }
 
-void listener_retire(struct listener *listener)
+void listener_drain(struct listener *listener)
 {
-	struct timeval wait = {0, LISTENER_RETIRE_MS * 1000};
+	struct timeval wait = {0, LISTENER_DRAIN_MS * 1000};
 
-	if (listener->retired)
+	if (listener->drained)
 		return;
 	ignore_beginners(evconnlistener_get_fd(listener->socket));
-	listener->retired = evtimer_new(evconnlistener_get_base(listener->socket), on_retired, listener);
-	if (!listener->retired || event_add(listener->retired, &wait) < 0)
-		on_retired(-1, 0, listener); /* no memory to wait */
+	listener->drained = evtimer_new(evconnlistener_get_base(listener->socket), on_drained, listener);
+	if (!listener->drained || event_add(listener->drained, &wait) < 0)
+		on_drained(-1, 0, listener); /* no memory to wait */
 }
 
-bool listener_retired(const struct listener *listener)
+bool listener_drained(const struct listener *listener)
 {
 	return !listener->socket;
 }
@@ -245,7 +245,7 @@ void listener_free(struct listener *listener)
 		evconnlistener_free(listener->socket);
 	if (listener->rested)
 		event_free(listener->rested);
-	if (listener->retired)
-		event_free(listener->retired);
+	if (listener->drained)
+		event_free(listener->drained);
 	free(listener);
 }

@@ -119,7 +119,7 @@ void ws_request_writable(struct ws_server *server, struct lws *wsi)
 		lws_callback_on_writable(wsi);
 	else
 		lws_linger_begin(&request->linger, wsi,
-			server->retiring || request->is_standing ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
+			server->draining || request->is_standing ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
 }
 
 /* The head is whole. 0, or -1: close. */
@@ -128,7 +128,7 @@ static int on_head(
 {
 	const struct handshake_refusal *refusal;
 
-	if (before && before->is_standing && !server->retiring) {
+	if (before && before->is_standing && !server->draining) {
 		if (!places_sit(server->places))
 			return refuse_and_linger(server, wsi, head, handshake_refusal(REFUSAL_FULL));
 		before->is_standing = false;

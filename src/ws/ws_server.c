@@ -149,7 +149,7 @@ const struct handshake_refusal *ws_server_admit(
 	struct route_match match;
 
 	refresh_time(server);
-	if (server->retiring)
+	if (server->draining)
 		return handshake_refusal(REFUSAL_DRAINING);
 	refusal = handshake_check(head, server->clients->routes, &match);
 	if (refusal)
@@ -177,7 +177,7 @@ static int on_upgrade(struct ws_connection *connection)
 	struct request_head head = {.method = {"GET", 3}, .path = {path, strlen(path)}};
 
 	refresh_time(server);
-	if (server->retiring) {
+	if (server->draining) {
 		ws_request_refuse(server, connection->wsi, &head, connection->client.remote,
 			handshake_refusal(REFUSAL_DRAINING));
 		return -1;
@@ -566,15 +566,15 @@ void ws_server_configure(struct ws_server *server, struct trusted *trusted)
 	ws_inflate_set_max(server->inflate, server->clients->limits.message_bytes_max);
 }
 
-void ws_server_retire(struct ws_server *server)
+void ws_server_drain(struct ws_server *server)
 {
-	server->retiring = true;
-	listener_retire(server->listener);
+	server->draining = true;
+	listener_drain(server->listener);
 }
 
-bool ws_server_empty(const struct ws_server *server)
+bool ws_server_drained(const struct ws_server *server)
 {
-	return listener_retired(server->listener) && server->n_connections == 0;
+	return listener_drained(server->listener) && server->n_connections == 0;
 }
 
 void ws_server_submit(struct ws_server *server)

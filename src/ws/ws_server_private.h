@@ -38,7 +38,7 @@ struct ws_server {
 	size_t n_connections; /* of lws: clients, handshakes under way, sockets that said nothing yet */
 	uint64_t n_created;   /* connections so far */
 	enum place arriving;  /* of the connection that lws is being given, or PLACE_NONE */
-	bool retiring;
+	bool draining;
 	uint16_t port;
 };
 

@@ -1,5 +1,5 @@
 /*
- * Census: what client/census.h and client/departures.h promise, over a worker's clients whose sockets take
+ * Census: what client/census.h and client/disconnects.h promise, over a worker's clients whose sockets take
  * bytes or do not.
  */
 
@@ -354,7 +354,7 @@ static void disconnects_one_with_4010(void **state)
 static void remembers_the_last_that_left_and_why(void **state)
 {
 	struct world *world = *state;
-	const struct departures *departures;
+	const struct disconnects *disconnects;
 
 	for (uint64_t i = 0; i < PEERS; i++) {
 		struct client *client = open_one(world, "/ws/cards");
@@ -364,19 +364,19 @@ static void remembers_the_last_that_left_and_why(void **state)
 			client_peer_closed(client, 1001);
 		client_deinit(client);
 	}
-	departures = ask(world, (struct census_question){.subject = CENSUS_DEPARTURES})->departures;
-	assert_int_equal(departures->n, PEERS);
-	assert_int_equal(departures->by_reason[CLOSE_GONE], PEERS / 2);
-	assert_int_equal(departures->by_reason[CLOSE_PEER], PEERS / 2);
-	assert_int_equal(departures_kept(departures), DEPARTURES_KEPT);
-	for (uint32_t i = 0; i < DEPARTURES_KEPT; i++) {
-		const struct departure *departure = departures_at(departures, i);
+	disconnects = ask(world, (struct census_question){.subject = CENSUS_DISCONNECTS})->disconnects;
+	assert_int_equal(disconnects->n, PEERS);
+	assert_int_equal(disconnects->by_reason[CLOSE_GONE], PEERS / 2);
+	assert_int_equal(disconnects->by_reason[CLOSE_PEER], PEERS / 2);
+	assert_int_equal(disconnects_kept(disconnects), DISCONNECTS_KEPT);
+	for (uint32_t i = 0; i < DISCONNECTS_KEPT; i++) {
+		const struct disconnect *disconnect = disconnects_at(disconnects, i);
 
-		assert_int_equal(departure->id, FIRST_ID + ID_STEP * (PEERS - 1 - i));
-		assert_int_equal(departure->code, i % 2 ? 1006 : 1001);
-		assert_int_equal(departure->duration_ms, 10);
-		assert_true(departure->wall_ms == WALL_MS + 1000 + 10 * (uint64_t)(PEERS - i));
-		assert_string_equal(departure->route, "/ws/cards");
+		assert_int_equal(disconnect->id, FIRST_ID + ID_STEP * (PEERS - 1 - i));
+		assert_int_equal(disconnect->code, i % 2 ? 1006 : 1001);
+		assert_int_equal(disconnect->duration_ms, 10);
+		assert_true(disconnect->wall_ms == WALL_MS + 1000 + 10 * (uint64_t)(PEERS - i));
+		assert_string_equal(disconnect->route, "/ws/cards");
 	}
 }
 
@@ -385,7 +385,7 @@ static void nobody_left_yet(void **state)
 	struct world *world = *state;
 
 	open_one(world, "/ws/cards");
-	assert_int_equal(departures_kept(&world->clients.departures), 0);
+	assert_int_equal(disconnects_kept(&world->clients.disconnects), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

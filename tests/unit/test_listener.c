@@ -356,14 +356,14 @@ static void may_be_freed_while_it_rests(void **state)
 	close(peer);
 }
 
-static void retire_for(struct world *world, unsigned int ms)
+static void drain_for(struct world *world, unsigned int ms)
 {
 	clock_ms += ms;
 	turn(world);
 }
 
-/* They were connected before, or while it retires as far as the kernel got with them. */
-static void retires_with_an_empty_queue(void **state)
+/* They were connected before, or while it drains as far as the kernel got with them. */
+static void drains_with_an_empty_queue(void **state)
 {
 	struct world *world = *state;
 	struct listener *listener = listen_on(world, "127.0.0.1", 0, false);
@@ -371,14 +371,14 @@ static void retires_with_an_empty_queue(void **state)
 
 	for (int i = 0; i < 3; i++)
 		peers[i] = dial(listener_port(listener));
-	listener_retire(listener);
-	listener_retire(listener); /* harmless twice */
-	assert_false(listener_retired(listener));
-	retire_for(world, LISTENER_RETIRE_MS - 1);
-	assert_false(listener_retired(listener));
-	retire_for(world, 1);
-	retire_for(world, 0);
-	assert_true(listener_retired(listener));
+	listener_drain(listener);
+	listener_drain(listener); /* harmless twice */
+	assert_false(listener_drained(listener));
+	drain_for(world, LISTENER_DRAIN_MS - 1);
+	assert_false(listener_drained(listener));
+	drain_for(world, 1);
+	drain_for(world, 0);
+	assert_true(listener_drained(listener));
 	assert_int_equal(world->n_accepted, 3);
 	assert_int_equal(dial(listener_port(listener)), -ECONNREFUSED);
 	for (int i = 0; i < 3; i++)
@@ -386,7 +386,7 @@ static void retires_with_an_empty_queue(void **state)
 	listener_free(listener);
 }
 
-/* A connect to it is neither taken nor refused while it retires: another listener may come to be asked. */
+/* A connect to it is neither taken nor refused while it drains: another listener may come to be asked. */
 static void leaves_beginners_to_who_comes_next(void **state)
 {
 	struct world *world = *state;
@@ -396,12 +396,12 @@ static void leaves_beginners_to_who_comes_next(void **state)
 	struct pollfd poll_peer = {.fd = peer, .events = POLLOUT};
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	listener_retire(listener);
+	listener_drain(listener);
 	assert_int_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), -1);
 	assert_int_equal(errno, EINPROGRESS);
-	retire_for(world, LISTENER_RETIRE_MS);
-	retire_for(world, 0);
-	assert_true(listener_retired(listener));
+	drain_for(world, LISTENER_DRAIN_MS);
+	drain_for(world, 0);
+	assert_true(listener_drained(listener));
 	assert_int_equal(world->n_accepted, 0);
 	next = listen_on(world, "127.0.0.1", listener_port(listener), false);
 	assert_int_equal(poll(&poll_peer, 1, 60000), 1); /* asks again after a second */
@@ -413,14 +413,14 @@ static void leaves_beginners_to_who_comes_next(void **state)
 	listener_free(listener);
 }
 
-static void may_be_freed_while_it_retires(void **state)
+static void may_be_freed_while_it_drains(void **state)
 {
 	struct world *world = *state;
 	struct listener *listener = listen_on(world, "127.0.0.1", 0, false);
 
-	listener_retire(listener);
+	listener_drain(listener);
 	listener_free(listener);
-	retire_for(world, LISTENER_RETIRE_MS);
+	drain_for(world, LISTENER_DRAIN_MS);
 }
 
 int main(void)
@@ -443,9 +443,9 @@ int main(void)
 			refuses_an_address_that_is_not_of_this_machine, setup, teardown),
 		cmocka_unit_test_setup_teardown(rests_when_it_has_no_descriptors_left, setup, teardown),
 		cmocka_unit_test_setup_teardown(may_be_freed_while_it_rests, setup, teardown),
-		cmocka_unit_test_setup_teardown(retires_with_an_empty_queue, setup, teardown),
+		cmocka_unit_test_setup_teardown(drains_with_an_empty_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(leaves_beginners_to_who_comes_next, setup, teardown),
-		cmocka_unit_test_setup_teardown(may_be_freed_while_it_retires, setup, teardown),
+		cmocka_unit_test_setup_teardown(may_be_freed_while_it_drains, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

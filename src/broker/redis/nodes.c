@@ -52,8 +52,8 @@ struct question {
 	char id[];
 };
 
-struct departing {
-	broker_departed_fn done;
+struct withdrawal {
+	broker_withdrawn_fn done;
 	void *arg;
 };
 
@@ -130,14 +130,14 @@ int redis_nodes_announce(
 	return r;
 }
 
-static void on_departed(void *arg, const struct redis_reply *reply)
+static void on_withdrawn(void *arg, const struct redis_reply *reply)
 {
-	struct departing *departing = arg;
+	struct withdrawal *withdrawal = arg;
 
 	(void)reply; /* what was not removed expires */
-	if (departing->done)
-		departing->done(departing->arg);
-	free(departing);
+	if (withdrawal->done)
+		withdrawal->done(withdrawal->arg);
+	free(withdrawal);
 }
 
 static void on_removed(void *arg, const struct redis_reply *reply)
@@ -146,24 +146,25 @@ static void on_removed(void *arg, const struct redis_reply *reply)
 	(void)reply; /* likewise; the next reader tries again */
 }
 
-int redis_nodes_depart(struct redis_nodes *nodes, struct redis_link *link, broker_departed_fn done, void *arg)
+int redis_nodes_withdraw(
+	struct redis_nodes *nodes, struct redis_link *link, broker_withdrawn_fn done, void *arg)
 {
-	struct departing *departing = malloc(sizeof(struct departing));
+	struct withdrawal *withdrawal = malloc(sizeof(struct withdrawal));
 	struct buf key = {0};
 	int r = -ENOMEM;
 
 	append_key(nodes, buf_slice(&nodes->id), &key);
-	if (departing && !key.failed) {
-		*departing = (struct departing){done, arg};
+	if (withdrawal && !key.failed) {
+		*withdrawal = (struct withdrawal){done, arg};
 		r = redis_link_ask(
 			link, (struct slice[]){slice_of("DEL"), buf_slice(&key)}, 2, on_removed, NULL);
 	}
 	if (r == 0)
 		r = redis_link_ask(link,
 			(struct slice[]){slice_of("SREM"), buf_slice(&nodes->set), buf_slice(&nodes->id)}, 3,
-			on_departed, departing);
+			on_withdrawn, withdrawal);
 	if (r < 0)
-		free(departing);
+		free(withdrawal);
 	buf_deinit(&key);
 	return r;
 }

@@ -36,11 +36,11 @@ struct redis_nodes {
 int redis_nodes_init(struct redis_nodes *nodes, struct log *log, const char *prefix, const char *id);
 void redis_nodes_deinit(struct redis_nodes *nodes); /* all links are freed by then */
 
-/* As broker_announce(), broker_nodes() and broker_depart(), over this link. */
+/* As broker_announce(), broker_nodes() and broker_withdraw(), over this link. */
 int redis_nodes_announce(
 	struct redis_nodes *nodes, struct redis_link *link, struct slice text, uint64_t ttl_ms);
 int redis_nodes_list(struct redis_nodes *nodes, struct redis_link *link, broker_nodes_fn done, void *arg);
-int redis_nodes_depart(
-	struct redis_nodes *nodes, struct redis_link *link, broker_departed_fn done, void *arg);
+int redis_nodes_withdraw(
+	struct redis_nodes *nodes, struct redis_link *link, broker_withdrawn_fn done, void *arg);
 
 #endif

@@ -335,11 +335,11 @@ int redis_server_nodes(struct redis_server *server, broker_nodes_fn done, void *
 	return redis_nodes_list(&server->nodes, server->commander, done, arg);
 }
 
-int redis_server_depart(struct redis_server *server, broker_departed_fn done, void *arg)
+int redis_server_depart(struct redis_server *server, broker_withdrawn_fn done, void *arg)
 {
 	if (!server->is_ready)
 		return -ENOTCONN;
-	return redis_nodes_depart(&server->nodes, server->commander, done, arg);
+	return redis_nodes_withdraw(&server->nodes, server->commander, done, arg);
 }
 
 /*

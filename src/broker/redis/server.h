@@ -66,7 +66,7 @@ int redis_server_log_read(struct redis_server *server, struct slice channel, uin
 /* As the functions of the broker, for the nodes that announce themselves on this server. */
 int redis_server_announce(struct redis_server *server, struct slice text, uint64_t ttl_ms);
 int redis_server_nodes(struct redis_server *server, broker_nodes_fn done, void *arg);
-int redis_server_depart(struct redis_server *server, broker_departed_fn done, void *arg);
+int redis_server_depart(struct redis_server *server, broker_withdrawn_fn done, void *arg);
 
 struct slice redis_server_complaint(const struct redis_server *server);
 

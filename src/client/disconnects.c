@@ -1,0 +1,41 @@
+/* Disconnects: the last connections that ended; see the header. */
+
+#include "client/disconnects.h"
+
+#include <string.h>
+
+#include "client/clients.h"
+#include "route/route.h"
+
+/* Cut where it is too long; always terminated. */
+static void copy_text(char *out, size_t size, const char *text)
+{
+	size_t len = strnlen(text, size - 1);
+
+	memcpy(out, text, len);
+	out[len] = '\0';
+}
+
+void disconnects_note(struct disconnects *disconnects, const struct client *client)
+{
+	struct disconnect *disconnect = &disconnects->last[disconnects->n++ % DISCONNECTS_KEPT];
+
+	disconnect->id = client->id;
+	disconnect->wall_ms = client->clients->wall_ms;
+	disconnect->duration_ms = client->clients->now_ms - client->opened_ms;
+	disconnect->code = client->close_code;
+	disconnect->reason = client->reason;
+	copy_text(disconnect->remote, sizeof(disconnect->remote), client->remote);
+	copy_text(disconnect->route, sizeof(disconnect->route), route_path(client->route));
+	disconnects->by_reason[client->reason]++;
+}
+
+uint32_t disconnects_kept(const struct disconnects *disconnects)
+{
+	return disconnects->n < DISCONNECTS_KEPT ? (uint32_t)disconnects->n : DISCONNECTS_KEPT;
+}
+
+const struct disconnect *disconnects_at(const struct disconnects *disconnects, uint32_t i)
+{
+	return &disconnects->last[(disconnects->n - 1 - i) % DISCONNECTS_KEPT];
+}
