@@ -98,8 +98,8 @@ struct survey *bus_survey(
 
 /* What this node knows of a channel that somebody on it wants, or wanted a moment ago. */
 struct bus_view {
-	bool subscribed;               /* the broker says that every event comes */
-	const struct channel_log *log; /* its history; NULL: it keeps none. Borrowed */
+	bool subscribed;                       /* the broker says that every event comes */
+	const struct channel_log *channel_log; /* its history; NULL: it keeps none. Borrowed */
 };
 
 /* False: there is no such channel here. */

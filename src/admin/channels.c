@@ -158,13 +158,13 @@ void admin_channels(struct admin_request *request)
 }
 
 /* The newest first. */
-static void write_events(const struct channel_log *log, uint32_t limit, struct buf *out)
+static void write_events(const struct channel_log *channel_log, uint32_t limit, struct buf *out)
 {
 	const struct channel_log_entry *entry;
 	size_t start = out->len;
 
-	for (uint32_t i = 0, n = 0;
-		n < limit && out->len - start < EVENTS_BYTES_MAX && (entry = channel_log_recent(log, i));
+	for (uint32_t i = 0, n = 0; n < limit && out->len - start < EVENTS_BYTES_MAX &&
+				    (entry = channel_log_recent(channel_log, i));
 		i++) {
 		struct slice text;
 
@@ -177,22 +177,23 @@ static void write_events(const struct channel_log *log, uint32_t limit, struct b
 	}
 }
 
-/* The log: NULL where nobody listens, for then the node does not follow it. */
-static void write_history(const struct route_history *history, const struct channel_log *log, struct buf *out)
+/* `channel_log` is NULL where nobody listens, for then the node does not follow it. */
+static void write_history(
+	const struct route_history *history, const struct channel_log *channel_log, struct buf *out)
 {
-	const struct position *at = log ? channel_log_position(log) : NULL;
+	const struct position *at = channel_log ? channel_log_position(channel_log) : NULL;
 	char pos[POSITION_TEXT_MAX];
 
 	buf_printf(out, "{\"size\":%u,\"ttl_seconds\":%" PRIu64 ",\"state\":\"%s\",\"pos\":",
 		history ? history->size : 0, history ? history->ttl_ms / 1000 : 0,
-		channel_log_state_name(log ? channel_log_state(log) : CHANNEL_LOG_IDLE));
+		channel_log_state_name(channel_log ? channel_log_state(channel_log) : CHANNEL_LOG_IDLE));
 	if (at) {
 		position_format(at, pos);
 		buf_printf(out, "\"%s\"", pos);
 	} else {
 		buf_append_str(out, "null");
 	}
-	buf_printf(out, ",\"remembered\":%u}", log ? channel_log_n_entries(log) : 0);
+	buf_printf(out, ",\"remembered\":%u}", channel_log ? channel_log_n_entries(channel_log) : 0);
 }
 
 static void on_channel(void *arg, const struct survey *survey)
@@ -213,13 +214,13 @@ static void on_channel(void *arg, const struct survey *survey)
 	buf_append_json_string(&body, name.data, name.len);
 	buf_printf(&body, ",\"subscribers\":%" PRIu64 ",\"subscribed\":%s,\"history\":", n,
 		view.subscribed ? "true" : "false");
-	if (view.log || history)
-		write_history(history, view.log, &body);
+	if (view.channel_log || history)
+		write_history(history, view.channel_log, &body);
 	else
 		buf_append_str(&body, "null");
 	buf_append_str(&body, ",\"events\":[");
-	if (view.log)
-		write_events(view.log, survey->question.limit, &body);
+	if (view.channel_log)
+		write_events(view.channel_log, survey->question.limit, &body);
 	buf_append_str(&body, "]}");
 	admin_answer_json(request, &body);
 }

@@ -420,7 +420,7 @@ bool bus_look(const struct bus *bus, struct slice name, struct bus_view *view)
 		return false;
 	*view = (struct bus_view){
 		.subscribed = channel->confirmed,
-		.log = channel->history ? history_log(channel->history) : NULL,
+		.channel_log = channel->history ? history_channel_log(channel->history) : NULL,
 	};
 	return true;
 }

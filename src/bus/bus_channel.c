@@ -187,7 +187,7 @@ static void confirm(struct bus_channel *channel)
 /* Whoever waits for a log that cannot be read is better off without it. */
 static void end_history(struct bus_channel *channel, uint64_t now_ms)
 {
-	const struct position *at = channel_log_position(history_log(channel->history));
+	const struct position *at = channel_log_position(history_channel_log(channel->history));
 	struct position ended = at ? *at : (struct position){0};
 	uint64_t late_until = channel->settling == SETTLING_LATE ? history_began_at(channel->history) : 0;
 	bool give_up, subscribed;
@@ -332,7 +332,7 @@ static void on_history_live(void *arg)
 	channel->blind = false;
 	say_resync(channel, "away",
 		&(struct channel_log_resync){
-			.position = *channel_log_position(history_log(channel->history))});
+			.position = *channel_log_position(history_channel_log(channel->history))});
 }
 
 static void on_history_dropped(void *arg, struct message *told)
@@ -497,7 +497,7 @@ void bus_channel_lost(struct bus_channel *channel)
 	channel->ended.offset = 0;
 	if (!channel->history)
 		return;
-	at = channel_log_position(history_log(channel->history));
+	at = channel_log_position(history_channel_log(channel->history));
 	channel->blind = channel->blind || !at;
 	/* Pub/sub will not bring the late entries any more, and the log tells them only to those who joined.
 	 */

@@ -16,7 +16,7 @@
 struct history {
 	struct histories *all;
 	struct list link; /* in histories.all */
-	struct channel_log *log;
+	struct channel_log *channel_log;
 	struct channel_log_options options;
 	struct list reads;      /* under way */
 	struct list refused;    /* in histories.refused while its read could not be sent */
@@ -81,7 +81,7 @@ static struct message_channel hashed_channel_of(const struct history *history)
 /* Its log has changed. */
 static void count_bytes(struct history *history)
 {
-	size_t bytes = channel_log_bytes(history->log);
+	size_t bytes = channel_log_bytes(history->channel_log);
 
 	history->all->bytes += bytes - history->bytes;
 	history->bytes = bytes;
@@ -109,7 +109,7 @@ static void fit(struct histories *all)
 		struct history *history = list_entry(link, struct history, holding);
 
 		link = link->next;
-		if (channel_log_shrink(history->log))
+		if (channel_log_shrink(history->channel_log))
 			count_bytes(history);
 	}
 }
@@ -188,9 +188,9 @@ static void take_answer(struct history *history, uint64_t id, const struct posit
 
 	read.entries = make_entries(history, top, entries, n_entries);
 	if (read.entries)
-		channel_log_answered(history->log, id, &read);
+		channel_log_answered(history->channel_log, id, &read);
 	else
-		channel_log_failed(history->log, id);
+		channel_log_failed(history->channel_log, id);
 	free(read.entries);
 }
 
@@ -222,7 +222,7 @@ static void on_read(void *arg, int r, const struct position *top, const struct b
 		if (r == 0)
 			take_answer(history, read->id, top, entries, n_entries);
 		else
-			channel_log_failed(history->log, read->id);
+			channel_log_failed(history->channel_log, read->id);
 		history->all->listener.drained(history->arg);
 		count_bytes(history);
 		fit(read->all);
@@ -274,7 +274,7 @@ static void on_state(void *arg, enum channel_log_state state, enum channel_log_c
 	uint64_t suppressed;
 
 	if (state == CHANNEL_LOG_LIVE && !history->began.epoch.text[0])
-		history->began = *channel_log_position(history->log);
+		history->began = *channel_log_position(history->channel_log);
 	if (state == CHANNEL_LOG_LIVE)
 		all->listener.live(history->arg);
 	if (state != CHANNEL_LOG_CATCHUP)
@@ -400,7 +400,7 @@ static void check_tails(struct histories *all)
 	for (; all->n_tails && all->n_reads < HISTORY_READS_MAX; all->n_tails--) {
 		struct history *history = list_entry(all->all.next, struct history, link);
 
-		channel_log_check(history->log);
+		channel_log_check(history->channel_log);
 		list_remove(&history->link);
 		list_push_back(&all->all, &history->link);
 	}
@@ -425,9 +425,9 @@ void histories_retry(struct histories *all)
 
 		was_last = &history->refused == last;
 		list_remove(&history->refused);
-		if (!channel_log_needs_tick(history->log))
+		if (!channel_log_needs_tick(history->channel_log))
 			continue;
-		channel_log_tick(history->log, all->ticked_ms);
+		channel_log_tick(history->channel_log, all->ticked_ms);
 		all->listener.drained(history->arg);
 	}
 	check_tails(all);
@@ -440,8 +440,8 @@ void histories_tick(struct histories *all, uint64_t now_ms)
 		struct history *history = list_entry(link, struct history, link);
 
 		give_back_due(all, &history->patient, now_ms, -ETIMEDOUT); /* they ask again */
-		if (channel_log_needs_tick(history->log)) {
-			channel_log_tick(history->log, now_ms);
+		if (channel_log_needs_tick(history->channel_log)) {
+			channel_log_tick(history->channel_log, now_ms);
 			all->listener.drained(history->arg);
 			count_bytes(history);
 		}
@@ -469,14 +469,14 @@ struct history *history_new(struct histories *all, struct message_channel channe
 	memcpy(history->channel, channel.name.data, channel.name.len);
 	list_init(&history->reads);
 	list_init(&history->patient);
-	history->log = channel_log_new(&history->options, &log_listener, history);
-	if (!history->log) {
+	history->channel_log = channel_log_new(&history->options, &log_listener, history);
+	if (!history->channel_log) {
 		free(history);
 		return NULL;
 	}
 	list_push_back(&all->all, &history->link);
 	all->n++;
-	channel_log_subscribe(history->log);
+	channel_log_subscribe(history->channel_log);
 	return history;
 }
 
@@ -498,7 +498,7 @@ static void give_joins_back(struct history *history, int r)
 
 bool history_is_live(const struct history *history)
 {
-	return channel_log_state(history->log) == CHANNEL_LOG_LIVE;
+	return channel_log_state(history->channel_log) == CHANNEL_LOG_LIVE;
 }
 
 bool history_began_with(const struct history *history, const struct envelope *entry)
@@ -527,21 +527,21 @@ void history_set_ttl(struct history *history, uint64_t ttl_ms)
 static void announce_gap(struct history *history)
 {
 	struct channel_log_resync resync = {
-		.reason = CHANNEL_LOG_TRIMMED, .position = *channel_log_position(history->log)};
+		.reason = CHANNEL_LOG_TRIMMED, .position = *channel_log_position(history->channel_log)};
 
 	on_resync(history, &resync);
 }
 
 bool history_end(struct history *history, bool give_up, bool *subscribedp)
 {
-	bool is_catching_up = channel_log_state(history->log) == CHANNEL_LOG_CATCHUP;
-	bool is_owed = channel_log_position(history->log) && !history_is_live(history);
+	bool is_catching_up = channel_log_state(history->channel_log) == CHANNEL_LOG_CATCHUP;
+	bool is_owed = channel_log_position(history->channel_log) && !history_is_live(history);
 
 	if ((is_catching_up || is_owed) && !give_up)
 		return false;
 	*subscribedp = is_catching_up || history_is_live(history);
 	if (is_catching_up)
-		channel_log_lost(history->log); /* hands on the plain events at least */
+		channel_log_lost(history->channel_log); /* hands on the plain events at least */
 	if (is_owed)
 		announce_gap(history);
 	give_joins_back(history, -ENOENT);
@@ -565,20 +565,20 @@ void history_free(struct history *history)
 	list_remove(&history->holding);
 	history->all->bytes -= history->bytes;
 	history->all->n--;
-	channel_log_free(history->log);
+	channel_log_free(history->channel_log);
 	free(history);
 }
 
 void history_subscribed(struct history *history)
 {
 	history->rest_until_ms = 0; /* another link may have other rights */
-	channel_log_subscribed(history->log);
+	channel_log_subscribed(history->channel_log);
 }
 
 void history_lost(struct history *history)
 {
-	channel_log_lost(history->log);
-	channel_log_subscribe(history->log);
+	channel_log_lost(history->channel_log);
+	channel_log_subscribe(history->channel_log);
 }
 
 int history_event(struct history *history, struct slice payload, uint64_t wall_ms, uint64_t arrived_us)
@@ -595,13 +595,13 @@ int history_event(struct history *history, struct slice payload, uint64_t wall_m
 		if (r == 0)
 			history->all->listener.made(history->arg, message);
 		if (r == 0)
-			channel_log_plain(history->log, message, body_bytes(message));
+			channel_log_plain(history->channel_log, message, body_bytes(message));
 		return r;
 	}
 	message = make_body(history, &(struct position){envelope.epoch, envelope.offset, envelope.tag},
 		envelope.payload, arrived_us);
 	r = !message ? -ENOMEM : message_is_event(message) ? 0 : MESSAGE_NOT_JSON;
-	channel_log_event(history->log, &envelope, message, body_bytes(message));
+	channel_log_event(history->channel_log, &envelope, message, body_bytes(message));
 	count_bytes(history);
 	fit(history->all);
 	return r;
@@ -613,10 +613,10 @@ void history_join(struct history *history, struct join *join, uint64_t now_ms)
 	join->waiting.since = join->since;
 	list_push_back(join->patient ? &history->patient : &history->all->joins, &join->due);
 	join->deadline_ms = now_ms + HISTORY_JOIN_MS;
-	channel_log_join(history->log, &join->waiting);
+	channel_log_join(history->channel_log, &join->waiting);
 }
 
-const struct channel_log *history_log(const struct history *history)
+const struct channel_log *history_channel_log(const struct history *history)
 {
-	return history->log;
+	return history->channel_log;
 }

@@ -120,7 +120,7 @@ void history_lost(struct history *history);
 int history_event(struct history *history, struct slice payload, uint64_t wall_ms, uint64_t arrived_us);
 
 /* For questions; borrowed. */
-const struct channel_log *history_log(const struct history *history);
+const struct channel_log *history_channel_log(const struct history *history);
 
 /* Takes over the join until listener.answered(). */
 void history_join(struct history *history, struct join *join, uint64_t now_ms);

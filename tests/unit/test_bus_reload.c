@@ -777,7 +777,7 @@ static bool is_live(const struct world *world, const char *name)
 	struct bus_view view;
 
 	assert_true(bus_look(world->bus, slice_of(name), &view));
-	return view.log && channel_log_state(view.log) == CHANNEL_LOG_LIVE;
+	return view.channel_log && channel_log_state(view.channel_log) == CHANNEL_LOG_LIVE;
 }
 
 static void one_is_away(struct world *world, const char *name)
@@ -869,11 +869,11 @@ static void a_history_ends_later_where_nobody_serves_its_channel(void **state)
 	one_is_away(world, "0");
 	reload_route(world, "/ws/{id}", "{id}", 0);
 	pass(world, 5 * CYCLE_MS);
-	assert_true(bus_look(world->bus, slice_of("0"), &view) && view.log);
-	assert_true(bus_look(world->bus, slice_of("1"), &view) && !view.log);
+	assert_true(bus_look(world->bus, slice_of("0"), &view) && view.channel_log);
+	assert_true(bus_look(world->bus, slice_of("1"), &view) && !view.channel_log);
 	one_is_back(world);
 	pass(world, CYCLE_MS);
-	assert_true(bus_look(world->bus, slice_of("0"), &view) && !view.log);
+	assert_true(bus_look(world->bus, slice_of("0"), &view) && !view.channel_log);
 	free_crowd(world);
 }
 

@@ -245,7 +245,7 @@ bool node_has_history(const struct node *node)
 {
 	struct bus_view view;
 
-	return bus_look(node->bus, channel(), &view) && view.log;
+	return bus_look(node->bus, channel(), &view) && view.channel_log;
 }
 
 void node_publish(struct node *node)
