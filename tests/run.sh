@@ -20,7 +20,7 @@ readonly JOBS=3                     # a file of tests waits about as long as it 
 readonly FUZZ_SECONDS=5             # each target; docs/testing.md has the way to hours
 readonly FILE_SECONDS=400           # one file of integration tests, instrumented, on a busy machine
 readonly CLANG_FORMAT_MAJOR=14      # releases differ in what they call well formatted; .clang-format is for this one
-readonly BIG_FILES='test_many|test_delivery' # the longest go first, so that the shorter fill up the end
+readonly BIG_FILES='test_(amplification|backlog|compression|connections|dashboard|delivery|many|nodes|recovery|redis_away|redis_moods|stress)' # go first, so that the shorter fill up the end
 
 usage() {
 	cat <<TEXT

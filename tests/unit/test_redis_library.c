@@ -9,18 +9,14 @@
 #include "broker/redis_broker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -32,16 +28,16 @@
 #include "channel_log/envelope.h"
 #include "core/buf.h"
 #include "core/clock.h"
-#include "core/log.h"
 #include "metrics/metrics.h"
+#include "support/log_text.h"
+#include "support/loop.h"
+#include "support/test_redis.h"
 
 enum {
-	PATIENCE_MS = 20000, /* of every wait; generous, because sanitizers and a busy machine are slow */
 	HOUR_MS = 3600 * 1000,
 	N_DONE_MAX = 1000,
 	N_ENTRIES_MAX = 64,
 	PAYLOAD_MAX = 256 * 1024, /* the broker's default */
-	CONFIG_WORDS_MAX = 6,
 };
 
 static const struct broker_log_options kept = {.size = 100, .ttl_ms = HOUR_MS};
@@ -54,18 +50,11 @@ struct entry {
 };
 
 struct world {
-	struct event_base *base;
-	struct event *tick; /* so that the loop looks at its condition now and then */
+	struct loop loop;
+	struct test_redis redis;
 	struct broker *broker;
-	struct log *log;
-	int log_fd;
+	struct log_text log;
 	struct metrics metrics;
-
-	char dir[64];
-	char socket[96];
-	pid_t server;
-	redisContext *redis; /* the backend's own connection */
-	const char *config[CONFIG_WORDS_MAX + 1];
 
 	enum broker_state state;
 	unsigned int n_subscribed;
@@ -156,108 +145,8 @@ static void on_read(void *arg, int r, const struct position *top, const struct b
 	}
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-}
-
-static void log_read(struct world *world, char *text, size_t cap)
-{
-	ssize_t n;
-
-	log_flush(world->log);
-	n = pread(world->log_fd, text, cap - 1, 0);
-	assert_true(n >= 0);
-	text[n] = '\0';
-}
-
 /* Runs the loop until the condition holds. */
-#define AWAIT(world, condition)                                                                              \
-	do {                                                                                                 \
-		uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;                                      \
-		while (!(condition)) {                                                                       \
-			if (clock_monotonic_ms() > until_ms) {                                               \
-				char log[4096];                                                              \
-				log_read(world, log, sizeof(log));                                           \
-				fail_msg("waited in vain for: %s\n%s", #condition, log);                     \
-			}                                                                                    \
-			event_base_loop((world)->base, EVLOOP_ONCE);                                         \
-		}                                                                                            \
-	} while (0)
-
-/*
- * The server.
- */
-
-static void server_exec(const struct world *world)
-{
-	const char *argv[16 + CONFIG_WORDS_MAX] = {"redis-server", "--port", "0", "--unixsocket",
-		world->socket, "--dir", world->dir, "--save", "", "--loglevel", "warning"};
-	int null = open("/dev/null", O_WRONLY);
-	size_t n = 11;
-
-	for (size_t i = 0; world->config[i]; i++)
-		argv[n++] = world->config[i];
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that dies leaves nothing behind */
-	dup2(null, STDOUT_FILENO);
-	dup2(null, STDERR_FILENO);
-	execvp("redis-server", (char *const *)argv);
-	_exit(127);
-}
-
-static void server_start(struct world *world)
-{
-	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
-
-	world->server = fork();
-	assert_true(world->server >= 0);
-	if (world->server == 0)
-		server_exec(world);
-	for (;;) {
-		world->redis = redisConnectUnix(world->socket);
-		if (world->redis && !world->redis->err)
-			return;
-		redisFree(world->redis);
-		world->redis = NULL;
-		if (clock_monotonic_ms() > until_ms || waitpid(world->server, NULL, WNOHANG) != 0)
-			fail_msg("redis-server did not start");
-		event_base_loop(world->base, EVLOOP_ONCE);
-	}
-}
-
-static void server_kill(struct world *world)
-{
-	if (world->redis)
-		redisFree(world->redis);
-	world->redis = NULL;
-	if (world->server <= 0)
-		return;
-	kill(world->server, SIGKILL);
-	waitpid(world->server, NULL, 0);
-	world->server = 0;
-	unlink(world->socket);
-}
-
-/* Says something to Redis: its integer answer, how many elements, or -1 for an error. */
-static long long server_ask(struct world *world, unsigned int n, const char *const *words)
-{
-	redisReply *reply = redisCommandArgv(world->redis, (int)n, (const char **)words, NULL);
-	long long answer;
-
-	assert_non_null(reply);
-	answer = reply->type == REDIS_REPLY_ARRAY ? (long long)reply->elements : reply->integer;
-	if (reply->type == REDIS_REPLY_ERROR)
-		answer = -1;
-	freeReplyObject(reply);
-	return answer;
-}
-
-#define ASK(world, ...)                                                                                      \
-	server_ask(world, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *),                 \
-		(const char *const[]){__VA_ARGS__})
-#define REDIS(world, ...) assert_int_not_equal(ASK(world, __VA_ARGS__), -1)
+#define AWAIT(world, condition) LOOP_AWAIT(&(world)->loop, condition, log_text_read(&(world)->log))
 
 #define HAS_LIBRARY(world) (ASK(world, "FCALL", "tidegate_version", "0") >= 1)
 
@@ -268,17 +157,11 @@ static long long server_ask(struct world *world, unsigned int n, const char *con
 static int setup(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
-	const struct timeval tick = {.tv_usec = 5000};
 
 	assert_non_null(world);
-	world->base = event_base_new();
-	world->tick = event_new(world->base, -1, EV_PERSIST, on_tick, NULL);
-	event_add(world->tick, &tick);
-	strcpy(world->dir, "/tmp/tidegate-test-XXXXXX");
-	assert_non_null(mkdtemp(world->dir));
-	snprintf(world->socket, sizeof(world->socket), "%s/redis.sock", world->dir);
-	world->log_fd = memfd_create("log", MFD_CLOEXEC);
-	world->log = log_new(world->log_fd, LOG_INFO, LOG_FORMAT_TEXT);
+	loop_init(&world->loop);
+	test_redis_init(&world->redis);
+	log_text_init(&world->log);
 	world->is_chained = true;
 	*state = world;
 	return 0;
@@ -289,12 +172,9 @@ static int teardown(void **state)
 	struct world *world = *state;
 
 	broker_free(world->broker);
-	server_kill(world);
-	log_free(world->log);
-	close(world->log_fd);
-	event_free(world->tick);
-	event_base_free(world->base);
-	rmdir(world->dir);
+	test_redis_deinit(&world->redis);
+	log_text_deinit(&world->log);
+	loop_deinit(&world->loop);
 	free(world);
 	return 0;
 }
@@ -313,11 +193,11 @@ static void start_broker(struct world *world, const char *login, const char *pre
 	struct buf error = {0};
 	char text[160];
 
-	snprintf(text, sizeof(text), "unix://%s%s", login, world->socket);
+	snprintf(text, sizeof(text), "unix://%s%s", login, world->redis.socket);
 	assert_int_equal(redis_url_parse(text, &url, &error), 0);
 	options.url = &url;
-	assert_int_equal(redis_broker_new(world->base, &options, &listener, world->log, &world->metrics,
-				 &world->broker),
+	assert_int_equal(redis_broker_new(world->loop.base, &options, &listener, world->log.log,
+				 &world->metrics, &world->broker),
 		0);
 	redis_url_deinit(&url);
 	AWAIT(world, world->state == BROKER_READY);
@@ -325,14 +205,14 @@ static void start_broker(struct world *world, const char *login, const char *pre
 
 static void start(struct world *world)
 {
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	start_broker(world, "", "", false);
 }
 
 /* One who may all but load the library, and what is said besides. */
 static void start_as_gate(struct world *world, const char *rule)
 {
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	REDIS(world, "ACL", "SETUSER", "gate", "on", ">secret", "allchannels", "allkeys", "+@all",
 		"-function|load", rule);
 	start_broker(world, "gate:secret@", "", false);
@@ -382,17 +262,6 @@ static void assert_in_order(const struct world *world, unsigned int n)
 			fail_msg("%u: %d, %u", i, world->results[i], (unsigned int)world->ids[i].offset);
 		assert_true(epoch_equal(&world->ids[i].epoch, &world->ids[0].epoch));
 	}
-}
-
-static unsigned int count_in_log(struct world *world, const char *text)
-{
-	char log[16384];
-	unsigned int n = 0;
-
-	log_read(world, log, sizeof(log));
-	for (const char *at = log; (at = strstr(at, text)); at++)
-		n++;
-	return n;
 }
 
 /*
@@ -450,7 +319,7 @@ static void puts_the_prefix_before_keys_and_channel(void **state)
 {
 	struct world *world = *state;
 
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	start_broker(world, "", "app:", false);
 	subscribe(world, "cards");
 	assert_int_equal(publish(world, "{}"), 0);
@@ -546,14 +415,14 @@ static void loads_the_library_after_each_connect_if_told_to(void **state)
 {
 	struct world *world = *state;
 
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	start_broker(world, "", "", true);
 	AWAIT(world, HAS_LIBRARY(world));
-	server_kill(world);
+	test_redis_kill(&world->redis);
 	AWAIT(world, world->state == BROKER_CONNECTING);
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	AWAIT(world, HAS_LIBRARY(world));
-	assert_int_equal(count_in_log(world, "\n"), 3); /* ready; lost and back: nothing besides */
+	assert_int_equal(log_text_count(&world->log, ""), 3); /* ready; lost and back: nothing besides */
 }
 
 static void leaves_redis_alone_until_the_library_is_needed(void **state)
@@ -575,7 +444,7 @@ static void repeats_calls_in_order_when_the_library_is_flushed(void **state)
 		for (unsigned int i = 0; i < 50; i++)
 			send_out(world, slice_of("{}"), &kept);
 		if (round % 2) /* some are sent, some wait, some have not left */
-			event_base_loop(world->base, EVLOOP_NONBLOCK);
+			loop_turn(&world->loop);
 		REDIS(world, "FUNCTION", "FLUSH", "SYNC");
 		for (unsigned int i = 0; i < 50; i++)
 			send_out(world, slice_of("{}"), &kept);
@@ -585,8 +454,8 @@ static void repeats_calls_in_order_when_the_library_is_flushed(void **state)
 	REDIS(world, "FUNCTION", "FLUSH", "SYNC");
 	assert_int_equal(read_range(world, 490, 100), 0);
 	assert_int_equal(world->n_entries, 11);
-	assert_in_range(count_in_log(world, "INFO  redis has our library again"), 1, 6);
-	assert_int_equal(count_in_log(world, "WARN"), 0);
+	assert_in_range(log_text_count(&world->log, "INFO  redis has our library again"), 1, 6);
+	assert_int_equal(log_text_count(&world->log, "WARN"), 0);
 }
 
 static void replaces_an_older_library_and_no_newer_one(void **state)
@@ -600,7 +469,7 @@ static void replaces_an_older_library_and_no_newer_one(void **state)
 				    "  function() return {'5-6', 0, 'newer'} end)\n";
 	struct world *world = *state;
 
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	REDIS(world, "FUNCTION", "LOAD", older);
 	start_broker(world, "", "", false);
 	assert_int_equal(publish(world, "{}"), 0);
@@ -622,15 +491,16 @@ static void says_once_how_to_load_it_by_hand_and_notices_when_that_is_done(void 
 	start_as_gate(world, "+ping");
 	for (unsigned int i = 0; i < 5; i++)
 		assert_int_equal(publish(world, "{}"), -EACCES);
-	assert_int_equal(count_in_log(world, "WARN"), 1);
-	assert_int_equal(
-		count_in_log(world, "remedy=\"tidegate functions | redis-cli -x FUNCTION LOAD REPLACE\""), 1);
-	assert_int_equal(count_in_log(world, "NOPERM"), 1);
+	assert_int_equal(log_text_count(&world->log, "WARN"), 1);
+	assert_int_equal(log_text_count(&world->log,
+				 "remedy=\"tidegate functions | redis-cli -x FUNCTION LOAD REPLACE\""),
+		1);
+	assert_int_equal(log_text_count(&world->log, "NOPERM"), 1);
 	assert_int_equal(world->state, BROKER_READY);
 	redis_broker_library(&library);
 	REDIS(world, "FUNCTION", "LOAD", "REPLACE", buf_text(&library));
 	assert_int_equal(publish(world, "{}"), 0);
-	assert_int_equal(count_in_log(world, "INFO  redis has our library again"), 1);
+	assert_int_equal(log_text_count(&world->log, "INFO  redis has our library again"), 1);
 	buf_deinit(&library);
 }
 
@@ -641,9 +511,9 @@ static void says_who_may_not_call_functions(void **state)
 	start_as_gate(world, "-fcall");
 	assert_int_equal(publish(world, "{}"), -EACCES);
 	assert_int_equal(read_range(world, 0, 1), -EACCES);
-	assert_int_equal(count_in_log(world, "redis does not let us call functions"), 1);
-	assert_int_equal(count_in_log(world, "needs=\"+fcall"), 1);
-	assert_int_equal(count_in_log(world, "FUNCTION LOAD"), 0); /* which would not help */
+	assert_int_equal(log_text_count(&world->log, "redis does not let us call functions"), 1);
+	assert_int_equal(log_text_count(&world->log, "needs=\"+fcall"), 1);
+	assert_int_equal(log_text_count(&world->log, "FUNCTION LOAD"), 0); /* which would not help */
 	assert_non_null(memmem(
 		broker_complaint(world->broker).data, broker_complaint(world->broker).len, "NOPERM", 6));
 	REDIS(world, "ACL", "SETUSER", "gate", "+fcall", "+function|load");
@@ -658,7 +528,7 @@ static void writes_nothing_when_the_channel_is_forbidden(void **state)
 {
 	struct world *world = *state;
 
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	REDIS(world, "ACL", "SETUSER", "gate", "on", ">secret", "allkeys", "+@all", "resetchannels",
 		"&tidegate:*");
 	start_broker(world, "gate:secret@", "", false);
@@ -668,11 +538,11 @@ static void writes_nothing_when_the_channel_is_forbidden(void **state)
 
 static void start_without_functions(struct world *world)
 {
-	static const char *const config[CONFIG_WORDS_MAX] = {
+	static const char *const config[TEST_REDIS_CONFIG_WORDS] = {
 		"--rename-command", "FCALL", "", "--rename-command", "FUNCTION", ""};
 
-	memcpy(world->config, config, sizeof(config));
-	server_start(world);
+	memcpy(world->redis.config, config, sizeof(config));
+	test_redis_start(&world->redis, &world->loop);
 	assert_int_equal(ASK(world, "FUNCTION", "LIST"), -1);
 }
 
@@ -695,7 +565,7 @@ static void sends_scripts_where_there_are_no_functions(void **state)
 	assert_int_equal(read_range(world, 191, 100), 0);
 	assert_int_equal(world->n_entries, 10);
 	assert_true(position_equal(&world->top, &world->ids[199]));
-	assert_int_equal(count_in_log(world, "WARN"), 0);
+	assert_int_equal(log_text_count(&world->log, "WARN"), 0);
 }
 
 static void sends_scripts_whole_without_the_right_to_leave_them_there(void **state)
@@ -767,10 +637,10 @@ static void tells_what_was_under_way_when_the_link_broke(void **state)
 	struct world *world = *state;
 
 	start(world);
-	kill(world->server, SIGSTOP);
+	kill(world->redis.pid, SIGSTOP);
 	send_out(world, slice_of("{}"), &kept); /* waits for the library */
-	event_base_loop(world->base, EVLOOP_NONBLOCK);
-	server_kill(world);
+	loop_turn(&world->loop);
+	test_redis_kill(&world->redis);
 	AWAIT(world, world->n_done == 1);
 	assert_int_equal(world->results[0], -ENOTCONN);
 	assert_int_equal(
@@ -778,13 +648,13 @@ static void tells_what_was_under_way_when_the_link_broke(void **state)
 		-ENOTCONN);
 	assert_int_equal(
 		broker_log_read(world->broker, slice_of("cards"), 0, 1, HOUR_MS, on_read, world), -ENOTCONN);
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	AWAIT(world, world->state == BROKER_READY);
 	assert_int_equal(publish(world, "{}"), 0);
-	kill(world->server, SIGSTOP);
+	kill(world->redis.pid, SIGSTOP);
 	send_out(world, slice_of("{}"), &kept); /* is sent */
-	event_base_loop(world->base, EVLOOP_NONBLOCK);
-	server_kill(world);
+	loop_turn(&world->loop);
+	test_redis_kill(&world->redis);
 	AWAIT(world, world->n_done == 3);
 	assert_int_equal(world->results[2], -ETIMEDOUT);
 }
@@ -798,7 +668,7 @@ static void cancels_what_is_under_way_when_it_is_freed(void **state)
 		if (round)
 			assert_int_equal(publish(world, "{}"), 0); /* the library is there: sent, not kept */
 		world->n_done = 0;
-		kill(world->server, SIGSTOP);
+		kill(world->redis.pid, SIGSTOP);
 		send_out(world, slice_of("{}"), &kept);
 		assert_int_equal(
 			broker_log_read(world->broker, slice_of("cards"), 0, 1, HOUR_MS, on_read, world), 0);
@@ -811,7 +681,7 @@ static void cancels_what_is_under_way_when_it_is_freed(void **state)
 		assert_int_equal(world->results[0], -ECANCELED);
 		assert_int_equal(world->read_result, -ECANCELED);
 		world->state = BROKER_CONNECTING;
-		server_kill(world);
+		test_redis_kill(&world->redis);
 	}
 }
 
@@ -823,7 +693,7 @@ static void bounds_what_waits_for_the_library(void **state)
 	int r = 0;
 
 	start(world);
-	kill(world->server, SIGSTOP);
+	kill(world->redis.pid, SIGSTOP);
 	while (n < N_DONE_MAX && r == 0) {
 		r = broker_log_publish(world->broker, slice_of("cards"), (struct slice){payload, PAYLOAD_MAX},
 			&kept, on_done, world);
@@ -831,7 +701,7 @@ static void bounds_what_waits_for_the_library(void **state)
 	}
 	assert_int_equal(r, -EAGAIN);
 	assert_in_range(n, 60, 70); /* of 256 KiB, until 16 MiB are reached */
-	kill(world->server, SIGCONT);
+	kill(world->redis.pid, SIGCONT);
 	AWAIT(world, world->n_done == n);
 	free(payload);
 }
@@ -943,11 +813,12 @@ static void fake_start(struct world *world, struct fake *fake)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	strcpy(address.sun_path, world->socket);
+	strcpy(address.sun_path, world->redis.socket);
 	fake->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(fake->fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(fake->fd, 16), 0);
-	fake->acceptable = event_new(world->base, fake->fd, EV_READ | EV_PERSIST, on_fake_acceptable, fake);
+	fake->acceptable =
+		event_new(world->loop.base, fake->fd, EV_READ | EV_PERSIST, on_fake_acceptable, fake);
 	event_add(fake->acceptable, NULL);
 	start_broker(world, "", "", false);
 }
@@ -963,7 +834,7 @@ static void fake_stop(struct world *world, struct fake *fake)
 	}
 	event_free(fake->acceptable);
 	close(fake->fd);
-	unlink(world->socket);
+	unlink(world->redis.socket);
 }
 
 static void repeats_a_call_once_and_no_more(void **state)
@@ -1034,7 +905,7 @@ static void tells_nonsense_from_an_answer(void **state)
 	assert_int_equal(publish(world, "{}"), -EIO);
 	assert_int_equal(read_range(world, 0, 10), -EIO);
 	assert_int_equal(metrics_get(&world->metrics, METRIC_REDIS_BAD_MESSAGES), 2);
-	assert_int_equal(count_in_log(world, "nonsense"), 2);
+	assert_int_equal(log_text_count(&world->log, "nonsense"), 2);
 	assert_int_equal(world->state, BROKER_READY);
 	fake_stop(world, &fake);
 }

@@ -10,18 +10,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -32,26 +28,17 @@
 #include "broker/redis/url.h"
 #include "core/buf.h"
 #include "core/clock.h"
-#include "core/log.h"
 #include "metrics/metrics.h"
-
-enum {
-	PATIENCE_MS = 20000, /* of every wait; generous, because sanitizers and a busy machine are slow */
-};
+#include "support/log_text.h"
+#include "support/loop.h"
+#include "support/test_redis.h"
 
 struct world {
-	struct event_base *base;
-	struct event *tick; /* so that the loop looks at its condition now and then */
+	struct loop loop;
+	struct test_redis redis;
 	struct broker *broker;
-	struct log *log;
-	int log_fd;
+	struct log_text log;
 	struct metrics metrics;
-
-	char dir[64];
-	char socket[96];
-	int port; /* 0: the Unix socket only */
-	pid_t server;
-	redisContext *redis; /* the backend's own connection */
 
 	enum broker_state state;
 	unsigned int n_states;
@@ -60,6 +47,7 @@ struct world {
 	unsigned int n_events_undrained;
 	unsigned int n_subscribed;
 	unsigned int n_lost;
+	char last_subscribed[64];
 	char last_channel[64];
 	char last_payload[64];
 	bool is_in_order; /* payloads are numbers that grow by one */
@@ -96,8 +84,10 @@ static void on_drained(void *arg)
 
 static void on_subscribed(void *arg, struct slice channel)
 {
-	(void)channel;
-	((struct world *)arg)->n_subscribed++;
+	struct world *world = arg;
+
+	copy(world->last_subscribed, sizeof(world->last_subscribed), channel);
+	world->n_subscribed++;
 }
 
 /* Before the state is said, and true already. */
@@ -130,102 +120,8 @@ static void on_published(void *arg, int r, uint64_t n_receivers)
 	world->n_published++;
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-}
-
 /* Runs the loop until the condition holds. */
-#define AWAIT(world, condition)                                                                              \
-	do {                                                                                                 \
-		uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;                                      \
-		while (!(condition)) {                                                                       \
-			if (clock_monotonic_ms() > until_ms)                                                 \
-				fail_msg(                                                                    \
-					"waited in vain for: %s (reason: %s)", #condition, (world)->reason); \
-			event_base_loop((world)->base, EVLOOP_ONCE);                                         \
-		}                                                                                            \
-	} while (0)
-
-static void run_for(struct world *world, uint64_t ms)
-{
-	uint64_t until_ms = clock_monotonic_ms() + ms;
-
-	while (clock_monotonic_ms() < until_ms)
-		event_base_loop(world->base, EVLOOP_ONCE);
-}
-
-/*
- * The server.
- */
-
-static void server_exec(const struct world *world)
-{
-	char port[16];
-	int null = open("/dev/null", O_WRONLY);
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that dies leaves nothing behind */
-	dup2(null, STDOUT_FILENO);
-	dup2(null, STDERR_FILENO);
-	snprintf(port, sizeof(port), "%d", world->port);
-	execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1", "--unixsocket",
-		world->socket, "--dir", world->dir, "--save", "", "--appendonly", "no", "--loglevel",
-		"warning", (char *)NULL);
-	_exit(127);
-}
-
-static void server_start(struct world *world)
-{
-	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
-
-	world->server = fork();
-	assert_true(world->server >= 0);
-	if (world->server == 0)
-		server_exec(world);
-	for (;;) {
-		world->redis = redisConnectUnix(world->socket);
-		if (world->redis && !world->redis->err)
-			return;
-		redisFree(world->redis);
-		world->redis = NULL;
-		if (clock_monotonic_ms() > until_ms || waitpid(world->server, NULL, WNOHANG) != 0)
-			fail_msg("redis-server did not start");
-		event_base_loop(world->base, EVLOOP_ONCE);
-	}
-}
-
-static void server_kill(struct world *world)
-{
-	if (world->redis)
-		redisFree(world->redis);
-	world->redis = NULL;
-	if (world->server <= 0)
-		return;
-	kill(world->server, SIGKILL);
-	waitpid(world->server, NULL, 0);
-	world->server = 0;
-	unlink(world->socket);
-}
-
-/* Says something to Redis and returns its integer answer; an error fails the test. */
-static long long server_do(struct world *world, unsigned int n, const char *const *words)
-{
-	redisReply *reply = redisCommandArgv(world->redis, (int)n, (const char **)words, NULL);
-	long long integer;
-
-	assert_non_null(reply);
-	if (reply->type == REDIS_REPLY_ERROR)
-		fail_msg("%s: %s", words[0], reply->str);
-	integer = reply->type == REDIS_REPLY_ARRAY ? (long long)reply->elements : reply->integer;
-	freeReplyObject(reply);
-	return integer;
-}
-
-#define REDIS(world, ...)                                                                                    \
-	server_do(world, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *),                  \
-		(const char *const[]){__VA_ARGS__})
+#define AWAIT(world, condition) LOOP_AWAIT(&(world)->loop, condition, log_text_read(&(world)->log))
 
 /*
  * The world.
@@ -234,17 +130,11 @@ static long long server_do(struct world *world, unsigned int n, const char *cons
 static int setup(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
-	const struct timeval tick = {.tv_usec = 5000};
 
 	assert_non_null(world);
-	world->base = event_base_new();
-	world->tick = event_new(world->base, -1, EV_PERSIST, on_tick, NULL);
-	event_add(world->tick, &tick);
-	strcpy(world->dir, "/tmp/tidegate-test-XXXXXX");
-	assert_non_null(mkdtemp(world->dir));
-	snprintf(world->socket, sizeof(world->socket), "%s/redis.sock", world->dir);
-	world->log_fd = memfd_create("log", MFD_CLOEXEC);
-	world->log = log_new(world->log_fd, LOG_INFO, LOG_FORMAT_TEXT);
+	loop_init(&world->loop);
+	test_redis_init(&world->redis);
+	log_text_init(&world->log);
 	world->is_in_order = true;
 	*state = world;
 	return 0;
@@ -255,12 +145,9 @@ static int teardown(void **state)
 	struct world *world = *state;
 
 	broker_free(world->broker);
-	server_kill(world);
-	log_free(world->log);
-	close(world->log_fd);
-	event_free(world->tick);
-	event_base_free(world->base);
-	rmdir(world->dir);
+	test_redis_deinit(&world->redis);
+	log_text_deinit(&world->log);
+	loop_deinit(&world->loop);
 	free(world);
 	return 0;
 }
@@ -278,8 +165,8 @@ static void start_broker(
 	options.channel_prefix = prefix;
 	options.node_id = "test node";
 	options.seed = 42;
-	assert_int_equal(redis_broker_new(world->base, &options, &listener, world->log, &world->metrics,
-				 &world->broker),
+	assert_int_equal(redis_broker_new(world->loop.base, &options, &listener, world->log.log,
+				 &world->metrics, &world->broker),
 		0);
 	redis_url_deinit(&url);
 }
@@ -289,39 +176,37 @@ static void start_on_socket(struct world *world, const char *login, const char *
 {
 	char text[160];
 
-	snprintf(text, sizeof(text), "unix://%s%s", login, world->socket);
+	snprintf(text, sizeof(text), "unix://%s%s", login, world->redis.socket);
 	start_broker(
 		world, text, prefix, (struct redis_options){.probe_idle_ms = 200, .probe_timeout_ms = 300});
 }
 
 static void start_ready(struct world *world)
 {
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	start_on_socket(world, "", "");
 	AWAIT(world, world->state == BROKER_READY);
 }
 
 static void subscribe(struct world *world, const char *channel)
 {
-	unsigned int n = world->n_subscribed;
-
+	world->last_subscribed[0] = '\0';
 	assert_int_equal(broker_subscribe(world->broker, slice_of(channel)), 0);
-	AWAIT(world, world->n_subscribed == n + 1);
+	AWAIT(world, strcmp(world->last_subscribed, channel) == 0);
 }
 
-/* The log so far, for the test to search; and how many lines it has. */
-static unsigned int log_read(struct world *world, char *text, size_t cap)
+/* A number that the broker describes itself with; 0 when it does not. */
+static unsigned long described(struct world *world, const char *before)
 {
-	unsigned int n_lines = 0;
-	ssize_t n;
+	struct buf text = {0};
+	const char *found;
+	unsigned long number;
 
-	log_flush(world->log);
-	n = pread(world->log_fd, text, cap - 1, 0);
-	assert_true(n >= 0);
-	text[n] = '\0';
-	for (const char *c = text; *c; c++)
-		n_lines += *c == '\n';
-	return n_lines;
+	broker_describe(world->broker, &text);
+	found = strstr(buf_text(&text), before);
+	number = found ? strtoul(found + strlen(before), NULL, 10) : 0;
+	buf_deinit(&text);
+	return number;
 }
 
 static bool is_described(struct world *world, const char *word)
@@ -343,7 +228,7 @@ static void delivers_what_is_published_in_order_and_once(void **state)
 {
 	struct world *world = *state;
 
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	start_on_socket(world, "", "app:");
 	assert_int_equal(
 		broker_subscribe(world->broker, slice_of("cards")), 0); /* before it is ready: remembered */
@@ -353,15 +238,23 @@ static void delivers_what_is_published_in_order_and_once(void **state)
 		const char *const words[] = {"PUBLISH", "app:cards", number};
 
 		snprintf(number, sizeof(number), "%u", i);
-		redisAppendCommandArgv(world->redis, 3, (const char **)words, NULL);
+		redisAppendCommandArgv(world->redis.context, 3, (const char **)words, NULL);
 	}
 	assert_int_equal(REDIS(world, "PUBLISH", "cards", "not ours"), 1); /* the first answer of the 1,001 */
+	for (unsigned int i = 0; i < 1000; i++) {                          /* and the others */
+		void *reply;
+
+		assert_int_equal(redisGetReply(world->redis.context, &reply), REDIS_OK);
+		freeReplyObject(reply);
+	}
 	AWAIT(world, world->n_events == 1000);
 	assert_true(world->is_in_order);
 	assert_string_equal(world->last_channel, "cards");
 	AWAIT(world, world->n_events_undrained == 0);
-	run_for(world, 50);
-	assert_int_equal(world->n_events, 1000);
+	assert_int_equal(REDIS(world, "PUBLISH", "app:cards", "1000"), 1); /* the marker behind the last */
+	AWAIT(world, strcmp(world->last_payload, "1000") == 0);
+	assert_int_equal(world->n_events, 1001);
+	assert_true(world->is_in_order);
 }
 
 static void says_subscribed_only_when_redis_has_confirmed(void **state)
@@ -410,7 +303,7 @@ static void ends_right_after_quick_flips(void **state)
 		else
 			broker_unsubscribe(world->broker, slice_of(channel));
 		if ((random >> 20) % 3 == 0)
-			event_base_loop(world->base, EVLOOP_NONBLOCK);
+			loop_turn(&world->loop);
 	}
 	for (unsigned int which = 0; which < 8; which++) {
 		char channel[] = "flip0";
@@ -418,7 +311,9 @@ static void ends_right_after_quick_flips(void **state)
 		channel[4] = (char)('0' + which);
 		AWAIT(world, REDIS(world, "PUBLISH", channel, "x") == wanted[which]);
 	}
-	run_for(world, 50);
+	/* What waits for an earlier confirmation is said behind it: before the second marker. */
+	subscribe(world, "marker1");
+	subscribe(world, "marker2");
 	for (unsigned int which = 0; which < 8; which++) {
 		char channel[] = "flip0";
 
@@ -431,14 +326,13 @@ static void ends_right_after_quick_flips(void **state)
 static void comes_back_after_a_kill_and_says_so_in_two_lines(void **state)
 {
 	struct world *world = *state;
-	char text[4096];
 	uint64_t back_ms;
 
 	start_ready(world);
 	subscribe(world, "cards");
-	assert_int_equal(log_read(world, text, sizeof(text)), 1);
+	assert_int_equal(log_text_count(&world->log, ""), 1);
 	for (unsigned int round = 0; round < 3; round++) {
-		server_kill(world);
+		test_redis_kill(&world->redis);
 		AWAIT(world, world->state == BROKER_CONNECTING);
 		assert_true(is_described(world, "\"state\":\"connecting\""));
 		assert_int_equal(world->n_lost, 1 + round);
@@ -450,18 +344,18 @@ static void comes_back_after_a_kill_and_says_so_in_two_lines(void **state)
 			broker_publish(world->broker, slice_of("cards"), slice_of("x"), on_published, world),
 			-ENOTCONN);
 		assert_int_equal(metrics_get(&world->metrics, METRIC_REDIS_READY), 0);
-		server_start(world);
+		test_redis_start(&world->redis, &world->loop);
 		back_ms = clock_monotonic_ms();
 		AWAIT(world, world->state == BROKER_READY && world->n_subscribed == 2 + round);
 		if (clock_monotonic_ms() - back_ms > 2000)
 			fail_msg("back after %u ms", (unsigned int)(clock_monotonic_ms() - back_ms));
 		assert_int_equal(REDIS(world, "PUBLISH", "cards", "x"), 1);
 		AWAIT(world, world->n_events == 1 + round);
-		assert_int_equal(log_read(world, text, sizeof(text)), 1 + 2 * (round + 1));
+		assert_int_equal(log_text_count(&world->log, ""), 1 + 2 * (round + 1));
 		assert_int_equal(metrics_get(&world->metrics, METRIC_REDIS_RECONNECTS), round + 1);
 	}
-	assert_non_null(strstr(text, "WARN  redis is lost, dialling again"));
-	assert_non_null(strstr(text, "INFO  redis is back"));
+	assert_int_equal(log_text_count(&world->log, "WARN  redis is lost, dialling again"), 3);
+	assert_int_equal(log_text_count(&world->log, "INFO  redis is back"), 3);
 }
 
 static void comes_back_after_its_connections_are_killed(void **state)
@@ -478,22 +372,29 @@ static void comes_back_after_its_connections_are_killed(void **state)
 	AWAIT(world, world->n_events == 1);
 }
 
+static unsigned long long n_published(struct world *world)
+{
+	return test_redis_info(&world->redis, "commandstats", "cmdstat_publish:calls=");
+}
+
 static void notices_a_frozen_redis(void **state)
 {
 	struct world *world = *state;
+	unsigned long long n_probes;
 	uint64_t frozen_ms;
 
 	start_ready(world);
 	subscribe(world, "cards");
-	run_for(world, 1000); /* with nothing to do but probes: stays ready */
+	n_probes = n_published(world);
+	AWAIT(world, n_published(world) >= n_probes + 4); /* with nothing to do but probes: stays ready */
 	assert_int_equal(world->n_states, 1);
 	frozen_ms = clock_monotonic_ms();
-	kill(world->server, SIGSTOP);
+	kill(world->redis.pid, SIGSTOP);
 	AWAIT(world, world->state == BROKER_CONNECTING);
 	assert_in_range(clock_monotonic_ms() - frozen_ms, 500, 2000); /* 200 of idling and two tries of 300 */
 	assert_non_null(strstr(world->reason, "probe"));
-	run_for(world, 500);
-	kill(world->server, SIGCONT);
+	AWAIT(world, described(world, "\"n_attempts\":") > 0);
+	kill(world->redis.pid, SIGCONT);
 	AWAIT(world, world->n_subscribed == 2);
 	assert_int_equal(REDIS(world, "PUBLISH", "cards", "x"), 1);
 	AWAIT(world, world->n_events == 1);
@@ -540,11 +441,11 @@ static void publishes_and_tells_how_it_ended(void **state)
 	assert_int_equal(world->n_receivers, 1);
 	assert_string_equal(world->last_payload, "a\r\nb");
 	/* Under way when the link breaks: nobody knows. */
-	kill(world->server, SIGSTOP);
+	kill(world->redis.pid, SIGSTOP);
 	assert_int_equal(
 		broker_publish(world->broker, slice_of("cards"), slice_of("{}"), on_published, world), 0);
-	run_for(world, 20);
-	server_kill(world);
+	loop_turn(&world->loop); /* in which it is written */
+	test_redis_kill(&world->redis);
 	AWAIT(world, world->n_published == 2);
 	assert_int_equal(world->published, -ETIMEDOUT);
 	assert_int_equal(world->state, BROKER_CONNECTING);
@@ -558,7 +459,7 @@ static void bounds_what_is_under_way_and_cancels_it_when_freed(void **state)
 	int r = 0;
 
 	start_ready(world);
-	kill(world->server, SIGSTOP);
+	kill(world->redis.pid, SIGSTOP);
 	while (n < 1000 && (r = broker_publish(world->broker, slice_of("cards"),
 				    (struct slice){payload, 200000}, on_published, world)) == 0)
 		n++;
@@ -575,7 +476,6 @@ static void drops_a_payload_past_its_bound_and_lives_on(void **state)
 {
 	struct world *world = *state;
 	char *payload = malloc(1000001);
-	char text[4096];
 
 	memset(payload, 'x', 1000000);
 	payload[1000000] = '\0';
@@ -588,7 +488,7 @@ static void drops_a_payload_past_its_bound_and_lives_on(void **state)
 	assert_string_equal(world->last_payload, "small");
 	assert_int_equal(metrics_get(&world->metrics, METRIC_EVENTS_DROPPED_SIZE), 20);
 	assert_int_equal(world->n_states, 1);
-	assert_in_range(log_read(world, text, sizeof(text)), 2, 12); /* at most five in ten seconds */
+	assert_in_range(log_text_count(&world->log, ""), 2, 12); /* at most five in ten seconds */
 	free(payload);
 }
 
@@ -597,12 +497,12 @@ static void says_who_it_is(void **state)
 	struct world *world = *state;
 	redisReply *list;
 
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	REDIS(world, "ACL", "SETUSER", "gate", "on", ">se:cret/%", "allchannels", "+@pubsub", "+client",
 		"+select", "+ping");
 	start_on_socket(world, "gate:se%3Acret%2F%25@", "");
 	AWAIT(world, world->state == BROKER_READY);
-	list = redisCommand(world->redis, "CLIENT LIST");
+	list = redisCommand(world->redis.context, "CLIENT LIST");
 	assert_non_null(strstr(list->str, "name=tidegate-test-node "));
 	assert_non_null(strstr(list->str, "user=gate "));
 	freeReplyObject(list);
@@ -612,7 +512,7 @@ static void is_ready_without_the_right_to_name_itself(void **state)
 {
 	struct world *world = *state;
 
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	REDIS(world, "ACL", "SETUSER", "gate", "on", ">secret", "allchannels", "+publish", "+subscribe",
 		"+unsubscribe");
 	start_on_socket(world, "gate:secret@", "");
@@ -622,39 +522,38 @@ static void is_ready_without_the_right_to_name_itself(void **state)
 static void keeps_trying_with_a_wrong_password_and_never_tells_it(void **state)
 {
 	struct world *world = *state;
-	char text[4096];
+	uint64_t refused_ms;
 
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	start_on_socket(world, ":hunter2@", "");
 	REDIS(world, "CONFIG", "SET", "requirepass", "right");
-	run_for(world, 300);
-	assert_true(is_described(world, "Redis refused us at AUTH: WRONGPASS"));
-	assert_true(is_described(world, "\"n_attempts\":1")); /* at the slow end: seconds between them */
-	assert_int_equal(log_read(world, text, sizeof(text)), 1);
-	assert_non_null(strstr(text, "WARN  redis cannot be reached, trying on"));
-	assert_non_null(strstr(text, "WRONGPASS"));
-	assert_null(strstr(text, "hunter2"));
+	AWAIT(world, is_described(world, "Redis refused us at AUTH: WRONGPASS"));
+	refused_ms = clock_monotonic_ms();
 	REDIS(world, "CONFIG", "SET", "requirepass", "hunter2");
 	AWAIT(world, world->state == BROKER_READY);
+	assert_true(clock_monotonic_ms() - refused_ms > 2000); /* seconds between attempts, for this */
+	assert_int_equal(log_text_count(&world->log, ""), 2);
+	assert_int_equal(log_text_count(&world->log, "WARN  redis cannot be reached, trying on"), 1);
+	assert_int_equal(log_text_count(&world->log, "WRONGPASS"), 1);
+	assert_int_equal(log_text_count(&world->log, "hunter2"), 0);
 }
 
 static void says_that_a_password_is_needed(void **state)
 {
 	struct world *world = *state;
 
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	REDIS(world, "CONFIG", "SET", "requirepass", "right");
 	start_on_socket(world, "", "");
-	run_for(world, 300);
-	assert_true(is_described(world, "Redis refused us at CLIENT SETNAME: NOAUTH"));
+	AWAIT(world, is_described(world, "Redis refused us at CLIENT SETNAME: NOAUTH"));
 }
 
 static void lives_with_a_forbidden_channel(void **state)
 {
 	struct world *world = *state;
-	char text[4096];
+	unsigned long long n_refusals;
 
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	REDIS(world, "ACL", "SETUSER", "gate", "on", ">secret", "&tidegate:*", "&ok*", "+@pubsub", "+client");
 	start_on_socket(world, "gate:secret@", "");
 	assert_int_equal(broker_subscribe(world->broker, slice_of("ok1")), 0);
@@ -665,11 +564,14 @@ static void lives_with_a_forbidden_channel(void **state)
 		broker_publish(world->broker, slice_of("forbidden"), slice_of("x"), on_published, world), 0);
 	AWAIT(world, world->n_published == 1);
 	assert_int_equal(world->published, -EACCES);
-	run_for(world, 600); /* some retries in vain */
+	n_refusals = test_redis_info(&world->redis, "errorstats", "errorstat_NOPERM:count=");
+	assert_int_not_equal(n_refusals, 0);
+	AWAIT(world,
+		test_redis_info(&world->redis, "errorstats", "errorstat_NOPERM:count=") >= n_refusals + 3);
 	assert_int_equal(world->n_subscribed, 2);
 	assert_int_equal(world->n_states, 1);
-	assert_in_range(log_read(world, text, sizeof(text)), 2, 8);
-	assert_non_null(strstr(text, "channel=forbidden"));
+	assert_in_range(log_text_count(&world->log, ""), 2, 8);
+	assert_int_not_equal(log_text_count(&world->log, "channel=forbidden"), 0);
 	REDIS(world, "ACL", "SETUSER", "gate", "&forbidden");
 	AWAIT(world, world->n_subscribed == 3);
 	assert_int_equal(REDIS(world, "PUBLISH", "forbidden", "x"), 1);
@@ -731,12 +633,12 @@ static void start_side(struct world *world, struct side *side, const char *user)
 	const struct redis_server_listener listener = {side, on_side_changed, on_side_measured};
 	const struct redis_options options = {.channel_prefix = "", .node_id = user};
 	const struct redis_url url = {
-		.unix_path = world->socket, .user = (char *)user, .password = (char *)"secret"};
+		.unix_path = world->redis.socket, .user = (char *)user, .password = (char *)"secret"};
 
 	REDIS(world, "ACL", "SETUSER", user, "on", ">secret", "allchannels", "+@pubsub", "+client", "+ping");
 	*side = (struct side){0};
-	assert_int_equal(redis_server_new(world->base, &url, &options, &events, &listener, world->log,
-				 &world->metrics, &side->server),
+	assert_int_equal(redis_server_new(world->loop.base, &url, &options, &events, &listener,
+				 world->log.log, &world->metrics, &side->server),
 		0);
 	AWAIT(world, redis_server_is_ready(side->server));
 }
@@ -746,7 +648,7 @@ static void two_servers_know_nothing_of_each_other(void **state)
 	struct world *world = *state;
 	struct side left, right;
 
-	server_start(world);
+	test_redis_start(&world->redis, &world->loop);
 	start_side(world, &left, "left");
 	start_side(world, &right, "right");
 	assert_int_equal(redis_server_subscribe(left.server, slice_of("a")), 0);
@@ -790,16 +692,16 @@ static void finds_a_redis_by_number_and_by_name(void **state)
 	static const char *const hosts[] = {"127.0.0.1", "localhost"};
 	struct world *world = *state;
 
-	world->port = free_port();
-	server_start(world);
+	world->redis.port = free_port();
+	test_redis_start(&world->redis, &world->loop);
 	for (unsigned int i = 0; i < 2; i++) {
 		char text[64];
 
 		world->state = BROKER_CONNECTING;
-		snprintf(text, sizeof(text), "redis://%s:%d/3", hosts[i], world->port);
+		snprintf(text, sizeof(text), "redis://%s:%d/3", hosts[i], world->redis.port);
 		start_broker(world, text, "", (struct redis_options){0});
 		AWAIT(world, world->state == BROKER_READY);
-		snprintf(text, sizeof(text), "\"address\":\"%s:%d/3\"", hosts[i], world->port);
+		snprintf(text, sizeof(text), "\"address\":\"%s:%d/3\"", hosts[i], world->redis.port);
 		assert_true(is_described(world, text));
 		broker_free(world->broker);
 		world->broker = NULL;
@@ -813,28 +715,20 @@ static void says_why_a_name_does_not_resolve(void **state)
 	start_broker(world, "redis://no-such-host.invalid", "", (struct redis_options){0});
 	broker_free(world->broker); /* while the lookup runs: it is let go */
 	start_broker(world, "redis://no-such-host.invalid", "", (struct redis_options){0});
-	run_for(world, 50);
-	world->reason[0] = '\0';
-	AWAIT(world, log_read(world, world->reason, sizeof(world->reason)) == 1);
-	assert_non_null(strstr(world->reason, "resolving the name failed"));
+	AWAIT(world, log_text_count(&world->log, "") == 1);
+	assert_int_equal(log_text_count(&world->log, "resolving the name failed"), 1);
 }
 
 static void is_not_in_a_hurry_when_nobody_listens(void **state)
 {
 	struct world *world = *state;
-	char text[4096];
-	struct buf described = {0};
-	const char *attempts;
+	uint64_t begin_ms = clock_monotonic_ms();
 
 	start_on_socket(world, "", "");
-	run_for(world, 1500);
-	broker_describe(world->broker, &described);
-	attempts = strstr(buf_text(&described), "\"n_attempts\":");
-	assert_non_null(attempts);
-	assert_in_range(strtol(attempts + strlen("\"n_attempts\":"), NULL, 10), 3, 12);
-	assert_int_equal(log_read(world, text, sizeof(text)), 1);
+	AWAIT(world, described(world, "\"n_attempts\":") >= 7);
+	assert_true(clock_monotonic_ms() - begin_ms > 500); /* 828 with this seed */
+	assert_int_equal(log_text_count(&world->log, ""), 1);
 	assert_int_equal(world->n_states, 0);
-	buf_deinit(&described);
 }
 
 /*
@@ -871,11 +765,11 @@ static void fake_start(struct world *world, struct fake *fake, const char *text)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	*fake = (struct fake){.text = text};
-	strcpy(address.sun_path, world->socket);
+	strcpy(address.sun_path, world->redis.socket);
 	fake->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(fake->fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(fake->fd, 16), 0);
-	fake->acceptable = event_new(world->base, fake->fd, EV_READ | EV_PERSIST, on_acceptable, fake);
+	fake->acceptable = event_new(world->loop.base, fake->fd, EV_READ | EV_PERSIST, on_acceptable, fake);
 	event_add(fake->acceptable, NULL);
 }
 
@@ -885,7 +779,7 @@ static void fake_stop(struct world *world, struct fake *fake)
 	close(fake->fd);
 	while (fake->n_peers)
 		close(fake->peers[--fake->n_peers]);
-	unlink(world->socket);
+	unlink(world->redis.socket);
 }
 
 /* Answers to CLIENT SETNAME and PING. */
@@ -923,11 +817,11 @@ static void says_what_is_wrong_with_a_server_that_is_none(void **state)
 
 		print_message("%s\n", rows[i].reason);
 		fake_start(world, &fake, rows[i].text);
-		snprintf(url, sizeof(url), "unix://%s", world->socket);
+		snprintf(url, sizeof(url), "unix://%s", world->redis.socket);
 		start_broker(world, url, "", (struct redis_options){.dial_timeout_ms = 100});
 		do {
 			buf_reset(&text);
-			event_base_loop(world->base, EVLOOP_ONCE);
+			loop_once(&world->loop);
 			broker_describe(world->broker, &text);
 		} while (strstr(buf_text(&text), "not connected yet"));
 		if (!strstr(buf_text(&text), rows[i].reason) &&
