@@ -76,11 +76,11 @@ typedef void (*broker_published_fn)(void *arg, int r, uint64_t n_receivers);
 enum {
 	BROKER_LOG_KEY_MAX = 256,       /* bytes of an idempotency key */
 	BROKER_LOG_KEY_TTL_MS = 120000, /* known for so long (docs/recovery-protocol.md, The log in Redis) */
-	BROKER_LOG_READ_MAX = 10000,    /* entries asked for in one read; more are cut to so many */
+	BROKER_LOG_READ_MAX = 10000,    /* entries of one read; a larger count is cut to it */
 	BROKER_LOG_READ_BYTES = 4 * 1024 * 1024 /* of payloads after which a read stops, the last one whole */
 };
 
-/* What a log keeps. Whoever publishes last decides; reading decides on the ttl too. */
+/* How much a log keeps. The last publication decides; a read decides on the ttl too. */
 struct broker_log_options {
 	uint32_t size;       /* entries, at least 1; some more may be kept */
 	uint64_t ttl_ms;     /* the log goes when nobody published or read for so long; at least 1 */
@@ -102,17 +102,17 @@ struct broker_log_entry {
 };
 
 /*
- * What a range read brought: the top of the log, 0-0 in a new epoch when there was none, and the entries,
- * ascending. Borrowed; NULL and 0 unless r is 0. They may end before the top and be fewer than asked for,
- * when BROKER_LOG_READ_BYTES were reached, but are two at least if there are two: who wants the rest reads on
- * from the last one, inclusive.
+ * The result of a range read: the top of the log, which is 0-0 in a new epoch when there was no log, and
+ * the entries, ascending. Borrowed; NULL and 0 unless r is 0. They may end before the top and be fewer than
+ * asked for, when BROKER_LOG_READ_BYTES were reached, but are two at least if there are two: who wants the
+ * rest reads on from the last one, inclusive.
  */
 typedef void (*broker_log_read_fn)(void *arg, int r, const struct position *top,
 	const struct broker_log_entry *entries, size_t n_entries);
 
 /*
- * What the nodes announced, one JSON object each, in no order; borrowed, n is 0 if r is negative. r may be
- * BROKER_NODES_PARTIAL. Anybody who may write to Redis may have written them.
+ * The announcements of the nodes, one JSON object each, in no order; borrowed, n is 0 if r is negative. r may
+ * be BROKER_NODES_PARTIAL. Anybody who may write to Redis may have written them.
  */
 typedef void (*broker_nodes_fn)(void *arg, int r, const struct slice *nodes, size_t n);
 typedef void (*broker_withdrawn_fn)(void *arg);
@@ -197,8 +197,8 @@ enum broker_state broker_channel_state(const struct broker *broker, struct slice
 void broker_describe(const struct broker *broker, struct buf *out);
 
 /*
- * What people have to mend before histories work, as one sentence: what was asked of Redis, and its refusal.
- * Empty: nothing is known to be wrong. Borrowed until the next turn.
+ * The refusal that people have to mend before histories work, as one sentence: the request, and Redis'
+ * answer. Empty: nothing is known to be wrong. Borrowed until the next turn.
  */
 struct slice broker_complaint(const struct broker *broker);
 
@@ -215,7 +215,7 @@ void broker_set_loads_library(struct broker *broker, bool loads_library);
  */
 int broker_announce(struct broker *broker, struct slice text, uint64_t ttl_ms);
 
-/* What they told. done() is called exactly once, later, as above; or the result is one of
+/* Lists the nodes. done() is called exactly once, later, as above; or the result is one of
  * broker_announce()'s. */
 int broker_nodes(struct broker *broker, broker_nodes_fn done, void *arg);
 

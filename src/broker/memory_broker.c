@@ -1,13 +1,13 @@
 /*
  * Memory broker: one node alone. What is published here arrives here, with no Redis behind it.
  *
- * Whatever it has to say waits in one queue, oldest first, and is said on the next turn of the loop: so no
- * call re-enters, and a subscription that was answered before a publication was taken sees it. What its
- * listener publishes while it listens waits for the turn after, so a loop of echoes cannot starve the
+ * All that it has to say waits in one queue, oldest first, and is said on the next turn of the loop. So no
+ * call re-enters, and a subscription that was answered before a publication was taken sees it. What the
+ * listener publishes while it is called waits for the turn after, so a loop of echoes cannot starve the
  * sockets.
  *
- * Logs are kept in memory_store.h as Redis would keep them, and asked for in the same queue: what is
- * published to a log is appended and pushed in one step, between whatever was said before it and after it.
+ * Logs are kept in memory_store.h as Redis would keep them, and asked for in the same queue: an entry is
+ * appended and pushed in one step, in its place in the queue.
  *
  * It is always ready and refuses nothing but for want of memory.
  */
@@ -39,7 +39,8 @@ enum memory_kind {
 	MEMORY_LOG_READ,
 };
 
-/* What the next turn has to say. Channel, payload and idempotency key stand in bytes[], in this order. */
+/* One thing that the next turn has to say. Channel, payload and idempotency key stand in bytes[], in this
+ * order. */
 struct memory_job {
 	struct list link;
 	enum memory_kind kind;
@@ -303,7 +304,7 @@ static void memory_turn(evutil_socket_t fd, short what, void *arg)
 		memory->announced = true;
 		memory->listener.state(memory->listener.arg, BROKER_READY, "in memory, this node alone");
 	}
-	/* What is published from now on stands behind the mark, and waits for the next turn. */
+	/* A publication from now on stands behind the mark, and waits for the next turn. */
 	list_push_back(&memory->jobs, &memory->mark);
 	while (memory->jobs.next != &memory->mark) {
 		struct memory_job *job = list_entry(memory->jobs.next, struct memory_job, link);
@@ -324,7 +325,7 @@ static void memory_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (memory_store_tick(memory->store, clock_monotonic_ms()) >= TRIM_ITEMS)
-		malloc_trim(0); /* they lay in small pieces between what is in use */
+		malloc_trim(0); /* the dropped items lay in small pieces between others that are in use */
 }
 
 static enum broker_state memory_state(const struct broker *broker)

@@ -187,7 +187,7 @@ int memory_store_publish(struct memory_store *store, struct slice channel, struc
 			return -ENOMEM;
 		*id = key->id;
 		log = items_find(&store->logs, channel, time.now_ms);
-		/* A key may outlive the log, and then what it stands for is in none. */
+		/* A key may outlive the log: then the entry that it stands for is gone. */
 		if (id->offset && log && epoch_equal(&log->epoch, &id->epoch))
 			return MEMORY_STORE_DUPLICATE;
 	}

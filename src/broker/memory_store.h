@@ -8,7 +8,7 @@
  * entries, and goes when nobody published or read for its ttl; a log that begins again has a new epoch. The
  * first publication decides how many entries a log keeps as long as it lives.
  *
- * What has expired is dropped at the latest when its turn comes: each call looks at a few, a tick at more. A
+ * An expired item is dropped at the latest when its turn comes: each call looks at a few, a tick at more. A
  * log without entries, which anybody may begin by reading it, stays for a minute at most. Pure: time is
  * handed in, monotonic for expiry, the wall's for tags.
  */
@@ -32,7 +32,7 @@ enum {
 	MEMORY_STORE_DUPLICATE = 1, /* the key is known: nothing was appended */
 };
 
-/* What a read found; borrowed until the next call. log NULL: nothing but the top, 0-0. */
+/* The result of a read; borrowed until the next call. log NULL: nothing but the top, 0-0. */
 struct memory_range {
 	struct position top;
 	const struct memory_log *log;

@@ -40,9 +40,7 @@ static enum broker_state state_of(const struct redis_server *server)
 	return redis_server_is_ready(server) ? BROKER_READY : BROKER_CONNECTING;
 }
 
-/*
- * What comes up.
- */
+/* --- what comes up --- */
 
 static void on_changed(void *arg, struct redis_server *server, const char *reason)
 {
@@ -60,9 +58,7 @@ static void on_measured(void *arg, struct redis_server *server, uint64_t took_us
 	metrics_set(redis->metrics, METRIC_REDIS_PROBE, took_us);
 }
 
-/*
- * The interface.
- */
+/* --- the interface --- */
 
 static int redis_subscribe(struct broker *broker, struct slice channel)
 {

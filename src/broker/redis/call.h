@@ -27,7 +27,7 @@ enum {
 /* r 0 and the reply, which is no error; or negative errno as in broker.h, and NULL. */
 typedef void (*redis_called_fn)(void *arg, int r, const struct redis_reply *reply);
 
-/* What is said in a call. Borrowed for the length of it. */
+/* The keys and arguments of a call. Borrowed for the length of it. */
 struct redis_call_words {
 	struct slice keys[REDIS_CALL_KEYS_MAX];
 	size_t n_keys;

@@ -28,7 +28,7 @@ enum {
 	REDIS_CHANNELS_IN_FLIGHT_MAX = 8192,
 };
 
-/* What an answer meant. */
+/* The meaning of an answer. */
 enum {
 	REDIS_CHANNELS_QUIET = 0,   /* nothing to tell anybody */
 	REDIS_CHANNELS_LISTENS = 1, /* *channelp is subscribed, and wanted */
@@ -79,7 +79,7 @@ int redis_channels_confirmed(
 /*
  * Redis has refused the oldest command. REDIS_CHANNELS_QUIET: its channels will be asked for one by one.
  * REDIS_CHANNELS_REFUSED: it had one, *channelp, borrowed until anything changes. REDIS_CHANNELS_STAYS: it
- * was an UNSUBSCRIBE. -EPROTO: none was under way.
+ * was an UNSUBSCRIBE. -EPROTO: no command was under way.
  */
 int redis_channels_refused(struct redis_channels *channels, struct slice *channelp);
 

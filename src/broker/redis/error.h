@@ -22,10 +22,10 @@ bool redis_error_is_refusal(struct slice text);
 /* Must people mend it: passwords and rights? False: it may pass by itself. */
 bool redis_error_is_for_people(struct slice text);
 
-/* Is it about a command, or a form of it, that is not there? Proxies have many words for that. */
+/* Does the server not know the command, or this form of it? Proxies have many words for that. */
 bool redis_error_is_unknown(struct slice text);
 
-/* Is it about a function or script that is not there? */
+/* Does the server not have the function or script that was called? */
 bool redis_error_is_missing(struct slice text);
 
 /* Is it this word that Redis, or a script that it ended, says? */

@@ -26,7 +26,7 @@
 
 enum {
 	LOAD_AGAIN_MS = 5 * 1000,  /* a call that misses the library: rights may have been mended since */
-	POKE_AGAIN_MS = 60 * 1000, /* without such a call */
+	POKE_AGAIN_MS = 60 * 1000, /* the same without a call */
 	LOOK_AGAIN_MS = 10 * 1000, /* nobody called for so long: is it there still? */
 };
 
@@ -149,7 +149,7 @@ static void on_called(void *arg, const struct redis_reply *reply)
 		call_refused(call, redis_reply_text(reply, 0));
 }
 
-/* Whoever is told of a failure may call again, and waits if the library has left this state. */
+/* The one who is told of a failure may call again at once, and waits if the library has left this state. */
 static void library_release(struct redis_library *library)
 {
 	struct redis_call *call;
@@ -167,7 +167,7 @@ static void library_found(struct redis_library *library)
 	library->found_ms = clock_monotonic_ms();
 }
 
-/* What a state begins with. 0, or negative errno when that is in vain. */
+/* Does what the state begins with. 0, or negative errno when that is in vain. */
 static int library_begin(struct redis_library *library, enum library_state state)
 {
 	library->state = state;

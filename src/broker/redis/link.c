@@ -236,7 +236,7 @@ static void link_greeted(struct redis_link *link, const char *command, const str
 	link->listener.ready(link->listener.arg);
 }
 
-/* What has to succeed. */
+/* The answer to a command that has to succeed. */
 static void on_needed(struct redis_link *link, const char *command, const struct redis_reply *reply)
 {
 	struct slice text;

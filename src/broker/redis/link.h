@@ -8,7 +8,7 @@
  * in order. It knows nothing of channels. A link lives once: when it is closed, it says so and why, and a new
  * one is dialled by whoever needs it. It speaks RESP2, where a subscriber's messages are plain arrays.
  *
- * A reply answers the oldest command that awaits one; with none awaiting it is unasked for. Commands of one
+ * A reply answers the oldest command that awaits one; if no command does, it is unasked for. Commands of one
  * turn of the loop leave in one write. What arrives is always read, so that Redis never has to cut us off for
  * reading slowly.
  *
@@ -42,7 +42,7 @@ struct redis_link_listener {
 	void (*ready)(void *arg);
 	/* A reply that answers no command: what a subscriber hears. */
 	void (*unasked)(void *arg, const struct redis_reply *reply);
-	/* Whatever had arrived has been handed over, or enough of it for one turn. */
+	/* All bytes that had arrived have been handed over, or enough of them for one turn. */
 	void (*turned)(void *arg);
 	/* It ended. Once, on a turn of its own; not after redis_link_free(). Reason is borrowed. */
 	void (*closed)(void *arg, enum redis_link_end end, const char *reason);
@@ -61,7 +61,7 @@ typedef void (*redis_answer_fn)(void *arg, const struct redis_reply *reply);
 int redis_link_new(struct event_base *base, const struct redis_link_options *options,
 	const struct redis_link_listener *listener, struct redis_link **linkp); /* 0 or negative errno */
 
-/* Answers what is outstanding with NULL. Accepts NULL. */
+/* Outstanding commands are answered with NULL. Accepts NULL. */
 void redis_link_free(struct redis_link *link);
 
 /*

@@ -28,7 +28,7 @@ enum {
 	VALUES_BEFORE_ENTRIES = 5, /* the root, epoch, offset, tag, the array of entries */
 };
 
-/* Who waits for an answer. */
+/* The caller, who waits for an answer. */
 struct waiting {
 	struct redis_log *log;
 	void *arg;
@@ -38,9 +38,7 @@ struct waiting {
 	} done;
 };
 
-/*
- * Asking.
- */
+/* --- asking --- */
 
 /* Appends one key and notes where it ends: the bytes move while there is more to come. */
 static size_t key_append(struct buf *keys, const char *kind, struct slice name, const char *tail)

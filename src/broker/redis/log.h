@@ -5,8 +5,8 @@
  * Redis log: the log of a channel as our library's functions keep it. Makes keys and arguments of a call, and
  * positions and entries of its answer.
  *
- * What Redis answers is not trusted: what is no entry of ours is left out and counted, an answer that cannot
- * be made out is an error. The name is the channel's in Redis, prefix and all.
+ * Redis is not trusted: an entry that is none of ours is left out and counted, an answer that cannot be made
+ * out is an error. The name is the channel's in Redis, prefix and all.
  */
 
 #include <stddef.h>
@@ -18,11 +18,11 @@ struct metrics;
 struct redis_library;
 struct redis_reply;
 
-/* Whom to call, and what is allowed. Borrowed until each call is answered. */
+/* The library to call, and the bounds. Borrowed until each call is answered. */
 struct redis_log {
 	struct redis_library *library;
 	struct metrics *metrics;
-	size_t payload_bytes_max; /* a larger one is handed up as none */
+	size_t payload_bytes_max; /* an entry with a larger one is handed up without it */
 };
 
 /* As broker_log_publish() and broker_log_read(). */

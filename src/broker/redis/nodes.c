@@ -26,8 +26,8 @@ enum {
 };
 
 /*
- * Who waits for the list. Pages of the set come one after the other, and each id of a page is asked for its
- * announcement: as many questions under way as the page has ids, each with a bounded answer.
+ * A caller who waits for the list. Pages of the set come one after the other, and each id of a page is
+ * asked for its announcement: as many questions under way as the page has ids, each with a bounded answer.
  */
 struct listing {
 	struct redis_nodes *nodes;
@@ -71,18 +71,18 @@ void redis_nodes_deinit(struct redis_nodes *nodes)
 	buf_deinit(&nodes->id);
 }
 
-/* It is said once. Rights may allow some of the commands and not others, so an answer proves nothing for the
- * next. */
+/* The refusal is said once. Rights may allow some of the commands and not others, so an answer proves
+ * nothing for the next. */
 static int note_refusal(struct redis_nodes *nodes, struct slice text)
 {
 	int r = redis_error_errno(text);
 
-	if (r == -EACCES && !nodes->is_forbidden)
+	if (r == -EACCES && !nodes->forbidden)
 		log_warn(nodes->log,
 			"redis does not let nodes announce themselves: /nodes shows this one alone",
 			log_slice("reason", text),
 			log_str("needs", "+set +sadd +sscan +getrange +srem +del on ~tg:*"));
-	nodes->is_forbidden |= r == -EACCES;
+	nodes->forbidden |= r == -EACCES;
 	return r;
 }
 
@@ -94,9 +94,7 @@ static void append_key(const struct redis_nodes *nodes, struct slice id, struct 
 	buf_append(out, id.data, id.len);
 }
 
-/*
- * Announcing.
- */
+/* --- announcing --- */
 
 static void on_announced(void *arg, const struct redis_reply *reply)
 {
@@ -143,7 +141,7 @@ static void on_withdrawn(void *arg, const struct redis_reply *reply)
 static void on_removed(void *arg, const struct redis_reply *reply)
 {
 	(void)arg;
-	(void)reply; /* likewise; the next reader tries again */
+	(void)reply; /* an id that was not removed expires too; the next reader tries again */
 }
 
 int redis_nodes_withdraw(
@@ -255,7 +253,7 @@ static void page_is_over(struct listing *listing)
 		finish(listing);
 }
 
-/* It is to be removed from the set. Without memory the next list does it. */
+/* The id is to be removed from the set. Without memory the next list does it. */
 static void note_dead(struct listing *listing, struct slice id)
 {
 	char *copy = listing->n_dead < PAGE ? malloc(id.len) : NULL;

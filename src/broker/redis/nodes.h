@@ -11,8 +11,8 @@
  * The braces put all of it into one slot of a cluster. An id without an announcement is that of a node that
  * ended without a word; whoever reads removes it. No clock but that of Redis is asked.
  *
- * It is a convenience: it goes over the link for commands like any publication, nothing waits for it, and
- * where Redis does not allow it, that is said once and all else goes on.
+ * It is a convenience: it goes over the link for commands like any publication, and nothing waits for it.
+ * Where Redis does not allow it, one line of the log says so, and all else goes on.
  */
 
 #include <stdbool.h>
@@ -27,9 +27,9 @@ struct redis_link;
 
 struct redis_nodes {
 	struct log *log;
-	struct buf set;    /* tg:{nodes} */
-	struct buf id;     /* ours */
-	bool is_forbidden; /* that was said */
+	struct buf set; /* tg:{nodes} */
+	struct buf id;  /* ours */
+	bool forbidden; /* the refusal was said */
 };
 
 /* 0 or -ENOMEM. The log is borrowed for its life. */

@@ -21,7 +21,7 @@ struct redis_outage {
 	struct log *log;
 	struct slice where;   /* which Redis; borrowed for its life */
 	struct buf reason;    /* of the last attempt, or of the loss */
-	uint64_t since_ms;    /* of this outage, or since when there is none */
+	uint64_t since_ms;    /* when this outage began, or when the last one ended */
 	uint64_t reminded_ms; /* when the log heard of it last */
 	uint64_t n_attempts;  /* dials in this outage */
 	bool was_ready;       /* ever */
@@ -31,7 +31,7 @@ struct redis_outage {
 int redis_outage_init(struct redis_outage *outage, struct log *log, struct slice where, uint64_t now_ms);
 void redis_outage_deinit(struct redis_outage *outage);
 
-/* Why the next of these is said. One sentence, copied. */
+/* The reason that the next of these calls will give. One sentence, copied. */
 void redis_outage_because(struct redis_outage *outage, const char *reason);
 const char *redis_outage_reason(struct redis_outage *outage);
 

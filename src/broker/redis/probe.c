@@ -11,12 +11,12 @@
 enum {
 	MISSES_MAX = 2, /* docs/recovery-protocol.md R10: two tries */
 	TRIES_MAX = 10, /* with traffic all the while: 20 s behind with the default timeout is too far */
-	TOKEN_DIGITS_MAX = 19, /* so many fit into the sequence, whatever they are */
+	TOKEN_DIGITS_MAX = 19, /* any 19 digits fit into the sequence */
 };
 
 void redis_probe_start(struct redis_probe *probe)
 {
-	probe->is_waiting = false;
+	probe->waiting = false;
 	probe->oldest = probe->sequence + 1;
 	probe->proven_ms = 0;
 	probe->n_missed = 0;
@@ -31,7 +31,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* The time is over for a try. True if that was one too many. */
 static bool probe_missed(struct redis_probe *probe, uint64_t heard_ms)
 {
-	probe->is_waiting = false;
+	probe->waiting = false;
 	if (heard_ms > probe->tried_ms)
 		probe->n_missed = 0;
 	else
@@ -45,11 +45,11 @@ enum redis_probe_step redis_probe_step(struct redis_probe *probe, uint64_t now_m
 	uint64_t heard_ms = earlier(subscriber_heard_ms, commander_heard_ms);
 	uint64_t due_ms = 0; /* at once, until the first echo */
 
-	if (probe->is_waiting && now_ms < probe->tried_ms + probe->timeout_ms) {
+	if (probe->waiting && now_ms < probe->tried_ms + probe->timeout_ms) {
 		*wait_msp = (uint32_t)(probe->tried_ms + probe->timeout_ms - now_ms);
 		return REDIS_PROBE_WAIT;
 	}
-	if (probe->is_waiting && probe_missed(probe, heard_ms))
+	if (probe->waiting && probe_missed(probe, heard_ms))
 		return REDIS_PROBE_LOST;
 	if (probe->proven_ms && !probe->n_tries)
 		due_ms = heard_ms + probe->idle_ms;
@@ -57,7 +57,7 @@ enum redis_probe_step redis_probe_step(struct redis_probe *probe, uint64_t now_m
 		*wait_msp = (uint32_t)(due_ms - now_ms);
 		return REDIS_PROBE_WAIT;
 	}
-	probe->is_waiting = true;
+	probe->waiting = true;
 	probe->sequence++;
 	probe->n_tries++;
 	probe->tried_ms = now_ms;
@@ -84,7 +84,7 @@ bool redis_probe_echo(struct redis_probe *probe, struct slice token, uint64_t no
 	if (sequence < probe->oldest || sequence > probe->sequence)
 		return false;
 	probe->oldest = sequence + 1;
-	probe->is_waiting = false;
+	probe->waiting = false;
 	probe->n_missed = 0;
 	probe->n_tries = 0;
 	probe->proven_ms = now_ms;

@@ -30,7 +30,7 @@ enum redis_probe_step {
 struct redis_probe {
 	uint32_t idle_ms;
 	uint32_t timeout_ms;
-	bool is_waiting;       /* for an echo */
+	bool waiting;          /* for an echo */
 	uint64_t sequence;     /* of the last token sent */
 	uint64_t oldest;       /* of the first one whose echo counts */
 	uint64_t tried_ms;     /* when the last one was sent */
@@ -42,7 +42,7 @@ struct redis_probe {
 /* Fresh links: ask at once, and forget the echoes of old ones. */
 void redis_probe_start(struct redis_probe *probe);
 
-/* What to do now, when each link was last heard at these times. */
+/* The next step, given when each link was last heard. */
 enum redis_probe_step redis_probe_step(struct redis_probe *probe, uint64_t now_ms,
 	uint64_t subscriber_heard_ms, uint64_t commander_heard_ms, uint32_t *wait_msp);
 

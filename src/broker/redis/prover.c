@@ -17,7 +17,7 @@ enum {
 	REASON_MAX = 120, /* bytes of Redis' words in a sentence of ours */
 };
 
-/* Why the probe does not come back. */
+/* The reason why the probe does not come back. */
 static const char *reason_of(struct redis_prover *prover)
 {
 	const char *said = prover->refusal.len ? buf_text(&prover->refusal) : NULL;
@@ -35,20 +35,20 @@ static const char *reason_of(struct redis_prover *prover)
 static void on_answer(void *arg, const struct redis_reply *reply)
 {
 	struct redis_prover *prover = arg;
-	bool is_forbidden;
+	bool forbidden;
 	struct slice text;
 
 	if (!reply || reply->values[0].kind != REDIS_ERROR || !prover->commander)
 		return;
 	text = redis_reply_text(reply, 0);
-	is_forbidden = slice_starts(text, "NOPERM");
+	forbidden = slice_starts(text, "NOPERM");
 	buf_reset(&prover->refusal);
 	buf_append_str(&prover->refusal, "Redis refuses PUBLISH "); /* first: the log cuts long sentences */
 	buf_append(&prover->refusal, prover->channel.data, prover->channel.len);
 	buf_append_str(&prover->refusal, ": ");
 	buf_append(&prover->refusal, text.data, text.len < REASON_MAX ? text.len : REASON_MAX);
-	if (is_forbidden || !prover->is_proven)
-		redis_link_fail(prover->commander, is_forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST,
+	if (forbidden || !prover->proven)
+		redis_link_fail(prover->commander, forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST,
 			reason_of(prover));
 }
 
@@ -73,7 +73,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (FAULT_OFF(prover, probe) && prover->is_proven)
+	if (FAULT_OFF(prover, probe) && prover->proven)
 		return;
 	switch (redis_probe_step(&prover->probe, clock_monotonic_ms(),
 		redis_link_heard_ms(prover->subscriber), redis_link_heard_ms(prover->commander), &wait_ms)) {
@@ -108,7 +108,7 @@ void redis_prover_start(
 {
 	prover->subscriber = subscriber;
 	prover->commander = commander;
-	prover->is_proven = false;
+	prover->proven = false;
 	buf_reset(&prover->refusal);
 	redis_probe_start(&prover->probe);
 	redis_timer_set(prover->timer, 0);
@@ -127,7 +127,7 @@ void redis_prover_echo(struct redis_prover *prover, struct slice token)
 	buf_reset(&prover->refusal);
 	if (redis_probe_is_newest(&prover->probe))
 		prover->listener.measured(prover->listener.arg, clock_monotonic_us() - prover->sent_us);
-	prover->is_proven = true;
+	prover->proven = true;
 	prover->listener.proven(prover->listener.arg);
 	redis_timer_set(prover->timer, 0); /* finds out how long to wait now */
 }

@@ -40,7 +40,7 @@ struct redis_prover {
 #endif
 	struct redis_link *subscriber; /* borrowed; NULL: it does not work */
 	struct redis_link *commander;  /* borrowed */
-	bool is_proven;                /* an echo came since the start */
+	bool proven;                   /* an echo came since the start */
 	uint64_t sent_us;              /* the newest probe */
 	struct buf refusal;            /* Redis' answer to a probe since the last echo, in our words */
 	struct event *timer;

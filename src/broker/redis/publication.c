@@ -1,5 +1,5 @@
 /*
- * Redis publication: a plain PUBLISH and who waits for its answer. See publication.h.
+ * Redis publication: a plain PUBLISH, and the caller who waits for its answer. See publication.h.
  */
 
 #include "broker/redis/publication.h"
@@ -39,7 +39,7 @@ static void on_published(void *arg, const struct redis_reply *reply)
 	int r = 0;
 
 	if (!reply)
-		r = publication->all->are_cancelled ? -ECANCELED : -ETIMEDOUT;
+		r = publication->all->cancelled ? -ECANCELED : -ETIMEDOUT;
 	else if (reply->values[0].kind == REDIS_INTEGER)
 		n_receivers = (uint64_t)reply->values[0].integer;
 	else if (reply->values[0].kind == REDIS_ERROR)

@@ -2,7 +2,7 @@
 #define TIDEGATE_BROKER_REDIS_PUBLICATION_H
 
 /*
- * Redis publication: a plain PUBLISH and who waits for its answer.
+ * Redis publication: a plain PUBLISH, and the caller who waits for its answer.
  */
 
 #include <stdbool.h>
@@ -13,11 +13,11 @@
 
 struct redis_link;
 
-/* What the publications of one broker share. Zeroed memory and the log make one. */
+/* Shared by the publications of one server. Zeroed memory and the log make one. */
 struct redis_publications {
 	struct log *log;
 	struct log_limit refused_limit;
-	bool are_cancelled; /* the broker is being freed: what is outstanding is cancelled, not lost */
+	bool cancelled; /* the server is being freed: outstanding publications are cancelled, not lost */
 };
 
 /* The name is the channel's in Redis, prefix and all. As broker_publish(); `all` outlives the answer. */

@@ -63,12 +63,13 @@ void redis_parser_set_bulk_max(struct redis_parser *parser, size_t bulk_bytes_ma
 
 /*
  * Takes bytes in any portions and calls fn for each reply that they complete. 0, -EPROTO
- * (redis_parser_error() says why; the parser is of no further use), -ENOMEM (likewise), or what fn returned.
+ * (redis_parser_error() says why; the parser is of no further use), -ENOMEM (the parser is of no further
+ * use either), or the result of fn.
  */
 int redis_parser_feed(
 	struct redis_parser *parser, const char *data, size_t len, redis_reply_fn fn, void *arg);
 
-/* What was wrong, as one sentence. Borrowed. */
+/* The fault, as one sentence. Borrowed. */
 const char *redis_parser_error(const struct redis_parser *parser);
 
 #endif

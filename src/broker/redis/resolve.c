@@ -1,8 +1,8 @@
 /*
  * Redis resolve: a host's name to its addresses, in a thread of its own. See resolve.h.
  *
- * What both sides need is counted and goes with the last of them. The thread writes the outcome, then the
- * eventfd; the loop reads in that order's reverse, so nothing is locked.
+ * The memory that both sides need is counted and goes with the last of them. The thread writes the outcome,
+ * then the eventfd; the loop reads in that order's reverse, so nothing is locked.
  */
 
 #include "broker/redis/resolve.h"

@@ -26,7 +26,7 @@ const char *redis_function_name(enum redis_function function);
 /* The rights that a user needs for what it does within, as ACL SETUSER takes them. */
 const char *redis_function_needs(enum redis_function function);
 
-/* What tidegate_version answers. */
+/* The version that tidegate_version answers. */
 uint32_t redis_script_version(void);
 
 #endif

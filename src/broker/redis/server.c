@@ -56,7 +56,7 @@ struct redis_server {
 	size_t payload_bytes_max;
 	uint32_t dial_timeout_ms;
 
-	bool is_ready;
+	bool ready;
 	struct redis_subscriber subscriber;
 	struct redis_link *commander;
 	bool can_command; /* the commander is greeted */
@@ -76,9 +76,7 @@ struct redis_server {
 #endif
 };
 
-/*
- * Ready, and lost.
- */
+/* --- ready, and lost --- */
 
 static void server_redial(struct redis_server *server, enum redis_link_end end)
 {
@@ -98,7 +96,7 @@ static void server_outage(struct redis_server *server, uint64_t now_ms)
 		backoff_reset(&server->backoff);
 	redis_outage_begin(&server->outage, now_ms);
 	metrics_add(server->metrics, METRIC_REDIS_RECONNECTS, 1);
-	server->is_ready = false;
+	server->ready = false;
 	redis_subscriber_tell_lost(&server->subscriber);
 	server->listener.changed(server->listener.arg, server, redis_outage_reason(&server->outage));
 }
@@ -114,7 +112,7 @@ static void server_lost(struct redis_server *server, enum redis_link_end end, co
 	redis_outage_because(&server->outage, reason); /* which may be the link's, or the prover's */
 	redis_prover_stop(&server->prover);
 	redis_subscriber_lost(&server->subscriber);
-	if (server->is_ready)
+	if (server->ready)
 		server_outage(server, now_ms);
 	else
 		redis_outage_goes_on(&server->outage, now_ms);
@@ -128,9 +126,9 @@ static void on_proven(void *arg)
 {
 	struct redis_server *server = arg;
 
-	if (!server->is_ready) {
+	if (!server->ready) {
 		redis_outage_end(&server->outage, clock_monotonic_ms(), server->subscriber.channels.n_wanted);
-		server->is_ready = true;
+		server->ready = true;
 		server->listener.changed(server->listener.arg, server, "a published probe came back");
 		redis_subscriber_proven(&server->subscriber);
 	}
@@ -151,9 +149,7 @@ static void on_missed(void *arg, const char *reason)
 	server_lost(arg, REDIS_LINK_LOST, reason);
 }
 
-/*
- * The links.
- */
+/* --- the links --- */
 
 static void on_closed(void *arg, enum redis_link_end end, const char *reason)
 {
@@ -162,7 +158,7 @@ static void on_closed(void *arg, enum redis_link_end end, const char *reason)
 
 static void server_prove(struct redis_server *server)
 {
-	if (server->subscriber.is_listening && server->can_command)
+	if (server->subscriber.listening && server->can_command)
 		redis_prover_start(&server->prover, server->subscriber.link, server->commander);
 }
 
@@ -245,13 +241,11 @@ static void on_redial(evutil_socket_t fd, short what, void *arg)
 		server_lost(server, REDIS_LINK_LOST, strerror(-r));
 }
 
-/*
- * The channels.
- */
+/* --- the channels --- */
 
 bool redis_server_is_ready(const struct redis_server *server)
 {
-	return server->is_ready;
+	return server->ready;
 }
 
 int redis_server_subscribe(struct redis_server *server, struct slice channel)
@@ -270,7 +264,7 @@ static int server_name(const struct redis_server *server, struct slice channel, 
 {
 	const struct redis_channels *channels = &server->subscriber.channels;
 
-	if (!server->is_ready)
+	if (!server->ready)
 		return -ENOTCONN;
 	buf_append(name, channels->prefix, channels->prefix_len);
 	buf_append(name, channel.data, channel.len);
@@ -314,13 +308,11 @@ int redis_server_log_read(struct redis_server *server, struct slice channel, uin
 	return r;
 }
 
-/*
- * The nodes.
- */
+/* --- the nodes --- */
 
 int redis_server_announce(struct redis_server *server, struct slice text, uint64_t ttl_ms)
 {
-	if (!server->is_ready)
+	if (!server->ready)
 		return -ENOTCONN;
 	/* Here too, because a server that is heard all the time needs no probe. */
 	if (server->loads_library)
@@ -330,21 +322,19 @@ int redis_server_announce(struct redis_server *server, struct slice text, uint64
 
 int redis_server_nodes(struct redis_server *server, broker_nodes_fn done, void *arg)
 {
-	if (!server->is_ready)
+	if (!server->ready)
 		return -ENOTCONN;
 	return redis_nodes_list(&server->nodes, server->commander, done, arg);
 }
 
 int redis_server_depart(struct redis_server *server, broker_withdrawn_fn done, void *arg)
 {
-	if (!server->is_ready)
+	if (!server->ready)
 		return -ENOTCONN;
 	return redis_nodes_withdraw(&server->nodes, server->commander, done, arg);
 }
 
-/*
- * The server itself.
- */
+/* --- the server itself --- */
 
 struct slice redis_server_complaint(const struct redis_server *server)
 {
@@ -355,7 +345,7 @@ void redis_server_describe(const struct redis_server *server, struct buf *out)
 {
 	struct slice complaint = redis_server_complaint(server);
 
-	buf_printf(out, "\"state\":\"%s\",\"address\":", server->is_ready ? "ready" : "connecting");
+	buf_printf(out, "\"state\":\"%s\",\"address\":", server->ready ? "ready" : "connecting");
 	buf_append_json_string(out, server->address.data, server->address.len);
 	buf_printf(out, ",\"since_ms\":%llu,\"n_channels\":%zu",
 		(unsigned long long)(clock_monotonic_ms() - server->outage.since_ms),
@@ -364,7 +354,7 @@ void redis_server_describe(const struct redis_server *server, struct buf *out)
 		buf_append_str(out, ",\"history_refused\":");
 		buf_append_json_string(out, complaint.data, complaint.len);
 	}
-	if (!server->is_ready) {
+	if (!server->ready) {
 		buf_append_str(out, ",\"reason\":");
 		buf_append_json_string(out, server->outage.reason.data, server->outage.reason.len);
 		buf_printf(out, ",\"n_attempts\":%llu", (unsigned long long)server->outage.n_attempts);
@@ -384,7 +374,7 @@ void redis_server_set_payload_max(struct redis_server *server, size_t payload_by
 void redis_server_set_loads_library(struct redis_server *server, bool loads_library)
 {
 	server->loads_library = loads_library;
-	if (loads_library && server->is_ready)
+	if (loads_library && server->ready)
 		redis_library_poke(server->library);
 }
 
@@ -392,9 +382,9 @@ void redis_server_free(struct redis_server *server)
 {
 	if (!server)
 		return;
-	server->publications.are_cancelled = true;
-	server->subscriber.is_listening = false;
-	server->is_ready = false; /* so that nobody who is told now can publish again */
+	server->publications.cancelled = true;
+	server->subscriber.listening = false;
+	server->ready = false; /* so that nobody who is told now can publish again */
 	if (server->library)
 		redis_library_lost(server->library, true);
 	redis_link_free(server->commander);

@@ -10,8 +10,9 @@
  *                        our library's functions ──► done() of log calls
  *
  * It is ready when a probe published on one link has come back on the other, and not before: an open socket
- * proves nothing. When either link is lost both are given up and dialled again, for ever, with what is wanted
- * asked for anew. Plain pub/sub forgets what was published meanwhile; the channel's log, above, repairs that.
+ * proves nothing. When either link is lost both are given up and dialled again, for ever, and each wanted
+ * channel is asked for anew. Plain pub/sub forgets the events of that time; the channel's log, above, repairs
+ * that.
  *
  * Servers stand side by side: each has its links, its channels, its library and its outage, and two of them
  * share nothing. Which channel belongs to which server is decided above. All on the bus thread; the listeners
@@ -28,7 +29,7 @@ struct redis_options;
 struct redis_server;
 struct redis_url;
 
-/* What the server says of itself, beside what it says of channels. */
+/* How the server itself is. Its channels have broker_listener. */
 struct redis_server_listener {
 	void *arg;
 	/* It is ready, or is so no longer: see redis_server_is_ready(). Its channels were lost before that,
@@ -48,7 +49,7 @@ int redis_server_new(struct event_base *base, const struct redis_url *url,
 	const struct redis_server_listener *listener, struct log *log, struct metrics *metrics,
 	struct redis_server **serverp);
 
-/* What is outstanding is answered with -ECANCELED. Accepts NULL and a half-built one. */
+/* Outstanding calls are answered with -ECANCELED. Accepts NULL and a half-built one. */
 void redis_server_free(struct redis_server *server);
 
 bool redis_server_is_ready(const struct redis_server *server);

@@ -26,14 +26,15 @@ static void ask_soon(struct redis_subscriber *subscriber)
 	redis_timer_set(subscriber->flush_timer, 0);
 }
 
-/* What is wanted and Redis does not know yet; and who wants again what it has confirmed is told again. */
+/* Asks Redis for the channels that it does not know yet. A channel that is confirmed, and wanted once more,
+ * is said to be subscribed once more. */
 static void ask(struct redis_subscriber *subscriber)
 {
 	struct slice argv[REDIS_ARGS_MAX];
 	struct slice channel;
 	size_t n;
 
-	if (!subscriber->is_listening)
+	if (!subscriber->listening)
 		return;
 	while ((n = redis_channels_next(&subscriber->channels, argv)) > 0)
 		if (redis_link_tell(subscriber->link, argv, n) < 0) {
@@ -62,7 +63,7 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 	ask(arg);
 }
 
-/* Something that Redis does not say to a subscriber of ours. What follows cannot be trusted to be in step. */
+/* Redis sent a message that no subscriber of ours should get. The messages behind it may be out of step. */
 static void confused(struct redis_subscriber *subscriber)
 {
 	metrics_add(subscriber->metrics, METRIC_REDIS_BAD_MESSAGES, 1);
@@ -108,11 +109,11 @@ static void hear_confirmation(struct redis_subscriber *subscriber, bool is_subsc
 	struct slice channel;
 	int r;
 
-	if (!subscriber->is_listening && is_subscribed && slice_equal(name, subscriber->probe_channel)) {
-		subscriber->is_listening = true;
+	if (!subscriber->listening && is_subscribed && slice_equal(name, subscriber->probe_channel)) {
+		subscriber->listening = true;
 		event_del(subscriber->listen_timer);
 		subscriber->listener.listening(subscriber->listener.arg);
-		return; /* what is wanted is asked for at the end of the turn */
+		return; /* the wanted channels are asked for at the end of the turn */
 	}
 	r = redis_channels_confirmed(&subscriber->channels, is_subscribed, name, &channel);
 	if (r < 0)
@@ -121,19 +122,19 @@ static void hear_confirmation(struct redis_subscriber *subscriber, bool is_subsc
 		subscriber->events.subscribed(subscriber->events.arg, channel);
 }
 
-/* Past this the link is of no use. */
+/* The link is of no use after this refusal. */
 static void end_refused(struct redis_subscriber *subscriber, struct slice text)
 {
-	bool is_forbidden = slice_starts(text, "NOPERM");
+	bool forbidden = slice_starts(text, "NOPERM");
 	char reason[256];
 
-	/* What was refused comes first: the log cuts long sentences. While channels are asked for, many are
-	 * under way. */
+	/* The command comes first, because the log cuts long sentences. Its channels are not named once
+	 * others than the probe's are asked for: many may be under way. */
 	snprintf(reason, sizeof(reason), "Redis refuses SUBSCRIBE%s%.*s: %.*s",
-		subscriber->is_listening ? "" : " ",
-		subscriber->is_listening ? 0 : (int)subscriber->probe_channel.len,
+		subscriber->listening ? "" : " ",
+		subscriber->listening ? 0 : (int)subscriber->probe_channel.len,
 		subscriber->probe_channel.data, (int)(text.len < 120 ? text.len : 120), text.data);
-	redis_link_fail(subscriber->link, is_forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST, reason);
+	redis_link_fail(subscriber->link, forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST, reason);
 }
 
 static void hear_error(struct redis_subscriber *subscriber, struct slice text)
@@ -142,7 +143,7 @@ static void hear_error(struct redis_subscriber *subscriber, struct slice text)
 	uint64_t suppressed;
 	int r;
 
-	if (!subscriber->is_listening || !slice_starts(text, "NOPERM")) {
+	if (!subscriber->listening || !slice_starts(text, "NOPERM")) {
 		end_refused(subscriber, text);
 		return;
 	}
@@ -259,7 +260,7 @@ void redis_subscriber_lost(struct redis_subscriber *subscriber)
 	struct redis_link *link = subscriber->link;
 
 	subscriber->link = NULL;
-	subscriber->is_listening = false;
+	subscriber->listening = false;
 	event_del(subscriber->listen_timer);
 	redis_channels_lost(&subscriber->channels);
 	redis_link_free(link);
@@ -281,7 +282,7 @@ int redis_subscriber_want(struct redis_subscriber *subscriber, struct slice chan
 	if (slice_equal(channel, probe))
 		return -EINVAL; /* unsubscribing it would end the probe */
 	r = redis_channels_want(&subscriber->channels, channel);
-	if (r == 0 && subscriber->is_listening)
+	if (r == 0 && subscriber->listening)
 		ask_soon(subscriber);
 	return r;
 }
@@ -289,6 +290,6 @@ int redis_subscriber_want(struct redis_subscriber *subscriber, struct slice chan
 void redis_subscriber_unwant(struct redis_subscriber *subscriber, struct slice channel)
 {
 	redis_channels_unwant(&subscriber->channels, channel);
-	if (subscriber->is_listening)
+	if (subscriber->listening)
 		ask_soon(subscriber);
 }

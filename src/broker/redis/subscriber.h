@@ -4,10 +4,10 @@
 /*
  * Redis subscriber: the channels that we hear, over a link for nothing else.
  *
- * The probe channel is asked for first. When Redis has confirmed it, the subscriber listens, and asks for
- * what is wanted: events go up as they come, echoes of the probe beside them. What Redis does not say to a
- * subscriber ends the link, because what follows cannot be trusted to be in step. A channel that is wanted
- * outlives the link, and is told when it is lost with one.
+ * The probe channel is asked for first. When Redis has confirmed it, the subscriber listens, and asks for the
+ * channels that are wanted. Events go up as they come, and echoes of the probe beside them. A message that no
+ * subscriber should get ends the link, because the messages behind it may be out of step. A channel stays
+ * wanted when the link is lost; the loss is said of it.
  */
 
 #include <stdbool.h>
@@ -21,7 +21,7 @@
 
 struct event;
 
-/* What happens beside events. */
+/* All that happens beside events. */
 struct redis_subscriber_listener {
 	void *arg;
 	void (*listening)(void *arg); /* the probe channel is confirmed */
@@ -38,7 +38,7 @@ struct redis_subscriber {
 	struct slice probe_channel; /* with the prefix; borrowed */
 	size_t payload_bytes_max;
 	struct redis_link *link; /* NULL: none */
-	bool is_listening;       /* the probe channel is confirmed: other channels may be asked for */
+	bool listening;          /* the probe channel is confirmed: other channels may be asked for */
 	bool has_events;         /* event() was called in this turn */
 	struct redis_channels channels;
 	struct event *flush_timer;  /* pending while there may be something to ask Redis for */
@@ -52,15 +52,14 @@ struct redis_subscriber {
 int redis_subscriber_init(struct redis_subscriber *subscriber, struct event_base *base, const char *prefix);
 void redis_subscriber_deinit(struct redis_subscriber *subscriber); /* harmless on zeroed memory */
 
-/* Its link. 0 or negative errno. */
+/* Opens its link. 0 or negative errno. */
 int redis_subscriber_dial(struct redis_subscriber *subscriber, struct event_base *base,
 	const struct redis_link_options *options);
 
-/* What is published arrives here: it came back. Until then no channel of a new link is said to be subscribed.
- */
+/* A published probe arrived here. Until then no channel of a new link is said to be subscribed. */
 void redis_subscriber_proven(struct redis_subscriber *subscriber);
 
-/* Its link is gone, or given up, and freed. Not from inside a call of the link, other than closed(). */
+/* Frees its link, which is gone or given up. Not from inside a call of the link, other than closed(). */
 void redis_subscriber_lost(struct redis_subscriber *subscriber);
 
 /* Says lost() of the channels that went with the link, if it was proven. */

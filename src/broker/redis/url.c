@@ -75,7 +75,7 @@ static bool url_number(struct slice text, long max, long *numberp)
 	return true;
 }
 
-/* What stands before the first of these bytes; *restp starts at that byte or is empty. */
+/* The text before the first of these bytes; *restp starts at that byte or is empty. */
 static struct slice url_until(struct slice text, const char *stops, struct slice *restp)
 {
 	size_t n = 0;
