@@ -54,6 +54,7 @@ PROTOCOL_ERRORS = {
     "close code 1005": frame(CLOSE, struct.pack(">H", 1005)),
     "close code 1006": frame(CLOSE, struct.pack(">H", 1006)),
     "close code 1015": frame(CLOSE, struct.pack(">H", 1015)),
+    "close code 1016": frame(CLOSE, struct.pack(">H", 1016)),
     "close code 2999": frame(CLOSE, struct.pack(">H", 2999)),
     "close code 5000": frame(CLOSE, struct.pack(">H", 5000)),
     "close code 65535": frame(CLOSE, struct.pack(">H", 65535)),
@@ -192,7 +193,7 @@ def test_many_messages_in_one_segment_are_answered_in_order(peer):
     assert [peer.receive()["id"] for _ in range(100)] == list(range(100))
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1011, 3000, 3999, 4000, 4999])
+@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, *range(1007, 1015), 3000, 3999, 4000, 4999])
 def test_a_close_is_answered_with_its_code(peer, code):
     peer.close(code, b"bye")
     assert peer.close_code() == code
