@@ -20,6 +20,7 @@ struct buf;
 struct bus;
 struct event_base;
 struct log;
+struct metrics;
 struct route_table;
 
 /* What the listener asks of whoever runs the process. */
@@ -46,7 +47,8 @@ struct admin_options {
 	struct broker *broker;            /* likewise */
 	const struct route_table *routes; /* until admin_configure(): which channels keep a history */
 	struct log *log;
-	size_t event_bytes_max; /* of a payload that is published */
+	struct metrics *metrics; /* of the bus thread */
+	size_t event_bytes_max;  /* of a payload that is published */
 };
 
 /* 0, or negative errno with one sentence appended to error. */

@@ -21,13 +21,15 @@
 #include "router.h"
 
 enum {
-	REQUEST_SECONDS = 10, /* for a head, and for each piece of a body */
-	LWS_HEAD_BYTES = 256, /* lws reads no head here: the least that it wants */
+	REQUEST_SECONDS = 10,  /* for a head; and for a body, with a second more for each BODY_RATE */
+	BODY_RATE = 64 * 1024, /* bytes a second that it comes with at least, counted from its beginning */
+	LWS_HEAD_BYTES = 256,  /* lws reads no head here: the least that it wants */
 	SERVICE_BUFFER = 16384,
 	PATH_MAX_BYTES = 1024, /* ours are shorter, with the longest name, all escapes */
 	TEXT_MAX_BYTES = 1024, /* of a header that is looked at */
 	REFUSED_LINES = 5,     /* of the log in a minute */
-	BODY_SLACK = 4096,     /* for the envelope around a published payload */
+	MS_PER_SECOND = 1000,
+	BODY_SLACK = 4096, /* for the envelope around a published payload */
 };
 
 static struct admin *admin_of(struct lws *wsi)
@@ -200,12 +202,32 @@ static int take_body(struct admin_request *request, const char *data, size_t len
 	return request->body.failed ? -ENOMEM : len >= missing ? CHUNKED_DONE : 0;
 }
 
+static void answer_late(struct admin_request *request)
+{
+	request->phase = ADMIN_ANSWERS;
+	admin_answer_error(request, 408, "", "timeout", "the request took too long to come");
+}
+
+/* Until when the rest may come: one that dribbles ends, too. */
+static void wait_for_body(struct admin_request *request)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	uint64_t until_ms = request->body_began_ms + REQUEST_SECONDS * MS_PER_SECOND +
+			    request->body.len * MS_PER_SECOND / BODY_RATE;
+
+	if (now_ms >= until_ms)
+		answer_late(request);
+	else
+		lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK,
+			(int)((until_ms - now_ms + MS_PER_SECOND - 1) / MS_PER_SECOND));
+}
+
 static void on_body(struct admin_request *request, const char *data, size_t len)
 {
 	int r = take_body(request, data, len);
 
 	if (r == 0) {
-		lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, REQUEST_SECONDS);
+		wait_for_body(request);
 		return;
 	}
 	request->phase = ADMIN_ANSWERS;
@@ -240,6 +262,7 @@ static int on_head(struct admin_request *request, const char *data, size_t len)
 	dispatch(request);
 	if (request->phase != ADMIN_READS_BODY)
 		return 0;
+	request->body_began_ms = clock_monotonic_ms();
 	if (request->text.len == used && request_head_has_body(&request->head) && invite_body(request) < 0)
 		return -1;
 	on_body(request, request->text.data + used, request->text.len - used);
@@ -279,8 +302,7 @@ static void on_late(struct admin_request *request)
 	/* Who has said nothing has asked nothing. */
 	if (request->phase == ADMIN_ANSWERS || !request->text.len)
 		return;
-	request->phase = ADMIN_ANSWERS;
-	admin_answer_error(request, 408, "", "timeout", "the request took too long to come");
+	answer_late(request);
 	(void)on_writable(request);
 }
 
@@ -419,6 +441,7 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 	admin->bus = options->bus;
 	admin->broker = options->broker;
 	admin->log = options->log;
+	admin->metrics = options->metrics;
 	admin_configure(admin, options->routes, options->event_bytes_max);
 	r = admin_auth_init(&admin->auth, options->token, options->metrics_public, options->host);
 	if (r == 0)

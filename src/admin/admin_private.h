@@ -14,6 +14,7 @@ struct admin_request;
 struct event_base;
 struct listener;
 struct lws_loop;
+struct metrics;
 struct route_table;
 
 struct admin {
@@ -37,6 +38,7 @@ struct admin {
 	struct broker *broker;
 	const struct route_table *routes;
 	struct log *log;
+	struct metrics *metrics;
 	size_t event_bytes_max;
 	size_t body_bytes_max; /* the same, and room for what is around it */
 };

@@ -41,6 +41,8 @@ void admin_reload(struct admin_request *request)
 	unsigned int status = request->admin->source.reload(request->admin->source.arg, &body);
 
 	buf_append_char(&body, '\n');
+	if (status >= 400)
+		admin_count_refused(request, status);
 	admin_answer(request, status, "application/json", "", &body);
 	buf_deinit(&body);
 }

@@ -115,6 +115,8 @@ static void answer(struct admin_publication *all)
 		buf_append(&body, all->ones[i].result.data, all->ones[i].result.len);
 	}
 	buf_append_str(&body, all->is_batch ? "]\n" : "\n");
+	if (status >= 400)
+		admin_count_refused(all->request, status);
 	admin_answer(
 		all->request, status, "application/json", status == 503 ? "Retry-After: 1\r\n" : "", &body);
 	buf_deinit(&body);

@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "http/date.h"
 #include "http/query.h"
+#include "metrics/metrics.h"
 #include "admin_private.h"
 #include "tail.h"
 
@@ -67,34 +68,44 @@ bool admin_request_resume(struct admin_request *request)
 	return false;
 }
 
+struct status_row {
+	unsigned int status;
+	const char *text;
+	enum metric refused; /* where requests that are refused with it are counted */
+};
+
+static const struct status_row *status_row(unsigned int status)
+{
+	static const struct status_row rows[] = {
+		{400, "Bad Request", METRIC_ADMIN_REFUSED_400},
+		{401, "Unauthorized", METRIC_ADMIN_REFUSED_401}, {403, "Forbidden", METRIC_ADMIN_REFUSED_403},
+		{404, "Not Found", METRIC_ADMIN_REFUSED_404},
+		{405, "Method Not Allowed", METRIC_ADMIN_REFUSED_405},
+		{408, "Request Timeout", METRIC_ADMIN_REFUSED_408},
+		{409, "Conflict", METRIC_ADMIN_REFUSED_409},
+		{411, "Length Required", METRIC_ADMIN_REFUSED_411},
+		{413, "Content Too Large", METRIC_ADMIN_REFUSED_413},
+		{414, "URI Too Long", METRIC_ADMIN_REFUSED_414},
+		{431, "Request Header Fields Too Large", METRIC_ADMIN_REFUSED_431},
+		{502, "Bad Gateway", METRIC_ADMIN_REFUSED_502},
+		{505, "HTTP Version Not Supported", METRIC_ADMIN_REFUSED_505},
+		{503, "Service Unavailable", METRIC_ADMIN_REFUSED_503}, /* and what is not listed */
+	};
+	size_t i = 0;
+
+	while (i + 1 < sizeof(rows) / sizeof(*rows) && rows[i].status != status)
+		i++;
+	return &rows[i];
+}
+
 static const char *status_text(unsigned int status)
 {
-	static const struct {
-		unsigned int status;
-		const char *text;
-	} texts[] = {
-		{200, "OK"},
-		{207, "Multi-Status"},
-		{400, "Bad Request"},
-		{401, "Unauthorized"},
-		{403, "Forbidden"},
-		{404, "Not Found"},
-		{405, "Method Not Allowed"},
-		{408, "Request Timeout"},
-		{409, "Conflict"},
-		{411, "Length Required"},
-		{413, "Content Too Large"},
-		{414, "URI Too Long"},
-		{431, "Request Header Fields Too Large"},
-		{502, "Bad Gateway"},
-		{503, "Service Unavailable"},
-		{505, "HTTP Version Not Supported"},
-	};
+	return status == 200 ? "OK" : status == 207 ? "Multi-Status" : status_row(status)->text;
+}
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (texts[i].status == status)
-			return texts[i].text;
-	return "Error";
+void admin_count_refused(const struct admin_request *request, unsigned int status)
+{
+	metrics_add(request->admin->metrics, status_row(status)->refused, 1);
 }
 
 static void begin_answer(struct admin_request *request, unsigned int status, const char *type)
@@ -168,6 +179,7 @@ void admin_answer_error(struct admin_request *request, unsigned int status, cons
 	struct buf body = {0};
 
 	tell_error(request, status, code);
+	admin_count_refused(request, status);
 	buf_printf(&body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}\n", code, message);
 	admin_answer(request, status, "application/json", headers, &body);
 	buf_deinit(&body);

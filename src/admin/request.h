@@ -40,6 +40,7 @@ struct admin_request {
 	struct buf text;          /* the head as it came */
 	struct request_head head; /* borrows it */
 	const struct admin_endpoint *endpoint;
+	uint64_t body_began_ms;
 	struct chunked chunked;
 	struct buf body;
 	struct buf out;
@@ -80,6 +81,9 @@ void admin_answer_error(struct admin_request *request, unsigned int status, cons
 	const char *code, const char *message);
 
 void admin_answer_no_memory(struct admin_request *request);
+
+/* Of an answer that is no admin_answer_error(), and a refusal all the same. */
+void admin_count_refused(const struct admin_request *request, unsigned int status);
 
 /* A member of the query, percent-decoded, into out: its length; 0 when it is not there; or -1, and the
  * request is answered with 400, when it has no room. */

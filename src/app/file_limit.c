@@ -4,6 +4,8 @@
 
 #include <sys/resource.h>
 
+#include "core/log.h"
+
 enum {
 	ADMIN_MIN = 32, /* it is part of FILE_LIMIT_RESERVE */
 	ADMIN_MAX = 1024,
@@ -34,6 +36,16 @@ uint64_t file_limit_connections(uint64_t files, unsigned int n_workers, uint64_t
 	if (files == 0)
 		room = FILE_LIMIT_MAX - reserve;
 	return wanted && wanted < room ? wanted : room;
+}
+
+void file_limit_warn(struct log *log, uint64_t files, uint64_t connections_max)
+{
+	if (!files)
+		return;
+	log_warn(log, "few files may be open, and so few clients be served", log_uint("files", files),
+		log_uint("connections_max", connections_max),
+		log_str("remedy", "raise the hard limit: LimitNOFILE= of the unit, --ulimit nofile= of the "
+				  "container, ulimit -Hn"));
 }
 
 uint64_t file_limit_set(void)

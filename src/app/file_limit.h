@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+struct log;
+
 enum {
 	FILE_LIMIT_ENOUGH = 1 << 18, /* taken where the hard limit allows it; 4 MiB of tables a thread */
 	FILE_LIMIT_MAX = 1 << 20,    /* no more, even where it was asked for; 16 MiB a thread */
@@ -35,6 +37,9 @@ uint64_t file_limit_connections(uint64_t files, unsigned int n_workers, uint64_t
  * there are many, as many as a crowd of backends that publish through it needs.
  */
 unsigned int file_limit_admin(uint64_t files);
+
+/* Says so in the log: so few, or fewer connections than are asked for. Not where the system says no limit. */
+void file_limit_warn(struct log *log, uint64_t files, uint64_t connections_max);
 
 /* Sets it. The limit that holds then; 0 where the system does not say. */
 uint64_t file_limit_set(void);

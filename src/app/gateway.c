@@ -243,6 +243,7 @@ static int make_admin(struct gateway *gateway, struct buf *error)
 		.broker = gateway->broker,
 		.routes = config->routes,
 		.log = gateway->log,
+		.metrics = &gateway->metrics,
 		.event_bytes_max = config->event_bytes_max,
 	};
 
@@ -375,20 +376,6 @@ static void log_address(struct gateway *gateway, const char *listener, const cha
 	buf_deinit(&address);
 }
 
-/* So few, or fewer than are asked for. */
-static void warn_of_few_files(struct gateway *gateway)
-{
-	size_t max = places_max(&gateway->places);
-
-	if (!gateway->n_files ||
-		(gateway->n_files >= FILE_LIMIT_SMALL && max >= gateway->config->connections_max))
-		return;
-	log_warn(gateway->log, "few files may be open, and so few clients be served",
-		log_uint("files", gateway->n_files), log_uint("connections_max", max),
-		log_str("remedy", "raise the hard limit: LimitNOFILE= of the unit, --ulimit nofile= of the "
-				  "container, ulimit -Hn"));
-}
-
 static void log_start(struct gateway *gateway)
 {
 	const struct config *config = gateway->config;
@@ -397,7 +384,8 @@ static void log_start(struct gateway *gateway)
 		log_str("node", gateway->node_id), log_uint("workers", gateway->n_workers),
 		log_str("broker", *config->redis ? "redis" : "memory"), log_uint("files", gateway->n_files),
 		log_uint("connections_max", places_max(&gateway->places)));
-	warn_of_few_files(gateway);
+	if (gateway->n_files < FILE_LIMIT_SMALL || places_max(&gateway->places) < config->connections_max)
+		file_limit_warn(gateway->log, gateway->n_files, places_max(&gateway->places));
 	if (!*config->redis)
 		log_info(gateway->log, "no redis is set: events stay in this process",
 			log_str("remedy",

@@ -66,6 +66,16 @@ static int prepare_workers(const struct reload_targets *to, const struct config 
 	return r;
 }
 
+/* As many clients as are asked for, or as the open files leave. */
+static void set_places(const struct reload_targets *to, const struct config *config)
+{
+	size_t max = file_limit_connections(to->n_files, to->n_workers, config->connections_max);
+
+	if (max < config->connections_max)
+		file_limit_warn(to->log, to->n_files, max);
+	places_set_max(to->places, max);
+}
+
 /* Nothing here can fail. */
 static void apply(const struct reload_targets *to, const struct config *config)
 {
@@ -73,8 +83,7 @@ static void apply(const struct reload_targets *to, const struct config *config)
 	/* A client that hears a larger event must have room for it. */
 	for (unsigned int i = 0; i < to->n_workers; i++)
 		worker_configure(to->workers[i], true);
-	places_set_max(
-		to->places, file_limit_connections(to->n_files, to->n_workers, config->connections_max));
+	set_places(to, config);
 	broker_set_payload_max(to->broker, config->event_bytes_max);
 	broker_set_loads_library(to->broker, route_table_keeps_history(config->routes));
 	bus_set_event_max(to->bus, config->event_bytes_max);

@@ -155,9 +155,10 @@ static void print_load(const struct page *page)
 	char a[32], b[32], c[32];
 
 	label("clients");
-	printf("%s connections, %s subscriptions, %s channels, %s queued\n",
-		grouped(json_number_at(s, "connections"), a), grouped(json_number_at(s, "subscriptions"), b),
-		grouped(json_number_at(s, "channels"), c),
+	printf("%s of %s connections, %s subscriptions, %s channels, %s queued\n",
+		grouped(json_number_at(s, "connections"), a),
+		grouped(json_number_at(s, "connections_max"), (char[32]){0}),
+		grouped(json_number_at(s, "subscriptions"), b), grouped(json_number_at(s, "channels"), c),
 		bytes(json_number_at(s, "queued_bytes"), (char[32]){0}));
 	label("now");
 	printf("%s events/s, %s messages/s, %s/s, delivery p50 %s, p99 %s\n",

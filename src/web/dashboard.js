@@ -252,6 +252,7 @@ function showTiles(node) {
     return showTiles(node)
   }
   show('connections', count(node.connections))
+  show('connections-max', count(node.connections_max), node.connections > 0.9 * node.connections_max ? 'warn' : '')
   push('connections', node.connections)
   if (passed > 0) {
     const grew = name => (node.totals[name] - before.totals[name]) / passed

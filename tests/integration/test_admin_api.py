@@ -1,6 +1,7 @@
 """The admin API: what an operator can ask of one node, and do to it; over HTTP and from the command line."""
 
 import json
+import select
 import socket
 import threading
 import time
@@ -10,6 +11,8 @@ import pytest
 from harness.gateway import run
 from harness.wait import sized, until
 from harness.websocket import Closed, WebSocket
+
+REQUEST_SECONDS = 10  # for a head, and for a body that comes slower than 64 KiB a second
 
 ROUTES = """
 routes:
@@ -39,6 +42,7 @@ def test_status_says_who_it_is_and_what_it_does(node, tmp_path):
         assert node.publish("items:1", '{"type":"x"}').returncode == 0
         assert peer.receive()["type"] == "x"
         told = until("all is counted", lambda: (lambda told: told["totals"]["messages_sent"] >= 2 and told)(status_of(node)))
+    assert told["connections_max"] == node.metric("tidegate_connections_max") > 0
     assert (told["connections"], told["subscriptions"], told["channels"], told["workers"]) == (1, 2, 2, 2)
     assert told["node"] == node.get("/ready").json()["node"]
     assert (told["ready"], told["draining"]) == (True, False)
@@ -268,6 +272,47 @@ def test_who_sends_a_huge_body_all_the_same_hears_why_it_is_refused(gateway):
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+def test_a_request_that_dribbles_is_answered_408_and_counted(gateway):
+    begins = {
+        "a head": b"GET /live HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+        "a body": b"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+        "chunks": b"POST /publish HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1000;",
+    }
+    before = gateway.metric('tidegate_admin_requests_refused_total{status="408"}')
+    began = time.monotonic()
+    peers = {what: WebSocket(gateway.admin_address) for what in begins}
+    for what, peer in peers.items():
+        peer.send_raw(begins[what])
+    waiting = set(peers)
+    while waiting:
+        assert time.monotonic() - began < 5 * REQUEST_SECONDS, waiting
+        heard, _, _ = select.select([peers[what].socket for what in waiting], [], [], 0.5)
+        for what in list(waiting):
+            if peers[what].socket in heard:
+                assert peers[what].read_response().status == 408, what
+                waiting.remove(what)
+            else:
+                peers[what].send_raw(b"x")
+    for peer in peers.values():
+        peer.abandon()
+    assert gateway.metric('tidegate_admin_requests_refused_total{status="408"}') == before + len(begins)
+
+
+def test_refusals_are_counted_by_their_status(node):
+    def refused():
+        return {status: node.metric('tidegate_admin_requests_refused_total{status="%s"}' % status) for status in (400, 403, 404, 405, 411)}
+
+    before = refused()
+    node.get("/nothing")
+    node.get("/publish")
+    node.get("/live", Origin="http://other.test")
+    node.get("/publish", "POST", b"{")
+    with WebSocket(node.admin_address) as peer:
+        peer.send_raw(b"POST /publish HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert peer.read_response().status == 411
+    assert refused() == {status: n + 1 for status, n in before.items()}
+
+
 @pytest.mark.parametrize("path", ["/publish", "/disconnect"])
 def test_a_body_that_is_said_to_be_huge_is_refused_before_it_comes(gateway, path):
     with socket.create_connection(gateway.admin_address, timeout=5) as peer:
@@ -314,7 +359,7 @@ def test_the_command_line_shows_the_status(node):
     with node.connect("/ws/cards"):
         shown = run("status", "--admin", node.admin)
         assert (shown.returncode, shown.stderr) == (0, "")
-        assert "1 connections" in shown.stdout
+        assert f"1 of {status_of(node)['connections_max']:,} connections" in shown.stdout
         assert status_of(node)["node"] in shown.stdout
         assert "\033" not in shown.stdout, "colours are for terminals"
         told = json.loads(run("status", "--json", "--admin", node.admin).stdout)

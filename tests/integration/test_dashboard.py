@@ -60,6 +60,7 @@ def test_it_shows_a_crowd_its_channels_and_how_much_flows(node, page, redis, sta
         browser = page(node)
         browser.look(text("connections"), lambda shown: number(shown) == CONNECTIONS)
         assert number(browser.look(text("subscriptions"), bool)) == CONNECTIONS
+        assert number(browser.look(text("connections-max"), bool)) == node.api("/status")["connections_max"]
         browser.look(cells("channels"), lambda rows: rows == [[CHANNEL, f"{CONNECTIONS:,}"]])
 
         def flows(shown):

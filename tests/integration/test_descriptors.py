@@ -186,6 +186,11 @@ def test_newcomers_beyond_the_bound_are_told_and_it_changes_with_a_reload(start,
         assert gateway.metric("tidegate_connections_max") == 3
         with gateway.connect() as third:
             assert third.ask({"type": "ping"})["type"] == "pong"
+        assert not gateway.lines("few files may be open")
+        path.write_text("connections_max: 1048576\n", encoding="utf-8")
+        assert gateway.post("/reload", {}).status == 200
+        line = gateway.wait_for_line("few files may be open")
+        assert int(line.fields["connections_max"]) == gateway.metric("tidegate_connections_max") < 1048576
 
 
 def test_the_port_rests_with_one_line_and_goes_on_with_another(start):
