@@ -25,10 +25,10 @@
 #include "client/outbox.h"
 #include "core/list.h"
 #include "hub/hub.h"
+#include "route/rights.h"
 
 struct clients;
 struct message;
-struct route_match;
 struct since;
 
 enum client_state {
@@ -53,9 +53,7 @@ struct client {
 	struct hub_subscriber subscriber;
 	struct clients *clients; /* what all clients of this worker share; outlives them */
 	void *socket;
-	const struct route *route;  /* of the table below */
-	struct route_table *routes; /* one reference: a reload must not pull the route away */
-	char *ids;                  /* route_ids(); NULL on a route without variables */
+	struct rights rights;
 	struct outbox outbox;
 	struct keepalive_link keepalive;
 	struct list link; /* in clients.all */
@@ -94,10 +92,11 @@ _Static_assert(
 	sizeof(struct client) <= 300, "a client has become larger than what a million of them may cost");
 
 /*
- * Begins a client whose handshake is good, with the subscriptions of its route. `remote` is copied, cut if
- * too long. 0: answer the handshake now; CLIENT_HELD; or -ENOMEM (nothing was begun).
+ * Begins a client whose handshake is good, with the subscriptions of its route. The rights are taken over,
+ * also on failure. `remote` is copied, cut if too long. 0: answer the handshake now; CLIENT_HELD; or -ENOMEM
+ * (nothing was begun).
  */
-int client_init(struct client *client, struct clients *clients, void *socket, const struct route_match *match,
+int client_init(struct client *client, struct clients *clients, void *socket, struct rights *rights,
 	const char *remote);
 
 /* The peer said where it was, in the URL: its route's channels are recovered from there. Right after

@@ -29,7 +29,7 @@ static void consider(struct walk *walk, const struct client *client)
 	const struct census_question *question = walk->question;
 	uint64_t rank = question->order == CENSUS_BY_QUEUED ? client->outbox.bytes : client->opened_ms;
 
-	if (*question->route && strcmp(route_path(client->route), question->route) != 0)
+	if (*question->route && strcmp(route_path(client->rights.route), question->route) != 0)
 		return;
 	walk->census->n++;
 	top_offer(&walk->top, rank, client->id, client);
@@ -42,7 +42,7 @@ static void consider_subscription(void *arg, struct hub_subscription *subscripti
 
 static void describe(struct census *census, const struct client *client, struct census_connection *row)
 {
-	const char *route = route_path(client->route);
+	const char *route = route_path(client->rights.route);
 
 	*row = (struct census_connection){
 		.id = client->id,

@@ -74,7 +74,8 @@ static void client_enter(struct client *client, enum client_state state)
 		metrics_add(clients->metrics, METRIC_CONNECTIONS, 1);
 		metrics_add(clients->metrics, METRIC_CONNECTIONS_OPENED, 1);
 		log_info(clients->log, "client connected", log_uint("conn", client->id),
-			log_str("route", route_path(client->route)), log_str("remote", client->remote));
+			log_str("route", route_path(client->rights.route)),
+			log_str("remote", client->remote));
 		break;
 	case CLIENT_CLOSING:
 		leave_channels(client);
@@ -87,14 +88,17 @@ static void client_enter(struct client *client, enum client_state state)
 	}
 }
 
-static int join_route(struct client *client, const struct route_match *match)
+/* The channels that its path leads to. */
+static int join_route(struct client *client)
 {
 	struct hub_subscription *subscription;
 	char name[ROUTE_CHANNEL_MAX + 1];
+	struct route_match match;
 	int r;
 
-	for (size_t i = 0; i < route_n_channels(match->route); i++) {
-		size_t len = route_channel(match, i, name);
+	rights_match(&client->rights, &match);
+	for (size_t i = 0; i < route_n_channels(match.route); i++) {
+		size_t len = route_channel(&match, i, name);
 
 		r = hub_subscribe(
 			client->clients->hub, &client->subscriber, (struct slice){name, len}, &subscription);
@@ -106,17 +110,7 @@ static int join_route(struct client *client, const struct route_match *match)
 	return 0;
 }
 
-static int keep_ids(struct client *client, const struct route_match *match)
-{
-	char ids[ROUTE_IDS_MAX + 1];
-
-	if (route_ids(match, ids) == 0)
-		return 0;
-	client->ids = strdup(ids);
-	return client->ids ? 0 : -ENOMEM;
-}
-
-int client_init(struct client *client, struct clients *clients, void *socket, const struct route_match *match,
+int client_init(struct client *client, struct clients *clients, void *socket, struct rights *rights,
 	const char *remote)
 {
 	int r;
@@ -124,21 +118,19 @@ int client_init(struct client *client, struct clients *clients, void *socket, co
 	*client = (struct client){
 		.clients = clients,
 		.socket = socket,
-		.route = match->route,
-		.routes = route_table_ref(clients->routes),
+		.rights = *rights,
 		.id = clients->next_id,
 		.reason = CLOSE_GONE,
 		.close_code = 1006,
 	};
+	*rights = (struct rights){0};
 	clients->next_id += clients->id_step;
 	strncat(client->remote, remote, sizeof(client->remote) - 1);
 	list_init(&client->aside);
 	list_push_back(&clients->all, &client->link);
 	clients->n_clients++;
 	client_enter(client, CLIENT_PARKED);
-	r = keep_ids(client, match);
-	if (r == 0)
-		r = join_route(client, match);
+	r = join_route(client);
 	if (r < 0) {
 		client_deinit(client);
 		return r;
@@ -296,7 +288,7 @@ static void log_gone(const struct client *client)
 	const struct clients *clients = client->clients;
 
 	log_info(clients->log, "client disconnected", log_uint("conn", client->id),
-		log_str("route", route_path(client->route)), log_str("remote", client->remote),
+		log_str("route", route_path(client->rights.route)), log_str("remote", client->remote),
 		log_uint("duration_ms", clients->now_ms - client->opened_ms),
 		log_uint("received", client->n_received), log_uint("sent", client->n_sent),
 		log_uint("dropped", client->n_dropped), log_uint("code", client->close_code),
@@ -321,8 +313,5 @@ void client_deinit(struct client *client)
 	list_remove(&client->flush);
 	list_remove(&client->link);
 	clients->n_clients--;
-	free(client->ids);
-	client->ids = NULL;
-	route_table_unref(client->routes);
-	client->routes = NULL;
+	rights_deinit(&client->rights);
 }

@@ -26,7 +26,7 @@ void disconnects_note(struct disconnects *disconnects, const struct client *clie
 	disconnect->code = client->close_code;
 	disconnect->reason = client->reason;
 	copy_text(disconnect->remote, sizeof(disconnect->remote), client->remote);
-	copy_text(disconnect->route, sizeof(disconnect->route), route_path(client->route));
+	copy_text(disconnect->route, sizeof(disconnect->route), route_path(client->rights.route));
 	disconnects->by_reason[client->reason]++;
 }
 

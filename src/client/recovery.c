@@ -178,7 +178,8 @@ void recovery_give_up(struct client *client, struct hub_subscription *subscripti
  */
 static bool too_much_for(const struct client *client, const struct join *join)
 {
-	size_t bound = route_slow(client->route)->bytes_max, bytes = outbox_promised_bytes(&client->outbox);
+	size_t bound = route_slow(client->rights.route)->bytes_max,
+	       bytes = outbox_promised_bytes(&client->outbox);
 
 	if (!client->blocked && !bytes)
 		return false;

@@ -24,7 +24,7 @@ static void count_dropped(struct client *client, uint32_t n)
 	if (!n)
 		return;
 	client->n_dropped += n;
-	metrics_add(client->clients->metrics, metrics[route_slow(client->route)->policy], n);
+	metrics_add(client->clients->metrics, metrics[route_slow(client->rights.route)->policy], n);
 }
 
 /* Events give way, oldest first, until the message is taken or none is left. */
@@ -45,7 +45,7 @@ static int push_over(struct client *client, struct message *message, size_t byte
 
 int slow_queue(struct client *client, struct message *message)
 {
-	const struct route_slow *slow = route_slow(client->route);
+	const struct route_slow *slow = route_slow(client->rights.route);
 	size_t bytes_max = slow->bytes_max ? slow->bytes_max : client->clients->limits.outbox_bytes_max;
 	int r;
 
@@ -91,7 +91,7 @@ void slow_give_up(struct client *client)
 
 void slow_pass_over(struct client *client, uint32_t n, bool entries)
 {
-	bool must_know = route_slow(client->route)->policy == SLOW_DISCONNECT &&
+	bool must_know = route_slow(client->rights.route)->policy == SLOW_DISCONNECT &&
 			 client->state != CLIENT_PARKED; /* that one was not let in yet */
 
 	if (!client_is_live(client) || client->doomed)
@@ -133,7 +133,7 @@ static bool leaves_answers(const struct client *client, const struct route_slow 
 
 static void tick_one(struct client *client)
 {
-	const struct route_slow *slow = route_slow(client->route);
+	const struct route_slow *slow = route_slow(client->rights.route);
 	uint32_t n_dropped = 0;
 
 	if (leaves_answers(client, slow)) {

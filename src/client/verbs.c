@@ -51,26 +51,6 @@ static struct wish read_wish(const struct command *command)
 	return wish;
 }
 
-/*
- * The table may have been replaced since the connection was made. What it may subscribe to is what the newest
- * says, as long as that has its route unchanged. Looked at here and not with the reload: who asks pays for
- * it.
- */
-static void follow_routes(struct client *client)
-{
-	struct route_table *newest = client->clients->routes;
-	const struct route *route;
-
-	if (client->routes == newest)
-		return;
-	route = route_table_find(newest, route_path(client->route));
-	if (!route || !route_serves_alike(route, client->route))
-		return;
-	client->route = route;
-	route_table_unref(client->routes);
-	client->routes = route_table_ref(newest);
-}
-
 /* Is there room for one more, and for what it asks of the node? False: it was told why not. */
 static bool may_subscribe(struct client *client, const struct wish *wish, struct slice channel)
 {
@@ -121,7 +101,7 @@ static void subscribe_to_route(struct client *client, const struct wish *wish)
 	char name[ROUTE_CHANNEL_MAX + 1];
 	struct route_match match;
 
-	route_rematch(client->route, client->ids ? client->ids : "", &match);
+	rights_match(&client->rights, &match);
 	if (route_n_channels(match.route) == 0)
 		answer_error(client, wish->id, command_error_code(COMMAND_MISSING_CHANNEL),
 			command_error_message(COMMAND_MISSING_CHANNEL), absent);
@@ -134,14 +114,11 @@ static void run_subscribe(struct client *client, const struct command *command)
 	struct slice channel = command_channel(command);
 	struct wish wish = read_wish(command);
 
-	follow_routes(client);
+	/* Looked at here and not with a reload: who asks pays for it. */
+	rights_follow(&client->rights, client->clients->routes);
 	if (!channel.len)
 		subscribe_to_route(client, &wish);
-	/* A name that cannot exist and one that is not allowed get the same answer: names cannot be probed.
-	 */
-	else if (!route_channel_valid(channel.data, channel.len) ||
-		 !route_may_subscribe_own(client->routes, client->route, client->ids ? client->ids : "",
-			 channel.data, channel.len))
+	else if (!rights_may_subscribe(&client->rights, channel))
 		answer_error(client, command->id, "forbidden",
 			"this connection may not subscribe to that channel", absent);
 	else

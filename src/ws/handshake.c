@@ -10,6 +10,7 @@
 #include "http/date.h"
 #include "http/request_head.h"
 #include "metrics/metrics.h"
+#include "route/rights.h"
 #include "route/route.h"
 #include "ws/forwarded.h"
 #include "ws/trusted.h"
@@ -60,16 +61,9 @@ static const struct handshake_refusal *check_path(
 	}
 }
 
-const struct handshake_refusal *handshake_check(
-	const struct request_head *head, const struct route_table *routes, struct route_match *match)
+/* A request that may open a WebSocket, whatever the path. */
+static const struct handshake_refusal *check_upgrade(const struct request_head *head)
 {
-	const struct handshake_refusal *refusal;
-
-	if (!request_head_method_is(head, "GET"))
-		return &refusals[REFUSAL_BAD_METHOD];
-	refusal = check_path(head, routes, match);
-	if (refusal)
-		return refusal;
 	/* Of a body nobody could tell the end from the first frame. */
 	if (head->version != 11 || request_head_has_body(head))
 		return &refusals[REFUSAL_BAD_HTTP];
@@ -79,6 +73,22 @@ const struct handshake_refusal *handshake_check(
 	if (!request_head_is(head, HTTP_WEBSOCKET_VERSION, "13"))
 		return &refusals[REFUSAL_BAD_VERSION];
 	return key_good(head) ? NULL : &refusals[REFUSAL_BAD_KEY];
+}
+
+const struct handshake_refusal *handshake_check(
+	const struct request_head *head, struct route_table *routes, struct rights *rights)
+{
+	const struct handshake_refusal *refusal;
+	struct route_match match;
+
+	if (!request_head_method_is(head, "GET"))
+		return &refusals[REFUSAL_BAD_METHOD];
+	refusal = check_path(head, routes, &match);
+	if (!refusal)
+		refusal = check_upgrade(head);
+	if (refusal)
+		return refusal;
+	return rights_init(rights, routes, &match) < 0 ? &refusals[REFUSAL_OUT_OF_MEMORY] : NULL;
 }
 
 const struct handshake_refusal *handshake_unreadable(int outcome)

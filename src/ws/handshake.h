@@ -14,7 +14,7 @@
 
 struct lws;
 struct request_head;
-struct route_match;
+struct rights;
 struct route_table;
 struct trusted;
 
@@ -40,9 +40,9 @@ struct handshake_refusal {
 	enum metric metric;  /* where it is counted */
 };
 
-/* NULL: let it in, `match` is filled. Else why not. */
+/* NULL: let it in, with these rights, which are the caller's to free. Else why not. */
 const struct handshake_refusal *handshake_check(
-	const struct request_head *head, const struct route_table *routes, struct route_match *match);
+	const struct request_head *head, struct route_table *routes, struct rights *rights);
 
 /* Why what is no head, with this outcome of request_head_parse(), is refused. */
 const struct handshake_refusal *handshake_unreadable(int outcome);

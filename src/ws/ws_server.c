@@ -57,20 +57,22 @@ static void refresh_time(struct ws_server *server)
 	clients_set_time(server->clients, clock_monotonic_ms(), clock_wall_ms());
 }
 
-/* A connection of ours for this wsi, with a client begun. 0, or negative errno. */
-static int connection_begin(struct ws_server *server, struct lws *wsi, const struct request_head *head,
-	const struct route_match *match)
+/* A connection of ours for this wsi, with a client begun, which takes the rights over. 0 or -ENOMEM. */
+static int connection_begin(
+	struct ws_server *server, struct lws *wsi, const struct request_head *head, struct rights *rights)
 {
 	struct ws_connection *connection = calloc(1, sizeof(struct ws_connection));
 	char remote[INET6_ADDRSTRLEN];
 	int r;
 
-	if (!connection)
+	if (!connection) {
+		rights_deinit(rights);
 		return -ENOMEM;
+	}
 	connection->wsi = wsi;
 	connection->server = server;
 	handshake_remote(wsi, server->trusted, head, remote);
-	r = client_init(&connection->client, server->clients, connection, match, remote);
+	r = client_init(&connection->client, server->clients, connection, rights, remote);
 	if (r < 0) {
 		free(connection);
 		return r;
@@ -134,7 +136,7 @@ static const char *extensions_for(const struct client *client, const struct requ
 	char scratch[REQUEST_HEAD_MAX];
 	struct slice offers;
 
-	if (!route_compresses(client->route) || !head->n[HTTP_WEBSOCKET_EXTENSIONS])
+	if (!route_compresses(client->rights.route) || !head->n[HTTP_WEBSOCKET_EXTENSIONS])
 		return NULL;
 	offers = request_head_list(head, HTTP_WEBSOCKET_EXTENSIONS, scratch);
 	return deflate_offer_answer(offers.data, offers.len);
@@ -146,15 +148,15 @@ const struct handshake_refusal *ws_server_admit(
 	const struct handshake_refusal *refusal;
 	char request[HANDSHAKE_REQUEST_SIZE];
 	struct ws_connection *connection;
-	struct route_match match;
+	struct rights rights;
 
 	refresh_time(server);
 	if (server->draining)
 		return handshake_refusal(REFUSAL_DRAINING);
-	refusal = handshake_check(head, server->clients->routes, &match);
+	refusal = handshake_check(head, server->clients->routes, &rights);
 	if (refusal)
 		return refusal;
-	if (connection_begin(server, wsi, head, &match) < 0)
+	if (connection_begin(server, wsi, head, &rights) < 0)
 		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
 	connection = lws_get_opaque_user_data(wsi);
 	connection->extensions = extensions_for(&connection->client, head);

@@ -290,11 +290,13 @@ void pass(struct world *world, uint64_t ms)
 int begin_from(struct world *world, struct peer *peer, const char *path, const char *remote)
 {
 	struct route_match match;
+	struct rights rights;
 	int r;
 
 	assert_int_equal(route_table_match(world->clients.routes, path, strlen(path), &match), 0);
+	assert_int_equal(rights_init(&rights, world->clients.routes, &match), 0);
 	world->beginning = true;
-	r = client_init(&peer->client, &world->clients, peer, &match, remote);
+	r = client_init(&peer->client, &world->clients, peer, &rights, remote);
 	world->beginning = false;
 	return r;
 }

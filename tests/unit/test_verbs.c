@@ -323,11 +323,11 @@ static void may_subscribe_to_what_the_newest_table_has(void **state)
 	struct peer *peer = opened(world, 0, CARDS);
 	struct route_table *first = world->clients.routes;
 
-	assert_ptr_equal(peer->client.routes, first);
+	assert_ptr_equal(peer->client.rights.routes, first);
 	configure(world, other_routes("fresh", true));
 	send_text(peer, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"fresh\"}}");
 	assert_int_equal(peer->client.subscriber.n, 2);
-	assert_ptr_equal(peer->client.routes, world->clients.routes);
+	assert_ptr_equal(peer->client.rights.routes, world->clients.routes);
 	send_text(peer,
 		"{\"type\":\"subscribe\",\"data\":{\"channel\":\"a\"}}"); /* no route joins it any more */
 	assert_int_equal(peer->client.subscriber.n, 2);
@@ -344,7 +344,7 @@ static void goes_on_by_its_old_table_when_its_route_is_gone(void **state)
 	assert_int_equal(peer->client.subscriber.n, 1);
 	send_text(peer, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"a\"}}");
 	assert_int_equal(peer->client.subscriber.n, 2);
-	assert_ptr_equal(peer->client.routes, first);
+	assert_ptr_equal(peer->client.rights.routes, first);
 	assert_int_equal(peer->client.state, CLIENT_OPEN);
 }
 

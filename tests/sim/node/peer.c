@@ -204,12 +204,14 @@ void peer_read(struct node *node, struct peer *peer)
 void peer_come(struct node *node, struct peer *peer)
 {
 	struct route_match match;
+	struct rights rights;
 	struct since since = {.kind = SINCE_NOW};
 	int r;
 
 	if (peer->is_open)
 		return;
-	if (route_table_match(node->clients.routes, "/ws/x", 5, &match) != 0)
+	if (route_table_match(node->clients.routes, "/ws/x", 5, &match) != 0 ||
+		rights_init(&rights, node->clients.routes, &match) < 0)
 		abort();
 	peer->is_open = true;
 	peer->room = SIZE_MAX;
@@ -217,7 +219,7 @@ void peer_come(struct node *node, struct peer *peer)
 	peer->n_dropped = 0;
 	peer->promised = 0;
 	buf_reset(&peer->wire);
-	r = client_init(&peer->client, &node->clients, peer, &match, "192.0.2.1");
+	r = client_init(&peer->client, &node->clients, peer, &rights, "192.0.2.1");
 	if (r < 0)
 		abort();
 	if (is_aware(node, peer)) {
