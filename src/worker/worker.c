@@ -195,10 +195,12 @@ static void take(struct worker *worker, struct worker_mail *mail)
 	case WORKER_RESYNC:
 		clients_resync(&worker->clients, (struct slice){mail->channel, mail->channel_len}, mail->hash,
 			mail->events[0], mail->close_others);
+		backlog_taken(&worker->backlog, mail->bytes);
 		break;
 	case WORKER_LATE:
 		clients_late(&worker->clients, (struct slice){mail->channel, mail->channel_len}, mail->hash,
 			mail->events[0], mail->era);
+		backlog_taken(&worker->backlog, mail->bytes);
 		break;
 	case WORKER_CONFIGURE:
 		configure(worker, mail->settings);
@@ -575,11 +577,16 @@ int worker_post_event(struct worker *worker, struct message *event)
 	return 0;
 }
 
+static void post_counted(struct worker *worker, struct worker_mail *mail)
+{
+	backlog_posted(&worker->backlog, mail->bytes);
+	post(worker, mail);
+}
+
 void worker_post_flush(struct worker *worker)
 {
 	if (worker->outgoing)
-		backlog_posted(&worker->backlog, worker->outgoing->bytes);
-	post(worker, worker->outgoing);
+		post_counted(worker, worker->outgoing);
 	worker->outgoing = NULL;
 }
 
@@ -605,29 +612,23 @@ void worker_post_joined(struct worker *worker, struct join *join)
 void worker_post_resync(
 	struct worker *worker, struct slice channel, uint64_t hash, struct message *told, bool close_others)
 {
-	struct worker_mail *mail = worker_mail_new(WORKER_RESYNC, channel.data, channel.len);
+	struct worker_mail *mail = worker_mail_about(WORKER_RESYNC, channel, hash, told);
 
-	if (!mail || worker_mail_add(mail, told) < 0) {
-		worker_mail_free(mail);
+	if (!mail)
 		return;
-	}
-	mail->hash = hash;
 	mail->close_others = close_others;
-	post(worker, mail);
+	post_counted(worker, mail);
 }
 
 int worker_post_late(
 	struct worker *worker, struct slice channel, uint64_t hash, struct message *event, uint16_t era)
 {
-	struct worker_mail *mail = worker_mail_new(WORKER_LATE, channel.data, channel.len);
+	struct worker_mail *mail = worker_mail_about(WORKER_LATE, channel, hash, event);
 
-	if (!mail || worker_mail_add(mail, event) < 0) {
-		worker_mail_free(mail);
+	if (!mail)
 		return -ENOMEM;
-	}
-	mail->hash = hash;
 	mail->era = era;
-	post(worker, mail);
+	post_counted(worker, mail);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "bus/join.h"
 #include "bus/survey.h"
 #include "protocol/message.h"
+#include "worker/backlog.h"
 #include "worker_settings.h"
 
 enum {
@@ -28,10 +29,26 @@ struct worker_mail *worker_mail_new(enum worker_mail_kind kind, const char *chan
 	return mail;
 }
 
+struct worker_mail *worker_mail_about(
+	enum worker_mail_kind kind, struct slice channel, uint64_t hash, struct message *message)
+{
+	struct worker_mail *mail = worker_mail_new(kind, channel.data, channel.len);
+
+	if (!mail || worker_mail_add(mail, message) < 0) {
+		worker_mail_free(mail);
+		return NULL;
+	}
+	mail->hash = hash;
+	mail->bytes = sizeof(*mail) + channel.len + backlog_event_bytes(message);
+	return mail;
+}
+
 int worker_mail_add(struct worker_mail *mail, struct message *event)
 {
 	if (mail->n_events == mail->capacity) {
-		uint32_t capacity = mail->capacity ? mail->capacity * 2 : FIRST_CAPACITY;
+		uint32_t capacity = mail->capacity                ? mail->capacity * 2
+				    : mail->kind == WORKER_EVENTS ? FIRST_CAPACITY
+								  : 1;
 		void *grown = realloc(mail->events, capacity * sizeof(struct message *));
 
 		if (!grown)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "core/mailbox.h"
+#include "core/slice.h"
 
 struct join;
 struct message;
@@ -44,13 +45,17 @@ struct worker_mail {
 	uint32_t n_events;                /* WORKER_EVENTS; a reference each */
 	uint32_t n_taken;                 /* of them; the worker has given these references away */
 	uint32_t capacity;
-	uint64_t bytes; /* WORKER_EVENTS: what they cost, for the backlog */
+	uint64_t bytes; /* of WORKER_EVENTS, WORKER_RESYNC, WORKER_LATE: what they cost, for the backlog */
 	struct message **events;
-	char channel[]; /* WORKER_CONFIRM */
+	char channel[]; /* WORKER_CONFIRM, WORKER_RESYNC, WORKER_LATE */
 };
 
 /* NULL when out of memory. */
 struct worker_mail *worker_mail_new(enum worker_mail_kind kind, const char *channel, size_t channel_len);
+
+/* Brings one message about a channel, in a place of its own among the events. NULL when out of memory. */
+struct worker_mail *worker_mail_about(
+	enum worker_mail_kind kind, struct slice channel, uint64_t hash, struct message *message);
 
 /* Adds an event, taking its own reference. 0 or -ENOMEM. */
 int worker_mail_add(struct worker_mail *mail, struct message *event);

@@ -519,6 +519,7 @@ def test_a_new_epoch_is_announced_as_a_break(gateway, publish, redis):
         assert resync["data"]["pos"] == position(redis, "kept:replaced", entry)
         publish("kept:replaced", 3)
         assert numbers(peer, 1) == [3]
+        until("nothing waits", lambda: gateway.metric("tidegate_worker_backlog_bytes") == 0)
 
 
 def test_a_lost_push_is_repaired_before_anything_follows_it(gateway, redis, publish):

@@ -42,6 +42,23 @@ static struct worker_mail *mail_new(enum worker_mail_kind kind)
 	return mail;
 }
 
+static void counts_what_has_mail_of_its_own(void **state)
+{
+	struct worker_mail *events = mail_new(WORKER_EVENTS), *mail;
+	struct message *event;
+
+	(void)state;
+	add(events, "cards", NULL);
+	event = events->events[0];
+	mail = worker_mail_about(WORKER_LATE, slice_of("cards"), 7, event);
+	assert_non_null(mail);
+	assert_true(mail->bytes > backlog_event_bytes(event));
+	assert_ptr_equal(mail->events[0], event);
+	assert_int_equal(mail->n_events, 1);
+	worker_mail_free(mail);
+	worker_mail_free(events);
+}
+
 static void gives_way_above_the_bound_until_half_of_it_waits(void **state)
 {
 	struct backlog backlog;
@@ -145,6 +162,7 @@ static void keeps_nothing_once_half_as_much_again_waits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counts_what_has_mail_of_its_own),
 		cmocka_unit_test(gives_way_above_the_bound_until_half_of_it_waits),
 		cmocka_unit_test(keeps_the_last_word_of_each_key_and_channel),
 		cmocka_unit_test(forgets_what_was_asked_about),
