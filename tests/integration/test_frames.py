@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from harness.wait import sized, until
+from harness.wait import SANITIZER, sized, until
 from harness.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, frame
 
 MESSAGE_BYTES_MAX = 16 * 1024
@@ -181,6 +181,31 @@ def test_a_frame_may_come_byte_by_byte(peer):
     assert peer.receive()["type"] == "pong"
 
 
+@pytest.mark.parametrize("said", [frame(TEXT), frame(TEXT, fin=False) + frame(CONTINUATION)], ids=["whole", "in pieces"])
+def test_an_empty_text_is_answered_like_any_other_that_is_no_json(peer, said):
+    peer.send_raw(said)
+    assert peer.receive()["data"]["code"] == "bad_json"
+    assert peer.ask({"type": "ping"})["type"] == "pong"
+
+
+def test_empty_pieces_without_end_cost_nothing(peer, gateway):
+    peer.send_raw(frame(TEXT, b'{"type":', fin=False))
+    before = gateway.resident_kib()
+    for _ in range(sized(20, 2)):
+        peer.send_raw(frame(CONTINUATION, fin=False) * 10_000)
+    peer.send_raw(frame(CONTINUATION, b'"ping"}'))
+    assert peer.receive()["type"] == "pong"
+    if SANITIZER == "none":
+        assert gateway.resident_kib() - before < 1024
+
+
+def test_who_asks_and_says_no_more_is_answered(peer):
+    peer.send_raw(frame(TEXT, PING_TEXT) * 50)
+    peer.finish()
+    assert [peer.receive()["type"] for _ in range(50)] == ["pong"] * 50
+    peer.expect_end()
+
+
 def test_a_character_may_be_cut_between_fragments(peer):
     data = '{"type":"ping","id":"é€😀"}'.encode()
     for number in range(len(data)):
@@ -197,6 +222,12 @@ def test_many_messages_in_one_segment_are_answered_in_order(peer):
 def test_a_close_is_answered_with_its_code(peer, code):
     peer.close(code, b"bye")
     assert peer.close_code() == code
+
+
+@pytest.mark.parametrize("reason", ["é" * 61, "€" * 41, "😀" * 30 + "abc"], ids=["2 bytes", "3 bytes", "4 bytes"])
+def test_a_close_reason_may_be_as_long_as_it_can_be(peer, reason):
+    peer.close(1000, reason.encode())
+    assert peer.close_code() == 1000
 
 
 def test_a_close_without_a_code_is_answered(peer):

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from harness.log import parse_line
 from harness.wait import SANITIZER, sized, until
 from harness.websocket import TEXT, Refused, WebSocket, exchange, frame, handshake
 
@@ -314,6 +315,18 @@ def test_a_refusal_leaves_a_line_in_the_log(start, redis):
     gateway.wait_for_line("handshake refused", code="bad_method")  # many of one kind do not hide another
     assert len(gateway.lines("handshake refused")) <= 2 * 5 + 1, "5 a minute, for each of two workers"
     assert "secret" not in gateway.process.stderr()
+
+
+@pytest.mark.parametrize("target", [b"/ws/x%0d%0a2026-01-01T00:00:00.000Z%20ERROR%20forged", b"/ws/\x9b31m\xff", b'/ws/x"\\status=101',
+                                    b"/ws/x=1", b"/ws/" + b"\xe2\x82" * 100], ids=repr)
+def test_what_a_stranger_asks_for_stays_one_field_of_one_line(start, target):
+    gateway = start()
+    exchange(gateway.address, b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    line = gateway.wait_for_line("handshake refused", status="404", code="not_found", suppressed="0")
+    assert line.fields["path"].startswith("/ws/")
+    text = gateway.process.stderr()
+    assert all(parse_line(each).level != "none" for each in text.splitlines()), text
+    assert not set(map(ord, text)) & {*range(0, 10), *range(11, 32), *range(127, 160)}
 
 
 @pytest.mark.parametrize("request_bytes", [
