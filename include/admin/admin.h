@@ -4,10 +4,10 @@
 /*
  * Admin: the operator's HTTP listener, on the bus thread.
  *
- * What it serves is the table in src/admin/router.c; docs/admin.md tells it to people. Whoever calls needs
- * the token where one is set, except for probes and the empty page. It is meant for machines and operators,
- * never for pages of other sites: a request with a foreign Origin is refused, and where no token protects it,
- * one with a foreign Host.
+ * It serves the table in src/admin/router.c, which docs/admin.md describes for people. If a token is set,
+ * every request needs it, except for probes and the empty page. The listener is meant for machines and
+ * operators, never for pages of other sites: it refuses a request with a foreign Origin and, without a token,
+ * a request with a foreign Host.
  */
 
 #include <stdbool.h>
@@ -23,52 +23,53 @@ struct log;
 struct metrics;
 struct route_table;
 
-/* What the listener asks of whoever runs the process. */
+/* What the listener asks the composition of the process. */
 struct admin_source {
 	void *arg;
-	bool (*live)(void *arg, struct buf *out);  /* appends one JSON object */
+	bool (*live)(void *arg, struct buf *out);  /* appends appends one JSON object */
 	bool (*ready)(void *arg, struct buf *out); /* likewise */
 	void (*metrics)(void *arg, struct buf *out);
-	unsigned int (*reload)(void *arg, struct buf *out); /* appends one JSON object; an HTTP status */
-	void (*status)(void *arg, struct buf *out);         /* one JSON object */
-	void (*config)(void *arg, struct buf *out);         /* likewise */
+	/* appends one JSON object and returns an HTTP status */
+	unsigned int (*reload)(void *arg, struct buf *out);
+	void (*status)(void *arg, struct buf *out); /* one JSON object */
+	void (*config)(void *arg, struct buf *out); /* likewise */
 };
 
 struct admin_options {
 	struct event_base *base;
 	const char *host;
 	uint16_t port;                /* 0: any free one */
-	const char *token;            /* "": none is wanted. Borrowed for the call */
-	unsigned int connections_max; /* beyond it the least needed one gives way */
-	bool metrics_public;          /* /metrics does not want it */
+	const char *token;            /* "" if no token is wanted; borrowed for the call */
+	unsigned int connections_max; /* beyond it the least needed connection gives way */
+	bool metrics_public;          /* /metrics does not want the token */
 	const char *node_id;          /* borrowed */
 	struct admin_source source;
 	struct bus *bus;                  /* outlives the listener */
 	struct broker *broker;            /* likewise */
-	const struct route_table *routes; /* until admin_configure(): which channels keep a history */
+	const struct route_table *routes; /* says which channels keep a history, until admin_configure() */
 	struct log *log;
 	struct metrics *metrics; /* of the bus thread */
-	size_t event_bytes_max;  /* of a payload that is published */
+	size_t event_bytes_max;  /* of a published payload */
 };
 
 /* 0, or negative errno with one sentence appended to error. */
 int admin_new(const struct admin_options *options, struct admin **adminp, struct buf *error);
 
 /*
- * The process is about to end: nobody new is listened to, and publications that the broker has not answered
- * are answered as not known.
+ * The process is about to end: takes no new requests, and answers the publications that the broker has not
+ * answered yet with "not known".
  */
 void admin_give_up(struct admin *admin);
 
 /* Is there an answer that has not left yet? */
 bool admin_is_answering(const struct admin *admin);
 
-/* Ends all requests. Before the bus and the broker go. Accepts NULL. */
+/* Ends all requests. To be called before the bus and the broker are freed. Accepts NULL. */
 void admin_free(struct admin *admin);
 
 uint16_t admin_port(const struct admin *admin);
 
-/* Other admin_options of these names. */
+/* Changes the admin_options of these names. */
 void admin_configure(struct admin *admin, const struct route_table *routes, size_t event_bytes_max);
 
 /* Once per turn of the loop. */

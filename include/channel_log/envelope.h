@@ -6,9 +6,9 @@
  *
  *     \1<offset>-<tag> <previous tag> <epoch>\n<payload>
  *
- * The first byte cannot begin a JSON text, so an envelope and a plain payload share one channel. Everything
- * behind the first newline is the payload, untouched. The head has one spelling; what begins with \1 and is
- * not an envelope is refused, never delivered.
+ * The first byte cannot begin a JSON text, so envelopes and plain payloads can share one channel. All bytes
+ * behind the first newline are the payload, untouched. The head has exactly one spelling; a message that
+ * begins with \1 and is not an envelope is refused and never delivered.
  */
 
 #include <stddef.h>
@@ -19,7 +19,7 @@
 
 enum {
 	ENVELOPE_NONE = 1,      /* a plain payload */
-	ENVELOPE_MALFORMED = 2, /* begins like one */
+	ENVELOPE_MALFORMED = 2, /* begins like an envelope, and is not one */
 
 	ENVELOPE_HEAD_MAX = 1 + 16 + 1 + 16 + 1 + 16 + 1 + EPOCH_MAX + 1 + 1 /* with a NUL */
 };
@@ -35,10 +35,10 @@ struct envelope {
 /* 0, ENVELOPE_NONE or ENVELOPE_MALFORMED. The payload points into bytes. */
 int envelope_parse(struct slice bytes, struct envelope *envelope);
 
-/* What a bound on events counts of what came over pub/sub: not the head, if it has one. */
+/* The bytes of a pub/sub message that count against the bound on events: all but the head of an envelope. */
 size_t envelope_payload_bytes(struct slice bytes);
 
-/* Writes what goes before the payload, and a NUL; returns its length. */
+/* Writes the head that goes before the payload, and a NUL. Returns its length. */
 size_t envelope_head_format(const struct envelope *envelope, char out[ENVELOPE_HEAD_MAX]);
 
 #endif

@@ -2,11 +2,11 @@
 #define TIDEGATE_CHANNEL_LOG_POSITION_H
 
 /*
- * Position: one place in one channel's log, and what a client may say instead of one.
+ * Position: a place in a channel's log, and the words that a client may say instead of one.
  *
- * An entry is known by its offset (a counter without holes) and its tag (what tells two branches that used
- * one offset apart), within an epoch (what tells a log that was lost and begun again apart). A position is
- * where a reader stands: behind that entry. Offset 0 with tag 0 is the place before the first.
+ * An entry is known by its offset (a counter without holes), its tag (which tells two branches apart that
+ * used the same offset) and its epoch (which tells a log apart from one that was lost before it). A position
+ * says where a reader stands: behind this entry. Offset 0 with tag 0 is the place before the first entry.
  *
  * The text form "epoch.offset.tag" is opaque to clients, so it has exactly one spelling: no sign, no space,
  * no leading zero. Anything else is refused.
@@ -19,7 +19,7 @@
 
 #include "core/slice.h"
 
-/* 2^53: what JavaScript and Lua count exactly. In microseconds it lasts until the year 2255. */
+/* 2^53: JavaScript and Lua count exactly up to here. In microseconds it lasts until the year 2255. */
 #define POSITION_NUMBER_MAX ((uint64_t)1 << 53)
 
 enum {
@@ -30,7 +30,7 @@ enum {
 	POSITION_TEXT_MAX = EPOCH_MAX + 1 + 16 + 1 + 16 + 1 /* with the NUL */
 };
 
-/* The name of a log's life. Padded with NULs, none behind the sixteenth byte. Zeroed: none. */
+/* The name of a log's life, padded with NULs; with 16 letters there is no NUL. Zeroed: no epoch. */
 struct epoch {
 	char text[EPOCH_MAX];
 };
@@ -41,19 +41,19 @@ struct position {
 	uint64_t tag;
 };
 
-/* Where a client wants to begin. */
+/* Where a client wants to begin to hear. */
 enum since_kind {
-	SINCE_NOW,       /* with what comes next */
-	SINCE_START,     /* with the oldest that is kept */
-	SINCE_POSITION,  /* behind this one */
-	SINCE_MALFORMED, /* said something that is none of these: answered, but not served */
+	SINCE_NOW,       /* with the next entry */
+	SINCE_START,     /* with the oldest entry that is kept */
+	SINCE_POSITION,  /* behind this position */
+	SINCE_MALFORMED, /* the client said something else: it gets an answer, but no entries */
 };
 
 struct since {
 	enum since_kind kind;
 	struct position position; /* of SINCE_POSITION */
-	/* It named several, of the logs of several channels: this counts where the epoch is not the log's.
-	 * Borrowed. */
+	/* Further positions, if the client named those of several channels: the one with the epoch of
+	 * the log counts. Borrowed. */
 	const struct position *others;
 	uint32_t n_others;
 };
@@ -68,7 +68,8 @@ static inline bool position_equal(const struct position *a, const struct positio
 	return a->offset == b->offset && a->tag == b->tag && epoch_equal(&a->epoch, &b->epoch);
 }
 
-/* 1 to 16 of A–Z a–z 0–9. 0 or POSITION_MALFORMED, the result then unspecified; so below too. */
+/* 1 to 16 of A–Z a–z 0–9. Returns 0 or POSITION_MALFORMED, like all functions below; with the latter the
+ * result is unspecified. */
 int epoch_parse(struct slice text, struct epoch *epoch);
 
 /* A decimal number up to POSITION_NUMBER_MAX in its one spelling. */
@@ -83,7 +84,7 @@ int position_parse(struct slice text, struct position *position);
 /* Writes the text and a NUL; returns its length. */
 size_t position_format(const struct position *position, char out[POSITION_TEXT_MAX]);
 
-/* What a client said: "now", "start", a position, or SINCE_MALFORMED. */
+/* Reads what a client said: "now", "start" or a position; anything else is SINCE_MALFORMED. */
 struct since since_parse(struct slice text);
 
 #endif

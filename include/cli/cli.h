@@ -4,7 +4,7 @@
 /*
  * Cli: the subcommands that talk to a gateway or to a Redis, each in a file of its own.
  *
- * They return the exit status: 0; 1 after one line on standard error; 2 for wrong words.
+ * They return the exit status: 0; 1 after one line on standard error; 2 for a wrong command line.
  */
 
 #include <stdbool.h>
@@ -12,15 +12,15 @@
 struct config;
 
 enum {
-	EXIT_USAGE = 2, /* wrong words; nothing was done */
+	EXIT_USAGE = 2, /* the command line is wrong; nothing was done */
 };
 
-/* What `tidegate publish` was asked for. */
+/* What `tidegate publish` is to publish. */
 struct cli_publication {
 	const char *channel;
 	const char *json;
-	bool history;    /* to the channel's log, or not at all */
-	const char *key; /* an idempotency key, of the log; NULL: none */
+	bool history;    /* only to the channel's log */
+	const char *key; /* the idempotency key in the log; may be NULL */
 };
 
 /* `tidegate publish CHANNEL JSON`: to the Redis of the configuration, or else through the admin port. */
@@ -29,17 +29,18 @@ int cli_publish(const struct config *config, const struct cli_publication *publi
 /* `tidegate tail CHANNEL…`: prints what a subscriber would see, until it is interrupted. */
 int cli_tail(const struct config *config, char *const *channels, int n);
 
-/* `tidegate status`: how a gateway and the others of its Redis are; the answer of its admin API with
- * `as_json`. */
+/* `tidegate status`: the state of a gateway and of the other gateways at its Redis. as_json: the answer of
+ * the admin API as it is. */
 int cli_status(const struct config *config, bool as_json);
 
-/* `tidegate config`: what a running gateway goes by; the answer of its admin API with `as_json`. */
+/* `tidegate config`: the settings of a running gateway. as_json: the answer of the admin API as it is. */
 int cli_config(const struct config *config, bool as_json);
 
 /* `tidegate disconnect ID`: closes one connection of a gateway. */
 int cli_disconnect(const struct config *config, const char *id);
 
-/* `tidegate health`: 0 if the gateway at the configured admin address says that it lives, within seconds. */
+/* `tidegate health`: 0 if the gateway at the configured admin address says within some
+ * seconds that it lives. */
 int cli_health(const struct config *config);
 
 /* `tidegate functions`: prints the library that Redis needs for history, to be loaded by hand. */

@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_CLI_COMMANDS_H
 #define TIDEGATE_CLI_COMMANDS_H
 
-/* Commands: the table of subcommands, and what is written of it: help, manual page, completion. */
+/* Commands: the table of subcommands, and the texts that are made from it: help, manual page, completion. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@ struct command {
 	const char *operands; /* for the help text */
 	int operands_min;
 	int operands_max;
-	const char *heeds; /* options, as config_help() takes them */
+	const char *heeds; /* the options that it uses, as config_help() takes them */
 	const char *help;
 };
 
@@ -30,7 +30,7 @@ struct command {
 struct command_flag {
 	enum command_id command;
 	const char *flag;
-	const char *takes; /* NULL: nothing */
+	const char *takes; /* the name of its value; NULL if it takes no value */
 	const char *help;
 };
 
@@ -38,11 +38,12 @@ extern const struct command commands[N_COMMANDS];
 extern const struct command_flag command_flags[];
 extern const size_t n_command_flags;
 
-const struct command *command_find(const char *name); /* NULL: there is none */
+const struct command *command_find(const char *name); /* NULL if there is no such command */
 
 bool command_has_flag(const struct command *command, const char *flag);
 
-/* Of all commands, with their flags and all options; of one, with what it heeds. */
+/* The help of all commands, with their flags and all options; and of one command, with the
+ * options that it uses. */
 void commands_help(struct buf *out);
 void command_help(const struct command *command, struct buf *out);
 

@@ -2,12 +2,13 @@
 #define TIDEGATE_CONFIG_CONFIG_H
 
 /*
- * Config: what the operator said, from a YAML file, the environment and the command line.
+ * Config: the operator's settings, from a YAML file, the environment and the command line.
  *
- * File < environment < flag. Every option is one row of config/options.def: name, type, default, bounds,
- * flag, whether a reload may change it, help; the row is also its help text, its TIDEGATE_… variable and its
- * line in `check`. What is wrong is said in one line with file and line number (or the flag's or variable's
- * name) and nothing starts. Immutable once loaded.
+ * A flag counts more than the environment, and the environment more than the file. Every option is one
+ * row of config/options.def, with name, type, default, bounds, whether a reload may change it, and
+ * help; its flag, its TIDEGATE_… variable and its line in `check` come from this row. A mistake is told
+ * in one line, with file and line number or with the name of the flag or variable, and nothing starts.
+ * A loaded configuration does not change.
  */
 
 #include <stdbool.h>
@@ -21,23 +22,23 @@ struct config_sources;
 struct route_table;
 
 enum {
-	CONFIG_BAD = 1, /* the sentence is in the error buffer */
+	CONFIG_BAD = 1, /* a sentence is in the error buffer */
 };
 
 /* host:port as written; the host may be a name of this machine, an IPv4 or a bracketed IPv6 address. */
 struct config_address {
 	char *host;    /* without brackets; "0.0.0.0" when only a port was written */
-	uint16_t port; /* 0: any free one, printed at start */
+	uint16_t port; /* 0: any free port, which is printed at the start */
 };
 
 struct config {
 	struct config_address listen;
 	struct config_address admin;
-	char *admin_token;    /* "": none is wanted. A secret */
-	bool metrics_public;  /* /metrics does not want it */
+	char *admin_token;    /* a secret; "" if no token is wanted */
+	bool metrics_public;  /* /metrics does not want the token */
 	char *redis;          /* URL; "" for the memory broker */
 	char *channel_prefix; /* in Redis; "" for none */
-	unsigned int workers; /* 0 was resolved to the CPUs that this process may use */
+	unsigned int workers; /* 0 has become the number of CPUs that this process may use */
 	enum log_level log_level;
 	enum log_format log_format;
 	uint64_t ping_interval_ms;
@@ -47,32 +48,32 @@ struct config {
 	uint64_t drain_time_ms;
 	size_t message_bytes_max;       /* from a client */
 	size_t event_bytes_max;         /* from a backend */
-	size_t outbox_bytes_max;        /* queued for one client */
+	size_t outbox_bytes_max;        /* that may wait for one client */
 	size_t compression_bytes_min;   /* smaller events are sent as they are */
-	unsigned int connections_max;   /* 0: what the limit of open files leaves */
+	unsigned int connections_max;   /* 0: as many as the limit of open files leaves */
 	unsigned int subscriptions_max; /* of one connection */
-	bool io_uring;                  /* where it is built in and the kernel allows it */
+	bool io_uring;                  /* use it, if it is built in and the kernel allows it */
 	char **trusted_proxies;         /* addresses or CIDR blocks; NULL-terminated */
 	char **topics;                  /* declared topics; NULL-terminated */
 
-	bool default_routes; /* the rows for cards, execution and topics are in the table too */
+	bool default_routes; /* the table also has the routes for cards, execution and topics */
 
 	struct route_table *routes;     /* one reference */
 	struct config_sources *sources; /* private: where each value came from, for config_print() */
 };
 
-/* What the command line said, already split into words. */
+/* The command line, already split into words. */
 struct config_args {
-	const char *file;         /* NULL: TIDEGATE_CONFIG, or none */
+	const char *file;         /* NULL: the file that TIDEGATE_CONFIG names, if any */
 	const char *const *flags; /* pairs: "--listen", "127.0.0.1:1", …; NULL-terminated */
 };
 
 /*
  * Loads and checks everything. 0; CONFIG_BAD with one line appended to error, e.g.
  * "tidegate.yaml:12: unknown key 'chanel' in a route (known: path, channel, …)"; -ENOMEM.
- * `environment` is an array like environ(7). TIDEGATE_X_FILE names a file that holds the value of X. Unknown
- * TIDEGATE_… variables are an error too, save those that Kubernetes makes up for a service of that name
- * (TIDEGATE_SERVICE_HOST, TIDEGATE_PORT_8080_TCP, …).
+ * environment: an array like environ(7). TIDEGATE_X_FILE names a file that holds the value of X.
+ * Unknown TIDEGATE_… variables are an error too, except those that Kubernetes makes for a service
+ * named tidegate (TIDEGATE_SERVICE_HOST, TIDEGATE_PORT_8080_TCP, …).
  */
 int config_load(
 	const struct config_args *args, char *const *environment, struct config **configp, struct buf *error);
@@ -80,49 +81,50 @@ int config_load(
 void config_free(struct config *config); /* accepts NULL */
 
 /*
- * Of a configuration that is to be served, and not only to say whom to talk to: 0, or CONFIG_BAD with one
- * line appended to error. An admin listener that others can reach must want a token.
+ * Checks a configuration that will be served, rather than only tell a subcommand whom to talk to: an admin
+ * listener that others can reach must want a token. 0, or CONFIG_BAD with one line appended to error.
  */
 int config_check_served(const struct config *config, struct buf *error);
 
-/* The file that it was read from, as it was named; NULL: none. */
+/* The name of its file, as it was given; NULL without a file. */
 const char *config_file_name(const struct config *config);
 
 /* The effective configuration: one line a value with its source, then the routes; passwords are masked. */
 void config_print(const struct config *config, struct buf *out);
 
 /*
- * What a process goes by that was started with `running` and has read `newest` since, which may be the same:
- * one JSON object with options, their sources, and routes. Secrets are masked.
+ * Writes the settings of a process that was started with `running` and has since read `newest`, which may be
+ * the same: one JSON object with the options, their sources, and the routes. Secrets are masked.
  */
 void config_write(const struct config *running, const struct config *newest, struct buf *out);
 
 /*
- * What differs between two configurations and takes effect only after a restart: the options' names,
- * comma-separated, are appended to names. How many there are.
+ * Finds the options that differ between two configurations and take effect only after a restart. Appends
+ * their names to names, comma-separated, and returns how many there are.
  */
 size_t config_restart_needed(const struct config *running, const struct config *loaded, struct buf *names);
 
 /*
- * Is `flag` ("--listen") an option of the table? All of them take a value. For the command line, which knows
- * "--config" by itself: it becomes config_args.file.
+ * Is `flag` ("--listen") the flag of an option? All options take a value. "--config" is not one of them: the
+ * command line puts it into config_args.file.
  */
 bool config_is_flag(const char *flag);
 
-/* CONFIG_BAD, with the sentence about one that is none: which may have been meant. */
+/* Appends a sentence about an unknown flag and about the flag that may have
+ * been meant. Returns CONFIG_BAD. */
 int config_refuse_flag(const char *flag, struct buf *error);
 
 /*
- * The options' lines of the help text, "--config" among them: of all ("*"), or of those that are named, with
- * spaces between.
+ * Writes the help lines of options, "--config" included. names: the options, separated by
+ * spaces, or "*" for all.
  */
 void config_help(const char *names, struct buf *out);
 
-/* The same options' flags, a space before each. */
+/* Writes the flags of the same options, each behind a space. */
 void config_flags(const char *names, struct buf *out);
 
-/* Cases for bash's completion, one an option: which words may follow its flag, or its default where any may.
- */
+/* Writes the cases of bash's completion, one for each option: the words that may follow its flag, or its
+ * default where any word may. */
 void config_flag_words(struct buf *out);
 
 #endif

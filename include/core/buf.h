@@ -2,10 +2,10 @@
 #define TIDEGATE_CORE_BUF_H
 
 /*
- * Buf: bytes that grow. Zeroed memory is an empty one.
+ * Buf: bytes that grow. Zeroed memory is an empty buf.
  *
- * An append that finds no memory leaves the bytes as they were and marks the buf failed; every later
- * append is refused until buf_reset(). So a text is built in one go and checked once, at its end.
+ * An append that finds no memory leaves the bytes as they were and marks the buf failed; every later append
+ * is refused until buf_reset(). So a text is built in one go and checked once, at its end.
  */
 
 #include <stdbool.h>
@@ -22,7 +22,7 @@ struct buf {
 
 void buf_deinit(struct buf *buf);
 
-/* Empties it, keeps the memory, forgets a failure. */
+/* Empties the buf, keeps its memory, and forgets a failure. */
 void buf_reset(struct buf *buf);
 
 /* Room for `more` further bytes; returns where they start, or NULL (and failed). Adjust len yourself. */
@@ -39,11 +39,11 @@ void buf_append_json_string(struct buf *buf, const char *data, size_t len);
 /* Drops the first n bytes (n <= len). */
 void buf_consume(struct buf *buf, size_t n);
 
-/* Terminates with NUL (not counted in len) and returns the text; NULL if it failed. Borrowed until the next
- * change. */
+/* Terminates the bytes with NUL (not counted in len) and returns them; NULL if the buf has failed. Borrowed
+ * until the next change. */
 const char *buf_text(struct buf *buf);
 
-/* The bytes in it. Borrowed until the next change. */
+/* The buf's bytes, borrowed until the next change. */
 static inline struct slice buf_slice(const struct buf *buf)
 {
 	return (struct slice){buf->data, buf->len};

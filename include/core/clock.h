@@ -1,7 +1,8 @@
 #ifndef TIDEGATE_CORE_CLOCK_H
 #define TIDEGATE_CORE_CLOCK_H
 
-/* Clock: the only place that asks the kernel for the time. Modules with a promise have time handed in. */
+/* Clock: the only place that asks the kernel for the time. Modules that promise something about time
+ * have it handed in. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -10,11 +11,11 @@ enum {
 	CLOCK_TIMESTAMP_LEN = 24, /* "2026-01-01T00:00:00.000Z" */
 };
 
-/* CLOCK_MONOTONIC; never jumps with the wall clock. For every timer and age. */
+/* CLOCK_MONOTONIC, which never jumps with the wall clock: for every timer and age. */
 uint64_t clock_monotonic_ms(void);
 uint64_t clock_monotonic_us(void);
 
-/* CLOCK_REALTIME since 1970; for what people read. */
+/* CLOCK_REALTIME since 1970: for times that people read. */
 uint64_t clock_wall_ms(void);
 
 /* RFC 3339 in UTC with milliseconds. Writes CLOCK_TIMESTAMP_LEN bytes, no NUL. */

@@ -4,9 +4,9 @@
 /*
  * Fault off: which mechanisms are switched off, so that tests/fault can show what would happen without them.
  *
- * Only in binaries that were built with -Dfault_controls=true. In all others FAULT_OFF() is false, the member
- * that it looks at does not exist, and nothing of this is in the program. Read once, by the composition root,
- * and handed down by value.
+ * It exists only in binaries that were built with -Dfault_controls=true. In all others FAULT_OFF() is false,
+ * and the member that it would look at does not exist. The composition root reads the words once and hands
+ * them down by value.
  */
 
 #ifdef TIDEGATE_FAULT_CONTROLS

@@ -2,8 +2,8 @@
 #define TIDEGATE_CORE_LIST_H
 
 /*
- * List: doubly linked, circular, the links live inside the struct: leaving a list needs no search.
- * A head is a link that is linked to itself. A link that is in no list is linked to itself or zeroed.
+ * List: doubly linked and circular. The links live inside the structs, so leaving a list needs no search. A
+ * head is a link that is linked to itself. A link that is in no list is linked to itself or zeroed.
  */
 
 #include <stdbool.h>

@@ -2,16 +2,16 @@
 #define TIDEGATE_CORE_LOG_H
 
 /*
- * Log: one structured line per thing worth telling, as text or as JSON.
+ * Log: one structured line for each thing worth telling, as text or as JSON.
  *
- * A line is a level, a fixed message that operators can search for, and named fields. Whatever came
- * from a peer goes into a field, never into the message: fields are escaped (control characters, DEL,
- * C1, U+2028/9, invalid UTF-8) and cut at LOG_VALUE_MAX bytes, so no client can forge or flood a line.
+ * A line is a level, a fixed message that operators can search for, and named fields. Bytes that came from a
+ * peer go into a field, never into the message: fields are escaped (control characters, DEL, C1, U+2028/9,
+ * invalid UTF-8) and cut at LOG_VALUE_MAX bytes, so no client can forge or flood a line.
  *
  * Each thread owns one struct log; nothing in it is locked. Lines are collected in the thread's buffer and
- * written by log_flush(), which each loop calls once per turn; WARN and ERROR flush at once.
- * A write(2) carries whole lines, so lines of several threads never mix. A thread that must not wait for
- * whoever reads its log hands the lines to a log_writer instead.
+ * written by log_flush(), which each loop calls once per turn; WARN and ERROR flush at once. A write(2)
+ * carries whole lines, so lines of several threads never mix. A thread that must not wait for the reader of
+ * its log hands the lines to a log_writer instead.
  */
 
 #include <stdbool.h>
@@ -75,14 +75,14 @@ void log_set_level(struct log *log, enum log_level level);
 enum log_level log_get_level(const struct log *log);
 
 /*
- * Adds one line, if the level is on. Fields end with LOG_FIELD_END. The time is the wall clock.
- * A line that cannot be written is lost: a gateway does not stop for its log. NULL log: nothing.
+ * Adds one line, if the level is on. Fields end with LOG_FIELD_END. The time is the wall clock. A line that
+ * cannot be written is lost: a gateway does not stop for its log. With a NULL log it does nothing.
  */
 void log_line(struct log *log, enum log_level level, const char *message, const struct log_field *fields);
 
 void log_flush(struct log *log);
 
-/* Lines of this log that log_limit_allow() held back. NULL log: none. */
+/* The number of lines of this log that log_limit_allow() held back; 0 for a NULL log. */
 uint64_t log_n_suppressed(const struct log *log);
 
 /* "debug" … "error", "text" / "json": 0, or -EINVAL for any other word. */
@@ -126,8 +126,8 @@ static inline struct log_field log_bool(const char *key, bool value)
 #define log_error(log, message, ...) log_line(log, LOG_ERROR, message, LOG_FIELDS(__VA_ARGS__))
 
 /*
- * Bounds a site that a peer can trigger at will: `burst` lines an interval, the rest counted.
- * Zeroed memory plus the two settings is a fresh one. Time is handed in.
+ * Bounds the lines of a site that a peer can trigger at will: `burst` lines an interval; the others are
+ * counted. Zeroed memory plus the two settings is a fresh limit. Time is handed in.
  */
 struct log_limit {
 	uint32_t burst;
@@ -138,8 +138,9 @@ struct log_limit {
 };
 
 /*
- * True when the line may be written; *suppressedp is then what was held back since the last one that
- * was, for the line's own "suppressed" field. The log counts what was held back at all; NULL: nobody does.
+ * True when the line may be written; *suppressedp is then the number of lines that were held back since
+ * the last written one, for the line's own "suppressed" field. The log counts all lines that were held
+ * back; it may be NULL.
  */
 bool log_limit_allow(struct log *log, struct log_limit *limit, uint64_t now_ms, uint64_t *suppressedp);
 

@@ -6,9 +6,9 @@
  *
  * Many threads push, one takes. First in, first out per pusher. The taker sleeps on mailbox_fd(), which
  * becomes readable when the box turns from empty to not empty: one wake-up per batch, however long it is.
- * What is in a box belongs to the box; whoever takes it owns it.
+ * Mail in a box belongs to the box; the thread that takes it owns it.
  *
- * Any thread may push; only the owner takes and frees.
+ * Any thread may push; only the owner of the box takes and frees.
  */
 
 #include <stdbool.h>
@@ -22,15 +22,16 @@ struct mailbox;
 /* NULL when out of memory or of file descriptors (errno says which). */
 struct mailbox *mailbox_new(void);
 
-/* The box must be empty: its owner knows how to free what is in it, the box does not. Accepts NULL. */
+/* The box must be empty: its owner knows how to free the mail in it, the box does not. Accepts NULL. */
 void mailbox_free(struct mailbox *box);
 
-/* For poll or libevent, readable. Borrowed until mailbox_free(). */
+/* The descriptor that becomes readable, for poll or libevent. Borrowed until mailbox_free(). */
 int mailbox_fd(const struct mailbox *box);
 
 void mailbox_push(struct mailbox *box, struct mail *mail);
 
-/* All there is, oldest first, linked by next and ended by NULL; NULL when empty. Clears the wake-up first. */
+/* Takes all mail, the oldest first, linked by next and ended by NULL; NULL when empty.
+ * Clears the wake-up first. */
 struct mail *mailbox_take(struct mailbox *box);
 
 #endif

@@ -4,14 +4,15 @@
 /*
  * Prefetch: asks the processor for memory that will be looked at in a moment.
  *
- * With thousands of channels nothing of one is in the cache when its event comes, and each look is a wait of
- * some 80 ns. Where many are on their way at once, one walk that only asks makes the waits overlap.
+ * With thousands of channels no part of a channel is in the cache when its event comes, and
+ * each access waits some 80 ns. Where many events come at once, one walk that only asks for the
+ * memory makes these waits overlap.
  */
 
 #include <stddef.h>
 
 enum {
-	PREFETCH_LINE_BYTES = 64, /* of a cache line, on all that we run on */
+	PREFETCH_LINE_BYTES = 64, /* of a cache line, on all processors that we run on */
 };
 
 static inline void prefetch(const void *data, size_t len)

@@ -2,7 +2,8 @@
 #define TIDEGATE_CORE_SLICE_H
 
 /*
- * Slice: a stretch of somebody else's bytes, passed by value. Whoever hands one on says how long it is good.
+ * Slice: a stretch of somebody else's bytes, passed by value. A function that hands a slice out says
+ * how long it is valid.
  *
  * data == NULL means absent, which is not the same as empty. The bytes need not end with NUL.
  */
@@ -16,25 +17,25 @@ struct slice {
 	size_t len;
 };
 
-/* Of a C string, which stays the caller's. */
+/* The bytes of a C string, which stays the caller's. */
 static inline struct slice slice_of(const char *text)
 {
 	return (struct slice){text, strlen(text)};
 }
 
-/* Whether both have the same bytes; absent and empty are the same here. */
+/* Do both have the same bytes? Absent and empty are the same here. */
 static inline bool slice_equal(struct slice a, struct slice b)
 {
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* Whether its bytes are those of a C string. */
+/* Are its bytes those of this C string? */
 static inline bool slice_is(struct slice slice, const char *text)
 {
 	return slice_equal(slice, slice_of(text));
 }
 
-/* Whether its first bytes are those of a C string. */
+/* Are its first bytes those of this C string? */
 static inline bool slice_starts(struct slice slice, const char *text)
 {
 	size_t len = strlen(text);

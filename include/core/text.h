@@ -6,8 +6,9 @@
 #include <stddef.h>
 
 /*
- * Bytes of the UTF-8 sequence at s (1 to 4), of which `left` are there; 0 if it is none: overlong forms,
- * surrogates, beyond U+10FFFF and cut sequences are refused (RFC 3629). left > 0.
+ * The length of the UTF-8 sequence at s, 1 to 4 bytes; 0 if there is no valid one: overlong forms,
+ * surrogates, code points beyond U+10FFFF and cut sequences are refused (RFC 3629). left: the bytes that are
+ * there, at least 1.
  */
 static inline size_t text_utf8_sequence(const unsigned char *s, size_t left)
 {
@@ -35,7 +36,8 @@ static inline int text_hex_value(unsigned char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The byte that a percent escape at s stands for (RFC 3986), of which `left` are there; -1: it is none. */
+/* The byte that the percent escape at s stands for (RFC 3986); -1 if there is no escape. left: the
+ * bytes that are there. */
 static inline int text_percent_byte(const char *s, size_t left)
 {
 	int high = left >= 3 && s[0] == '%' ? text_hex_value((unsigned char)s[1]) : -1;
@@ -48,13 +50,13 @@ static inline int text_percent_byte(const char *s, size_t left)
 size_t text_cut(const char *data, size_t len, size_t max);
 
 /*
- * Writes the bytes as a quoted JSON string and returns its length; out == NULL only measures. What RFC 8259
- * demands is escaped, and what could break a line or a terminal besides: DEL, C1, U+2028 and U+2029.
- * A byte that is no UTF-8 becomes U+FFFD.
+ * Writes the bytes as a quoted JSON string and returns its length; out == NULL only measures. It escapes what
+ * RFC 8259 demands, and also the characters that could break a line or a terminal: DEL, C1, U+2028 and
+ * U+2029. A byte that is not UTF-8 becomes U+FFFD.
  */
 size_t text_json_quote(char *out, const char *data, size_t len);
 
-/* How many of these bytes are whole lines, each with its end; 0 without one. */
+/* How many of these bytes are whole lines, each with its end; 0 without a whole line. */
 size_t text_whole_lines(const char *data, size_t len);
 
 #endif

@@ -2,10 +2,10 @@
 #define TIDEGATE_CORE_TOP_H
 
 /*
- * Top: the few largest of many, picked in one pass.
+ * Top: picks the few largest of many items in one pass.
  *
- * A heap of bounded size whose least is at hand, so that most of what is offered is turned away with one
- * comparison. Equal ranks are told apart by the lower tie.
+ * It is a heap of bounded size whose smallest item is at hand, so that most items are turned away after one
+ * comparison. Among equal ranks the lower tie wins.
  */
 
 #include <stdbool.h>
@@ -23,13 +23,13 @@ struct top {
 	uint32_t max;
 };
 
-/* Of at most max items, at least 1. 0 or -ENOMEM. */
+/* max: how many items it picks, at least 1. 0 or -ENOMEM. */
 int top_init(struct top *top, uint32_t max);
 void top_deinit(struct top *top); /* harmless on zeroed memory */
 
 void top_offer(struct top *top, uint64_t rank, uint64_t tie, const void *item);
 
-/* The largest first; after it nothing is offered any more. */
+/* Sorts the picked items, the largest first. No item may be offered afterwards. */
 void top_sort(struct top *top);
 
 #endif

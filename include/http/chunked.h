@@ -2,10 +2,11 @@
 #define TIDEGATE_HTTP_CHUNKED_H
 
 /*
- * Chunked: a body that says its length piece by piece (RFC 9112 section 7.1). Read as it comes, in whatever
- * portions.
+ * Chunked: reads a body that tells its length piece by piece (RFC 9112 section 7.1),
+ * in whatever portions it arrives.
  *
- * Extensions and trailers are passed over. Lines end with CR and LF here: a body's end is nothing to guess.
+ * Extensions and trailers are skipped. Lines must end with CR and LF: nobody should have to
+ * guess where a body ends.
  */
 
 #include <stddef.h>
@@ -14,7 +15,7 @@
 struct buf;
 
 enum chunked_outcome {
-	CHUNKED_DONE = 1, /* that was all of it */
+	CHUNKED_DONE = 1, /* the body is complete */
 	CHUNKED_BAD,
 	CHUNKED_TOO_BIG,
 };
@@ -33,16 +34,16 @@ enum chunked_state {
 	CHUNKED_END,
 };
 
-/* Zeroed memory is one that has read nothing. */
+/* Zeroed memory is the state before the first byte. */
 struct chunked {
 	enum chunked_state state;
-	unsigned int n_line; /* bytes of the line so far that is no data */
-	uint64_t left;       /* of the piece */
+	unsigned int n_line; /* bytes read of a line that is not data */
+	uint64_t left;       /* bytes left of the piece */
 };
 
 /*
- * Appends what the bytes hold to out, which is not to grow longer than max. 0: more is to come; an outcome;
- * or -ENOMEM. Not to be called again after anything but 0.
+ * Appends the body's bytes in this portion to out, which may not grow longer than max. 0: more is to come; an
+ * outcome; or -ENOMEM. After anything but 0 it must not be called again.
  */
 int chunked_read(struct chunked *chunked, const char *data, size_t len, struct buf *out, size_t max);
 

@@ -8,10 +8,10 @@
 #include "core/slice.h"
 
 /*
- * The value of the next member of that name, from *atp on, which moves behind it; NULL: of the first.
- * Percent-decoded; a percent sign that begins no escape stands for itself, as browsers write it. Writes text
- * with a NUL behind it and returns its length; -ENOENT: there is none (out is ""); -ENOSPC: it has no room
- * (likewise).
+ * Finds the next member of this name, from *atp on, and moves *atp behind it; with atp NULL it finds the
+ * first one. Writes its value, percent-decoded and NUL-terminated, and returns its length. A percent sign
+ * that begins no escape stands for itself, as browsers write it. -ENOENT: there is no such member; -ENOSPC:
+ * out is too small for it; out is "" in both cases.
  */
 int query_text(struct slice query, const char *name, size_t *atp, char *out, size_t size);
 

@@ -4,10 +4,10 @@
 /*
  * Request head: the request line and the fields of an HTTP/1 request, checked by RFC 9112 and taken apart.
  *
- * It reads bytes, not sockets, and keeps none: a head is slices of the bytes that it was read from. What RFC
- * 9112 lets a recipient forgive is forgiven where it cannot mean two things (an empty line before the
- * request, a line that ends with LF alone); a folded field, a field without a name or a colon, two lengths
- * are not.
+ * It reads bytes, not sockets, and copies no byte: a head consists of slices of the bytes that it was read
+ * from. It forgives what RFC 9112 lets a recipient forgive if that cannot mean two things: an empty line
+ * before the request, a line that ends with LF alone. It refuses a folded field, a field without a name or a
+ * colon, and two lengths.
  */
 
 #include <stdbool.h>
@@ -20,9 +20,9 @@ enum {
 	REQUEST_HEAD_MAX = 8192, /* bytes, with the empty line that ends it */
 };
 
-/* Why bytes are no head. */
+/* Why bytes are not a head. */
 enum request_head_outcome {
-	REQUEST_HEAD_MORE = 1, /* not yet: so far nothing is wrong */
+	REQUEST_HEAD_MORE = 1, /* not complete yet, and nothing is wrong so far */
 	REQUEST_HEAD_BAD,
 	REQUEST_HEAD_LONG_TARGET, /* the request line alone is longer than a head may be */
 	REQUEST_HEAD_LARGE,
@@ -37,41 +37,43 @@ enum http_header {
 
 struct request_head {
 	struct slice method;
-	struct slice path;       /* as it was sent, escapes and all; "*" is one */
+	struct slice path;       /* as it was sent, with its escapes; may be "*" */
 	struct slice query;      /* behind the question mark, or empty */
-	struct slice host;       /* of the target if that names one, else of the Host field; may be empty */
+	struct slice host;       /* of the target if it names a host, else of the Host field; may be empty */
 	unsigned int version;    /* 11 is HTTP/1.1 */
-	uint64_t content_length; /* 0: none was given, or 0 was */
+	uint64_t content_length; /* 0 also if no length was given */
 	bool has_content_length;
 	bool is_chunked;
-	struct slice lines;                 /* the field lines */
-	unsigned int n[HTTP_N_HEADERS];     /* how often each was sent */
-	struct slice value[HTTP_N_HEADERS]; /* of the first of them, without white space around it */
+	struct slice lines;             /* the field lines */
+	unsigned int n[HTTP_N_HEADERS]; /* how often each header was sent */
+	/* of the first header of that name, without white space around it */
+	struct slice value[HTTP_N_HEADERS];
 };
 
 /*
- * Reads a head from the start of the bytes. 0: *usedp of them are the head, which borrows them; else an
- * outcome.
+ * Reads a head from the beginning of the bytes. 0: the first *usedp bytes are the head, which
+ * borrows them; else an outcome.
  */
 int request_head_parse(struct request_head *head, const char *data, size_t len, size_t *usedp);
 
 bool request_head_method_is(const struct request_head *head, const char *method);
 
-/* The value is this one, whatever the case; a field that was sent twice has no value. */
+/* Is this the header's value, whatever the case? False for a header that was sent twice. */
 bool request_head_is(const struct request_head *head, enum http_header header, const char *value);
 
-/* The field is a list, in one line or several, and this is one of its elements, whatever the case. */
+/* Is this one of the elements of the header's list, whatever the case? The list may be in one
+ * line or in several. */
 bool request_head_lists(const struct request_head *head, enum http_header header, const char *element);
 
-/* The whole list: the line's value, or, where there are several, all of them in scratch. Empty if there is
- * none. */
+/* The whole list of a header: the line's value, or, if there are several lines, all values joined in scratch.
+ * Empty without such a header. */
 struct slice request_head_list(
 	const struct request_head *head, enum http_header header, char scratch[REQUEST_HEAD_MAX]);
 
-/* Without the spaces and tabs around it. */
+/* The text without the spaces and tabs around it. */
 struct slice http_trim(struct slice text);
 
-/* A body follows. */
+/* Does a body follow? */
 bool request_head_has_body(const struct request_head *head);
 
 #endif

@@ -4,12 +4,12 @@
 /*
  * Metrics: what is measured, one table for all (metrics/metrics.def).
  *
- * Each thread has its own block and is the only one to write it; whoever reports reads all blocks and adds
- * them up. So no counter is shared on the hot path, and no cache line either. A reader may see a block in
- * the middle of a batch, never a torn number.
+ * Each thread has its own block, and no other thread writes it; a report reads all blocks and adds them up.
+ * So threads share neither counters nor cache lines on the hot path. A reader may see a block in the middle
+ * of a batch, but never a torn number.
  *
- * A histogram takes several places of the block, one behind the other: a count for each of its buckets, one
- * for what is larger than all of them, and the sum of what was observed. metrics_observe() is for them, the
+ * A histogram takes several places of the block, one behind the other: a count for each of its buckets, a
+ * count of the values above all buckets, and the sum of all values. metrics_observe() is for histograms, the
  * other functions are for all other rows.
  */
 
@@ -19,8 +19,8 @@
 struct buf;
 
 /*
- * The upper bounds of every histogram's buckets, BUCKET(microseconds, as printed). From what one system call
- * costs on a loaded machine to the age at which a slow client is closed.
+ * The upper bounds of every histogram's buckets, BUCKET(microseconds, as printed). They reach from the cost
+ * of one system call on a loaded machine to the age at which a slow client is closed.
  */
 #define METRICS_BUCKETS                                                                                      \
 	BUCKET(100, "0.0001")                                                                                \
@@ -57,12 +57,13 @@ enum metric {
 	METRIC_COUNT,
 };
 
-/* One thread's block. Zeroed memory is a fresh one. Aligned, so that blocks of two threads share no line. */
+/* One thread's block. Zeroed memory is a fresh block. It is aligned, so that blocks of two threads
+ * share no cache line. */
 struct metrics {
 	_Alignas(64) _Atomic uint64_t values[METRIC_COUNT];
 };
 
-/* Only by the thread that owns the block. NULL block: nothing. */
+/* Only for the thread that owns the block. Does nothing with a NULL block. */
 static inline void metrics_add(struct metrics *metrics, enum metric id, uint64_t n)
 {
 	if (metrics)
@@ -71,7 +72,8 @@ static inline void metrics_add(struct metrics *metrics, enum metric id, uint64_t
 			memory_order_relaxed);
 }
 
-/* Gauges; they may go down. A sum over threads must make sense, or the largest where the row is a peak. */
+/* For gauges, which may go down. The sum over all threads must make sense, or the maximum where the
+ * row is a peak. */
 static inline void metrics_set(struct metrics *metrics, enum metric id, uint64_t value)
 {
 	if (metrics)
@@ -83,7 +85,8 @@ static inline void metrics_sub(struct metrics *metrics, enum metric id, uint64_t
 	metrics_add(metrics, id, (uint64_t)0 - n);
 }
 
-/* Notes n times that something took so long. Only by the thread that owns the block. NULL block: nothing. */
+/* Notes n times that something took `us` microseconds. Only for the thread that owns the block. Does nothing
+ * with a NULL block. */
 void metrics_observe(struct metrics *metrics, enum metric id, uint64_t us, uint64_t n);
 
 static inline uint64_t metrics_get(const struct metrics *metrics, enum metric id)
@@ -91,19 +94,19 @@ static inline uint64_t metrics_get(const struct metrics *metrics, enum metric id
 	return atomic_load_explicit(&metrics->values[id], memory_order_relaxed);
 }
 
-/* How often metrics_observe() noted something. */
+/* The number of values that metrics_observe() has noted. */
 uint64_t metrics_n_observed(const struct metrics *metrics, enum metric id);
 
 /* The upper bound of a histogram's bucket, i below METRICS_N_BUCKETS. */
 uint64_t metrics_bucket_us(unsigned int i);
 
-/* What n blocks hold at this place: one number, in the row's unit. */
+/* The sum or the maximum of n blocks for this row, in the row's unit. */
 uint64_t metrics_together(const struct metrics *const *blocks, unsigned int n, enum metric id);
 
-/* Likewise of all rows of its name, whatever their labels. */
+/* The same for all rows that share its name, whatever their labels. */
 uint64_t metrics_total(const struct metrics *const *blocks, unsigned int n, enum metric id);
 
-/* Prometheus text (exposition format 0.0.4) of n blocks. Any thread. */
+/* Writes n blocks as Prometheus text (exposition format 0.0.4). For any thread. */
 void metrics_write(const struct metrics *const *blocks, unsigned int n, struct buf *out);
 
 #endif

@@ -2,10 +2,10 @@
 #define TIDEGATE_METRICS_PROCESS_METRICS_H
 
 /*
- * Process metrics: what the kernel says of this process, under the names that all exporters use.
+ * Process metrics: the kernel's figures about this process, under the names that all exporters use.
  *
- * Read when somebody asks, into a block that is added to those of the threads. What cannot be read stays 0: a
- * gateway does not fail for its metrics.
+ * They are read when somebody asks, into a block that is added to those of the threads. A figure that cannot
+ * be read stays 0: a gateway does not fail for its metrics.
  */
 
 #include <stdint.h>
@@ -13,13 +13,13 @@
 struct metrics;
 
 enum {
-	PROCESS_FDS_MS = 10000, /* how old a count of file descriptors may be where it is not cheap */
+	PROCESS_FDS_MS = 10000, /* how old the count of file descriptors may be where counting is not cheap */
 };
 
-/* Zeroed memory and the time is a fresh one. */
+/* Zeroed memory with started_us set is a fresh one. */
 struct process_metrics {
 	uint64_t started_us; /* wall clock when the process began */
-	uint64_t n_fds;      /* as counted at counted_ms; 0: never */
+	uint64_t n_fds;      /* as counted at counted_ms; 0: not counted yet */
 	uint64_t counted_ms;
 };
 

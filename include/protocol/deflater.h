@@ -4,11 +4,11 @@
 /*
  * Deflater: one text as the payload of a permessage-deflate frame (RFC 7692 section 7.2.1).
  *
- * Each text is deflated by itself, without what came before, so its frame decodes at every peer that agreed
- * to permessage-deflate with a window of 32 KiB, whatever that peer was sent before: one frame for all. The
- * state is large, so there is one deflater a worker, and zlib's memory is taken with the first text.
+ * Each text is deflated by itself, without the texts before it. So one frame serves all peers that agreed to
+ * permessage-deflate with a window of 32 KiB, whatever each was sent before. The state is large, so each
+ * worker has one deflater, which takes zlib's memory with its first text.
  *
- * It refuses texts that would not get smaller, and those too short to be worth trying.
+ * It refuses texts that would not get smaller, and texts that are too short to be worth trying.
  */
 
 #include <stddef.h>
@@ -18,7 +18,7 @@
 struct deflater;
 
 enum {
-	DEFLATER_NO_GAIN = 1, /* send it as it is */
+	DEFLATER_NO_GAIN = 1, /* send the text as it is */
 };
 
 /* Texts below bytes_min are not tried. NULL when out of memory. */

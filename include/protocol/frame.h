@@ -20,7 +20,7 @@ enum frame_opcode {
 	FRAME_PONG = 0xa,
 };
 
-/* Bytes that the header of a payload of this length takes: 2, 4 or 10. */
+/* The length of the header for a payload of this length: 2, 4 or 10 bytes. */
 size_t frame_header_len(uint64_t payload_len);
 
 /* Writes the header of a final frame; `deflated` sets RSV1 (RFC 7692). Returns its length. */

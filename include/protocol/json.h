@@ -2,15 +2,14 @@
 #define TIDEGATE_PROTOCOL_JSON_H
 
 /*
- * JSON: strict where the world is not.
+ * JSON: checks that bytes are JSON, strictly, and reads values out of checked JSON.
  *
- * json_check() says whether bytes are one RFC 8259 text: exact grammar, valid UTF-8, no
- * control bytes in strings, bounded depth, in one pass without memory. The escape of half a surrogate pair is
- * within the grammar: encoders write it for a text that was cut inside an emoji, and browsers parse it. On
- * the way it can note the members of the outermost object. It is the validator under jsmn, which is a
- * tokenizer only (it takes
- * `{,}` and `[1,]`), and the only parser on the events' path, where jsmn's fixed token array would
- * refuse a legitimate payload. See docs/decisions/.
+ * json_check() says whether bytes are one RFC 8259 text: exact grammar, valid UTF-8, no control bytes in
+ * strings, bounded depth, in one pass without memory. The escape of half a surrogate pair is within the
+ * grammar: encoders write it for a text that was cut inside an emoji, and browsers parse it. On the way it
+ * can note members of the outermost object. Commands are checked by it before they go to jsmn, which is only
+ * a tokenizer and accepts `{,}` and `[1,]`. Events are parsed by it alone, because jsmn's fixed token array
+ * would refuse legitimate payloads (docs/decisions/0003-json-is-checked-by-us-and-tokenized-by-jsmn.md).
  */
 
 #include <stdbool.h>
@@ -25,8 +24,8 @@ enum {
 
 /* One value as it stands in the text, quotes and brackets included. */
 struct json_member {
-	const char *name;   /* in: which member, plain ASCII */
-	struct slice value; /* out: its last occurrence; absent if it is not there */
+	const char *name;   /* in: the member's name, plain ASCII */
+	struct slice value; /* out: the value of its last occurrence; absent if the member is not there */
 	size_t n;           /* out: its occurrences */
 };
 
@@ -38,11 +37,13 @@ struct json_member {
 int json_check(const char *text, size_t len, unsigned int depth_max, struct json_member *members, size_t n,
 	bool *is_objectp);
 
-/* A checked string value (quotes included) unescaped into out: its length, or -1 if it needs more than cap
- * bytes; out then has the first cap of them. Half a surrogate pair becomes three bytes that are no UTF-8. */
+/* Unescapes a checked string value (quotes included) into out. Returns its length, or -1 if it needs
+ * more than cap bytes; out then has the first cap bytes. Half a surrogate pair becomes three bytes
+ * that are not UTF-8. */
 long json_unescape(struct slice value, char *out, size_t cap);
 
-/* Whether a checked string value (quotes included), unescaped, is these bytes; or the same as another one. */
+/* Is a checked string value (quotes included), unescaped, equal to these bytes, or
+ * to another string value? */
 bool json_string_is(struct slice value, const char *data, size_t len);
 bool json_string_equal(struct slice a, struct slice b);
 
@@ -68,8 +69,8 @@ static inline bool json_is_object(struct slice value)
 }
 
 /*
- * Where a text that json_check() refused stops being JSON, for people: the byte, or the beginning of the
- * string, number or word that is wrong in itself. len: it ends too early.
+ * The place where a text that json_check() refused stops being JSON, for error messages: the offset of a
+ * wrong byte, or of the beginning of a wrong string, number or word; len if the text ends too early.
  */
 size_t json_fault(const char *text, size_t len, unsigned int depth_max);
 
@@ -78,13 +79,12 @@ static inline bool json_is_array(struct slice value)
 	return value.data && value.data[0] == '[';
 }
 
-/* A checked value that is a number without fraction and exponent. */
+/* Is a checked value a number without fraction and exponent? */
 bool json_is_integer(struct slice value);
 
 static inline bool json_is_true(struct slice value)
 {
-	return value.len &&
-	       value.data[0] == 't'; /* of what json_check() found good, nothing else begins so */
+	return value.len && value.data[0] == 't'; /* no other checked value begins with t */
 }
 
 #endif

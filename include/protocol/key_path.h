@@ -2,9 +2,10 @@
 #define TIDEGATE_PROTOCOL_KEY_PATH_H
 
 /*
- * Key path: where an event says what it is about, "data.id": member names, joined by '.', from the outermost
- * object inwards. Only objects are entered, never arrays. What stands there is the key if it is a string, a
- * number or a literal, and it is compared as it stands: "a" and "\u0061" are two keys, 1 and 1.0 too.
+ * Key path: the place where an event says what it is about, such as "data.id": names of members, joined by
+ * '.', from the outermost object inwards. Only objects are entered, never arrays. The value at that place is
+ * the event's key if it is a string, a number or a literal. Keys are compared as they stand: "a" and "\u0061"
+ * are two keys, and so are 1 and 1.0.
  */
 
 #include <stddef.h>
@@ -12,13 +13,13 @@
 #include "core/slice.h"
 
 enum {
-	KEY_PATH_BAD = 1, /* not a path; the sentence says why */
+	KEY_PATH_BAD = 1, /* not a path; a sentence says why */
 
 	KEY_PATH_LEN_MAX = 128,
 	KEY_PATH_NAMES_MAX = 8,
 };
 
-/* Points into itself: to be parsed where it stays, not to be copied. */
+/* Points into itself: parse it where it will stay, and do not copy it. */
 struct key_path {
 	char text[KEY_PATH_LEN_MAX + 1]; /* as written */
 	char split[KEY_PATH_LEN_MAX + 1];
@@ -30,7 +31,7 @@ struct key_path {
  */
 int key_path_parse(struct key_path *path, const char *text, const char **whyp);
 
-/* The key of this checked JSON text, as it stands there, quotes included; absent if it has none. */
+/* The key in this checked JSON text, as it stands there, quotes included; absent if there is no key. */
 struct slice key_path_find(const struct key_path *path, struct slice text);
 
 #endif

@@ -2,7 +2,7 @@
 #define TIDEGATE_PROTOCOL_MESSAGE_H
 
 /*
- * Message: something to say to clients, made once and shared by count.
+ * Message: a frame for clients, made once and shared by count.
  *
  * It carries its finished bytes: a plain WebSocket frame, or another form of it (protocol/form.h). The bus
  * makes one per event and node; a reply is one for a single client. After it is made nothing in it changes
@@ -30,21 +30,21 @@ enum {
 struct message {
 	atomic_uint n_refs;
 	_Atomic(struct message *) others[N_FORMS - 1]; /* see message_as(); NULL: nobody asked yet */
-	uint32_t channel_len;                          /* 0: a reply, for one client */
-	uint64_t channel_hash;                         /* map_hash() of the channel; of an event only */
-	const char *channel;                           /* points behind the frame; NUL-terminated */
+	uint32_t channel_len;                          /* 0 for a reply, which is for one client */
+	uint64_t channel_hash;                         /* map_hash() of the channel; only for events */
+	const char *channel;                           /* points behind the frame, NUL-terminated */
 	uint64_t arrived_us; /* clock_monotonic_us() when it reached this node; 0 for replies */
 	uint64_t key_hash;   /* of channel and key; see message_set_key() */
-	uint32_t key_at;     /* where in the frame the key is */
-	uint32_t key_len;    /* 0: it has none */
+	uint32_t key_at;     /* the offset of the key in the frame */
+	uint32_t key_len;    /* 0: no key */
 	uint32_t frame_len;
 	uint32_t header_len; /* of a plain frame: the text is frame + header_len */
-	bool renames;        /* an event whose payload had members called like the gateway's */
+	bool renames;        /* an event whose payload had members with the gateway's reserved names */
 	bool is_entry;       /* an event that has a place in a log */
 	unsigned char frame[];
 };
 
-/* The channel that an event is for. Whoever has found it by name has its hash. */
+/* The channel that an event is for, with its hash, so that no look-up has to compute it again. */
 struct message_channel {
 	struct slice name;
 	uint64_t hash; /* map_hash() of the name */
@@ -56,10 +56,10 @@ static inline struct message_channel message_channel(struct slice name)
 }
 
 /*
- * An event as clients see it (design: what a client sees): an object with a string `type` keeps every byte,
- * with `timestamp` added if missing, `channel` always and `pos` if given, spliced in before its last brace;
- * any other JSON value becomes {"type":"update","data":<payload>,…}. pos may be absent. A member of the
- * object that is called `pos`, or `channel` with another value, arrives as `payload_pos` or
+ * Makes an event as clients see it (docs/protocol.md, What a client hears). An object with a string `type`
+ * keeps every byte; `timestamp` (if it is missing), `channel` and `pos` (if it is given) are spliced in
+ * before its last brace. Any other JSON value becomes {"type":"update","data":<payload>,…}. If the payload
+ * itself has a member `pos`, or `channel` with another value, that member is renamed to `payload_pos` or
  * `payload_channel`. 0, MESSAGE_NOT_JSON, or -ENOMEM. The caller owns the reference.
  */
 int message_from_event(struct message_channel channel, struct slice payload, struct slice pos,
@@ -67,11 +67,11 @@ int message_from_event(struct message_channel channel, struct slice payload, str
 
 /*
  * Notes the key of an event, so that a newer one of the same channel and key can take its place in a queue.
- * For its maker, before anybody else has a reference.
+ * Only for the maker of the event, before anybody else has a reference.
  */
 void message_set_key(struct message *event, const struct key_path *path);
 
-/* Are both events of one channel with the same key? */
+/* Are both events of the same channel, with the same key? */
 bool message_same_key(const struct message *a, const struct message *b);
 
 /*
@@ -87,7 +87,7 @@ static inline struct message *message_as(struct message *message, enum form form
 	return form == FORM_PLAIN ? message : message_other_form(message, form, maker);
 }
 
-/* A reply: the text as it is, framed. NULL when out of memory. */
+/* Makes a reply of this text. NULL when out of memory. */
 struct message *message_from_text(const char *text, size_t len);
 
 struct message *message_ref(struct message *message);

@@ -2,8 +2,8 @@
 #define TIDEGATE_PROTOCOL_REPLY_H
 
 /*
- * Reply: what the gateway itself says to one client. Each returns a message whose reference the caller owns,
- * or NULL when out of memory. `id` is echoed as it stands; absent: none.
+ * Reply: the messages that the gateway itself sends to one client. Each function returns a message whose
+ * reference the caller owns, or NULL when out of memory. id: echoed as it stands; may be absent.
  */
 
 #include <stdbool.h>
@@ -27,13 +27,13 @@ struct message *reply_unsubscribed(struct slice id, struct slice channel, uint64
 struct message *reply_error(struct slice id, const char *code, const char *message, struct slice channel,
 	uint64_t retry_after_ms, uint64_t wall_ms);
 
-/* What an aware client is told of its place in a channel's history. */
+/* What a client that knows recovery is told about its place in a channel's history. */
 struct reply_recovery {
-	bool recoverable;   /* the channel keeps a history; without one all below is left out */
+	bool recoverable;   /* the channel keeps a history; if not, all members below are left out */
 	bool recovered;     /* nothing is missing */
-	const char *reason; /* why not; NULL when recovered */
+	const char *reason; /* why it was not recovered; NULL if it was */
 	const char *pos;
-	uint32_t count; /* of the entries that follow */
+	uint32_t count; /* the number of entries that follow */
 };
 
 /* {"type":"subscribed","data":{"channel":…,"recoverable":true,"recovered":true,"pos":…,"count":3},…} */

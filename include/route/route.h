@@ -4,18 +4,17 @@
 /*
  * Route: which path leads to which channels, and what a connection on it may do.
  *
- * A path template is segments, literal or one {variable} each: /ws/execution/{execution_id}. A channel
- * template is parts joined by ':', likewise literal or one {variable} of the path each:
- * execution:{execution_id}. A variable is always a whole part, so that no two pairs of ids make the same
- * name. The more literal template wins (compared segment by segment from the left), whatever the order of
- * declaration; two templates that match the same paths are refused. A table is immutable once built and
- * shared by count between threads; reload builds another.
+ * A path template consists of segments, each a literal or one {variable}: /ws/execution/{execution_id}. A
+ * channel template consists of parts joined by ':', each a literal or one {variable} of the path:
+ * execution:{execution_id}. A variable is always a whole part, so different ids never make the same name. If
+ * several templates match, the more literal one wins, compared segment by segment from the left; the order of
+ * declaration does not matter. Two templates that match the same paths are refused. A finished table does not
+ * change and is shared by count between threads; a reload builds another.
  *
- * Segments are percent-decoded exactly once, after the path was split. What is no plain id then is one only
- * where the route says so (any_ids), and stands in names, here and below, with its other bytes as %XX. "."
- * and ".." are no ids: browsers and proxies resolve them away, so a connection would end up on another route
- * than the one it asked for. An empty segment, a slash at the end among them, is never part of a path that is
- * found.
+ * Segments are percent-decoded exactly once, after the path was split. A segment that is not a plain id then
+ * is an id only on routes with any_ids; in the names of channels its other bytes stand as %XX. "." and ".."
+ * are no ids: browsers and proxies resolve them away, so a connection would end up on another route than the
+ * one it asked for. A path with an empty segment, such as one with a slash at its end, is never found.
  */
 
 #include <stdbool.h>
@@ -35,39 +34,38 @@ enum slow_policy {
 };
 
 enum {
-	SLOW_AGE_MS_MIN = 100, /* below, an event might be too old before its client had a chance */
+	SLOW_AGE_MS_MIN = 100, /* with less, an event might be too old before its client could read it */
 	SLOW_AGE_MS_MAX = 3600000,
-	SLOW_AGE_MS = 10000, /* the default of all policies but latest_by_key, which has none */
+	SLOW_AGE_MS = 10000, /* the default; latest_by_key has no bound */
 };
 
 #define SLOW_AGE_NONE UINT64_MAX
 
-/* What a connection that reads too slowly may cost, and what happens when that is reached. Zeroed: the
- * defaults. */
+/* How much a connection that reads too slowly may cost, and what happens beyond that.
+ * Zeroed: the defaults. */
 struct route_slow {
 	enum slow_policy policy;
-	size_t bytes_max;    /* of what waits for it; 0: what holds for every connection */
-	uint64_t age_max_ms; /* how long an event may wait for it; 0: the policy's default; SLOW_AGE_NONE */
-	const char *key;     /* of latest_by_key, and only there: a key path */
+	size_t bytes_max;    /* of frames that wait for it; 0: the bound of all connections */
+	uint64_t age_max_ms; /* how long an event may wait; 0: the policy's default; or SLOW_AGE_NONE */
+	const char *key;     /* only with latest_by_key: a key path */
 };
 
 enum {
 	ROUTE_HISTORY_SIZE_MAX = 1000000,
 	ROUTE_HISTORY_SIZE = 1000, /* the default */
-	/* The log of a channel that somebody listens to is read every 8 s: it must not expire in between. The
-	   library in Redis takes a shorter one for this one, too. */
+	/* The log of a channel with listeners is read every 8 s and must not expire in between. The library
+	 * in Redis raises a shorter time to this one, too. */
 	ROUTE_HISTORY_TTL_MS_MIN = 30000,
 	ROUTE_HISTORY_TTL_MS = 86400000, /* the default */
 };
 
-#define ROUTE_HISTORY_TTL_MS_MAX UINT64_C(31536000000) /* a year: one that is longer is a typing error */
+#define ROUTE_HISTORY_TTL_MS_MAX UINT64_C(31536000000) /* a year: a longer one is a typing error */
 
-/* What is kept of the channels that a route joins. Zeroed: nothing. */
+/* The history that is kept of the channels that a route joins. Zeroed: no history. */
 struct route_history {
 	uint32_t size;     /* entries; 0: no history */
 	uint64_t ttl_ms;   /* after the last entry or read; 0: the default */
-	bool close_on_gap; /* a client that knows nothing of recovery is closed with 1012 where entries are
-			      lost to it */
+	bool close_on_gap; /* a client that does not know recovery is closed with 1012 if it loses entries */
 };
 
 enum {
@@ -88,21 +86,21 @@ enum {
 
 struct route_table;
 
-/* What one route says. Built by configuration, copied by the table. */
+/* One route as the configuration says it. The table copies it. */
 struct route_spec {
 	const char *path;
 	const char *const *channels; /* subscribed at once; may be none */
 	size_t n_channels;
-	const char *const
-		*subscribe; /* channel templates that may be subscribed besides; variables of the path stand
-			       for the connection's own ids, others match any one id: "execution:{id}" */
+	/* Templates of further channels that may be subscribed to, such as "execution:{id}". A variable of
+	 * the path stands for the connection's own id, any other variable matches any one id. */
+	const char *const *subscribe;
 	size_t n_subscribe;
-	bool subscribe_any_route; /* may also subscribe to every channel that some route of the table joins;
-				     the default */
-	bool any_ids;             /* any text is an id, in paths and channels; else only plain ones are */
-	bool compression;         /* permessage-deflate may be agreed on */
+	/* may also subscribe to every channel that some route of the table joins: the default */
+	bool subscribe_any_route;
+	bool any_ids;     /* any text is an id, in paths and channels; otherwise only plain ids are */
+	bool compression; /* permessage-deflate may be agreed on */
 	struct route_slow slow;
-	struct route_history history; /* of the channels that it joins, not of its subscribe list */
+	struct route_history history; /* of the channels that it joins, not of those in its subscribe list */
 };
 
 struct route; /* owned by its table */
@@ -120,15 +118,15 @@ struct route_match {
 struct route_table *route_table_new(void);
 
 /*
- * Adds a route while the table is still private to its builder. Two routes may not want different keys of the
- * events of one channel template, nor different histories of it; a route without says nothing about either.
- * 0, ROUTE_CONFLICT, ROUTE_BAD_TEMPLATE (one sentence, without a file name, is appended to `error`; it quotes
- * the template as it is) or -ENOMEM.
+ * Adds a route while the table is still private to its builder. Two routes may not want different keys or
+ * different histories of one channel template; a route that has none does not count. 0, ROUTE_CONFLICT,
+ * ROUTE_BAD_TEMPLATE or -ENOMEM. error: with ROUTE_BAD_TEMPLATE one sentence is appended, which quotes the
+ * template and names no file.
  */
 int route_table_add(struct route_table *table, const struct route_spec *spec, struct buf *error);
 
-/* The route whose template matches the same paths as this one, whatever its variables' names; NULL without
- * one. */
+/* The route whose template matches the same paths as this one, whatever the names of its variables; NULL if
+ * there is no such route. */
 const struct route *route_table_find(const struct route_table *table, const char *path_template);
 
 struct route_table *route_table_ref(struct route_table *table);
@@ -136,26 +134,27 @@ void route_table_unref(struct route_table *table); /* accepts NULL */
 
 size_t route_table_size(const struct route_table *table);
 
-/* The i-th in the order in which they were added. */
+/* The i-th route, in the order of route_table_add(). */
 const struct route *route_table_get(const struct route_table *table, size_t i);
 
-/* The raw path, without the query. 0, ROUTE_NOT_FOUND or ROUTE_BAD_ID. */
+/* path: as it was sent, without the query. 0, ROUTE_NOT_FOUND or ROUTE_BAD_ID. */
 int route_table_match(
 	const struct route_table *table, const char *path, size_t len, struct route_match *match);
 
-/* The template as declared; what logs and metrics call this route. */
+/* The template as it was declared: the route's name in logs and metrics. */
 const char *route_path(const struct route *route);
 
 /*
- * Do both say the same of a connection: path, channels, what may be subscribed to, compression, slow readers?
- * The history is not looked at: it is the channel's.
+ * Do both treat a connection alike: path, channels, subscriptions, compression, slow readers? The history is
+ * not compared, since it belongs to the channel.
  */
 bool route_serves_alike(const struct route *a, const struct route *b);
 
-/* Its place in the table, for what is kept beside it: route_table_get(table, route_index(route)) == route. */
+/* Its place in the table, for arrays that are kept beside it: route_table_get(table,
+ * route_index(route)) == route. */
 size_t route_index(const struct route *route);
 
-/* As declared, for people and generated documents; any_route: see struct route_spec. */
+/* As declared, for people and for generated documents; see struct route_spec. */
 const char *route_channel_template(const struct route *route, size_t i);
 size_t route_n_subscribe(const struct route *route);
 const char *route_subscribe_template(const struct route *route, size_t i);
@@ -163,44 +162,45 @@ bool route_subscribes_any_route(const struct route *route);
 bool route_takes_any_ids(const struct route *route);
 bool route_compresses(const struct route *route);
 
-/* With the default age filled in; bytes_max stays 0 for what holds for every connection. */
+/* With the default age filled in. bytes_max stays 0 where the bound of all connections holds. */
 const struct route_slow *route_slow(const struct route *route);
 
-/* Never NULL; its size is 0 without history, else the default time is filled in. */
+/* Never NULL. Its size is 0 without a history; otherwise the default time is filled in. */
 const struct route_history *route_history(const struct route *route);
 
 const char *slow_policy_name(enum slow_policy policy);
 
-/* False: there is no such policy. */
+/* False if there is no policy of this name. */
 bool slow_policy_parse(const char *name, enum slow_policy *policyp);
 
 /*
- * Where events of this (valid) channel have their key: the path of the latest_by_key route that joins it or
- * lists it to subscribe. Of several that fit, the one with the more literal channel template. NULL: there is
- * none. Borrowed from the table.
+ * The key path for events of this (valid) channel: that of the latest_by_key route that joins it or lists it
+ * under subscribe; of several routes, the one with the more literal channel template counts. NULL without
+ * such a route. Borrowed from the table.
  */
 const struct key_path *route_table_key(const struct route_table *table, struct slice channel);
 
 /*
- * What is kept of this (valid) channel: the history of the route that joins it. Of several that have one,
- * that with the more literal channel template. NULL: nothing is kept. Borrowed from the table.
+ * The history of this (valid) channel: that of the route that joins it; of several routes with a history, the
+ * one with the more literal channel template counts. NULL without a history. Borrowed from the table.
  */
 const struct route_history *route_table_history(const struct route_table *table, struct slice channel);
 
-/* Does any of its routes keep one? */
+/* Does any of its routes keep a history? */
 bool route_table_keeps_history(const struct route_table *table);
 
-/* How many channels it joins, and the name of the i-th for this match, NUL-terminated; returns its length. */
+/* How many channels the route joins, and the name of the i-th channel for this match. route_channel() writes
+ * it NUL-terminated and returns its length. */
 size_t route_n_channels(const struct route *route);
 size_t route_channel(const struct route_match *match, size_t i, char out[ROUTE_CHANNEL_MAX + 1]);
 
 /*
- * What a connection keeps of its match: its ids in the order of the path, joined by '/'; "" without
- * variables. Returns the length.
+ * Writes the part of a match that a connection keeps: its ids in the order of the path, joined by '/'; ""
+ * without variables. Returns the length.
  */
 size_t route_ids(const struct route_match *match, char out[ROUTE_IDS_MAX + 1]);
 
-/* The match that route_ids() was taken from. */
+/* Restores the match from which route_ids() was made. */
 void route_rematch(const struct route *route, const char *ids, struct route_match *match);
 
 /*
@@ -219,8 +219,8 @@ bool route_may_subscribe(
 /* Is it a plain id: A–Z a–z 0–9 . _ ~ -, 1 to ROUTE_ID_MAX bytes, neither "." nor ".."? */
 bool route_id_valid(const char *id, size_t len);
 
-/* Is it a channel name: ids, plain or with their other bytes as %XX, joined by ':', at most ROUTE_CHANNEL_MAX
- * bytes, not in "tg:", which is Tidegate's own? */
+/* Is it the name of a channel: ids joined by ':', plain or with their other bytes as %XX, at most
+ * ROUTE_CHANNEL_MAX bytes, and not beginning with "tg:", which is Tidegate's own? */
 bool route_channel_valid(const char *name, size_t len);
 
 #endif

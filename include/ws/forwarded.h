@@ -2,8 +2,8 @@
 #define TIDEGATE_WS_FORWARDED_H
 
 /*
- * Forwarded: what proxies write about whom they speak for: X-Forwarded-For, as each of them understands it,
- * and Forwarded, RFC 7239. A list; each proxy adds to its end.
+ * Forwarded: the addresses that proxies write into X-Forwarded-For, each in its own way, and into Forwarded
+ * (RFC 7239). Both are lists, to whose end each proxy adds.
  */
 
 #include <netinet/in.h>
@@ -18,7 +18,7 @@ enum forwarded_form {
 
 /*
  * Cuts the last hop off the list and writes its address, without port, brackets and quotes. Empty elements
- * are passed over. False: none is left, or it is no address ("unknown", a name, a name made up).
+ * are skipped. False if no hop is left, or if the hop is not an address ("unknown", a name).
  */
 bool forwarded_last(struct slice *list, enum forwarded_form form, char out[INET6_ADDRSTRLEN]);
 

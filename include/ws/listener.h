@@ -4,8 +4,8 @@
 /*
  * Listener: accepts TCP connections on one address and hands them on.
  *
- * Several listeners may share one port (SO_REUSEPORT): the kernel spreads connections over them, one a
- * worker. When the process runs out of file descriptors a listener rests for LISTENER_REST_MS instead of
+ * Several listeners, one for each worker, may share a port (SO_REUSEPORT): the kernel spreads connections
+ * over them. When the process runs out of file descriptors a listener rests for LISTENER_REST_MS instead of
  * spinning on a connection that it cannot take.
  */
 
@@ -19,27 +19,27 @@ struct listener;
 enum {
 	LISTENER_BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
 	LISTENER_REST_MS = 100,
-	LISTENER_DRAIN_MS = 100, /* for handshakes of TCP under way: a round trip inside a data centre, and
-				     far more */
+	/* for TCP handshakes that are under way: far more than a round trip inside a data centre */
+	LISTENER_DRAIN_MS = 100,
 };
 
 /* Takes over the descriptor: non-blocking, close-on-exec, TCP_NODELAY set. */
 typedef void (*listener_accept_fn)(void *arg, int fd);
 
-/* Is there room for another connection? See listener_rest(). */
+/* Is there room for another connection? For listener_rest(). */
 typedef bool (*listener_room_fn)(void *arg);
 
 /*
  * Listens on host (a name of this machine, an IPv4 or IPv6 address; "" is every address) and port (0: any
- * free one). `shared` lets further listeners of this process on the same port. 0, or negative errno with one
+ * free one). shared: further listeners of this process may use the same port. 0, or negative errno with one
  * sentence appended to error.
  */
 int listener_new(struct event_base *base, const char *host, uint16_t port, bool shared,
 	listener_accept_fn accept, void *arg, struct listener **listenerp, struct buf *error);
 
 /*
- * Called by accept(): takes nobody until room() says that there is room, which is asked every
- * LISTENER_REST_MS. With the same arg.
+ * For accept() to call: the listener takes no connection until room() says that there is room. It asks every
+ * LISTENER_REST_MS, with the same arg.
  */
 void listener_rest(struct listener *listener, listener_room_fn room);
 
@@ -53,7 +53,7 @@ uint16_t listener_port(const struct listener *listener);
  * queue is accepted and the socket closed.
  */
 void listener_drain(struct listener *listener);
-bool listener_drained(const struct listener *listener); /* that is over */
+bool listener_drained(const struct listener *listener); /* the socket is closed */
 
 /* Stops listening at once. Accepts NULL. */
 void listener_free(struct listener *listener);

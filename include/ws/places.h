@@ -4,12 +4,12 @@
 /*
  * Places: how many connections of the public port there may be, over all workers.
  *
- * Descriptors that clients cannot have are left for the admin port, for Redis and for the files of a reload.
- * A few of them are for newcomers that find no place and are told so. Where those are taken too, the
+ * Some file descriptors are kept from clients, for the admin port, for Redis and for the files of a reload. A
+ * few of these serve newcomers that find no place and have to be told so. When those are taken too, the
  * listeners rest and newcomers wait in the kernel.
  *
- * One for a process, shared by its threads without a lock. Each connection holds a place of one kind from
- * accept to its end.
+ * There is one struct places for a process, shared by its threads without a lock. Each connection holds one
+ * place, of either kind, from accept to its end.
  */
 
 #include <stdatomic.h>
@@ -17,44 +17,44 @@
 #include <stddef.h>
 
 enum {
-	PLACES_STANDING_REST = 24, /* newcomers being told: from there on listeners rest */
-	PLACES_STANDING_MAX = 40,  /* as many, when many workers accept at one moment */
+	PLACES_STANDING_REST = 24, /* newcomers that are being told; from this number on listeners rest */
+	PLACES_STANDING_MAX = 40,  /* the most, when many workers accept at the same moment */
 };
 
 enum place {
 	PLACE_NONE,
 	PLACE_SEAT,     /* may become a client */
-	PLACE_STANDING, /* is to be told that all seats are taken */
+	PLACE_STANDING, /* will be told that all seats are taken */
 };
 
 struct places {
 	_Atomic size_t max; /* seats */
 	_Atomic size_t n_seated;
 	_Atomic size_t n_standing;
-	_Atomic bool is_resting; /* the log has a line on it that no other has followed */
+	_Atomic bool is_resting; /* the log has said that listeners rest, and not yet that they go on */
 };
 
 void places_init(struct places *places, size_t max);
 
-/* Holds for newcomers; nobody is sent away. */
+/* The new bound holds for newcomers; no connection is closed. */
 void places_set_max(struct places *places, size_t max);
 size_t places_max(const struct places *places);
 
-/* Is there one of either kind for another connection? */
+/* Is there a place of either kind for another connection? */
 bool places_have_room(const struct places *places);
 
-/* A seat; else to stand; else none. */
+/* Takes a seat if there is one, else a standing place, else none. */
 enum place places_take(struct places *places);
 
-/* From standing to a seat. False: there is none. */
+/* Exchanges a standing place for a seat. False if there is no seat. */
 bool places_sit(struct places *places);
 
-/* The same where there may be none: one too many. */
+/* The same even if all seats are taken: then there is one connection too many. */
 void places_to_seat(struct places *places);
 
 void places_leave(struct places *places, enum place place);
 
-/* Whether this is news: the first listener that rests, the first one that goes on. */
+/* Is this news for the log? True for the first listener that rests, and for the first one that goes on. */
 bool places_rest(struct places *places);
 bool places_go_on(struct places *places);
 

@@ -2,11 +2,11 @@
 #define TIDEGATE_WS_TRUSTED_H
 
 /*
- * Trusted: whose X-Forwarded-For, or Forwarded, is believed.
+ * Trusted: the proxies whose X-Forwarded-For or Forwarded is believed.
  *
- * A list of addresses and CIDR blocks. The hops are walked from the right: each hop that is trusted vouches
- * for the one before it; the first that is not is the client. With an empty list the header is never looked
- * at.
+ * It is a list of addresses and CIDR blocks. The hops of a header are walked from the right: each trusted hop
+ * vouches for the one before it, and the first hop that is not trusted is the client. With an empty list the
+ * header is never looked at.
  */
 
 #include <netinet/in.h>
@@ -28,8 +28,8 @@ void trusted_free(struct trusted *trusted); /* accepts NULL */
 
 bool trusted_contains(const struct trusted *trusted, const char *address);
 
-/* The client behind `peer`, given the hops that it names (absent: none). Writes a plain address, at most the
- * peer's. */
+/* Finds the client behind `peer`. hops: the header's value; may be absent. Writes a plain address; if no hop
+ * can be believed, the peer's. */
 void trusted_client(const struct trusted *trusted, const char *peer, enum forwarded_form form,
 	struct slice hops, char out[INET6_ADDRSTRLEN]);
 

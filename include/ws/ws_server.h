@@ -4,8 +4,8 @@
 /*
  * Ws server: sockets in, clients out. libwebsockets lives here, behind one callback.
  *
- * It accepts connections, checks the handshake, begins a client for each that is let in, hands it whole
- * messages, and carries its bytes. One worker owns it; it runs on the worker's loop.
+ * It accepts connections, checks the handshake, begins a client for each connection that is let in, hands it
+ * whole messages, and carries its bytes. One worker owns the server, which runs on the worker's loop.
  */
 
 #include <stdbool.h>
@@ -25,46 +25,46 @@ struct ws_server;
 struct ws_server_options {
 	struct event_base *base;
 	const char *host;
-	uint16_t port;           /* 0: any free one */
+	uint16_t port;           /* 0: any free port */
 	struct clients *clients; /* outlives the server */
 	struct trusted *trusted; /* taken over, also on failure */
 	struct places *places;   /* shared by all; outlives the server */
 	struct log *log;
 	struct metrics *metrics;
-	bool use_uring; /* where it is built in and the kernel allows it */
+	bool use_uring; /* use io_uring, if it is built in and the kernel allows it */
 };
 
 /* 0, or negative errno with one sentence appended to error. */
 int ws_server_new(const struct ws_server_options *options, struct ws_server **serverp, struct buf *error);
 
-/* Ends all connections without a word: close the clients before. Accepts NULL. */
+/* Ends all connections without a close frame: close the clients before. Accepts NULL. */
 void ws_server_free(struct ws_server *server);
 
 uint16_t ws_server_port(const struct ws_server *server);
 
-/* After clients_configure(): the clients' bounds have changed, and these proxies are trusted, which it takes
- * over. */
+/* To be called after clients_configure(), which has changed the clients' bounds. Takes over
+ * the trusted proxies. */
 void ws_server_configure(struct ws_server *server, struct trusted *trusted);
 
 /*
- * The end: from now on handshakes are refused with 503, and a moment later the port is closed. Nobody who was
- * connected by then is hung up on without an answer.
+ * From now on handshakes are refused with 503, and a moment later the port is closed. Connections that exist
+ * by then still get an answer.
  */
 void ws_server_drain(struct ws_server *server);
 
-/* The port is closed, and all connections are gone: those of clients, and those that never became one. */
+/* Is the port closed, and are all connections gone, those of clients and those that never became clients? */
 bool ws_server_drained(const struct ws_server *server);
 
-/* Once per turn of the loop: ends what was aborted, runs lws' timers. */
+/* Once per turn of the loop: ends the connections that were aborted, and runs lws' timers. */
 void ws_server_turn(struct ws_server *server);
 
-/* Sends all that waits in socket_ops.send_later(). */
+/* Sends all bytes that socket_ops.send_later() has collected. */
 void ws_server_submit(struct ws_server *server);
 
-/* Answers a handshake that was held back; `socket` is what the client was begun with. */
+/* Answers a handshake that was held back. socket: the one that the client was begun with. */
 void ws_server_answer(void *socket);
 
-/* What clients of a ws server write to. */
+/* The operations of the sockets that clients of a ws server write to. */
 extern const struct socket_ops ws_socket_ops;
 
 #endif

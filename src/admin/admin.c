@@ -37,7 +37,7 @@ static struct admin *admin_of(struct lws *wsi)
 	return lws_context_user(lws_get_context(wsi));
 }
 
-/* As text; "" where it is longer than any that we would accept. */
+/* Copies a value as text; "" if it is longer than any value that we would accept. */
 static void copy(struct slice value, char *out, size_t size)
 {
 	size_t len = value.len < size ? value.len : 0;
@@ -95,7 +95,7 @@ static bool may(struct admin_request *request, enum admin_access access)
 	       admin_auth_token(auth, authorization.data, authorization.len);
 }
 
-/* One that wants none may say nothing of it. */
+/* A request without a body need not give a length. */
 static bool body_comes(const struct admin_request *request)
 {
 	return request->endpoint->method == ADMIN_POST || request->head.is_chunked ||
@@ -136,7 +136,7 @@ static void dispatch(struct admin_request *request)
 			"only GET, HEAD and POST are known");
 		return;
 	}
-	copy(head->path, path, sizeof(path)); /* one that is too long is the path of nothing */
+	copy(head->path, path, sizeof(path)); /* a path that is too long becomes "", which is no endpoint's */
 	request->endpoint = admin_route(request, is_post ? ADMIN_POST : ADMIN_GET, path);
 	if (!request->endpoint || is_foreign(request, request->endpoint->access))
 		return;
@@ -153,7 +153,7 @@ static int on_writable(struct admin_request *request)
 {
 	struct lws *wsi = request->wsi;
 
-	/* What does not fit into the socket is kept by lws, which says when to go on. */
+	/* lws keeps the bytes that do not fit into the socket, and says when to go on. */
 	if (request->out.len &&
 		lws_write(wsi, (unsigned char *)request->out.data, request->out.len, LWS_WRITE_HTTP) < 0)
 		return -1;
@@ -166,7 +166,7 @@ static int on_writable(struct admin_request *request)
 	return 0;
 }
 
-/* A body is asked for by who waits for us to want it (RFC 9110 section 10.1.1). */
+/* Asks for the body, if the caller waits for that before it sends one (RFC 9110 section 10.1.1). */
 static int invite_body(struct admin_request *request)
 {
 	if (request->head.version < 11 || !request_head_lists(&request->head, HTTP_EXPECT, "100-continue"))
@@ -188,8 +188,7 @@ static void answer_unreadable(struct admin_request *request, int outcome)
 		admin_answer_error(request, 400, "", "bad_http", "that is no sound request of HTTP/1.1");
 }
 
-/* Takes what is of the body; what stands behind it is of nothing that we would read. An outcome as of
- * chunked_read(). */
+/* Takes the bytes of the body; bytes behind it are never read. Returns an outcome like chunked_read(). */
 static int take_body(struct admin_request *request, const char *data, size_t len)
 {
 	size_t missing;
@@ -269,7 +268,8 @@ static int on_head(struct admin_request *request, const char *data, size_t len)
 	return 0;
 }
 
-/* The caller says no more. He may still listen, but who only listens, and for ever, has gone. */
+/* The caller has ended its direction. It may still read its answer, but a caller of an endless
+ * answer counts as gone. */
 static int on_end(struct admin_request *request)
 {
 	if (request->linger.begun || request->tail || !request->text.len)
@@ -280,7 +280,7 @@ static int on_end(struct admin_request *request)
 	return 0;
 }
 
-/* Bytes came, or none: no more will. 0, or -1: close. */
+/* Bytes came; no bytes mean that the caller has ended. Returns 0, or -1 to close. */
 static int on_input(struct admin_request *request, const char *data, size_t len)
 {
 	if (len == 0)
@@ -299,7 +299,7 @@ static int on_input(struct admin_request *request, const char *data, size_t len)
 /* lws is about to close: for us to say why, if it waits for the caller. */
 static void on_late(struct admin_request *request)
 {
-	/* Who has said nothing has asked nothing. */
+	/* A connection without a byte has asked for nothing. */
 	if (request->phase == ADMIN_ANSWERS || !request->text.len)
 		return;
 	answer_late(request);
@@ -340,7 +340,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	return on_request(request, reason, in, len);
 }
 
-/* How dear a connection is: one that has asked and waits for its answer is closed last. */
+/* The worth of a connection: one that waits for its answer is closed last. */
 static unsigned int worth(const struct admin_request *request)
 {
 	if (request->linger.begun)

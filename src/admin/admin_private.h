@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_ADMIN_PRIVATE_H
 #define TIDEGATE_ADMIN_PRIVATE_H
 
-/* What the admin listener's files share. */
+/* Shared by the files of the admin listener. */
 
 #include <libwebsockets.h>
 
@@ -30,7 +30,7 @@ struct admin {
 	struct admin_auth auth;
 	size_t n_connections;
 	size_t connections_max;
-	struct log_limit crowd_limit;   /* of lines on connections that give way to newer ones */
+	struct log_limit crowd_limit;   /* of log lines about connections that give way to newer ones */
 	struct log_limit refused_limit; /* of lines on requests without the token */
 	struct log_limit error_limit;   /* of lines on all others that are refused */
 	const char *node_id;
@@ -40,7 +40,7 @@ struct admin {
 	struct log *log;
 	struct metrics *metrics;
 	size_t event_bytes_max;
-	size_t body_bytes_max; /* the same, and room for what is around it */
+	size_t body_bytes_max; /* the same, and room for the JSON around it */
 };
 
 #endif

@@ -25,7 +25,7 @@ int admin_auth_init(struct admin_auth *auth, const char *token, bool metrics_pub
 
 bool admin_auth_token(const struct admin_auth *auth, const char *authorization, size_t len)
 {
-	static const char scheme[] = "Bearer "; /* RFC 9110: in whatever case */
+	static const char scheme[] = "Bearer "; /* in upper or lower case, RFC 9110 */
 	unsigned char given[ADMIN_DIGEST_BYTES];
 	size_t skip = sizeof(scheme) - 1;
 
@@ -68,7 +68,7 @@ bool admin_auth_host(const struct admin_auth *auth, const char *host)
 	host_name(host, name);
 	if (inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1)
 		return true;
-	/* Nobody can sell names in these: RFC 6761, RFC 6762, and ICANN's word for the third. */
+	/* Names under these cannot be bought: RFC 6761, RFC 6762, and ICANN's promise for the third. */
 	if (!strchr(name, '.') || ends_with(name, ".localhost") || ends_with(name, ".local") ||
 		ends_with(name, ".internal"))
 		return true;

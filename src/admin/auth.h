@@ -4,8 +4,8 @@
 /*
  * Auth: may this request be answered?
  *
- * The token is kept as a digest and compared as one, so that neither its length nor how much of it was
- * guessed can be timed. Takes texts, not requests.
+ * The token is kept and compared as a digest, so timing tells neither its length nor how much of a guess was
+ * right. It takes texts, not requests.
  */
 
 #include <stdbool.h>
@@ -23,7 +23,7 @@ struct admin_auth {
 	char host[ADMIN_HOST_MAX + 1]; /* that the listener was told, for the Host header */
 };
 
-/* 0, or -EIO when there is no SHA-256. "" as token: none is wanted. */
+/* token: "" if no token is wanted. 0, or -EIO if there is no SHA-256. */
 int admin_auth_init(struct admin_auth *auth, const char *token, bool metrics_public, const char *host);
 
 /* Is the value of an Authorization header "Bearer " and the token? */

@@ -1,8 +1,8 @@
 /*
  * Channels: GET /channels and GET /channels/NAME.
  *
- * Workers count each for itself; the numbers of one channel are added up here, and only then is it known
- * which are the largest.
+ * Each worker counts for itself; the numbers of a channel are added up here, and only then
+ * the largest channels are known.
  */
 
 #include "endpoints.h"
@@ -23,9 +23,9 @@
 
 enum {
 	CHANNELS_LIMIT = 100,          /* unless told otherwise */
-	EVENTS_LIMIT = 10,             /* likewise */
-	EVENTS_LIMIT_MAX = 256,        /* what the ring of a channel holds */
-	EVENTS_BYTES_MAX = 256 * 1024, /* of one answer, the last one whole */
+	EVENTS_LIMIT = 10,             /* the same for events */
+	EVENTS_LIMIT_MAX = 256,        /* the entries that the ring of a channel holds */
+	EVENTS_BYTES_MAX = 256 * 1024, /* of one answer, the last event whole */
 };
 
 /* One channel of the node. */
@@ -75,8 +75,8 @@ static int add_up(const struct survey *survey, struct sums *sums)
 	return 0;
 }
 
-/* The first letters as a number, so that of equal channels those are picked that come first by name, or
- * nearly. */
+/* The first letters as a number, so that among equal channels those that come first by name
+ * are picked, or nearly. */
 static uint64_t letters(const struct map_entry *entry)
 {
 	uint64_t value = 0;
@@ -96,7 +96,7 @@ static void write_channel(const struct admin *admin, const struct sum *sum, stru
 		route_table_history(admin->routes, name) ? "true" : "false");
 }
 
-/* The largest first, equal ones by name. */
+/* The largest first, equal channels by name. */
 static int compare_picks(const void *a, const void *b)
 {
 	const struct top_pick *x = a, *y = b;
@@ -169,7 +169,7 @@ static void write_events(const struct channel_log *channel_log, uint32_t limit, 
 		struct slice text;
 
 		if (!entry->body || !message_is_event(entry->body))
-			continue; /* nobody could be sent it */
+			continue; /* an entry that cannot be sent to clients */
 		text = message_text(entry->body);
 		if (n++)
 			buf_append_char(out, ',');
@@ -209,7 +209,8 @@ static void on_channel(void *arg, const struct survey *survey)
 		return;
 	for (unsigned int i = 0; i < survey->n_parts; i++)
 		n += survey->parts[i].census.n;
-	(void)bus_look(request->admin->bus, name, &view); /* one that is not here has nobody and nothing */
+	/* a channel that is not here has no listener and no log */
+	(void)bus_look(request->admin->bus, name, &view);
 	buf_append_str(&body, "{\"channel\":");
 	buf_append_json_string(&body, name.data, name.len);
 	buf_printf(&body, ",\"subscribers\":%" PRIu64 ",\"subscribed\":%s,\"history\":", n,

@@ -19,7 +19,7 @@
 
 enum {
 	CONNECTIONS_LIMIT = 100, /* unless told otherwise */
-	ID_DIGITS_MAX = 19,      /* so many always fit into 64 bits */
+	ID_DIGITS_MAX = 19,      /* a number of this length always fits into 64 bits */
 };
 
 static const char *state_name(uint8_t state)
@@ -56,7 +56,7 @@ static void write_connection(
 		row->deflates ? "true" : "false", row->n_subscriptions);
 }
 
-/* One that was picked, and what its texts point into. */
+/* A connection that was picked, with the census that its texts point into. */
 struct row {
 	const struct census *census;
 	const struct census_connection *connection;
@@ -76,7 +76,7 @@ static void write_top(const struct top *top, struct buf *out)
 	}
 }
 
-/* Each worker has sent its top ones: the top ones of all are among them. */
+/* Each worker has sent its top connections; the top connections of the node are among them. */
 static void write_connections(const struct survey *survey, struct row *rows, struct top *top, struct buf *out)
 {
 	uint64_t n = 0;
@@ -181,7 +181,7 @@ static void on_connection(void *arg, const struct survey *survey)
 	admin_answer_json(request, &body);
 }
 
-/* Digits and nothing else; 0 is nobody's id. */
+/* Parses digits only. 0 is no connection's id. */
 static bool parse_id(struct slice text, uint64_t *idp)
 {
 	uint64_t id = 0;
@@ -218,7 +218,7 @@ static void on_disconnected(void *arg, const struct survey *survey)
 	admin_answer_json(request, &body);
 }
 
-/* Who asked stands in the log; what came of it says the line of the connection's end. */
+/* Logs who asked; the line about the connection's end tells the outcome. */
 static void ask_to_disconnect(struct admin_request *request, const struct census_question *question)
 {
 	char peer[64] = "";

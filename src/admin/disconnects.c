@@ -1,4 +1,4 @@
-/* Disconnects: GET /disconnects, the last connections that ended, and how many ended for which reason. */
+/* Disconnects: GET /disconnects, the last connections that ended, and how many ended for each reason. */
 
 #include "endpoints.h"
 

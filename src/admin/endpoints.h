@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_ADMIN_ENDPOINTS_H
 #define TIDEGATE_ADMIN_ENDPOINTS_H
 
-/* Endpoints: each answers its request, at once or later; see docs/admin.md for what they say. */
+/* Endpoints: each answers its request, at once or later. docs/admin.md describes the answers. */
 
 struct admin_request;
 
@@ -15,7 +15,8 @@ void admin_reload(struct admin_request *request);
 
 /* publish.c, tail.c */
 void admin_publish(struct admin_request *request);
-void admin_publish_give_up(struct admin_request *request); /* what the broker has not answered is not known */
+/* publications that the broker has not answered are answered with "not known" */
+void admin_publish_give_up(struct admin_request *request);
 void admin_tail(struct admin_request *request);
 
 /* channels.c */

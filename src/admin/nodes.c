@@ -1,8 +1,8 @@
 /*
- * Nodes: GET /nodes, all gateways of this Redis as each last said of itself, and this one as it is now.
+ * Nodes: GET /nodes, all gateways of this Redis as each has last announced itself, and this one as it is now.
  *
- * A Redis that hangs is noticed by the broker after some seconds. Whoever asks just then wants to know how
- * this node is, and is told that without the others.
+ * The broker notices a hanging Redis after some seconds. A caller who asks meanwhile wants to know how this
+ * node is, and gets an answer without the others.
  */
 
 #include "endpoints.h"

@@ -1,10 +1,10 @@
 /*
  * Page: the dashboard and the page to try endpoints with.
  *
- * Neither holds data; they ask for all of it like any caller, so they need no token themselves. A page may
- * load nothing from elsewhere, nor be shown inside another page, nor tell anybody where it was opened. The
- * page to try endpoints with may open WebSockets anywhere: clients connect to another port, under any name
- * that leads there.
+ * Neither contains data; they ask for it like any caller, so they need no token themselves. A page may
+ * not load anything from elsewhere, be shown inside another page, or tell others where it was opened.
+ * The page to try endpoints with may open WebSockets anywhere: clients connect to another port, under
+ * any name that leads there.
  */
 
 #include "endpoints.h"

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* Decodes it in place, once. False: a broken escape, or %00, which no text of ours holds. */
+/* Decodes the text in place, once. False if it has a broken escape or %00, which no text of ours contains. */
 bool percent_decode(char *text);
 
 #endif

@@ -1,5 +1,5 @@
-/* Probes: what whoever runs the process says of it, and does to it: alive, ready, numbers, state,
- * configuration, reload. */
+/* Probes: endpoints that the composition of the process answers: live, ready, metrics,
+ * status, configuration, reload. */
 
 #include "endpoints.h"
 

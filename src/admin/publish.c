@@ -1,8 +1,8 @@
 /*
  * Admin publish: POST /publish, one publication or an array of them.
  *
- * All of a batch is looked at before anything is published: what is wrong with one of them refuses all. Then
- * they go to the broker in their order, and the answer says of each what became of it.
+ * A batch is checked as a whole before any of it is published: one mistake refuses all. Then the publications
+ * go to the broker in their order, and the answer has the outcome of each.
  */
 
 #include "endpoints.h"
@@ -27,7 +27,7 @@ enum {
 
 struct one {
 	struct admin_publication *all;
-	const struct route_history *history; /* NULL: none is kept */
+	const struct route_history *history; /* NULL without a history */
 	struct slice payload;                /* in the request's body */
 	size_t channel_len;
 	size_t key_len;      /* 0: no key */
@@ -58,7 +58,7 @@ static void one_failed(struct one *one, unsigned int status, const char *code, c
 	buf_printf(&one->result, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", code, message);
 }
 
-/* What is wrong with one: NULL when nothing is. */
+/* Parses one publication. Returns what is wrong with it; NULL if nothing is. */
 static const char *one_parse(struct one *one, struct slice text, const struct admin *admin)
 {
 	struct json_member members[] = {
@@ -93,7 +93,7 @@ static const char *one_parse(struct one *one, struct slice text, const struct ad
 	return len > 0 ? NULL : "idempotency_key must be a string of 1 to 256 bytes";
 }
 
-/* 200 if all are; the status of all if they share one; else 207: each has its own. */
+/* The status that all publications share; 207 if they differ. */
 static unsigned int overall_status(const struct admin_publication *all)
 {
 	for (unsigned int i = 1; i < all->n; i++)
@@ -122,7 +122,7 @@ static void answer(struct admin_publication *all)
 	buf_deinit(&body);
 }
 
-/* One more is known. With the last the request is answered. */
+/* The outcome of one more publication is known. With the last one the request is answered. */
 static void one_done(struct one *one)
 {
 	struct admin_publication *all = one->all;
@@ -195,7 +195,7 @@ static void on_log_published(void *arg, int r, const struct position *id, bool i
 	one_done(one);
 }
 
-/* To the channel's log as well, if its route keeps one. */
+/* Publishes it, also to the channel's log if its route keeps a history. */
 static void one_publish(struct one *one)
 {
 	struct broker *broker = one->all->request->admin->broker;
@@ -230,7 +230,7 @@ static void refuse_batch(struct admin_request *request, unsigned int i, const ch
 	buf_deinit(&message);
 }
 
-/* Room for n; NULL, with the request answered, when there is no memory. */
+/* Makes room for n publications. NULL when out of memory; the request is answered then. */
 static struct admin_publication *publication_new(struct admin_request *request, bool is_batch, unsigned int n)
 {
 	struct admin_publication *all = calloc(1, sizeof(struct admin_publication) + n * sizeof(struct one));
@@ -281,7 +281,7 @@ static void publish_all(struct admin_request *request, struct slice body, bool i
 	}
 	request->waiting = true;
 	request->publication = all;
-	/* With the last one everything may be over and freed: nothing is looked at after it. */
+	/* The last publication may end the request and free everything, so nothing is touched after it. */
 	for (unsigned int i = 0; n--; i++)
 		one_publish(&all->ones[i]);
 }

@@ -21,7 +21,7 @@ enum {
 	ANSWER_SECONDS = 60, /* for the caller to take it */
 };
 
-/* What every answer says: nobody keeps it, nobody guesses what it is, no other site may show it. */
+/* In every answer: it must not be cached, its type must not be guessed, and no other site may show it. */
 #define COMMON_HEADERS                                                                                       \
 	"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: "       \
 	"same-origin\r\nConnection: close\r\n"
@@ -117,7 +117,7 @@ static void begin_answer(struct admin_request *request, unsigned int status, con
 		status_text(status), date, type);
 }
 
-/* Who asks for the head alone is told what else there is, and not sent it (RFC 9110 section 9.3.2). */
+/* An answer to HEAD tells the length of the body without sending it (RFC 9110 section 9.3.2). */
 static bool wants_body(const struct admin_request *request)
 {
 	return !request_head_method_is(&request->head, "HEAD");
@@ -156,7 +156,7 @@ void admin_answer_json(struct admin_request *request, struct buf *body)
 	buf_deinit(body);
 }
 
-/* Why the request is refused, for whoever looks for it on this side. 401 has a line of its own. */
+/* Logs why the request is refused. 401 has a line of its own. */
 static void tell_error(struct admin_request *request, unsigned int status, const char *code)
 {
 	struct admin *admin = request->admin;

@@ -29,7 +29,7 @@ enum {
 enum admin_phase {
 	ADMIN_READS_HEAD,
 	ADMIN_READS_BODY,
-	ADMIN_ANSWERS, /* at once or later; what the caller still sends is read and forgotten */
+	ADMIN_ANSWERS, /* at once or later; bytes that the caller still sends are read and dropped */
 };
 
 struct admin_request {
@@ -44,15 +44,15 @@ struct admin_request {
 	struct chunked chunked;
 	struct buf body;
 	struct buf out;
-	bool done;           /* nothing follows what is in out */
+	bool done;           /* nothing follows the bytes in out */
 	bool is_half_closed; /* the caller says no more */
 	struct lws_linger linger;
-	bool waiting;                          /* for the broker, which is to call back: lives until then */
+	bool waiting;                          /* for the broker to call back; the request lives until then */
 	struct survey *survey;                 /* under way for it, or NULL */
 	struct admin_publication *publication; /* likewise */
 	struct admin_tail *tail;
 	struct event *deadline;                /* until when the broker is waited for, or NULL */
-	char argument[ADMIN_ARGUMENT_MAX + 1]; /* "" where the endpoint has none */
+	char argument[ADMIN_ARGUMENT_MAX + 1]; /* "" if the endpoint has no argument */
 };
 
 /* NULL when out of memory. */
@@ -66,7 +66,7 @@ void admin_request_end(struct admin_request *request);
 /* The broker has called back. True: the caller is still there. False: the request is freed. */
 bool admin_request_resume(struct admin_request *request);
 
-/* Headers of an answer without an end; what follows is appended to request->out. */
+/* Sends the headers of an answer without an end; its body is appended to request->out. */
 void admin_answer_stream(struct admin_request *request, const char *type);
 
 /* The whole answer; it is sent and the connection ended. The body's memory stays the caller's. */
@@ -89,8 +89,8 @@ void admin_count_refused(const struct admin_request *request, unsigned int statu
  * request is answered with 400, when it has no room. */
 int admin_query_text(struct admin_request *request, const char *name, char *out, size_t size);
 
-/* Likewise a number, between these; *valuep stays as it is when it is not there. 0, or -1 with the request
- * answered. */
+/* The same for a number within these bounds; *valuep keeps its value if the member is not there. 0, or -1
+ * with the request answered. */
 int admin_query_number(
 	struct admin_request *request, const char *name, uint64_t least, uint64_t most, uint64_t *valuep);
 
@@ -98,8 +98,8 @@ int admin_query_number(
 void admin_ask(struct admin_request *request, const struct census_question *question, survey_done_fn done);
 
 /*
- * First thing in such a done(): the request goes on. False: a worker did not answer in time or had no memory,
- * and the request is answered with that.
+ * To be called first in that done(): the request goes on. False if a worker did not answer in time or had no
+ * memory; the request is answered then.
  */
 bool admin_asked(struct admin_request *request, const struct survey *survey);
 

@@ -1,4 +1,4 @@
-/* Router: the table of endpoints, and which one a request is for; see the header. */
+/* Router: the table of endpoints, and the search for the endpoint of a request; see the header. */
 
 #include "router.h"
 
@@ -36,7 +36,7 @@ static const struct admin_endpoint endpoints[] = {
 
 static const size_t n_endpoints = sizeof(endpoints) / sizeof(endpoints[0]);
 
-/* What stands behind the endpoint's path; "" where nothing does; NULL: the path is another one. */
+/* The text behind the endpoint's path, which may be ""; NULL if it is not this endpoint's path. */
 static const char *argument_of(const struct admin_endpoint *endpoint, const char *path)
 {
 	size_t len = strlen(endpoint->path);
@@ -49,7 +49,8 @@ static const char *argument_of(const struct admin_endpoint *endpoint, const char
 	return path + len;
 }
 
-/* False: no NAME is so long, or spelt like that. Escaped, each byte may be three. */
+/* Takes the NAME of the path; escaped, each of its bytes may be three. False if no NAME is as long
+ * or spelt like that. */
 static bool take_argument(struct admin_request *request, const char *argument)
 {
 	char name[3 * ADMIN_ARGUMENT_MAX + 1];
@@ -63,7 +64,7 @@ static bool take_argument(struct admin_request *request, const char *argument)
 	return true;
 }
 
-/* Says what there is. */
+/* Answers 404 with a list of the endpoints. */
 static void answer_not_found(struct admin_request *request)
 {
 	struct buf message = {0};

@@ -1,31 +1,32 @@
 #ifndef TIDEGATE_ADMIN_ROUTER_H
 #define TIDEGATE_ADMIN_ROUTER_H
 
-/* Router: which endpoint a request is for. */
+/* Router: finds the endpoint that a request is for. */
 
 struct admin_request;
 
 enum admin_method {
 	ADMIN_GET,
 	ADMIN_POST,      /* its body is read first, whole */
-	ADMIN_POST_BARE, /* there need not be one */
+	ADMIN_POST_BARE, /* a body is optional */
 };
 
-/* Who may, where a token is set. */
+/* Who may call an endpoint if a token is set. */
 enum admin_access {
-	ADMIN_ANYBODY, /* probes, and what holds no data */
-	ADMIN_METRICS, /* whoever has the token, or anybody if so configured */
-	ADMIN_TOKEN,   /* whoever has the token */
+	ADMIN_ANYBODY, /* anybody: probes, and pages without data */
+	ADMIN_METRICS, /* with the token, or anybody if metrics_public */
+	ADMIN_TOKEN,   /* with the token */
 };
 
 struct admin_endpoint {
 	enum admin_method method;
 	enum admin_access access;
-	const char *path; /* one that ends in '/' wants a word behind it */
+	const char *path; /* a path that ends in '/' takes a word behind it */
 	void (*answer)(struct admin_request *request);
 };
 
-/* NULL: the request is answered with 404, or 405 where the path is known. Else request->argument is set. */
+/* NULL if there is no endpoint: the request is answered with 404, or with 405 if the path exists. Otherwise
+ * request->argument is set. */
 const struct admin_endpoint *admin_route(
 	struct admin_request *request, enum admin_method method, const char *path);
 

@@ -1,8 +1,8 @@
 /*
- * Tail: GET /tail?channel=cards&channel=…, one event a line, as a subscriber sees it, until the caller
- * leaves.
+ * Tail: GET /tail?channel=cards&channel=…, the events as a subscriber sees them, one a
+ * line, until the caller leaves.
  *
- * A caller who does not read is cut off rather than buffered for without end.
+ * A caller that does not read is cut off, so that what waits for it stays bounded.
  */
 
 #include "tail.h"
@@ -49,13 +49,13 @@ static void on_tapped(void *arg, struct message *event)
 	buf_append_char(&request->out, '\n');
 	if (request->out.failed || request->out.len > TAIL_BYTES_MAX) {
 		request->done = true;
-		/* The end is written behind the rest, which a caller who never reads never takes. */
+		/* The end is written behind the rest, which a caller that does not read will never take. */
 		lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_OK, LINGER_SECONDS);
 	}
 	lws_callback_on_writable(request->wsi);
 }
 
-/* What is wrong with it, or NULL. */
+/* Returns what is wrong with the channel, or NULL. */
 static const char *add_tap(struct admin_request *request, const char *name, size_t len)
 {
 	struct admin_tail *tail = request->tail;

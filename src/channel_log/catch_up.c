@@ -7,9 +7,9 @@
  *     nothing in its place          → trimmed: to the top
  *     another epoch                 → to the top (R6)
  *
- * Whatever came over pub/sub before a read was sent is in what it reads, or in nothing any more: so the
- * buffer begins anew with every read, and what was buffered during the last one and is not newer than what it
- * found is discarded unseen (R7).
+ * An event that came over pub/sub before a read was sent is in the read's answer, or in no log any more. So
+ * the buffer begins anew with every read, and events that were buffered during the last read and are not
+ * newer than its answer are discarded unseen (R7).
  */
 
 #include "channel_log_private.h"
@@ -40,13 +40,14 @@ void catch_up_send(struct channel_log *log)
 	channel_log_drop_buffer(log);
 	if (log->positioned)
 		channel_log_send(log, READ_CATCH_UP, log->at.offset, channel_log_page(log));
-	else if (joins_lowest(log, &lowest)) /* one read for both: where we are, and what they want */
+	/* one read for both: our position, and the entries that the joins want */
+	else if (joins_lowest(log, &lowest))
 		channel_log_send(log, READ_CATCH_UP, lowest, channel_log_page(log));
 	else
 		channel_log_send(log, READ_CATCH_UP, 0, 0);
 }
 
-/* Stands at the top of the log, whatever was before. */
+/* Takes the top of the log as our position, whatever it was before. */
 static void adopt(struct channel_log *log, struct channel_log_read *read)
 {
 	struct channel_log_entry entry;
@@ -64,7 +65,7 @@ static void adopt(struct channel_log *log, struct channel_log_read *read)
 	channel_log_fit(log);
 }
 
-/* The catch-up is over: what came meanwhile, then those who wait. */
+/* Ends the catch-up: hands on the events that came meanwhile, then serves the waiting joins. */
 static void finish(struct channel_log *log)
 {
 	uint64_t read_up_to = log->at.offset;
@@ -92,7 +93,7 @@ static void finish(struct channel_log *log)
 		joins_serve(log);
 }
 
-/* What we had cannot be continued. */
+/* Our position cannot be continued: tells the subscribers and goes on at the top. */
 static void restart(struct channel_log *log, struct channel_log_read *read, enum channel_log_reason reason)
 {
 	struct channel_log_resync resync = {.reason = reason, .position = read->top};
@@ -119,7 +120,7 @@ static void rewind_to(struct channel_log *log, uint64_t offset)
 	log->listener->resync(log->arg, &resync);
 }
 
-/* Our position is in the log: delivers what the read has behind it. */
+/* Our position is in the log: delivers the entries that the read has behind it. */
 static void follow(struct channel_log *log, struct channel_log_read *read)
 {
 	uint64_t before = log->at.offset;
@@ -137,7 +138,7 @@ static void follow(struct channel_log *log, struct channel_log_read *read)
 	else if (log->at.offset > before || log->read.from < before)
 		catch_up_send(log); /* the next page */
 	else
-		restart(log, read, CHANNEL_LOG_TRIMMED); /* a hole: somebody deleted single entries */
+		restart(log, read, CHANNEL_LOG_TRIMMED); /* the log has a hole: single entries were deleted */
 }
 
 /* The newest entry that we and the log have in common. */
@@ -164,7 +165,7 @@ static bool is_trimmed(const struct channel_log *log, const struct channel_log_r
 	       (!read->n_entries || read->entries[0].offset > log->at.offset);
 }
 
-/* The read may have ended early, right at what we have in common: more may be. */
+/* The read may have ended right at this common entry: there may be more behind it. */
 static bool is_cut(const struct channel_log_read *read, uint64_t common)
 {
 	return read->n_entries > 1 && read->entries[read->n_entries - 1].offset == common &&

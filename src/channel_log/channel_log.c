@@ -106,8 +106,8 @@ void channel_log_fit(struct channel_log *log)
 	}
 }
 
-/* What the read says of how far back the log reaches. What lies before a hole cannot be replayed: as good as
- * gone. */
+/* Notes how far back the log reaches, as the read shows. Entries before a hole cannot be replayed, so they
+ * count as gone. */
 static void note_kept_from(struct channel_log *log, const struct channel_log_read *read)
 {
 	uint32_t first = read->n_entries;
@@ -215,7 +215,8 @@ void channel_log_examine(struct channel_log *log, const struct live_event *event
 	} else {
 		cause = CHANNEL_LOG_CAUSE_FORK;
 	}
-	/* Heard before; or published before the read that now follows, which will have it. */
+	/* The event was heard before, or was published before the read that now follows,
+	 * which will have it. */
 	channel_log_release(log, event->body);
 	if (cause != CHANNEL_LOG_CAUSE_NONE)
 		catch_up_start(log, cause);
@@ -264,7 +265,7 @@ void channel_log_send(struct channel_log *log, enum read_kind kind, uint64_t fro
 		log->read.id = 0;
 }
 
-/* Whether a log can look like that; what is no log is not believed. */
+/* Can a log look like that? Other answers are not believed. */
 static bool is_plausible(const struct channel_log_read *read, uint64_t from)
 {
 	uint64_t before = from ? from - 1 : 0;
@@ -304,7 +305,7 @@ void channel_log_answered(struct channel_log *log, uint64_t id, const struct cha
 			take_answer(log, &taken);
 	}
 	for (uint32_t i = 0; i < read->n_entries; i++)
-		channel_log_release(log, read->entries[i].body); /* what nobody took */
+		channel_log_release(log, read->entries[i].body); /* the bodies that nobody took */
 }
 
 void channel_log_failed(struct channel_log *log, uint64_t id)

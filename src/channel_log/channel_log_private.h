@@ -2,8 +2,8 @@
 #define TIDEGATE_CHANNEL_LOG_PRIVATE_H
 
 /*
- * What the three parts of the machine share: channel_log.c (events, states, ticks), catch_up.c (range reads
- * and what they say of our position) and joins.c (who wants to hear, and from where).
+ * Shared by the three parts of the machine: channel_log.c (events, states, ticks), catch_up.c (range reads,
+ * and what they tell about our position) and joins.c (clients that want to hear the channel).
  */
 
 #include "channel_log/channel_log.h"
@@ -12,8 +12,8 @@
 
 enum read_kind {
 	READ_CATCH_UP, /* from our position */
-	READ_BACK,     /* over the whole ring: where do we and the log part? */
-	READ_JOINS,    /* what is older than the ring, for those who wait; while LIVE */
+	READ_BACK,     /* over the whole ring, to find where we and the log part */
+	READ_JOINS,    /* entries older than the ring, for waiting joins; while LIVE */
 	READ_TAIL,     /* only the top; while LIVE */
 };
 
@@ -28,23 +28,23 @@ struct channel_log {
 
 	uint64_t n_reads; /* the id of the newest */
 	struct {
-		uint64_t id; /* 0: none is out */
+		uint64_t id; /* 0: no read is under way */
 		enum read_kind kind;
 		uint64_t from;
-		uint64_t stood_at; /* our offset when it was sent: the log had at least so many */
+		uint64_t stood_at; /* our offset when it was sent: the log had at least this offset then */
 	} read;
 	uint64_t proven;       /* the read that last found our position in the log */
-	struct position began; /* where we stood when this catch-up began */
+	struct position began; /* our position when this catch-up began */
 	struct live_buffer buffer;
 	bool overflowed;     /* the buffer was given up: read once more */
 	uint8_t n_fruitless; /* catch-ups since the last tick that found nothing new */
 
-	struct position suspect; /* a top that we have not reached; offset 0: none */
+	struct position suspect; /* a top that we have not reached yet; offset 0 if there is none */
 	uint8_t suspect_ticks;
 
-	struct list joins;         /* who waits, by arrival */
+	struct list joins;         /* the waiting joins, in order of arrival */
 	bool doubted;              /* for the sake of a join, since the last tick */
-	bool widened;              /* the ring may keep what was read for joins */
+	bool widened;              /* the ring may keep the entries that were read for joins */
 	uint64_t widened_until_ms; /* 0: counts from the next tick */
 	uint64_t kept_from;        /* while widened: the log has nothing older than this; 0: unknown */
 };
@@ -54,10 +54,10 @@ void channel_log_enter(struct channel_log *log, enum channel_log_state state, en
 
 void channel_log_release(struct channel_log *log, void *body);
 
-/* One more read; its answer is the only one that counts. */
+/* Sends one more read, whose answer is from now on the only one that counts. */
 void channel_log_send(struct channel_log *log, enum read_kind kind, uint64_t from, uint64_t count);
 
-/* So many entries are asked for at once, the anchor included: fewer where they are large. */
+/* The number of entries that one read asks for, the anchor included: fewer if entries are large. */
 uint32_t channel_log_page(const struct channel_log *log);
 
 /* The entry after our position: delivered, and remembered. Takes the body. */
@@ -73,8 +73,8 @@ void channel_log_fit(struct channel_log *log);
 void channel_log_forget(struct channel_log *log);
 
 /*
- * What a read that was sent while LIVE says of the top. Pushes and answers come on two connections, so either
- * may be ahead. May leave LIVE.
+ * Compares our position with the top that a read found which was sent while LIVE. Pushes and answers come on
+ * two connections, so either may be ahead. May leave LIVE.
  */
 void channel_log_compare_top(struct channel_log *log, const struct position *top);
 
@@ -90,12 +90,12 @@ void catch_up_start(struct channel_log *log, enum channel_log_cause cause);
 void catch_up_send(struct channel_log *log);
 void catch_up_answered(struct channel_log *log, struct channel_log_read *read);
 
-/* LIVE: answers everyone who can be answered, and asks for what the others need. */
+/* While LIVE: answers each join that can be answered, and sends the read that the others need. */
 void joins_serve(struct channel_log *log);
 /* After a read that was sent while LIVE. */
 void joins_answered(struct channel_log *log, struct channel_log_read *read);
 
-/* The lowest offset that someone who waits wants to read from; false if nobody does. */
+/* The lowest offset that a waiting join wants to read from; false if no join needs a read. */
 bool joins_lowest(const struct channel_log *log, uint64_t *offsetp);
 
 #endif

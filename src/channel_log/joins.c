@@ -1,8 +1,8 @@
 /*
- * Joins: who wants to hear the channel, and from where (R8).
+ * Joins: clients that want to hear the channel from a position on (R8).
  *
- * A join is answered only while LIVE, out of the ring. What the ring cannot answer waits for one of two
- * things:
+ * A join is answered only while LIVE, out of the ring. A join that the ring cannot answer waits
+ * for one of two things:
  *
  * - a read, where its anchor is older than the ring. One read for all who wait, from the lowest offset wanted
  *   up to the ring, whose oldest entry has to be in it (else it is another branch). The ring keeps what was
@@ -35,7 +35,7 @@ static enum verdict refuse(
 	return answer(log, join, reason, &log->at, 0);
 }
 
-/* Below this, a replay would be too much, for all that the ring can tell. */
+/* The lowest offset from which a replay is within its bounds, as far as the ring can tell. */
 static uint64_t lowest_served(const struct channel_log *log)
 {
 	uint64_t n = log->options->recover_entries, offset = log->at.offset > n ? log->at.offset - n : 0;
@@ -67,16 +67,17 @@ static enum verdict replay(struct channel_log *log, struct channel_log_join *joi
 	return answer(log, join, CHANNEL_LOG_RECOVERED, position, (uint32_t)n);
 }
 
-/* The ring may reach further back than the log, which forgets by numbers: too much of it to be replayed says
- * nothing of what is kept. */
+/* The ring may reach further back than the log, which keeps a number of entries. So a ring that is too large
+ * for a replay does not mean that the log is. */
 static enum verdict serve_from_start(struct channel_log *log, struct channel_log_join *join)
 {
-	/* Before the first entry: the only such place that has an identity. */
+	/* The place before the first entry, the only one in front of an entry that has an identity. */
 	const struct position start = {.epoch = log->at.epoch};
-	uint64_t before = log->kept_from > 1 ? log->kept_from - 1 : 0; /* what is kept, as far as we know */
+	/* the log keeps the entries behind this one, as far as we know */
+	uint64_t before = log->kept_from > 1 ? log->kept_from - 1 : 0;
 
 	if (before > log->at.offset)
-		before = log->at.offset; /* what is kept is on its way */
+		before = log->at.offset; /* the entries that are kept are on their way to us */
 	if (before >= log->ring.floor_offset && before >= lowest_served(log))
 		return replay(log, join, before, &start);
 	return join->unserved ? refuse(log, join, CHANNEL_LOG_LIMIT) : WANTS_READ;
@@ -89,8 +90,8 @@ static enum verdict contradict(
 	return log->proven > join->asked ? refuse(log, join, reason) : WANTS_PROOF;
 }
 
-/* Of the positions that the client named, the one of this log. Publishers may have given several logs one
- * epoch: then one that is remembered is rather meant. */
+/* Chooses, of the positions that the client named, the one of this log. Publishers may have given several
+ * logs the same epoch; then a position that the ring knows is more likely meant. */
 static void choose(const struct channel_log *log, struct since *since)
 {
 	for (uint32_t i = 0; i < since->n_others; i++) {
@@ -148,12 +149,12 @@ static enum verdict serve(struct channel_log *log, struct channel_log_join *join
 	enum verdict verdict =
 		wanted(log, join) ? judge(log, join) : answer(log, join, CHANNEL_LOG_RECOVERED, &log->at, 0);
 
-	if (verdict == WANTS_READ) /* who was answered may be gone */
+	if (verdict == WANTS_READ) /* a join that was answered may be gone */
 		join->from_log = true;
 	return verdict;
 }
 
-/* What a join would have read from; false if no read would help it. `lowest`: lowest_served(). */
+/* The offset that a join would have read from; false if no read would help it. lowest: lowest_served(). */
 static bool wants_from(const struct channel_log *log, const struct channel_log_join *join, uint64_t lowest,
 	uint64_t *offsetp)
 {
@@ -224,7 +225,7 @@ void joins_serve(struct channel_log *log)
 		struct channel_log_join *join = list_entry(log->joins.next, struct channel_log_join, link);
 		enum verdict verdict;
 
-		list_remove(&join->link); /* whoever is answered may free it */
+		list_remove(&join->link); /* the answer may free it */
 		verdict = serve(log, join);
 		if (FAULT_OFF(log->options, single_flight) && verdict == ANSWERED)
 			channel_log_forget(log);
@@ -262,8 +263,8 @@ static bool is_fork(const struct channel_log *log, const struct channel_log_read
 }
 
 /*
- * A read that was cut before it came to us: whoever stands here or before would be sent too many bytes. At
- * least the lowest is served by now, so that the next read is a shorter one.
+ * The read was cut before it reached our ring: a client at this offset or before it would be sent too many
+ * bytes. At least the lowest join is served by now, so the next read is shorter.
  */
 static uint64_t too_far(const struct channel_log *log, const struct channel_log_read *read)
 {
@@ -277,7 +278,8 @@ static uint64_t too_far(const struct channel_log *log, const struct channel_log_
 	return log->read.from;
 }
 
-/* Who waited for this read need not wait for another one: he is served by what it brought, or not at all. */
+/* A join that waited for this read must not wait for another one: it is served with its
+ * entries, or refused. */
 static void mark_unserved(struct channel_log *log, uint64_t from, uint64_t to)
 {
 	uint64_t lowest = lowest_served(log), wanted;
@@ -287,8 +289,8 @@ static void mark_unserved(struct channel_log *log, uint64_t from, uint64_t to)
 	for (struct list *link = log->joins.next; link != &log->joins; link = link->next) {
 		struct channel_log_join *join = list_entry(link, struct channel_log_join, link);
 
-		/* A join that came after the read went out needs one of its own: this one may be out of date.
-		 */
+		/* A join that came after the read was sent needs another read, because this one may
+		 * be out of date. */
 		join->unserved = join->asked < log->n_reads && wants_from(log, join, lowest, &wanted) &&
 				 wanted >= from && wanted <= to;
 	}
@@ -307,7 +309,7 @@ void joins_answered(struct channel_log *log, struct channel_log_read *read)
 	if (leads_to_us(log, read)) {
 		bool fits = channel_log_widen(log, read);
 
-		/* An entry that does not fit would make the replay too large, and so would all older ones. */
+		/* If an entry does not fit, a replay from it or from an older one would be too large. */
 		mark_unserved(log, fits ? log->read.from : 0, UINT64_MAX);
 	} else {
 		mark_unserved(log, 0, too_far(log, read));

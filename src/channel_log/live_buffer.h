@@ -2,9 +2,9 @@
 #define TIDEGATE_CHANNEL_LOG_LIVE_BUFFER_H
 
 /*
- * Live buffer: what came over pub/sub while a range read is out (R2), in order, bounded.
+ * Live buffer: the events that come over pub/sub while a range read is under way (R2), in order and bounded.
  *
- * It holds no memory while it is empty. Bodies are the caller's business. Zeroed memory is an empty one.
+ * It holds no memory while it is empty. The caller owns the bodies. Zeroed memory is an empty buffer.
  */
 
 #include <stdbool.h>
@@ -14,7 +14,7 @@
 #include "channel_log/position.h"
 
 enum {
-	LIVE_BUFFER_FULL = 1, /* not taken; the buffer is as it was */
+	LIVE_BUFFER_FULL = 1, /* the event was not taken; the buffer is as it was */
 };
 
 struct live_event {

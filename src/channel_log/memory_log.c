@@ -8,7 +8,7 @@
 
 struct memory_log {
 	struct epoch epoch;
-	uint64_t top; /* offset of the newest; 0: none yet */
+	uint64_t top; /* offset of the newest entry; 0 before the first */
 	uint32_t capacity;
 	uint32_t n_slots;               /* allocated so far: a quiet channel is small */
 	struct memory_log_entry *slots; /* offset n is at n % capacity */

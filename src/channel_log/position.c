@@ -14,7 +14,7 @@ static bool is_epoch_char(char c)
 	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* Cuts the text at the first `at`: head before it, text becomes what is behind it. */
+/* Cuts the text at the first `at`: head is the part before it, text becomes the part behind it. */
 static int cut(struct slice *text, char at, struct slice *head)
 {
 	const char *found = text->len ? memchr(text->data, at, text->len) : NULL;

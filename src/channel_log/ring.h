@@ -2,11 +2,11 @@
 #define TIDEGATE_CHANNEL_LOG_RING_H
 
 /*
- * Ring: the newest entries of one channel, without a hole, and what is known of the one before them (the
- * floor), which is the anchor of the oldest.
+ * Ring: the newest entries of one channel, without a hole, and the offset and tag of the entry before them
+ * (the floor), which is the anchor of the oldest entry.
  *
- * Its bounds are the caller's business, and so are the bodies: who takes an entry out has its body. Zeroed
- * memory is the ring of an empty log.
+ * The caller keeps its bounds and owns the bodies: taking an entry out hands its body over. Zeroed memory is
+ * the ring of an empty log.
  */
 
 #include <stdbool.h>
@@ -25,16 +25,17 @@ struct ring {
 	uint64_t floor_tag;    /* 0: unknown, unless its offset is 0 too */
 };
 
-/* Behind the newest: entry->offset must be the next one. 0 or -ENOMEM. */
+/* Adds an entry behind the newest; its offset must be the next one. 0 or -ENOMEM. */
 int ring_push(struct ring *ring, const struct channel_log_entry *entry);
 
-/* Under the oldest: entry->offset must be the floor's. What is below is then unknown. 0 or -ENOMEM. */
+/* Adds an entry below the oldest; its offset must be the floor's. The tag of the new floor is
+ * unknown. 0 or -ENOMEM. */
 int ring_push_front(struct ring *ring, const struct channel_log_entry *entry);
 
 /* The entry at the floor is known now, though it is not kept: an anchor. */
 void ring_know_floor(struct ring *ring, const struct channel_log_entry *entry);
 
-/* Takes the oldest (which becomes the floor) or the newest out. False: empty. */
+/* Takes out the oldest entry, which becomes the floor, or the newest. False if the ring is empty. */
 bool ring_take_oldest(struct ring *ring, struct channel_log_entry *entry);
 bool ring_take_newest(struct ring *ring, struct channel_log_entry *entry);
 
@@ -47,7 +48,8 @@ void ring_tighten(struct ring *ring);
 /* NULL when the offset is not among the entries. */
 const struct channel_log_entry *ring_at(const struct ring *ring, uint64_t offset);
 
-/* The oldest offset whose tag is known: the floor, or the oldest entry over an unknown floor. */
+/* The oldest offset whose tag is known: that of the floor or, if the floor's tag is unknown,
+ * of the oldest entry. */
 uint64_t ring_oldest_known(const struct ring *ring);
 
 /* Whether the log had exactly this entry. */

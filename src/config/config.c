@@ -1,10 +1,10 @@
 /*
- * Config: puts together what the operator said.
+ * Config: puts the operator's settings together.
  *
- *	defaults < file < environment < flags, then what only the whole can tell: CPUs, default routes,
- *contradictions
+ * 	defaults < file < environment < flags, then what only the whole can tell: CPUs, default routes,
+ * contradictions
  *
- * Everything takes the same way through loader_set(), so every value has a source and every refusal names it.
+ * Every value goes through loader_set(), so every value has a source and every refusal names it.
  */
 #include "config/config.h"
 
@@ -147,7 +147,7 @@ static int load_flags(struct loader *loader, const char *const *flags)
 	return 0;
 }
 
-/* Unless the file has a route for these paths: then that one is meant. */
+/* Adds it unless the file has a route for the same paths, which counts more. */
 static int add_default_route(struct config *config, const char *path, const char *channel)
 {
 	const struct route_spec spec = {
@@ -191,7 +191,7 @@ static int add_default_routes(struct config *config)
 	return r;
 }
 
-/* Opens its line with the source of whichever of the two somebody set; defaults agree with each other. */
+/* Opens the line with the source of an option that was set; defaults do not contradict each other. */
 static int contradiction(struct loader *loader, size_t one, size_t other, const char *sentence)
 {
 	const struct config_source *sources = loader->config->sources->options;
@@ -202,7 +202,7 @@ static int contradiction(struct loader *loader, size_t one, size_t other, const 
 	return CONFIG_BAD;
 }
 
-/* Do both name one port, on one address or on all of them? */
+/* Do both name the same port, on the same address or on all addresses? */
 static bool addresses_clash(const struct config_address *a, const struct config_address *b)
 {
 	static const char *const wild[] = {"0.0.0.0", "::"};
@@ -335,7 +335,7 @@ size_t config_restart_needed(const struct config *running, const struct config *
 	return n;
 }
 
-/* Can only this machine reach it? A name may mean anything, but for the one that RFC 6761 keeps. */
+/* Can only this machine reach it? A name may mean any machine, except for localhost (RFC 6761). */
 static bool host_is_loopback(const char *host)
 {
 	struct in6_addr ip6;

@@ -2,9 +2,9 @@
  * Environment: options from TIDEGATE_… variables, and from files that TIDEGATE_…_FILE variables name.
  *
  * The second form is how orchestrators hand over secrets: a mounted file instead of a value that every
- * process listing shows. A misspelt variable would silently leave a default in place, so unknown ones are
- * refused, except for those that nobody wrote: Kubernetes sets TIDEGATE_SERVICE_HOST, TIDEGATE_PORT_8080_TCP
- * and their like in each pod beside a service named tidegate (or tidegate-redis, …).
+ * process listing shows. A misspelt variable would silently leave a default in place, so unknown variables
+ * are refused, except for those that no operator wrote: Kubernetes sets TIDEGATE_SERVICE_HOST,
+ * TIDEGATE_PORT_8080_TCP and their like in each pod beside a service named tidegate (or tidegate-redis, …).
  */
 #include "config/loader.h"
 
@@ -19,7 +19,7 @@
 
 enum {
 	SECRET_MAX = 65536, /* bytes of a file named by a variable */
-	VARIABLE_MAX = 64,  /* bytes of a name that may be one of ours */
+	VARIABLE_MAX = 64,  /* bytes of a variable's name that may be one of ours */
 };
 
 static const char prefix[] = "TIDEGATE_";
@@ -119,7 +119,7 @@ out:
 	return r;
 }
 
-/* Which of the two would count is a guess that nobody should have to make. */
+/* Nobody should have to guess which of the two counts. */
 static int refuse_both(struct loader *loader, const struct option *option)
 {
 	const struct config_source plain = {.kind = SOURCE_VARIABLE};

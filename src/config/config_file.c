@@ -1,11 +1,11 @@
 /*
  * Config file: YAML, read as a tree with line numbers.
  *
- * Top-level keys are the options of options.def and `routes` (config_routes.c). Everything else is refused
- * with the line it stands on: a typing error must not turn into a default. The walk follows what is known,
- * never the document, so aliases may be used freely and one that contains itself cannot lead anywhere.
+ * Top-level keys are the options of options.def and `routes` (config_routes.c). Every other key is refused
+ * with its line: a typing error must not turn into a default. The walk follows the known keys, never the
+ * document, so aliases may be used freely, and an alias that contains itself does no harm.
  *
- * libyaml's document API keeps the whole tree, and with it the marks (docs/decisions/0004).
+ * libyaml's document API keeps the whole tree, and with it the marks (docs/decisions/0004-yaml-as-a-tree.md).
  */
 #include "config/loader.h"
 
@@ -73,7 +73,7 @@ static unsigned int line_at(const char *data, size_t len, size_t offset)
 	return line;
 }
 
-/* Where the trouble is: the mark counts characters, not bytes. */
+/* The text at the mark, which counts characters, not bytes. */
 static const char *text_at(const char *data, size_t len, const yaml_mark_t *mark)
 {
 	const char *end = data + len, *at = data;
@@ -88,7 +88,7 @@ static const char *text_at(const char *data, size_t len, const yaml_mark_t *mark
 	return at;
 }
 
-/* libyaml says what its scanner met; this says what to do about it. */
+/* libyaml tells what its scanner found; this hint tells what to do about it. */
 static const char *syntax_hint(const yaml_parser_t *parser, const char *data, size_t len)
 {
 	static const struct {

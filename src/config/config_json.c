@@ -1,4 +1,4 @@
-/* Config JSON: what a running gateway goes by, for GET /config. Secrets are masked, as in `check`. */
+/* Config JSON: the settings of a running gateway, for GET /config. Secrets are masked, as in `check`. */
 
 #include "config/config.h"
 
@@ -27,7 +27,7 @@ static void append_described(struct buf *out, struct buf *scratch)
 	buf_reset(scratch);
 }
 
-/* The next start takes the newest value, and the process goes on with what it was started with. */
+/* The next start takes the newest value; the process goes on with the value that it was started with. */
 static void write_option(const struct config *running, const struct config *newest, size_t i, struct buf *out)
 {
 	const struct option *option = &options[i];

@@ -1,7 +1,7 @@
 /*
  * Config print: the effective configuration and the help text, both from the table of options.
  *
- * `tidegate check` answers the two questions that an operator has: what counts, and who said so.
+ * `tidegate check` answers two questions of an operator: which value counts, and where does it come from?
  */
 #include "config/config.h"
 

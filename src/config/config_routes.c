@@ -1,7 +1,7 @@
 /*
- * Config routes: the `routes` of a YAML file into the route table.
+ * Config routes: reads the `routes` of a YAML file into the route table.
  *
- * The keys of a route are a table here. What the route table refuses is said with the line it stands on.
+ * The keys of a route are a table here. If the route table refuses a route, the error names its line.
  */
 
 #include "config/config_routes.h"
@@ -15,7 +15,7 @@
 #include "core/buf.h"
 #include "route/route.h"
 
-/* What a route's keys said, before it goes into the table. Texts belong to the document. */
+/* The keys of a route, before it goes into the table. Texts belong to the document. */
 struct templates {
 	const char *texts[ROUTE_SUBSCRIBE_MAX];
 	unsigned int lines[ROUTE_SUBSCRIBE_MAX];
@@ -261,7 +261,7 @@ static int read_history_keys(struct reader *reader, const yaml_node_t *value, st
 	return reader_mapping(reader, value, &keys);
 }
 
-/* A mapping, even an empty one, means that there is one. */
+/* A mapping, even an empty one, means that the route has a history. */
 static int read_history(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
 	const char *word = "";
@@ -283,7 +283,7 @@ static int read_history(struct reader *reader, const yaml_node_t *value, struct 
 	return value->type == YAML_MAPPING_NODE ? read_history_keys(reader, value, draft) : 0;
 }
 
-/* What a route can say. A new key is a row here and a line in docs/configuration.md. */
+/* The keys of a route. A new key is a row here and a line in docs/configuration.md. */
 static const struct route_key route_keys[] = {
 	{"path", read_path},
 	{"channel", read_channel},
@@ -320,7 +320,7 @@ static struct route_spec draft_spec(const struct route_draft *draft)
 	};
 }
 
-/* Would the table refuse a route of this path and these few templates for what they say? */
+/* Would the table refuse a route with this path and these templates? */
 static bool is_refused(const struct route_spec *spec)
 {
 	struct route_table *scratch = route_table_new();
@@ -345,7 +345,8 @@ static bool is_refused_for_history(const struct route_draft *draft, struct route
 	return r == 0;
 }
 
-/* The line of the template that the table refused: tried one by one, since that happens once in a life. */
+/* The line of the template that the table refused. It tries them one by one, since this happens once
+ * in a process' life. */
 static unsigned int refused_line(const struct route_draft *draft, struct route_table *table)
 {
 	struct route_spec spec = {.path = draft->path};
@@ -353,7 +354,7 @@ static unsigned int refused_line(const struct route_draft *draft, struct route_t
 	if (is_refused(&spec))
 		return draft->path_line;
 	for (size_t i = 0; i < draft->channels.n; i++) {
-		/* All up to this one, so that the second of two equal channels is found too. */
+		/* All channels up to this one, so that the second of two equal channels is found too. */
 		spec.channels = draft->channels.texts;
 		spec.n_channels = i + 1;
 		if (is_refused(&spec))

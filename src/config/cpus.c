@@ -1,8 +1,8 @@
 /*
- * CPUs: how many this process may keep busy.
+ * CPUs: the number that this process may keep busy.
  *
- * The affinity mask says where it may run (taskset, cpuset), the quota of its cgroup for how long (`docker
- * --cpus`, limits of Kubernetes). What cannot be read is no limit.
+ * The affinity mask says on which CPUs it may run (taskset, cpuset), the quota of its cgroup for how long
+ * (`docker --cpus`, limits of Kubernetes). A limit that cannot be read does not count.
  */
 #include "config/cpus.h"
 
@@ -17,7 +17,7 @@
 #include "core/buf.h"
 
 enum {
-	PROC_FILE_MAX = 65536, /* far above what these files hold */
+	PROC_FILE_MAX = 65536, /* far more than these files hold */
 };
 
 static unsigned int smaller(unsigned int a, unsigned int b)
@@ -51,7 +51,7 @@ static const char *read_cgroup(
 	return r == 0 ? buf_text(text) : NULL;
 }
 
-/* "150000 100000", or "max 100000", which is no number. */
+/* "150000 100000"; or "max 100000", which is no quota. */
 static bool quota_v2(const char *root, const char *path, long long *quotap, long long *periodp)
 {
 	struct buf text = {0};
@@ -62,7 +62,7 @@ static bool quota_v2(const char *root, const char *path, long long *quotap, long
 	return found;
 }
 
-/* Two files; a quota of -1 is none. */
+/* Two files; -1 means no quota. */
 static bool quota_v1(const char *root, const char *path, long long *quotap, long long *periodp)
 {
 	struct buf text = {0};

@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_SRC_CONFIG_LOADER_H
 #define TIDEGATE_SRC_CONFIG_LOADER_H
 
-/* Loader: a configuration while it is being put together, and where each value of it came from. */
+/* Loader: a configuration that is being put together, with the source of each value. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@ struct config_source {
 };
 
 struct config_sources {
-	char *file; /* as it was named; NULL: none was read */
+	char *file; /* the file's name as it was given; NULL without a file */
 	struct config_source options[N_OPTIONS];
 	unsigned int *route_lines; /* of the first n routes of the table; the rest are defaults */
 	size_t n_route_lines;
@@ -42,15 +42,15 @@ void source_describe(const struct config *config, const struct option *option, s
 	struct buf *out);
 
 /*
- * Sets an option and notes where from. A refusal is one line that opens with the source. Lists are texts from
- * the file; loader_set_text() splits at commas.
+ * Sets an option and notes its source. A refusal is one line that opens with the source. A list is several
+ * texts; loader_set_text() splits one text at commas.
  */
 int loader_set(struct loader *loader, const struct option *option, struct config_source source,
 	const char *const *texts, size_t n);
 int loader_set_text(
 	struct loader *loader, const struct option *option, struct config_source source, const char *text);
 
-/* The YAML file, whose bytes are at hand; `name` opens what is said about it. 0, CONFIG_BAD or -ENOMEM. */
+/* Reads a YAML file from its bytes. name: opens each sentence about it. 0, CONFIG_BAD or -ENOMEM. */
 int config_file_load(struct loader *loader, const char *name, const char *data, size_t len);
 
 /* All TIDEGATE_… variables but TIDEGATE_CONFIG. */

@@ -1,8 +1,8 @@
 /*
- * Options: the table of options.def, found by name, set from text, printed as text.
+ * Options: the table of options.def. An option is found by name, set from text, and printed as text.
  *
- * One row feeds everything that knows an option: file, variable, flag, help, `check`. What a type can do is a
- * row of its own in value.c; here is only the way from the one to the other.
+ * One row feeds everything that knows an option: file, variable, flag, help, `check`. Each type is a row in
+ * value.c; this file connects the two tables.
  */
 #include "config/options.h"
 
@@ -21,7 +21,7 @@ const struct option options[N_OPTIONS] = {
 #undef OPTION
 };
 
-/* Equal but for '_' in the key, where the other has a dash. */
+/* Are both equal, apart from '_' in the key and '-' in the other? */
 static bool is_dashed(const char *key, const char *dashed)
 {
 	for (; *key && *dashed; key++, dashed++)
@@ -108,8 +108,8 @@ static const void *const_member(const struct option *option, const struct config
 }
 
 /*
- * Nobody decides on an empty value: a template that found nothing to put in leaves it behind, or an empty
- * secret. It would make a gateway without Redis or without a token, in silence.
+ * An empty value is hardly ever meant: a template that had no value to fill in leaves it behind, or an empty
+ * secret. It would silently make a gateway without Redis or without a token.
  */
 static int refuse_empty(const struct option *option, struct buf *error)
 {

@@ -36,7 +36,8 @@ struct option {
 
 extern const struct option options[N_OPTIONS];
 
-/* By key of the file, by flag ("--listen"), by variable without TIDEGATE_ ("LISTEN"); NULL: there is none. */
+/* Finds an option by its key in the file, its flag ("--listen"), or its variable without TIDEGATE_
+ * ("LISTEN"). NULL if there is no such option. */
 const struct option *option_by_key(const char *key);
 const struct option *option_by_flag(const char *flag);
 const struct option *option_by_variable(const char *name, size_t len);
@@ -52,8 +53,8 @@ bool option_is_list(const struct option *option);
 const char *option_placeholder(const struct option *option);
 
 /*
- * Sets the member from text (a list: from n texts), in place of what it was. 0, CONFIG_BAD with one sentence
- * appended to error (never a secret), or -ENOMEM.
+ * Sets the member from text, or a list from n texts, in place of its old value. 0, CONFIG_BAD with one
+ * sentence appended to error (which never contains a secret), or -ENOMEM.
  */
 int option_set(const struct option *option, struct config *config, const char *const *texts, size_t n,
 	struct buf *error);
@@ -61,7 +62,7 @@ int option_set(const struct option *option, struct config *config, const char *c
 /* The same from one text; lists are comma-separated. */
 int option_set_text(const struct option *option, struct config *config, const char *text, struct buf *error);
 
-/* The value as one would write it; secrets are masked. */
+/* Prints the value as an operator would write it; secrets are masked. */
 void option_print(const struct option *option, const struct config *config, struct buf *out);
 
 bool option_equal(const struct option *option, const struct config *a, const struct config *b);

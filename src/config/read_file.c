@@ -1,9 +1,9 @@
 /*
- * Read file: a small file as a whole.
+ * Read file: reads a small file as a whole.
  *
- * Reads until the end rather than asking for the size first: files of /proc have none, and a pipe may stand
- * for a file (`--config <(…)`). Bounded, so that a wrong name such as /dev/zero is an error and not the end
- * of the memory.
+ * It reads until the end instead of asking for the size first: files of /proc have no size, and a pipe may
+ * stand for a file (`--config <(…)`). It is bounded, so that a wrong name such as /dev/zero is an error and
+ * does not use up the memory.
  */
 #include "config/read_file.h"
 

@@ -7,7 +7,8 @@
 
 struct buf;
 
-/* Appends it to out. 0, -EFBIG when it is longer than max, or the negative errno of what failed. */
+/* Appends the file to out. 0, -EFBIG if it is longer than max, or the negative errno of a
+ * call that failed. */
 int read_file(const char *path, size_t max, struct buf *out);
 
 #endif

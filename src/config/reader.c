@@ -1,4 +1,4 @@
-/* Reader: what stands in a YAML document, and where; see the header. */
+/* Reader: takes the nodes of a YAML document apart; see the header. */
 
 #include "config/reader.h"
 
@@ -11,8 +11,8 @@
 
 enum {
 	MERGE_DEPTH_MAX = 8,
-	PAIRS_MAX = 200000, /* keys of a file, each time that one is read: more than FILE_MAX can hold of
-			       routes */
+	/* keys of a file, counted each time that one is read: more than a file of FILE_MAX can hold */
+	PAIRS_MAX = 200000,
 };
 
 unsigned int reader_line(const yaml_node_t *node)
@@ -25,7 +25,8 @@ void reader_open_line(struct reader *reader, unsigned int line)
 	buf_printf(reader->loader->error, "%s:%u: ", reader->name, line);
 }
 
-/* One whole line about this file, cut at 512 bytes: it may quote what stands there. Always CONFIG_BAD. */
+/* Writes one whole line about this file, cut at 512 bytes because it may quote the file.
+ * Always CONFIG_BAD. */
 __attribute__((format(printf, 3, 4))) int reader_refuse(
 	struct reader *reader, unsigned int line, const char *format, ...)
 {
@@ -43,7 +44,7 @@ __attribute__((format(printf, 3, 4))) int reader_refuse(
 	return CONFIG_BAD;
 }
 
-/* Nothing, `~` or `null`: a key with all that followed it commented out. */
+/* Is it empty, `~` or `null`, such as a key whose value is commented out? */
 bool reader_is_null(const yaml_node_t *node)
 {
 	const char *text;
@@ -60,7 +61,7 @@ bool reader_is(const yaml_node_t *node, const char *word)
 	       strcmp((const char *)node->data.scalar.value, word) == 0;
 }
 
-/* {item_id} without quotes: a mapping of one key and nothing, by YAML's word. */
+/* Is it {item_id} without quotes, which YAML takes for a mapping with one key and no value? */
 static bool is_bare_variable(struct reader *reader, const yaml_node_t *node)
 {
 	const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
@@ -152,7 +153,7 @@ static int find_key(
 	return refuse_key(reader, keys, reader_line(node), word);
 }
 
-/* Where a known key was said first. */
+/* The place where a known key stands first. */
 struct seen_key {
 	const yaml_node_t *mapping;
 	const yaml_node_pair_t *pair; /* a mapping may be merged twice */
@@ -187,7 +188,7 @@ static int read_pair(struct reader *reader, const yaml_node_t *mapping, const ya
 		return reader_refuse(reader, reader_line(name), "key '%s'%s is there twice, first in line %u",
 			keys->names[key], keys->where, seen[key].line);
 	if (seen[key].mapping)
-		return 0; /* a merged key gives way to one that is written */
+		return 0; /* a merged key counts less than a written one */
 	seen[key] = (struct seen_key){mapping, pair, reader_line(name)};
 	return keys->read(reader, key, yaml_document_get_node(reader->document, pair->value), keys->arg);
 }
@@ -222,7 +223,7 @@ static int read_pairs(struct reader *reader, const yaml_node_t *mapping, const s
 	return 0;
 }
 
-/* What `<<` names: a mapping, or several, of which an earlier one counts more. */
+/* Reads the mapping that `<<` names, or several, of which an earlier one counts more. */
 static int read_merged(struct reader *reader, const yaml_node_t *value, const struct reader_keys *keys,
 	struct seen_key *seen, unsigned int depth)
 {

@@ -2,10 +2,10 @@
 #define TIDEGATE_CONFIG_READER_H
 
 /*
- * Reader: what stands in a YAML document, and where.
+ * Reader: takes the nodes of a YAML document apart.
  *
- * Each function takes a node apart or says in one line of the loader's error what is wrong with it, with the
- * file's name and the line: CONFIG_BAD. What it hands out belongs to the document.
+ * Each function reads a node, or returns CONFIG_BAD and says in one line of the loader's error what is wrong
+ * with it, with the file's name and the line number. The texts that it hands out belong to the document.
  */
 
 #include <stdbool.h>
@@ -22,9 +22,9 @@ enum {
 
 struct reader {
 	struct loader *loader;
-	const char *name; /* of the file, for what is said about it */
+	const char *name; /* of the file, for sentences about it */
 	yaml_document_t *document;
-	size_t n_pairs; /* read so far: what keeps merges from growing without end */
+	size_t n_pairs; /* read so far: keeps merges from growing without end */
 };
 
 /* A mapping whose keys are known. */
@@ -38,17 +38,18 @@ struct reader_keys {
 
 unsigned int reader_line(const yaml_node_t *node);
 
-/* Begins a line of the error for what the caller puts together himself. */
+/* Begins a line of the error, which the caller completes. */
 void reader_open_line(struct reader *reader, unsigned int line);
 
-/* One whole line about this file, cut at 512 bytes: it may quote what stands there. Always CONFIG_BAD. */
+/* Writes one whole line about this file, cut at 512 bytes because it may quote the file.
+ * Always CONFIG_BAD. */
 int reader_refuse(struct reader *reader, unsigned int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Nothing, `~` or `null`: a key with all that followed it commented out. */
+/* Is it empty, `~` or `null`, such as a key whose value is commented out? */
 bool reader_is_null(const yaml_node_t *node);
 
-/* Is it this one word? `word` may be NULL: nothing is. */
+/* Is it this word? False for a NULL word. */
 bool reader_is(const yaml_node_t *node, const char *word);
 
 size_t reader_length(const yaml_node_t *node); /* of a sequence */

@@ -1,4 +1,4 @@
-/* Suggest: which known word somebody may have meant, by the edits it takes from the one to the other. */
+/* Suggest: finds the known word that was probably meant, by the number of edits between two words. */
 #include "config/suggest.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_SRC_CONFIG_SUGGEST_H
 #define TIDEGATE_SRC_CONFIG_SUGGEST_H
 
-/* Suggest: which known word somebody may have meant. */
+/* Suggest: finds the known word that was probably meant. */
 
 #include <stddef.h>
 

@@ -1,8 +1,8 @@
 /*
- * Value: what one option can hold, from text and back to text.
+ * Value: the types of options, from text and back to text.
  *
- * Numbers carry their unit ("25s", "16KiB"), because a bare number in a file is read wrongly sooner or later;
- * a bare one is taken as seconds or bytes. Printing gives back what one would write.
+ * Numbers carry their unit ("25s", "16KiB"), because a bare number in a file is misread sooner or later; a
+ * bare number counts as seconds or bytes. Printing gives back the text that an operator would write.
  */
 #include "config/value.h"
 
@@ -20,10 +20,10 @@
 enum {
 	PREFIX_MAX = 64,  /* bytes of channel_prefix: with ROUTE_CHANNEL_MAX still a short name for Redis */
 	HOST_MAX = 253,   /* RFC 1035 */
-	SECRET_MAX = 512, /* characters: longer ones are files that were mistaken for one */
+	SECRET_MAX = 512, /* characters: a longer one is a file that was mistaken for a secret */
 };
 
-/* At most VALUE_QUOTED_MAX bytes of it, with '?' for what could disturb a line. */
+/* Appends at most VALUE_QUOTED_MAX bytes of the text, with '?' for characters that could disturb a line. */
 static void append_printable(struct buf *out, const char *text)
 {
 	for (size_t n = 0; text[n]; n++) {
@@ -49,7 +49,7 @@ static int refuse(struct buf *error, const char *text, const char *what)
 	return CONFIG_BAD;
 }
 
-/* Takes a fresh string in place of the one that was there. */
+/* Replaces a string by a copy of the text. */
 static int replace(char **stringp, const char *text)
 {
 	char *copy = strdup(text);
@@ -76,7 +76,7 @@ static const struct unit time_units[] = {
 	{"s", 1000, 0},
 	{"m", 60000, 0},
 	{"h", 3600000, 0},
-	{"d", 86400000, 2 * 86400000}, /* one day is 24h to most who write it */
+	{"d", 86400000, 2 * 86400000}, /* most people write one day as 24h */
 	{0},
 };
 static const struct unit size_units[] = {{"", 1, 0}, {"B", 1, 0}, {"KiB", 1024, 0}, {"MiB", 1024 * 1024, 0},
@@ -315,7 +315,7 @@ static int prefix_parse(void *member, const char *const *texts, size_t n, const 
 	return replace(member, text);
 }
 
-/* What an Authorization header can carry. The text itself never gets into the sentence. */
+/* A secret of characters that an Authorization header can carry. The error never quotes it. */
 static int secret_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
 	struct buf *error)
 {
@@ -364,7 +364,7 @@ static int redis_parse(void *member, const char *const *texts, size_t n, const s
 	return replace(member, texts[0]);
 }
 
-/* Put together from what was understood, so that no odd spelling lets the password slip through. */
+/* Prints the parsed URL, so that an odd spelling cannot let the password slip through. */
 static void redis_print(const void *member, struct buf *out)
 {
 	const char *text = *(char *const *)member;

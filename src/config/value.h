@@ -2,9 +2,9 @@
 #define TIDEGATE_SRC_CONFIG_VALUE_H
 
 /*
- * Value: what one option can hold, from text and back to text.
+ * Value: the types of options, from text and back to text.
  *
- * Each type is a row. Parsing replaces the member only when the text is good; a refusal says in one sentence
+ * Each type is a row. Parsing replaces the member only if the text is valid; a refusal says in one sentence
  * what the text is not.
  */
 
@@ -44,9 +44,9 @@ struct value_bounds {
 struct value_type {
 	const char *placeholder; /* for the help text */
 	bool is_list;
-	const char *words;   /* all that it can be, for completion; NULL: anything */
-	const char *nothing; /* the word for the empty value; NULL: there is none */
-	/* From n texts (one, unless it is a list). 0, CONFIG_BAD with a sentence, or -ENOMEM. */
+	const char *words;   /* all words that it can be, for completion; NULL if it can be any text */
+	const char *nothing; /* the word for the empty value; NULL if there is no such word */
+	/* Parses n texts (one, unless it is a list). 0, CONFIG_BAD with a sentence, or -ENOMEM. */
 	int (*parse)(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
 		struct buf *error);
 	void (*print)(const void *member, struct buf *out);
@@ -56,10 +56,11 @@ struct value_type {
 
 extern const struct value_type value_types[N_VALUE_TYPES];
 
-/* true, on and yes, false, off and no, as YAML 1.1 has them; false: `text` is none of these. */
+/* Reads true, on, yes, false, off and no, as YAML 1.1 has them. False if `text` is another word. */
 bool value_truth(const char *text, bool *valuep);
 
-/* 'text', cut at VALUE_QUOTED_MAX and with '?' for what is not printable ASCII: safe in a line of its own. */
+/* Appends 'text', cut at VALUE_QUOTED_MAX and with '?' for bytes that are not printable ASCII:
+ * safe within a line. */
 void value_quote(struct buf *out, const char *text);
 
 #endif

@@ -9,7 +9,8 @@
 
 #include <time.h>
 
-/* 9999-12-31T23:59:59.999Z: the last instant whose year has four digits. Later ones print as this one. */
+/* 9999-12-31T23:59:59.999Z: the last instant whose year has four digits. Later instants are
+ * printed as this one. */
 #define CLOCK_LAST_MS UINT64_C(253402300799999)
 
 static uint64_t clock_read(clockid_t id, uint64_t per_second)

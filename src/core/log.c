@@ -1,9 +1,9 @@
 /*
- * Log: one structured line per thing worth telling.
+ * Log: one structured line for each thing worth telling.
  *
- * Promises that what a peer sent stays one value of one line, and that lines of several threads never mix: no
- * line is longer than LOG_LINE_MAX and no write carries more, because the kernel writes that much to a pipe
- * in one piece and no more. Fields for which there is no room are left out, and the line says so.
+ * It promises that text of a peer stays one value in one line, and that lines of several threads never mix:
+ * neither a line nor a write is longer than LOG_LINE_MAX, because the kernel writes that much to a pipe in
+ * one piece. Fields for which there is no room are left out, and the line says so.
  */
 
 #include "core/log.h"
@@ -93,8 +93,8 @@ enum log_level log_get_level(const struct log *log)
 	return log->level;
 }
 
-/* Words, so that a value in text stands without quotes: letters, digits, and what addresses and paths are
- * made of. */
+/* A value that consists of letters, digits and the characters of addresses and paths needs no quotes
+ * in a text line. */
 static bool is_word(const char *data, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -178,7 +178,7 @@ void log_line(struct log *log, enum log_level level, const char *message, const 
 	}
 	buf_append_str(&log->lines, log->format == LOG_FORMAT_JSON ? "}\n" : "\n");
 	if (log->lines.failed) {
-		log->lines.failed = false; /* this line is lost, those before it are whole */
+		log->lines.failed = false; /* this line is lost; the lines before it are whole */
 		log->lines.len = line;
 	}
 	if (level >= LOG_WARN || log->lines.len >= LOG_PENDING_MAX)
@@ -194,7 +194,7 @@ static void write_lines(int fd, const char *data, size_t len)
 			n = write(fd, data, text_whole_lines(data, len < LOG_LINE_MAX ? len : LOG_LINE_MAX));
 		while (n < 0 && errno == EINTR);
 		if (n <= 0)
-			return; /* full, closed or nobody there */
+			return; /* the descriptor is full or closed */
 	}
 }
 

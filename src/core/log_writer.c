@@ -27,10 +27,10 @@ struct log_writer {
 	bool ending;
 	bool busy;               /* the thread has taken lines and not written them yet */
 	bool done;               /* the thread looks at nothing here any more */
-	bool left;               /* nobody waits for the thread: it frees this */
+	bool left;               /* its owner has left: the thread frees this struct */
 	size_t first;            /* of the queue, a ring of bytes */
 	size_t len;              /* from there on */
-	_Atomic uint64_t n_lost; /* changed by whoever has the lock, read by anybody */
+	_Atomic uint64_t n_lost; /* changed under the lock, read by any thread */
 	uint64_t n_told;         /* of these, in a line; the thread's */
 	bool torn;               /* the last line was cut by an error; the thread's */
 	char queue[LOG_WRITER_QUEUE_BYTES];
@@ -57,7 +57,7 @@ static void put(struct log_writer *writer, const char *lines, size_t len)
 	writer->len += len;
 }
 
-/* The oldest whole lines, as many as one write may carry. */
+/* Takes the oldest whole lines, as many as one write may carry. */
 static size_t take(struct log_writer *writer, char lines[PIPE_BUF])
 {
 	size_t len = writer->len < PIPE_BUF ? writer->len : PIPE_BUF;
@@ -101,7 +101,8 @@ static int write_all(struct log_writer *writer, const char *data, size_t len)
 			len -= (size_t)n;
 			writer->torn = data[-1] != '\n';
 		} else if (n < 0 && errno == EAGAIN) {
-			(void)poll(&room, 1, -1); /* somebody who shares it does not want to wait */
+			/* another process that shares the descriptor has made it non-blocking */
+			(void)poll(&room, 1, -1);
 		} else if (n == 0 || errno != EINTR) {
 			return n == 0 ? -EIO : -errno;
 		}
@@ -135,7 +136,7 @@ static void tell_lost(struct log_writer *writer)
 static void write_lines(struct log_writer *writer, const char *lines, size_t len)
 {
 	if ((writer->torn && write_all(writer, "\n", 1) < 0) || write_all(writer, lines, len) < 0)
-		lose(writer, lines, len); /* a full disk, a reader who has gone: the next may be taken */
+		lose(writer, lines, len); /* a full disk, a reader that has gone: the next line may succeed */
 	else
 		tell_lost(writer);
 }
@@ -209,7 +210,7 @@ int log_writer_new(int fd, enum log_format format, struct log_writer **writerp)
 	if (!writer)
 		return -ENOMEM;
 	writer->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	pthread_mutex_init(&writer->lock, NULL); /* none of these can fail on Linux */
+	pthread_mutex_init(&writer->lock, NULL); /* these calls cannot fail on Linux */
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&writer->more, NULL);

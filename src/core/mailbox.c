@@ -2,8 +2,8 @@
  * Mailbox: how one thread hands things to another.
  *
  * A locked list and an eventfd. The lock is held for a few instructions and, once per batch, for the write
- * that wakes the taker; a batch is what costs, not the lock. It has no bound: whoever pushes answers for
- * how much there may be. Order is kept per pusher because the list has one tail.
+ * that wakes the taker. A mailbox has no bound: the pushing side has to bound what it pushes. Order is kept
+ * per pusher because the list has one tail.
  */
 
 #include "core/mailbox.h"
@@ -80,8 +80,9 @@ struct mail *mailbox_take(struct mailbox *box)
 	uint64_t count;
 
 	/*
-	 * Cleared before the list is taken: mail that comes between the two is taken now and leaves a wake-up
-	 * for nothing, the other way round it would be left without one. Nothing to clear is no error.
+	 * The wake-up is cleared before the list is taken: mail that comes between the two is taken now and
+	 * leaves a needless wake-up. The other way round it would be left without one. Having nothing to
+	 * clear is no error.
 	 */
 	if (read(box->fd, &count, sizeof(count)) < 0)
 		assert(errno == EAGAIN);

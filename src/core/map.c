@@ -1,12 +1,13 @@
 /*
- * Map: structs found by a byte string.
+ * Map: finds structs by a byte string.
  *
- * Chained buckets, a power of two of them, at most one entry per bucket on average. When they fill up, twice
- * as many are made, and every insertion from then on empties a few of the old ones; so none of them pays for
- * all, and the old ones are empty before the new ones fill up. Until an old bucket has been emptied, what
- * belongs to it stays and goes there: every entry has exactly one bucket to look in.
+ * It has chained buckets, a power of two of them, with at most one entry per bucket on average. When the
+ * buckets fill up, twice as many are made, and every insertion from then on empties a few of the old buckets.
+ * So no single insertion pays for all of them, and the old buckets are empty before the new ones fill up.
+ * Until an old bucket has been emptied, its entries stay there and new ones are added there: every entry has
+ * exactly one bucket to look in.
  *
- * It does not shrink. What grew it once (a crowd of clients) is expected again.
+ * A map does not shrink, because the crowd of clients that made it grow is expected again.
  */
 
 #include "core/map.h"
@@ -23,12 +24,13 @@
 
 enum {
 	MAP_FIRST = 8, /* buckets; most maps of a client hold a handful */
-	MAP_STEP = 2,  /* old buckets emptied per insertion; one would just do, two leave a margin */
+	/* old buckets that an insertion empties; one would be just enough, two leave a margin */
+	MAP_STEP = 2,
 };
 
 /*
- * The one static of the program, by intent: a key per map would make a hash worthless to every other thread's
- * map, and a name is hashed once and looked up on many. Written once before threads start, read only after.
+ * The only static variable of the program, on purpose: a name is hashed once and looked up on many threads,
+ * so all maps need the same key. It is written once, before threads start, and only read afterwards.
  */
 static struct {
 	uint64_t k0;

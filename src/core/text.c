@@ -1,8 +1,9 @@
 /*
  * Text: UTF-8 boundaries and JSON strings.
  *
- * The one place that escapes. Whatever a peer sent and we repeat, in a frame or in a log line, goes through
- * here, so that it can neither end a string nor a line. Input is never trusted to be UTF-8; output always is.
+ * This is the only place that escapes. Every text of a peer that we repeat, in a frame or in a log
+ * line, goes through here, so that it can end neither a string nor a line. Input is not assumed to
+ * be UTF-8; output always is.
  */
 
 #include "core/text.h"
@@ -41,7 +42,7 @@ static size_t put_code(char *out, unsigned int code)
 	return put(out, text, sizeof(text));
 }
 
-/* One sequence of two bytes or more, or one byte that is none. */
+/* Copies one sequence of two bytes or more, or replaces one byte that begins no sequence. */
 static size_t put_wide(char *out, const unsigned char *s, size_t n)
 {
 	if (n == 0)

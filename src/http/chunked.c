@@ -25,7 +25,7 @@ static bool go_on_if(struct chunked *chunked, bool condition, enum chunked_state
 	return condition && enter(chunked, state);
 }
 
-/* One byte of a size: false where it is none. */
+/* Reads one byte of a size. False if it is not a digit. */
 static bool read_size(struct chunked *chunked, char c)
 {
 	int digit = text_hex_value((unsigned char)c);
@@ -41,7 +41,7 @@ static bool read_size(struct chunked *chunked, char c)
 	return go_on_if(chunked, c == ';' || c == ' ' || c == '\t', CHUNKED_EXTENSION);
 }
 
-/* A line of which nothing is wanted. */
+/* Skips a byte of a line that is not needed. */
 static bool skip_line(struct chunked *chunked, char c, enum chunked_state next)
 {
 	if (c == '\r')
@@ -49,7 +49,7 @@ static bool skip_line(struct chunked *chunked, char c, enum chunked_state next)
 	return c != '\n' && ++chunked->n_line <= LINE_MAX_BYTES;
 }
 
-/* One byte that is no data. False: it has no place here. */
+/* Takes one byte that is not data. False if it has no place here. */
 static bool step(struct chunked *chunked, char c)
 {
 	switch (chunked->state) {
@@ -96,7 +96,7 @@ int chunked_read(struct chunked *chunked, const char *data, size_t len, struct b
 			i += take_data(chunked, data + i, len - i, out);
 		else if (!step(chunked, data[i++]))
 			return CHUNKED_BAD;
-		/* Before it is there, so that nobody sends for nothing. */
+		/* Checked before the data arrives, so that the peer does not send it in vain. */
 		if (chunked->left > max || out->len > max - (size_t)chunked->left)
 			return CHUNKED_TOO_BIG;
 	}

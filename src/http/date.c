@@ -7,7 +7,7 @@
 
 void http_date(int64_t wall_ms, char out[HTTP_DATE_SIZE])
 {
-	/* strftime() would write them in the language of whoever started us. */
+	/* strftime() would write them in the language of the process' locale. */
 	static const char days[] = "SunMonTueWedThuFriSat";
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	time_t seconds = (time_t)(wall_ms / 1000);

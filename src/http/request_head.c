@@ -1,8 +1,8 @@
 /*
  * Request head: HTTP/1's request line and fields, after RFC 9112; see the header.
  *
- * First the end is looked for, then all is read in one pass: a head that has not come whole costs a look for
- * its end, and nothing is done twice.
+ * It first looks for the end of the head and then reads all of it in one pass: a head that is not complete
+ * yet costs only the search for its end.
  */
 
 #include "http/request_head.h"
@@ -25,7 +25,8 @@ static const struct header_name names[HTTP_N_HEADERS] = {
 #undef HEADER
 };
 
-/* RFC 9110 section 5.6.2, and what a host consists of: RFC 3986 section 3.2.2, with its port. */
+/* The characters of a token (RFC 9110 section 5.6.2), and those of a host with its port
+ * (RFC 3986 section 3.2.2). */
 static bool is_one_of(unsigned char c, const char *others)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -71,7 +72,7 @@ static bool equal(struct slice text, const char *other, size_t len)
 	return text.len == len && !strncasecmp(text.data, other, len);
 }
 
-/* The next line, without its end, taken from the front; false: it has none. */
+/* Takes the next line from the front, without its end. False if there is no whole line. */
 static bool take_line(struct slice *text, struct slice *line)
 {
 	const char *end = text->len ? memchr(text->data, '\n', text->len) : NULL;
@@ -86,7 +87,7 @@ static bool take_line(struct slice *text, struct slice *line)
 	return true;
 }
 
-/* What stands before the separator, taken from the front; false: it is not there. */
+/* Takes the text before the separator from the front. False if there is no separator. */
 static bool take_word(struct slice *text, char separator, struct slice *word)
 {
 	const char *end = text->len ? memchr(text->data, separator, text->len) : NULL;
@@ -99,7 +100,7 @@ static bool take_word(struct slice *text, char separator, struct slice *word)
 	return true;
 }
 
-/* "http://host:port" in front of the path, taken off (RFC 9112 section 3.2.2). False: there is none. */
+/* Takes "http://host:port" off the front of the path (RFC 9112 section 3.2.2). False if it is not there. */
 static bool take_authority(struct slice *target, struct slice *host)
 {
 	const char *colon = memchr(target->data, ':', target->len);
@@ -150,8 +151,8 @@ static bool read_version(struct request_head *head, struct slice text)
 	return true;
 }
 
-/* Single spaces, as RFC 9112 section 3 writes it: who guesses where a target ends guesses unlike the proxy.
- */
+/* Single spaces, as RFC 9112 section 3 demands: a server that guesses where a target ends may guess otherwise
+ * than the proxy. */
 static bool read_request_line(struct request_head *head, struct slice line)
 {
 	struct slice target;
@@ -187,7 +188,7 @@ static bool read_field(struct request_head *head, struct slice line)
 	return true;
 }
 
-/* RFC 9112 section 6.3: where a body ends must not be a matter of opinion. */
+/* RFC 9112 section 6.3: nobody may be in doubt where a body ends. */
 static bool read_framing(struct request_head *head)
 {
 	struct slice length = head->value[HTTP_CONTENT_LENGTH];
@@ -210,7 +211,7 @@ static bool read_framing(struct request_head *head)
 	return true;
 }
 
-/* RFC 9112 section 3.2: since HTTP/1.1 there is one, which the target's own, if it has one, goes before. */
+/* RFC 9112 section 3.2: HTTP/1.1 requires the Host field; a host in the target counts more than the field. */
 static bool read_host(struct request_head *head)
 {
 	if (head->n[HTTP_HOST] > 1 ||
@@ -292,7 +293,7 @@ bool request_head_is(const struct request_head *head, enum http_header header, c
 	return head->n[header] == 1 && equal(head->value[header], value, strlen(value));
 }
 
-/* The value of the next line with this field; false: there is none. */
+/* Finds the value of the next line with this field. False if there is none left. */
 static bool next_value(struct slice *lines, enum http_header header, struct slice *value)
 {
 	struct slice line, name;
@@ -336,7 +337,8 @@ struct slice request_head_list(
 
 	if (head->n[header] <= 1)
 		return head->value[header];
-	/* What comes between two values is shorter than the name and the end of a line. */
+	/* The separator between two values is shorter than the name and the end of a line, so
+	 * scratch is large enough. */
 	while (next_value(&lines, header, &value)) {
 		if (len)
 			scratch[len++] = ',';

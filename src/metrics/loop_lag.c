@@ -1,9 +1,9 @@
 /*
  * Loop lag: how late a thread comes to its work; see the header.
  *
- * The timer's own idea of when it is due is not to be had, so it is followed here as libevent has it for a
- * persistent one: an interval after it was due, or after it was called where that is over already. Who comes
- * too early shows that we were wrong, and sets us right.
+ * libevent does not tell when a timer is due, so its rule for persistent timers is followed here: one
+ * interval after the timer was due, or after it was called if that time is over already. A timer that comes
+ * too early shows that we were wrong, and corrects us.
  */
 
 #include "metrics/loop_lag.h"

@@ -1,9 +1,9 @@
 /*
  * Metrics: the table as Prometheus reads it.
  *
- * Promises one HELP and one TYPE per name, before its first row, as the exposition format demands; refuses
- * nothing, the table is checked by its test. Sums wrap on purpose: a gauge that one thread raises and another
- * lowers is right in the sum, though each block alone is not.
+ * It writes one HELP and one TYPE for each name, before its first row, as the exposition format demands. The
+ * table is checked by its test, not here. Sums wrap on purpose: a gauge that one thread raises and another
+ * lowers is right in the sum, although no single block is.
  */
 
 #include "metrics/metrics.h"
@@ -84,7 +84,7 @@ uint64_t metrics_n_observed(const struct metrics *metrics, enum metric id)
 	return n;
 }
 
-/* Of all blocks: what the row makes of them. */
+/* The sum or the maximum of all blocks, as the row demands. */
 static uint64_t together(
 	const struct metrics *const *blocks, unsigned int n, unsigned int place, enum metric_kind kind)
 {
@@ -129,7 +129,7 @@ static void write_value(struct buf *out, enum metric_unit unit, uint64_t value)
 		buf_printf(out, " %" PRIu64 "\n", value);
 }
 
-/* Prometheus' buckets hold what the smaller ones hold, too. */
+/* In Prometheus each bucket also counts the values of all smaller buckets. */
 static void write_histogram(
 	const struct metrics *const *blocks, unsigned int n, unsigned int first, struct buf *out)
 {

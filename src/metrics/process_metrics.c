@@ -1,4 +1,4 @@
-/* Process metrics: what the kernel says of this process; see the header. */
+/* Process metrics: the kernel's figures about this process; see the header. */
 
 #include "metrics/process_metrics.h"
 

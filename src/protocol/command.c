@@ -1,9 +1,9 @@
 /*
- * Command: what a client asked, taken apart and checked.
+ * Command: a client's message, taken apart and checked. json_check() says whether it is JSON at all, jsmn
+ * cuts it into at most COMMAND_TOKENS_MAX tokens, and the functions below read these.
  *
- * json_check() says whether it is JSON at all, jsmn cuts it into at most COMMAND_TOKENS_MAX tokens, and what
- * follows reads those. Two members of one name are refused at any level: what reads the text after us might
- * take the other one. Comparing all names with all others is quadratic, in 64.
+ * Two members of one name are refused at any level, because a reader behind us might take the other one.
+ * Comparing each name with all others is quadratic, but only in 64.
  */
 
 #include "protocol/command.h"
@@ -101,7 +101,7 @@ static bool has_duplicate_names(const struct tokens *tokens)
 	return false;
 }
 
-/* The value of a member of this object token; absent if it has none of that name. */
+/* The token of this member's value in an object token; absent if the object has no member of that name. */
 static int find_value(const struct tokens *tokens, int object, const char *name)
 {
 	for (int i = object + 1; i < tokens->n; i++)
@@ -111,13 +111,13 @@ static int find_value(const struct tokens *tokens, int object, const char *name)
 	return -1;
 }
 
-/* Where the text is JSON, nothing else begins with an n. */
+/* In a JSON text no other value begins with an n. */
 static bool is_null(const struct tokens *tokens, int i)
 {
 	return tokens->all[i].type == JSMN_PRIMITIVE && tokens->text[tokens->all[i].start] == 'n';
 }
 
-/* The same, and null counts as absent: encoders write it for what was not given. */
+/* The same, but null counts as absent: encoders write it for members that were not given. */
 static int find_given(const struct tokens *tokens, int object, const char *name)
 {
 	int i = find_value(tokens, object, name);
@@ -190,8 +190,8 @@ static int read_data(struct command *command, const struct tokens *tokens)
 	if (!json_is_string(channel) || channel.len == 2) /* the quotes alone */
 		return COMMAND_MISSING_CHANNEL;
 	len = json_unescape(channel, command->channel, COMMAND_CHANNEL_MAX);
-	/* Too long, or with a NUL in it: no name, and never half of one. What is no name is forbidden, not
-	 * missing. */
+	/* A text that is too long or has a NUL in it is no channel's name, and half of it must not become
+	 * one. The client is told that it is forbidden, not that it is missing. */
 	if (len < 0 || memchr(command->channel, '\0', (size_t)len))
 		len = snprintf(command->channel, sizeof(command->channel), "?");
 	command->channel[len] = '\0';

@@ -11,12 +11,12 @@
 #include "core/buf.h"
 
 enum {
-	/* Within 3 % of what level 6 makes of JSON, at half its time where texts are long. */
+	/* Compresses JSON within 3 % of level 6, in half its time for long texts. */
 	LEVEL = 4,
-	/* 192 KiB of state. The default of 8 clears 64 KiB before each text, a sixth of the time of one of
-	   150 bytes. */
+	/* 192 KiB of state. The default of 8 clears 64 KiB before each text, which is a sixth of the time for
+	 * a text of 150 bytes. */
 	MEMORY_LEVEL = 7,
-	TAIL = 4, /* 00 00 ff ff, which every sync flush ends with and the peer puts back */
+	TAIL = 4, /* 00 00 ff ff: every sync flush ends with it, and the peer puts it back */
 	OUT_KEPT = 64 * 1024,
 };
 
@@ -52,7 +52,7 @@ void deflater_set_min(struct deflater *deflater, size_t bytes_min)
 	deflater->bytes_min = bytes_min;
 }
 
-/* A stream that remembers nothing, and room for what is one byte short of no gain. */
+/* Resets the stream, and makes room for a payload that is one byte shorter than the text. */
 static bool prepare(struct deflater *deflater, size_t room)
 {
 	if (deflater->out.cap > OUT_KEPT)
@@ -79,7 +79,7 @@ int deflater_run(struct deflater *deflater, struct slice text, struct slice *pay
 	z->avail_in = (uInt)text.len;            /* a message's length has 31 bits */
 	z->next_out = (unsigned char *)deflater->out.data;
 	z->avail_out = (uInt)room;
-	(void)deflate(z, Z_SYNC_FLUSH); /* what it did is seen from the room that is left */
+	(void)deflate(z, Z_SYNC_FLUSH); /* the room that is left shows whether it succeeded */
 	if (z->avail_in || !z->avail_out)
 		return DEFLATER_NO_GAIN;
 	*payloadp = (struct slice){deflater->out.data, room - z->avail_out - TAIL};

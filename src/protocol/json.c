@@ -1,12 +1,12 @@
 /*
- * JSON: strict where the world is not.
+ * JSON: checks bytes strictly.
  *
- * One pass, no recursion, no memory: what is open is one bit per bracket, array or object. Between the
- * brackets of a container the next thing is always the same: its end, or (a comma, and then) a member or an
- * element. So the whole grammar is scan_next() in a loop, and scan_value() for what may stand behind a colon.
+ * One pass, no recursion, no memory: each open bracket is one bit, which says array or object. Between the
+ * brackets of a container the same things can always come next: its end, or (behind a comma) a member or an
+ * element. So the whole grammar is scan_next() in a loop, and scan_value() for the value behind a colon.
  *
- * Every event goes through here once per node. Most of its bytes are inside strings, and those are looked at
- * eight at a time.
+ * Every event goes through here once per node. Most of its bytes are inside strings, which are read eight
+ * bytes at a time.
  */
 
 #include "protocol/json.h"
@@ -30,8 +30,8 @@ struct scan {
 	uint64_t is_object[JSON_DEPTH_LIMIT / 64];
 	struct json_member *members; /* looked for at depth 1 */
 	size_t n_members;
-	struct json_member *wanted; /* whose value is being read */
-	const unsigned char *value; /* where that began */
+	struct json_member *wanted; /* the member the member whose value is being read */
+	const unsigned char *value; /* where that value began */
 };
 
 static inline bool is_digit(unsigned char c)
@@ -86,9 +86,9 @@ static const unsigned char *scan_escape(const unsigned char *p, const unsigned c
 }
 
 /*
- * The first byte that is not plain: a quote, a backslash, a control byte or not ASCII. Eight bytes at a time;
- * in each of the three subtractions a byte's high bit turns on if it is hit, and wrongly only above one that
- * is.
+ * Finds the first byte that is not plain: a quote, a backslash, a control byte, or not ASCII. It reads eight
+ * bytes at a time: each of the three subtractions sets the high bit of a byte that matches, and wrongly sets
+ * it only above a byte that does.
  */
 static inline const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
 {
@@ -131,7 +131,7 @@ static const unsigned char *scan_string(const unsigned char *p, const unsigned c
 				return NULL;
 			continue;
 		}
-		for (; p < end && *p >= 0x80; p += n) { /* such bytes come in runs */
+		for (; p < end && *p >= 0x80; p += n) { /* bytes that are not ASCII come in runs */
 			n = text_utf8_sequence(p, (size_t)(end - p));
 			if (n == 0)
 				return NULL;
@@ -139,7 +139,7 @@ static const unsigned char *scan_string(const unsigned char *p, const unsigned c
 	}
 }
 
-/* At least one digit, then all there are; NULL without any. */
+/* Skips all digits, at least one; NULL if there is no digit. */
 static inline const unsigned char *scan_digits(const unsigned char *p, const unsigned char *end)
 {
 	if (p == end || !is_digit(*p))
@@ -323,7 +323,7 @@ int json_check(const char *text, size_t len, unsigned int depth_max, struct json
 	return skip_space(scan.p, scan.end) == scan.end ? 0 : JSON_INVALID;
 }
 
-/* Where the scalar begins at which a step from `from` failed. */
+/* The beginning of the scalar at which a step from `from` failed. */
 static const unsigned char *fault_of_step(const struct scan *scan, const unsigned char *from)
 {
 	struct scan step = *scan;
@@ -383,9 +383,8 @@ static long low_surrogate(const unsigned char *p, const unsigned char *end)
 }
 
 /*
- * p is behind `\u`; returns the first byte and leaves the others pending. Half a surrogate pair becomes three
- * bytes that are no UTF-8: it differs from everything else, and whoever wants a name or a position refuses
- * it.
+ * p is behind `\u`. Returns the first byte and leaves the others pending. Half a surrogate pair becomes three
+ * bytes that are not UTF-8: so it differs from every other text, and is refused as a name or a position.
  */
 static int read_unicode(struct reader *reader)
 {
@@ -519,7 +518,7 @@ static size_t value_end(struct slice text, size_t i)
 	return i;
 }
 
-/* Where the next item or member of a container begins, or its closing bracket stands. */
+/* The offset of the next item or member of a container, or of its closing bracket. */
 static size_t next_item(struct slice container, size_t pos)
 {
 	size_t i = not_space(container, pos ? pos : 1);

@@ -1,4 +1,4 @@
-/* Key path: where an event says what it is about; see the header. */
+/* Key path: the place where an event says what it is about; see the header. */
 
 #include "protocol/key_path.h"
 

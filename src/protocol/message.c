@@ -1,10 +1,10 @@
 /*
- * Message: something to say to clients, made once and shared by count.
+ * Message: a frame for clients, made once and shared by count.
  *
  * One allocation holds the count, the finished frame and the channel's name. An event is spliced, never
- * written anew: the backend's bytes are copied as they are, and what the gateway has to add goes in before
- * the last brace. So numbers keep their digits, members their order, and the cost is that of a copy. Only a
- * member that is called like one of the gateway's gets another name (docs/decisions/0012-reserved-names.md).
+ * written anew: the backend's bytes are copied as they are, and the gateway's members are inserted before the
+ * last brace. So numbers keep their digits and members their order, and the cost is that of a copy. Only a
+ * member with one of the gateway's reserved names gets another name (docs/decisions/0012-reserved-names.md).
  */
 
 #include "protocol/message.h"
@@ -30,14 +30,15 @@ enum {
 	N_MEMBERS,
 };
 
-/* What an event becomes: a head, the backend's bytes, our members, a tail. Measured first, then written. */
+/* The parts of an event: a head, the backend's bytes, our members, a tail. They are
+ * measured first, then written. */
 struct splice {
 	struct slice head;
 	struct slice body;
 	bool renames; /* the body has members with names of ours, see put_body() */
 	struct slice tail;
-	struct slice stamp;   /* a member of our own, with its comma; absent: the backend gave one */
-	struct slice channel; /* absent: the backend gave just this one */
+	struct slice stamp;   /* a member of our own, with its comma; absent if the backend gave one */
+	struct slice channel; /* absent if the backend gave the same */
 	struct slice pos;
 };
 
@@ -59,7 +60,7 @@ static size_t put_member(char *out, struct slice name, struct slice value)
 	return n + text_json_quote(out ? out + n : NULL, value.data, value.len);
 }
 
-/* Under which name a member of the payload arrives that is called like one of ours; absent: as it is. */
+/* The new name of a payload's member that has one of our names; absent if the member keeps its name. */
 static struct slice other_name(const struct splice *splice, struct slice name)
 {
 	if (json_string_is(name, "pos", 3))
@@ -70,8 +71,8 @@ static struct slice other_name(const struct splice *splice, struct slice name)
 }
 
 /*
- * The body, whose last brace is not part of it. A name of ours in it is replaced, every time that it is
- * there: a client takes `channel` and `pos` for the gateway's word, and must not find them twice.
+ * Writes the body without its last brace. Every member in it with one of our names is renamed: clients take
+ * `channel` and `pos` for the gateway's word, and must not find them twice.
  */
 static size_t put_body(char *out, const struct splice *splice)
 {
@@ -118,7 +119,7 @@ static struct slice trim(struct slice slice)
 	return slice;
 }
 
-/* Fills in all but the timestamp, which is only formatted if the event has none. */
+/* Fills in everything but the timestamp, which is only formatted if the event has none. */
 static int splice_plan(
 	struct splice *splice, struct slice channel, struct slice payload, struct slice pos, bool *has_stampp)
 {
@@ -140,10 +141,10 @@ static int splice_plan(
 		splice->head = slice_of("{\"type\":\"update\",\"data\":");
 		return 0;
 	}
-	splice->body.len--; /* its brace, which comes last; it has a member, so that a comma may follow */
+	splice->body.len--; /* without its last brace; it has a member, so a comma may follow */
 	*has_stampp = members[MEMBER_TIMESTAMP].value.data;
 	theirs = members[MEMBER_CHANNEL].value;
-	/* Of several that say different things, some client would take the wrong one. */
+	/* If several members of this name differ, some clients would take the wrong one. */
 	if (members[MEMBER_CHANNEL].n == 1 && json_is_string(theirs) &&
 		json_string_is(theirs, channel.data, channel.len))
 		splice->channel = (struct slice){0};
@@ -159,7 +160,7 @@ static struct message *message_new(size_t text_len, struct message_channel chann
 	char *name;
 
 	if (text_len > UINT32_MAX / 2 || channel.name.len > UINT32_MAX / 2)
-		return NULL; /* the lengths are 32 bits wide, and nobody has memory to queue such a thing */
+		return NULL; /* lengths have 32 bits, and a longer event could not be queued anyway */
 	message = malloc(sizeof(*message) + header_len + text_len + channel.name.len + 1);
 	if (!message)
 		return NULL;
@@ -240,14 +241,14 @@ struct message *message_from_text(const char *data, size_t len)
 
 struct message *message_ref(struct message *message)
 {
-	/* Whoever takes a reference holds one already, so nothing needs to be ordered. */
+	/* The caller already holds a reference, so no ordering is needed. */
 	atomic_fetch_add_explicit(&message->n_refs, 1, memory_order_relaxed);
 	return message;
 }
 
 void message_unref(struct message *message)
 {
-	/* What any thread did with the message comes before its end on the last one. */
+	/* All that other threads did with the message happens before the last thread frees it. */
 	if (!message || atomic_fetch_sub_explicit(&message->n_refs, 1, memory_order_acq_rel) != 1)
 		return;
 	for (size_t i = 0; i < N_FORMS - 1; i++) {

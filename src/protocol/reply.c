@@ -1,8 +1,8 @@
 /*
- * Reply: what the gateway itself says to one client.
+ * Reply: the messages that the gateway itself sends to one client.
  *
- * One shape for all: type, the client's id, data, timestamp. Names and sentences are escaped here, an id is
- * not: it is a value that command_parse() has checked, echoed as it stands.
+ * All have one shape: type, the client's id, data, timestamp. Names and sentences are escaped here. An id is
+ * not: command_parse() has checked it, and it is echoed as it stands.
  */
 
 #include "protocol/reply.h"

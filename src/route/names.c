@@ -1,13 +1,13 @@
 /*
- * Names: which bytes make an id, a variable's name, a channel's name.
+ * Names: the bytes that ids, names of variables and names of channels consist of.
  *
- * Ids are the unreserved characters of RFC 3986 and nothing else. That leaves out, on purpose, everything
- * that means something further down: ':' (joins ids to channel names), '/' (joins them to paths), '*', '?'
- * and '[' (globs of Redis), braces (hash tags of its cluster), spaces, CR, LF and NUL.
+ * Ids are the unreserved characters of RFC 3986 and nothing else. That leaves out, on purpose, every
+ * character with a meaning further down: ':' (joins ids to channel names), '/' (joins them to paths), '*',
+ * '?' and '[' (globs of Redis), braces (hash tags of its cluster), spaces, CR, LF and NUL.
  *
- * A wide id, of a route with `ids: any`, is other text, and is written with every other byte as %XX, in
- * capitals. A text has one such form only, which for a plain id is the id itself; so names never collide
- * (docs/decisions/0013).
+ * A wide id, on a route with `ids: any`, is any other text; in names its other bytes are written as
+ * %XX, in capitals. Each text has exactly one form like this, which for a plain id is the id itself,
+ * so names never collide (docs/decisions/0013-wide-ids-are-percent-encoded.md).
  */
 #include "route/names.h"
 
@@ -16,8 +16,8 @@
 #include "core/text.h"
 
 enum {
-	SEGMENT_MAX =
-		3 * ROUTE_ID_MAX, /* bytes of a segment all of which is escaped; longer ones are no ids */
+	/* bytes of a segment that is completely escaped; longer segments are no ids */
+	SEGMENT_MAX = 3 * ROUTE_ID_MAX,
 	VARIABLE_MAX =
 		64, /* bytes of a variable's name: a bound for error texts, far above any sensible name */
 };
@@ -51,7 +51,8 @@ bool route_id_valid(const char *id, size_t len)
 	return true;
 }
 
-/* Percent-decodes into out, which is as large as the text; the length, or -1 for a broken escape. */
+/* Percent-decodes the text into out, which is as large as the text. Returns the length, or -1
+ * for a broken escape. */
 static int decode(const char *text, size_t len, char *out)
 {
 	int n = 0;
@@ -80,7 +81,7 @@ static bool is_text(const char *text, size_t len)
 	return true;
 }
 
-/* The form that a text has as part of a name; its length, or 0 where that is longer than an id may be. */
+/* Writes the form of a text as part of a name. Returns its length, or 0 if it is longer than an id may be. */
 static size_t encode(const char *text, size_t len, char out[ROUTE_ID_MAX + 1])
 {
 	static const char digits[] = "0123456789ABCDEF";
@@ -116,7 +117,7 @@ size_t name_take_id(const char *segment, size_t len, char out[ROUTE_ID_MAX + 1])
 	return taken > 0 && (name_is_wide(out, taken) || route_id_valid(out, taken)) ? taken : 0;
 }
 
-/* A plain id, or the one form of a wide one. */
+/* Is it a plain id, or the form of a wide id? */
 static bool is_part(const char *part, size_t len)
 {
 	char taken[ROUTE_ID_MAX + 1];

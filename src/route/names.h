@@ -1,7 +1,8 @@
 #ifndef TIDEGATE_SRC_ROUTE_NAMES_H
 #define TIDEGATE_SRC_ROUTE_NAMES_H
 
-/* Names: which bytes make an id, a variable's name, a channel's name. The public half is in route/route.h. */
+/* Names: the bytes that ids, names of variables and names of channels consist of. The public
+ * half is in route/route.h. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,9 +10,9 @@
 #include "route/route.h"
 
 /*
- * Takes the id from one segment of a path, percent-decoded once, into out, NUL-terminated: a plain one as it
- * is, a wide one in the form that it has in names. The length, or 0 when it is neither (a broken escape, no
- * UTF-8, a control character, "." and "..", too long in that form, empty).
+ * Writes the id of one segment of a path into out, percent-decoded once and NUL-terminated: a plain id as it
+ * is, a wide id in the form that it has in names. Returns its length, or 0 if it is neither: empty, a broken
+ * escape, not UTF-8, a control character, "." or "..", or too long in that form.
  */
 size_t name_take_id(const char *segment, size_t len, char out[ROUTE_ID_MAX + 1]);
 

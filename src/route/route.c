@@ -250,7 +250,7 @@ bool slow_policy_parse(const char *name, enum slow_policy *policyp)
 	return false;
 }
 
-/* What this part of a channel is for this match. */
+/* The text of this part of a channel for this match. */
 static struct slice part_text(const struct route_match *match, const struct template_part *part)
 {
 	if (!part->is_variable)

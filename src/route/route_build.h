@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_SRC_ROUTE_ROUTE_BUILD_H
 #define TIDEGATE_SRC_ROUTE_ROUTE_BUILD_H
 
-/* Route, seen by its table: how one is built and what is in it. */
+/* Route, as its table sees it: how a route is built and what is in it. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,13 +22,13 @@ struct route {
 	bool any_ids;
 	bool compression;
 	struct route_slow slow; /* its key is that of the path below */
-	struct key_path *key;   /* NULL: none */
+	struct key_path *key;   /* NULL without a key */
 	struct route_history history;
 };
 
 /* 0, ROUTE_BAD_TEMPLATE with one sentence appended to error, or -ENOMEM. */
 int route_new(const struct route_spec *spec, struct route **routep, struct buf *error);
-void route_free(struct route *route); /* accepts NULL and half-built ones */
+void route_free(struct route *route); /* accepts NULL and a half-built route */
 
 /* Splits text at the separator into at most ROUTE_SEGMENTS_MAX parts; their number, or 0 if there are more.
  */
@@ -37,7 +37,7 @@ size_t route_split(const char *text, size_t len, char separator, struct slice pa
 /* Does each channel that it joins get a valid name from these ids? */
 bool route_channels_valid(const struct route_match *match);
 
-/* Is the channel, split at ':', one of the route's own? ids as in route_may_subscribe_own(). */
+/* Is the channel, split at ':', one that the route joins? ids: as in route_may_subscribe_own(). */
 bool route_joins(const struct route *route, const char *ids, const struct slice *channel, size_t n);
 bool route_lists(const struct route *route, const char *ids, const struct slice *channel, size_t n);
 

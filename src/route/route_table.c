@@ -1,10 +1,10 @@
 /*
  * Route table: all routes, found by path; all channels that they join, found by name.
  *
- * Built by one thread, then read by many: nothing in it changes but its count of references. A match runs
- *once a connection and a subscription check once a command, both without memory of their own.
+ * It is built by one thread, then read by many: only its count of references changes. There is one match for
+ * each connection and one check for each subscribe; neither allocates memory.
  *
- *	path ── split at '/' ── decode each ── walk the tree ── bind ids ── names of the channels
+ * 	path ── split at '/' ── decode each ── walk the tree ── bind ids ── names of the channels
  */
 #include "route/route.h"
 
@@ -23,10 +23,10 @@ struct route_table {
 	atomic_uint n_refs;
 	struct route **routes;
 	size_t n_routes;
-	struct tree_node *paths;     /* -> struct route */
-	struct tree_node *channels;  /* what some route joins; the value is any route that does */
-	struct tree_node *keys;      /* what some latest_by_key route joins or lists -> struct key_path */
-	struct tree_node *histories; /* what some route with a history joins -> struct route */
+	struct tree_node *paths;    /* -> struct route */
+	struct tree_node *channels; /* the channels that routes join; the value is any route that does */
+	struct tree_node *keys; /* the channels that latest_by_key routes join or list -> struct key_path */
+	struct tree_node *histories; /* the channels that routes with a history join -> struct route */
 };
 
 struct route_table *route_table_new(void)
@@ -67,7 +67,7 @@ void route_table_unref(struct route_table *table)
 	free(table);
 }
 
-/* Those that it joins, then those that it lists. */
+/* The templates that a route joins, then those that it lists. */
 static const struct template *keyed_template(const struct route *route, size_t i)
 {
 	return i < route->n_channels ? &route->channels[i] : &route->subscribe[i - route->n_channels];
@@ -78,7 +78,7 @@ static size_t n_keyed_templates(const struct route *route)
 	return route->key ? route->n_channels + route->n_subscribe : 0;
 }
 
-/* One event has one key, whoever waits for it. */
+/* An event has one key, the same for all its clients. */
 static int check_keys(const struct route_table *table, const struct route *route, struct buf *error)
 {
 	for (size_t i = 0; i < n_keyed_templates(route); i++) {
@@ -126,7 +126,7 @@ static bool history_equal(const struct route_history *a, const struct route_hist
 	return a->size == b->size && a->ttl_ms == b->ttl_ms && a->close_on_gap == b->close_on_gap;
 }
 
-/* A channel has one log in Redis, whoever joins it. */
+/* A channel has one log in Redis, the same for all routes. */
 static int check_histories(const struct route_table *table, const struct route *route, struct buf *error)
 {
 	for (size_t i = 0; i < n_kept_templates(route); i++) {
@@ -163,7 +163,7 @@ static void set_histories(struct route_table *table, const struct route *route)
 	}
 }
 
-/* The route goes into the tree of paths last: what fails before leaves nothing that a match could find. */
+/* The route goes into the tree of paths last: if a step before fails, no match can find it. */
 static int table_insert(struct route_table *table, struct route *route)
 {
 	struct route **grown;

@@ -1,8 +1,8 @@
 /*
  * Template: a path or a channel name with holes, split into parts.
  *
- * A variable fills a whole part, never a piece of one: ids hold no separator, so a name made from a template
- * can be taken apart in one way only, and no client finds two paths that lead to one channel by accident.
+ * A variable fills a whole part, never a piece of it. Ids contain no separator, so a name that was made from
+ * a template can be taken apart in only one way, and no two paths lead to the same channel by accident.
  */
 #include "route/template.h"
 
@@ -60,7 +60,7 @@ static int parts_parse(struct template *template, const char *text, char separat
 	}
 }
 
-/* The first of the first n parts that is this variable; NULL without one. */
+/* Finds this variable among the first n parts; NULL if it is not there. */
 static const struct template_part *find_variable(const struct template *template, size_t n, struct slice name)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -140,7 +140,7 @@ static int bind_variables(struct template *channel, const struct template *path,
 			return ROUTE_BAD_TEMPLATE;
 		}
 		if (find_variable(channel, i, part->text)) {
-			/* It would read as "the same id twice", which is not what a free variable means. */
+			/* It would mean "the same id twice", but each free variable matches any id. */
 			buf_printf(error, "{%.*s} is in it twice", (int)part->text.len, part->text.data);
 			return ROUTE_BAD_TEMPLATE;
 		}
@@ -148,7 +148,7 @@ static int bind_variables(struct template *channel, const struct template *path,
 	return 0;
 }
 
-/* Can any ids make it a valid name? What only some ids spoil is for the match to find. */
+/* Can it become a valid name with any ids? If only some ids spoil it, the match will find that. */
 static int check_name(const struct template *channel, struct buf *error)
 {
 	const struct template_part *first = &channel->parts[0];

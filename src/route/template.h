@@ -4,8 +4,8 @@
 /*
  * Template: a path or a channel name with holes, split into parts.
  *
- * Both kinds are the same thing under another separator: "/ws/{topic}/{id}" and "{topic}:{id}". Each part is
- * a literal (a valid id) or one {variable}.
+ * Both kinds are the same with another separator: "/ws/{topic}/{id}" and "{topic}:{id}". Each part is a
+ * literal (a valid id) or one {variable}.
  */
 
 #include <stdbool.h>
@@ -20,8 +20,8 @@ struct template_part {
 	struct slice text; /* the literal, or the variable's name without braces; points into the template's
 			      text */
 	bool is_variable;
-	bool is_wide; /* a variable that any id fits, not only a plain one */
-	int variable; /* which variable of the path, counted from 0; -1: none of them */
+	bool is_wide; /* a variable that matches any id, not only a plain one */
+	int variable; /* the number of the path's variable, counted from 0; -1 if it is not in the path */
 };
 
 struct template
@@ -32,16 +32,16 @@ struct template
 };
 
 /*
- * Both: 0, ROUTE_BAD_TEMPLATE with one sentence appended to error, or -ENOMEM. On failure too the template
- * may be handed to template_deinit().
+ * Both functions return 0, ROUTE_BAD_TEMPLATE with one sentence appended to error, or -ENOMEM. Even after a
+ * failure the template may be handed to template_deinit().
  *
- * A path's variables are numbered from the left; none may come twice. All are wide: what else an id is, the
- * route says when it is bound.
+ * A path's variables are numbered from the left, and no variable may come twice. All of them match any id;
+ * the route restricts ids when it binds them.
  */
 int template_parse_path(struct template *template, const char *text, struct buf *error);
 
-/* A channel's variables are looked up in the path, and are all wide or none. `may_be_free`: those that it
- * does not have may be there too. */
+/* A channel's variables are looked up in the path; either all or none match any id. may_be_free: variables
+ * that are not in the path are allowed too. */
 int template_parse_channel(struct template *template, const char *text, const struct template *path,
 	bool may_be_free, bool is_wide, struct buf *error);
 

@@ -54,7 +54,7 @@ static int compare(const struct tree_node *node, struct slice text)
 	return node->len < text.len ? -1 : node->len > text.len;
 }
 
-/* Where the literal is among the children, or where it would have to go. */
+/* The place of the literal among the children, or the place where it would have to go. */
 static size_t literal_place(const struct tree_node *node, struct slice text)
 {
 	size_t low = 0;

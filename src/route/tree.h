@@ -2,12 +2,12 @@
 #define TIDEGATE_SRC_ROUTE_TREE_H
 
 /*
- * Tree: what belongs to which template, found by walking its parts.
+ * Tree: finds the value of a template by walking its parts.
  *
- * A node has literal children, sorted, at most one child for "any plain id" and one for "any id". Looking up
- * costs one binary search a part plus, where a literal leads nowhere, the way back to the variables beside
- * it: the most literal template wins, compared from the left. It allocates nothing and never visits a node
- * twice.
+ * A node has sorted literal children, at most one child for "any plain id" and at most one for "any id". A
+ * look-up costs one binary search for each part and, if a literal leads nowhere, the way back to the
+ * variables beside it: the most literal template wins, compared from the left. A look-up allocates nothing
+ * and never visits a node twice.
  */
 
 #include <stddef.h>
@@ -17,7 +17,7 @@
 struct template;
 
 struct tree_node {
-	const void *value;           /* of the template that ends here; NULL: none does */
+	const void *value;           /* the value of the template that ends here; NULL if no template does */
 	struct tree_node **literals; /* sorted by text */
 	size_t n_literals;
 	struct tree_node *variable; /* plain ids only */

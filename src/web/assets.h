@@ -14,7 +14,7 @@ struct web_asset {
 	size_t n_lines;
 };
 
-/* NULL: there is none at this path. */
+/* NULL if no asset has this path. */
 const struct web_asset *web_asset_find(const char *path);
 
 void web_asset_write(const struct web_asset *asset, struct buf *out);
