@@ -32,7 +32,8 @@ enum broker_state {
 struct broker_listener {
 	void *arg;
 	/* One event, in the order in which the channel has them. What was published to the channel's log
-	   comes in its envelope (channel_log/envelope.h), which the first byte tells from a plain payload. */
+	   comes in its envelope (channel_log/envelope.h), which the first byte tells from a plain payload.
+	   None is larger than broker_set_payload_max() allows. */
 	void (*event)(void *arg, struct slice channel, struct slice payload);
 	/* All that had arrived has been handed over: a good moment to pass it on. Follows every run of
 	 * event(). */
@@ -202,7 +203,10 @@ void broker_describe(const struct broker *broker, struct buf *out);
  */
 struct slice broker_complaint(const struct broker *broker);
 
-/* A larger event is dropped and counted. Counts from the next event on. */
+/*
+ * A larger event is dropped and counted, from the next event on: those who hear the broker need not look. In
+ * memory alone all that is published comes through the admin port, which refuses a larger one.
+ */
 void broker_set_payload_max(struct broker *broker, size_t payload_bytes_max);
 
 /* True: the library for logs is looked for at once, and after each connect; see redis_options.loads_library.

@@ -48,9 +48,8 @@ struct bus_tap {
 	void *arg;
 };
 
-/* NULL when out of memory. event_bytes_max: larger payloads are dropped and counted. */
-struct bus *bus_new(
-	struct event_base *base, size_t event_bytes_max, struct log *log, struct metrics *metrics);
+/* NULL when out of memory. */
+struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *metrics);
 
 /* What the broker must be created with. */
 struct broker_listener bus_broker_listener(struct bus *bus);
@@ -72,9 +71,6 @@ void bus_set_routes(struct bus *bus, struct route_table *routes);
 /* Before anybody wants a channel. */
 void bus_set_fault_off(struct bus *bus, const struct fault_off *off);
 #endif
-
-/* Another bound, from the next event on. */
-void bus_set_event_max(struct bus *bus, size_t event_bytes_max);
 
 /* No worker thread may run any more. Accepts NULL. */
 void bus_free(struct bus *bus);

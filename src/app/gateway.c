@@ -169,8 +169,7 @@ static int make_bus(struct gateway *gateway, struct buf *error)
 {
 	struct broker_listener listener;
 
-	gateway->bus =
-		bus_new(gateway->base, gateway->config->event_bytes_max, gateway->log, &gateway->metrics);
+	gateway->bus = bus_new(gateway->base, gateway->log, &gateway->metrics);
 	if (!gateway->bus)
 		return -ENOMEM;
 	bus_set_routes(gateway->bus, gateway->config->routes);

@@ -86,7 +86,6 @@ static void apply(const struct reload_targets *to, const struct config *config)
 	set_places(to, config);
 	broker_set_payload_max(to->broker, config->event_bytes_max);
 	broker_set_loads_library(to->broker, route_table_keeps_history(config->routes));
-	bus_set_event_max(to->bus, config->event_bytes_max);
 	bus_set_routes(to->bus, config->routes);
 	admin_configure(to->admin, config->routes, config->event_bytes_max);
 }

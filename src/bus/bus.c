@@ -12,7 +12,6 @@
 #include "broker/broker.h"
 #include "bus/bus_mail.h"
 #include "bus/join.h"
-#include "channel_log/envelope.h"
 #include "core/clock.h"
 #include "core/mailbox.h"
 #include "protocol/message.h"
@@ -199,10 +198,6 @@ static void on_event(void *arg, struct slice name, struct slice payload)
 		bus->wall_ms = clock_wall_ms();
 	}
 	metrics_add(bus->metrics, METRIC_EVENTS, 1);
-	if (payload.len > bus->event_bytes_max && envelope_payload_bytes(payload) > bus->event_bytes_max) {
-		bus_drop(bus, name, METRIC_EVENTS_DROPPED_SIZE, "larger than event_bytes_max");
-		return;
-	}
 	r = bus_channel_event(channel, payload);
 	if (r == MESSAGE_NOT_JSON)
 		bus_drop(bus, name, METRIC_EVENTS_DROPPED, "not JSON");
@@ -247,7 +242,7 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 		histories_retry(&bus->histories);
 }
 
-struct bus *bus_new(struct event_base *base, size_t event_bytes_max, struct log *log, struct metrics *metrics)
+struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *metrics)
 {
 	struct timeval interval = {0, TICK_MS * 1000};
 	struct bus *bus = calloc(1, sizeof(struct bus));
@@ -257,7 +252,6 @@ struct bus *bus_new(struct event_base *base, size_t event_bytes_max, struct log 
 	bus->base = base;
 	bus->log = log;
 	bus->metrics = metrics;
-	bus->event_bytes_max = event_bytes_max;
 	bus->drop_limit = (struct log_limit){.burst = DROP_LINES, .interval_ms = 60000};
 	bus->rename_limit = bus->drop_limit;
 	list_init(&bus->lingering);
@@ -316,11 +310,6 @@ void bus_set_fault_off(struct bus *bus, const struct fault_off *off)
 	bus->histories.fault_off = *off;
 }
 #endif
-
-void bus_set_event_max(struct bus *bus, size_t event_bytes_max)
-{
-	bus->event_bytes_max = event_bytes_max;
-}
 
 static void free_mail(struct bus_mail *mail)
 {

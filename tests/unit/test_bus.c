@@ -34,7 +34,6 @@
 
 enum {
 	WORKERS = 3,
-	EVENT_BYTES_MAX = 200,
 	STEP_MS = 100,
 };
 
@@ -187,7 +186,7 @@ static struct world *new_world(unsigned int n_workers)
 	world->broker.ops = &fake_ops;
 	world->state = BROKER_READY;
 	world->base = event_base_new();
-	world->bus = bus_new(world->base, EVENT_BYTES_MAX, world->log, world->metrics);
+	world->bus = bus_new(world->base, world->log, world->metrics);
 	assert_non_null(world->bus);
 	world->up = bus_broker_listener(world->bus);
 	for (unsigned int i = 0; i < WORKERS; i++) {
@@ -715,25 +714,6 @@ static void drops_and_counts_what_is_not_json(void **state)
 	assert_int_equal(count(world, METRIC_EVENTS_DROPPED), n);
 }
 
-static void drops_and_counts_what_is_too_large(void **state)
-{
-	struct world *world = *state;
-	char payload[EVENT_BYTES_MAX + 2];
-
-	memset(payload, ' ', sizeof(payload));
-	payload[0] = '7';
-	want(world, 0, "x", 1);
-	buf_reset(&world->said);
-	payload[EVENT_BYTES_MAX + 1] = '\0';
-	event(world, "x", payload);
-	says(world, "");
-	assert_int_equal(count(world, METRIC_EVENTS_DROPPED_SIZE), 1);
-	assert_int_equal(count(world, METRIC_EVENTS_DROPPED), 0);
-	payload[EVENT_BYTES_MAX] = '\0'; /* exactly the bound is within it */
-	event(world, "x", payload);
-	says(world, "0:7 ");
-}
-
 static void one_worker_without_memory_costs_the_others_nothing(void **state)
 {
 	struct world *world = *state;
@@ -1003,7 +983,6 @@ int main(void)
 		TEST(a_loss_of_some_channels_touches_only_these),
 		TEST(a_channel_that_lingers_through_a_loss_is_confirmed_anew),
 		TEST(drops_and_counts_what_is_not_json),
-		TEST(drops_and_counts_what_is_too_large),
 		TEST(one_worker_without_memory_costs_the_others_nothing),
 		TEST(logs_drops_at_a_bounded_rate),
 		TEST(a_channel_that_the_broker_refuses_is_not_kept),

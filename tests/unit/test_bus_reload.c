@@ -331,7 +331,7 @@ static int setup(void **state)
 	memset(world->metrics, 0, sizeof(struct metrics));
 	world->broker.ops = &fake_ops;
 	world->base = event_base_new();
-	world->bus = bus_new(world->base, 1000, NULL, world->metrics);
+	world->bus = bus_new(world->base, NULL, world->metrics);
 	assert_non_null(world->bus);
 	world->up = bus_broker_listener(world->bus);
 	world->list[0] = &world->worker;

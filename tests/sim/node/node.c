@@ -432,7 +432,7 @@ void node_init(struct node *node, uint64_t seed)
 	node->drops_oldest = seed / 4 % 2;
 	node->broker.ops = &paper_ops;
 	node->base = event_base_new();
-	node->bus = bus_new(node->base, 1000, NULL, &node->metrics);
+	node->bus = bus_new(node->base, NULL, &node->metrics);
 	table = make_routes(node);
 	if (!node->bus || clients_init(&node->clients, &listener, &peer_ops, &limits, table, 1, 1, NULL,
 				  &node->metrics) < 0)
