@@ -11,8 +11,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 enum {
 	CLOSE_CODE_NONE = 1005, /* stands for a close without a code; never sent */

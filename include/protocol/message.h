@@ -10,10 +10,10 @@
  * reference. The last reference frees it, on whatever thread that is.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdatomic.h>
 
 #include "core/map.h"
 #include "core/slice.h"

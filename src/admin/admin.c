@@ -8,6 +8,10 @@
 
 #include <libwebsockets.h>
 
+#include "admin/admin_private.h"
+#include "admin/endpoints.h"
+#include "admin/request.h"
+#include "admin/router.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -15,10 +19,6 @@
 #include "ws/listener.h"
 #include "ws/lws_linger.h"
 #include "ws/lws_loop.h"
-#include "admin_private.h"
-#include "endpoints.h"
-#include "request.h"
-#include "router.h"
 
 enum {
 	REQUEST_SECONDS = 10,  /* for a head; and for a body, with a second more for each BODY_RATE */

@@ -6,9 +6,9 @@
 #include <libwebsockets.h>
 
 #include "admin/admin.h"
+#include "admin/auth.h"
 #include "core/list.h"
 #include "core/log.h"
-#include "auth.h"
 
 struct admin_request;
 struct event_base;

@@ -1,6 +1,6 @@
 /* Auth: may this request be answered? See the header. */
 
-#include "auth.h"
+#include "admin/auth.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

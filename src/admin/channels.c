@@ -5,21 +5,21 @@
  * the largest channels are known.
  */
 
-#include "endpoints.h"
+#include "admin/endpoints.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/admin_private.h"
+#include "admin/request.h"
 #include "bus/bus.h"
 #include "channel_log/channel_log.h"
 #include "core/map.h"
 #include "core/top.h"
 #include "protocol/message.h"
 #include "route/route.h"
-#include "admin_private.h"
-#include "request.h"
 
 enum {
 	CHANNELS_LIMIT = 100,          /* unless told otherwise */

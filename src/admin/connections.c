@@ -1,6 +1,6 @@
 /* Connections: GET /connections, GET /connections/ID and POST /disconnect. */
 
-#include "endpoints.h"
+#include "admin/endpoints.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,12 +10,12 @@
 
 #include <libwebsockets.h>
 
+#include "admin/admin_private.h"
+#include "admin/request.h"
 #include "core/clock.h"
 #include "core/top.h"
 #include "protocol/json.h"
 #include "protocol/message.h"
-#include "admin_private.h"
-#include "request.h"
 
 enum {
 	CONNECTIONS_LIMIT = 100, /* unless told otherwise */

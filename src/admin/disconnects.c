@@ -1,13 +1,13 @@
 /* Disconnects: GET /disconnects, the last connections that ended, and how many ended for each reason. */
 
-#include "endpoints.h"
+#include "admin/endpoints.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+#include "admin/request.h"
 #include "core/clock.h"
 #include "core/top.h"
-#include "request.h"
 
 static void write_reasons(const struct survey *survey, struct buf *out)
 {

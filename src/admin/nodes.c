@@ -5,17 +5,17 @@
  * node is, and gets an answer without the others.
  */
 
-#include "endpoints.h"
+#include "admin/endpoints.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include <event2/event.h>
 
+#include "admin/admin_private.h"
+#include "admin/request.h"
 #include "broker/broker.h"
 #include "protocol/json.h"
-#include "admin_private.h"
-#include "request.h"
 
 enum {
 	DEPTH_MAX = 16,

@@ -7,12 +7,12 @@
  * any name that leads there.
  */
 
-#include "endpoints.h"
+#include "admin/endpoints.h"
 
+#include "admin/request.h"
+#include "admin/router.h"
 #include "core/buf.h"
 #include "web/assets.h"
-#include "request.h"
-#include "router.h"
 
 #define HEADERS(connects)                                                                                    \
 	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "                 \

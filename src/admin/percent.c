@@ -1,6 +1,6 @@
 /* Percent: text of a URL as it was meant; see the header. */
 
-#include "percent.h"
+#include "admin/percent.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /* Probes: endpoints that the composition of the process answers: live, ready, metrics,
  * status, configuration, reload. */
 
-#include "endpoints.h"
+#include "admin/endpoints.h"
 
-#include "admin_private.h"
-#include "request.h"
+#include "admin/admin_private.h"
+#include "admin/request.h"
 
 static void answer_probe(struct admin_request *request, bool (*ask)(void *, struct buf *))
 {

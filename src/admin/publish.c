@@ -5,20 +5,20 @@
  * go to the broker in their order, and the answer has the outcome of each.
  */
 
-#include "endpoints.h"
+#include "admin/endpoints.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "admin/admin_private.h"
+#include "admin/request.h"
 #include "broker/broker.h"
 #include "protocol/json.h"
 #include "protocol/message.h"
 #include "route/route.h"
-#include "admin_private.h"
-#include "request.h"
 
 enum {
 	ENVELOPE_DEPTH = 4, /* brackets that an array of {"channel":…,"payload":…} adds at most */

@@ -1,6 +1,6 @@
 /* Admin request: its life, its answers, its query; see the header. */
 
-#include "request.h"
+#include "admin/request.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,13 +9,13 @@
 #include <event2/event.h>
 #include <libwebsockets.h>
 
+#include "admin/admin_private.h"
+#include "admin/tail.h"
 #include "bus/bus.h"
 #include "core/clock.h"
 #include "http/date.h"
 #include "http/query.h"
 #include "metrics/metrics.h"
-#include "admin_private.h"
-#include "tail.h"
 
 enum {
 	ANSWER_SECONDS = 60, /* for the caller to take it */

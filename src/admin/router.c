@@ -1,15 +1,15 @@
 /* Router: the table of endpoints, and the search for the endpoint of a request; see the header. */
 
-#include "router.h"
+#include "admin/router.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/endpoints.h"
+#include "admin/percent.h"
+#include "admin/request.h"
 #include "core/buf.h"
-#include "endpoints.h"
-#include "percent.h"
-#include "request.h"
 
 static const struct admin_endpoint endpoints[] = {
 	{ADMIN_GET, ADMIN_ANYBODY, "/", admin_page},

@@ -5,20 +5,20 @@
  * A caller that does not read is cut off, so that what waits for it stays bounded.
  */
 
-#include "tail.h"
+#include "admin/tail.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include <libwebsockets.h>
 
+#include "admin/admin_private.h"
+#include "admin/endpoints.h"
+#include "admin/request.h"
 #include "bus/bus.h"
 #include "http/query.h"
 #include "protocol/message.h"
 #include "route/route.h"
-#include "admin_private.h"
-#include "endpoints.h"
-#include "request.h"
 
 enum {
 	TAPS_MAX = 32,                /* channels in one tail */

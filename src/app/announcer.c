@@ -1,6 +1,6 @@
 /* Announcer: tells the other nodes of this one; see the header. */
 
-#include "announcer.h"
+#include "app/announcer.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* File limit: how many files this process may have open; see the header. */
 
-#include "file_limit.h"
+#include "app/file_limit.h"
 
 #include <sys/resource.h>
 

@@ -17,6 +17,10 @@
 #include <libwebsockets.h>
 
 #include "admin/admin.h"
+#include "app/announcer.h"
+#include "app/file_limit.h"
+#include "app/gateway_private.h"
+#include "app/notify.h"
 #include "broker/memory_broker.h"
 #include "broker/redis/url.h"
 #include "broker/redis_broker.h"
@@ -28,12 +32,8 @@
 #include "core/log_writer.h"
 #include "metrics/metrics.h"
 #include "route/route.h"
-#include "ws/listener.h"
 #include "worker/worker.h"
-#include "announcer.h"
-#include "file_limit.h"
-#include "gateway_private.h"
-#include "notify.h"
+#include "ws/listener.h"
 #include "version.h"
 
 enum {

@@ -6,14 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/pulse.h"
+#include "app/reload.h"
+#include "app/shutdown.h"
 #include "core/fault_off.h"
 #include "metrics/metrics.h"
 #include "metrics/process_metrics.h"
 #include "worker/worker.h"
 #include "ws/places.h"
-#include "shutdown.h"
-#include "pulse.h"
-#include "reload.h"
 
 struct admin;
 struct announcer;

@@ -1,6 +1,6 @@
 /* Notify: what the service manager is told; see the header. */
 
-#include "notify.h"
+#include "app/notify.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* Pulse: how much happened lately; see the header. */
 
-#include "pulse.h"
+#include "app/pulse.h"
 
 #define US_PER_S 1e6
 

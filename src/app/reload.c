@@ -1,12 +1,13 @@
 /* Reload: the configuration, read anew while the gateway serves; see the header. */
 
-#include "reload.h"
+#include "app/reload.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin/admin.h"
+#include "app/file_limit.h"
 #include "broker/broker.h"
 #include "bus/bus.h"
 #include "config/config.h"
@@ -17,7 +18,6 @@
 #include "route/route.h"
 #include "worker/worker.h"
 #include "ws/places.h"
-#include "file_limit.h"
 
 enum {
 	MS_PER_SECOND = 1000,

@@ -1,12 +1,12 @@
 /* Report: what the gateway says of itself, to the service manager, the admin listener and the other nodes. */
 
-#include "gateway_private.h"
+#include "app/gateway_private.h"
 
+#include "app/status.h"
 #include "broker/broker.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/clock.h"
-#include "status.h"
 
 static unsigned int count_stuck(const struct gateway *gateway)
 {

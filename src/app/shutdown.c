@@ -1,6 +1,6 @@
 /* Shutdown: carries out what its plan decides; see the header. */
 
-#include "shutdown.h"
+#include "app/shutdown.h"
 
 #include <errno.h>
 

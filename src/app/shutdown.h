@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "shutdown_plan.h"
+#include "app/shutdown_plan.h"
 
 struct event;
 struct event_base;

@@ -1,6 +1,6 @@
 /* Shutdown plan: the order in which the process ends; see the header. */
 
-#include "shutdown_plan.h"
+#include "app/shutdown_plan.h"
 
 static enum shutdown_step begin_closing(struct shutdown_plan *plan, uint64_t now_ms)
 {

@@ -1,6 +1,6 @@
 /* Status: what this node says of itself; see the header. */
 
-#include "status.h"
+#include "app/status.h"
 
 #include <inttypes.h>
 #include <limits.h>

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pulse.h"
+#include "app/pulse.h"
 
 struct broker;
 struct buf;

@@ -15,10 +15,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "limit.h"
-#include "plan.h"
-#include "publisher.h"
-#include "run.h"
+#include "bench/limit.h"
+#include "bench/plan.h"
+#include "bench/publisher.h"
+#include "bench/run.h"
 
 enum {
 	FILES_SPARE = 32, /* open besides the connections */

@@ -6,7 +6,7 @@
  * its connection, and put before the next read, in the one buffer that all share.
  */
 
-#include "crowd.h"
+#include "bench/crowd.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,12 +17,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bench/inflater.h"
+#include "bench/peer.h"
+#include "bench/plan.h"
+#include "bench/server_frame.h"
+#include "bench/window.h"
 #include "core/clock.h"
-#include "inflater.h"
-#include "peer.h"
-#include "plan.h"
-#include "server_frame.h"
-#include "window.h"
 
 enum {
 	EVENTS_MAX = 256,   /* connections a turn: the publisher must not wait long for its own */

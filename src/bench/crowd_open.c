@@ -5,7 +5,7 @@
  * answer that is right for it needs no SHA-1 here.
  */
 
-#include "peer.h"
+#include "bench/peer.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,8 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "plan.h"
-#include "window.h"
+#include "bench/plan.h"
+#include "bench/window.h"
 
 #define HANDSHAKE_KEY    "dGhlIHNhbXBsZSBub25jZQ=="
 #define HANDSHAKE_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="

@@ -1,17 +1,17 @@
 /* Crowd, receiving: what a frame means for the connection that it came to. */
 
-#include "peer.h"
+#include "bench/peer.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "event.h"
-#include "inflater.h"
-#include "plan.h"
-#include "server_frame.h"
-#include "window.h"
+#include "bench/event.h"
+#include "bench/inflater.h"
+#include "bench/plan.h"
+#include "bench/server_frame.h"
+#include "bench/window.h"
 
 enum {
 	OPCODE_TEXT = 0x1,

@@ -1,6 +1,6 @@
 /* Event: building the text that the bench publishes; see the header for what it looks like. */
 
-#include "event.h"
+#include "bench/event.h"
 
 #include <errno.h>
 #include <stdio.h>

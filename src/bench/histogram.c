@@ -5,7 +5,7 @@
  * its top 8 bits (128 to 255) and counted in bucket s * 128 + those. So bucket numbers have no holes.
  */
 
-#include "histogram.h"
+#include "bench/histogram.h"
 
 void histogram_merge(struct histogram *into, const struct histogram *from)
 {

@@ -5,7 +5,7 @@
  * costs time and nothing else.
  */
 
-#include "inflater.h"
+#include "bench/inflater.h"
 
 #include <errno.h>
 #include <stdlib.h>

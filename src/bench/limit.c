@@ -1,6 +1,6 @@
 /* Limit: starting and ending the process; limit_server.c is what runs in it. */
 
-#include "limit.h"
+#include "bench/limit.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "limit_server.h"
-#include "plan.h"
+#include "bench/limit_server.h"
+#include "bench/plan.h"
 
 static int listen_somewhere(uint16_t *portp)
 {

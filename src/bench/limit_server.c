@@ -7,7 +7,7 @@
  * out before anything newer.
  */
 
-#include "limit_server.h"
+#include "bench/limit_server.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -17,9 +17,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bench/limit.h"
+#include "bench/plan.h"
 #include "core/buf.h"
-#include "limit.h"
-#include "plan.h"
 
 enum {
 	EVENTS_MAX = 256,

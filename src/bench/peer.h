@@ -3,9 +3,9 @@
 
 /* Peer: what the files of a crowd know of one connection and of each other. Private to crowd*.c. */
 
-#include "crowd.h"
-#include "histogram.h"
-#include "sequence.h"
+#include "bench/crowd.h"
+#include "bench/histogram.h"
+#include "bench/sequence.h"
 
 struct inflater;
 struct window_share;

@@ -5,7 +5,7 @@
  * line that names the option.
  */
 
-#include "plan.h"
+#include "bench/plan.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -18,9 +18,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/event.h"
+#include "bench/window.h"
 #include "core/buf.h"
-#include "event.h"
-#include "window.h"
 
 enum {
 	CONNECTIONS_MAX = 1000000,

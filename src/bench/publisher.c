@@ -7,7 +7,7 @@
  *   *3\r\n$7\r\nPUBLISH\r\n$5\r\ncards\r\n$150\r\n{…}\r\n
  */
 
-#include "publisher.h"
+#include "bench/publisher.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,11 +19,11 @@
 
 #include <hiredis.h>
 
+#include "bench/limit.h"
+#include "bench/plan.h"
 #include "cli/redis_once.h"
 #include "core/buf.h"
 #include "core/clock.h"
-#include "limit.h"
-#include "plan.h"
 #include "protocol/frame.h"
 
 enum {

@@ -5,13 +5,13 @@
  * not measured is null there and "-" in the table.
  */
 
-#include "report.h"
+#include "bench/report.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-#include "plan.h"
+#include "bench/plan.h"
 
 /* One figure: how it is called on either side, and with how many digits. */
 struct figure {

@@ -11,8 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "histogram.h"
-#include "server_cost.h"
+#include "bench/histogram.h"
+#include "bench/server_cost.h"
 
 struct plan;
 

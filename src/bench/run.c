@@ -1,6 +1,6 @@
 /* Run: what the phases stand on, and the way in and out; run_load.c is the load itself. */
 
-#include "run.h"
+#include "bench/run.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,10 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/histogram.h"
+#include "bench/publisher.h"
+#include "bench/run_private.h"
 #include "core/clock.h"
-#include "histogram.h"
-#include "publisher.h"
-#include "run_private.h"
 
 enum {
 	PROGRESS_US = 1000000,

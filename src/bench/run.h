@@ -13,12 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bench/crowd.h"
+#include "bench/event.h"
+#include "bench/plan.h"
+#include "bench/report.h"
+#include "bench/window.h"
 #include "core/buf.h"
-#include "crowd.h"
-#include "event.h"
-#include "plan.h"
-#include "report.h"
-#include "window.h"
 
 struct publisher;
 

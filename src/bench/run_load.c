@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <time.h>
 
+#include "bench/publisher.h"
+#include "bench/run_private.h"
 #include "core/clock.h"
-#include "publisher.h"
-#include "run_private.h"
 
 enum {
 	BACKLOG_MAX = 1 << 20, /* bytes queued for Redis; beyond that the publisher is what limits */

@@ -3,7 +3,7 @@
 
 /* Run, inside: what run.c and run_load.c share. */
 
-#include "run.h"
+#include "bench/run.h"
 
 enum {
 	/* Who woke the first crowd. */

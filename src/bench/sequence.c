@@ -5,7 +5,7 @@
  * many holes that this is slow has failed already.
  */
 
-#include "sequence.h"
+#include "bench/sequence.h"
 
 #include <errno.h>
 #include <stdlib.h>

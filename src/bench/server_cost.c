@@ -1,6 +1,6 @@
 /* Server cost: reading /proc; see the header. */
 
-#include "server_cost.h"
+#include "bench/server_cost.h"
 
 #include <dirent.h>
 #include <errno.h>

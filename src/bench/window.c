@@ -1,6 +1,6 @@
 /* Window: what is not done for each delivery; see the header. */
 
-#include "window.h"
+#include "bench/window.h"
 
 int window_init(struct window *window, uint64_t size)
 {

@@ -12,7 +12,7 @@
  * newer than its answer are discarded unseen (R7).
  */
 
-#include "channel_log_private.h"
+#include "channel_log/channel_log_private.h"
 
 enum {
 	FRUITLESS_MAX = 3, /* reads between two ticks that found nothing; then messages of a dead branch cost

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "channel_log_private.h"
+#include "channel_log/channel_log_private.h"
 
 enum {
 	PAGE_MIN = 16,     /* entries a read asks for, however large they are */

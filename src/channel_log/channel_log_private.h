@@ -7,8 +7,8 @@
  */
 
 #include "channel_log/channel_log.h"
-#include "live_buffer.h"
-#include "ring.h"
+#include "channel_log/live_buffer.h"
+#include "channel_log/ring.h"
 
 enum read_kind {
 	READ_CATCH_UP, /* from our position */

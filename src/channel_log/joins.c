@@ -12,7 +12,7 @@
  *   that costs a client nothing, so they cause one read between two ticks.
  */
 
-#include "channel_log_private.h"
+#include "channel_log/channel_log_private.h"
 
 enum verdict {
 	ANSWERED,

@@ -1,6 +1,6 @@
 /* Live buffer: filled, then emptied from the front; see the header. */
 
-#include "live_buffer.h"
+#include "channel_log/live_buffer.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Ring: entries in a circle, see the header. */
 
-#include "ring.h"
+#include "channel_log/ring.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* Admin client: one HTTP request to the admin port, blocking; see the header. */
 
-#include "admin_client.h"
+#include "cli/admin_client.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli/json_at.h"
 #include "config/config.h"
 #include "core/buf.h"
-#include "json_at.h"
 
 enum {
 	HEADERS_MAX = 16 * 1024, /* ours are some hundred bytes */

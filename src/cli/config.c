@@ -5,10 +5,10 @@
 
 #include <stdio.h>
 
+#include "cli/admin_client.h"
+#include "cli/json_at.h"
 #include "core/buf.h"
 #include "protocol/json.h"
-#include "admin_client.h"
-#include "json_at.h"
 
 enum {
 	TEXT_MAX_BYTES = 512,

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/admin_client.h"
 #include "core/buf.h"
-#include "admin_client.h"
 
 enum {
 	ID_DIGITS_MAX = 19, /* so many always fit into 64 bits */

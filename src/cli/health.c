@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli/admin_client.h"
 #include "config/config.h"
 #include "core/buf.h"
-#include "admin_client.h"
 
 enum {
 	TIMEOUT_SECONDS = 3, /* a bus thread that does not come round in this time is stuck */

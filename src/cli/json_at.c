@@ -1,6 +1,6 @@
 /* JSON at: one value out of an answer of the admin API; see the header. */
 
-#include "json_at.h"
+#include "cli/json_at.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,19 +3,20 @@
 #include "cli/cli.h"
 
 #include <errno.h>
-#include <hiredis.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <hiredis.h>
+
 #include "broker/broker.h"
+#include "cli/admin_client.h"
+#include "cli/publish_logged.h"
+#include "cli/redis_once.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "protocol/json.h"
 #include "protocol/message.h"
 #include "route/route.h"
-#include "admin_client.h"
-#include "publish_logged.h"
-#include "redis_once.h"
 
 enum {
 	SHOWN_BYTES = 24, /* of what is wrong: enough to find it in one's own command */

@@ -1,6 +1,6 @@
 /* Publish logged: one event to a channel's log; see the header. */
 
-#include "publish_logged.h"
+#include "cli/publish_logged.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,10 +10,10 @@
 
 #include "broker/broker.h"
 #include "cli/cli.h"
+#include "cli/redis_session.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "route/route.h"
-#include "redis_session.h"
 
 enum {
 	TIMEOUT_SECONDS = 5,

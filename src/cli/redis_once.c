@@ -1,9 +1,10 @@
 /* Redis once: a blocking connection for the command line; see the header. */
 
-#include "redis_once.h"
+#include "cli/redis_once.h"
+
+#include <sys/time.h>
 
 #include <hiredis.h>
-#include <sys/time.h>
 
 #include "broker/redis/url.h"
 #include "core/buf.h"

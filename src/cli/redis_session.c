@@ -1,6 +1,6 @@
 /* Redis session: a Redis broker on a loop of its own; see the header. */
 
-#include "redis_session.h"
+#include "cli/redis_session.h"
 
 #include <errno.h>
 #include <inttypes.h>

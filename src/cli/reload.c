@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/admin_client.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "protocol/json.h"
-#include "admin_client.h"
 
 enum {
 	ANSWER_DEPTH = 4,

@@ -9,13 +9,13 @@
 
 #include "broker/broker.h"
 #include "channel_log/envelope.h"
+#include "cli/admin_client.h"
+#include "cli/redis_session.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "protocol/message.h"
 #include "route/route.h"
-#include "admin_client.h"
-#include "redis_session.h"
 
 static int fail(const char *sentence)
 {

@@ -1,6 +1,6 @@
 /* Batch forms: the batches of one flush in the forms other than the plain one; see the header. */
 
-#include "batch_forms.h"
+#include "hub/batch_forms.h"
 
 #include <stdlib.h>
 

@@ -10,8 +10,8 @@
 #include "core/list.h"
 #include "core/map.h"
 #include "core/prefetch.h"
+#include "hub/batch_forms.h"
 #include "protocol/message.h"
-#include "batch_forms.h"
 
 struct hub_channel {
 	struct map_entry entry; /* key points at name */
