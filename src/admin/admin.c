@@ -425,7 +425,7 @@ void admin_configure(struct admin *admin, const struct route_table *routes, size
 
 int admin_new(const struct admin_options *options, struct admin **adminp, struct buf *error)
 {
-	struct admin *admin = calloc(1, sizeof(struct admin));
+	struct admin *admin = calloc(1, sizeof(*admin));
 	int r;
 
 	if (!admin)

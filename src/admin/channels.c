@@ -63,7 +63,7 @@ static int add_up(const struct survey *survey, struct sums *sums)
 	*sums = (struct sums){0};
 	for (unsigned int i = 0; i < survey->n_parts; i++)
 		n_max += survey->parts[i].census.n_channels;
-	sums->all = calloc(n_max + 1, sizeof(struct sum));
+	sums->all = calloc(n_max + 1, sizeof(*sums->all));
 	if (!sums->all)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < survey->n_parts; i++) {

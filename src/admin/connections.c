@@ -109,7 +109,7 @@ static void on_connections(void *arg, const struct survey *survey)
 		return;
 	for (unsigned int i = 0; i < survey->n_parts; i++)
 		n_rows += survey->parts[i].census.n_connections;
-	rows = calloc(n_rows, sizeof(struct row));
+	rows = calloc(n_rows, sizeof(*rows));
 	if (!rows || top_init(&top, survey->question.limit) < 0)
 		body.failed = true;
 	else

@@ -233,7 +233,7 @@ static void refuse_batch(struct admin_request *request, unsigned int i, const ch
 /* Makes room for n publications. NULL when out of memory; the request is answered then. */
 static struct admin_publication *publication_new(struct admin_request *request, bool is_batch, unsigned int n)
 {
-	struct admin_publication *all = calloc(1, sizeof(struct admin_publication) + n * sizeof(struct one));
+	struct admin_publication *all = calloc(1, sizeof(*all) + n * sizeof(struct one));
 
 	if (!all) {
 		admin_answer_no_memory(request);

@@ -28,7 +28,7 @@ enum {
 
 struct admin_request *admin_request_new(struct admin *admin, struct lws *wsi)
 {
-	struct admin_request *request = calloc(1, sizeof(struct admin_request));
+	struct admin_request *request = calloc(1, sizeof(*request));
 
 	if (!request)
 		return NULL;

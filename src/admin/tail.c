@@ -91,7 +91,7 @@ void admin_tail(struct admin_request *request)
 {
 	const char *wrong;
 
-	request->tail = calloc(1, sizeof(struct admin_tail));
+	request->tail = calloc(1, sizeof(*request->tail));
 	if (!request->tail) {
 		admin_answer_no_memory(request);
 		return;

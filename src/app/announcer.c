@@ -44,7 +44,7 @@ struct announcer *announcer_new(
 	struct event_base *base, struct broker *broker, const struct announcer_source *source)
 {
 	const struct timeval interval = {ANNOUNCER_LOOK_MS / 1000, 0};
-	struct announcer *announcer = calloc(1, sizeof(struct announcer));
+	struct announcer *announcer = calloc(1, sizeof(*announcer));
 
 	if (!announcer)
 		return NULL;

@@ -121,7 +121,7 @@ int notify_new(struct event_base *base, const struct notify_variables *variables
 	*notifyp = NULL;
 	if (!variables->socket || !variables->socket[0])
 		return 0;
-	notify = calloc(1, sizeof(struct notify));
+	notify = calloc(1, sizeof(*notify));
 	if (!notify)
 		return -ENOMEM;
 	notify->source = *source;

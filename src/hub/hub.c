@@ -57,7 +57,7 @@ enum {
 
 struct hub *hub_new(const struct hub_listener *listener)
 {
-	struct hub *hub = calloc(1, sizeof(struct hub));
+	struct hub *hub = calloc(1, sizeof(*hub));
 
 	if (!hub)
 		return NULL;
@@ -91,7 +91,7 @@ static struct hub_channel *channel_find(const struct hub *hub, uint64_t hash, st
 
 static struct hub_channel *channel_new(struct hub *hub, uint64_t hash, struct slice name)
 {
-	struct hub_channel *channel = calloc(1, sizeof(struct hub_channel) + name.len + 1);
+	struct hub_channel *channel = calloc(1, sizeof(*channel) + name.len + 1);
 
 	if (!channel)
 		return NULL;
@@ -177,7 +177,7 @@ int hub_subscribe(struct hub *hub, struct hub_subscriber *subscriber, struct sli
 		return HUB_ALREADY;
 	if (!found)
 		found = channel_new(hub, hash, channel);
-	subscription = calloc(1, sizeof(struct hub_subscription));
+	subscription = calloc(1, sizeof(*subscription));
 	if (!found || !subscription || channel_add(found, subscription) < 0) {
 		if (found && !found->n_subscribers)
 			channel_free(hub, found);

@@ -29,7 +29,7 @@ struct deflater {
 
 struct deflater *deflater_new(size_t bytes_min)
 {
-	struct deflater *deflater = calloc(1, sizeof(struct deflater));
+	struct deflater *deflater = calloc(1, sizeof(*deflater));
 
 	if (deflater)
 		deflater->bytes_min = bytes_min;
