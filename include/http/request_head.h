@@ -43,7 +43,7 @@ struct request_head {
 	unsigned int version;    /* 11 is HTTP/1.1 */
 	uint64_t content_length; /* 0 also if no length was given */
 	bool has_content_length;
-	bool is_chunked;
+	bool chunked;
 	struct slice lines;             /* the field lines */
 	unsigned int n[HTTP_N_HEADERS]; /* how often each header was sent */
 	/* of the first header of that name, without white space around it */

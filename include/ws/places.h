@@ -31,7 +31,7 @@ struct places {
 	_Atomic size_t max; /* seats */
 	_Atomic size_t n_seated;
 	_Atomic size_t n_standing;
-	_Atomic bool is_resting; /* the log has said that listeners rest, and not yet that they go on */
+	_Atomic bool resting; /* the log has said that listeners rest, and not yet that they go on */
 };
 
 void places_init(struct places *places, size_t max);

@@ -98,7 +98,7 @@ static bool may(struct admin_request *request, enum admin_access access)
 /* A request without a body need not give a length. */
 static bool body_comes(const struct admin_request *request)
 {
-	return request->endpoint->method == ADMIN_POST || request->head.is_chunked ||
+	return request->endpoint->method == ADMIN_POST || request->head.chunked ||
 	       request->head.content_length > 0;
 }
 
@@ -112,7 +112,7 @@ static bool body_is_sane(struct admin_request *request)
 {
 	const struct request_head *head = &request->head;
 
-	if (!head->has_content_length && !head->is_chunked)
+	if (!head->has_content_length && !head->chunked)
 		admin_answer_error(request, 411, "", "length_required", "send a Content-Length");
 	else if (head->content_length > request->admin->body_bytes_max)
 		answer_too_big(request);
@@ -160,7 +160,7 @@ static int on_writable(struct admin_request *request)
 	buf_reset(&request->out);
 	if (!request->done || request->linger.begun || lws_partial_buffered(wsi))
 		return 0;
-	if (request->is_half_closed)
+	if (request->half_closed)
 		return -1;
 	lws_linger_begin(&request->linger, wsi, LINGER_SECONDS);
 	return 0;
@@ -193,7 +193,7 @@ static int take_body(struct admin_request *request, const char *data, size_t len
 {
 	size_t missing;
 
-	if (request->head.is_chunked)
+	if (request->head.chunked)
 		return chunked_read(
 			&request->chunked, data, len, &request->body, request->admin->body_bytes_max);
 	missing = (size_t)request->head.content_length - request->body.len;
@@ -274,7 +274,7 @@ static int on_end(struct admin_request *request)
 {
 	if (request->linger.begun || request->tail || !request->text.len)
 		return -1;
-	request->is_half_closed = true;
+	request->half_closed = true;
 	if (request->phase != ADMIN_ANSWERS)
 		answer_unreadable(request, REQUEST_HEAD_BAD);
 	return 0;
@@ -463,7 +463,7 @@ void admin_give_up(struct admin *admin)
 {
 	listener_free(admin->listener);
 	admin->listener = NULL;
-	admin->is_ending = true;
+	admin->ending = true;
 	for (struct list *link = admin->requests.next; link != &admin->requests; link = link->next)
 		admin_publish_give_up(list_entry(link, struct admin_request, link));
 }

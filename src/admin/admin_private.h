@@ -21,7 +21,7 @@ struct admin {
 	struct event_base *base;
 	struct listener *listener;
 	struct list requests; /* that have a caller */
-	bool is_ending;       /* nothing is published any more */
+	bool ending;          /* nothing is published any more */
 	struct lws_loop *loop;
 	struct lws_context *context;
 	struct lws_vhost *vhost;

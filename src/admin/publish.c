@@ -306,7 +306,7 @@ void admin_publish(struct admin_request *request)
 	bool is_object, is_batch;
 	unsigned int n = 1;
 
-	if (request->admin->is_ending) {
+	if (request->admin->ending) {
 		admin_answer_error(request, 503, "Retry-After: 1\r\n", "draining",
 			"the gateway is going down: nothing was published");
 		return;

@@ -44,8 +44,8 @@ struct admin_request {
 	struct chunked chunked;
 	struct buf body;
 	struct buf out;
-	bool done;           /* nothing follows the bytes in out */
-	bool is_half_closed; /* the caller says no more */
+	bool done;        /* nothing follows the bytes in out */
+	bool half_closed; /* the caller says no more */
 	struct lws_linger linger;
 	bool waiting;                          /* for the broker to call back; the request lives until then */
 	struct survey *survey;                 /* under way for it, or NULL */

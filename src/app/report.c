@@ -58,7 +58,7 @@ bool gateway_say_ready(void *arg, struct buf *out)
 	bool draining = shutdown_begun(&gateway->shutdown);
 	const struct {
 		const char *name;
-		bool is_missing;
+		bool missing;
 	} rows[] = {
 		{"broker", !connected},
 		{"draining", draining},
@@ -68,7 +68,7 @@ bool gateway_say_ready(void *arg, struct buf *out)
 
 	buf_printf(out, "{\"ready\":%s,\"missing\":[", connected && !draining ? "true" : "false");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		if (!rows[i].is_missing)
+		if (!rows[i].missing)
 			continue;
 		buf_printf(out, "%s\"%s\"", comma, rows[i].name);
 		comma = ",";

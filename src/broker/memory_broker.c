@@ -192,13 +192,13 @@ static int memory_read(struct broker *broker, struct slice channel, uint64_t fro
 static bool memory_say_publication(struct memory_broker *memory, const struct memory_job *job,
 	struct slice channel, struct slice payload)
 {
-	bool is_wanted = memory_find(memory, channel) != NULL;
+	bool wanted = memory_find(memory, channel) != NULL;
 
-	if (is_wanted)
+	if (wanted)
 		memory->listener.event(memory->listener.arg, channel, payload);
 	if (job->done.published)
-		job->done.published(job->arg, 0, is_wanted);
-	return is_wanted;
+		job->done.published(job->arg, 0, wanted);
+	return wanted;
 }
 
 /* True if it was pushed. Without the memory for that it is in the log all the same, as if the push were lost:
@@ -225,15 +225,15 @@ static bool memory_say_log_publication(struct memory_broker *memory, const struc
 	const struct memory_time time = {clock_monotonic_ms(), clock_wall_ms() * 1000};
 	struct envelope envelope;
 	struct position id;
-	bool is_pushed = false;
+	bool pushed = false;
 	int r = memory_store_publish(memory->store, channel, payload, &job->options, time, &id, &envelope);
 
 	if (r == 0)
-		is_pushed = memory_push_envelope(memory, channel, &envelope);
+		pushed = memory_push_envelope(memory, channel, &envelope);
 	if (job->done.log_published)
 		job->done.log_published(
 			job->arg, r < 0 ? r : 0, r < 0 ? NULL : &id, r == MEMORY_STORE_DUPLICATE);
-	return is_pushed;
+	return pushed;
 }
 
 /* Entries of the range, up to what one read may bring, and no fewer than two. How many. */

@@ -82,9 +82,9 @@ static void finish(struct channel_log *log)
 		log->n_fruitless++;
 	channel_log_enter(log, CHANNEL_LOG_LIVE, CHANNEL_LOG_CAUSE_NONE);
 	while (log->state == CHANNEL_LOG_LIVE && live_buffer_take(&log->buffer, &event)) {
-		bool is_ours = epoch_equal(&event.epoch, &log->at.epoch);
+		bool ours = epoch_equal(&event.epoch, &log->at.epoch);
 
-		if (event.offset && (is_ours ? event.offset <= read_up_to : epoch_equal(&event.epoch, &left)))
+		if (event.offset && (ours ? event.offset <= read_up_to : epoch_equal(&event.epoch, &left)))
 			channel_log_release(log, event.body);
 		else
 			channel_log_examine(log, &event);

@@ -328,16 +328,16 @@ void channel_log_check(struct channel_log *log)
 
 void channel_log_compare_top(struct channel_log *log, const struct position *top)
 {
-	bool is_ours = epoch_equal(&top->epoch, &log->at.epoch);
+	bool ours = epoch_equal(&top->epoch, &log->at.epoch);
 
-	if (is_ours && top->offset > log->at.offset) { /* likely on its way to us */
+	if (ours && top->offset > log->at.offset) { /* likely on its way to us */
 		if (!log->suspect.offset) {
 			log->suspect = *top;
 			log->suspect_ticks = 0;
 		}
 		return;
 	}
-	if (is_ours && top->offset >= log->read.stood_at &&
+	if (ours && top->offset >= log->read.stood_at &&
 		(ring_knows(&log->ring, top->offset, top->tag) ||
 			top->offset < ring_oldest_known(&log->ring)))
 		return; /* was the top when it was read */

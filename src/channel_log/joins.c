@@ -96,12 +96,12 @@ static void choose(const struct channel_log *log, struct since *since)
 {
 	for (uint32_t i = 0; i < since->n_others; i++) {
 		const struct position *other = &since->others[i];
-		bool is_ours = epoch_equal(&since->position.epoch, &log->at.epoch);
+		bool ours = epoch_equal(&since->position.epoch, &log->at.epoch);
 
-		if (is_ours && ring_knows(&log->ring, since->position.offset, since->position.tag))
+		if (ours && ring_knows(&log->ring, since->position.offset, since->position.tag))
 			return;
 		if (epoch_equal(&other->epoch, &log->at.epoch) &&
-			(!is_ours || ring_knows(&log->ring, other->offset, other->tag)))
+			(!ours || ring_knows(&log->ring, other->offset, other->tag)))
 			since->position = *other;
 	}
 }

@@ -124,8 +124,8 @@ static bool too_old(struct client *client, const struct route_slow *slow)
  * long. */
 static bool leaves_answers(const struct client *client, const struct route_slow *slow)
 {
-	bool is_patient = slow->policy != SLOW_DISCONNECT || slow->age_max_ms == SLOW_AGE_NONE;
-	uint64_t age_max_ms = is_patient ? ANSWER_AGE_MS : slow->age_max_ms;
+	bool patient = slow->policy != SLOW_DISCONNECT || slow->age_max_ms == SLOW_AGE_NONE;
+	uint64_t age_max_ms = patient ? ANSWER_AGE_MS : slow->age_max_ms;
 
 	return client->outbox.n > outbox_n_events(&client->outbox) &&
 	       client->blocked_ms + age_max_ms < client->clients->now_ms;

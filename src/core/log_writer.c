@@ -168,7 +168,7 @@ static void *run(void *arg)
 {
 	struct log_writer *writer = arg;
 	char lines[PIPE_BUF];
-	bool is_left;
+	bool left;
 
 	pthread_mutex_lock(&writer->lock);
 	while (wait_for_lines(writer)) {
@@ -179,10 +179,10 @@ static void *run(void *arg)
 		pthread_mutex_lock(&writer->lock);
 	}
 	writer->done = true;
-	is_left = writer->left;
+	left = writer->left;
 	pthread_cond_broadcast(&writer->idle);
 	pthread_mutex_unlock(&writer->lock);
-	if (is_left)
+	if (left)
 		destroy(writer);
 	return NULL;
 }

@@ -194,7 +194,7 @@ static bool read_framing(struct request_head *head)
 	struct slice length = head->value[HTTP_CONTENT_LENGTH];
 
 	if (head->n[HTTP_TRANSFER_ENCODING]) {
-		head->is_chunked = true;
+		head->chunked = true;
 		return head->version > 10 && !head->n[HTTP_CONTENT_LENGTH] &&
 		       request_head_is(head, HTTP_TRANSFER_ENCODING, "chunked");
 	}
@@ -350,5 +350,5 @@ struct slice request_head_list(
 
 bool request_head_has_body(const struct request_head *head)
 {
-	return head->is_chunked || head->content_length > 0;
+	return head->chunked || head->content_length > 0;
 }

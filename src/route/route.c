@@ -356,7 +356,7 @@ static bool template_fits(const struct template *template, const struct slice *i
 		else if (part->variable >= 0)
 			fits = (size_t)part->variable < n_ids && slice_equal(ids[part->variable], channel[i]);
 		else
-			fits = part->is_wide || !name_is_wide(channel[i].data, channel[i].len);
+			fits = part->wide || !name_is_wide(channel[i].data, channel[i].len);
 		if (!fits)
 			return false;
 	}

@@ -87,7 +87,7 @@ static int number_variables(struct template *path, struct buf *error)
 			return ROUTE_BAD_TEMPLATE;
 		}
 		part->variable = n++;
-		part->is_wide = true;
+		part->wide = true;
 	}
 	if (n > ROUTE_VARIABLES_MAX) {
 		buf_printf(error, "it has more than %d variables", ROUTE_VARIABLES_MAX);
@@ -119,8 +119,8 @@ int template_parse_path(struct template *template, const char *text, struct buf 
 	return number_variables(template, error);
 }
 
-static int bind_variables(struct template *channel, const struct template *path, bool may_be_free,
-	bool is_wide, struct buf *error)
+static int bind_variables(
+	struct template *channel, const struct template *path, bool may_be_free, bool wide, struct buf *error)
 {
 	for (size_t i = 0; i < channel->n_parts; i++) {
 		struct template_part *part = &channel->parts[i];
@@ -128,7 +128,7 @@ static int bind_variables(struct template *channel, const struct template *path,
 
 		if (!part->is_variable)
 			continue;
-		part->is_wide = is_wide;
+		part->wide = wide;
 		of_path = find_variable(path, path->n_parts, part->text);
 		if (of_path) {
 			part->variable = of_path->variable;
@@ -169,7 +169,7 @@ static int check_name(const struct template *channel, struct buf *error)
 }
 
 int template_parse_channel(struct template *template, const char *text, const struct template *path,
-	bool may_be_free, bool is_wide, struct buf *error)
+	bool may_be_free, bool wide, struct buf *error)
 {
 	int r;
 
@@ -179,7 +179,7 @@ int template_parse_channel(struct template *template, const char *text, const st
 	r = parts_parse(template, template->text, ':', error);
 	if (r)
 		return r;
-	r = bind_variables(template, path, may_be_free, is_wide, error);
+	r = bind_variables(template, path, may_be_free, wide, error);
 	if (r)
 		return r;
 	return check_name(template, error);

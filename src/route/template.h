@@ -20,7 +20,7 @@ struct template_part {
 	struct slice text; /* the literal, or the variable's name without braces; points into the template's
 			      text */
 	bool is_variable;
-	bool is_wide; /* a variable that matches any id, not only a plain one */
+	bool wide;    /* a variable that matches any id, not only a plain one */
 	int variable; /* the number of the path's variable, counted from 0; -1 if it is not in the path */
 };
 
@@ -43,7 +43,7 @@ int template_parse_path(struct template *template, const char *text, struct buf 
 /* A channel's variables are looked up in the path; either all or none match any id. may_be_free: variables
  * that are not in the path are allowed too. */
 int template_parse_channel(struct template *template, const char *text, const struct template *path,
-	bool may_be_free, bool is_wide, struct buf *error);
+	bool may_be_free, bool wide, struct buf *error);
 
 /* Takes zeroed memory too. */
 void template_deinit(struct template *template);

@@ -106,14 +106,14 @@ static struct tree_node *child_of(const struct tree_node *node, const struct tem
 {
 	if (!part->is_variable)
 		return literal_child(node, part->text);
-	return part->is_wide ? node->wide : node->variable;
+	return part->wide ? node->wide : node->variable;
 }
 
 static struct tree_node *add_child(struct tree_node *node, const struct template_part *part)
 {
 	if (!part->is_variable)
 		return add_literal(node, part->text);
-	*(part->is_wide ? &node->wide : &node->variable) = node_new("", 0);
+	*(part->wide ? &node->wide : &node->variable) = node_new("", 0);
 	return child_of(node, part);
 }
 

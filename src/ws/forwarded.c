@@ -32,12 +32,12 @@ static bool is_escaped(struct slice text, size_t at)
  */
 static size_t find_last(struct slice text, char separator)
 {
-	bool is_quoted = false;
+	bool quoted = false;
 
 	for (size_t i = text.len; i-- > 0;) {
 		if (text.data[i] == '"' && !is_escaped(text, i))
-			is_quoted = !is_quoted;
-		else if (text.data[i] == separator && !is_quoted)
+			quoted = !quoted;
+		else if (text.data[i] == separator && !quoted)
 			return i;
 	}
 	return text.len;

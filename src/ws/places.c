@@ -7,7 +7,7 @@ void places_init(struct places *places, size_t max)
 	atomic_init(&places->max, max);
 	atomic_init(&places->n_seated, 0);
 	atomic_init(&places->n_standing, 0);
-	atomic_init(&places->is_resting, false);
+	atomic_init(&places->resting, false);
 }
 
 void places_set_max(struct places *places, size_t max)
@@ -65,10 +65,10 @@ void places_leave(struct places *places, enum place place)
 
 bool places_rest(struct places *places)
 {
-	return !atomic_exchange(&places->is_resting, true);
+	return !atomic_exchange(&places->resting, true);
 }
 
 bool places_go_on(struct places *places)
 {
-	return atomic_load(&places->is_resting) && atomic_exchange(&places->is_resting, false);
+	return atomic_load(&places->resting) && atomic_exchange(&places->resting, false);
 }

@@ -20,7 +20,7 @@ struct ws_connection {
 	struct buf *message;    /* a message that came in pieces, while it is incomplete */
 	const char *extensions; /* the answer to what it offered: a constant, or NULL */
 	char *path;             /* asked for, while the answer is held back; NULL if there was no memory */
-	bool is_held_back;      /* by us: the answer to the handshake waits for a confirmation */
+	bool held_back;         /* by us: the answer to the handshake waits for a confirmation */
 	bool held;              /* and by lws */
 	bool finishes;          /* our direction ends once lws has sent what it keeps */
 };

@@ -19,8 +19,8 @@
 
 struct ws_request {
 	struct buf bytes; /* of a head that has not come whole */
-	bool is_refused;
-	bool is_standing; /* it has no seat; see places.h */
+	bool refused;
+	bool standing; /* it has no seat; see places.h */
 	struct lws_linger linger;
 };
 
@@ -42,7 +42,7 @@ int ws_request_stand(struct lws *wsi)
 
 	if (!request)
 		return -ENOMEM;
-	request->is_standing = true;
+	request->standing = true;
 	return 0;
 }
 
@@ -50,7 +50,7 @@ bool ws_request_is_standing(struct lws *wsi)
 {
 	const struct ws_request *request = lws_http_head_wanted(wsi) ? lws_get_opaque_user_data(wsi) : NULL;
 
-	return request && request->is_standing;
+	return request && request->standing;
 }
 
 static void request_free(struct ws_request *request)
@@ -103,7 +103,7 @@ static int refuse_and_linger(struct ws_server *server, struct lws *wsi, const st
 	if (!request)
 		return -1;
 	buf_deinit(&request->bytes);
-	request->is_refused = true;
+	request->refused = true;
 	ws_request_writable(server, wsi);
 	return 0;
 }
@@ -112,14 +112,14 @@ void ws_request_writable(struct ws_server *server, struct lws *wsi)
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 
-	if (!request || !request->is_refused || request->linger.begun)
+	if (!request || !request->refused || request->linger.begun)
 		return;
 	/* Some of the answer may wait in lws, for a peer that is slow to read. */
 	if (lws_partial_buffered(wsi))
 		lws_callback_on_writable(wsi);
 	else
 		lws_linger_begin(&request->linger, wsi,
-			server->draining || request->is_standing ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
+			server->draining || request->standing ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
 }
 
 /* The head is whole. 0, or -1: close. */
@@ -128,10 +128,10 @@ static int on_head(
 {
 	const struct handshake_refusal *refusal;
 
-	if (before && before->is_standing && !server->draining) {
+	if (before && before->standing && !server->draining) {
 		if (!places_sit(server->places))
 			return refuse_and_linger(server, wsi, head, handshake_refusal(REFUSAL_FULL));
-		before->is_standing = false;
+		before->standing = false;
 	}
 	lws_set_opaque_user_data(wsi, NULL);
 	refusal = ws_server_admit(server, wsi, head);
@@ -175,7 +175,7 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 	struct request_head none = {0};
 
-	if (request && request->is_refused)
+	if (request && request->refused)
 		return lws_linger_forget(&request->linger, len) < 0 ? -1 : (int)len;
 	if (len == 0) {
 		if (request && request->bytes.len)
@@ -195,6 +195,6 @@ void ws_request_late(struct ws_server *server, struct lws *wsi)
 	struct request_head none = {0};
 
 	/* Who has said nothing at all has asked nothing: a port scan, a connection kept for later. */
-	if (request && request->bytes.len && !request->is_refused)
+	if (request && request->bytes.len && !request->refused)
 		ws_request_refuse(server, wsi, &none, NULL, handshake_refusal(REFUSAL_TIMEOUT));
 }

@@ -77,8 +77,8 @@ static int connection_begin(
 		free(connection);
 		return r;
 	}
-	connection->is_held_back = r == CLIENT_HELD;
-	if (connection->is_held_back)
+	connection->held_back = r == CLIENT_HELD;
+	if (connection->held_back)
 		connection->path = strndup(head->path.data, head->path.len);
 	lws_set_opaque_user_data(wsi, connection);
 	return 0;
@@ -184,8 +184,8 @@ static int on_upgrade(struct ws_connection *connection)
 			handshake_refusal(REFUSAL_DRAINING));
 		return -1;
 	}
-	connection->held = connection->is_held_back && lws_upgrade_hold(connection->wsi) == 0;
-	connection->is_held_back = false;
+	connection->held = connection->held_back && lws_upgrade_hold(connection->wsi) == 0;
+	connection->held_back = false;
 	if (!connection->held)
 		path_drop(connection);
 	return 0;
@@ -433,7 +433,7 @@ static void rest(struct ws_server *server)
 	uint64_t suppressed;
 
 	listener_rest(server->listener, has_room);
-	if (atomic_load(&server->places->is_resting) ||
+	if (atomic_load(&server->places->resting) ||
 		!log_limit_allow(server->log, &server->rest_limit, clock_monotonic_ms(), &suppressed) ||
 		!places_rest(server->places))
 		return;
