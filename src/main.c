@@ -192,6 +192,17 @@ static int usage_error(const char *sentence, const char *word)
 	return EXIT_USAGE;
 }
 
+static int refuse_command(const char *name)
+{
+	const char *meant = command_meant(name);
+
+	if (!meant)
+		return usage_error("unknown command", name);
+	fprintf(stderr, "tidegate: unknown command '%s': did you mean %s? (try: tidegate --help)\n", name,
+		meant);
+	return EXIT_USAGE;
+}
+
 static int refuse_flag(const char *flag)
 {
 	struct buf sentence = {0};
@@ -341,7 +352,7 @@ static int help_with(int argc, char **argv)
 	if (!strcmp(argv[0], "bench"))
 		return bench_main(2, bench);
 	command = command_find(argv[0]);
-	return command ? print_help(command, stdout) : usage_error("unknown command", argv[0]);
+	return command ? print_help(command, stdout) : refuse_command(argv[0]);
 }
 
 /* A socket of ours that became descriptor 2 would be sent what is meant for standard error. */
@@ -373,6 +384,6 @@ int main(int argc, char **argv)
 		return bench_main(argc - 1, argv + 1); /* talks to a deployment and has options of its own */
 	command = command_find(strcmp(argv[1], "--version") ? argv[1] : "version");
 	if (!command)
-		return usage_error("unknown command", argv[1]);
+		return refuse_command(argv[1]);
 	return run_words(command, argc - 2, argv + 2);
 }

@@ -39,6 +39,7 @@ extern const struct command_flag command_flags[];
 extern const size_t n_command_flags;
 
 const struct command *command_find(const char *name); /* NULL if there is no such command */
+const char *command_meant(const char *name);          /* whose name is near; NULL if none is */
 
 bool command_has_flag(const struct command *command, const char *flag);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/suggest.h"
 #include "core/buf.h"
 
 const struct command commands[N_COMMANDS] = {
@@ -33,6 +34,15 @@ const struct command *command_find(const char *name)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
 	return NULL;
+}
+
+const char *command_meant(const char *name)
+{
+	const char *names[N_COMMANDS];
+
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		names[i] = commands[i].name;
+	return suggest(name, names, N_COMMANDS);
 }
 
 static bool is_of(const struct command_flag *flag, const struct command *command)

@@ -129,6 +129,12 @@ def test_what_needs_no_configuration_does_not_read_one():
         assert run(command, env={"TIDEGATE_WORKERS": "many"}).returncode == 0
 
 
+def test_a_wrong_command_is_named():
+    refused(run("serv"), "'serv'", "did you mean serve?")
+    refused(run("help", "pubish"), "'pubish'", "did you mean publish?")
+    refused(run("nonsense"), "'nonsense'", "tidegate --help")
+
+
 def test_a_wrong_option_is_named():
     refused(run("serve", "--workres", "2"), "--workres", "did you mean --workers?")
     refused(run("serve", "--workers", "many"), "--workers", "many")

@@ -1,5 +1,5 @@
-#ifndef TIDEGATE_SRC_CONFIG_SUGGEST_H
-#define TIDEGATE_SRC_CONFIG_SUGGEST_H
+#ifndef TIDEGATE_CONFIG_SUGGEST_H
+#define TIDEGATE_CONFIG_SUGGEST_H
 
 /* Suggest: finds the known word that was probably meant. */
 
