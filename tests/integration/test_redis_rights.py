@@ -211,6 +211,8 @@ def test_a_refused_log_is_told_to_clients_and_looked_for_with_patience(start, re
         hears(by_url, "again")
         assert node.metric("tidegate_log_reads_total") <= 8, "it was twice a second"
         assert len([one for one in node.log() if one.level == "warn"]) <= 6
+        for line in node.lines("redis refused a call of our library"):
+            assert line.fields["needs"].startswith("+fcall"), "more rights within the function would not help"
         set_user(redis, ALL)
         publish_entry(redis.client, 1)
         assert hears(by_url, "subscribed")["data"]["recovered"]

@@ -512,7 +512,9 @@ static void says_who_may_not_call_functions(void **state)
 	assert_int_equal(publish(world, "{}"), -EACCES);
 	assert_int_equal(read_range(world, 0, 1), -EACCES);
 	assert_int_equal(log_text_count(&world->log, "redis does not let us call functions"), 1);
-	assert_int_equal(log_text_count(&world->log, "needs=\"+fcall"), 1);
+	assert_true(log_text_count(&world->log, "needs=\"+fcall") >= 1);
+	assert_int_equal(
+		log_text_count(&world->log, "needs="), log_text_count(&world->log, "needs=\"+fcall"));
 	assert_int_equal(log_text_count(&world->log, "FUNCTION LOAD"), 0); /* which would not help */
 	assert_non_null(memmem(
 		broker_complaint(world->broker).data, broker_complaint(world->broker).len, "NOPERM", 6));

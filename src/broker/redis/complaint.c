@@ -31,6 +31,15 @@ static void keep(
 	buf_append(&complaint->text, error.data, error.len < REASON_MAX ? error.len : REASON_MAX);
 }
 
+/* The rights that the user lacks: to call functions at all, or to do what this one does. */
+static const char *needs(enum redis_function function, struct slice error)
+{
+	static const char call[] = "'fcall";
+
+	return memmem(error.data, error.len, call, sizeof(call) - 1) ? "+fcall, see docs/redis.md"
+								     : redis_function_needs(function);
+}
+
 void redis_complaint_call(struct redis_complaint *complaint, enum redis_function function,
 	const char *command, struct slice key, struct slice error)
 {
@@ -44,7 +53,7 @@ void redis_complaint_call(struct redis_complaint *complaint, enum redis_function
 		log_warn(complaint->log, "redis refused a call of our library",
 			log_slice("redis", complaint->where), log_str("command", command),
 			log_str("function", name), log_slice("key", key), log_slice("reason", error),
-			log_str("needs", forbidden ? redis_function_needs(function) : NULL),
+			log_str("needs", forbidden ? needs(function, error) : NULL),
 			log_uint("suppressed", suppressed));
 }
 
