@@ -65,20 +65,22 @@ struct client {
 	uint64_t id;
 	uint64_t opened_ms;
 	uint64_t deadline_ms;
-	uint64_t blocked_ms;    /* since when it is, or was last */
-	uint64_t asks_ms;       /* when what it asked of the node would have been asked at the steady rate */
-	uint32_t n_unconfirmed; /* subscriptions of the route that are not confirmed */
-	uint32_t n_unanswered;  /* answers that it is owed, and joins that are under way for it */
+	uint64_t blocked_ms;   /* since when it is, or was last */
+	uint64_t asks_ms;      /* when what it asked of the node would have been asked at the steady rate */
+	uint32_t let_in_ms;    /* when its handshake was let go without a confirmation: of now_ms as much as
+				  fits;    0: it was not */
+	uint32_t n_unanswered; /* answers that it is owed, and joins that are under way for it */
 	uint32_t n_received;
 	uint32_t n_sent;
-	uint32_t n_dropped;  /* events that it never got, because it read too slowly */
-	uint16_t close_code; /* what was told, or heard */
-	uint8_t n_joins;     /* under way, up to CLIENT_JOINS_MAX; but those of its handshake */
-	uint8_t state;       /* enum client_state */
-	uint8_t reason;      /* enum close_reason, once it is over */
-	bool aware;          /* showed that it knows recovery: hears resync, degraded, restored */
-	bool held;           /* CLIENT_HELD was said, ready() not yet */
-	bool owes_close;     /* closing, and that is still to be said, behind what waits in the outbox */
+	uint32_t n_dropped;    /* events that it never got, because it read too slowly */
+	uint16_t close_code;   /* what was told, or heard */
+	uint8_t n_joins;       /* under way, up to CLIENT_JOINS_MAX; but those of its handshake */
+	uint8_t state;         /* enum client_state */
+	uint8_t reason;        /* enum close_reason, once it is over */
+	uint8_t n_unconfirmed; /* parked: subscriptions of the route that are not confirmed */
+	bool aware;            /* showed that it knows recovery: hears resync, degraded, restored */
+	bool held;             /* CLIENT_HELD was said, ready() not yet */
+	bool owes_close;       /* closing, and that is still to be said, behind what waits in the outbox */
 	bool finishes;  /* closing, and no answer is waited for: our direction ends with the close frame */
 	bool blocked;   /* the socket took less than all; client_writable() will come */
 	uint8_t doomed; /* enum close_reason for which it is to be closed at the end of the turn; 0: it is not
@@ -98,6 +100,9 @@ _Static_assert(
  */
 int client_init(struct client *client, struct clients *clients, void *socket, struct rights *rights,
 	const char *remote);
+
+/* Its handshake is held back no longer, whether its channels are confirmed or not. */
+void client_let_in(struct client *client);
 
 /* The peer said where it was, in the URL: its route's channels are recovered from there. Right after
  * client_init(). */

@@ -21,6 +21,7 @@
 #include "core/slice.h"
 #include "protocol/form.h"
 
+struct confirmation;
 struct hub;
 struct hub_listener;
 struct join;
@@ -85,6 +86,7 @@ struct clients {
 	struct list subscribing; /* owed answers, in order of their deadline */
 	struct list recovering;  /* joins that are not answered, likewise */
 	struct form_maker maker;
+	const struct confirmation *confirmation; /* while it is handed to those who wait for it */
 	struct drain drain;
 	struct disconnects disconnects;
 	size_t n_clients;
@@ -134,8 +136,9 @@ void clients_deliver(struct clients *clients, struct message *event);
  */
 void clients_pass_over(struct clients *clients, const struct message *event, uint32_t n);
 
-/* The node's subscription to the channel is confirmed, as the hub wanted with this generation. */
-void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash, uint64_t generation);
+/* The node's subscription to the channel is confirmed. The message in it stays the caller's. */
+void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash,
+	const struct confirmation *confirmation);
 
 /* The link to the broker came or went. */
 void clients_connected(struct clients *clients, bool connected);

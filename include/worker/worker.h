@@ -20,6 +20,7 @@
 
 struct buf;
 struct config;
+struct confirmation;
 struct join;
 struct message;
 struct metrics;
@@ -81,8 +82,9 @@ uint64_t worker_late_ms(const struct worker *worker, uint64_t now_ms);
 int worker_post_event(struct worker *worker, struct message *event);
 void worker_post_flush(struct worker *worker);
 
-/* The node is subscribed to the channel, as the worker's hub wanted with this generation. */
-void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t generation);
+/* The node is subscribed to the channel. Takes its own reference to the message in it. */
+void worker_post_confirm(
+	struct worker *worker, struct slice channel, uint64_t hash, const struct confirmation *confirmation);
 
 /* The answer to listener.join(). Takes over the join. */
 void worker_post_joined(struct worker *worker, struct join *join);

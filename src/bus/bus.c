@@ -27,7 +27,6 @@ struct interest {
 	bool wanted;
 	uint64_t hash;
 	uint64_t generation;
-	uint64_t asked_ms;
 	size_t len;
 	char channel[];
 };
@@ -89,9 +88,6 @@ static void take_interest(struct bus *bus, struct interest *interest)
 	struct bus_channel *channel = interest->wanted ? bus_channel_get(bus, interest->hash, name)
 						       : bus_channel_find(bus, interest->hash, name);
 
-	/* The worker counts its clients' patience from when it asked, however late the bus is. */
-	if (channel && interest->wanted && channel->new_ms > interest->asked_ms)
-		channel->new_ms = interest->asked_ms;
 	if (channel && interest->wanted)
 		bus_channel_want(channel, interest->worker, interest->generation);
 	else if (channel)
@@ -371,7 +367,6 @@ void bus_post_interest(struct bus *bus, unsigned int worker, struct slice channe
 	interest->wanted = wanted;
 	interest->hash = hash;
 	interest->generation = generation;
-	interest->asked_ms = clock_monotonic_ms();
 	interest->len = channel.len;
 	memcpy(interest->channel, channel.data, channel.len);
 	mailbox_push(bus->inbox, &interest->mail.mail);

@@ -9,6 +9,7 @@
 #include "broker/broker.h"
 #include "bus/join.h"
 #include "channel_log/envelope.h"
+#include "client/confirmation.h"
 #include "core/clock.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"
@@ -18,7 +19,6 @@
 
 enum {
 	US_PER_MS = 1000,
-	LET_IN_MS = 1500,  /* workers let clients in unconfirmed some 2 s after they have come */
 	ENDING_MS = 30000, /* for the log of a history that is to end to be read once more */
 };
 
@@ -94,17 +94,16 @@ int bus_channel_configure(struct bus_channel *channel)
 
 static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct slice name)
 {
-	size_t generations = bus->n_workers * sizeof(uint64_t);
-	struct bus_channel *channel = calloc(1, sizeof(struct bus_channel) + generations + name.len + 1);
+	size_t wishes = bus->n_workers * sizeof(struct wish);
+	struct bus_channel *channel = calloc(1, sizeof(struct bus_channel) + wishes + name.len + 1);
 
 	if (!channel)
 		return NULL;
-	channel->name = (char *)channel->generations + generations;
+	channel->name = (char *)channel->wishes + wishes;
 	memcpy(channel->name, name.data, name.len);
 	channel->entry = (struct map_entry){.hash = hash, .key = channel->name, .key_len = name.len};
 	list_init(&channel->taps);
 	channel->bus = bus;
-	channel->new_ms = clock_monotonic_ms();
 	if (map_insert(&bus->channels, &channel->entry) < 0) {
 		free(channel);
 		return NULL;
@@ -141,7 +140,7 @@ void bus_channel_left(struct bus_channel *channel)
 	/* One that was never heard saves nobody anything; those whom Redis is asked for next would wait
 	 * behind it.
 	 */
-	if (channel->new_ms) {
+	if (!channel->was_confirmed) {
 		give_up(channel);
 		return;
 	}
@@ -150,18 +149,54 @@ void bus_channel_left(struct bus_channel *channel)
 	channel->bus->n_lingering++;
 }
 
+/* Where the log stands, for who was let in before he could hear all that follows. NULL: the channel keeps no
+ * history; or out of memory. */
+static struct message *say_away(const struct bus_channel *channel)
+{
+	const struct position *at =
+		channel->history ? channel_log_position(history_channel_log(channel->history)) : NULL;
+	char pos[POSITION_TEXT_MAX];
+
+	if (!at)
+		return NULL;
+	position_format(at, pos);
+	return reply_resync(bus_channel_name(channel), "away", false, 0, pos, clock_wall_ms());
+}
+
+static void post_confirm(struct bus_channel *channel, unsigned int worker, struct message *told)
+{
+	const struct confirmation confirmation = {channel->wishes[worker].generation,
+		channel->wishes[worker].from_ms, told, channel->close_on_gap};
+
+	worker_post_confirm(
+		channel->bus->workers[worker], bus_channel_name(channel), channel->entry.hash, &confirmation);
+}
+
+/* What was handed out before now, a worker that comes now has not heard. While the link is lost nothing is,
+ * and the log will tell what came since. */
+static uint64_t heard_from(const struct bus_channel *channel)
+{
+	if (!channel->history || !channel_log_position(history_channel_log(channel->history)))
+		return 0;
+	return channel->confirmed ? clock_monotonic_ms() : channel->lost_ms;
+}
+
 void bus_channel_want(struct bus_channel *channel, unsigned int worker, uint64_t generation)
 {
+	struct message *told;
+
 	channel->wanted |= (uint64_t)1 << worker;
-	channel->generations[worker] = generation;
-	if (channel->confirmed)
-		worker_post_confirm(channel->bus->workers[worker], bus_channel_name(channel),
-			channel->entry.hash, generation);
+	channel->wishes[worker] = (struct wish){generation, heard_from(channel)};
+	if (!channel->confirmed)
+		return;
+	told = say_away(channel);
+	post_confirm(channel, worker, told);
+	message_unref(told);
 }
 
 void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64_t generation)
 {
-	if (channel->generations[worker] != generation)
+	if (channel->wishes[worker].generation != generation)
 		return;
 	channel->wanted &= ~((uint64_t)1 << worker);
 	bus_channel_left(channel);
@@ -170,18 +205,20 @@ void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64
 /* Every event from now on comes: whoever waited for that is told. */
 static void confirm(struct bus_channel *channel)
 {
-	struct bus *bus = channel->bus;
+	struct message *told;
 
-	channel->new_ms = 0;
 	if (channel->confirmed)
 		return;
-	channel->confirmed = true;
+	channel->confirmed = channel->was_confirmed = true;
+	told = channel->blind ? NULL : say_away(channel); /* or all are told */
 	for (uint64_t left = channel->wanted; left; left &= left - 1) {
-		int i = __builtin_ctzll(left);
+		unsigned int i = (unsigned int)__builtin_ctzll(left);
 
-		worker_post_confirm(bus->workers[i], bus_channel_name(channel), channel->entry.hash,
-			channel->generations[i]);
+		if (!channel->wishes[i].from_ms)
+			channel->wishes[i].from_ms = clock_monotonic_ms();
+		post_confirm(channel, i, told);
 	}
+	message_unref(told);
 }
 
 /* Whoever waits for a log that cannot be read is better off without it. */
@@ -324,10 +361,9 @@ static void say_resync(
 static void on_history_live(void *arg)
 {
 	struct bus_channel *channel = arg;
-	bool took_long = channel->new_ms && clock_monotonic_ms() - channel->new_ms >= LET_IN_MS;
 
 	confirm(channel);
-	if (!channel->blind && !took_long)
+	if (!channel->blind)
 		return;
 	channel->blind = false;
 	say_resync(channel, "away",
@@ -494,6 +530,7 @@ void bus_channel_lost(struct bus_channel *channel)
 	const struct position *at;
 
 	channel->confirmed = false;
+	channel->lost_ms = clock_monotonic_ms();
 	channel->ended.offset = 0;
 	if (!channel->history)
 		return;

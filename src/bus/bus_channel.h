@@ -33,17 +33,25 @@ enum settling {
 			  time */
 };
 
+/* What a worker asked for, and what it is handed. */
+struct wish {
+	uint64_t generation; /* of its hub */
+	uint64_t from_ms; /* it is handed each entry that was published after this; 0: the log's first read is
+			     still to say which */
+};
+
 struct bus_channel {
-	struct map_entry entry; /* key points at name, behind the generations */
+	struct map_entry entry; /* key points at name, behind the wishes */
 	uint64_t wanted;        /* bit i: worker i wants it */
 	struct list taps;
 	struct list linger; /* in bus.lingering while nobody wants it */
 	uint64_t linger_ms; /* until then */
 	bool confirmed;     /* the broker says that every event comes */
+	bool was_confirmed; /* at some time */
+	uint64_t lost_ms;   /* when what served it was lost last */
 	/* It had listeners before its log was read for the first time: nobody can tell what they missed. They
 	 * are told so when it is. */
 	bool blind;
-	uint64_t new_ms; /* when it was wanted first; 0: it has been confirmed since */
 	/* A history that ended may have been ahead of pub/sub, which then repeats entries: listeners have all
 	 * up to this one. Offset 0: nothing is repeated. */
 	struct position ended;
@@ -61,7 +69,7 @@ struct bus_channel {
 	uint16_t era;      /* bus.era when its history began */
 	bool close_on_gap; /* clients that know nothing of recovery, where entries are lost to them */
 	char *name;
-	uint64_t generations[]; /* by worker: which of the hub's wishes for it was the last */
+	struct wish wishes[]; /* by worker */
 };
 
 static inline struct slice bus_channel_name(const struct bus_channel *channel)

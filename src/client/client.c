@@ -110,6 +110,15 @@ static int join_route(struct client *client)
 	return 0;
 }
 
+void client_let_in(struct client *client)
+{
+	uint32_t now_ms = (uint32_t)client->clients->now_ms;
+
+	client->held = false;
+	if (client->n_unconfirmed)
+		client->let_in_ms = now_ms ? now_ms : 1;
+}
+
 int client_init(struct client *client, struct clients *clients, void *socket, struct rights *rights,
 	const char *remote)
 {
@@ -136,6 +145,8 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 		return r;
 	}
 	client->held = client->n_unconfirmed && clients->connected;
+	if (!client->held)
+		client_let_in(client);
 	return client->held ? CLIENT_HELD : 0;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "client/client.h"
+#include "client/confirmation.h"
 #include "client/socket.h"
 #include "core/log.h"
 #include "hub/hub.h"
@@ -34,7 +35,7 @@ static void unpark(struct client *client)
 	list_remove(&client->due);
 	if (!client->held)
 		return;
-	client->held = false;
+	client_let_in(client);
 	client->clients->listener.ready(client->clients->listener.arg, client->socket);
 }
 
@@ -44,15 +45,40 @@ void clients_unpark_all(struct clients *clients)
 		unpark(list_entry(clients->parked.next, struct client, due));
 }
 
+/* What it hears is not the whole truth. */
+static void tell_gap(struct client *client, struct message *told, bool close_others)
+{
+	if (client->aware)
+		client_push(client, message_ref(told));
+	else if (close_others && client->state == CLIENT_PARKED)
+		client->doomed =
+			CLOSE_GAP; /* once it is open: no close frame goes before the handshake's answer */
+	else if (close_others)
+		client_close(client, CLOSE_GAP);
+}
+
+/* May events have been published after its `open` that the worker was never handed? */
+static bool came_before(const struct hub_subscription *subscription, const struct confirmation *confirmation)
+{
+	const struct client *client = subscriber_client(subscription->subscriber);
+
+	return confirmation->told && client->let_in_ms && !subscription->muted && !subscription->owed &&
+	       (int32_t)((uint32_t)confirmation->from_ms - client->let_in_ms) >= 0;
+}
+
 static void on_confirmed(void *arg, struct hub_subscription *subscription)
 {
 	struct client *client = subscriber_client(subscription->subscriber);
+	const struct clients *clients = arg;
 
-	(void)arg;
-	if (client->state == CLIENT_PARKED && --client->n_unconfirmed == 0)
+	if (came_before(subscription, clients->confirmation)) {
+		hub_flush(clients->hub); /* what it has heard stands before that */
+		tell_gap(client, clients->confirmation->told, clients->confirmation->close_others);
+	} else if (client->state == CLIENT_PARKED && --client->n_unconfirmed == 0) {
 		unpark(client);
-	else if (subscription->owed)
+	} else if (subscription->owed) {
 		owed_confirmed(client, subscription);
+	}
 }
 
 static void on_deliver(
@@ -166,9 +192,12 @@ void clients_pass_over(struct clients *clients, const struct message *event, uin
 		on_passed_over, &passed);
 }
 
-void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash, uint64_t generation)
+void clients_confirm(
+	struct clients *clients, struct slice channel, uint64_t hash, const struct confirmation *confirmation)
 {
-	hub_confirm(clients->hub, channel, hash, generation);
+	clients->confirmation = confirmation;
+	hub_confirm(clients->hub, channel, hash, confirmation->generation);
+	clients->confirmation = NULL;
 }
 
 /* All who know the word. */
@@ -203,14 +232,10 @@ static void on_resync(void *arg, struct hub_subscription *subscription)
 	struct client *client = subscriber_client(subscription->subscriber);
 	const struct resync *resync = arg;
 
-	/* It asked where it stands, and the answer, which comes after this, knows of it; or it is not there
-	 * yet. */
-	if (subscription->muted || client->state == CLIENT_PARKED)
-		return;
-	if (client->aware)
-		client_push(client, message_ref(resync->told));
-	else if (resync->close_others)
-		client_close(client, CLOSE_GAP);
+	/* It asked where it stands, and the answer, which comes after this, knows of it; or its handshake is
+	 * held back still. */
+	if (!subscription->muted && !client->held)
+		tell_gap(client, resync->told, resync->close_others);
 }
 
 void clients_resync(

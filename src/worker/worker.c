@@ -18,6 +18,7 @@
 #include "client/census.h"
 #include "client/client.h"
 #include "client/clients.h"
+#include "client/confirmation.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -184,7 +185,7 @@ static void take(struct worker *worker, struct worker_mail *mail)
 		break;
 	case WORKER_CONFIRM:
 		clients_confirm(&worker->clients, (struct slice){mail->channel, mail->channel_len},
-			mail->hash, mail->generation);
+			mail->hash, &mail->confirmation);
 		break;
 	case WORKER_CONNECTED:
 		clients_connected(&worker->clients, mail->connected);
@@ -590,14 +591,18 @@ void worker_post_flush(struct worker *worker)
 	worker->outgoing = NULL;
 }
 
-void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t generation)
+void worker_post_confirm(
+	struct worker *worker, struct slice channel, uint64_t hash, const struct confirmation *confirmation)
 {
 	struct worker_mail *mail = worker_mail_new(WORKER_CONFIRM, channel.data, channel.len);
 
-	if (!mail)
-		return; /* its clients are answered after a deadline */
+	/* Without it clients are answered after a deadline. */
+	if (!mail || (confirmation->told && worker_mail_add(mail, confirmation->told) < 0)) {
+		worker_mail_free(mail);
+		return;
+	}
 	mail->hash = hash;
-	mail->generation = generation;
+	mail->confirmation = *confirmation;
 	post(worker, mail);
 }
 

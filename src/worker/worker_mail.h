@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/confirmation.h"
 #include "core/mailbox.h"
 #include "core/slice.h"
 
@@ -36,7 +37,7 @@ struct worker_mail {
 	struct survey_part *survey;       /* WORKER_SURVEY; likewise */
 	bool connected;                   /* WORKER_CONNECTED */
 	uint64_t hash;                    /* WORKER_CONFIRM, WORKER_RESYNC, WORKER_LATE */
-	uint64_t generation;              /* WORKER_CONFIRM */
+	struct confirmation confirmation; /* WORKER_CONFIRM; its message is events[0], if there is one */
 	uint16_t era;                     /* WORKER_LATE; events[0] is what came */
 	struct worker_settings *settings; /* WORKER_CONFIGURE */
 	uint64_t drain_ms;                /* WORKER_DRAIN */

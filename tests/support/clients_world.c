@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "client/confirmation.h"
 #include "client/socket.h"
 #include "core/map.h"
 #include "protocol/frame.h"
@@ -306,7 +307,7 @@ int begin(struct world *world, struct peer *peer, const char *path)
 	return begin_from(world, peer, path, "192.0.2.1");
 }
 
-static uint64_t turn_of(const struct world *world, const char *channel)
+static uint64_t generation_of(const struct world *world, const char *channel)
 {
 	for (size_t i = world->n_interests; i-- > 0;)
 		if (world->interests[i].wanted && strcmp(world->interests[i].channel, channel) == 0)
@@ -317,17 +318,22 @@ static uint64_t turn_of(const struct world *world, const char *channel)
 
 void confirm(struct world *world, const char *channel)
 {
-	clients_confirm(&world->clients, slice_of(channel), map_hash(channel, strlen(channel)),
-		turn_of(world, channel));
+	const struct confirmation confirmation = {.generation = generation_of(world, channel)};
+
+	clients_confirm(
+		&world->clients, slice_of(channel), map_hash(channel, strlen(channel)), &confirmation);
 }
 
 void confirm_all(struct world *world)
 {
-	for (size_t i = 0; i < world->n_interests; i++)
+	for (size_t i = 0; i < world->n_interests; i++) {
+		const char *channel = world->interests[i].channel;
+		const struct confirmation confirmation = {.generation = world->interests[i].generation};
+
 		if (world->interests[i].wanted)
-			clients_confirm(&world->clients, slice_of(world->interests[i].channel),
-				map_hash(world->interests[i].channel, strlen(world->interests[i].channel)),
-				world->interests[i].generation);
+			clients_confirm(&world->clients, slice_of(channel),
+				map_hash(channel, strlen(channel)), &confirmation);
+	}
 }
 
 struct peer *opened(struct world *world, int i, const char *path)

@@ -22,6 +22,7 @@
 
 #include "broker/broker.h"
 #include "bus/join.h"
+#include "client/confirmation.h"
 #include "core/buf.h"
 #include "core/log.h"
 #include "core/map.h"
@@ -96,11 +97,12 @@ void worker_post_flush(struct worker *worker)
 	buf_printf(worker->said, "%c:flush ", worker->number);
 }
 
-void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t generation)
+void worker_post_confirm(
+	struct worker *worker, struct slice channel, uint64_t hash, const struct confirmation *confirmation)
 {
 	assert_true(hash == map_hash(channel.data, channel.len));
 	buf_printf(worker->said, "%c:%.*s@%u ", worker->number, (int)channel.len, channel.data,
-		(unsigned int)generation);
+		(unsigned int)confirmation->generation);
 }
 
 void worker_post_joined(struct worker *worker, struct join *join)

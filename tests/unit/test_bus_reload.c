@@ -19,6 +19,7 @@
 
 #include "broker/broker.h"
 #include "bus/join.h"
+#include "client/confirmation.h"
 #include "channel_log/envelope.h"
 #include "core/buf.h"
 #include "core/map.h"
@@ -53,6 +54,8 @@ struct worker {
 	int joined;       /* join.r of the last one that came back; 1: none has */
 	uint16_t era;     /* of its answer; 0: none was */
 	unsigned int n_confirmed;
+	bool is_told; /* with the last of them: who was let in before this time is told of a gap */
+	uint64_t from_ms;
 	unsigned int n_resyncs;   /* where the test expects none, teardown says so */
 	unsigned int n_positions; /* events with one */
 };
@@ -102,12 +105,14 @@ void worker_post_flush(struct worker *worker)
 	(void)worker;
 }
 
-void worker_post_confirm(struct worker *worker, struct slice channel, uint64_t hash, uint64_t generation)
+void worker_post_confirm(
+	struct worker *worker, struct slice channel, uint64_t hash, const struct confirmation *confirmation)
 {
 	(void)channel;
 	(void)hash;
-	(void)generation;
 	worker->n_confirmed++;
+	worker->is_told = confirmation->told;
+	worker->from_ms = confirmation->from_ms;
 }
 
 void worker_post_joined(struct worker *worker, struct join *join)
@@ -551,8 +556,7 @@ static void a_history_ends_once_it_has_caught_up(void **state)
 	hears(world, "");
 	answered(world, 4);
 	hears(world, "5 ");
-	assert_int_equal(world->worker.n_resyncs, 1); /* who came meanwhile was let in long before */
-	world->worker.n_resyncs = 0;
+	assert_true(world->worker.is_told); /* who came meanwhile was let in long before */
 	pass(world, CYCLE_MS);
 	pushed(world, 6);
 	hears(world, "6 ");
@@ -658,20 +662,66 @@ static void who_was_let_in_while_redis_was_away_is_told_that_events_may_be_missi
 	world->worker.n_resyncs = 0;
 }
 
-/* Its worker counts from when it asked, and lets clients in after two seconds. */
-static void who_was_let_in_while_the_bus_was_late_is_told_that_events_may_be_missing(void **state)
+static void wants(struct world *world, uint64_t turn_no)
+{
+	bus_post_interest(
+		world->bus, 0, slice_of(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), turn_no, true);
+	turn(world);
+}
+
+static void who_was_let_in_before_the_first_read_is_told_that_events_may_be_missing(void **state)
 {
 	struct world *world = *state;
 
 	reload(world, TTL_MS);
-	bus_post_interest(world->bus, 0, slice_of(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
-	clock_ms += 1000; /* the bus is busy */
-	turn(world);
+	wants(world, 1);
 	pass(world, 1000);
 	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 	answered(world, 4);
-	assert_int_equal(world->worker.n_resyncs, 1);
-	world->worker.n_resyncs = 0;
+	assert_true(world->worker.is_told);
+	assert_true(world->worker.from_ms == clock_ms);
+}
+
+/* What the bus had handed out by then, this worker was not handed. */
+static void a_worker_hears_from_when_its_wish_came(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, TTL_MS);
+	answered(world, 4);
+	pushed(world, 5);
+	pass(world, 1000);
+	wants(world, 2);
+	assert_true(world->worker.is_told);
+	assert_true(world->worker.from_ms == clock_ms);
+	hears(world, "5 ");
+}
+
+static void a_worker_hears_all_that_was_published_while_the_link_was_lost(void **state)
+{
+	struct world *world = *state;
+	uint64_t lost_ms;
+
+	listen_to(world, TTL_MS);
+	answered(world, 4);
+	link_lost(world);
+	lost_ms = clock_ms;
+	pass(world, 1000);
+	wants(world, 2);
+	link_back(world);
+	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
+	answered_from(world, 4, 6);
+	hears(world, "-1 -1 ");
+	assert_true(world->worker.from_ms == lost_ms);
+}
+
+static void a_worker_is_told_of_no_gap_where_no_history_is_kept(void **state)
+{
+	struct world *world = *state;
+
+	listen_to(world, 0);
+	assert_int_equal(world->worker.n_confirmed, 1);
+	assert_false(world->worker.is_told);
 }
 
 /* It had caught up over the other connection. */
@@ -928,7 +978,10 @@ int main(void)
 		with_world(a_history_that_ends_while_redis_is_away_is_read_once_more),
 		with_world(a_history_that_ends_unread_says_that_events_are_missing),
 		with_world(who_was_let_in_while_redis_was_away_is_told_that_events_may_be_missing),
-		with_world(who_was_let_in_while_the_bus_was_late_is_told_that_events_may_be_missing),
+		with_world(who_was_let_in_before_the_first_read_is_told_that_events_may_be_missing),
+		with_world(a_worker_hears_from_when_its_wish_came),
+		with_world(a_worker_hears_all_that_was_published_while_the_link_was_lost),
+		with_world(a_worker_is_told_of_no_gap_where_no_history_is_kept),
 		with_world(what_comes_late_when_a_history_has_ended_is_heard_once),
 		with_world(a_history_that_begins_while_redis_is_away_says_that_events_may_be_missing),
 		with_world(who_waits_to_join_is_told_that_there_is_no_history),

@@ -13,7 +13,10 @@
 
 #include <cmocka.h>
 
+#include "client/confirmation.h"
 #include "core/log.h"
+#include "core/map.h"
+#include "protocol/reply.h"
 #include "support/clients_world.h"
 
 static void holds_the_handshake_until_every_channel_is_confirmed(void **state)
@@ -129,6 +132,62 @@ static void says_ready_once_whatever_comes_before_it_is_open(void **state)
 	confirm_all(world);
 	assert_int_equal(lost->n_ready, 1);
 	assert_int_equal(timed_out->n_ready, 1);
+}
+
+/* The bus says from when on the worker hears everything. */
+static void confirm_from(struct world *world, const char *channel, uint64_t from_ms)
+{
+	struct message *told = reply_resync(slice_of(channel), "away", false, 0, "abcdefgh.4.1004", WALL_MS);
+	const struct confirmation confirmation = {.generation = world->interests[0].generation,
+		.from_ms = from_ms,
+		.told = told,
+		.close_others = true};
+
+	assert_non_null(told);
+	clients_confirm(
+		&world->clients, slice_of(channel), map_hash(channel, strlen(channel)), &confirmation);
+	message_unref(told);
+	turn(world);
+}
+
+static void who_was_let_in_before_its_worker_heard_everything_is_closed_for_the_gap(void **state)
+{
+	struct world *world = *state;
+	struct peer *before = &world->peers[0], *after = &world->peers[1], *on_its_way = &world->peers[2];
+	uint64_t from_ms;
+
+	clients_connected(&world->clients, false);
+	assert_int_equal(begin(world, before, CARDS), 0);
+	client_open(&before->client);
+	assert_int_equal(begin(world, on_its_way, CARDS), 0); /* its handshake is being answered */
+	pass(world, 1);
+	from_ms = world->now_ms;
+	pass(world, 1);
+	assert_int_equal(begin(world, after, CARDS), 0);
+	client_open(&after->client);
+	publish_each(world, "cards", 1, 1);
+	confirm_from(world, "cards", from_ms);
+	hears(before, "e1 close:1012 ");
+	assert_int_equal(on_its_way->n_aborts, 0);
+	client_open(&on_its_way->client);
+	publish(world, "cards", 2);
+	turn(world);
+	hears(on_its_way, "close:1012 ");
+	hears(after, "e1 e2 ");
+}
+
+static void who_waited_for_the_confirmation_has_no_gap(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = &world->peers[0];
+
+	assert_int_equal(begin(world, peer, CARDS), CLIENT_HELD);
+	confirm_from(world, "cards", world->now_ms);
+	assert_int_equal(peer->n_ready, 1);
+	client_open(&peer->client);
+	publish(world, "cards", 1);
+	turn(world);
+	hears(peer, "e1 ");
 }
 
 static void never_says_ready_of_one_that_was_not_held(void **state)
@@ -590,6 +649,8 @@ int main(void)
 		CLIENTS_TEST(says_ready_once_whatever_comes_before_it_is_open),
 		CLIENTS_TEST(never_says_ready_of_one_that_was_not_held),
 		CLIENTS_TEST(may_go_while_parked),
+		CLIENTS_TEST(who_was_let_in_before_its_worker_heard_everything_is_closed_for_the_gap),
+		CLIENTS_TEST(who_waited_for_the_confirmation_has_no_gap),
 		CLIENTS_TEST(bounds_what_waits_for_a_parked_peer),
 		CLIENTS_TEST(ends_a_socket_that_breaks_as_it_is_sent_to),
 		CLIENTS_TEST(ends_a_socket_that_breaks_as_a_reply_is_sent),

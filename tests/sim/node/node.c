@@ -91,11 +91,14 @@ void worker_post_flush(struct worker *worker)
 	worker->n_outgoing = 0;
 }
 
-void worker_post_confirm(struct worker *worker, struct slice name, uint64_t hash, uint64_t generation)
+void worker_post_confirm(
+	struct worker *worker, struct slice name, uint64_t hash, const struct confirmation *confirmation)
 {
 	(void)name;
 	(void)hash;
-	post(worker, (struct node_mail){.kind = MAIL_CONFIRM, .generation = generation});
+	post(worker, (struct node_mail){.kind = MAIL_CONFIRM,
+			     .message = confirmation->told ? message_ref(confirmation->told) : NULL,
+			     .confirmation = *confirmation});
 }
 
 void worker_post_joined(struct worker *worker, struct join *join)
@@ -140,7 +143,7 @@ static void take_mail(struct node *node, struct node_mail *mail)
 		clients_deliver(&node->clients, mail->message);
 		return; /* with the reference */
 	case MAIL_CONFIRM:
-		clients_confirm(&node->clients, channel(), channel_hash(), mail->generation);
+		clients_confirm(&node->clients, channel(), channel_hash(), &mail->confirmation);
 		break;
 	case MAIL_CONNECTED:
 		clients_connected(&node->clients, mail->flag);

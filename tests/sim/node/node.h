@@ -18,6 +18,7 @@
 #include "bus/bus.h"
 #include "client/client.h"
 #include "client/clients.h"
+#include "client/confirmation.h"
 #include "core/buf.h"
 #include "metrics/metrics.h"
 
@@ -64,7 +65,7 @@ struct node_mail {
 	enum mail_kind kind;
 	struct message *message;
 	struct join *join;
-	uint64_t generation;
+	struct confirmation confirmation; /* its message is the mail's */
 	uint16_t era;
 	bool flag; /* connected, or close_others */
 };
