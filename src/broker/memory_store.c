@@ -12,7 +12,9 @@
 
 enum {
 	TTL_EMPTY_MS = 60000, /* of a log without entries: anybody may read names that nobody publishes to */
-	TICK_SWEEP = 20000,   /* some milliseconds */
+	NEW_LIVES_MS = 20000, /* one that was begun a moment ago: anybody may name a channel, and leave */
+	NEW_FOR_MS = 5000, /* so long it counts as that; whoever still listens reads it every eight seconds */
+	TICK_SWEEP = 20000, /* some milliseconds */
 	SWEEP = 2, /* looked at in each call; more than it can add, so what has expired goes in the end */
 };
 
@@ -20,6 +22,7 @@ enum {
 struct item {
 	struct map_entry entry; /* key is name */
 	struct list link;
+	uint64_t begun_ms; /* of a log */
 	uint64_t until_ms;
 	struct epoch epoch;     /* of a log, before it has entries too */
 	struct memory_log *log; /* of a log with entries */
@@ -125,9 +128,8 @@ static uint64_t later(uint64_t now_ms, uint64_t ttl_ms)
 	return ttl_ms < UINT64_MAX - now_ms ? now_ms + ttl_ms : UINT64_MAX;
 }
 
-/* The log, begun if it is not there, and kept for ttl_ms from now. NULL: out of memory. */
-static struct item *store_log(
-	struct memory_store *store, struct slice channel, uint64_t ttl_ms, uint64_t now_ms)
+/* The log, begun if it is not there. NULL: out of memory. */
+static struct item *store_log(struct memory_store *store, struct slice channel, uint64_t now_ms)
 {
 	struct item *item;
 
@@ -138,9 +140,19 @@ static struct item *store_log(
 		if (!item)
 			return NULL;
 		epoch_draw(&item->epoch);
+		item->begun_ms = now_ms;
+		item->until_ms = later(now_ms, NEW_LIVES_MS);
 	}
-	item->until_ms = later(now_ms, ttl_ms);
 	return item;
+}
+
+/* A log that has no entry yet was read. */
+static void keep_empty(struct item *item, uint64_t ttl_ms, uint64_t now_ms)
+{
+	uint64_t empty_ms = now_ms - item->begun_ms < NEW_FOR_MS ? NEW_LIVES_MS : TTL_EMPTY_MS;
+	uint64_t from_ms = empty_ms == NEW_LIVES_MS ? item->begun_ms : now_ms;
+
+	item->until_ms = later(from_ms, ttl_ms < empty_ms ? ttl_ms : empty_ms);
 }
 
 static int log_append(
@@ -191,7 +203,9 @@ int memory_store_publish(struct memory_store *store, struct slice channel, struc
 		if (id->offset && log && epoch_equal(&log->epoch, &id->epoch))
 			return MEMORY_STORE_DUPLICATE;
 	}
-	log = store_log(store, channel, options->ttl_ms, time.now_ms);
+	log = store_log(store, channel, time.now_ms);
+	if (log)
+		log->until_ms = later(time.now_ms, options->ttl_ms);
 	if (log)
 		r = log_append(log, payload, options->size, time.wall_us, envelope);
 	if (r < 0) {
@@ -210,15 +224,16 @@ int memory_store_publish(struct memory_store *store, struct slice channel, struc
 int memory_store_read(struct memory_store *store, struct slice channel, uint64_t from, uint32_t count,
 	uint64_t ttl_ms, uint64_t now_ms, struct memory_range *range)
 {
-	struct item *item = store_log(store, channel, ttl_ms, now_ms);
+	struct item *item = store_log(store, channel, now_ms);
 
 	if (!item)
 		return -ENOMEM;
 	*range = (struct memory_range){.top.epoch = item->epoch, .log = item->log};
 	if (!item->log) {
-		item->until_ms = later(now_ms, ttl_ms < TTL_EMPTY_MS ? ttl_ms : TTL_EMPTY_MS);
+		keep_empty(item, ttl_ms, now_ms);
 		return 0;
 	}
+	item->until_ms = later(now_ms, ttl_ms);
 	memory_log_top(item->log, &range->top);
 	range->n = count ? memory_log_read(item->log, from, count, &range->first) : 0;
 	return 0;

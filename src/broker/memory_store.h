@@ -9,8 +9,8 @@
  * first publication decides how many entries a log keeps as long as it lives.
  *
  * An expired item is dropped at the latest when its turn comes: each call looks at a few, a tick at more. A
- * log without entries, which anybody may begin by reading it, stays for a minute at most. Pure: time is
- * handed in, monotonic for expiry, the wall's for tags.
+ * log without entries, which anybody may begin by reading it, stays for 20 s, or for a minute where it is
+ * read on. Pure: time is handed in, monotonic for expiry, the wall's for tags.
  */
 
 #include <stddef.h>

@@ -14,6 +14,7 @@ from harness.wait import PATIENCE_SECONDS, until
 
 DAY_MS = 24 * 3600 * 1000
 KEEP = 1001
+NEW_MS = 20000  # a log without entries that was begun a moment ago
 STREAM, META = "tg:s:{cards}", "tg:m:{cards}"
 EPOCH = "abcdefgh"
 
@@ -140,6 +141,59 @@ def test_a_key_that_outlives_its_log_does_not_stand_for_an_entry(loaded, listene
     assert [push[4] for push in pushes(listener, 3)] == [b"first", b"again", b"and again"]
 
 
+@pytest.fixture(params=["function", "script"])
+def say(request, loaded, library):
+    """publish() by the function, or by the same text as a script, as servers without functions are given it."""
+    script = library.split("\n", 1)[1] + "return publish(KEYS, ARGV)"
+
+    def by_script(payload="{}", key=None, keep=KEEP, ttl_ms=DAY_MS):
+        keys = [STREAM, META] + ([f"tg:i:{{cards}}:{key}"] if key else [])
+        entry, known, _ = loaded.eval(script, len(keys), *keys, payload, "cards", "publish", keep, ttl_ms, EPOCH,
+                                      *([60000] if key else []))
+        return int(entry.split(b"-")[0]), known
+
+    def by_function(payload="{}", **options):
+        return publish(loaded, payload, **options)[0:3:2]
+
+    return by_script if request.param == "script" else by_function
+
+
+def test_a_retry_of_what_was_deleted_with_its_stream_is_published(loaded, say):
+    for number in (1, 2, 3):
+        assert say(key=f"order-{number}") == (number, 0)
+    loaded.delete(STREAM)  # or it was evicted
+    assert say("again", key="order-1") == (4, 0)
+    assert loaded.pttl(STREAM) >= DAY_MS, "it expires with its meta"
+    assert say("again", key="order-2") == (5, 0), "there is a stream, which begins behind that entry"
+    for number, offset in ((1, 4), (2, 5)):
+        assert say("a retry", key=f"order-{number}") == (offset, 1)
+    assert [entry[::2] for entry in read(loaded)[3]] == [(4, b"again"), (5, b"again")]
+    loaded.delete(STREAM)
+    say("another", ttl_ms=40000)
+    assert 40000 <= loaded.pttl(STREAM), "a stream never stays behind"
+    loaded.delete(STREAM, META)
+    assert say(key="order-3") == (1, 0), "what was deleted from a log says nothing of the next one"
+    assert say(key="order-3") == (1, 1)
+
+
+def test_a_retry_of_what_was_trimmed_is_known(say):
+    assert say(key="order-7", keep=51) == (1, 0)
+    for _ in range(400):
+        say(keep=51)
+    assert say(key="order-7", keep=51) == (1, 1)
+
+
+def test_scripts_of_two_versions_side_by_side_keep_a_log_alive(loaded, library):
+    """Without functions each gateway calls its own text. An older one set shorter expiries, and left no word of it."""
+    script = library.split("\n", 1)[1] + "return publish(KEYS, ARGV)"
+    for _ in range(3):
+        loaded.eval(script, 2, STREAM, META, "{}", "cards", "publish", KEEP, 3000, EPOCH)
+        assert lives(loaded) >= 30000
+        for key in (STREAM, META):
+            loaded.pexpire(key, 3000)
+        loaded.hset(META, "x", round(time.time()))
+
+
 def test_a_payload_arrives_byte_for_byte(loaded, listener):
     payloads = [b"", b"\n\n", b"\x00\xff\x01", b"1-2 3 abc\n{}", "{\"ü\":\"\u2028\"}".encode(), b"x" * 300000]
     for payload in payloads:
@@ -194,6 +248,22 @@ def test_no_log_expires_between_two_looks_of_a_gateway_at_it(loaded):
     assert 25000 < lives(loaded)
     read(loaded, ttl_ms=1)
     assert 25000 < lives(loaded)
+
+
+def test_a_log_that_was_only_named_goes_soon(loaded):
+    """Anybody may name a channel, and leave. Whoever still listens has it read again a few seconds later."""
+    read(loaded)
+    assert 15000 < loaded.pttl(META) <= NEW_MS
+    loaded.pexpire(META, 10000)
+    assert read(loaded, epoch="zyxwvuts")[0] == "ABCDEFGH"
+    assert loaded.pttl(META) <= 10000, "asking twice in a moment makes it no older"
+    for begun in (round(time.time() * 1000) - 6000, round(time.time() * 1000) + DAY_MS, 0):  # 0: by version 3
+        loaded.hset(META, "u", begun)
+        loaded.pexpire(META, 10000)
+        read(loaded)
+        assert NEW_MS < loaded.pttl(META) <= 75000, begun
+    publish(loaded)
+    assert lives(loaded) >= DAY_MS
 
 
 def test_a_log_that_was_read_before_it_had_an_entry_expires_whole(loaded):
@@ -268,7 +338,7 @@ def publisher(user):
 
 
 def test_a_reader_needs_these_rights_and_no_more(loaded, user):
-    reader = user("resetchannels ~tg:* -@all +fcall +hmget +xrange +hset +del +pexpire +ping")
+    reader = user("resetchannels ~tg:* -@all +fcall +hmget +xrange +hset +del +pexpire +time +ping")
     assert read(reader)[1:] == (0, 0, [])
     publish(loaded)
     assert len(read(reader)[3]) == 1

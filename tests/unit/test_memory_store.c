@@ -141,10 +141,11 @@ static void a_log_that_was_only_read_goes_after_a_minute(void **state)
 
 	before = read_range(*state, "nobody publishes here", 0, 100, 0).top;
 	read_range(*state, "nor here", 0, 100, 0);
-	memory_store_tick(*state, 59999);
+	read_range(*state, "nobody publishes here", 0, 100, 8000);
+	kept = read_range(*state, "nor here", 0, 100, 8000).top;
+	memory_store_tick(*state, 67999);
 	assert_int_equal(memory_store_n_logs(*state), 2);
-	kept = read_range(*state, "nor here", 0, 100, 59999).top;
-	again = read_range(*state, "nor here", 0, 100, 100000).top;
+	again = read_range(*state, "nor here", 0, 100, 67999).top;
 	assert_true(epoch_equal(&kept.epoch, &again.epoch)); /* while somebody reads it it stays */
 	memory_store_tick(*state, 100000);
 	assert_int_equal(memory_store_n_logs(*state), 1);
@@ -153,6 +154,21 @@ static void a_log_that_was_only_read_goes_after_a_minute(void **state)
 	assert_int_equal(
 		memory_store_tick(*state, 100000 + DAY_MS), 1); /* the other, that nobody reads any more */
 	assert_int_equal(memory_store_n_logs(*state), 1);
+}
+
+static void a_log_that_was_only_named_goes_soon(void **state)
+{
+	struct position before, again;
+
+	before = read_range(*state, "a", 0, 100, 0).top;
+	again = read_range(*state, "a", 0, 100, 4999).top; /* asking again at once makes it no older */
+	assert_true(epoch_equal(&before.epoch, &again.epoch));
+	memory_store_tick(*state, 19999);
+	assert_int_equal(memory_store_n_logs(*state), 1);
+	memory_store_tick(*state, 20000);
+	assert_int_equal(memory_store_n_logs(*state), 0);
+	again = read_range(*state, "a", 0, 100, 20001).top;
+	assert_false(epoch_equal(&before.epoch, &again.epoch));
 }
 
 static void publishes_once_under_one_key(void **state)
@@ -229,6 +245,7 @@ int main(void)
 		PROMISE(reads_what_is_kept_from_an_offset_on),
 		PROMISE(a_read_begins_the_log_whose_epoch_stays),
 		PROMISE(a_log_that_was_only_read_goes_after_a_minute),
+		PROMISE(a_log_that_was_only_named_goes_soon),
 		PROMISE(begins_again_with_another_epoch_when_nobody_came_for_its_ttl),
 		PROMISE(publishes_once_under_one_key),
 		PROMISE(a_key_that_outlives_its_log_does_not_stand_for_an_entry),

@@ -23,7 +23,7 @@ static const struct {
 	[REDIS_FUNCTION_PUBLISH] = {"tidegate_publish", "return publish(KEYS, ARGV)\n",
 		"+hmget +hset +get +set +xadd +pexpire +del +time +publish and the channel"},
 	[REDIS_FUNCTION_READ] = {"tidegate_read", "return read(KEYS, ARGV)\n",
-		"+hmget +hset +xrange +pexpire +del"},
+		"+hmget +hset +xrange +pexpire +del +time"},
 };
 
 static void append_from(size_t first, struct buf *out)

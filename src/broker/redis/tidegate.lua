@@ -23,12 +23,17 @@
 -- Servers without functions are given the same text as a script; nothing here may rely on more than Redis 5 has without
 -- asking for it.
 
-local VERSION = 3
+local VERSION = 4
 local BYTES = 4194304 -- of payloads in one answer, unless told otherwise
 local PART = 100 -- entries fetched at once: what is left out for its size was not copied either
 local TTL_MIN = 30000 -- milliseconds
 local TTL_EMPTY = 60000 -- of a log without entries, which readers keep up
+local NEW_LIVES = 20000 -- one that was begun a moment ago: anybody may name a channel, and leave
+local NEW_FOR = 5000 -- so long it counts as that; whoever still listens reads it every eight seconds
 local FIELDS = 8 -- names and values of an entry that is answered whole; ours have two
+-- As a script it may run beside an older version of itself, which sets expiries in its own way and says so in fields of
+-- its own, or not at all: then nothing that stands in the meta about them is believed.
+local IS_LIBRARY = redis.register_function ~= nil
 
 -- The log lives for ttl from now on, or up to a quarter longer: so publishing need not set the expiry anew before that
 -- quarter is over: until when it was set stands in the meta, so another ttl counts at once, and a clock that was set does no
@@ -38,10 +43,41 @@ local function lives(ttl)
   return math.max(ttl, TTL_MIN) * 1.25
 end
 
+-- False: there is no stream.
 local function touch(k, ttl)
   local text = string.format('%.0f', lives(ttl))
-  redis.call('PEXPIRE', k[1], text)
   redis.call('PEXPIRE', k[2], text)
+  return redis.call('PEXPIRE', k[1], text) == 1
+end
+
+local function now_ms()
+  local now = redis.call('TIME')
+  return now[1] * 1000 + math.floor(now[2] / 1000), now[1] .. string.format('%06d', now[2])
+end
+
+-- Is what the key stands for in the log, or was it until it was trimmed? The stream may have been deleted alone (or evicted):
+-- then it is not there, or begins behind that entry. In that case the retry is a publication like any other.
+local function is_known(k, m, id, ttl)
+  local first = tonumber(m[5] or nil) or 1
+  return tonumber(string.match(id, '^%d+')) >= first and touch(k, ttl)
+end
+
+-- True if there was no stream to append to: the log begins, or its stream has been deleted alone.
+local function append(k, a, id, ttl)
+  local is_first = true
+  if not IS_LIBRARY then
+    is_first = not touch(k, ttl)
+  elseif redis.call('XADD', k[1], 'NOMKSTREAM', 'MAXLEN', '~', a[4], id, 'd', a[1]) then
+    return false
+  end
+  redis.call('XADD', k[1], 'MAXLEN', '~', a[4], id, 'd', a[1])
+  return is_first
+end
+
+-- Was the expiry set for this ttl, and not so long ago that it must be set anew?
+local function is_kept(m, now, most)
+  local left = (tonumber(m[4] or nil) or 0) - now
+  return not IS_LIBRARY or (left >= most * 0.8 and left <= most + 1) -- it was set in whole milliseconds
 end
 
 -- KEYS stream, meta [, idem]
@@ -51,32 +87,33 @@ local function publish(k, a)
   if redis.acl_check_cmd and not redis.acl_check_cmd(a[3], a[2], '') then
     return redis.error_reply('NOPERM tidegate: this user may not publish to the channel')
   end
-  local m = redis.call('HMGET', k[2], 'e', 'n', 't', 'u')
+  local m = redis.call('HMGET', k[2], 'e', 'n', 't', 'u', 'f')
+  local ttl = a[5] + 0
   local was = k[3] and redis.call('GET', k[3])
   if was then
     local id, epoch = string.match(was, '^(%S+) (%S+)$')
     -- Of a log that was deleted or has expired the key may outlive the entry: that one is in no log, so it is published.
-    if m[1] and (not epoch or epoch == m[1]) then
+    if m[1] and (not epoch or epoch == m[1]) and is_known(k, m, id or was, ttl) then
       return {id or was, 1, epoch} -- a retry: the same id, no second push
     end
   end
-  local now, ttl = redis.call('TIME'), a[5] + 0
-  local tag = now[1] .. string.format('%06d', now[2])
+  local now, tag = now_ms()
   local epoch, n, prev = m[1], tonumber(m[2] or nil), m[3]
   if not (epoch and n and prev) then
     epoch, n, prev = a[6], 0, '0'
-    redis.call('DEL', k[1]) -- never mix epochs
+    redis.call('DEL', k[1], k[2]) -- never mix epochs
   end
   n = string.format('%.0f', n + 1) -- not tostring: it has an exponent above 1e14
   local id = n .. '-' .. tag
-  redis.call('XADD', k[1], 'MAXLEN', '~', a[4], id, 'd', a[1])
-  local now_ms = now[1] * 1000 + now[2] / 1000
-  local left, most = (tonumber(m[4] or nil) or 0) - now_ms, lives(ttl)
-  if n ~= '1' and left >= most * 0.8 and left <= most + 1 then -- it was set in whole milliseconds
+  local is_first, most = append(k, a, id, ttl), lives(ttl)
+  if not is_first and is_kept(m, now, most) then
     redis.call('HSET', k[2], 'n', n, 't', tag)
   else
-    redis.call('HSET', k[2], 'e', epoch, 'n', n, 't', tag, 'u', string.format('%.0f', now_ms + most))
+    redis.call('HSET', k[2], 'e', epoch, 'n', n, 't', tag, 'u', string.format('%.0f', now + most))
     touch(k, ttl)
+  end
+  if is_first and n ~= '1' then
+    redis.call('HSET', k[2], 'f', n) -- what came before has been deleted
   end
   redis.call(a[3], a[2], '\1' .. id .. ' ' .. prev .. ' ' .. epoch .. '\n' .. a[1])
   if k[3] then
@@ -90,19 +127,38 @@ end
 -- The last entry may pass bytes_max, and there are always two if the log has them: the one that the reader knows and
 -- the next. Otherwise nobody would ever get past a large one. Of an entry that is none of ours, with very many fields, only
 -- the id is answered: a gateway takes no answer of more values than it can have asked for.
--- The first reader begins the log, so that all who stand before its first entry stand at the same place. Anybody may read
--- names that nobody publishes to, so without entries it lives for a short time only.
+-- The first reader begins the log, so that all who stand before its first entry stand at the same place, and can come back
+-- to it (docs/decisions/0015-reading-begins-a-log.md). Anybody may read names that nobody publishes to, so without entries it
+-- lives for a short time only.
+local function begin(k, a)
+  redis.call('DEL', k[1], k[2])
+  local now = now_ms()
+  redis.call('HSET', k[2], 'e', a[3], 'n', '0', 't', '0', 'u', string.format('%.0f', now))
+  redis.call('PEXPIRE', k[2], NEW_LIVES)
+  return {a[3], '0', '0'}
+end
+
+-- Read, so it lives on. Without entries 'u' says when it was begun.
+local function keep(k, m, ttl)
+  if m[2] ~= '0' then
+    touch(k, ttl)
+    if m[4] ~= '0' then
+      redis.call('HSET', k[2], 'u', '0') -- a reader needs no clock: the next publication sets it
+    end
+    return
+  end
+  local age = now_ms() - (tonumber(m[4] or nil) or 0)
+  if age < 0 or age >= NEW_FOR then
+    touch(k, math.min(ttl, TTL_EMPTY))
+  end
+end
+
 local function read(k, a)
   local m = redis.call('HMGET', k[2], 'e', 'n', 't', 'u')
-  if not (m[1] and tonumber(m[2] or nil) and m[3]) then
-    redis.call('DEL', k[1])
-    m = {a[3], '0', '0', '0'}
-    redis.call('HSET', k[2], 'e', a[3], 'n', '0', 't', '0', 'u', '0')
-  end
-  local ttl = a[4] + 0
-  touch(k, m[2] == '0' and math.min(ttl, TTL_EMPTY) or ttl)
-  if m[4] ~= '0' then
-    redis.call('HSET', k[2], 'u', '0') -- a reader needs no clock: the next publication sets it
+  if m[1] and tonumber(m[2] or nil) and m[3] then
+    keep(k, m, a[4] + 0)
+  else
+    m = begin(k, a)
   end
   local entries, n, from = {}, 0, a[1]
   local left, bytes = tonumber(a[2]), tonumber(a[5] or BYTES)
