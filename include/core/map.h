@@ -5,8 +5,8 @@
  * Map: finds structs by a byte string. The entry lives inside the struct.
  *
  * Clients choose many of the keys, so the hash is SipHash-1-3 under a random key of the process, drawn once
- * before any thread starts: nobody outside can make names collide. A map grows by a few buckets with each
- * insertion, never all at once, so no insertion stalls the loop. It is not locked: one thread owns a map.
+ * before any thread starts: nobody outside can make names collide. A map grows and shrinks by a few buckets
+ * at a time, never all at once, so it stalls no loop. It is not locked: one thread owns a map.
  */
 
 #include <stddef.h>
@@ -21,7 +21,7 @@ struct map_entry {
 
 struct map {
 	struct map_entry **buckets;     /* NULL until the first insertion */
-	struct map_entry **old_buckets; /* being emptied step by step while it grows */
+	struct map_entry **old_buckets; /* being emptied step by step while it grows or shrinks */
 	size_t n_buckets;
 	size_t n_old_buckets;
 	size_t moved; /* old buckets already emptied */
@@ -43,6 +43,10 @@ void map_deinit(struct map *map); /* forgets the entries and frees no struct */
 int map_insert(struct map *map, struct map_entry *entry);
 
 void map_remove(struct map *map, struct map_entry *entry);
+
+/* Gives back memory that the map no longer needs. The owner calls this now and then, outside of a walk; a
+ * call takes some microseconds. */
+void map_tidy(struct map *map);
 
 /* NULL when the key is not there. */
 struct map_entry *map_find(const struct map *map, uint64_t hash, const char *key, size_t len);

@@ -129,6 +129,9 @@ void hub_each(struct hub *hub, struct slice channel, uint64_t hash,
 void hub_each_channel(const struct hub *hub,
 	void (*fn)(void *arg, struct slice channel, uint64_t hash, uint32_t n_subscribers), void *arg);
 
+/* Some memory that many channels took goes back: now and then. */
+void hub_tidy(struct hub *hub);
+
 uint32_t hub_n_subscribers(const struct hub *hub, struct slice channel, uint64_t hash);
 
 /* Of frames that were noted, once for each subscriber: how long hub_flush() will take. */

@@ -324,6 +324,7 @@ static void memory_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	map_tidy(&memory->channels);
 	if (memory_store_tick(memory->store, clock_monotonic_ms()) >= TRIM_ITEMS)
 		malloc_trim(0); /* the dropped items lay in small pieces between others that are in use */
 }

@@ -250,6 +250,8 @@ size_t memory_store_tick(struct memory_store *store, uint64_t now_ms)
 
 	items_sweep(&store->logs, now_ms, all_up_to(&store->logs, TICK_SWEEP));
 	items_sweep(&store->keys, now_ms, all_up_to(&store->keys, TICK_SWEEP));
+	map_tidy(&store->logs.by_name);
+	map_tidy(&store->keys.by_name);
 	return n - memory_store_n_logs(store) - memory_store_n_keys(store);
 }
 

@@ -156,6 +156,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	histories_tick(&bus->histories, now_ms);
 	surveys_tick(&bus->surveys, now_ms);
 	bus_channels_expire(bus, now_ms);
+	map_tidy(&bus->channels);
 	give_memory_back(bus, now_ms);
 }
 

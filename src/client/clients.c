@@ -355,6 +355,7 @@ void clients_tick(struct clients *clients)
 {
 	struct client *client;
 
+	hub_tidy(clients->hub);
 	tick_keepalive(clients);
 	owed_tick(clients);
 	recovery_tick(clients);

@@ -7,7 +7,9 @@
  * Until an old bucket has been emptied, its entries stay there and new ones are added there: every entry has
  * exactly one bucket to look in.
  *
- * A map does not shrink, because the crowd of clients that made it grow is expected again.
+ * A map shrinks in the same way, to a quarter, when its owner tidies it and it is nearly empty. A crowd of
+ * clients may come again, and finds its buckets; a flood of names does not keep them for good. Removing an
+ * entry never shrinks the map, so that a walk may remove.
  */
 
 #include "core/map.h"
@@ -26,6 +28,10 @@ enum {
 	MAP_FIRST = 8, /* buckets; most maps of a client hold a handful */
 	/* old buckets that an insertion empties; one would be just enough, two leave a margin */
 	MAP_STEP = 2,
+	MAP_SPARSE = 8,   /* buckets for each entry are too many; after growing there are two or fewer */
+	MAP_SHRINK = 4,   /* times fewer, so that there are two again */
+	MAP_SMALL = 1024, /* buckets are not worth the trouble */
+	MAP_TIDY = 4096,  /* old buckets that one call empties: some microseconds */
 };
 
 /*
@@ -126,11 +132,11 @@ static void map_link(struct map_entry **bucket, struct map_entry *entry)
 	*bucket = entry;
 }
 
-static void map_move(struct map *map)
+static void map_move(struct map *map, size_t n)
 {
 	struct map_entry *entry, *next;
 
-	for (unsigned int i = 0; i < MAP_STEP && map->old_buckets; i++) {
+	for (size_t i = 0; i < n && map->old_buckets; i++) {
 		entry = map->old_buckets[map->moved++];
 		for (; entry; entry = next) {
 			next = entry->next;
@@ -144,9 +150,9 @@ static void map_move(struct map *map)
 	}
 }
 
-static int map_grow(struct map *map)
+/* Nothing may be left to move. */
+static int map_resize(struct map *map, size_t n)
 {
-	size_t n = map->n_buckets ? map->n_buckets * 2 : MAP_FIRST;
 	struct map_entry **buckets = calloc(n, sizeof(*buckets));
 
 	if (!buckets)
@@ -163,9 +169,10 @@ int map_insert(struct map *map, struct map_entry *entry)
 {
 	int r = 0;
 
-	map_move(map);
+	if (map->old_buckets) /* a shrinking map has more of them: they must be empty before the new ones are full */
+		map_move(map, MAP_STEP + MAP_STEP * (map->n_old_buckets / map->n_buckets));
 	if (map->n_entries >= map->n_buckets && !map->old_buckets)
-		r = map_grow(map);
+		r = map_resize(map, map->n_buckets ? map->n_buckets * 2 : MAP_FIRST);
 	if (r < 0 && !map->buckets)
 		return r; /* else: chains get longer, nothing is wrong, and the next insertion tries again */
 	map_link(map_bucket(map, entry->hash), entry);
@@ -183,6 +190,13 @@ void map_remove(struct map *map, struct map_entry *entry)
 	*linkp = entry->next;
 	entry->next = NULL;
 	map->n_entries--;
+}
+
+void map_tidy(struct map *map)
+{
+	map_move(map, MAP_TIDY);
+	if (!map->old_buckets && map->n_buckets > MAP_SMALL && map->n_entries < map->n_buckets / MAP_SPARSE)
+		(void)map_resize(map, map->n_buckets / MAP_SHRINK); /* without memory it stays large */
 }
 
 struct map_entry *map_find(const struct map *map, uint64_t hash, const char *key, size_t len)

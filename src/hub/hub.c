@@ -486,6 +486,11 @@ void hub_each_channel(const struct hub *hub,
 	}
 }
 
+void hub_tidy(struct hub *hub)
+{
+	map_tidy(&hub->channels);
+}
+
 uint32_t hub_n_subscribers(const struct hub *hub, struct slice channel, uint64_t hash)
 {
 	const struct hub_channel *found = channel_find(hub, hash, channel);

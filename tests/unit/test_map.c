@@ -195,6 +195,110 @@ static void never_moves_everything_at_once(void **state)
 	free(things);
 }
 
+/* All of them, and each once in a walk. */
+static void has(const struct map *map, struct thing *things, unsigned int n)
+{
+	unsigned int n_walked = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		assert_ptr_equal(find(map, &things[i]), &things[i].entry);
+	for (struct map_entry *entry = map_next(map, NULL); entry; entry = map_next(map, entry))
+		n_walked++;
+	assert_int_equal(n_walked, n);
+}
+
+static void fill(struct map *map, struct thing *things, unsigned int from, unsigned int to)
+{
+	for (unsigned int i = from; i < to; i++)
+		assert_int_equal(map_insert(map, &things[i].entry), 0);
+}
+
+static void empty(struct map *map, struct thing *things, unsigned int from, unsigned int to)
+{
+	for (unsigned int i = from; i < to; i++)
+		map_remove(map, &things[i].entry);
+}
+
+static void gives_back_what_a_flood_of_names_took_a_little_at_a_time(void **state)
+{
+	enum {
+		N = 300000,
+		STAY = 100,
+		AT_ONCE = 4096,
+	};
+	struct thing *things = things_new(N);
+	struct map map = {0};
+
+	(void)state;
+	fill(&map, things, 0, N);
+	empty(&map, things, STAY, N);
+	for (unsigned int i = 0; i < 1000; i++) {
+		size_t old_before = map.n_old_buckets, moved_before = map.moved;
+
+		map_tidy(&map);
+		if (map.n_old_buckets == old_before)
+			assert_true(map.moved - moved_before <= AT_ONCE);
+		if (i % 8 == 0)
+			has(&map, things, STAY);
+	}
+	has(&map, things, STAY);
+	assert_true(map.n_buckets <= 1024 && !map.n_old_buckets);
+	map_deinit(&map);
+	free(things);
+}
+
+static void grows_again_while_it_shrinks(void **state)
+{
+	enum {
+		N = 40000,
+		STAY = 3000,
+	};
+	struct thing *things = things_new(N);
+	struct map map = {0};
+
+	(void)state;
+	fill(&map, things, 0, N);
+	empty(&map, things, STAY, N);
+	for (unsigned int i = 0; i < 20 && map.n_old_buckets <= map.n_buckets; i++)
+		map_tidy(&map); /* it may not have grown to the end */
+	assert_true(map.n_old_buckets > map.n_buckets);
+	for (unsigned int n = STAY; n < N; n++) {
+		fill(&map, things, n, n + 1);
+		assert_true(map.n_entries <= map.n_buckets);
+		if (n % 1000 == 0)
+			has(&map, things, n + 1);
+	}
+	has(&map, things, N);
+	map_deinit(&map);
+	free(things);
+}
+
+static void does_not_change_its_size_with_every_wave(void **state)
+{
+	enum {
+		N = 5000,
+		WAVES = 100,
+	};
+	struct thing *things = things_new(N);
+	struct map map = {0};
+	size_t n_buckets;
+
+	(void)state;
+	fill(&map, things, 0, N);
+	map_tidy(&map);
+	n_buckets = map.n_buckets;
+	for (unsigned int wave = 0; wave < WAVES; wave++) {
+		empty(&map, things, N / 3, N); /* a crowd leaves, and comes again */
+		map_tidy(&map);
+		fill(&map, things, N / 3, N);
+		map_tidy(&map);
+		assert_int_equal(map.n_buckets, n_buckets);
+	}
+	has(&map, things, N);
+	map_deinit(&map);
+	free(things);
+}
+
 static void draws_its_key_once(void **state)
 {
 	uint64_t before = map_hash("cards", 5);
@@ -219,6 +323,9 @@ int main(void)
 		cmocka_unit_test(walks_every_entry_once_while_growing_or_not),
 		cmocka_unit_test(lets_a_walk_remove_what_it_left_behind),
 		cmocka_unit_test(never_moves_everything_at_once),
+		cmocka_unit_test(gives_back_what_a_flood_of_names_took_a_little_at_a_time),
+		cmocka_unit_test(grows_again_while_it_shrinks),
+		cmocka_unit_test(does_not_change_its_size_with_every_wave),
 		cmocka_unit_test(draws_its_key_once),
 	};
 

@@ -235,6 +235,7 @@ int redis_channels_confirmed(
 		return -EPROTO;
 	if (!is_subscribed) {
 		channel_enter(channels, channel, CHANNEL_IDLE);
+		map_tidy(&channels->by_name);
 		return REDIS_CHANNELS_QUIET;
 	}
 	channel->is_alone = false;
