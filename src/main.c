@@ -18,10 +18,10 @@
 #include "version.h"
 
 enum {
-	WORDS_MAX = 256, /* of a command line; nobody types more */
+	WORDS_MAX = 256, /* of a command line; more than anybody types */
 };
 
-/* What the words after the subcommand were. */
+/* The words after the subcommand. */
 struct words {
 	const char *file;                     /* --config */
 	const char *flags[2 * WORDS_MAX + 1]; /* pairs */
@@ -37,7 +37,7 @@ struct words {
 
 extern char **environ;
 
-/* Why nothing is served, for people or, where the log is JSON, for whoever collects it. */
+/* Tells why nothing is served: as text, or as a JSON line if the log is JSON. */
 static void say_unfit(enum log_format format, const char *why)
 {
 	struct log *log = log_new(STDERR_FILENO, LOG_ERROR, LOG_FORMAT_JSON);
@@ -49,7 +49,7 @@ static void say_unfit(enum log_format format, const char *why)
 	log_free(log);
 }
 
-/* Is it fit to be served? 0, or EXIT_USAGE with one line on standard error. */
+/* Can this configuration be served? 0, or EXIT_USAGE with one line on standard error. */
 static int check_served(const struct config *config, enum log_format format)
 {
 	struct buf error = {0};
@@ -171,7 +171,7 @@ static int (*const runs[N_COMMANDS])(const struct config *config, const struct w
 #undef COMMAND_FLAG
 };
 
-/* Of one command, or of all (NULL). */
+/* Prints the help of one command, or of all (NULL). */
 static int print_help(const struct command *command, FILE *file)
 {
 	struct buf out = {0};
@@ -214,7 +214,8 @@ static int refuse_flag(const char *flag)
 	return EXIT_USAGE;
 }
 
-/* One option, its value in the same word (--listen=…) or the next. How many words it took, or -1. */
+/* Takes one option, with its value in the same word (--listen=…) or in the next. Returns how many words it
+ * took, or -1. */
 static int take_option(struct words *words, char **argv, int left)
 {
 	char *value = strchr(argv[0], '=');
@@ -322,7 +323,7 @@ static int run(const struct command *command, const struct words *words)
 	return r;
 }
 
-/* What stands behind the name of the command. */
+/* Reads the words behind the command's name, and runs it. */
 static int run_words(const struct command *command, int argc, char **argv)
 {
 	struct words words = {0};
@@ -337,7 +338,7 @@ static int run_words(const struct command *command, int argc, char **argv)
 	if (r)
 		return r;
 	map_seed();
-	/* What says the same wherever it runs must not depend on a configuration that may be wrong. */
+	/* A command that uses no option must not fail because of a wrong configuration. */
 	return *command->heeds ? run(command, &words) : runs[command - commands](NULL, &words);
 }
 
@@ -355,7 +356,7 @@ static int help_with(int argc, char **argv)
 	return command ? print_help(command, stdout) : refuse_command(argv[0]);
 }
 
-/* A socket of ours that became descriptor 2 would be sent what is meant for standard error. */
+/* If one of our sockets became descriptor 2, text for standard error would be sent to it. */
 static void open_standard_descriptors(void)
 {
 	int fd;

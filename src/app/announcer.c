@@ -1,4 +1,4 @@
-/* Announcer: tells the other nodes of this one; see the header. */
+/* Announcer: tells the other nodes about this one; see the header. */
 
 #include "app/announcer.h"
 
@@ -22,7 +22,7 @@ static void announce(struct announcer *announcer, uint64_t now_ms)
 	struct buf text = {0};
 
 	announcer->source.status(announcer->source.arg, &text);
-	/* What cannot be sent now is sent in a second. */
+	/* An announcement that cannot be sent now is tried again in a second. */
 	if (!text.failed && broker_announce(announcer->broker, buf_slice(&text), ANNOUNCER_TTL_MS) == 0)
 		announcer->sent_ms = now_ms;
 	buf_deinit(&text);

@@ -2,10 +2,10 @@
 #define TIDEGATE_APP_ANNOUNCER_H
 
 /*
- * Announcer: tells the other nodes of this one, every few seconds, for as long as it is there.
+ * Announcer: tells the other nodes about this one, every few seconds.
  *
- * What it tells expires a few rounds later: a node that ends without a word is gone from the others' lists
- * then.
+ * An announcement expires a few rounds later, so a node that ends without a word disappears from
+ * the lists of the others.
  */
 
 struct announcer;
@@ -21,7 +21,7 @@ enum {
 
 struct announcer_source {
 	void *arg;
-	/* Every ANNOUNCER_LOOK_MS; a good moment for what is to be done now and then. */
+	/* Called every ANNOUNCER_LOOK_MS: a good moment for work that is done now and then. */
 	void (*beat)(void *arg);
 	void (*status)(void *arg, struct buf *out); /* one JSON object */
 };

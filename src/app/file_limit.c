@@ -9,7 +9,7 @@
 enum {
 	ADMIN_MIN = 32, /* it is part of FILE_LIMIT_RESERVE */
 	ADMIN_MAX = 1024,
-	ADMIN_SHARE = 32, /* one file of so many */
+	ADMIN_SHARE = 32, /* the admin port gets one of this number of files */
 };
 
 uint64_t file_limit_choose(uint64_t soft, uint64_t hard)
@@ -30,7 +30,7 @@ uint64_t file_limit_connections(uint64_t files, unsigned int n_workers, uint64_t
 {
 	uint64_t reserve = FILE_LIMIT_RESERVE + file_limit_admin(files) - ADMIN_MIN +
 			   (n_workers > 2 ? (n_workers - 2) * FILE_LIMIT_WORKER : 0);
-	/* Where so little is left that nobody would be served, half of it is better. */
+	/* If so few files are left that no client would be served, clients get half of them. */
 	uint64_t room = files > 2 * reserve ? files - reserve : files / 2;
 
 	if (files == 0)
@@ -56,7 +56,7 @@ uint64_t file_limit_set(void)
 		return 0;
 	wanted = files;
 	wanted.rlim_cur = (rlim_t)file_limit_choose(files.rlim_cur, files.rlim_max);
-	/* A soft limit below the hard one is anybody's to set; should a sandbox forbid even that, the old one
-	 * is no worse. */
+	/* Every process may raise its soft limit up to the hard one. If a sandbox forbids even that,
+	 * the old limit stays. */
 	return setrlimit(RLIMIT_NOFILE, &wanted) < 0 ? files.rlim_cur : wanted.rlim_cur;
 }

@@ -98,7 +98,7 @@ static void on_end(evutil_socket_t signal_number, short events, void *arg)
 {
 	struct gateway *gateway = arg;
 	const struct config *config = reload_config(&gateway->reload);
-	/* Who presses Ctrl-C stands in front of it, and no load balancer does. */
+	/* Ctrl-C comes from a person at a terminal, with no load balancer in front of the gateway. */
 	struct shutdown_times times = {signal_number == SIGINT ? 0 : config->drain_delay_ms,
 		config->drain_time_ms, config->shutdown_timeout_ms};
 
@@ -188,7 +188,8 @@ static void refuse_connection(void *arg, int fd)
 	close(fd);
 }
 
-/* Is the port somebody else's? Workers share theirs, and would share another gateway's without a word. */
+/* Does another process have the port? Workers share theirs, and would silently share that
+ * of another gateway. */
 static int claim_port(struct gateway *gateway, struct buf *error)
 {
 	struct listener *listener;
@@ -257,7 +258,7 @@ static int make_announcer(struct gateway *gateway)
 	return gateway->announcer ? 0 : -ENOMEM;
 }
 
-/* A name that no other process has, and a seed that none shares. */
+/* Draws a name and a seed that no other process has. */
 static int make_identity(struct gateway *gateway)
 {
 	uint64_t random[2];
@@ -281,7 +282,7 @@ static int read_fault_off(struct gateway *gateway)
 }
 #endif
 
-/* All are there: who is told of the end, and of a new configuration. */
+/* All parts exist now: makes known which of them are told of the end, and of a new configuration. */
 static void introduce(struct gateway *gateway)
 {
 	const struct shutdown_party party = {
@@ -348,7 +349,8 @@ static void gateway_free(struct gateway *gateway)
 	notify_free(gateway->notify);
 	admin_free(gateway->admin);
 	announcer_free(gateway->announcer);
-	/* Before the workers: it cancels what is outstanding, and the bus passes that on to them. */
+	/* Before the workers: it cancels outstanding calls, and the bus passes the results
+	 * on to the workers. */
 	broker_free(gateway->broker);
 	for (unsigned int i = 0; i < gateway->n_workers; i++)
 		worker_free(gateway->workers[i]);
@@ -425,12 +427,13 @@ static void withdraw(struct gateway *gateway)
 	gateway->announcer = NULL;
 	if (broker_withdraw(gateway->broker, on_withdrawn, gateway) < 0)
 		return;
-	/* Turns at least as often as the bus ticks. What was published before is answered before, too. */
+	/* The loop turns at least as often as the bus ticks. Publications from before are
+	 * answered before, too. */
 	while (!gateway->withdrawn && clock_monotonic_ms() < deadline_ms)
 		turn(gateway);
 }
 
-/* Whoever published is told what became of it, be it that nobody knows. */
+/* Every publisher is told the outcome, even if that is "not known". */
 static void answer_publishers(struct gateway *gateway)
 {
 	uint64_t deadline_ms = clock_monotonic_ms() + ANSWERS_MS;
@@ -440,14 +443,14 @@ static void answer_publishers(struct gateway *gateway)
 		turn(gateway);
 }
 
-/* libevent's own words would go to standard error past the log, and wait for whoever reads there. */
+/* libevent's own messages would bypass the log on their way to standard error, and could block there. */
 static void ignore(int severity, const char *message)
 {
 	(void)severity;
 	(void)message;
 }
 
-/* 0 or negative errno; there is a log to say so all the same, unless there is no memory for that. */
+/* 0 or negative errno. Even on failure there is a log to tell it, unless there is no memory for one. */
 static int make_log(struct gateway *gateway)
 {
 	const struct config *config = gateway->config;
@@ -479,9 +482,10 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 	places_init(&gateway->places,
 		file_limit_connections(gateway->n_files, config->workers, config->connections_max));
 	signal(SIGPIPE, SIG_IGN);
-	/* One arena: a worker's own grows page by page, a system call each, and holds on to more. */
+	/* Only one arena: arenas of workers would grow page by page, with a system call each,
+	 * and keep more memory. */
 	mallopt(M_ARENA_MAX, 1);
-	lws_set_log_level(0, NULL); /* what a peer does is told by our own lines */
+	lws_set_log_level(0, NULL); /* our own lines tell what peers do */
 	if (r == 0)
 		r = gateway_make(gateway, &error);
 	if (r == 0) {

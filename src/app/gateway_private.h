@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_APP_GATEWAY_PRIVATE_H
 #define TIDEGATE_APP_GATEWAY_PRIVATE_H
 
-/* What the gateway's two files share: gateway.c builds, runs and ends it, report.c says how it is. */
+/* Shared by the gateway's two files: gateway.c builds, runs and ends it, report.c tells its state. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,7 +33,7 @@ enum {
 
 struct gateway {
 	struct metrics metrics;      /* the bus thread's; first, for its alignment */
-	const struct config *config; /* of the start; reload has the one in force */
+	const struct config *config; /* the configuration of the start; reload has the one in force */
 	struct reload reload;
 	struct event_base *base;
 	struct event *signals[N_SIGNALS];
@@ -62,8 +62,8 @@ struct gateway {
 };
 
 /*
- * report.c: what is said to whoever asks; arg is the gateway. The first two are for the service manager, the
- * others for the admin listener, gateway_say_status() for the other nodes too.
+ * report.c: answers about the gateway, which is arg. The first two are for the service manager, the others
+ * for the admin listener, and gateway_say_status() also for the other nodes.
  */
 bool gateway_is_live(void *arg);
 void gateway_describe(void *arg, struct buf *out);

@@ -1,4 +1,4 @@
-/* Notify: what the service manager is told; see the header. */
+/* Notify: tells the service manager about the gateway; see the header. */
 
 #include "app/notify.h"
 
@@ -16,7 +16,7 @@
 #include "core/buf.h"
 
 enum {
-	STATUS_US = 1000000, /* how often what is said of us may change */
+	STATUS_US = 1000000, /* how often the status line may change */
 	US_PER_S = 1000000,
 };
 
@@ -28,11 +28,11 @@ struct notify {
 	int fd;
 	bool ready;           /* said */
 	bool stopping;        /* said */
-	uint64_t watchdog_us; /* 0: nobody watches */
-	struct buf status;    /* the last one */
+	uint64_t watchdog_us; /* 0: there is no watchdog */
+	struct buf status;    /* the status line that was sent last */
 };
 
-/* The lines are lost where they cannot go at once: the manager asks for none of them. */
+/* Lines that cannot be sent at once are lost: the manager does not depend on any of them. */
 static void say(struct notify *notify, const struct buf *lines)
 {
 	if (!lines->failed)
@@ -86,7 +86,7 @@ static int take_address(struct notify *notify, const char *socket)
 	return 0;
 }
 
-/* A time that is none is nobody's watchdog. */
+/* A time that is not a number means that there is no watchdog. */
 static uint64_t watchdog_us(const struct notify_variables *variables)
 {
 	char *end;
@@ -150,7 +150,7 @@ void notify_free(struct notify *notify)
 	free(notify);
 }
 
-/* A state, and with it what is new to be said of us. */
+/* Sends a state and, if it has changed, the status line with it. */
 static void say_state(struct notify *notify, struct buf *lines)
 {
 	append_status(notify, lines);

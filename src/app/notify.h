@@ -2,13 +2,13 @@
 #define TIDEGATE_APP_NOTIFY_H
 
 /*
- * Notify: what the service manager is told, in the protocol of sd_notify(3).
+ * Notify: tells the service manager about the gateway, in the protocol of sd_notify(3).
  *
- * Datagrams of lines to the socket that NOTIFY_SOCKET names: READY=1 once clients can connect, RELOADING=1
- * and READY=1 around a reload, STOPPING=1 with the time that it may take, STATUS= when it changes, and
- * WATCHDOG=1 twice in the time that WATCHDOG_USEC allows, as long as every thread is alive. Without
- * NOTIFY_SOCKET nothing is said to anybody. A datagram that cannot be sent is lost: a gateway does not stop
- * for it.
+ * It sends datagrams of lines to the socket that NOTIFY_SOCKET names: READY=1 once clients can
+ * connect, RELOADING=1 and READY=1 around a reload, STOPPING=1 with the time that it may take,
+ * STATUS= when it changes, and WATCHDOG=1 twice in the time that WATCHDOG_USEC allows, as long as
+ * every thread is alive. Without NOTIFY_SOCKET it sends nothing. A datagram that cannot be sent is
+ * lost: a gateway does not stop for it.
  */
 
 #include <stdbool.h>
@@ -25,7 +25,7 @@ struct notify_source {
 	void (*describe)(void *arg, struct buf *out); /* one line for people */
 };
 
-/* What is in the environment; NULL where it is not. Only looked at inside notify_new(). */
+/* Variables of the environment, NULL for each that is not set. Only read inside notify_new(). */
 struct notify_variables {
 	const char *socket;        /* NOTIFY_SOCKET: a path, or '@' and an abstract name */
 	const char *watchdog_usec; /* WATCHDOG_USEC */
@@ -33,8 +33,8 @@ struct notify_variables {
 };
 
 /*
- * *notifyp is NULL, and that is good, when there is nobody to tell. 0, -EINVAL for a socket that cannot be,
- * or another negative errno.
+ * 0, also if there is no service manager: then *notifyp is NULL. -EINVAL for a name that cannot be a
+ * socket's, or another negative errno.
  */
 int notify_new(struct event_base *base, const struct notify_variables *variables,
 	const struct notify_source *source, struct notify **notifyp);

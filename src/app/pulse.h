@@ -2,10 +2,10 @@
 #define TIDEGATE_APP_PULSE_H
 
 /*
- * Pulse: how much happened lately, per second, and how long deliveries took.
+ * Pulse: events, messages and bytes of the last seconds, per second, and how long deliveries took.
  *
- * Counters only grow; what an operator reads is their growth. It is measured from beat to beat, so that
- * whoever looks once sees it too. Pure: counts and time are handed in.
+ * Counters only grow, and an operator wants to know how fast. So the growth is measured from beat to beat,
+ * and even a single look shows it. Pure: counts and time are handed in.
  */
 
 #include <stdint.h>
@@ -26,7 +26,7 @@ struct pulse_counts {
 /* Zeroed memory: nothing is known yet. */
 struct pulse {
 	struct pulse_counts counts;
-	uint64_t at_ms; /* of the last beat; 0: there was none */
+	uint64_t at_ms; /* the time of the last beat; 0 before the first */
 	double events;  /* per second */
 	double messages;
 	double bytes;
@@ -36,7 +36,7 @@ struct pulse {
 
 void pulse_beat(struct pulse *pulse, const struct pulse_counts *counts, uint64_t now_ms);
 
-/* The q-quantile of what is in these buckets, interpolated; negative when they are empty. */
+/* The q-quantile of the values in these buckets, interpolated; negative if the buckets are empty. */
 double pulse_quantile(const uint64_t buckets[METRICS_N_BUCKETS + 1], double q);
 
 #endif

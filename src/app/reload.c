@@ -47,14 +47,14 @@ const char *reload_refusal(const struct reload *reload)
 	return reload->refusal;
 }
 
-/* Without memory there is no sentence; that it was refused is counted all the same. */
+/* Without memory the sentence is lost, but the refusal still counts. */
 static void remember_refusal(struct reload *reload, struct buf *why)
 {
 	free(reload->refusal);
 	reload->refusal = why && buf_text(why) ? strdup(buf_text(why)) : NULL;
 }
 
-/* All workers, or none. */
+/* Prepares all workers, or none if one fails. */
 static int prepare_workers(const struct reload_targets *to, const struct config *config, struct buf *why)
 {
 	int r = 0;

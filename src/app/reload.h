@@ -2,11 +2,12 @@
 #define TIDEGATE_APP_RELOAD_H
 
 /*
- * Reload: the configuration, read anew while the gateway serves.
+ * Reload: reads the configuration anew while the gateway serves.
  *
- * File, environment and flags are read and checked as at the start. What is wrong refuses the whole, with its
- * sentence, and what was in force goes on. What is right is handed to bus, broker, admin listener and
- * workers; no connection ends of it. Options that only the next start can change are named.
+ * File, environment and flags are read and checked as at the start. A mistake refuses the whole
+ * configuration, with a sentence, and the old one stays in force. A valid configuration is handed to
+ * bus, broker, admin listener and workers; no connection ends because of it. Options that only the next
+ * start can change are named.
  *
  * On the bus thread. Owns the configuration that is in force.
  */
@@ -26,7 +27,7 @@ struct metrics;
 struct places;
 struct worker;
 
-/* Whom the newest configuration is handed to; borrowed. */
+/* The parts that the newest configuration is handed to; borrowed. */
 struct reload_targets {
 	struct bus *bus;
 	struct broker *broker;
@@ -40,16 +41,16 @@ struct reload_targets {
 };
 
 struct reload {
-	const struct config_args *args; /* what the command line said; borrowed */
+	const struct config_args *args; /* the words of the command line; borrowed */
 	char *const *environment;       /* likewise */
-	const struct config *started;   /* what the process was started with; borrowed */
-	struct config *newest;          /* NULL: that one is in force */
-	char *refusal;                  /* why the last one was refused; NULL: it was not */
+	const struct config *started;   /* the configuration that the process was started with; borrowed */
+	struct config *newest;          /* NULL if that one is still in force */
+	char *refusal;                  /* why the last one was refused; NULL if it was not */
 	struct reload_targets targets;
 };
 
 enum reload_refusal {
-	RELOAD_BAD_CONFIG = 1, /* the sentence says what is wrong with it */
+	RELOAD_BAD_CONFIG = 1, /* a sentence says what is wrong with it */
 	RELOAD_DRAINING = 2,   /* the process is about to end */
 };
 
@@ -57,21 +58,22 @@ void reload_init(struct reload *reload, const struct config *started, const stru
 	char *const *environment);
 void reload_deinit(struct reload *reload);
 
-/* The one in force. Borrowed until the next reload. */
+/* The configuration in force. Borrowed until the next reload. */
 const struct config *reload_config(const struct reload *reload);
 
-/* Why a newer one was refused, as one sentence; NULL: none was since. Borrowed likewise. */
+/* Why a newer configuration was refused, as one sentence; NULL if the newest one is in force. Borrowed until
+ * the next reload. */
 const char *reload_refusal(const struct reload *reload);
 
 /*
- * Reads and applies. `asked_by` is for the log: "SIGHUP", "admin". 0 with the names of what waits for a
- * restart, comma-separated, appended to waiting; an outcome above or negative errno, with the sentence
- * appended to why. Log and metrics tell the same.
+ * Reads and applies the configuration. asked_by: for the log, "SIGHUP" or "admin". 0, with the names of the
+ * options that wait for a restart appended to waiting, comma-separated; or an outcome above or negative
+ * errno, with a sentence appended to why. Log and metrics tell the same.
  */
 int reload_run(
 	struct reload *reload, const char *asked_by, bool draining, struct buf *waiting, struct buf *why);
 
-/* The same as one JSON object for the one who asked; the HTTP status. */
+/* The same, with the result as one JSON object for the caller. Returns the HTTP status. */
 unsigned int reload_answer(struct reload *reload, const char *asked_by, bool draining, struct buf *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Report: what the gateway says of itself, to the service manager, the admin listener and the other nodes. */
+/* Report: tells the gateway's state to the service manager, the admin listener and the other nodes. */
 
 #include "app/gateway_private.h"
 
@@ -23,7 +23,7 @@ bool gateway_is_live(void *arg)
 	return count_stuck(arg) == 0;
 }
 
-/* For the service manager: one line of what an operator would ask first. */
+/* For the service manager: one line with the figures that an operator asks for first. */
 void gateway_describe(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
@@ -48,8 +48,8 @@ bool gateway_say_live(void *arg, struct buf *out)
 }
 
 /*
- * Refused histories do not make it unready: all else is served, and as all gateways have the same rights none
- * would be left. They are named all the same.
+ * Refused histories do not make the gateway unready: it still serves everything else, and since all gateways
+ * have the same rights, no gateway would be left. They are named nevertheless.
  */
 bool gateway_say_ready(void *arg, struct buf *out)
 {
@@ -79,7 +79,7 @@ bool gateway_say_ready(void *arg, struct buf *out)
 	return connected && !draining;
 }
 
-/* What is not counted but looked at: as it is now. */
+/* Gauges that are not counted but read: their values now. */
 static void look(const struct gateway *gateway, struct metrics *now)
 {
 	uint64_t now_ms = clock_monotonic_ms(), late_ms = 0;
@@ -96,7 +96,7 @@ static void look(const struct gateway *gateway, struct metrics *now)
 	metrics_set(now, METRIC_LOOP_LAG, late_ms * 1000);
 }
 
-/* Of all threads, and what is looked at; how many. */
+/* The blocks of all threads, and the block of the gauges. Returns how many. */
 static unsigned int all_metrics(
 	const struct gateway *gateway, struct metrics *now, const struct metrics *blocks[WORKERS_MAX + 2])
 {
@@ -114,7 +114,7 @@ void gateway_say_metrics(void *arg, struct buf *out)
 	struct metrics now = {0};
 	const struct metrics *blocks[WORKERS_MAX + 2];
 
-	/* For nobody else: it may take a while. */
+	/* Only for /metrics, because it may take a while. */
 	process_metrics_read(&gateway->process, &now, clock_monotonic_ms());
 	metrics_write(blocks, all_metrics(gateway, &now, blocks), out);
 }

@@ -2,8 +2,8 @@
 #define TIDEGATE_APP_SHUTDOWN_H
 
 /*
- * Shutdown: carries out what its plan decides: tells the workers, looks after them, says so in log and
- * metrics.
+ * Shutdown: carries out the decisions of its plan: tells the workers, watches them, and
+ * reports in log and metrics.
  *
  * On the bus thread.
  */
@@ -19,11 +19,11 @@ struct log;
 struct metrics;
 struct worker;
 
-/* Whose end it is; borrowed. */
+/* The parts that are to end; borrowed. */
 struct shutdown_party {
 	struct worker *const *workers;
 	unsigned int n_workers;
-	uint64_t seed; /* of what clients are told */
+	uint64_t seed; /* for the random waits that clients are told */
 	struct log *log;
 	struct metrics *metrics;
 };
@@ -42,9 +42,8 @@ void shutdown_deinit(struct shutdown *shutdown); /* harmless on zeroed memory */
 /* Set before the first shutdown_ask(). */
 void shutdown_set_party(struct shutdown *shutdown, const struct shutdown_party *party);
 
-/* The operator wants it to end; `signal` is for the log. False: he said so before, and now it is to end at
- * once.
- */
+/* The operator wants the process to end. signal: for the log. False if it was asked before: then the process
+ * is to end at once. */
 bool shutdown_ask(struct shutdown *shutdown, const struct shutdown_times *times, const char *signal);
 
 static inline bool shutdown_begun(const struct shutdown *shutdown)

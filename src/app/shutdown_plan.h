@@ -4,16 +4,16 @@
 /*
  * Shutdown plan: the order in which the process ends.
  *
- *	asked ── delay ──► closing ── spread ── timeout ──► the end, at the latest
- *	         serving,           1012         who has not
- *	         /ready is red                   left by then
+ * 	asked ── delay ──► closing ── spread ── timeout ──► the end, at the latest
+ * 	         serving,           1012         who has not
+ * 	         /ready is red                   left by then
  *
- * After the delay clients are sent away over the spread; with the last one gone the process ends, at the
- * latest a timeout after the last was asked to go: delay + spread + timeout in all. Asked a second time, it
- * ends at once; but what comes within SHUTDOWN_REPEAT_MS is the same wish: timeout(1) signals the process and
- * its group, a terminal and a supervisor may both do so.
+ * After the delay clients are sent away over the spread. The process ends when the last client is gone, at
+ * the latest a timeout after the last one was asked to go: delay + spread + timeout in all. Asked a second
+ * time, it ends at once. But a signal within SHUTDOWN_REPEAT_MS is the same wish: timeout(1) signals the
+ * process and its group, and a terminal and a supervisor may both do so.
  *
- * Pure: time is handed in. What is to be done is the answer; who does it is the gateway.
+ * Pure: time is handed in, and the answer says what to do; the gateway does it.
  */
 
 #include <stdbool.h>
@@ -36,12 +36,12 @@ enum shutdown_phase {
 	SHUTDOWN_OVER,
 };
 
-/* What is to be done now. */
+/* What to do now. */
 enum shutdown_step {
 	SHUTDOWN_WAIT,  /* nothing */
 	SHUTDOWN_CLOSE, /* stop accepting, send clients away over the spread */
 	SHUTDOWN_END,   /* all are gone */
-	SHUTDOWN_LATE,  /* the deadline has come: end without those who are left */
+	SHUTDOWN_LATE,  /* the deadline has passed: end without the clients that are left */
 	SHUTDOWN_SAME,  /* asked for already, a moment ago: nothing */
 	SHUTDOWN_ABORT, /* end at once, without a word to anybody */
 };
@@ -59,7 +59,7 @@ struct shutdown_plan {
 enum shutdown_step shutdown_plan_ask(
 	struct shutdown_plan *plan, const struct shutdown_times *times, uint64_t now_ms);
 
-/* Time has passed. `gone`: no client is left and none comes. */
+/* Time has passed. gone: no client is left, and no new one can come. */
 enum shutdown_step shutdown_plan_poll(struct shutdown_plan *plan, bool gone, uint64_t now_ms);
 
 #endif

@@ -1,4 +1,4 @@
-/* Status: what this node says of itself; see the header. */
+/* Status: this node's state; see the header. */
 
 #include "app/status.h"
 
@@ -48,7 +48,7 @@ static void write_identity(const struct status *status, struct buf *out)
 	char host[HOST_NAME_MAX + 1] = "";
 	char started[CLOCK_TIMESTAMP_LEN];
 
-	/* A name that is cut is still one that an operator knows. */
+	/* An operator recognizes the name even if it is cut. */
 	(void)gethostname(host, sizeof(host) - 1);
 	clock_format(clock_wall_ms() - up_ms, started);
 	buf_printf(out, "{\"node\":\"%s\"", status->node_id);
@@ -104,7 +104,7 @@ static void write_pulse(const struct pulse *pulse, struct buf *out)
 	buf_append_char(out, '}');
 }
 
-/* Each bucket by itself, unlike in /metrics; the last holds what is larger than all bounds. */
+/* Each bucket counts by itself, unlike in /metrics; the last one counts the values above all bounds. */
 static void write_deliveries(const struct status *status, struct buf *out)
 {
 	struct pulse_counts counts;

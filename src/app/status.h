@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_APP_STATUS_H
 #define TIDEGATE_APP_STATUS_H
 
-/* Status: what this node says of itself, to its operator and to the other nodes. */
+/* Status: this node's state, for its operator and for the other nodes. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@ struct buf;
 struct config;
 struct metrics;
 
-/* Where it is all known; borrowed for the call. */
+/* The parts that know it; borrowed for the call. */
 struct status {
 	const char *node_id;
 	const struct config *config;
@@ -31,7 +31,7 @@ struct status {
 /* One JSON object. */
 void status_write(const struct status *status, struct buf *out);
 
-/* What the pulse is made of. */
+/* Adds up the counts that the pulse is made of. */
 void status_count(const struct metrics *const *blocks, unsigned int n_blocks, struct pulse_counts *counts);
 
 #endif

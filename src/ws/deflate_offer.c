@@ -11,7 +11,7 @@
 
 enum {
 	WINDOW_BITS_MIN = 8,
-	WINDOW_BITS_MAX = 15, /* what our frames need */
+	WINDOW_BITS_MAX = 15, /* the window that our frames need */
 };
 
 enum parameter {
@@ -22,7 +22,7 @@ enum parameter {
 	N_PARAMETERS,
 };
 
-/* What is left to read. */
+/* The text that is left to read. */
 struct reader {
 	const char *at;
 	const char *end;
@@ -51,7 +51,7 @@ static bool take(struct reader *reader, char c)
 	return true;
 }
 
-/* Up to a separator; empty when there is none before it. */
+/* Takes the word before a separator; empty if there is no word. */
 static struct slice take_word(struct reader *reader)
 {
 	const char *start = reader->at;
@@ -61,7 +61,7 @@ static struct slice take_word(struct reader *reader)
 	return (struct slice){start, (size_t)(reader->at - start)};
 }
 
-/* A value behind '=', a word or quoted. Absent when there is none; empty when it is none. */
+/* Takes the value behind '=', a word or a quoted string. Absent without '='; empty if it is not valid. */
 static struct slice take_value(struct reader *reader)
 {
 	struct slice value;
@@ -74,7 +74,7 @@ static struct slice take_value(struct reader *reader)
 	return take(reader, '"') ? value : (struct slice){"", 0};
 }
 
-/* 8 to 15, without a leading zero; 0: it is none of them. */
+/* 8 to 15, without a leading zero; 0 for any other value. */
 static int window_bits(struct slice value)
 {
 	int bits = 0;
@@ -122,7 +122,7 @@ static void take_parameter(struct reader *reader, struct offer *offer)
 	offer->seen[i] = true;
 }
 
-/* What is not understood up to the next comma is part of the offer, and makes it one that is not good. */
+/* Text that is not understood, up to the next comma, is part of the offer and makes it unacceptable. */
 static struct offer take_offer(struct reader *reader)
 {
 	struct offer offer = {.good = true};

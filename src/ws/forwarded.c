@@ -27,8 +27,8 @@ static bool is_escaped(struct slice text, size_t at)
 }
 
 /*
- * Where the last separator outside of quotes stands, or the end of the text. Looked for from the end, which
- * the nearest proxy wrote: a quote that a client leaves open must not reach over it.
+ * The offset of the last separator outside of quotes, or the end of the text. It searches from the end, which
+ * the nearest proxy wrote: a quote that a client leaves open must not hide that part.
  */
 static size_t find_last(struct slice text, char separator)
 {
@@ -43,7 +43,7 @@ static size_t find_last(struct slice text, char separator)
 	return text.len;
 }
 
-/* What stands behind the last separator, cut off from the list with it. */
+/* Cuts the text behind the last separator off the list, together with the separator. */
 static struct slice cut_last(struct slice *list, char separator)
 {
 	size_t at = find_last(*list, separator);
@@ -67,7 +67,7 @@ static struct slice for_of(struct slice element)
 	return (struct slice){0};
 }
 
-/* "[2001:db8::7]:443", "203.0.113.7:51008": the port is nobody's address. */
+/* "[2001:db8::7]:443", "203.0.113.7:51008": cuts the port off. */
 static struct slice without_port(struct slice text)
 {
 	const char *end;
@@ -77,7 +77,7 @@ static struct slice without_port(struct slice text)
 		return end ? (struct slice){text.data + 1, (size_t)(end - text.data) - 1} : text;
 	}
 	end = text.len ? memchr(text.data, ':', text.len) : NULL;
-	/* With a second colon it is an IPv6 address without brackets, which has no port. */
+	/* A second colon means an IPv6 address without brackets, which has no port. */
 	if (end && !memchr(end + 1, ':', text.len - (size_t)(end - text.data) - 1))
 		text.len = (size_t)(end - text.data);
 	return text;

@@ -1,4 +1,4 @@
-/* Handshake: who is let in; see the header. */
+/* Handshake: lets requests in or refuses them; see the header. */
 
 #include "handshake.h"
 
@@ -19,8 +19,8 @@ enum {
 	KEY_LEN = 24, /* 16 bytes in base64, RFC 6455 section 4.1 */
 };
 
-#define SUBPROTOCOL                                                                                          \
-	"tidegate.v1" /* that clients of our own show; a client that shows none, or others, gets none */
+/* Offered by our own clients. The answer names no subprotocol to a client that offers none or others. */
+#define SUBPROTOCOL "tidegate.v1"
 
 static const struct handshake_refusal refusals[N_REFUSALS] = {
 #define REFUSAL(id, status, reason, code, message, headers)                                                  \
@@ -64,7 +64,7 @@ static const struct handshake_refusal *check_path(
 /* A request that may open a WebSocket, whatever the path. */
 static const struct handshake_refusal *check_upgrade(const struct request_head *head)
 {
-	/* Of a body nobody could tell the end from the first frame. */
+	/* With a body, nobody could tell where it ends and the first frame begins. */
 	if (head->version != 11 || request_head_has_body(head))
 		return &refusals[REFUSAL_BAD_HTTP];
 	if (!request_head_lists(head, HTTP_UPGRADE, "websocket") ||
@@ -124,13 +124,13 @@ void handshake_refuse(
 		"Cache-Control: no-store\r\nConnection: close\r\n\r\n%s",
 		refusal->status, refusal->reason, date, body_len, refusal->headers,
 		request_head_method_is(head, "HEAD") ? "" : body);
-	/* The peer may be gone already; then there is nobody to tell. */
+	/* The peer may be gone already; then the answer is not needed. */
 	(void)lws_write(wsi, (unsigned char *)response + LWS_PRE, (size_t)len, LWS_WRITE_HTTP);
 }
 
 int handshake_request(const struct request_head *head, char out[HANDSHAKE_REQUEST_SIZE])
 {
-	/* The Host is one that lws wants to see. It shows it to nobody. */
+	/* lws wants to see a Host, and does not use it. */
 	return snprintf(out, HANDSHAKE_REQUEST_SIZE,
 		"GET / HTTP/1.1\r\nHost: tidegate\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %.*s\r\n%s\r\n",

@@ -2,10 +2,10 @@
 #define TIDEGATE_WS_HANDSHAKE_H
 
 /*
- * Handshake: is this request one that RFC 6455 section 4.2.1 and our routes let in?
+ * Handshake: decides whether RFC 6455 section 4.2.1 and our routes let a request in.
  *
- * lws by itself answers 101 to a wrong version, a missing Host, any path. So everything is looked at here,
- * and lws gets a request of ours, in which nothing is left to look at.
+ * lws by itself answers 101 to a wrong version, to a missing Host, and on any path. So everything is checked
+ * here, and lws gets a request that we wrote, which it need not check.
  */
 
 #include <netinet/in.h>
@@ -29,7 +29,7 @@ enum {
 	HANDSHAKE_REQUEST_SIZE = 256,
 };
 
-/* What a refusal says. A row of a table: constant. */
+/* The answer of a refusal; a constant row of a table. */
 struct handshake_refusal {
 	enum refusal id;
 	unsigned int status;
@@ -37,27 +37,27 @@ struct handshake_refusal {
 	const char *code;    /* for the JSON body */
 	const char *message; /* likewise */
 	const char *headers; /* further header lines, or "" */
-	enum metric metric;  /* where it is counted */
+	enum metric metric;  /* the metric that counts it */
 };
 
 /* NULL: let it in, with these rights, which are the caller's to free. Else why not. */
 const struct handshake_refusal *handshake_check(
 	const struct request_head *head, struct route_table *routes, struct rights *rights);
 
-/* Why what is no head, with this outcome of request_head_parse(), is refused. */
+/* The refusal for bytes that are not a head, by the outcome of request_head_parse(). */
 const struct handshake_refusal *handshake_unreadable(int outcome);
 
 /* The others, by their name. */
 const struct handshake_refusal *handshake_refusal(enum refusal refusal);
 
-/* Writes the refusal as an HTTP response that ends the connection. The head may be an empty one. */
+/* Writes the refusal as an HTTP response that ends the connection. The head may be empty. */
 void handshake_refuse(
 	struct lws *wsi, const struct request_head *head, const struct handshake_refusal *refusal);
 
-/* What lws needs to see of a request that was let in; its length. */
+/* Writes the request that lws needs to see for one that was let in. Returns its length. */
 int handshake_request(const struct request_head *head, char out[HANDSHAKE_REQUEST_SIZE]);
 
-/* Who is connected: the socket's peer, or who it speaks for if it is a trusted proxy. */
+/* The address of the client: the socket's peer or, if that is a trusted proxy, the client behind it. */
 void handshake_remote(struct lws *wsi, const struct trusted *trusted, const struct request_head *head,
 	char out[INET6_ADDRSTRLEN]);
 

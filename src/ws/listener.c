@@ -23,7 +23,7 @@ struct listener {
 	struct event *rested;
 	struct event *drained; /* NULL while it is not asked to drain */
 	listener_accept_fn accept;
-	listener_room_fn room; /* NULL: goes on after one rest */
+	listener_room_fn room; /* NULL: it goes on after one rest */
 	void *arg;
 	uint16_t port;
 };
@@ -107,7 +107,7 @@ static int bind_socket(const struct addrinfo *address, bool reuse_port)
 
 	if (fd < 0)
 		return -errno;
-	/* Linux hands TCP_NODELAY on to what is accepted: one call, not one a connection. */
+	/* On Linux accepted sockets inherit TCP_NODELAY: one call, instead of one for each connection. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
 		(reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
@@ -184,8 +184,8 @@ uint16_t listener_port(const struct listener *listener)
 	return listener->port;
 }
 
-/* Whoever only begins to connect is not answered. Where the kernel knows no filters he is, and may be reset.
- */
+/* Clients that only begin to connect are not answered any more. If the kernel has no socket filters, they are
+ * answered and may be reset. */
 static void ignore_beginners(int fd)
 {
 	enum {

@@ -13,7 +13,7 @@
 
 #include "core/buf.h"
 
-/* One descriptor of lws. */
+/* A descriptor of lws. */
 struct loop_io {
 	struct event event;
 	struct lws_loop *loop;
@@ -27,15 +27,15 @@ struct lws_loop {
 	struct event *timer;
 	struct loop_io **ios; /* by descriptor */
 	int n_ios;
-	void *loops[1]; /* lws wants an array, one a service thread */
-	/* Lws' own log, which says nothing. The one that lws has for all contexts counts who uses it, without
-	 * a lock, and ends the process where two threads have miscounted. */
+	void *loops[1]; /* lws wants an array with one loop for each service thread */
+	/* A log for lws that says nothing. The log that lws shares among all contexts counts its users
+	 * without a lock, and ends the process if two threads have miscounted. */
 	lws_log_cx_t log;
 	lws_plugin_evlib_t plugin;
 	struct lws_event_loop_ops ops;
 };
 
-/* What lws keeps for us per service thread. */
+/* Our part of the memory that lws keeps for each service thread. */
 struct loop_pt {
 	struct lws_loop *loop;
 };
@@ -46,8 +46,8 @@ enum {
 };
 
 /*
- * For connections with input that lws holds back (TLS, compression, flow control). It is what every event
- * loop binding of lws itself calls; the header that declares it is not installed.
+ * For connections with input that lws holds back (TLS, compression, flow control). Every event loop binding
+ * of lws calls it; the header that declares it is not installed.
  */
 extern int _lws_plat_service_forced_tsi(struct lws_context *context, int tsi);
 
@@ -150,8 +150,8 @@ static void io_change(struct lws *wsi, unsigned int flags)
 	event_add(&io->event, NULL);
 }
 
-/* Before lws closes the descriptor, or just after; never with a descriptor that is somebody else's already.
- */
+/* Called before lws closes the descriptor, or just after; never when the number already
+ * belongs to another file. */
 static int logical_close(struct lws *wsi)
 {
 	struct loop_io *io = io_of(wsi);

@@ -1,4 +1,4 @@
-/* Trusted: whose X-Forwarded-For is believed; see the header. */
+/* Trusted: the proxies whose X-Forwarded-For or Forwarded is believed; see the header. */
 
 #include "ws/trusted.h"
 
@@ -10,7 +10,7 @@
 
 #include "core/buf.h"
 
-/* IPv4 is kept as ::ffff:a.b.c.d, so that one comparison does for both. */
+/* IPv4 is kept as ::ffff:a.b.c.d, so that one comparison serves both. */
 struct block {
 	struct in6_addr address;
 	unsigned int bits;

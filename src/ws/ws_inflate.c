@@ -12,7 +12,7 @@
 #include "core/text.h"
 
 enum {
-	CHUNK = 4096, /* the text's memory grows in such steps */
+	CHUNK = 4096, /* the text's memory grows in steps of this size */
 	TEXT_KEPT = 64 * 1024,
 	BETWEEN_BLOCKS = 128, /* of z_stream.data_type, see inflate() in zlib.h */
 	UNUSED_BITS = 63,
@@ -50,9 +50,9 @@ void ws_inflate_set_max(struct ws_inflate *state, size_t text_max)
 }
 
 /*
- * A sender may flush as often as it likes, and an honest one does so with each frame of a message: five
- * bytes, and what no code makes smaller gets two more. So a byte a frame makes seven, and there is room for
- * some empty blocks. It costs the sender as much as it costs us.
+ * A sender may flush as often as it likes, and an honest one flushes with each frame of a message. A flush
+ * takes five bytes, and a byte that deflate cannot compress up to two. So frames of one byte become seven,
+ * and there is room for some empty blocks. It costs the sender as much as us.
  */
 size_t ws_inflate_payload_max(size_t text_max)
 {
@@ -71,7 +71,7 @@ static bool prepare(struct ws_inflate *state)
 	return state->ready;
 }
 
-/* One call of zlib, into a chunk, never more than one byte past the bound. What zlib says. */
+/* Calls zlib once, into a chunk, never more than one byte past the bound. Returns zlib's result. */
 static int inflate_chunk(struct ws_inflate *state)
 {
 	z_stream *z = &state->stream;

@@ -2,11 +2,11 @@
 #define TIDEGATE_WS_WS_INFLATE_H
 
 /*
- * Ws inflate: a client's deflated message back into its text (RFC 7692 section 7.2.2).
+ * Ws inflate: turns a client's deflated message back into its text (RFC 7692 section 7.2.2).
  *
- * Clients deflate without context takeover, so one state serves all connections of a worker and an idle one
- * holds none. A whole message is inflated at once, and no further than its bound: a bomb costs what a text of
- * the greatest length costs. zlib's memory is taken with the first message.
+ * Clients deflate without context takeover, so one state serves all connections of a worker, and an idle
+ * connection needs no memory. A whole message is inflated at once, and no further than its bound: a bomb
+ * costs as much as the longest text that is allowed. zlib's memory is taken with the first message.
  */
 
 #include <stddef.h>
@@ -17,7 +17,7 @@ struct ws_inflate;
 
 enum {
 	WS_INFLATE_TOO_BIG = 1, /* the text is longer than allowed */
-	WS_INFLATE_BROKEN = 2,  /* no deflate stream of whole blocks, or what comes out is not UTF-8 */
+	WS_INFLATE_BROKEN = 2,  /* not a deflate stream of whole blocks, or its text is not UTF-8 */
 };
 
 /* NULL when out of memory. */

@@ -24,7 +24,7 @@ struct ws_request {
 	struct lws_linger linger;
 };
 
-/* The connection's, made if it has none. NULL when out of memory. */
+/* The connection's request, which is made if there is none. NULL when out of memory. */
 static struct ws_request *request_of(struct lws *wsi)
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
@@ -66,7 +66,7 @@ void ws_request_end(struct lws *wsi)
 	lws_set_opaque_user_data(wsi, NULL);
 }
 
-/* Lines of each kind are bounded by themselves: many of one do not hide another. */
+/* Lines of each kind are bounded separately, so that many of one kind do not hide another. */
 static void tell(struct ws_server *server, struct lws *wsi, const struct request_head *head,
 	const char *known, const struct handshake_refusal *refusal)
 {
@@ -93,7 +93,7 @@ void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct r
 	handshake_refuse(wsi, head, refusal);
 }
 
-/* 0, or -1: there is no memory to wait in. */
+/* 0, or -1 when out of memory. */
 static int refuse_and_linger(struct ws_server *server, struct lws *wsi, const struct request_head *head,
 	const struct handshake_refusal *refusal)
 {
@@ -150,7 +150,7 @@ static int keep(struct lws *wsi, const char *data, size_t len)
 	return request && !request->bytes.failed ? (int)len : -1;
 }
 
-/* A head, or the begin of one, of which the last `len` bytes are new. */
+/* Reads a head, or the beginning of one, of which the last `len` bytes are new. */
 static int read_head(struct ws_server *server, struct lws *wsi, const char *data, size_t n, size_t len)
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
@@ -166,7 +166,7 @@ static int read_head(struct ws_server *server, struct lws *wsi, const char *data
 		r = on_head(server, wsi, &head, request);
 	if (request && !lws_http_head_wanted(wsi))
 		request_free(request);
-	/* An earlier piece was no whole head, so this one has some of it. */
+	/* An earlier piece was not a whole head, so this one continues it. */
 	return r < 0 ? -1 : lws_http_head_wanted(wsi) ? (int)len : (int)(len - (n - used));
 }
 
@@ -194,7 +194,8 @@ void ws_request_late(struct ws_server *server, struct lws *wsi)
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 	struct request_head none = {0};
 
-	/* Who has said nothing at all has asked nothing: a port scan, a connection kept for later. */
+	/* A connection without a byte is not a request: a port scan, or a connection that
+	 * is kept for later. */
 	if (request && request->bytes.len && !request->refused)
 		ws_request_refuse(server, wsi, &none, NULL, handshake_refusal(REFUSAL_TIMEOUT));
 }

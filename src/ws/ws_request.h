@@ -4,8 +4,9 @@
 /*
  * Ws request: a connection of the public port until it has asked for a WebSocket, or was refused.
  *
- * Most requests come in one piece and leave nothing here. One that does not, or that was refused, has memory
- * of its own, which lws keeps for us while the connection waits for its head (lws_http_head_wanted()).
+ * Most requests come in one piece and need no memory here. A request that comes in pieces,
+ * or that was refused, has memory of its own, which lws keeps for us while the connection
+ * waits for its head (lws_http_head_wanted()).
  */
 
 #include <stdbool.h>
@@ -21,14 +22,14 @@ struct ws_server;
 int ws_request_stand(struct lws *wsi);
 bool ws_request_is_standing(struct lws *wsi);
 
-/* Bytes came, or none: no more will. How many were taken, or -1: close. */
+/* Bytes came; no bytes mean that the peer has ended. Returns how many were taken, or -1 to close. */
 int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *data, size_t len);
 
 /* The socket takes more. */
 void ws_request_writable(struct ws_server *server, struct lws *wsi);
 
-/* Answers a request that becomes no WebSocket, counts it and tells the log. The connection is not ended. The
- * remote is NULL where the head says it. */
+/* Answers a request that becomes no WebSocket, counts it and logs it. The connection stays. remote: NULL to
+ * take the client's address from the head. */
 void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
 	const char *remote, const struct handshake_refusal *refusal);
 

@@ -45,7 +45,7 @@ enum {
 	FIRST_CAPACITY = 256,
 	RING_ENTRIES = 1024, /* sends in one call: 1,000 gain a quarter of the CPU, 32 gain a tenth
 				(docs/performance.md) */
-	RING_WORTH = 16,     /* fewer are sent one by one */
+	RING_WORTH = 16,     /* fewer sends are made one by one */
 };
 
 struct ws_sender *ws_sender_new(bool use_uring, struct log *log, struct metrics *metrics)
@@ -122,7 +122,7 @@ static int ring_submit(struct ws_sender *sender, unsigned int n)
 	return 0;
 }
 
-/* Waits for n completions, which are there already. 0 or negative errno. */
+/* Takes n completions, which are there already. 0 or negative errno. */
 static int ring_reap(struct ws_sender *sender, unsigned int n)
 {
 	while (n) {
@@ -166,8 +166,8 @@ static ssize_t ring_send(struct ws_sender *sender, size_t i)
 }
 
 /*
- * The kernel broke off in the middle. What was handed in may or may not have been sent, and no frame may be
- * sent twice: these connections are given up, everybody else is sent to one by one from now on.
+ * The kernel broke off in the middle. The submitted bytes may or may not have been sent, and no frame may be
+ * sent twice. So these connections are given up, and all others are sent to one by one from now on.
  */
 static void ring_fail(struct ws_sender *sender, size_t i, int error)
 {
@@ -180,7 +180,7 @@ static void ring_fail(struct ws_sender *sender, size_t i, int error)
 	metrics_set(sender->metrics, METRIC_IO_URING, 0);
 }
 
-/* Some of what waits, from the i-th on: how many. */
+/* Sends some of the waiting bytes, from the i-th on. Returns how many. */
 static size_t send_some(struct ws_sender *sender, size_t i)
 {
 	ssize_t n;

@@ -2,11 +2,11 @@
 #define TIDEGATE_WS_WS_SENDER_H
 
 /*
- * Ws sender: the same bytes to many sockets, in as few system calls as the kernel allows.
+ * Ws sender: sends the same bytes to many sockets, in as few system calls as the kernel allows.
  *
- * Collects what is to be sent and sends it at once: through io_uring where that is built in and allowed, many
- * sends a call; otherwise one send(2) each. io_uring sends never wait (MSG_DONTWAIT): each is over when the
- * call returns, so that nothing outlives ws_sender_submit().
+ * It collects sends and makes them at once: many in one call through io_uring, if that is built in and
+ * allowed; otherwise one send(2) each. Sends through io_uring never wait (MSG_DONTWAIT): each is over when
+ * the call returns, so that no send outlives ws_sender_submit().
  */
 
 #include <stdbool.h>
@@ -25,9 +25,8 @@ void ws_sender_free(struct ws_sender *sender); /* accepts NULL */
 void ws_sender_add(struct ws_sender *sender, struct ws_connection *connection, const void *data, size_t len,
 	const void *cookie);
 
-/* Sends all that was added; client_sent() is called for each soon after it was sent. On the thread of the
- * first call, from then on.
- */
+/* Makes all sends that were added, and calls client_sent() soon after each. From the first call on it belongs
+ * to that thread. */
 void ws_sender_submit(struct ws_sender *sender);
 
 #endif

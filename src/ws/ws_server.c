@@ -35,13 +35,13 @@ enum {
 	/* A whole request within 5 s and REQUEST_HEAD_MAX, so that a slow or endless one costs little
 	 * (Slowloris). */
 	REQUEST_SECONDS = 5,
-	/* Of what is left of a request for lws to read. It keeps this while a handshake is held back. */
+	/* Bytes of the request that lws reads. lws keeps them while a handshake is held back. */
 	LWS_HEAD_BYTES = 512,
 	REST_LINES = 2,    /* of the log in a minute */
 	REFUSED_LINES = 5, /* of the log in a minute, for each reason */
 	/* Per connection, kept while it lives. Longer messages are put together in memory of their own. */
 	RECEIVE_BUFFER = 256,
-	/* What lws reads from a socket at a time; one buffer a server. */
+	/* The bytes that lws reads from a socket at a time; a server has one buffer. */
 	SERVICE_BUFFER = 16384,
 	SINCE_MAX = REQUEST_HEAD_MAX, /* of a query member: as long as it can be */
 };
@@ -51,7 +51,7 @@ static struct ws_server *server_of(struct lws *wsi)
 	return lws_context_user(lws_get_context(wsi));
 }
 
-/* What this turn goes by: lws calls at any moment of it. */
+/* Refreshes the time of this turn: lws calls us at any moment of it. */
 static void refresh_time(struct ws_server *server)
 {
 	clients_set_time(server->clients, clock_monotonic_ms(), clock_wall_ms());
@@ -108,7 +108,7 @@ static void connection_end(struct ws_connection *connection)
 	free(connection);
 }
 
-/* ?since=… says where the client was: once for each channel of the route, in any order. */
+/* Reads ?since=…, the position of the client: once for each channel of the route, in any order. */
 static void resume(struct ws_connection *connection, const struct request_head *head)
 {
 	char text[SINCE_MAX];
@@ -168,8 +168,8 @@ const struct handshake_refusal *ws_server_admit(
 }
 
 /*
- * lws has read what was left of the request for it. 0: it answers, now or after lws_upgrade_resume(), when it
- * asks again; -1: close.
+ * lws has read the request that we wrote for it. 0: it answers, now or after lws_upgrade_resume(), which
+ * makes it ask again; -1: close.
  */
 static int on_upgrade(struct ws_connection *connection)
 {
@@ -219,7 +219,7 @@ static int on_headers(struct ws_connection *connection, struct lws_process_html_
 	return 0;
 }
 
-/* What is kept of a message at most, in the form in which it comes. */
+/* The most bytes of a message that are kept, in the form in which they come. */
 static size_t pieces_max(const struct ws_connection *connection)
 {
 	size_t text_max = connection->client.clients->limits.message_bytes_max;
@@ -266,7 +266,7 @@ static void receive_deflated(struct ws_connection *connection, const char *paylo
 	}
 }
 
-/* A whole message, in the form in which it came. */
+/* Takes a whole message, in the form in which it came. */
 static void receive(struct ws_connection *connection, const char *data, size_t len)
 {
 	if (lws_ws_message_has_rsv1(connection->wsi))
@@ -315,7 +315,7 @@ static int on_peer_close(struct ws_connection *connection, const unsigned char *
 	return client_peer_closed(&connection->client, close_code(payload, len)) ? -1 : 0;
 }
 
-/* What lws would close for by itself. It knows of two reasons. */
+/* A violation for which lws would close by itself. It knows two reasons. */
 static int on_violation(struct ws_connection *connection, const unsigned char *payload, size_t len)
 {
 	uint16_t code = close_code(payload, len);
@@ -360,7 +360,7 @@ static int on_connection(
 	}
 }
 
-/* What the connection holds. One that lws gives up on at once has no mark yet. */
+/* The place that the connection holds. A connection that lws gives up at once has no mark yet. */
 static enum place place_of(const struct ws_server *server, struct lws *wsi)
 {
 	if (server->arriving)
@@ -416,7 +416,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	return connection ? on_connection(connection, reason, in, len) : 0;
 }
 
-/* One of the workers says it for all. */
+/* One worker logs it for all. */
 static bool has_room(void *arg)
 {
 	struct ws_server *server = arg;
@@ -451,11 +451,11 @@ static void adopt(struct ws_server *server, int fd, enum place place)
 	/* On failure lws closes the descriptor. */
 	wsi = lws_adopt_socket_vhost(server->vhost, fd);
 	server->arriving = PLACE_NONE;
-	if (server->n_created == n_created) /* it never was a connection, and does not end as one */
+	if (server->n_created == n_created) /* it never became a connection, so its end is not that of one */
 		places_leave(server->places, place);
 	if (!wsi || place != PLACE_STANDING || ws_request_stand(wsi) == 0)
 		return;
-	/* There is no memory to remember it in. */
+	/* There is no memory to note its place in. */
 	places_to_seat(server->places);
 	lws_set_timeout(wsi, 1, LWS_TO_KILL_ASYNC);
 }
@@ -475,8 +475,8 @@ static void on_accept(void *arg, int fd)
 
 static int start_lws(struct ws_server *server, struct event_base *base)
 {
-	/* No subprotocol, or the one name that clients of our own show. Zeroed: lws runs no timer of its own
-	 * for a connection that is up. */
+	/* One protocol without a name, and one with the name that our own clients offer. Zeroed: lws runs no
+	 * timer of its own for an open connection. */
 	static const lws_retry_bo_t no_timers = {0};
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
@@ -591,8 +591,8 @@ void ws_server_turn(struct ws_server *server)
 			list_entry(server->aborted.next, struct ws_connection, aborted);
 
 		list_remove(&connection->aborted);
-		/* Or lws would wait some seconds more for a peer that reads nothing to take what it has kept.
-		 */
+		/* Otherwise lws would wait some more seconds for a peer that does not read the bytes
+		 * that lws has kept. */
 		(void)shutdown(lws_get_socket_fd(connection->wsi), SHUT_RDWR);
 		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 	}

@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_WS_WS_SERVER_PRIVATE_H
 #define TIDEGATE_WS_WS_SERVER_PRIVATE_H
 
-/* What the files of this folder share. */
+/* Shared by the files of this folder. */
 
 #include <libwebsockets.h>
 
@@ -36,7 +36,7 @@ struct ws_server {
 	struct metrics *metrics;
 	struct list aborted;  /* ws_connection.aborted */
 	size_t n_connections; /* of lws: clients, handshakes under way, sockets that said nothing yet */
-	uint64_t n_created;   /* connections so far */
+	uint64_t n_created;   /* connections that were made so far */
 	enum place arriving;  /* of the connection that lws is being given, or PLACE_NONE */
 	bool draining;
 	uint16_t port;

@@ -1,12 +1,12 @@
 /*
- * Ws socket: bytes of ready-made frames into a connection of lws.
+ * Ws socket: writes the bytes of finished frames into a connection of lws.
  *
- * Frames are built once and shared, so lws must neither frame nor copy them. While lws holds nothing back for
- * a plain socket, bytes go straight to the kernel: lws writes frames of its own (pongs) only between calls
- * and before a close frame, and we only leave between frames, or hand it the rest of the one that was begun.
- * That rest goes through lws_write() as LWS_WRITE_HTTP, which on an established WebSocket passes bytes
- * through untouched to lws' own buffering. tests/integration proves that with every build: if a new lws
- * breaks it, broken frames show.
+ * Frames are built once and shared, so lws must neither frame nor copy them. While lws holds no bytes back
+ * for a plain socket, our bytes go straight to the kernel. lws writes frames of its own (pongs) only between
+ * calls and before a close frame, and we only stop between frames, or hand lws the rest of a frame that was
+ * begun. That rest goes through lws_write() as LWS_WRITE_HTTP, which on an established WebSocket passes bytes
+ * through untouched to lws' own buffering. tests/integration proves this with every build: if a new lws
+ * breaks it, frames are broken.
  */
 
 #include <errno.h>
@@ -51,7 +51,7 @@ static int socket_keep(void *socket, const void *data, size_t len)
 {
 	struct ws_connection *connection = socket;
 
-	/* lws copies what it cannot send; its signature is not const, but it only reads. */
+	/* lws copies the bytes that it cannot send; its signature is not const, but it only reads. */
 	return lws_write(connection->wsi, (unsigned char *)data, len, LWS_WRITE_HTTP) < 0 ? -EPIPE : 0;
 }
 
@@ -62,7 +62,8 @@ static void socket_want_writable(void *socket)
 	lws_callback_on_writable(connection->wsi);
 }
 
-/* A frame of our own: what the socket does not take now lws keeps, and sends before all else. */
+/* Sends a frame of our own. lws keeps the bytes that the socket does not take now, and sends
+ * them before anything else. */
 static ssize_t say(struct ws_connection *connection, unsigned char *frame, size_t len)
 {
 	return lws_write(connection->wsi, frame, len, LWS_WRITE_HTTP) < 0 ? -EPIPE : (ssize_t)len;
