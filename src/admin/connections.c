@@ -237,7 +237,7 @@ void admin_disconnect(struct admin_request *request)
 
 	if (json_check(request->body.data ? request->body.data : "", request->body.len, MESSAGE_DEPTH_MAX,
 		    &member, 1, &is_object) ||
-		!is_object || !member.value.data || !parse_id(member.value, &question.id))
+		!is_object || member.n != 1 || !parse_id(member.value, &question.id))
 		admin_answer_error(request, 400, "", "bad_connection",
 			"say which: {\\\"connection\\\": 7}, with the id as in /connections");
 	else

@@ -69,6 +69,9 @@ static const char *one_parse(struct one *one, struct slice text, const struct ad
 	if (json_check(text.data, text.len, MESSAGE_DEPTH_MAX + ENVELOPE_DEPTH, members, 4, &is_object) ||
 		!is_object)
 		return "a publication is {\\\"channel\\\": \\\"…\\\", \\\"payload\\\": …}";
+	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
+		if (members[i].n > 1)
+			return "a member is there twice: which one is meant?";
 	len = json_is_string(members[0].value)
 		      ? json_unescape(members[0].value, one->channel, ROUTE_CHANNEL_MAX)
 		      : -1;

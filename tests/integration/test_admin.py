@@ -228,6 +228,7 @@ def test_a_page_of_another_site_is_kept_out(gateway, origin, refused):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"channel":"cards"}', b'{"payload":{}}',
+                                  b'{"channel":"cards","channel":"cards","payload":{}}', b'{"channel":"cards","payload":1,"p\\u0061yload":2}',
                                   b'{"channel":7,"payload":{}}', b'{"channel":"a b","payload":{}}'], ids=repr)
 def test_a_publish_that_makes_no_sense_is_400_with_a_reason(gateway, body):
     head = f"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()

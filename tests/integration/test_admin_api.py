@@ -202,7 +202,7 @@ def test_what_makes_no_sense_is_refused_with_a_code_and_a_reason(gateway, path, 
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"7", b"[7]", b"{}", b'{"connection":"x"}', b'{"connection":1.5}',
-                                  b'{"connection":-1}', b'{"connection":0}', b'{"connection":1e3}', b'{"connection":null}'], ids=repr)
+                                  b'{"connection":-1}', b'{"connection":1,"connection":2}', b'{"connection":0}', b'{"connection":1e3}', b'{"connection":null}'], ids=repr)
 def test_a_disconnect_that_names_no_connection_is_400(gateway, body):
     answer = gateway.get("/disconnect", "POST", body)
     assert (answer.status, answer.json()["error"]["code"]) == (400, "bad_connection")
