@@ -382,7 +382,7 @@ static void hand_out_merged(struct hub *hub, struct hub_subscriber *subscriber)
 		struct message *message = channel->messages[channel->taken++];
 		struct hub_batch one = {.messages = &message, .n = 1};
 
-		if (hub->forms.maker)
+		if (subscriber->form != FORM_PLAIN && hub->forms.maker)
 			message = message_as(message, subscriber->form, hub->forms.maker);
 		hub_batch_lay_out(&one, NULL);
 		hub->listener.deliver(hub->listener.arg, subscriber, &one, false);
@@ -393,8 +393,11 @@ static void hand_out_merged(struct hub *hub, struct hub_subscriber *subscriber)
 static const struct hub_batch *batch_for(
 	struct hub *hub, struct hub_channel *channel, const struct hub_subscriber *subscriber)
 {
-	struct hub_batch *batch = &channel->batches[subscriber->form];
+	struct hub_batch *batch;
 
+	if (subscriber->form == FORM_PLAIN)
+		return &channel->batches[FORM_PLAIN];
+	batch = &channel->batches[subscriber->form];
 	if (!batch->n)
 		batch_forms_make(&hub->forms, subscriber->form, &channel->batches[FORM_PLAIN], hub->flush_n,
 			hub->flush_len, batch);
