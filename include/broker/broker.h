@@ -2,11 +2,12 @@
 #define TIDEGATE_BROKER_BROKER_H
 
 /*
- * Broker: where events come from and go to. One interface, two behind it: Redis, and memory (one node alone).
+ * Broker: the source of events, and the place to publish them. One interface with two implementations: Redis,
+ * and memory for a node alone.
  *
- * All of it happens on the bus thread's libevent loop. The broker calls up through its listener on a turn of
- * its own, never from inside a call to it: no call re-enters. So the listener may call anything below, except
- * broker_free(), which must not be called from inside one of the broker's calls.
+ * Everything happens on the bus thread's libevent loop. The broker calls its listener on a turn of its own,
+ * never from inside a call to the broker: no call re-enters. So the listener may call any function below,
+ * except broker_free(), which must not be called from inside one of the broker's calls.
  */
 
 #include <stdbool.h>
@@ -24,31 +25,31 @@ struct log;
 struct metrics;
 
 enum broker_state {
-	BROKER_CONNECTING, /* never was ready, or lost; trying */
-	BROKER_READY,      /* events flow, proven */
+	BROKER_CONNECTING, /* never ready yet, or lost; it keeps trying */
+	BROKER_READY,      /* a probe has proven that events flow */
 };
 
-/* Hears what the broker has to say. Slices are borrowed for the length of the call. */
+/* The broker's reports. Slices are borrowed for the length of the call. */
 struct broker_listener {
 	void *arg;
-	/* One event, in the order in which the channel has them. What was published to the channel's log
-	   comes in its envelope (channel_log/envelope.h), which the first byte tells from a plain payload.
-	   None is larger than broker_set_payload_max() allows. */
+	/* One event, in the order of the channel. An entry of the channel's log comes in its envelope
+	 * (channel_log/envelope.h), which the first byte tells from a plain payload. No event is
+	 * larger than broker_set_payload_max() allows. */
 	void (*event)(void *arg, struct slice channel, struct slice payload);
-	/* All that had arrived has been handed over: a good moment to pass it on. Follows every run of
-	 * event(). */
+	/* All events that had arrived were handed over: a good moment to pass them on. Follows
+	 * every run of event(). */
 	void (*drained)(void *arg);
-	/* Every event published to this channel from now on will come. Said after each broker_subscribe()
-	   (several of one moment are answered once), and again for each subscribed channel after a reconnect.
-	 */
+	/* Every event that is published to this channel from now on will come. Called after each
+	 * broker_subscribe() (several calls at one moment are answered once), and for each subscribed channel
+	 * again after a reconnect. */
 	void (*subscribed)(void *arg, struct slice channel);
-	/* Events published to this channel may not come from now on, until subscribed() is said of it again.
-	   Said of each channel that is wanted where the loss was, whether it had been subscribed there or was
-	   about to be; other channels go on. */
+	/* From now on events of this channel may be lost, until subscribed() is called for it again. Called
+	 * for each wanted channel of the server that was lost, whether it had been subscribed there or was
+	 * about to be; other channels go on. */
 	void (*lost)(void *arg, struct slice channel);
-	/* The state of the broker as a whole changed; it starts as BROKER_CONNECTING. Channels are lost
-	   before it is said to be connecting, and subscribed after it is said to be ready. Reason is one
-	   sentence for the log and /ready; borrowed. */
+	/* The state of the broker as a whole has changed; it starts as BROKER_CONNECTING. lost() comes before
+	 * the change to connecting, and subscribed() after the change to ready. reason: one sentence for the
+	 * log and /ready; borrowed. */
 	void (*state)(void *arg, enum broker_state state, const char *reason);
 };
 
@@ -75,55 +76,56 @@ struct broker_listener {
 typedef void (*broker_published_fn)(void *arg, int r, uint64_t n_receivers);
 
 enum {
-	BROKER_LOG_KEY_MAX = 256,       /* bytes of an idempotency key */
-	BROKER_LOG_KEY_TTL_MS = 120000, /* known for so long (docs/recovery-protocol.md, The log in Redis) */
-	BROKER_LOG_READ_MAX = 10000,    /* entries of one read; a larger count is cut to it */
+	BROKER_LOG_KEY_MAX = 256, /* bytes of an idempotency key */
+	/* how long it is known (docs/recovery-protocol.md, The log in Redis) */
+	BROKER_LOG_KEY_TTL_MS = 120000,
+	BROKER_LOG_READ_MAX = 10000,            /* entries of one read; a larger count is cut to it */
 	BROKER_LOG_READ_BYTES = 4 * 1024 * 1024 /* of payloads after which a read stops, the last one whole */
 };
 
-/* How much a log keeps. The last publication decides; a read decides on the ttl too. */
+/* How much a log keeps. The last publication decides; for the ttl, reads count too. */
 struct broker_log_options {
 	uint32_t size;       /* entries, at least 1; some more may be kept */
-	uint64_t ttl_ms;     /* the log goes when nobody published or read for so long; at least 1 */
-	struct slice key;    /* idempotency key, 1 to BROKER_LOG_KEY_MAX bytes; data NULL: none */
-	uint64_t key_ttl_ms; /* the key is known for so long; at least 1 */
+	uint64_t ttl_ms;     /* how long the log stays after the last publication or read; at least 1 */
+	struct slice key;    /* idempotency key, 1 to BROKER_LOG_KEY_MAX bytes; may be absent */
+	uint64_t key_ttl_ms; /* how long the key is known; at least 1 */
 };
 
 /*
- * id: of the entry; borrowed, NULL unless r is 0. is_duplicate: the key was known, id is that of the entry
- * that it stands for, and nothing was published. (Its epoch is zeroed if an older library remembered only the
- * rest.)
+ * id: the entry's; borrowed, NULL unless r is 0. is_duplicate: the key was known, so nothing was published,
+ * and id is that of the entry with this key. (Its epoch is zeroed if an older library did not remember it.)
  */
 typedef void (*broker_log_published_fn)(void *arg, int r, const struct position *id, bool is_duplicate);
 
 struct broker_log_entry {
 	uint64_t offset;
 	uint64_t tag;
-	struct slice payload; /* data NULL: larger than is allowed, or not written by a publish function */
+	/* absent if it is larger than allowed, or was not written by a publish function */
+	struct slice payload;
 };
 
 /*
- * The result of a range read: the top of the log, which is 0-0 in a new epoch when there was no log, and
- * the entries, ascending. Borrowed; NULL and 0 unless r is 0. They may end before the top and be fewer than
- * asked for, when BROKER_LOG_READ_BYTES were reached, but are two at least if there are two: who wants the
- * rest reads on from the last one, inclusive.
+ * The result of a range read: the top of the log, which is 0-0 in a new epoch when there was no log, and the
+ * entries, ascending. Both are borrowed; NULL and 0 unless r is 0. The entries may end before the top and be
+ * fewer than asked for, when BROKER_LOG_READ_BYTES were reached; but there are at least two if the log has
+ * two. To get the rest, read on from the last entry, inclusive.
  */
 typedef void (*broker_log_read_fn)(void *arg, int r, const struct position *top,
 	const struct broker_log_entry *entries, size_t n_entries);
 
 /*
- * The announcements of the nodes, one JSON object each, in no order; borrowed, n is 0 if r is negative. r may
- * be BROKER_NODES_PARTIAL. Anybody who may write to Redis may have written them.
+ * The announcements of the nodes, one JSON object each, in no order; borrowed. n is 0 if r is negative; r may
+ * be BROKER_NODES_PARTIAL. Everybody who may write to Redis may have written them.
  */
 typedef void (*broker_nodes_fn)(void *arg, int r, const struct slice *nodes, size_t n);
 typedef void (*broker_withdrawn_fn)(void *arg);
 
 enum {
-	BROKER_NODES_PARTIAL = 1, /* there are more than were looked at */
-	BROKER_NODES_MAX = 500,   /* that are listed */
+	BROKER_NODES_PARTIAL = 1, /* there are more nodes than were looked at */
+	BROKER_NODES_MAX = 500,   /* nodes that are listed */
 };
 
-/* The seam: what a broker must do. The functions below call through it. */
+/* The operations of a broker. The functions below call through them. */
 struct broker_ops {
 	int (*subscribe)(struct broker *broker, struct slice channel);
 	void (*unsubscribe)(struct broker *broker, struct slice channel);
@@ -134,13 +136,13 @@ struct broker_ops {
 	int (*log_read)(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
 		uint64_t ttl_ms, broker_log_read_fn done, void *arg);
 	enum broker_state (*state)(const struct broker *broker);
-	/* NULL: the same for all channels. */
+	/* NULL: the same as state(), for all channels. */
 	enum broker_state (*channel_state)(const struct broker *broker, struct slice channel);
 	void (*describe)(const struct broker *broker, struct buf *out);
-	struct slice (*complaint)(const struct broker *broker);                   /* NULL: there is none */
+	struct slice (*complaint)(const struct broker *broker); /* NULL: it never complains */
 	void (*set_payload_max)(struct broker *broker, size_t payload_bytes_max); /* NULL: it has no bound */
 	void (*set_loads_library)(struct broker *broker, bool loads_library);     /* NULL: it needs none */
-	/* NULL, all three: this node is alone. */
+	/* All three are NULL if this node is alone. */
 	int (*announce)(struct broker *broker, struct slice text, uint64_t ttl_ms);
 	int (*nodes)(struct broker *broker, broker_nodes_fn done, void *arg);
 	int (*withdraw)(struct broker *broker, broker_withdrawn_fn done, void *arg);
@@ -153,18 +155,18 @@ struct broker {
 };
 
 /*
- * Wants this channel. Idempotent. Remembered across reconnects until broker_unsubscribe(). 0, -ENOMEM, or
- * -EINVAL for a name that is the broker's own (the probe channel of Redis).
+ * Subscribes to this channel, across reconnects, until broker_unsubscribe(). Idempotent. 0, -ENOMEM, or
+ * -EINVAL for a name of the broker's own (the probe channel of Redis).
  */
 int broker_subscribe(struct broker *broker, struct slice channel);
 
-/* No longer wants it. Events that were under way may still come. Idempotent. */
+/* Leaves the channel. Events that are under way may still come. Idempotent. */
 void broker_unsubscribe(struct broker *broker, struct slice channel);
 
 /*
- * Publishes as it is. done() is called exactly once, later, on the loop (also from broker_free(), with
- * -ECANCELED); it may be NULL. 0, or with done() not called: -ENOTCONN (no link now, nothing was sent),
- * -EAGAIN (16 MiB are under way unanswered: the caller must slow down) or -ENOMEM.
+ * Publishes the payload as it is. done() may be NULL; it is called exactly once, later, on the loop (also
+ * from broker_free(), with -ECANCELED). 0; or, without a call of done(), -ENOTCONN (there is no link, nothing
+ * was sent), -EAGAIN (16 MiB are unanswered: the caller must slow down) or -ENOMEM.
  */
 int broker_publish(struct broker *broker, struct slice channel, struct slice payload,
 	broker_published_fn done, void *arg);
@@ -179,7 +181,7 @@ int broker_log_publish(struct broker *broker, struct slice channel, struct slice
 
 /*
  * Reads the log: its top, and at most count entries from this offset on, inclusive (count 0: only the top).
- * A log that is not there begins with this read. done() as above, not NULL; -EINVAL for ttl_ms 0.
+ * If there is no log, it begins with this read. done() as above, but not NULL; -EINVAL for ttl_ms 0.
  */
 int broker_log_read(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
 	uint64_t ttl_ms, broker_log_read_fn done, void *arg);

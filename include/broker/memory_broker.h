@@ -2,8 +2,8 @@
 #define TIDEGATE_BROKER_MEMORY_BROKER_H
 
 /*
- * Memory broker: one node alone. What is published to it arrives at its own listener; logs are kept in
- * memory.
+ * Memory broker: for a node alone. Events that are published to it arrive at its own listener;
+ * logs are kept in memory.
  */
 
 #include "broker/broker.h"

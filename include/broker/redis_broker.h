@@ -19,15 +19,16 @@ struct redis_options {
 	const char *channel_prefix;  /* put before every channel name in Redis; "" for none; copied */
 	const char *node_id; /* unique per process; names the probe channel and CLIENT SETNAME; copied */
 	uint64_t seed;       /* for jitter */
-	bool loads_library; /* after each connect, for backends that publish to logs; otherwise with the first
-			       call that needs it */
+	/* load the library after each connect, for backends that publish to logs; otherwise with the first
+	 * call that needs it */
+	bool loads_library;
 
 	/* From here on 0 is the default. */
 	size_t payload_bytes_max;  /* a larger event is dropped and counted, the link lives on; 256 KiB
 				      (docs/limits.md, Redis) */
 	uint32_t dial_timeout_ms;  /* to connect, and again to be greeted; 2 s */
-	uint32_t probe_idle_ms;    /* silence after which the path is probed; 4 s */
-	uint32_t probe_timeout_ms; /* for the echo; two missed in silence: the link is lost; 2 s */
+	uint32_t probe_idle_ms;    /* silence after which the link is probed; 4 s */
+	uint32_t probe_timeout_ms; /* for the echo; after two misses in silence the link is lost; 2 s */
 #ifdef TIDEGATE_FAULT_CONTROLS
 	struct fault_off fault_off;
 #endif
@@ -43,7 +44,7 @@ int redis_broker_new(struct event_base *base, const struct redis_options *option
 
 /*
  * Appends the library that Redis needs for logs, as `FUNCTION LOAD` takes it. The Redis broker loads it by
- * itself; this is for people whose rights are better than its.
+ * itself; this is for people who have more rights than the gateway.
  */
 void redis_broker_library(struct buf *out);
 

@@ -2,10 +2,11 @@
 #define TIDEGATE_BUS_JOIN_H
 
 /*
- * Join: one client's wish to hear a channel from where it was, and the answer.
+ * Join: one client's wish to hear a channel from its position on, and the answer.
  *
- * A worker makes it, hands it to the bus, and gets it back exactly once, in its place among the events: what
- * the worker was handed before it belongs before the answer, what comes after it follows the entries in it.
+ * A worker makes it, hands it to the bus, and gets it back exactly once, in its place among the
+ * events: events that the worker was handed before it belong before the answer, and later events
+ * follow the entries in it.
  */
 
 #include <stdatomic.h>
@@ -22,31 +23,33 @@ struct message;
 
 struct join {
 	struct bus_mail mail; /* in the bus' inbox */
-	void *carrier; /* the worker's mail for the way back, made before it is sent; freed with the join */
+	void *carrier;        /* the worker's mail for the way back, made in advance; freed with the join */
 
 	/* What is asked. */
 	unsigned int worker;
 	uint64_t hash; /* map_hash() of the channel */
 	struct since since;
 	struct position *others; /* of since */
-	bool patient; /* its worker asks again; all are given back HISTORY_JOIN_MS after replays let them go
-		       */
-	atomic_bool abandoned; /* by its worker, at any time: nobody waits for it any more */
-	void *owner;           /* the worker's, from malloc(3); freed with the join */
+	/* its worker asks again after it was given back; every join is given back HISTORY_JOIN_MS after its
+	 * turn in replays */
+	bool patient;
+	atomic_bool abandoned; /* set by its worker at any time: no client waits for it any more */
+	void *owner;           /* belongs to the worker, from malloc(3); freed with the join */
 	size_t bytes;          /* of frames in the answer, counted by the bus */
 
-	/* The bus' own, while it has it. */
+	/* The bus' own, while the bus has the join. */
 	struct history *history;
 	struct channel_log_join waiting;
 	struct list due;
 	uint64_t deadline_ms;
 
 	/* The answer. */
-	int r; /* 0; -EAGAIN: not now; -ETIMEDOUT: likewise, a patient one; -ENOMEM; -ENOENT: the channel
-		  keeps no history */
+	/* 0; -EAGAIN: not now; -ETIMEDOUT: the same for a patient join; -ENOMEM; -ENOENT: the
+	 * channel keeps no history */
+	int r;
 	enum channel_log_reason reason;
 	bool from_log;
-	uint16_t era;                /* which history of the channel answered; never 0 where r is 0 */
+	uint16_t era;                /* the history of the channel that answered; never 0 if r is 0 */
 	char pos[POSITION_TEXT_MAX]; /* before the events */
 	char end[POSITION_TEXT_MAX]; /* behind them */
 	uint32_t n_events;
@@ -59,13 +62,14 @@ struct join {
 /* NULL when out of memory. */
 struct join *join_new(unsigned int worker, struct slice channel, const struct since *since);
 
-/* Its answer has been used: true if it has to go back to the bus, which counts what is under way. */
+/* The answer has been used. True if the join has to go back to the bus, which counts the
+ * replays under way. */
 bool join_spend(struct join *join);
 
-/* With the references it still has, its carrier and its owner. Accepts NULL. */
+/* Frees the join with its remaining references, its carrier and its owner. Accepts NULL. */
 void join_free(struct join *join);
 
-/* Does nobody wait for it any more? */
+/* Has its worker abandoned it? */
 static inline bool join_is_abandoned(const struct join *join)
 {
 	return atomic_load_explicit(&join->abandoned, memory_order_relaxed);

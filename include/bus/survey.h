@@ -2,13 +2,13 @@
 #define TIDEGATE_BUS_SURVEY_H
 
 /*
- * Survey: one question of the bus thread to the workers, and what they answer.
+ * Survey: one question of the bus thread to the workers, and their answers.
  *
  *     bus_survey() ── a part each ──► worker's inbox ── census_take() ──► bus' inbox ── the last ──► done()
  *
- * A part belongs to the thread that it is on its way to. The survey is the bus thread's: it lives until all
- * parts are home, whether or not anybody still wants to know. A worker that does not answer in time is left
- * out; one that ends gives its part back.
+ * A part belongs to the thread that it is on its way to. The survey belongs to the bus thread and lives until
+ * all parts are home, even if its caller has left. A worker that does not answer in time is left out; a
+ * worker that ends gives its part back.
  */
 
 #include <stdbool.h>
@@ -21,10 +21,10 @@
 struct survey;
 
 enum {
-	SURVEY_MS = 3000, /* for all workers to answer; one that turns takes milliseconds */
+	SURVEY_MS = 3000, /* for all workers to answer; a worker whose loop turns takes milliseconds */
 };
 
-/* Called once, with what there is; some parts may not be home. */
+/* Called once, with the answers so far; some parts may not be home. */
 typedef void (*survey_done_fn)(void *arg, const struct survey *survey);
 
 struct survey_part {
@@ -37,7 +37,7 @@ struct survey_part {
 
 struct survey {
 	struct census_question question; /* does not change while it is under way */
-	survey_done_fn done;             /* NULL: nobody wants to know any more */
+	survey_done_fn done;             /* NULL once the survey was cancelled */
 	void *arg;
 	struct list due; /* among the bus' surveys, in order of deadline_ms */
 	uint64_t deadline_ms;
@@ -50,15 +50,15 @@ struct survey {
 struct survey *survey_new(
 	const struct census_question *question, unsigned int n_parts, survey_done_fn done, void *arg);
 
-/* It sets out: one more is away. */
+/* The part leaves: one more is away. */
 void survey_send(struct survey_part *part);
 
-/* It is back, answered; or, lost, with nothing in it. With the last one done() is called and the survey
- * freed. */
+/* The part is back with its answer, or is lost. With the last part done() is called and the
+ * survey is freed. */
 void survey_return(struct survey_part *part);
 void survey_lost(struct survey_part *part);
 
-/* Those whose time is over are done with what there is. */
+/* Ends the surveys whose time is over, with the answers so far. */
 void surveys_tick(struct list *surveys, uint64_t now_ms);
 
 /* done() is not called any more. */

@@ -2,14 +2,13 @@
 #define TIDEGATE_CLIENT_CENSUS_H
 
 /*
- * Census: what one worker knows of its clients and channels, taken down for an operator.
+ * Census: a copy of what one worker knows about its clients and channels, for an operator.
  *
- * A question is answered on the worker's thread, in one go between two turns; so it is bounded. Of
- * connections only those at the top are copied, picked with a heap of `limit` while all are looked at. Of
- * channels all that match are copied, by name and number: only who has every worker's numbers can tell the
- * largest.
+ * A question is answered on the worker's thread, in one go between two turns, so the work is bounded. All
+ * connections are looked at, but only the top `limit` are copied. All matching channels are copied, with name
+ * and number, because the largest ones are only known when the numbers of all workers are added up.
  *
- * Question and answer are plain data. They travel between threads and belong to one at a time.
+ * Question and answer are plain data. They travel between threads and belong to one thread at a time.
  */
 
 #include <netinet/in.h>
@@ -25,17 +24,18 @@
 struct clients;
 
 enum census_subject {
-	CENSUS_CHANNELS,    /* all that have `text` in their name: channels */
-	CENSUS_CHANNEL,     /* the one named `text`: n is how many subscribe to it */
-	CENSUS_CONNECTIONS, /* on channel `text`, by route `route`, where these are not empty: the top ones */
-	CENSUS_CONNECTION,  /* the one with this id, and its channels */
-	CENSUS_DISCONNECT,  /* closes the one with this id; n is 1 if there is such a one */
+	CENSUS_CHANNELS, /* all channels that have `text` in their name */
+	CENSUS_CHANNEL,  /* the channel named `text`; n: its subscribers */
+	/* the top connections on channel `text` and of route `route`, where these are not empty */
+	CENSUS_CONNECTIONS,
+	CENSUS_CONNECTION, /* the connection with this id, and its channels */
+	CENSUS_DISCONNECT, /* closes the connection with this id; n: 1 if it was there */
 	CENSUS_DISCONNECTS,
 };
 
 enum census_order {
-	CENSUS_BY_QUEUED, /* who has most waiting for it comes first */
-	CENSUS_BY_OPENED, /* who came last comes first */
+	CENSUS_BY_QUEUED, /* the connection with the most waiting bytes comes first */
+	CENSUS_BY_OPENED, /* the newest connection comes first */
 };
 
 enum {
@@ -63,7 +63,7 @@ struct census_channel {
 struct census_connection {
 	uint64_t rank; /* larger comes first */
 	uint64_t id;
-	uint64_t open_ms; /* for so long */
+	uint64_t open_ms; /* how long it has been open */
 	uint32_t n_received;
 	uint32_t n_sent;
 	uint32_t n_dropped;
@@ -78,10 +78,10 @@ struct census_connection {
 	char remote[INET6_ADDRSTRLEN];
 };
 
-/* What one worker answers. Zeroed memory is an empty one. */
+/* The answer of one worker. Zeroed memory is an empty answer. */
 struct census {
 	int r;      /* 0 or -ENOMEM */
-	uint64_t n; /* all that match, also those that are not listed */
+	uint64_t n; /* the number of matches, listed or not */
 	uint32_t n_channels;
 	uint32_t n_connections;
 	struct census_channel *channels;

@@ -4,9 +4,9 @@
 /*
  * Clients: all clients of one worker, and what they share.
  *
- * The worker calls clients_turn() at the end of each turn of its loop: what was queued is sent, one write a
- * client, and who failed is closed. It calls clients_tick() now and then for deadlines: pings, overdue pongs,
- * parked handshakes, unanswered closes and subscriptions.
+ * The worker calls clients_turn() at the end of each turn of its loop: queued messages are sent, with one
+ * write for each client, and clients that failed are closed. It calls clients_tick() now and then for
+ * deadlines: pings, overdue pongs, parked handshakes, unanswered closes and subscriptions.
  */
 
 #include <stdbool.h>
@@ -35,37 +35,37 @@ struct socket_ops;
 struct client_limits {
 	size_t message_bytes_max;
 	size_t outbox_bytes_max;
-	size_t deflate_bytes_min; /* of the texts that are worth deflating */
+	size_t deflate_bytes_min; /* shorter texts are not deflated */
 	unsigned int subscriptions_max;
 	uint64_t ping_interval_ms;
 	uint64_t pong_timeout_ms;
 };
 
 enum {
-	CLIENT_PARKED_MS =
-		2000, /* longest a handshake is held back; then it is answered without a confirmation */
+	/* how long a handshake is held back at most; then it is answered without a confirmation */
+	CLIENT_PARKED_MS = 2000,
 	CLIENT_CLOSING_MS = 5000,   /* for the peer to answer a close frame */
 	CLIENT_SUBSCRIBE_MS = 5000, /* for a subscription to be confirmed, or a history to be read */
-	CLIENT_DEGRADED_MS = 3000,  /* without the broker; then those who know the word are told */
+	CLIENT_DEGRADED_MS = 3000,  /* without the broker, before clients that know recovery are told */
 	CLIENT_ASK_MS = 10,     /* between two subscribes of one connection that are not answered at once */
-	CLIENT_ASKS_MORE = 100, /* than twice subscriptions_max of them may come in one burst */
+	CLIENT_ASKS_MORE = 100, /* more subscribes than twice subscriptions_max may come in one burst */
 	CLIENT_JOINS_MAX = 4,   /* of one connection under way at once: a MiB of replays each */
-	CLIENT_RETRY_MS = 2000, /* told to the peer when it was not */
+	CLIENT_RETRY_MS = 2000, /* told to the peer when that failed */
 };
 
 /* What happens above. */
 struct clients_listener {
 	void *arg;
-	/* The node should (not) be subscribed: hub_listener.interest. */
+	/* The node should subscribe to the channel, or leave it; see hub_listener.interest. */
 	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted);
 	/* A parked client's handshake may be answered now. Not called from inside client_init(). */
 	void (*ready)(void *arg, void *socket);
-	/* Asks a channel's history; the join comes back through clients_joined(). Or gives such a one back,
-	   to stay: join_spend() said so. */
+	/* Asks a channel's history; the join comes back through clients_joined(). Or gives a used join back
+	 * for good, if join_spend() said so. */
 	void (*join)(void *arg, struct join *join);
-	/* All that was given to socket_ops.send_later() must be sent now. NULL: nothing ever is. */
+	/* All bytes that were given to socket_ops.send_later() must be sent now. NULL if it is never used. */
 	void (*submit)(void *arg);
-	/* What time it is, on the clock of message.arrived_us: asked for once in several writes. */
+	/* The time, on the clock of message.arrived_us. Called once in several writes. */
 	uint64_t (*now_us)(void *arg);
 };
 
@@ -75,7 +75,7 @@ struct clients {
 	struct hub *hub;
 	struct log *log;
 	struct metrics *metrics;
-	struct route_table *routes; /* the newest; one reference */
+	struct route_table *routes; /* the newest table; one reference */
 	struct client_limits limits;
 	struct keepalive keepalive;
 	struct list all;
@@ -83,37 +83,37 @@ struct clients {
 	struct list blocked;     /* client.due */
 	struct list closing;     /* client.due */
 	struct list flush;       /* client.flush */
-	struct list subscribing; /* owed answers, in order of their deadline */
-	struct list recovering;  /* joins that are not answered, likewise */
+	struct list subscribing; /* subscriptions whose answers are owed, in order of their deadlines */
+	struct list recovering;  /* joins that are not answered, in order of their deadlines */
 	struct form_maker maker;
 	const struct confirmation *confirmation; /* while it is handed to those who wait for it */
 	struct drain drain;
 	struct disconnects disconnects;
 	size_t n_clients;
-	size_t n_live;    /* of them, neither closing nor gone */
-	uint64_t next_id; /* unique in the process: workers count up in the same steps from different numbers
-			   */
+	size_t n_live; /* clients that are neither closing nor gone */
+	/* unique in the process: all workers count in the same steps, from different numbers */
+	uint64_t next_id;
 	uint64_t id_step;
 	uint64_t now_ms; /* clock_monotonic_ms() of this turn */
 	uint64_t wall_ms;
-	uint64_t n_sent;       /* of this flush, not yet in the metrics */
+	uint64_t n_sent;       /* messages of this flush that are not in the metrics yet */
 	uint64_t sent_bytes;   /* likewise */
 	uint64_t queued_bytes; /* in all outboxes */
 	struct delivery_time delivery_time;
-	unsigned int worker; /* whose clients these are */
-	uint64_t lost_ms;    /* since when the broker is away; 0: it is not */
-	bool degraded;       /* that was told */
-	bool connected;      /* to the broker: is it worth waiting for a confirmation? */
+	unsigned int worker; /* the worker that they belong to */
+	uint64_t lost_ms;    /* when the broker was lost; 0 while it is there */
+	bool degraded;       /* clients were told `degraded` */
+	bool connected;      /* the broker is there: it is worth waiting for a confirmation */
 };
 
-/* Connections get first_id, first_id + id_step, … Takes a reference to routes. 0 or -ENOMEM. */
+/* Connections get the ids first_id, first_id + id_step, … Takes a reference to routes. 0 or -ENOMEM. */
 int clients_init(struct clients *clients, const struct clients_listener *listener,
 	const struct socket_ops *ops, const struct client_limits *limits, struct route_table *routes,
 	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics);
 
 /*
- * Other bounds and another table, which it takes a reference to. Bounds hold for all from now on; established
- * connections of a route that the table has no more, or says something else about, go on by their old one.
+ * Sets other bounds and another table, to which it takes a reference. The bounds hold for all clients from
+ * now on. Connections whose route is gone or differs in the new table go on with their old table.
  */
 void clients_configure(
 	struct clients *clients, const struct client_limits *limits, struct route_table *routes);
@@ -121,18 +121,18 @@ void clients_configure(
 /* All clients must be gone. */
 void clients_deinit(struct clients *clients);
 
-/* The times that this turn goes by. */
+/* Sets the times that hold for this turn. */
 void clients_set_time(struct clients *clients, uint64_t now_ms, uint64_t wall_ms);
 
-/* These are delivered next. The references stay the caller's. */
+/* These events will be delivered next. The references stay the caller's. */
 void clients_expect(struct clients *clients, struct message *const *events, uint32_t n);
 
 /* An event for the subscribers of its channel. Takes over the reference. */
 void clients_deliver(struct clients *clients, struct message *event);
 
 /*
- * The worker cannot keep up: n events of one channel are not delivered. `event` is the last of them, and all
- * are entries of a log if it is one. Its reference stays the caller's.
+ * The worker cannot keep up: n events of one channel are not delivered. event: the last of them; if it is an
+ * entry of a log, all are. Its reference stays the caller's.
  */
 void clients_pass_over(struct clients *clients, const struct message *event, uint32_t n);
 
@@ -140,23 +140,23 @@ void clients_pass_over(struct clients *clients, const struct message *event, uin
 void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash,
 	const struct confirmation *confirmation);
 
-/* The link to the broker came or went. */
+/* The link to the broker was made or lost. */
 void clients_connected(struct clients *clients, bool connected);
 
 /* The bus' answer to clients_listener.join(). Takes over the join. */
 void clients_joined(struct clients *clients, struct join *join);
 
 /*
- * What was heard of the channel is no longer the whole truth: those who know the word are told by this
- * message, the others are closed if `close_others`. The reference stays the caller's.
+ * Events of the channel were lost or retracted: subscribers that know recovery are told by this message, the
+ * others are closed if close_others. The reference stays the caller's.
  */
 void clients_resync(struct clients *clients, struct slice channel, uint64_t hash, struct message *told,
 	bool close_others);
 
 /*
- * An event that this era's history of the channel had when it began, and that only now came over pub/sub: for
- * all but those whom that history answered, or one that began later: they have it. The reference stays the
- * caller's.
+ * An event came over pub/sub that the channel's history of this era had already when it began.
+ * Subscribers that this history, or a later one, has answered have the event already; all others get it.
+ * The reference stays the caller's.
  */
 void clients_late(
 	struct clients *clients, struct slice channel, uint64_t hash, struct message *event, uint16_t era);
@@ -165,19 +165,19 @@ void clients_turn(struct clients *clients);
 void clients_tick(struct clients *clients);
 
 /*
- * Sends all away, with 1012, over so much time: the newest first. Who knows recovery is told before when to
- * come back. Whose handshake is held back hears that it may be answered: refuse it. They are gone when
- * clients.n_clients is 0. A second call changes nothing.
+ * Sends all clients away with 1012 over this time, the newest first. Clients that know recovery are told
+ * before when to come back. For handshakes that are held back ready() is called: refuse them. All clients are
+ * gone when clients.n_clients is 0. A second call changes nothing.
  */
 void clients_drain(struct clients *clients, uint64_t time_ms, uint64_t seed);
 
-/* Some ten times a second while that goes on. */
+/* To be called about ten times a second during the drain. */
 void clients_drain_tick(struct clients *clients);
 
-/* No handshake is held back any longer. */
+/* Stops holding handshakes back. */
 void clients_unpark_all(struct clients *clients);
 
-/* Ends all that are still there, at once. */
+/* Ends all remaining clients at once. */
 void clients_abort_all(struct clients *clients);
 
 #endif

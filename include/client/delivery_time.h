@@ -2,12 +2,12 @@
 #define TIDEGATE_CLIENT_DELIVERY_TIME_H
 
 /*
- * Delivery time: how long events took from their arrival at this node to a client's socket.
+ * Delivery time: measures how long events take from their arrival at this node to a client's socket.
  *
- * One observation an event and client, but neither a look at the clock nor a visit to the histogram for each:
- * the clock is read at the first write of a turn and at every DELIVERY_TIME_WRITES-th after it, and what many
- * clients were written of one batch between two readings is observed at once. So a time may be short by as
- * long as that many writes take.
+ * Each event counts once for each client, but neither the clock nor the histogram is touched each time. The
+ * clock is read at the first write of a turn and at every DELIVERY_TIME_WRITES-th write after it, and all
+ * writes of one batch between two readings are observed at once. So a time may be too short by the duration
+ * of that many writes.
  */
 
 #include <stdint.h>
@@ -20,9 +20,9 @@ enum {
 	DELIVERY_TIME_WRITES = 16, /* a clock reading is 30 ns, a write to a socket some µs */
 };
 
-/* Embedded in the clients of a worker. Zeroed memory is a fresh one. */
+/* Embedded in the clients of a worker. Zeroed memory is its initial state. */
 struct delivery_time {
-	const struct hub_batch *batch; /* written to n_clients, not yet observed; NULL: nothing is */
+	const struct hub_batch *batch; /* written to n_clients and not observed yet; NULL if there is none */
 	uint32_t n_clients;
 	uint32_t n_writes; /* of this turn */
 	uint64_t now_us;
@@ -34,7 +34,7 @@ void delivery_time_batch(struct clients *clients, const struct hub_batch *batch)
 /* One client was written this event. */
 void delivery_time_event(struct clients *clients, const struct message *event);
 
-/* Observes what was noted. */
+/* Observes the writes that were noted. */
 void delivery_time_settle(struct clients *clients);
 
 /* The turn is over. */

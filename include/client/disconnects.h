@@ -2,10 +2,10 @@
 #define TIDEGATE_CLIENT_DISCONNECTS_H
 
 /*
- * Disconnects: the last connections of one worker that ended, and how many ended for which reason.
+ * Disconnects: the last connections of one worker that ended, and how many ended for each reason.
  *
- * What an operator wants to know when clients complain, without looking for the lines in the log. It is
- * plain data: one worker notes, and hands out copies.
+ * An operator wants to know this when clients complain, without searching the log. It is plain data: one
+ * worker notes, and hands out copies.
  */
 
 #include <netinet/in.h>
@@ -28,7 +28,7 @@ struct disconnect {
 	char route[DISCONNECT_ROUTE_MAX + 1];
 };
 
-/* Zeroed memory: nobody left yet. */
+/* Zeroed memory: no connection has ended yet. */
 struct disconnects {
 	uint64_t n; /* ever */
 	uint64_t by_reason[N_CLOSE_REASONS];

@@ -2,7 +2,7 @@
 #define TIDEGATE_CLIENT_KEEPALIVE_H
 
 /*
- * Keepalive: who is to be pinged, who owes a pong, who ran out of time.
+ * Keepalive: knows which peers to ping, which owe a pong, and which are overdue with it.
  *
  * All clients of a worker share one interval, so each of the queues is in order of its deadlines by
  * construction: nothing is sorted, and a turn looks only at what is due. (libwebsockets' own timers are one
@@ -23,7 +23,7 @@ struct keepalive {
 	uint64_t timeout_ms;
 };
 
-/* Embedded in what is kept alive. Zeroed: not taking part. */
+/* Embedded in the client. Zeroed: it takes no part. */
 struct keepalive_link {
 	struct list link;
 	uint64_t due_ms;
@@ -33,28 +33,27 @@ struct keepalive_link {
 void keepalive_init(struct keepalive *keepalive, uint64_t interval_ms, uint64_t timeout_ms);
 
 /*
- * Other times, from now on: who is to be pinged is in time with them, at once if that has passed; whoever
- * owes a pong has all of the new time for it, so that nobody dies of the change.
+ * Changes both times. Pings that are due by the new interval come at once; a peer that owes a pong has all of
+ * the new time for it, so that the change closes no connection.
  */
 void keepalive_set(struct keepalive *keepalive, uint64_t interval_ms, uint64_t timeout_ms, uint64_t now_ms);
 
-/* Takes part from now on; first ping after one interval. */
+/* The link takes part from now on; its first ping is due after one interval. */
 void keepalive_add(struct keepalive *keepalive, struct keepalive_link *link, uint64_t now_ms);
 
-/* Leaves. Harmless when it took no part. */
+/* The link takes no part any more. Harmless if it took no part before. */
 void keepalive_remove(struct keepalive_link *link);
 
 /*
- * Heard from it (a pong, or anything else): a pong that it owes is forgiven. One that owes none is pinged
- * when it was due anyway: pings come every interval, whatever else the peer says. Harmless when it takes no
- * part.
+ * Something came from the peer, a pong or anything else, so it no longer owes a pong. Its next ping does not
+ * move: pings come every interval, whatever else the peer sends. Harmless if the link takes no part.
  */
 void keepalive_heard(struct keepalive *keepalive, struct keepalive_link *link, uint64_t now_ms);
 
-/* The next one that is due for a ping, moved to those who owe a pong; NULL when nobody is. */
+/* Returns the next link that is due for a ping and notes that it owes a pong; NULL if no ping is due. */
 struct keepalive_link *keepalive_next_ping(struct keepalive *keepalive, uint64_t now_ms);
 
-/* The next one whose pong is overdue, taken out; NULL when nobody is. */
+/* Takes out the next link whose pong is overdue; NULL if there is none. */
 struct keepalive_link *keepalive_next_dead(struct keepalive *keepalive, uint64_t now_ms);
 
 #endif

@@ -67,14 +67,14 @@ uint32_t outbox_n_events(const struct outbox *box);
 /* The oldest event, borrowed; NULL when there is none. */
 const struct message *outbox_oldest_event(struct outbox *box);
 
-/* Drops the oldest event that may give way. False: there is none. */
+/* Drops the oldest event that may give way. False if there is no such event. */
 bool outbox_drop_oldest_event(struct outbox *box);
 
 /*
- * Drops the event of the same channel with the same key, unless it was promised: how many there were (with
- * the first call also those that had been queued twice by then), or -ENOMEM. The new one is still to be
- * pushed, behind all others: what remains of a channel stays in order. Costs the same however many are
- * queued.
+ * Drops the event of the same channel with the same key, unless it was promised. Returns how many were
+ * dropped, which with the first call also counts those that had been queued twice by then; or -ENOMEM. The
+ * caller then pushes the new event behind all others, so the events of a channel stay in order. The cost does
+ * not depend on how many are queued.
  */
 int outbox_drop_same_key(struct outbox *box, const struct message *message);
 

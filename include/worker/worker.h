@@ -4,11 +4,12 @@
 /*
  * Worker: one data thread with its own loop, WebSocket server, hub and clients.
  *
- * Workers share a port (SO_REUSEPORT) and nothing else. What one needs to know comes through its inbox, and
- * what it has to say goes up through its listener; so there is no lock on the way of an event to a socket.
+ * Workers share a port (SO_REUSEPORT) and nothing else. Everything that a worker needs to know comes
+ * through its inbox, and all its reports go up through its listener. So there is no lock on the way of
+ * an event to a socket.
  *
- * worker_new() to worker_free() and all worker_post_…() are for the one thread that owns the worker (the
- * bus). The listener is called on the worker's thread.
+ * worker_new() to worker_free() and all worker_post_…() are for the thread that owns the worker: the bus
+ * thread. The listener is called on the worker's thread.
  */
 
 #include <stdbool.h>
@@ -36,13 +37,14 @@ enum {
 
 struct worker_listener {
 	void *arg;
-	/* This worker does (not) want the channel; see hub_listener.interest. Slices are borrowed. */
+	/* This worker wants the channel, or no longer wants it; see hub_listener.interest.
+	 * Slices are borrowed. */
 	void (*interest)(void *arg, unsigned int worker, struct slice channel, uint64_t hash,
 		uint64_t generation, bool wanted);
-	/* Asks a channel's history; back through worker_post_joined(). Or gives such a one back, to stay:
-	   join_spend() said so. */
+	/* Asks a channel's history; the join comes back through worker_post_joined(). Or gives a used join
+	 * back for good, if join_spend() said so. */
 	void (*join)(void *arg, struct join *join);
-	/* A part that worker_post_survey() brought is answered, and goes home. */
+	/* A part that worker_post_survey() brought is answered and goes back to the bus. */
 	void (*surveyed)(void *arg, struct survey_part *part);
 };
 
@@ -50,8 +52,8 @@ struct worker_options {
 	unsigned int index; /* below WORKERS_MAX */
 	const char *host;
 	uint16_t port;
-	const struct config *config;   /* only looked at inside worker_new() */
-	struct places *places;         /* of all workers; outlives them */
+	const struct config *config;   /* only read inside worker_new() */
+	struct places *places;         /* shared by all workers; outlives them */
 	struct log_writer *log_writer; /* outlives the worker */
 	struct worker_listener listener;
 };
@@ -62,23 +64,24 @@ int worker_new(const struct worker_options *options, struct worker **workerp, st
 /* Starts the thread. 0 or negative errno. */
 int worker_start(struct worker *worker);
 
-/* Ends the thread, if it was started, at once and whatever its clients do; then frees. Accepts NULL. */
+/* Ends the thread at once, if it was started, without waiting for clients; then frees the
+ * worker. Accepts NULL. */
 void worker_free(struct worker *worker);
 
-/* While it listens, so not after worker_post_drain(). */
+/* Only while it listens, so not after worker_post_drain(). */
 uint16_t worker_port(const struct worker *worker);
 
-/* Its counters; to be read only. */
+/* Its counters, for reading only. */
 const struct metrics *worker_metrics(const struct worker *worker);
 
-/* Did its loop turn lately? */
+/* Has its loop turned lately? */
 bool worker_alive(const struct worker *worker, uint64_t now_ms);
 
-/* For how long its loop should have turned by now. */
+/* How overdue the next turn of its loop is. */
 uint64_t worker_late_ms(const struct worker *worker, uint64_t now_ms);
 
-/* An event for its clients; takes its own reference. Leaves with the next worker_post_flush(). 0 or -ENOMEM.
- */
+/* An event for its clients. Takes its own reference. The event is sent with the next
+ * worker_post_flush(). 0 or -ENOMEM. */
 int worker_post_event(struct worker *worker, struct message *event);
 void worker_post_flush(struct worker *worker);
 
@@ -97,22 +100,22 @@ void worker_post_resync(
 int worker_post_late(
 	struct worker *worker, struct slice channel, uint64_t hash, struct message *event, uint16_t era);
 
-/* The link to the broker came or went. */
+/* The link to the broker was made or lost. */
 void worker_post_connected(struct worker *worker, bool connected);
 
 /*
- * Another configuration, as far as a reload may change it; it is only looked at inside the call. What can
- * fail does so here; then worker_configure() makes it hold, or drops it again. 0, or negative errno with one
- * sentence, if there is one to say, appended to error.
+ * Prepares another configuration, as far as a reload may change it; it is only read inside the call.
+ * Everything that can fail happens here; then worker_configure() applies it, or drops it if not `go`. 0, or
+ * negative errno, where possible with one sentence appended to error.
  */
 int worker_prepare(struct worker *worker, const struct config *config, struct buf *error);
 void worker_configure(struct worker *worker, bool go);
 
-/* Takes the part there, to be filled; back through listener.surveyed(), or lost with the worker. 0, or
- * -ENOMEM and it stays at home. */
+/* Sends the part to the worker, to be filled. It comes back through listener.surveyed(), or is lost with the
+ * worker. 0, or -ENOMEM if it was not sent. */
 int worker_post_survey(struct worker *worker, struct survey_part *part);
 
-/* Stop accepting, send all clients away over so much time; see clients_drain(). */
+/* The worker stops accepting, and sends all clients away over this time; see clients_drain(). */
 void worker_post_drain(struct worker *worker, uint64_t time_ms, uint64_t seed);
 
 /* After worker_post_drain(): is the last client gone, and the last handshake answered? */
