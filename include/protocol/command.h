@@ -9,6 +9,7 @@
  * cost; it is never enlarged. Unknown members are ignored. Every slice points into the parsed text.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/slice.h"
@@ -47,6 +48,10 @@ struct command {
 	 * connection's route joins. "?" if it cannot be a channel's name. */
 	char channel[COMMAND_CHANNEL_MAX + 1];
 	size_t channel_len;
+	/* What the data says of a history: where the client was, as it stands, absent if it says nothing of
+	 * that; and whether it wants to know where it is. */
+	struct slice since;
+	bool recover;
 };
 
 /* 0 or an outcome above. Never negative, since it allocates nothing. */

@@ -28,23 +28,16 @@ struct wish {
 	struct since since; /* if it does */
 };
 
-/* Did it say where it was (data.since), or that it wants to know where it is (data.recover)? */
+/* Where the client was, or that it wants to know where it is. */
 static struct wish read_wish(const struct command *command)
 {
-	struct json_member members[] = {{.name = "since"}, {.name = "recover"}};
-	struct wish wish = {.id = command->id, .since = {.kind = SINCE_NOW}};
+	struct wish wish = {.id = command->id, .recovers = command->recover, .since = {.kind = SINCE_NOW}};
 	char text[POSITION_TEXT_MAX + 1];
-	bool is_object;
 	long len;
 
-	if (!command->data.data ||
-		json_check(command->data.data, command->data.len, COMMAND_DEPTH_MAX, members, 2, &is_object))
+	if (!command->since.data)
 		return wish;
-	if (!members[0].value.data) {
-		wish.recovers = members[1].value.len == 4 && !memcmp(members[1].value.data, "true", 4);
-		return wish;
-	}
-	len = json_is_string(members[0].value) ? json_unescape(members[0].value, text, sizeof(text)) : -1;
+	len = json_is_string(command->since) ? json_unescape(command->since, text, sizeof(text)) : -1;
 	wish.recovers = true;
 	wish.since = len < 0 ? (struct since){.kind = SINCE_MALFORMED}
 			     : since_parse((struct slice){text, (size_t)len});

@@ -173,6 +173,16 @@ static int read_type(struct command *command, const struct tokens *tokens)
 	return COMMAND_UNKNOWN_TYPE;
 }
 
+static void read_history(struct command *command, const struct tokens *tokens, int data)
+{
+	int since = find_value(tokens, data, "since"), recover = find_value(tokens, data, "recover");
+
+	/* null is no position: its client believes that it has said where it was. */
+	if (since >= 0)
+		command->since = token_slice(tokens, since);
+	command->recover = recover >= 0 && slice_is(token_slice(tokens, recover), "true");
+}
+
 static int read_data(struct command *command, const struct tokens *tokens)
 {
 	int data = find_given(tokens, 0, "data");
@@ -184,6 +194,7 @@ static int read_data(struct command *command, const struct tokens *tokens)
 	if (tokens->all[data].type != JSMN_OBJECT)
 		return COMMAND_BAD_DATA;
 	command->data = token_slice(tokens, data);
+	read_history(command, tokens, data);
 	channel = find_slice(tokens, data, "channel");
 	if (!channel.data || command->type == COMMAND_PING || command->type == COMMAND_ACTION)
 		return 0;
@@ -205,7 +216,8 @@ int command_parse(const char *text, size_t len, struct command *command)
 	int r;
 
 	command->type = COMMAND_PING;
-	command->id = command->data = (struct slice){0};
+	command->id = command->data = command->since = (struct slice){0};
+	command->recover = false;
 	command->channel[0] = '\0';
 	command->channel_len = 0;
 	r = tokens_read(&tokens, text, len);

@@ -30,6 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	PROMISE(r == 0 || (command_error_code(r) && command_error_message(r)));
 	check_slice(command.id, text, size);
 	check_slice(command.data, text, size);
+	check_slice(command.since, text, size);
+	PROMISE(command.data.data || (!command.since.data && !command.recover));
 	PROMISE(!command.id.data || json_is_string(command.id) || json_is_integer(command.id));
 	PROMISE(!command.data.data || json_is_object(command.data));
 	PROMISE(command.channel_len <= COMMAND_CHANNEL_MAX);

@@ -228,6 +228,38 @@ static void keeps_the_id_for_the_answer_to_a_wrong_command(void **state)
 	assert_null(command.id.data);
 }
 
+static void says_what_the_data_wants_of_a_history(void **state)
+{
+	static const struct {
+		const char *data, *since;
+		bool recover;
+	} rows[] = {
+		{"{}", NULL, false},
+		{"{\"since\":\"a.1.2\"}", "\"a.1.2\"", false},
+		{"{\"since\":7,\"channel\":\"a\"}", "7", false},
+		{"{\"since\":null}", "null", false},
+		{"{\"x\":{\"since\":\"a\",\"recover\":true}}", NULL, false},
+		{"{\"channel\":\"a\",\"recover\":true}", NULL, true},
+		{"{\"r\\u0065cover\":true,\"sinc\\u0065\":\"b\"}", "\"b\"", true},
+		{"{\"recover\":1}", NULL, false},
+		{"{\"recover\":\"true\"}", NULL, false},
+		{"{\"recover\":null}", NULL, false},
+	};
+	char text[128];
+	struct command command;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		snprintf(text, sizeof(text), "{\"type\":\"subscribe\",\"data\":%s}", rows[i].data);
+		assert_int_equal(parse(text, &command), 0);
+		assert_int_equal(command.recover, rows[i].recover);
+		if (rows[i].since)
+			assert_slice(command.since, rows[i].since);
+		else
+			assert_null(command.since.data);
+	}
+}
+
 static void refuses_data_that_is_no_object(void **state)
 {
 	(void)state;
@@ -317,6 +349,7 @@ int main(void)
 		cmocka_unit_test(echoes_strings_and_integers_as_id),
 		cmocka_unit_test(refuses_any_other_id),
 		cmocka_unit_test(keeps_the_id_for_the_answer_to_a_wrong_command),
+		cmocka_unit_test(says_what_the_data_wants_of_a_history),
 		cmocka_unit_test(refuses_data_that_is_no_object),
 		cmocka_unit_test(needs_a_channel_to_subscribe),
 		cmocka_unit_test(a_channel_with_a_nul_is_never_its_first_half),
