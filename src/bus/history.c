@@ -43,6 +43,8 @@ struct read {
 
 enum {
 	US_PER_MS = 1000,
+	FIT_EVENT = 8,      /* histories that may have to forget after one event, which brings one entry */
+	FIT_TICK = 4096,    /* after a tick: some milliseconds */
 	REST_MS = 500,      /* after the first refusal; twice as long after each further one */
 	REST_MS_MAX = 5000, /* rights that were mended are noticed within it */
 	/* Redis trims whole nodes of up to 100 entries: a log of 1,000 may hold that many more, and "start"
@@ -100,17 +102,20 @@ static void note_use(struct history *history)
 	list_push_back(&history->all->holding, &history->holding);
 }
 
-/* Together they remember no more than they may: whose entries nobody has asked for lately forget them. */
-static void fit(struct histories *all)
+/*
+ * Together they remember no more than they may: those that nobody has asked for lately forget their entries,
+ * n of them at most. One that cannot forget now goes behind the others. While the link is lost that is all of
+ * them, and each event looks at a few.
+ */
+static void fit(struct histories *all, unsigned int n)
 {
-	struct list *link = all->holding.next;
+	while (n-- && all->bytes > HISTORIES_BYTES_MAX && !list_empty(&all->holding)) {
+		struct history *history = list_entry(all->holding.next, struct history, holding);
 
-	while (all->bytes > HISTORIES_BYTES_MAX && link != &all->holding) {
-		struct history *history = list_entry(link, struct history, holding);
-
-		link = link->next;
 		if (channel_log_shrink(history->channel_log))
 			count_bytes(history);
+		else
+			note_use(history);
 	}
 }
 
@@ -225,7 +230,7 @@ static void on_read(void *arg, int r, const struct position *top, const struct b
 			channel_log_failed(history->channel_log, read->id);
 		history->all->listener.drained(history->arg);
 		count_bytes(history);
-		fit(read->all);
+		fit(read->all, FIT_EVENT);
 	}
 	histories_retry(read->all); /* one may go where this one was */
 	free(read);
@@ -446,6 +451,7 @@ void histories_tick(struct histories *all, uint64_t now_ms)
 			count_bytes(history);
 		}
 	}
+	fit(all, FIT_TICK);
 	owe_tails(all, all->ticked_ms ? now_ms - all->ticked_ms : 0);
 	all->ticked_ms = now_ms;
 }
@@ -603,7 +609,7 @@ int history_event(struct history *history, struct slice payload, uint64_t wall_m
 	r = !message ? -ENOMEM : message_is_event(message) ? 0 : MESSAGE_NOT_JSON;
 	channel_log_event(history->channel_log, &envelope, message, body_bytes(message));
 	count_bytes(history);
-	fit(history->all);
+	fit(history->all, FIT_EVENT);
 	return r;
 }
 

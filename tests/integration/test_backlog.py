@@ -37,11 +37,47 @@ routes:
     slow: {bytes: 16MiB, age: none}
   - path: /ws/quiet
     channel: quiet
+  - path: /ws/kept
+    channel: kept
+    history: {size: 1000}
+    slow: {policy: drop_oldest}
   - path: /ws/latest
     channel: prices
     compression: on
     slow: {policy: latest_by_key, key: data.key, bytes: 4MiB}
 """
+
+
+class Returning(threading.Thread):
+    """Knows recovery: comes back with its position however often it is closed, until it has heard the last number."""
+
+    def __init__(self, gateway, path, last):
+        super().__init__(daemon=True)
+        self.gateway, self.path, self.last = gateway, path, last
+        self.peer, self.pos, self.numbers, self.answers, self.codes = None, "now", [], [], []
+        self.come()
+        self.start()
+
+    def come(self):
+        self.peer = self.gateway.connect(f"{self.path}?since={self.pos}")
+        self.hear(self.peer.receive())
+
+    def hear(self, message):
+        if "channel" in message:
+            self.numbers.append(message["data"])
+            self.pos = message["pos"]
+        else:
+            self.answers.append(message)
+            self.pos = message["data"]["pos"]
+
+    def run(self):
+        while self.last not in self.numbers[-1:]:
+            try:
+                self.hear(self.peer.receive())
+            except Closed as closed:
+                self.codes.append(closed.code)
+                self.peer.close(closed.code)
+                self.come()
 
 
 class Reader(threading.Thread):
@@ -121,3 +157,32 @@ def test_the_last_word_of_each_key_is_heard_and_in_order(own_redis, gateway):
     assert set(range(COUNT - KEYS, COUNT)) <= set(reader.numbers)
     reader.peer.abandon()
     slowing.abandon()
+
+
+def flood_beside(redis, count, each):
+    """Floods cards, and publishes so many entries to the log of kept between two pipelines."""
+    number = 0
+    for _ in range(0, count, PIPELINE):
+        for _ in range(each):
+            redis.client.fcall("tidegate_publish", 2, "tg:s:{kept}", "tg:m:{kept}",
+                               json.dumps({"type": "n", "data": number}), "kept", "publish", 1001, 86400000, "abcdefgh")
+            number += 1
+        flood(redis, "cards", PIPELINE)
+
+
+def test_who_lost_an_event_of_a_history_is_closed_comes_back_and_has_everything(own_redis, gateway, figure):
+    crowd = [gateway.connect("/ws/dropping", headers=DEFLATE, receive_buffer=4096) for _ in range(10)]
+    each = 5
+    last = COUNT // 2 // PIPELINE * each - 1
+    reader = Returning(gateway, "/ws/kept", last)
+    try:
+        flood_beside(own_redis, COUNT // 2, each)
+        gateway.wait_for_line(PASSED)
+        reader.join(60)
+        assert reader.numbers == [*range(last + 1)], "each once, in order"
+        assert reader.codes and set(reader.codes) == {4100}
+        assert {(answer["type"], answer["data"].get("recovered")) for answer in reader.answers} == {("subscribed", True)}
+        figure("a history beside a flood", f"{last + 1} events, all heard; closed {len(reader.codes)} times")
+    finally:
+        for peer in [*crowd, reader.peer]:
+            peer.abandon()

@@ -802,18 +802,23 @@ static void a_history_that_was_to_end_and_comes_back_goes_on(void **state)
 	assert_int_equal(world->n_reads, 1);
 }
 
-/* All that are out at the moment find an empty log. */
-static void answer_crowd(struct crowd *crowd)
+/* All that are out at the moment find a log with so many entries. */
+static void answer_crowd_with(struct crowd *crowd, const struct broker_log_entry *entries, size_t n_entries)
 {
-	const struct position top = {.epoch = epoch};
+	const struct position top = {epoch, n_entries, tag_of(n_entries)};
 
 	for (size_t n = crowd->n_out; n; n--) {
 		broker_log_read_fn done = crowd->out[0].done;
 		void *arg = crowd->out[0].arg;
 
 		memmove(&crowd->out[0], &crowd->out[1], --crowd->n_out * sizeof(crowd->out[0]));
-		done(arg, 0, &top, NULL, 0);
+		done(arg, 0, &top, entries, n_entries);
 	}
+}
+
+static void answer_crowd(struct crowd *crowd)
+{
+	answer_crowd_with(crowd, NULL, 0);
 }
 
 static void want_named(struct world *world, const char *name)
@@ -957,6 +962,80 @@ static void each_of_many_tails_is_looked_at_within_the_cycle(void **state)
 	free(crowd);
 }
 
+static void each_of_many(
+	struct world *world, unsigned int n, void (*fn)(struct world *world, const char *name))
+{
+	char name[16];
+
+	for (unsigned int i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		fn(world, name);
+	}
+}
+
+static void is_served(struct world *world, const char *name)
+{
+	world->up.subscribed(world->up.arg, slice_of(name));
+}
+
+static void is_lost(struct world *world, const char *name)
+{
+	world->up.lost(world->up.arg, slice_of(name));
+}
+
+static size_t bytes_of(const struct world *world, unsigned int n)
+{
+	size_t bytes = 0;
+	char name[16];
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct bus_view view;
+
+		snprintf(name, sizeof(name), "%u", i);
+		assert_true(bus_look(world->bus, slice_of(name), &view));
+		bytes += channel_log_bytes(view.channel_log);
+	}
+	return bytes;
+}
+
+/* After an outage all catch up at once, and a log that is being read cannot forget anything. */
+static void many_logs_that_catch_up_at_once_remember_no_more_than_they_may_for_long(void **state)
+{
+	enum {
+		N = 400,
+		LARGE = 100000, /* bytes; each log has two entries of that size */
+		REMEMBERED_MAX = 64 << 20,
+	};
+	struct world *world = *state;
+	char *payload = malloc(LARGE);
+	const struct broker_log_entry entries[] = {
+		{1, tag_of(1), {payload, LARGE}}, {2, tag_of(2), {payload, LARGE}}};
+
+	assert_non_null(payload);
+	memset(payload, ' ', LARGE);
+	memcpy(payload, "{\"data\":1", 9);
+	payload[LARGE - 1] = '}';
+	world->crowd = calloc(1, sizeof(*world->crowd));
+	assert_non_null(world->crowd);
+	reload_route(world, "/ws/{id}", "{id}", TTL_MS);
+	each_of_many(world, N, want_named);
+	each_of_many(world, N, is_served);
+	while (world->crowd->n_out)
+		answer_crowd(world->crowd);
+	each_of_many(world, N, is_lost);
+	each_of_many(world, N, is_served);
+	while (world->crowd->n_out)
+		answer_crowd_with(world->crowd, entries, 2);
+	pass(world, 1000);
+	assert_in_range(bytes_of(world, N), REMEMBERED_MAX / 2, REMEMBERED_MAX);
+	while (world->crowd->n_out)
+		answer_crowd_with(world->crowd, entries, 2);
+	assert_true(is_live(world, "0") && is_live(world, "399"));
+	buf_reset(&world->worker.heard);
+	free(payload);
+	free_crowd(world);
+}
+
 #define with_world(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -991,6 +1070,7 @@ int main(void)
 		with_world(a_new_channel_is_blind_only_where_nobody_serves_it),
 		with_world(a_history_ends_later_where_nobody_serves_its_channel),
 		with_world(each_of_many_tails_is_looked_at_within_the_cycle),
+		with_world(many_logs_that_catch_up_at_once_remember_no_more_than_they_may_for_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
