@@ -129,6 +129,7 @@ enum {
 struct broker_ops {
 	int (*subscribe)(struct broker *broker, struct slice channel);
 	void (*unsubscribe)(struct broker *broker, struct slice channel);
+	void (*hurry)(struct broker *broker, struct slice channel); /* NULL: nobody ever waits */
 	int (*publish)(struct broker *broker, struct slice channel, struct slice payload,
 		broker_published_fn done, void *arg);
 	int (*log_publish)(struct broker *broker, struct slice channel, struct slice payload,
@@ -159,6 +160,9 @@ struct broker {
  * -EINVAL for a name of the broker's own (the probe channel of Redis).
  */
 int broker_subscribe(struct broker *broker, struct slice channel);
+
+/* Somebody waits for this channel and is not served before: it is subscribed ahead of others. */
+void broker_hurry(struct broker *broker, struct slice channel);
 
 /* Leaves the channel. Events that are under way may still come. Idempotent. */
 void broker_unsubscribe(struct broker *broker, struct slice channel);

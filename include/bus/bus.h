@@ -30,6 +30,7 @@ struct log;
 struct message;
 struct metrics;
 struct route_table;
+struct wish;
 struct worker;
 
 enum {
@@ -76,9 +77,8 @@ void bus_set_fault_off(struct bus *bus, const struct fault_off *off);
 /* No worker thread may run any more. Accepts NULL. */
 void bus_free(struct bus *bus);
 
-/* A worker wants a channel, or no longer wants it; see hub_listener.interest. From any thread. */
-void bus_post_interest(struct bus *bus, unsigned int worker, struct slice channel, uint64_t hash,
-	uint64_t generation, bool wanted);
+/* A worker wants a channel, or no longer wants it; see hub_listener.wish. From any thread. */
+void bus_post_wish(struct bus *bus, unsigned int worker, const struct wish *wish);
 
 /* A client wants to hear a channel from its position on; the join goes back to its worker. Or a used join
  * comes back, because join_spend() said so. Takes over the join. From any thread. */

@@ -6,7 +6,7 @@
 #include "core/mailbox.h"
 
 enum bus_mail_kind {
-	BUS_INTEREST,
+	BUS_WISH,
 	BUS_JOIN,   /* a client wants to hear a channel from where it was */
 	BUS_SPENT,  /* the same join back: its answer has been queued for the client */
 	BUS_SURVEY, /* a part of a survey, answered */

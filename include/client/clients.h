@@ -30,6 +30,7 @@ struct message;
 struct metrics;
 struct route_table;
 struct socket_ops;
+struct wish;
 
 /* Bounds and times that hold for every client; from configuration. */
 struct client_limits {
@@ -56,8 +57,8 @@ enum {
 /* What happens above. */
 struct clients_listener {
 	void *arg;
-	/* The node should subscribe to the channel, or leave it; see hub_listener.interest. */
-	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted);
+	/* The node should subscribe to a channel, or leave it; see hub_listener.wish. */
+	void (*wish)(void *arg, const struct wish *wish);
 	/* A parked client's handshake may be answered now. Not called from inside client_init(). */
 	void (*ready)(void *arg, void *socket);
 	/* Asks a channel's history; the join comes back through clients_joined(). Or gives a used join back

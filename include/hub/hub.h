@@ -28,6 +28,7 @@ struct form_maker;
 struct hub;
 struct hub_channel;
 struct message;
+struct wish;
 
 enum {
 	HUB_ALREADY = 1, /* there is a subscription already; nothing changed */
@@ -37,7 +38,8 @@ enum {
 struct hub_subscriber {
 	struct hub_subscription *first;
 	uint32_t n;
-	enum form form; /* the form that its peer takes; may change at any time, except within a flush */
+	uint8_t form;   /* enum form that its peer takes; may change at any time, except within a flush */
+	bool urgent;    /* it is not served before its channels are confirmed */
 	uint64_t flush; /* private to the hub: the last flush in which it got messages of several channels */
 };
 
@@ -66,10 +68,10 @@ struct hub_batch {
 struct hub_listener {
 	void *arg;
 	/*
-	 * The node should subscribe to the channel, or leave it. generation: counts how often this hub began
-	 * to want a channel; hub_confirm() must bring it back.
+	 * The node should subscribe to a channel, or leave it; said again when a wish has become urgent.
+	 * hub_confirm() must bring its generation back.
 	 */
-	void (*interest)(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted);
+	void (*wish)(void *arg, const struct wish *wish);
 	/* A subscription has become confirmed. It may leave inside the call, but no other subscription
 	 * of its channel may. */
 	void (*confirmed)(void *arg, struct hub_subscription *subscription);

@@ -27,6 +27,7 @@ struct message;
 struct metrics;
 struct places;
 struct survey_part;
+struct wish;
 struct worker;
 
 enum {
@@ -37,10 +38,8 @@ enum {
 
 struct worker_listener {
 	void *arg;
-	/* This worker wants the channel, or no longer wants it; see hub_listener.interest.
-	 * Slices are borrowed. */
-	void (*interest)(void *arg, unsigned int worker, struct slice channel, uint64_t hash,
-		uint64_t generation, bool wanted);
+	/* This worker wants a channel, or no longer wants it; see hub_listener.wish. */
+	void (*wish)(void *arg, unsigned int worker, const struct wish *wish);
 	/* Asks a channel's history; the join comes back through worker_post_joined(). Or gives a used join
 	 * back for good, if join_spend() said so. */
 	void (*join)(void *arg, struct join *join);

@@ -46,12 +46,11 @@ enum {
 
 static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
-static void on_interest(
-	void *arg, unsigned int worker, struct slice channel, uint64_t hash, uint64_t generation, bool wanted)
+static void on_wish(void *arg, unsigned int worker, const struct wish *wish)
 {
 	struct gateway *gateway = arg;
 
-	bus_post_interest(gateway->bus, worker, channel, hash, generation, wanted);
+	bus_post_wish(gateway->bus, worker, wish);
 }
 
 static void on_join(void *arg, struct join *join)
@@ -215,7 +214,7 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 			.config = config,
 			.places = &gateway->places,
 			.log_writer = gateway->log_writer,
-			.listener = {gateway, on_interest, on_join, on_surveyed},
+			.listener = {gateway, on_wish, on_join, on_surveyed},
 		};
 
 		r = worker_new(&options, &gateway->workers[gateway->n_workers], error);

@@ -12,6 +12,12 @@ int broker_subscribe(struct broker *broker, struct slice channel)
 	return broker->ops->subscribe(broker, channel);
 }
 
+void broker_hurry(struct broker *broker, struct slice channel)
+{
+	if (broker->ops->hurry)
+		broker->ops->hurry(broker, channel);
+}
+
 void broker_unsubscribe(struct broker *broker, struct slice channel)
 {
 	broker->ops->unsubscribe(broker, channel);

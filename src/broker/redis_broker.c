@@ -65,6 +65,11 @@ static int redis_subscribe(struct broker *broker, struct slice channel)
 	return redis_server_subscribe(server_of(broker, channel), channel);
 }
 
+static void redis_hurry(struct broker *broker, struct slice channel)
+{
+	redis_server_hurry(server_of(broker, channel), channel);
+}
+
 static void redis_unsubscribe(struct broker *broker, struct slice channel)
 {
 	redis_server_unsubscribe(server_of(broker, channel), channel);
@@ -146,6 +151,7 @@ static void redis_free(struct broker *broker)
 static const struct broker_ops redis_ops = {
 	.subscribe = redis_subscribe,
 	.unsubscribe = redis_unsubscribe,
+	.hurry = redis_hurry,
 	.publish = redis_publish,
 	.log_publish = redis_log_publish,
 	.log_read = redis_log_read,

@@ -14,6 +14,7 @@
 #include "bus/join.h"
 #include "core/clock.h"
 #include "core/mailbox.h"
+#include "mail/wish.h"
 #include "protocol/message.h"
 #include "route/route.h"
 #include "worker/worker.h"
@@ -21,13 +22,10 @@
 #include "bus_private.h"
 
 /* From a worker. */
-struct interest {
+struct wish_mail {
 	struct bus_mail mail;
 	unsigned int worker;
-	bool wanted;
-	uint64_t hash;
-	uint64_t generation;
-	size_t len;
+	struct wish wish; /* its slice is what follows */
 	char channel[];
 };
 
@@ -82,26 +80,41 @@ static void take_spent(struct bus *bus, struct join *join)
 		take_join(bus, join);
 }
 
-static void take_interest(struct bus *bus, struct interest *interest)
+static void take_wanted(struct bus *bus, const struct wish_mail *mail)
 {
-	struct slice name = {interest->channel, interest->len};
-	struct bus_channel *channel = interest->wanted ? bus_channel_get(bus, interest->hash, name)
-						       : bus_channel_find(bus, interest->hash, name);
+	const struct wish *wish = &mail->wish;
+	struct bus_channel *channel = bus_channel_get(bus, wish->hash, wish->channel);
 
-	if (channel && interest->wanted)
-		bus_channel_want(channel, interest->worker, interest->generation);
-	else if (channel)
-		bus_channel_unwant(channel, interest->worker, interest->generation);
-	else if (interest->wanted)
-		log_error(bus->log, "channel not subscribed: out of memory", log_slice("channel", name));
-	free(interest);
+	if (!channel) {
+		log_error(bus->log, "channel not subscribed: out of memory",
+			log_slice("channel", wish->channel));
+		return;
+	}
+	bus_channel_want(channel, mail->worker, wish->generation);
+	if (wish->urgent && !channel->confirmed)
+		broker_hurry(bus->broker, wish->channel);
+}
+
+static void take_wish(struct bus *bus, struct wish_mail *mail)
+{
+	const struct wish *wish = &mail->wish;
+	struct bus_channel *channel;
+
+	if (wish->wanted) {
+		take_wanted(bus, mail);
+	} else {
+		channel = bus_channel_find(bus, wish->hash, wish->channel);
+		if (channel)
+			bus_channel_unwant(channel, mail->worker, wish->generation);
+	}
+	free(mail);
 }
 
 static void take_mail(struct bus *bus, struct bus_mail *mail)
 {
 	switch (mail->kind) {
-	case BUS_INTEREST:
-		take_interest(bus, (struct interest *)mail);
+	case BUS_WISH:
+		take_wish(bus, (struct wish_mail *)mail);
 		break;
 	case BUS_JOIN:
 		if (replays_admit(&bus->replays, (struct join *)mail))
@@ -311,7 +324,7 @@ void bus_set_fault_off(struct bus *bus, const struct fault_off *off)
 static void free_mail(struct bus_mail *mail)
 {
 	switch (mail->kind) {
-	case BUS_INTEREST:
+	case BUS_WISH:
 		free(mail);
 		break;
 	case BUS_JOIN:
@@ -356,21 +369,17 @@ void bus_free(struct bus *bus)
 	free(bus);
 }
 
-void bus_post_interest(struct bus *bus, unsigned int worker, struct slice channel, uint64_t hash,
-	uint64_t generation, bool wanted)
+void bus_post_wish(struct bus *bus, unsigned int worker, const struct wish *wish)
 {
-	struct interest *interest = malloc(sizeof(struct interest) + channel.len);
+	struct wish_mail *mail = malloc(sizeof(*mail) + wish->channel.len);
 
-	if (!interest)
+	if (!mail)
 		return; /* who subscribed is told after its deadline; who left costs Redis a channel */
-	interest->mail.kind = BUS_INTEREST;
-	interest->worker = worker;
-	interest->wanted = wanted;
-	interest->hash = hash;
-	interest->generation = generation;
-	interest->len = channel.len;
-	memcpy(interest->channel, channel.data, channel.len);
-	mailbox_push(bus->inbox, &interest->mail.mail);
+	mail->mail.kind = BUS_WISH;
+	mail->worker = worker;
+	mail->wish = *wish;
+	mail->wish.channel.data = memcpy(mail->channel, wish->channel.data, wish->channel.len);
+	mailbox_push(bus->inbox, &mail->mail.mail);
 }
 
 void bus_post_join(struct bus *bus, struct join *join)

@@ -94,7 +94,7 @@ int bus_channel_configure(struct bus_channel *channel)
 
 static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct slice name)
 {
-	size_t wishes = bus->n_workers * sizeof(struct wish);
+	size_t wishes = bus->n_workers * sizeof(struct wanting);
 	struct bus_channel *channel = calloc(1, sizeof(struct bus_channel) + wishes + name.len + 1);
 
 	if (!channel)
@@ -184,9 +184,12 @@ static uint64_t heard_from(const struct bus_channel *channel)
 void bus_channel_want(struct bus_channel *channel, unsigned int worker, uint64_t generation)
 {
 	struct message *told;
+	uint64_t bit = (uint64_t)1 << worker;
 
-	channel->wanted |= (uint64_t)1 << worker;
-	channel->wishes[worker] = (struct wish){generation, heard_from(channel)};
+	if ((channel->wanted & bit) && channel->wishes[worker].generation == generation)
+		return; /* said again: it has become urgent */
+	channel->wanted |= bit;
+	channel->wishes[worker] = (struct wanting){generation, heard_from(channel)};
 	if (!channel->confirmed)
 		return;
 	told = say_away(channel);

@@ -34,7 +34,7 @@ enum settling {
 };
 
 /* What a worker asked for, and what it is handed. */
-struct wish {
+struct wanting {
 	uint64_t generation; /* of its hub */
 	uint64_t from_ms; /* it is handed each entry that was published after this; 0: the log's first read is
 			     still to say which */
@@ -69,7 +69,7 @@ struct bus_channel {
 	uint16_t era;      /* bus.era when its history began */
 	bool close_on_gap; /* clients that know nothing of recovery, where entries are lost to them */
 	char *name;
-	struct wish wishes[]; /* by worker */
+	struct wanting wishes[]; /* by worker */
 };
 
 static inline struct slice bus_channel_name(const struct bus_channel *channel)

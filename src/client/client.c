@@ -70,6 +70,7 @@ static void client_enter(struct client *client, enum client_state state)
 		break;
 	case CLIENT_OPEN:
 		client->opened_ms = clients->now_ms;
+		client->subscriber.urgent = false;
 		keepalive_add(&clients->keepalive, &client->keepalive, clients->now_ms);
 		metrics_add(clients->metrics, METRIC_CONNECTIONS, 1);
 		metrics_add(clients->metrics, METRIC_CONNECTIONS_OPENED, 1);
@@ -125,6 +126,7 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 	int r;
 
 	*client = (struct client){
+		.subscriber = {.urgent = true},
 		.clients = clients,
 		.socket = socket,
 		.rights = *rights,

@@ -23,11 +23,11 @@ static struct client *subscriber_client(struct hub_subscriber *subscriber)
 	return list_entry(subscriber, struct client, subscriber);
 }
 
-static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted)
+static void on_wish(void *arg, const struct wish *wish)
 {
 	struct clients *clients = arg;
 
-	clients->listener.interest(clients->listener.arg, channel, hash, generation, wanted);
+	clients->listener.wish(clients->listener.arg, wish);
 }
 
 static void unpark(struct client *client)
@@ -101,7 +101,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	const struct socket_ops *ops, const struct client_limits *limits, struct route_table *routes,
 	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics)
 {
-	struct hub_listener up = {clients, on_interest, on_confirmed, on_deliver, on_flushed, &clients->maker,
+	struct hub_listener up = {clients, on_wish, on_confirmed, on_deliver, on_flushed, &clients->maker,
 		sizeof(struct client)};
 	int r;
 

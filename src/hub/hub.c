@@ -11,6 +11,7 @@
 #include "core/map.h"
 #include "core/prefetch.h"
 #include "hub/batch_forms.h"
+#include "mail/wish.h"
 #include "protocol/message.h"
 
 struct hub_channel {
@@ -20,6 +21,7 @@ struct hub_channel {
 	uint32_t capacity;
 	uint64_t generation;
 	bool confirmed;
+	bool urgent; /* and was said to be */
 
 	struct list dirty; /* in hub.dirty while it has messages */
 	struct message **messages;
@@ -133,6 +135,32 @@ static void channel_free(struct hub *hub, struct hub_channel *channel)
 	free(channel);
 }
 
+static void tell_wish(struct hub *hub, const struct hub_channel *channel, bool wanted)
+{
+	const struct wish wish = {
+		.channel = channel_name(channel),
+		.hash = channel->entry.hash,
+		.generation = channel->generation,
+		.wanted = wanted,
+		.urgent = channel->urgent,
+	};
+
+	hub->listener.wish(hub->listener.arg, &wish);
+}
+
+/* It has one subscriber more. */
+static void want(struct hub *hub, struct hub_channel *channel, bool urgent)
+{
+	bool is_first = channel->n_subscribers == 1,
+	     hurry = urgent && !channel->confirmed && !channel->urgent;
+
+	if (is_first)
+		channel->generation = ++hub->generation;
+	channel->urgent |= hurry;
+	if (is_first || hurry)
+		tell_wish(hub, channel, true);
+}
+
 static int channel_add(struct hub_channel *channel, struct hub_subscription *subscription)
 {
 	if (channel->n_subscribers == channel->capacity) {
@@ -192,11 +220,7 @@ int hub_subscribe(struct hub *hub, struct hub_subscriber *subscriber, struct sli
 	subscriber->n++;
 	hub->n_subscriptions++;
 	*subscriptionp = subscription;
-	if (found->n_subscribers == 1) {
-		found->generation = ++hub->generation;
-		hub->listener.interest(
-			hub->listener.arg, channel_name(found), found->entry.hash, found->generation, true);
-	}
+	want(hub, found, subscriber->urgent);
 	return 0;
 }
 
@@ -215,8 +239,7 @@ void hub_unsubscribe(struct hub *hub, struct hub_subscription *subscription)
 	hub->n_subscriptions--;
 	free(subscription);
 	if (channel->n_subscribers == 0) {
-		hub->listener.interest(hub->listener.arg, channel_name(channel), channel->entry.hash,
-			channel->generation, false);
+		tell_wish(hub, channel, false);
 		channel_free(hub, channel);
 	}
 }
@@ -233,6 +256,7 @@ void hub_confirm(struct hub *hub, struct slice channel, uint64_t hash, uint64_t 
 	if (!found || found->generation != generation || found->confirmed)
 		return;
 	found->confirmed = true;
+	found->urgent = false;
 	/* From the back: whoever leaves inside the call is replaced by one that was already looked at. */
 	for (uint32_t i = found->n_subscribers; i-- > 0;) {
 		struct hub_subscription *subscription = found->subscribers[i];
@@ -249,8 +273,11 @@ void hub_confirm(struct hub *hub, struct slice channel, uint64_t hash, uint64_t 
 
 void hub_lost(struct hub *hub)
 {
-	for (struct map_entry *e = map_next(&hub->channels, NULL); e; e = map_next(&hub->channels, e))
-		map_value(e, struct hub_channel, entry)->confirmed = false;
+	for (struct map_entry *e = map_next(&hub->channels, NULL); e; e = map_next(&hub->channels, e)) {
+		struct hub_channel *channel = map_value(e, struct hub_channel, entry);
+
+		channel->confirmed = channel->urgent = false;
+	}
 }
 
 static int reserve_message(struct hub_channel *channel)

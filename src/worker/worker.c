@@ -334,11 +334,11 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted)
+static void on_wish(void *arg, const struct wish *wish)
 {
 	struct worker *worker = arg;
 
-	worker->listener.interest(worker->listener.arg, worker->index, channel, hash, generation, wanted);
+	worker->listener.wish(worker->listener.arg, worker->index, wish);
 }
 
 static void on_join(void *arg, struct join *join)
@@ -405,7 +405,7 @@ static int make_loop(struct worker *worker)
 
 static int make_clients(struct worker *worker, const struct worker_settings *settings, unsigned int n_workers)
 {
-	struct clients_listener up = {worker, on_interest, on_ready, on_join, on_submit, on_now_us};
+	struct clients_listener up = {worker, on_wish, on_ready, on_join, on_submit, on_now_us};
 	int r;
 
 	r = clients_init(&worker->clients, &up, &ws_socket_ops, &settings->limits, settings->routes,

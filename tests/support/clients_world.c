@@ -8,6 +8,7 @@
 #include "client/confirmation.h"
 #include "client/socket.h"
 #include "core/map.h"
+#include "mail/wish.h"
 #include "protocol/frame.h"
 #include "protocol/json.h"
 #include "protocol/key_path.h"
@@ -144,18 +145,19 @@ static const struct socket_ops fake_ops = {
 	.abort = fake_abort,
 };
 
-static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted)
+static void on_wish(void *arg, const struct wish *wish)
 {
 	struct world *world = arg;
+	struct slice channel = wish->channel;
 
-	assert_true(hash == map_hash(channel.data, channel.len));
+	assert_true(wish->hash == map_hash(channel.data, channel.len));
 	assert_true(channel.len < sizeof(world->interests[0].channel));
 	assert_true(world->n_interests < INTERESTS);
-	buf_printf(&world->said, "%c%.*s ", wanted ? '+' : '-', (int)channel.len, channel.data);
+	buf_printf(&world->said, "%c%.*s ", wish->wanted ? '+' : '-', (int)channel.len, channel.data);
 	snprintf(world->interests[world->n_interests].channel, sizeof(world->interests[0].channel), "%.*s",
 		(int)channel.len, channel.data);
-	world->interests[world->n_interests].generation = generation;
-	world->interests[world->n_interests++].wanted = wanted;
+	world->interests[world->n_interests].generation = wish->generation;
+	world->interests[world->n_interests++].wanted = wish->wanted;
 }
 
 static void on_ready(void *arg, void *socket)
@@ -236,7 +238,7 @@ int clients_world_setup(void **state)
 		.pong_timeout_ms = PONG_MS,
 	};
 	struct world *world = aligned_alloc(64, (sizeof(struct world) + 63) & ~(size_t)63);
-	const struct clients_listener listener = {world, on_interest, on_ready, on_join, NULL, on_now_us};
+	const struct clients_listener listener = {world, on_wish, on_ready, on_join, NULL, on_now_us};
 
 	assert_non_null(world);
 	memset(world, 0, sizeof(*world));

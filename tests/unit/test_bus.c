@@ -27,6 +27,7 @@
 #include "core/log.h"
 #include "core/map.h"
 #include "metrics/metrics.h"
+#include "mail/wish.h"
 #include "protocol/message.h"
 #include "route/route.h"
 #include "worker/worker.h"
@@ -157,6 +158,11 @@ static void fake_unsubscribe(struct broker *broker, struct slice channel)
 	buf_printf(&((struct world *)broker)->said, "-%.*s ", (int)channel.len, channel.data);
 }
 
+static void fake_hurry(struct broker *broker, struct slice channel)
+{
+	buf_printf(&((struct world *)broker)->said, "!%.*s ", (int)channel.len, channel.data);
+}
+
 static enum broker_state fake_state(const struct broker *broker)
 {
 	return ((const struct world *)broker)->state;
@@ -165,6 +171,7 @@ static enum broker_state fake_state(const struct broker *broker)
 static const struct broker_ops fake_ops = {
 	.subscribe = fake_subscribe,
 	.unsubscribe = fake_unsubscribe,
+	.hurry = fake_hurry,
 	.state = fake_state,
 };
 
@@ -242,22 +249,27 @@ static void pass(struct world *world, unsigned int ms)
 	}
 }
 
-static void interest(
-	struct world *world, unsigned int worker, const char *channel, uint64_t turn_no, bool wanted)
+static void wish(struct world *world, unsigned int worker, const char *channel, uint64_t turn_no, bool wanted)
 {
-	bus_post_interest(
-		world->bus, worker, slice_of(channel), map_hash(channel, strlen(channel)), turn_no, wanted);
+	const struct wish wish = {
+		.channel = slice_of(channel),
+		.hash = map_hash(channel, strlen(channel)),
+		.generation = turn_no,
+		.wanted = wanted,
+	};
+
+	bus_post_wish(world->bus, worker, &wish);
 }
 
 static void want(struct world *world, unsigned int worker, const char *channel, uint64_t turn_no)
 {
-	interest(world, worker, channel, turn_no, true);
+	wish(world, worker, channel, turn_no, true);
 	turn(world);
 }
 
 static void unwant(struct world *world, unsigned int worker, const char *channel, uint64_t turn_no)
 {
-	interest(world, worker, channel, turn_no, false);
+	wish(world, worker, channel, turn_no, false);
 	turn(world);
 }
 
@@ -307,6 +319,26 @@ static void subscribes_once_a_channel_and_node(void **state)
 	says(world, ""); /* another wants it still */
 }
 
+static void what_a_handshake_waits_for_is_urgent_until_it_is_confirmed(void **state)
+{
+	struct world *world = *state;
+	struct wish wish = {.channel = slice_of("x"),
+		.hash = map_hash("x", 1),
+		.generation = 1,
+		.wanted = true,
+		.urgent = true};
+
+	want(world, 1, "x", 1);
+	bus_post_wish(world->bus, 0, &wish);
+	turn(world);
+	says(world, "+x !x ");
+	subscribed(world, "x");
+	says(world, "0:x@1 1:x@1 ");
+	bus_post_wish(world->bus, 0, &wish); /* it crossed the confirmation */
+	turn(world);
+	says(world, "");
+}
+
 static void confirms_to_each_worker_its_own_turn(void **state)
 {
 	struct world *world = *state;
@@ -326,9 +358,9 @@ static void confirms_the_newest_turn(void **state)
 {
 	struct world *world = *state;
 
-	interest(world, 0, "x", 1, true);
-	interest(world, 0, "x", 1, false);
-	interest(world, 0, "x", 2, true);
+	wish(world, 0, "x", 1, true);
+	wish(world, 0, "x", 1, false);
+	wish(world, 0, "x", 2, true);
 	turn(world);
 	says(world, "+x -x +x ");
 	pass(world, BUS_LINGER_MS + 1000);
@@ -797,14 +829,14 @@ static void *post(void *arg)
 
 	for (unsigned int i = 0; i < 200; i++) {
 		snprintf(name, sizeof(name), "c%u", i);
-		interest(poster->world, poster->worker, name, i + 1, true);
+		wish(poster->world, poster->worker, name, i + 1, true);
 		if (i % 2)
-			interest(poster->world, poster->worker, name, i + 1, false);
+			wish(poster->world, poster->worker, name, i + 1, false);
 	}
 	return NULL;
 }
 
-static void any_thread_may_post_interest(void **state)
+static void any_thread_may_post_wishes(void **state)
 {
 	struct world *world = *state;
 	struct poster posters[WORKERS];
@@ -826,12 +858,12 @@ static void may_be_freed_with_mail_unread(void **state)
 	struct world *world = *state;
 	char name[] = "cards";
 
-	interest(world, 0, name, 1, true);
+	wish(world, 0, name, 1, true);
 	memset(name, '#', 5);
 	turn(world);
 	says(world, "+cards ");
-	interest(world, 1, "x", 1, true);
-	interest(world, 1, "y", 2, true);
+	wish(world, 1, "x", 1, true);
+	wish(world, 1, "y", 2, true);
 	bus_free(NULL);
 }
 
@@ -965,6 +997,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(subscribes_once_a_channel_and_node),
+		TEST(what_a_handshake_waits_for_is_urgent_until_it_is_confirmed),
 		TEST(confirms_to_each_worker_its_own_turn),
 		TEST(confirms_the_newest_turn),
 		TEST(confirms_nothing_to_one_that_left),
@@ -988,7 +1021,7 @@ int main(void)
 		TEST(one_worker_without_memory_costs_the_others_nothing),
 		TEST(logs_drops_at_a_bounded_rate),
 		TEST(a_channel_that_the_broker_refuses_is_not_kept),
-		TEST(any_thread_may_post_interest),
+		TEST(any_thread_may_post_wishes),
 		TEST(may_be_freed_with_mail_unread),
 		TEST(a_survey_is_done_with_the_last_answer),
 		TEST(nobody_hears_of_a_survey_that_was_cancelled),

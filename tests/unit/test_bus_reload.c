@@ -23,6 +23,7 @@
 #include "channel_log/envelope.h"
 #include "core/buf.h"
 #include "core/map.h"
+#include "mail/wish.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
 #include "route/route.h"
@@ -220,6 +221,16 @@ static uint64_t tag_of(uint64_t offset)
 	return offset ? 1000 + offset : 0;
 }
 
+static void want(struct world *world, const char *channel, uint64_t turn_no)
+{
+	const struct wish wish = {.channel = slice_of(channel),
+		.hash = map_hash(channel, strlen(channel)),
+		.generation = turn_no,
+		.wanted = true};
+
+	bus_post_wish(world->bus, 0, &wish);
+}
+
 static void turn(struct world *world)
 {
 	event_base_loop(world->base, EVLOOP_NONBLOCK);
@@ -362,7 +373,7 @@ static int teardown(void **state)
 static void listen_to(struct world *world, uint64_t ttl_ms)
 {
 	reload(world, ttl_ms);
-	bus_post_interest(world->bus, 0, slice_of(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
+	want(world, CHANNEL, 1);
 	turn(world);
 	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 }
@@ -522,7 +533,7 @@ static void nobody_waits_for_a_channel_that_was_confirmed(void **state)
 	listen_to(world, 0);
 	assert_int_equal(world->worker.n_confirmed, 1);
 	reload(world, TTL_MS);
-	bus_post_interest(world->bus, 0, slice_of(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 2, true);
+	want(world, CHANNEL, 2);
 	turn(world);
 	assert_int_equal(world->worker.n_confirmed, 2);
 }
@@ -646,7 +657,7 @@ static void who_was_let_in_while_redis_was_away_is_told_that_events_may_be_missi
 
 	link_lost(world);
 	reload(world, TTL_MS);
-	bus_post_interest(world->bus, 0, slice_of(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
+	want(world, CHANNEL, 1);
 	turn(world);
 	link_back(world);
 	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
@@ -662,19 +673,13 @@ static void who_was_let_in_while_redis_was_away_is_told_that_events_may_be_missi
 	world->worker.n_resyncs = 0;
 }
 
-static void wants(struct world *world, uint64_t turn_no)
-{
-	bus_post_interest(
-		world->bus, 0, slice_of(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), turn_no, true);
-	turn(world);
-}
-
 static void who_was_let_in_before_the_first_read_is_told_that_events_may_be_missing(void **state)
 {
 	struct world *world = *state;
 
 	reload(world, TTL_MS);
-	wants(world, 1);
+	want(world, CHANNEL, 1);
+	turn(world);
 	pass(world, 1000);
 	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 	answered(world, 4);
@@ -691,7 +696,8 @@ static void a_worker_hears_from_when_its_wish_came(void **state)
 	answered(world, 4);
 	pushed(world, 5);
 	pass(world, 1000);
-	wants(world, 2);
+	want(world, CHANNEL, 2);
+	turn(world);
 	assert_true(world->worker.is_told);
 	assert_true(world->worker.from_ms == clock_ms);
 	hears(world, "5 ");
@@ -707,7 +713,8 @@ static void a_worker_hears_all_that_was_published_while_the_link_was_lost(void *
 	link_lost(world);
 	lost_ms = clock_ms;
 	pass(world, 1000);
-	wants(world, 2);
+	want(world, CHANNEL, 2);
+	turn(world);
 	link_back(world);
 	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 	answered_from(world, 4, 6);
@@ -764,7 +771,7 @@ static void who_waits_to_join_is_told_that_there_is_no_history(void **state)
 	struct world *world = *state;
 
 	reload(world, TTL_MS);
-	bus_post_interest(world->bus, 0, slice_of(CHANNEL), map_hash(CHANNEL, strlen(CHANNEL)), 1, true);
+	want(world, CHANNEL, 1);
 	turn(world);
 	join(world);
 	assert_int_equal(world->worker.joined, 1); /* not subscribed yet: it waits */
@@ -823,7 +830,7 @@ static void answer_crowd(struct crowd *crowd)
 
 static void want_named(struct world *world, const char *name)
 {
-	bus_post_interest(world->bus, 0, slice_of(name), map_hash(name, strlen(name)), 1, true);
+	want(world, name, 1);
 	turn(world);
 }
 
@@ -942,7 +949,7 @@ static void each_of_many_tails_is_looked_at_within_the_cycle(void **state)
 	reload_route(world, "/ws/{id}", "{id}", TTL_MS);
 	for (unsigned int i = 0; i < CROWD; i++) {
 		snprintf(name, sizeof(name), "%u", i);
-		bus_post_interest(world->bus, 0, slice_of(name), map_hash(name, strlen(name)), 1, true);
+		want(world, name, 1);
 		turn(world);
 		world->up.subscribed(world->up.arg, slice_of(name));
 	}

@@ -97,13 +97,10 @@ static const struct socket_ops ops = {
 	.abort = abort_socket,
 };
 
-static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted)
+static void on_wish(void *arg, const struct wish *wish)
 {
 	(void)arg;
-	(void)channel;
-	(void)hash;
-	(void)generation;
-	(void)wanted;
+	(void)wish;
 }
 
 static void on_ready(void *arg, void *socket)
@@ -143,7 +140,7 @@ static int setup(void **state)
 		.pong_timeout_ms = 1000000,
 	};
 	struct world *world = aligned_alloc(64, (sizeof(struct world) + 63) & ~(size_t)63);
-	const struct clients_listener listener = {world, on_interest, on_ready, NULL, NULL, on_now_us};
+	const struct clients_listener listener = {world, on_wish, on_ready, NULL, NULL, on_now_us};
 
 	assert_non_null(world);
 	memset(world, 0, sizeof(*world));

@@ -14,6 +14,7 @@
 
 #include "core/buf.h"
 #include "core/map.h"
+#include "mail/wish.h"
 #include "protocol/form.h"
 #include "protocol/message.h"
 
@@ -53,13 +54,18 @@ static struct peer *peer_of(struct hub_subscriber *subscriber)
 	return (struct peer *)((char *)subscriber - offsetof(struct peer, subscriber));
 }
 
-static void on_interest(void *arg, struct slice channel, uint64_t hash, uint64_t generation, bool wanted)
+static void on_wish(void *arg, const struct wish *wish)
 {
 	struct world *world = arg;
+	struct slice channel = wish->channel;
 
-	assert_true(hash == map_hash(channel.data, channel.len));
-	world->generation = generation;
-	buf_printf(&world->said, "%c%.*s ", wanted ? '+' : '-', (int)channel.len, channel.data);
+	assert_true(wish->hash == map_hash(channel.data, channel.len));
+	world->generation = wish->generation;
+	buf_printf(&world->said, "%s%.*s ",
+		!wish->wanted  ? "-"
+		: wish->urgent ? "++"
+			       : "+",
+		(int)channel.len, channel.data);
 }
 
 static void on_confirmed(void *arg, struct hub_subscription *subscription)
@@ -151,7 +157,7 @@ static void on_flushed(void *arg)
 static int setup(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
-	struct hub_listener listener = {world, on_interest, on_confirmed, on_deliver, on_flushed, NULL, 0};
+	struct hub_listener listener = {world, on_wish, on_confirmed, on_deliver, on_flushed, NULL, 0};
 
 	assert_non_null(world);
 	listener.maker = &world->maker;
@@ -309,6 +315,28 @@ static void counts_a_new_turn_each_time_it_begins_to_want(void **state)
 	assert_true(second != first);
 	leave(world, 'a', "x");
 	assert_true(world->generation == second);
+}
+
+/* Also when somebody who can wait has asked for the channel before. It is said once. */
+static void a_wish_is_urgent_once_somebody_cannot_wait(void **state)
+{
+	struct world *world = *state;
+
+	world->peers[1].subscriber.urgent = world->peers[2].subscriber.urgent = true;
+	subscribe(world, 'a', "x");
+	says(world, "+x ");
+	subscribe(world, 'b', "x");
+	says(world, "++x ");
+	assert_int_equal(world->generation, 1);
+	subscribe(world, 'c', "x");
+	says(world, "");
+	subscribe(world, 'b', "y");
+	says(world, "++y ");
+	confirm(world, "x", 1);
+	says(world, "c@x b@x a@x ");
+	leave(world, 'b', "x");
+	subscribe(world, 'b', "x"); /* it is confirmed */
+	says(world, "");
 }
 
 static void a_second_subscription_is_the_one_there_is(void **state)
@@ -786,6 +814,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(wants_a_channel_with_its_first_and_no_longer_with_its_last),
 		TEST(counts_a_new_turn_each_time_it_begins_to_want),
+		TEST(a_wish_is_urgent_once_somebody_cannot_wait),
 		TEST(a_second_subscription_is_the_one_there_is),
 		TEST(tells_names_apart_by_all_their_bytes),
 		TEST(owns_its_copy_of_the_name),

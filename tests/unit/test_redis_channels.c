@@ -198,6 +198,58 @@ static void ends_right_after_any_flips(void **state)
 	}
 }
 
+/* Who waits for it is not served at all; the others are served already, or asked later. */
+static void what_somebody_waits_for_goes_first(void **state)
+{
+	struct redis_channels channels;
+
+	(void)state;
+	init(&channels);
+	want(&channels, "a");
+	want(&channels, "b");
+	want(&channels, "c");
+	want(&channels, "d");
+	redis_channels_hurry(&channels, slice_of("d"));
+	redis_channels_hurry(&channels, slice_of("c"));
+	redis_channels_hurry(&channels, slice_of("d"));
+	redis_channels_hurry(&channels, slice_of("unknown"));
+	sends(&channels, "SUBSCRIBE app:d app:c app:a app:b");
+	confirms(&channels, true, "app:d", "d");
+	redis_channels_hurry(&channels, slice_of("d"));
+	redis_channels_unwant(&channels, slice_of("d"));
+	sends(&channels, "UNSUBSCRIBE app:d");
+	redis_channels_deinit(&channels);
+}
+
+/* Else what was left would add up in Redis for as long as others come. */
+static void leaves_and_subscribes_by_turns(void **state)
+{
+	struct redis_channels channels;
+
+	(void)state;
+	init(&channels);
+	want(&channels, "a");
+	sends(&channels, "SUBSCRIBE app:a");
+	confirms(&channels, true, "app:a", "a");
+	for (int i = 0; i < 2; i++) {
+		redis_channels_unwant(&channels, slice_of("a"));
+		for (int j = 0; j < REDIS_CHANNELS_PER_COMMAND + 1; j++) {
+			char name[16];
+
+			snprintf(name, sizeof(name), "%d-%d", i, j);
+			want(&channels, name);
+		}
+	}
+	for (unsigned int n = 0, left = 0; !left; n++) {
+		struct slice argv[1 + REDIS_CHANNELS_PER_COMMAND];
+
+		assert_true(n < 2);
+		assert_true(redis_channels_next(&channels, argv) > 0);
+		left = slice_is(argv[0], "UNSUBSCRIBE");
+	}
+	redis_channels_deinit(&channels);
+}
+
 static void fills_commands_and_keeps_to_its_window(void **state)
 {
 	enum {
@@ -398,6 +450,8 @@ int main(void)
 		cmocka_unit_test(forgets_a_flip_that_was_never_sent),
 		cmocka_unit_test(the_newest_wish_wins_over_what_is_under_way),
 		cmocka_unit_test(ends_right_after_any_flips),
+		cmocka_unit_test(what_somebody_waits_for_goes_first),
+		cmocka_unit_test(leaves_and_subscribes_by_turns),
 		cmocka_unit_test(fills_commands_and_keeps_to_its_window),
 		cmocka_unit_test(asks_one_by_one_after_a_refusal_and_gives_up_only_the_forbidden),
 		cmocka_unit_test(forgets_what_it_may_not_leave),

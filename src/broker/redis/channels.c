@@ -32,6 +32,7 @@ struct channel {
 	enum channel_state state;
 	bool is_wanted;
 	bool is_announced; /* false: somebody waits to hear that it is subscribed */
+	bool is_urgent;    /* somebody waits for it who is not served before */
 	bool is_alone;     /* was in a refused command: goes in one of its own */
 	bool ends_command; /* the last one of its command */
 	size_t name_len;
@@ -55,7 +56,7 @@ static struct list *channels_list(struct redis_channels *channels, const struct 
 {
 	switch (channel->state) {
 	case CHANNEL_IDLE:
-		return &channels->to_subscribe;
+		return channel->is_urgent ? &channels->urgent : &channels->to_subscribe;
 	case CHANNEL_SUBSCRIBING:
 	case CHANNEL_UNSUBSCRIBING:
 		return &channels->in_flight;
@@ -102,6 +103,7 @@ static void channel_enter(struct redis_channels *channels, struct channel *chann
 int redis_channels_init(struct redis_channels *channels, const char *prefix)
 {
 	*channels = (struct redis_channels){0};
+	list_init(&channels->urgent);
 	list_init(&channels->to_subscribe);
 	list_init(&channels->to_unsubscribe);
 	list_init(&channels->in_flight);
@@ -177,10 +179,36 @@ void redis_channels_unwant(struct redis_channels *channels, struct slice name)
 		channel_enter(channels, channel, channel->state);
 }
 
+void redis_channels_hurry(struct redis_channels *channels, struct slice name)
+{
+	struct channel *channel = channels_find(channels, name);
+
+	if (!channel || !channel->is_wanted || channel->is_urgent || channel->state == CHANNEL_SUBSCRIBED)
+		return;
+	channel->is_urgent = true;
+	if (channel->state == CHANNEL_IDLE)
+		channel_enter(channels, channel, CHANNEL_IDLE);
+}
+
+/* Those who are to be subscribed next. */
+static struct list *next_to_subscribe(struct redis_channels *channels)
+{
+	return list_empty(&channels->urgent) ? &channels->to_subscribe : &channels->urgent;
+}
+
+/* By turns, if both wait: or what was left would add up for as long as somebody subscribes. */
+static bool subscribes_next(struct redis_channels *channels)
+{
+	bool may_leave = !list_empty(&channels->to_unsubscribe);
+
+	channels->leaves_next = !channels->leaves_next;
+	return !list_empty(next_to_subscribe(channels)) && (channels->leaves_next || !may_leave);
+}
+
 size_t redis_channels_next(struct redis_channels *channels, struct slice *argv)
 {
-	bool subscribe = !list_empty(&channels->to_subscribe);
-	struct list *from = subscribe ? &channels->to_subscribe : &channels->to_unsubscribe;
+	bool subscribe = subscribes_next(channels);
+	struct list *from = subscribe ? next_to_subscribe(channels) : &channels->to_unsubscribe;
 	struct channel *channel = NULL;
 	size_t n = 0;
 
@@ -195,6 +223,8 @@ size_t redis_channels_next(struct redis_channels *channels, struct slice *argv)
 		channel->ends_command = false;
 		channel_enter(channels, channel, subscribe ? CHANNEL_SUBSCRIBING : CHANNEL_UNSUBSCRIBING);
 		argv[++n] = (struct slice){channel->name, channel->name_len};
+		if (subscribe)
+			from = next_to_subscribe(channels);
 	}
 	if (!channel)
 		return 0;
@@ -238,7 +268,7 @@ int redis_channels_confirmed(
 		map_tidy(&channels->by_name);
 		return REDIS_CHANNELS_QUIET;
 	}
-	channel->is_alone = false;
+	channel->is_alone = channel->is_urgent = false;
 	channel->is_announced = channel->is_wanted && !channels->are_doubtful;
 	channel_enter(channels, channel, CHANNEL_SUBSCRIBED);
 	if (!channel->is_announced)

@@ -25,7 +25,7 @@
 
 enum {
 	REDIS_CHANNELS_PER_COMMAND = 512,
-	REDIS_CHANNELS_IN_FLIGHT_MAX = 8192,
+	REDIS_CHANNELS_IN_FLIGHT_MAX = 2048,
 };
 
 /* The meaning of an answer. */
@@ -43,7 +43,9 @@ struct redis_channels {
 	size_t prefix_len;
 	size_t n_wanted;
 	size_t n_in_flight;
-	bool are_doubtful; /* what Redis confirms is not announced yet: the link is not proven */
+	bool leaves_next;   /* an UNSUBSCRIBE goes next, if there is one to say */
+	bool are_doubtful;  /* what Redis confirms is not announced yet: the link is not proven */
+	struct list urgent; /* to be subscribed before the others */
 	struct list to_subscribe;
 	struct list to_unsubscribe;
 	struct list in_flight;   /* in the order in which Redis will answer */
@@ -58,6 +60,9 @@ void redis_channels_deinit(struct redis_channels *channels);
 
 int redis_channels_want(struct redis_channels *channels, struct slice channel); /* 0 or -ENOMEM */
 void redis_channels_unwant(struct redis_channels *channels, struct slice channel);
+
+/* It goes before others, if it is wanted and not subscribed yet. */
+void redis_channels_hurry(struct redis_channels *channels, struct slice channel);
 
 /*
  * The next command to send, SUBSCRIBE or UNSUBSCRIBE and full names, and counts it as sent: how many words, 0

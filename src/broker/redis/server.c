@@ -253,6 +253,11 @@ int redis_server_subscribe(struct redis_server *server, struct slice channel)
 	return redis_subscriber_want(&server->subscriber, channel);
 }
 
+void redis_server_hurry(struct redis_server *server, struct slice channel)
+{
+	redis_subscriber_hurry(&server->subscriber, channel);
+}
+
 void redis_server_unsubscribe(struct redis_server *server, struct slice channel)
 {
 	redis_subscriber_unwant(&server->subscriber, channel);

@@ -56,6 +56,7 @@ bool redis_server_is_ready(const struct redis_server *server);
 
 /* As the functions of the broker, for the channels of this server. */
 int redis_server_subscribe(struct redis_server *server, struct slice channel);
+void redis_server_hurry(struct redis_server *server, struct slice channel);
 void redis_server_unsubscribe(struct redis_server *server, struct slice channel);
 int redis_server_publish(struct redis_server *server, struct slice channel, struct slice payload,
 	broker_published_fn done, void *arg);

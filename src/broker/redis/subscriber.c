@@ -287,6 +287,11 @@ int redis_subscriber_want(struct redis_subscriber *subscriber, struct slice chan
 	return r;
 }
 
+void redis_subscriber_hurry(struct redis_subscriber *subscriber, struct slice channel)
+{
+	redis_channels_hurry(&subscriber->channels, channel);
+}
+
 void redis_subscriber_unwant(struct redis_subscriber *subscriber, struct slice channel)
 {
 	redis_channels_unwant(&subscriber->channels, channel);

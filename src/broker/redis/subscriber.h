@@ -68,5 +68,6 @@ void redis_subscriber_tell_lost(struct redis_subscriber *subscriber);
 /* As broker_subscribe() and broker_unsubscribe(). */
 int redis_subscriber_want(struct redis_subscriber *subscriber, struct slice channel);
 void redis_subscriber_unwant(struct redis_subscriber *subscriber, struct slice channel);
+void redis_subscriber_hurry(struct redis_subscriber *subscriber, struct slice channel);
 
 #endif

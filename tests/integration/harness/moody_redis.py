@@ -4,8 +4,9 @@ Moody Redis: passes publications on as Redis does, and gives the answers of a ta
 
 import socket
 import threading
+import time
 
-from harness.resp import push, read_command, subscribed
+from harness.resp import push, read_command, subscribed, unsubscribed
 
 CONNECT_SECONDS = 60
 USUAL = {b"PING": b"+PONG\r\n", b"CLIENT": b"+OK\r\n", b"AUTH": b"+OK\r\n", b"SELECT": b"+OK\r\n", b"SET": b"+OK\r\n",
@@ -13,10 +14,14 @@ USUAL = {b"PING": b"+PONG\r\n", b"CLIENT": b"+OK\r\n", b"AUTH": b"+OK\r\n", b"SE
 
 
 class MoodyRedis:
-    """`answers` holds the line that a command gets instead of the usual one; it may be changed at any time."""
+    """
+    `answers` holds the line that a command gets instead of the usual one; it may be changed at any time. For each channel
+    that is subscribed or left it takes `channel_seconds`.
+    """
 
-    def __init__(self, echoes=True, **answers):
+    def __init__(self, echoes=True, channel_seconds=0, **answers):
         self.answers = answers
+        self.channel_seconds = channel_seconds
         self.echoes = echoes      # False: publications go to another server, as it were
         self.asked = []           # the names of commands, in order
         self.subscribers = {}     # channel -> connections
@@ -59,10 +64,17 @@ class MoodyRedis:
         if name.decode() in self.answers:
             connection.sendall(b"%s\r\n" % self.answers[name.decode()].encode())
         elif name == b"SUBSCRIBE":
+            time.sleep(self.channel_seconds * len(words[1:]))
             with self.lock:
                 for channel in words[1:]:
                     self.subscribers.setdefault(channel, set()).add(connection)
                 connection.sendall(b"".join(subscribed(channel, i + 1) for i, channel in enumerate(words[1:])))
+        elif name == b"UNSUBSCRIBE":
+            time.sleep(self.channel_seconds * len(words[1:]))
+            with self.lock:
+                for channel in words[1:]:
+                    self.subscribers.get(channel, set()).discard(connection)
+                connection.sendall(b"".join(unsubscribed(channel) for channel in words[1:]))
         elif name == b"PUBLISH":
             count = self._pass_on(words[1], words[2]) if self.echoes else 0
             connection.sendall(b":%d\r\n" % count)
@@ -75,6 +87,11 @@ class MoodyRedis:
             for listener in listeners:
                 listener.sendall(push(channel, payload))
             return len(listeners)
+
+    def n_channels(self):
+        """That somebody listens to."""
+        with self.lock:
+            return sum(bool(listeners) for listeners in self.subscribers.values())
 
     def publish(self, channel, payload):
         """The number of subscribers that got it."""

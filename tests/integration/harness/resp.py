@@ -15,6 +15,10 @@ def subscribed(channel, count):
     return b"*3\r\n$9\r\nsubscribe\r\n" + bulk(channel) + b":%d\r\n" % count
 
 
+def unsubscribed(channel):
+    return b"*3\r\n$11\r\nunsubscribe\r\n" + bulk(channel) + b":0\r\n"
+
+
 def read_command(lines):
     """The words of one, or None at the end. Gateways speak arrays of bulk strings only."""
     head = lines.readline()

@@ -14,6 +14,7 @@
 #include "bus/join.h"
 #include "channel_log/envelope.h"
 #include "core/map.h"
+#include "mail/wish.h"
 #include "protocol/message.h"
 #include "route/route.h"
 #include "worker/worker.h"
@@ -174,11 +175,11 @@ void node_turn_worker(struct node *node, unsigned int n)
 	clients_turn(&node->clients);
 }
 
-static void on_interest(void *arg, struct slice name, uint64_t hash, uint64_t generation, bool wanted)
+static void on_wish(void *arg, const struct wish *wish)
 {
 	struct node *node = arg;
 
-	bus_post_interest(node->bus, 0, name, hash, generation, wanted);
+	bus_post_wish(node->bus, 0, wish);
 }
 
 static void on_join(void *arg, struct join *join)
@@ -427,7 +428,7 @@ void node_init(struct node *node, uint64_t seed)
 		.subscriptions_max = 4,
 		.ping_interval_ms = UINT64_C(1) << 40, /* no peer answers pings */
 		.pong_timeout_ms = 10000};
-	const struct clients_listener listener = {node, on_interest, on_ready, on_join, NULL, on_now_us};
+	const struct clients_listener listener = {node, on_wish, on_ready, on_join, NULL, on_now_us};
 	struct route_table *table;
 
 	memset(node, 0, sizeof(*node));
