@@ -200,9 +200,9 @@ void channel_log_cancel(struct channel_log_join *join); /* harmless if the join 
 void channel_log_tick(struct channel_log *log, uint64_t now_ms);
 bool channel_log_needs_tick(const struct channel_log *log);
 
-/* Forgets all entries and keeps the position, because others need the memory. The next client that
- * wants entries causes a read. False if it cannot be done now, because the entries are being
- * compared with the log. */
+/* Forgets all entries and keeps the position and some tags, because others need the memory. The next client
+ * that wants entries causes a read; a fork is found as before. False if it cannot be done now, because the
+ * entries are being compared with the log. */
 bool channel_log_shrink(struct channel_log *log);
 
 /* The i-th entry after the answer's position, the oldest first. May only be called from inside answered(). */

@@ -55,6 +55,7 @@ static void adopt(struct channel_log *log, struct channel_log_read *read)
 
 	while (ring_take_newest(&log->ring, &entry))
 		channel_log_release(log, entry.body);
+	trail_clear(&log->trail);
 	log->at = read->top;
 	log->positioned = true;
 	ring_reset(&log->ring, log->at.offset, log->at.tag);
@@ -115,7 +116,15 @@ static void rewind_to(struct channel_log *log, uint64_t offset)
 		channel_log_release(log, entry.body);
 	newest = ring_at(&log->ring, offset);
 	log->at.offset = offset;
-	log->at.tag = newest ? newest->tag : log->ring.floor_tag;
+	if (newest)
+		log->at.tag = newest->tag;
+	else if (offset == log->ring.floor_offset && log->ring.floor_tag)
+		log->at.tag = log->ring.floor_tag;
+	else
+		log->at.tag = trail_tag(&log->trail, offset);
+	if (offset <= log->ring.floor_offset)
+		ring_reset(&log->ring, offset, log->at.tag);
+	trail_cut(&log->trail, offset);
 	resync.position = log->at;
 	log->listener->resync(log->arg, &resync);
 }
@@ -144,18 +153,18 @@ static void follow(struct channel_log *log, struct channel_log_read *read)
 /* The newest entry that we and the log have in common. */
 static bool in_common(const struct channel_log *log, const struct channel_log_read *read, uint64_t *offsetp)
 {
-	if (ring_knows(&log->ring, read->top.offset, read->top.tag)) {
+	if (channel_log_remembers(log, read->top.offset, read->top.tag)) {
 		*offsetp = read->top.offset;
 		return true;
 	}
 	for (uint32_t i = read->n_entries; i-- > 0;) {
 		*offsetp = read->entries[i].offset;
-		if (ring_knows(&log->ring, *offsetp, read->entries[i].tag))
+		if (channel_log_remembers(log, *offsetp, read->entries[i].tag))
 			return true;
 	}
 	/* The place before the first entry is no entry, but everybody has it in common. */
 	*offsetp = 0;
-	return ring_knows(&log->ring, 0, 0) &&
+	return channel_log_remembers(log, 0, 0) &&
 	       (!read->top.offset || (read->n_entries && read->entries[0].offset == 1));
 }
 
@@ -178,9 +187,16 @@ static void read_back(struct channel_log *log, uint64_t from)
 	channel_log_send(log, READ_BACK, from, log->at.offset - from + channel_log_page(log));
 }
 
+static uint64_t oldest_known(const struct channel_log *log)
+{
+	uint64_t oldest = ring_oldest_known(&log->ring);
+
+	return log->trail.n && log->trail.first < oldest ? log->trail.first : oldest;
+}
+
 void catch_up_answered(struct channel_log *log, struct channel_log_read *read)
 {
-	uint64_t oldest = ring_oldest_known(&log->ring), common;
+	uint64_t oldest = oldest_known(log), common;
 
 	log->proven = log->n_reads;
 	log->kept_from = 0; /* another copy of the log may reach further back */

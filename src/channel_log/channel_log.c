@@ -41,6 +41,13 @@ void channel_log_release(struct channel_log *log, void *body)
 		log->listener->release(log->arg, body);
 }
 
+/* The ring's floor may have moved up. With a gap between the two the trail would name too old an entry. */
+static void close_trail(struct channel_log *log)
+{
+	if (log->trail.n && log->ring.floor_offset > log->trail.first + log->trail.n)
+		trail_clear(&log->trail);
+}
+
 void channel_log_forget(struct channel_log *log)
 {
 	struct channel_log_entry entry;
@@ -48,6 +55,12 @@ void channel_log_forget(struct channel_log *log)
 	while (ring_take_oldest(&log->ring, &entry))
 		channel_log_release(log, entry.body);
 	ring_reset(&log->ring, log->at.offset, log->at.tag);
+	close_trail(log);
+}
+
+bool channel_log_remembers(const struct channel_log *log, uint64_t offset, uint64_t tag)
+{
+	return ring_knows(&log->ring, offset, tag) || trail_knows(&log->trail, offset, tag);
 }
 
 void channel_log_free(struct channel_log *log)
@@ -57,6 +70,7 @@ void channel_log_free(struct channel_log *log)
 	if (!log)
 		return;
 	channel_log_forget(log);
+	trail_clear(&log->trail);
 	while (live_buffer_take(&log->buffer, &event))
 		channel_log_release(log, event.body);
 	free(log);
@@ -104,6 +118,7 @@ void channel_log_fit(struct channel_log *log)
 		ring_take_oldest(&log->ring, &entry);
 		channel_log_release(log, entry.body);
 	}
+	close_trail(log);
 }
 
 /* Notes how far back the log reaches, as the read shows. Entries before a hole cannot be replayed, so they
@@ -390,6 +405,7 @@ bool channel_log_shrink(struct channel_log *log)
 		return false;
 	log->widened = false;
 	log->kept_from = 0;
+	trail_note(&log->trail, &log->ring);
 	channel_log_forget(log);
 	ring_tighten(&log->ring);
 	return true;

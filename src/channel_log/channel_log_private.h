@@ -9,6 +9,7 @@
 #include "channel_log/channel_log.h"
 #include "channel_log/live_buffer.h"
 #include "channel_log/ring.h"
+#include "channel_log/trail.h"
 
 enum read_kind {
 	READ_CATCH_UP, /* from our position */
@@ -25,6 +26,7 @@ struct channel_log {
 	bool positioned;    /* `at` means something */
 	struct position at; /* always the newest of the ring, or its floor */
 	struct ring ring;
+	struct trail trail; /* without a gap below the ring; mostly empty */
 
 	uint64_t n_reads; /* the id of the newest */
 	struct {
@@ -71,6 +73,9 @@ void channel_log_fit(struct channel_log *log);
 
 /* Forgets all entries; the position stays. */
 void channel_log_forget(struct channel_log *log);
+
+/* Whether the log had exactly this entry, for all that we remember. */
+bool channel_log_remembers(const struct channel_log *log, uint64_t offset, uint64_t tag);
 
 /*
  * Compares our position with the top that a read found which was sent while LIVE. Pushes and answers come on

@@ -507,6 +507,29 @@ static void goes_back_to_the_newest_entry_in_common(void **state)
 	says(world, "10 ");
 }
 
+/* Its entries had to make room for others: their tags did not. */
+static void goes_back_past_what_it_had_to_forget(void **state)
+{
+	struct world *world = *state;
+
+	go_live(world, 5);
+	for (uint64_t i = 6; i <= 8; i++)
+		event(world, i);
+	assert_true(channel_log_shrink(world->log));
+	event(world, 9);
+	assert_true(channel_log_shrink(world->log));
+	assert_int_equal(channel_log_n_entries(world->log), 0);
+	event(world, 10);
+	says(world, "6 7 8 9 10 ");
+	channel_log_subscribed(world->log);
+	answer_of(world, at('A', 10, 1), 10, 10, 7, 1);
+	says(world, "link r2:10+1001 r3:5+1006 ");
+	answer_of(world, at('A', 10, 1), 5, 10, 7, 1);
+	says(world, "fork@7-3 8 9 10 live ");
+	event_of(world, 'A', 11, 1, 1);
+	says(world, "11 ");
+}
+
 static void goes_back_at_once_to_a_top_that_it_knows(void **state)
 {
 	struct world *world = *state;
@@ -1064,6 +1087,7 @@ int main(void)
 		TEST(reads_again_when_it_is_acknowledged_again),
 		TEST(goes_back_to_the_newest_entry_in_common),
 		TEST(goes_back_at_once_to_a_top_that_it_knows),
+		TEST(goes_back_past_what_it_had_to_forget),
 		TEST(goes_to_the_top_when_nothing_is_in_common),
 		TEST(goes_to_the_top_of_another_epoch),
 		TEST(goes_to_the_top_of_a_log_that_forgot_where_it_was),
