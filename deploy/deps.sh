@@ -23,7 +23,7 @@ readonly HIREDIS_MIN=1.0
 readonly BUILD_PACKAGES=(gcc libc6-dev pkgconf meson ninja-build cmake patch libssl-dev zlib1g-dev
 	libevent-dev liburing-dev libyaml-dev libjsmn-dev)
 readonly TEST_PACKAGES=(libcmocka-dev curl clang libclang-rt-dev clang-format python3-pytest
-	python3-pytest-xdist python3-websockets python3-redis python3-yaml python3-jsonschema redis-server iproute2
+	python3-pytest-xdist python3-websockets python3-redis python3-yaml python3-jsonschema redis-server openssl iproute2
 	nftables prometheus
 	haproxy nginx systemd shellcheck python3-pyflakes)
 readonly DEMO_PACKAGES=(redis-server curl)

@@ -12,10 +12,12 @@
 #include "broker/broker.h"
 #include "core/fault_off.h"
 
+struct redis_tls;
 struct redis_url;
 
 struct redis_options {
 	const struct redis_url *url; /* copied */
+	const struct redis_tls *tls; /* for a URL with TLS; must outlive the broker */
 	const char *channel_prefix;  /* put before every channel name in Redis; "" for none; copied */
 	const char *node_id; /* unique per process; names the probe channel and CLIENT SETNAME; copied */
 	uint64_t seed;       /* for jitter */

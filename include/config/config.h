@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/redis/tls.h"
 #include "core/log.h"
 
 struct buf;
@@ -34,11 +35,12 @@ struct config_address {
 struct config {
 	struct config_address listen;
 	struct config_address admin;
-	char *admin_token;    /* a secret; "" if no token is wanted */
-	bool metrics_public;  /* /metrics does not want the token */
-	char *redis;          /* URL; "" for the memory broker */
-	char *channel_prefix; /* in Redis; "" for none */
-	unsigned int workers; /* 0 has become the number of CPUs that this process may use */
+	char *admin_token;                  /* a secret; "" if no token is wanted */
+	bool metrics_public;                /* /metrics does not want the token */
+	char *redis;                        /* URL; "" for the memory broker */
+	struct redis_tls_options redis_tls; /* for rediss:// */
+	char *channel_prefix;               /* in Redis; "" for none */
+	unsigned int workers;               /* 0 has become the number of CPUs that this process may use */
 	enum log_level log_level;
 	enum log_format log_format;
 	uint64_t ping_interval_ms;

@@ -22,6 +22,7 @@
 #include "app/gateway_private.h"
 #include "app/notify.h"
 #include "broker/memory_broker.h"
+#include "broker/redis/tls.h"
 #include "broker/redis/url.h"
 #include "broker/redis_broker.h"
 #include "bus/bus.h"
@@ -145,10 +146,15 @@ static int make_redis(struct gateway *gateway, const struct broker_listener *lis
 	struct redis_url url;
 	int r = redis_url_parse(config->redis, &url, error);
 
-	if (r < 0)
+	if (r == 0 && url.tls)
+		r = redis_tls_new(&config->redis_tls, error, &gateway->redis_tls);
+	if (r < 0) {
+		redis_url_deinit(&url);
 		return r;
+	}
 	struct redis_options options = {
 		.url = &url,
+		.tls = gateway->redis_tls,
 		.channel_prefix = config->channel_prefix,
 		.node_id = gateway->node_id,
 		.seed = gateway->seed,
@@ -351,6 +357,7 @@ static void gateway_free(struct gateway *gateway)
 	/* Before the workers: it cancels outstanding calls, and the bus passes the results
 	 * on to the workers. */
 	broker_free(gateway->broker);
+	redis_tls_free(gateway->redis_tls);
 	for (unsigned int i = 0; i < gateway->n_workers; i++)
 		worker_free(gateway->workers[i]);
 	bus_free(gateway->bus);

@@ -18,6 +18,7 @@
 struct admin;
 struct announcer;
 struct broker;
+struct redis_tls;
 struct buf;
 struct bus;
 struct config;
@@ -41,6 +42,7 @@ struct gateway {
 	struct log *log;
 	struct bus *bus;
 	struct broker *broker;
+	struct redis_tls *redis_tls; /* NULL: without TLS */
 	struct worker *workers[WORKERS_MAX];
 	unsigned int n_workers;
 	uint64_t n_files; /* that may be open */

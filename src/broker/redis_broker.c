@@ -175,7 +175,8 @@ int redis_broker_new(struct event_base *base, const struct redis_options *option
 	struct redis_broker *redis;
 	int r;
 
-	if (!url || (!url->host && !url->unix_path) || !options->node_id || !options->channel_prefix)
+	if (!url || (!url->host && !url->unix_path) || (url->tls && !options->tls) || !options->node_id ||
+		!options->channel_prefix)
 		return -EINVAL;
 	redis = calloc(1, sizeof(*redis));
 	if (!redis)

@@ -10,7 +10,7 @@
 
 #include "broker/broker.h"
 #include "cli/admin_client.h"
-#include "cli/publish_logged.h"
+#include "cli/publish_broker.h"
 #include "cli/redis_once.h"
 #include "config/config.h"
 #include "core/buf.h"
@@ -86,7 +86,10 @@ static int to_redis(const struct config *config, const struct cli_publication *w
 
 	if (!history && (wanted->history || wanted->key))
 		history = &unless_said;
-	return history ? publish_logged(config, history, wanted)
+	/* A plain one over TCP needs no more rights than to publish: no broker, which wants to hear its
+	 * probe. */
+	return history || strncasecmp(config->redis, "rediss:", strlen("rediss:")) == 0
+		       ? publish_through_broker(config, history, wanted)
 		       : through_redis(config, wanted->channel, wanted->json);
 }
 

@@ -45,6 +45,11 @@ struct redisContext *redis_once_connect(const char *text, struct buf *error)
 
 	if (redis_url_parse(text, &url, error) < 0)
 		return NULL;
+	if (url.tls) {
+		buf_append_str(error, "this command speaks no TLS: write redis://");
+		redis_url_deinit(&url);
+		return NULL;
+	}
 	redis = url.unix_path ? redisConnectUnixWithTimeout(url.unix_path, timeout)
 			      : redisConnectWithTimeout(url.host, url.port, timeout);
 	if (!redis || redis->err || redisSetTimeout(redis, timeout) < 0 || greet(redis, &url, error) < 0) {

@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 
+#include "broker/redis/tls.h"
 #include "broker/redis/url.h"
 #include "broker/redis_broker.h"
 #include "config/config.h"
@@ -28,11 +29,16 @@ int redis_session_open(struct redis_session *session, const struct config *confi
 		.log = log_new(STDERR_FILENO, LOG_WARN, config->log_format),
 	};
 	r = redis_url_parse(config->redis, &url, error);
-	if (r < 0)
+	if (r == 0 && url.tls)
+		r = redis_tls_new(&config->redis_tls, error, &session->tls);
+	if (r < 0) {
+		redis_url_deinit(&url);
 		return r;
+	}
 	snprintf(node_id, sizeof(node_id), "%s-%ld-%" PRIu64, what, (long)getpid(), clock_wall_ms());
 	struct redis_options options = {
 		.url = &url,
+		.tls = session->tls,
 		.channel_prefix = config->channel_prefix,
 		.node_id = node_id,
 		.seed = clock_monotonic_us(),
@@ -50,6 +56,7 @@ int redis_session_open(struct redis_session *session, const struct config *confi
 void redis_session_close(struct redis_session *session)
 {
 	broker_free(session->broker);
+	redis_tls_free(session->tls);
 	if (session->base)
 		event_base_free(session->base);
 	log_free(session->log);

@@ -9,11 +9,13 @@ struct buf;
 struct config;
 struct event_base;
 struct log;
+struct redis_tls;
 
 struct redis_session {
 	struct event_base *base;
 	struct broker *broker;
-	struct log *log; /* warnings of the broker, on standard error */
+	struct redis_tls *tls; /* NULL: without TLS */
+	struct log *log;       /* warnings of the broker, on standard error */
 };
 
 /*

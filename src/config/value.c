@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/redis/tls.h"
 #include "broker/redis/url.h"
 #include "config/config.h"
 #include "core/buf.h"
@@ -390,6 +391,48 @@ static void redis_print(const void *member, struct buf *out)
 	buf_deinit(&ignored);
 }
 
+/* What it names is read at the start. */
+static int path_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	(void)n;
+	(void)bounds;
+	(void)error;
+	return replace(member, texts[0]);
+}
+
+/* How far a Redis over TLS is checked */
+
+static const char *const tls_verify_names[] = {
+	[REDIS_TLS_FULL] = "full",
+	[REDIS_TLS_CA] = "ca",
+	[REDIS_TLS_OFF] = "off",
+};
+
+static int tls_verify_parse(void *member, const char *const *texts, size_t n,
+	const struct value_bounds *bounds, struct buf *error)
+{
+	(void)n;
+	(void)bounds;
+	for (size_t i = 0; i < sizeof(tls_verify_names) / sizeof(*tls_verify_names); i++) {
+		if (strcmp(texts[0], tls_verify_names[i]) != 0)
+			continue;
+		*(enum redis_tls_verify *)member = (enum redis_tls_verify)i;
+		return 0;
+	}
+	return refuse(error, texts[0], "full, ca or off");
+}
+
+static void tls_verify_print(const void *member, struct buf *out)
+{
+	buf_append_str(out, tls_verify_names[*(const enum redis_tls_verify *)member]);
+}
+
+static bool tls_verify_equal(const void *a, const void *b)
+{
+	return *(const enum redis_tls_verify *)a == *(const enum redis_tls_verify *)b;
+}
+
 /* Addresses */
 
 static bool host_is_name(const char *host)
@@ -414,6 +457,16 @@ static bool host_valid(const char *host, bool bracketed)
 	if (bracketed)
 		return inet_pton(AF_INET6, host, &ip6) == 1;
 	return inet_pton(AF_INET, host, &ip4) == 1 || host_is_name(host);
+}
+
+static int name_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	(void)n;
+	(void)bounds;
+	if (texts[0][0] && !host_valid(texts[0], strchr(texts[0], ':') != NULL))
+		return refuse(error, texts[0], "a host name or an IP address");
+	return replace(member, texts[0]);
 }
 
 /* Splits in place: "host:port", ":port", "port", "[v6]:port". */
@@ -608,5 +661,9 @@ const struct value_type value_types[N_VALUE_TYPES] = {
 	[VALUE_TOPICS] = {"LIST", true, NULL, "none", topics_parse, list_print, list_equal, list_deinit},
 	[VALUE_SECRET] = {"TEXT", false, NULL, "none", secret_parse, secret_print, string_equal,
 		secret_deinit},
+	[VALUE_PATH] = {"PATH", false, NULL, "none", path_parse, string_print, string_equal, string_deinit},
+	[VALUE_NAME] = {"NAME", false, NULL, "none", name_parse, string_print, string_equal, string_deinit},
+	[VALUE_TLS_VERIFY] = {"WORD", false, "full ca off", NULL, tls_verify_parse, tls_verify_print,
+		tls_verify_equal, NULL},
 	[VALUE_BOOL] = {"BOOL", false, "true false", NULL, bool_parse, bool_print, bool_equal, NULL},
 };

@@ -33,6 +33,8 @@ static void takes_every_documented_form(void **state)
 		{"redis://redis.example/", {.host = "redis.example", .port = 6379}, "redis.example:6379/0"},
 		{"redis://h:1/15", {.host = "h", .port = 1, .db = 15}, "h:1/15"},
 		{"REDIS://h", {.host = "h", .port = 6379}, "h:6379/0"},
+		{"rediss://:secret@h/2",
+			{.host = "h", .password = "secret", .port = 6379, .db = 2, .tls = true}, "h:6379/2"},
 		{"redis://[::1]", {.host = "::1", .port = 6379}, "[::1]:6379/0"},
 		{"redis://[fe80::1%25eth0]:65535/2", {.host = "fe80::1%eth0", .port = 65535, .db = 2},
 			"[fe80::1%eth0]:65535/2"},
@@ -66,6 +68,7 @@ static void takes_every_documented_form(void **state)
 		assert_text(copy.password, rows[i].url.password);
 		assert_int_equal(copy.port, rows[i].url.port);
 		assert_int_equal(copy.db, rows[i].url.db);
+		assert_int_equal(copy.tls, rows[i].url.tls);
 		redis_url_describe(&copy, &description);
 		assert_string_equal(buf_text(&description), rows[i].description);
 		redis_url_deinit(&copy);
@@ -80,7 +83,8 @@ static void refuses_what_it_does_not_understand_in_one_sentence_without_the_secr
 		"",
 		"localhost:6379",
 		"http://hunter2@h",
-		"rediss://:hunter2@h",
+		"rediss://",
+		"rediss+unix://:hunter2@/s",
 		"redis://",
 		"redis:///1",
 		"redis://:6379",

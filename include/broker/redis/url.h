@@ -5,6 +5,7 @@
  * Redis URL: the address of a Redis server, and the user that we are there.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct buf;
@@ -17,12 +18,13 @@ struct redis_url {
 	char *password;  /* NULL: no AUTH */
 	uint16_t port;
 	int db;
+	bool tls; /* rediss:// */
 };
 
 /*
- * redis://[[user]:password@]host[:port][/db], redis://[…]@[::1]:6379, unix://[[user]:password@]/path[?db=n]
- * or redis+unix://, percent-decoded once. 0, or -EINVAL with one sentence (nothing of the text in it, so
- * never the password) appended to error, or -ENOMEM.
+ * redis://[[user]:password@]host[:port][/db], rediss://… over TLS, redis://[…]@[::1]:6379,
+ * unix://[[user]:password@]/path[?db=n] or redis+unix://, percent-decoded once. 0, or -EINVAL with one
+ * sentence (nothing of the text in it, so never the password) appended to error, or -ENOMEM.
  */
 int redis_url_parse(const char *text, struct redis_url *url, struct buf *error);
 int redis_url_copy(const struct redis_url *from, struct redis_url *to); /* 0 or -ENOMEM */

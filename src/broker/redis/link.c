@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -22,6 +20,7 @@
 
 #include "broker/redis/dial.h"
 #include "broker/redis/error.h"
+#include "broker/redis/stream.h"
 #include "broker/redis/timer.h"
 #include "broker/redis/url.h"
 #include "core/clock.h"
@@ -29,7 +28,6 @@
 enum {
 	READ_BYTES = 64 * 1024,       /* one read(2) */
 	TURN_BYTES_MAX = 1024 * 1024, /* then the other events of the loop get their turn */
-	WRITE_PARTS = 64,             /* pieces of the buffer in one sendmsg(2) */
 	NAME_MAX_BYTES = 128,
 	REASON_MAX = 200, /* bytes of Redis' words in ours */
 };
@@ -59,12 +57,13 @@ struct waiters {
 struct redis_link {
 	struct event_base *base;
 	const struct redis_url *url;
+	const struct redis_tls *tls;
 	struct redis_link_listener listener;
 	uint32_t timeout_ms;
 	enum link_state state;
 
 	struct redis_dial *dial;
-	int fd;
+	struct redis_stream stream;
 	struct event *readable;
 	struct event *writable; /* pending while out holds something */
 	struct event *timer;    /* greeting: its bound; closed: says so at once */
@@ -72,6 +71,7 @@ struct redis_link {
 	struct redis_parser *parser;
 	char *in; /* READ_BYTES */
 	uint64_t heard_ms;
+	bool spoke; /* some bytes of Redis came */
 
 	struct waiters waiters;
 	size_t outstanding_bytes;
@@ -117,9 +117,7 @@ static void link_hang_up(struct redis_link *link)
 	if (link->writable)
 		event_free(link->writable);
 	link->readable = link->writable = NULL;
-	if (link->fd >= 0)
-		close(link->fd);
-	link->fd = -1;
+	redis_stream_close(&link->stream);
 }
 
 void redis_link_fail(struct redis_link *link, enum redis_link_end end, const char *reason)
@@ -327,21 +325,36 @@ static int on_reply(void *arg, const struct redis_reply *reply)
 	return link->state == LINK_CLOSED;
 }
 
-/* One read(2). How many bytes came, 0 when there is nothing (more), or the link has ended. */
+/* The stream is over: r is 0 where Redis has closed it. */
+static void link_broke(struct redis_link *link, const char *what, int r)
+{
+	bool plain_and_mute = !link->spoke && !link->tls && link->url->host;
+
+	if (r == -EPROTO)
+		redis_link_fail(link, REDIS_LINK_LOST, link->stream.fault);
+	else if (plain_and_mute && (r == 0 || r == -ECONNRESET))
+		redis_link_fail(link, REDIS_LINK_LOST,
+			"Redis closed the connection at once: does it want rediss://?");
+	else if (r == 0)
+		redis_link_fail(link, REDIS_LINK_LOST, "Redis closed the connection");
+	else
+		link_fail_because(link, what, strerror(-r));
+}
+
+/* One read(2), or what TLS makes of some. How many bytes came, 0 when there is nothing (more), or the link
+ * has ended. */
 static size_t link_read(struct redis_link *link)
 {
-	ssize_t n = read(link->fd, link->in, READ_BYTES);
+	ssize_t n = redis_stream_read(&link->stream, link->in, READ_BYTES);
 	int r;
 
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			link_fail_because(link, "reading failed", strerror(errno));
+	if (n == -EAGAIN)
+		return 0;
+	if (n <= 0) {
+		link_broke(link, "reading failed", (int)n);
 		return 0;
 	}
-	if (n == 0) {
-		redis_link_fail(link, REDIS_LINK_LOST, "Redis closed the connection");
-		return 0;
-	}
+	link->spoke = true;
 	r = redis_parser_feed(link->parser, link->in, (size_t)n, on_reply, link);
 	if (r == -ENOMEM)
 		redis_link_fail(link, REDIS_LINK_LOST, "out of memory");
@@ -350,16 +363,13 @@ static size_t link_read(struct redis_link *link)
 	return (size_t)n;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+/* All that has arrived, up to the bound of one turn. */
+static void link_read_turn(struct redis_link *link)
 {
-	struct redis_link *link = arg;
 	bool was_ready = link->state == LINK_READY;
 	size_t total = 0;
 	size_t n;
 
-	(void)fd;
-	(void)what;
-	link->heard_ms = clock_monotonic_ms();
 	do {
 		n = link_read(link);
 		total += n;
@@ -369,33 +379,47 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		link->listener.turned(link->listener.arg);
 }
 
-/* evbuffer_write() would do, but raises SIGPIPE. */
-static ssize_t link_write(struct redis_link *link)
+/* Has the events of the socket that the stream waits for. */
+static void link_watch(struct redis_link *link)
 {
-	struct evbuffer_iovec parts[WRITE_PARTS];
-	struct msghdr message = {.msg_iov = parts};
-	ssize_t n_written;
-	int n = evbuffer_peek(link->out, -1, NULL, parts, WRITE_PARTS);
+	bool wants_to_write = evbuffer_get_length(link->out) && !link->stream.write_needs_read;
 
-	message.msg_iovlen = n < WRITE_PARTS ? (size_t)n : WRITE_PARTS;
-	n_written = sendmsg(link->fd, &message, MSG_NOSIGNAL);
-	if (n_written > 0)
-		evbuffer_drain(link->out, (size_t)n_written);
-	return n_written;
+	if (link->state == LINK_CLOSED)
+		return;
+	if (redis_stream_holds_more(&link->stream))
+		event_active(link->readable, EV_READ, 1);
+	if (wants_to_write || link->stream.read_needs_write)
+		event_add(link->writable, NULL);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct redis_link *link = arg;
 
 	(void)fd;
 	(void)what;
-	if (evbuffer_get_length(link->out) && link_write(link) < 0 && errno != EAGAIN && errno != EINTR) {
-		link_fail_because(link, "writing failed", strerror(errno));
-		return;
-	}
-	if (evbuffer_get_length(link->out))
-		event_add(link->writable, NULL);
+	link->heard_ms = clock_monotonic_ms();
+	link->stream.write_needs_read = false;
+	link_read_turn(link);
+	link_watch(link);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis_link *link = arg;
+	int r = 0;
+
+	(void)fd;
+	(void)what;
+	if (link->stream.read_needs_write)
+		link_read_turn(link);
+	if (link->state != LINK_CLOSED && evbuffer_get_length(link->out))
+		r = redis_stream_write(&link->stream, link->out);
+	if (r < 0 && r != -EPROTO)
+		link_read_turn(link); /* the last words of Redis say more than that it does not listen */
+	if (r < 0)
+		link_broke(link, "writing failed", r);
+	link_watch(link);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -407,8 +431,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	if (link->state == LINK_CLOSED)
 		link->listener.closed(link->listener.arg, link->end, link->reason); /* may free link */
 	else
-		redis_link_fail(
-			link, REDIS_LINK_LOST, "Redis took the connection and did not answer in time");
+		redis_link_fail(link, REDIS_LINK_LOST,
+			redis_stream_is_shaking_hands(&link->stream)
+				? "Redis took the connection and does not answer in TLS: is TLS on there?"
+				: "Redis took the connection and did not answer in time");
 }
 
 static void on_dialled(void *arg, int fd, const char *reason)
@@ -421,8 +447,11 @@ static void on_dialled(void *arg, int fd, const char *reason)
 	}
 	redis_dial_free(link->dial);
 	link->dial = NULL;
-	link->fd = fd;
 	link->state = LINK_GREETING;
+	if (redis_stream_open(&link->stream, fd, link->tls, link->url->host) < 0) {
+		redis_link_fail(link, REDIS_LINK_LOST, "out of memory");
+		return;
+	}
 	link->readable = event_new(link->base, fd, EV_READ | EV_PERSIST, on_readable, link);
 	link->writable = event_new(link->base, fd, EV_WRITE, on_writable, link);
 	if (!link->readable || !link->writable || event_add(link->readable, NULL) < 0 ||
@@ -452,9 +481,10 @@ int redis_link_new(struct event_base *base, const struct redis_link_options *opt
 		return -ENOMEM;
 	link->base = base;
 	link->url = options->url;
+	link->tls = options->tls;
 	link->listener = *listener;
 	link->timeout_ms = options->timeout_ms;
-	link->fd = -1;
+	redis_stream_init(&link->stream);
 	link_name(link, options->name);
 	link->timer = evtimer_new(base, on_timer, link);
 	link->out = evbuffer_new();

@@ -23,6 +23,7 @@
 
 struct event_base;
 struct redis_link;
+struct redis_tls;
 struct redis_url;
 
 enum {
@@ -50,6 +51,7 @@ struct redis_link_listener {
 
 struct redis_link_options {
 	const struct redis_url *url; /* borrowed for the link's life */
+	const struct redis_tls *tls; /* borrowed for the link's life; NULL: without TLS */
 	const char *name;            /* for CLIENT SETNAME; borrowed for the call */
 	size_t bulk_bytes_max;       /* see reply.h */
 	uint32_t timeout_ms;         /* to connect, and again to be greeted */

@@ -50,6 +50,7 @@ struct redis_server {
 	struct metrics *metrics;
 
 	struct redis_url url;
+	const struct redis_tls *tls;
 	struct buf address;
 	struct buf client_name;
 	struct buf probe_channel; /* with the prefix */
@@ -216,6 +217,7 @@ static int server_dial(struct redis_server *server)
 		server, on_commander_ready, on_unasked, on_turned, on_closed};
 	const struct redis_link_options options = {
 		.url = &server->url,
+		.tls = server->url.tls ? server->tls : NULL,
 		.name = buf_text(&server->client_name),
 		.bulk_bytes_max = server->payload_bytes_max + ENVELOPE_HEAD_MAX,
 		.timeout_ms = server->dial_timeout_ms,
@@ -471,6 +473,7 @@ static void server_configure(struct redis_server *server, const struct redis_opt
 {
 	server->payload_bytes_max =
 		options->payload_bytes_max ? options->payload_bytes_max : PAYLOAD_BYTES_MAX;
+	server->tls = options->tls;
 	server->loads_library = options->loads_library;
 	server->dial_timeout_ms = options->dial_timeout_ms ? options->dial_timeout_ms : DIAL_TIMEOUT_MS;
 	backoff_init(&server->backoff, BACKOFF_BASE_MS, BACKOFF_CAP_MS, options->seed);

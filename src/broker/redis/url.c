@@ -186,6 +186,12 @@ static int url_parse_tcp(struct slice text, struct redis_url *url, struct buf *e
 	return url_take_db(url, (struct slice){rest.data + 1, rest.len - 1}, error);
 }
 
+static int url_parse_tls(struct slice text, struct redis_url *url, struct buf *error)
+{
+	url->tls = true;
+	return url_parse_tcp(text, url, error);
+}
+
 static int url_parse_unix(struct slice text, struct redis_url *url, struct buf *error)
 {
 	struct slice rest, query;
@@ -218,6 +224,7 @@ int redis_url_parse(const char *text, struct redis_url *url, struct buf *error)
 		int (*parse)(struct slice text, struct redis_url *url, struct buf *error);
 	} schemes[] = {
 		{"redis://", url_parse_tcp},
+		{"rediss://", url_parse_tls},
 		{"unix://", url_parse_unix},
 		{"redis+unix://", url_parse_unix},
 	};
@@ -234,9 +241,8 @@ int redis_url_parse(const char *text, struct redis_url *url, struct buf *error)
 			redis_url_deinit(url);
 		return r;
 	}
-	if (strncasecmp(text, "rediss://", strlen("rediss://")) == 0)
-		return url_refuse(error, "rediss:// (Redis over TLS) is not supported");
-	return url_refuse(error, "the Redis URL must start with redis://, unix:// or redis+unix://");
+	return url_refuse(
+		error, "the Redis URL must start with redis://, rediss://, unix:// or redis+unix://");
 }
 
 static int url_copy_string(const char *from, char **top)
@@ -247,7 +253,7 @@ static int url_copy_string(const char *from, char **top)
 
 int redis_url_copy(const struct redis_url *from, struct redis_url *to)
 {
-	*to = (struct redis_url){.port = from->port, .db = from->db};
+	*to = (struct redis_url){.port = from->port, .db = from->db, .tls = from->tls};
 	if (url_copy_string(from->host, &to->host) < 0 ||
 		url_copy_string(from->unix_path, &to->unix_path) < 0 ||
 		url_copy_string(from->user, &to->user) < 0 ||

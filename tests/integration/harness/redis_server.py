@@ -52,13 +52,19 @@ class RedisServer:
     def _run(self, port):
         program = shutil.which("redis-server")
         assert program, "redis-server is missing: deploy/deps.sh --test installs it"
-        self.client = redis.Redis(port=port, password=self.password)
-        command = [*self.prefix, program, "--port", port, "--bind", "127.0.0.1", "--unixsocket", self.socket_path,
+        self.client = self._client(port)
+        command = [*self.prefix, program, *self._listens(port), "--bind", "127.0.0.1", "--unixsocket", self.socket_path,
                    "--save", "", "--dir", self.directory, *self.options]
         if self.password:
             command += ["--requirepass", self.password]
         self.wanted_port = port
         return Process(command, self.directory, "redis")
+
+    def _client(self, port):
+        return redis.Redis(port=port, password=self.password)
+
+    def _listens(self, port):
+        return ("--port", port)
 
     def _answers(self):
         try:
@@ -84,6 +90,29 @@ class RedisServer:
         self.client.close()
         self.process.kill()
         shutil.rmtree(self.socket_directory)
+
+
+class TlsRedis(RedisServer):
+    """One that speaks TLS only. With asks_clients it wants their certificates, by the same authority."""
+
+    def __init__(self, directory, authority, certificate, asks_clients=False):
+        self.authority = authority
+        self.certificate, self.key = certificate
+        self.asks_clients = asks_clients
+        super().__init__(directory)
+
+    @property
+    def url(self):
+        return f"rediss://127.0.0.1:{self.port}"
+
+    def _client(self, port):
+        return redis.Redis(port=port, ssl=True, ssl_ca_certs=self.authority.certificate, ssl_check_hostname=False,
+                           ssl_certfile=self.certificate, ssl_keyfile=self.key)
+
+    def _listens(self, port):
+        return ("--port", 0, "--tls-port", port, "--tls-ca-cert-file", self.authority.certificate,
+                "--tls-cert-file", self.certificate, "--tls-key-file", self.key,
+                "--tls-auth-clients", "yes" if self.asks_clients else "no")
 
 
 class DurableRedis(RedisServer):

@@ -1,8 +1,9 @@
-/* Publish logged: one event to a channel's log; see the header. */
+/* Publish broker: one event through a Redis broker; see the header. */
 
-#include "cli/publish_logged.h"
+#include "cli/publish_broker.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,7 +35,20 @@ static void finish(struct publication *publication, const char *problem)
 	event_base_loopbreak(publication->session.base);
 }
 
-static void on_published(void *arg, int r, const struct position *id, bool is_duplicate)
+static void on_published(void *arg, int r, uint64_t n_receivers)
+{
+	struct publication *publication = arg;
+
+	if (r == -ECANCELED)
+		return;
+	if (r == 0)
+		printf("published, nodes subscribed in Redis: %" PRIu64 "\n", n_receivers);
+	finish(publication, r == 0         ? NULL
+			    : r == -EACCES ? "Redis refused it for want of rights"
+					   : "Redis could not carry it out");
+}
+
+static void on_logged(void *arg, int r, const struct position *id, bool is_duplicate)
 {
 	struct publication *publication = arg;
 	char pos[POSITION_TEXT_MAX];
@@ -54,9 +68,16 @@ static void on_published(void *arg, int r, const struct position *id, bool is_du
 	finish(publication, NULL);
 }
 
-static void on_state(void *arg, enum broker_state state, const char *reason)
+static int publish(struct publication *publication)
 {
-	struct publication *publication = arg;
+	const struct cli_publication *wanted = publication->wanted;
+
+	return broker_publish(publication->session.broker, slice_of(wanted->channel), slice_of(wanted->json),
+		on_published, publication);
+}
+
+static int publish_logged(struct publication *publication)
+{
 	const struct cli_publication *wanted = publication->wanted;
 	struct broker_log_options options = {
 		.size = publication->history->size,
@@ -65,11 +86,18 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 		.key_ttl_ms = BROKER_LOG_KEY_TTL_MS,
 	};
 
+	return broker_log_publish(publication->session.broker, slice_of(wanted->channel),
+		slice_of(wanted->json), &options, on_logged, publication);
+}
+
+static void on_state(void *arg, enum broker_state state, const char *reason)
+{
+	struct publication *publication = arg;
+
 	(void)reason; /* the broker's own lines say it */
 	if (state != BROKER_READY)
 		return;
-	if (broker_log_publish(publication->session.broker, slice_of(wanted->channel), slice_of(wanted->json),
-		    &options, on_published, publication) < 0)
+	if ((publication->history ? publish_logged(publication) : publish(publication)) < 0)
 		finish(publication, "Redis went away before anything was published");
 }
 
@@ -98,7 +126,7 @@ static void on_timeout(evutil_socket_t fd, short events, void *arg)
 	finish(arg, "Redis did not answer in time");
 }
 
-int publish_logged(const struct config *config, const struct route_history *history,
+int publish_through_broker(const struct config *config, const struct route_history *history,
 	const struct cli_publication *wanted)
 {
 	struct publication publication = {.history = history, .wanted = wanted, .status = 1};

@@ -1,0 +1,199 @@
+/*
+ * Redis TLS: the keys and certificates of connections to Redis. See broker/redis/tls.h.
+ */
+
+#include "broker/redis/tls.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "core/buf.h"
+
+struct redis_tls {
+	SSL_CTX *context;
+	BIO_METHOD *writing;
+	char *name; /* NULL: the host that is dialled */
+	enum redis_tls_verify verify;
+};
+
+/* --- writing: OpenSSL's own way raises SIGPIPE --- */
+
+static int write_bytes(BIO *bio, const char *bytes, int n)
+{
+	ssize_t n_written = send((int)(intptr_t)BIO_get_data(bio), bytes, (size_t)n, MSG_NOSIGNAL);
+
+	BIO_clear_retry_flags(bio);
+	if (n_written < 0 && (errno == EAGAIN || errno == EINTR))
+		BIO_set_retry_write(bio);
+	return (int)n_written;
+}
+
+static long control(BIO *bio, int command, long number, void *data)
+{
+	(void)bio;
+	(void)number;
+	(void)data;
+	return command == BIO_CTRL_FLUSH; /* nothing is held back; all else is unknown here */
+}
+
+static BIO_METHOD *writing_new(void)
+{
+	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "redis");
+
+	if (!method)
+		return NULL;
+	BIO_meth_set_write(method, write_bytes);
+	BIO_meth_set_ctrl(method, control);
+	return method;
+}
+
+static BIO *writer_new(const struct redis_tls *tls, int fd)
+{
+	BIO *bio = BIO_new(tls->writing);
+
+	if (!bio)
+		return NULL;
+	BIO_set_data(bio, (void *)(intptr_t)fd);
+	BIO_set_init(bio, 1);
+	return bio;
+}
+
+/* --- the context --- */
+
+static int refuse(struct buf *error, const char *option, const char *path)
+{
+	const char *why = ERR_reason_error_string(ERR_peek_error());
+
+	buf_printf(error, "%s: %s: %s", option, path, why ? why : "it cannot be used");
+	return -EINVAL;
+}
+
+static const char *given(const char *text)
+{
+	return text && *text ? text : NULL;
+}
+
+static int take_authorities(SSL_CTX *context, const struct redis_tls_options *options, struct buf *error)
+{
+	const char *ca = given(options->ca);
+
+	if (ca && SSL_CTX_load_verify_file(context, ca) != 1)
+		return refuse(error, "redis_ca", ca);
+	/* A system without authorities believes nobody, which the handshake tells. */
+	if (!ca)
+		(void)SSL_CTX_set_default_verify_paths(context);
+	return 0;
+}
+
+static int take_identity(SSL_CTX *context, const struct redis_tls_options *options, struct buf *error)
+{
+	const char *cert = given(options->cert);
+	const char *key = given(options->key);
+
+	if (!cert && key) {
+		buf_append_str(error, "redis_key is of no use without redis_cert");
+		return -EINVAL;
+	}
+	if (!cert)
+		return 0;
+	key = key ? key : cert;
+	if (SSL_CTX_use_certificate_chain_file(context, cert) != 1)
+		return refuse(error, "redis_cert", cert);
+	if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
+		return refuse(error, "redis_key", key);
+	return 0;
+}
+
+static void configure(SSL_CTX *context, enum redis_tls_verify verify)
+{
+	SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+	/* The buffer that is written from may move and grow between two tries; idle connections need none. */
+	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+					  SSL_MODE_RELEASE_BUFFERS);
+	/* Redis closes without a word. A reply says how long it is, so nothing is cut off unnoticed. */
+	SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_verify(context, verify == REDIS_TLS_OFF ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+}
+
+int redis_tls_new(const struct redis_tls_options *options, struct buf *error, struct redis_tls **tlsp)
+{
+	struct redis_tls *tls = calloc(1, sizeof(*tls));
+	int r = -ENOMEM;
+
+	if (!tls)
+		return -ENOMEM;
+	ERR_clear_error();
+	tls->verify = options->verify;
+	tls->context = SSL_CTX_new(TLS_client_method());
+	tls->writing = writing_new();
+	tls->name = given(options->name) ? strdup(options->name) : NULL;
+	if (!tls->context || !tls->writing || (given(options->name) && !tls->name))
+		goto fail;
+	configure(tls->context, options->verify);
+	r = take_authorities(tls->context, options, error);
+	if (r == 0)
+		r = take_identity(tls->context, options, error);
+	if (r < 0)
+		goto fail;
+	*tlsp = tls;
+	return 0;
+fail:
+	redis_tls_free(tls);
+	return r;
+}
+
+void redis_tls_free(struct redis_tls *tls)
+{
+	if (!tls)
+		return;
+	SSL_CTX_free(tls->context);
+	BIO_meth_free(tls->writing);
+	free(tls->name);
+	free(tls);
+}
+
+/* --- a session --- */
+
+/* The host is checked, and told to the server where it is a name. 0 or -ENOMEM. */
+static int expect_host(SSL *session, const char *host, enum redis_tls_verify verify)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(session);
+
+	if (X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1) {
+		if (verify != REDIS_TLS_FULL)
+			X509_VERIFY_PARAM_set1_ip(param, NULL, 0);
+		return 0;
+	}
+	if (SSL_set_tlsext_host_name(session, host) != 1)
+		return -ENOMEM;
+	if (verify == REDIS_TLS_FULL && SSL_set1_host(session, host) != 1)
+		return -ENOMEM;
+	return 0;
+}
+
+struct ssl_st *redis_tls_session(const struct redis_tls *tls, int fd, const char *host)
+{
+	SSL *session = SSL_new(tls->context);
+	BIO *writer = writer_new(tls, fd);
+
+	if (!session || !writer || SSL_set_rfd(session, fd) != 1) {
+		BIO_free(writer);
+		SSL_free(session);
+		return NULL;
+	}
+	SSL_set0_wbio(session, writer);
+	SSL_set_connect_state(session);
+	if (expect_host(session, tls->name ? tls->name : host, tls->verify) < 0) {
+		SSL_free(session);
+		return NULL;
+	}
+	return session;
+}
