@@ -350,13 +350,13 @@ static void announces_nothing_while_the_link_is_not_proven(void **state)
 
 	(void)state;
 	init(&channels);
-	channels.are_doubtful = true;
+	channels.doubtful = true;
 	want(&channels, "a");
 	sends(&channels, "SUBSCRIBE app:a");
 	assert_int_equal(
 		redis_channels_confirmed(&channels, true, slice_of("app:a"), &told), REDIS_CHANNELS_QUIET);
 	assert_false(redis_channels_announce(&channels, &told));
-	channels.are_doubtful = false;
+	channels.doubtful = false;
 	assert_true(redis_channels_announce(&channels, &told));
 	assert_memory_equal(told.data, "a", 1);
 	assert_false(redis_channels_announce(&channels, &told));
@@ -401,7 +401,7 @@ static void is_told_of_a_loss_only_where_somebody_relies_on_the_channel(void **s
 
 	(void)state;
 	redis_channels_init(&channels, "app:");
-	channels.are_doubtful = true;
+	channels.doubtful = true;
 	want(&channels, "a");
 	sends(&channels, "SUBSCRIBE app:a");
 	confirms(&channels, true, "app:a", NULL);
@@ -409,7 +409,7 @@ static void is_told_of_a_loss_only_where_somebody_relies_on_the_channel(void **s
 	assert_false(redis_channels_tell_lost(&channels, &told)); /* nobody was told that it is subscribed */
 	sends(&channels, "SUBSCRIBE app:a");
 	confirms(&channels, true, "app:a", NULL);
-	channels.are_doubtful = false;
+	channels.doubtful = false;
 	want(&channels, "b");
 	redis_channels_lost(&channels);
 	redis_channels_unwant(&channels, slice_of("b"));

@@ -30,10 +30,10 @@ struct channel {
 	struct map_entry entry; /* by its name without the prefix */
 	struct list link;       /* in the one list of its state */
 	enum channel_state state;
-	bool is_wanted;
-	bool is_announced; /* false: somebody waits to hear that it is subscribed */
-	bool is_urgent;    /* somebody waits for it who is not served before */
-	bool is_alone;     /* was in a refused command: goes in one of its own */
+	bool wanted;
+	bool announced;    /* false: somebody waits to hear that it is subscribed */
+	bool urgent;       /* somebody waits for it who is not served before */
+	bool alone;        /* was in a refused command: goes in one of its own */
 	bool ends_command; /* the last one of its command */
 	size_t name_len;
 	char name[]; /* as Redis knows it, prefix and all */
@@ -56,7 +56,7 @@ static struct list *channels_list(struct redis_channels *channels, const struct 
 {
 	switch (channel->state) {
 	case CHANNEL_IDLE:
-		return channel->is_urgent ? &channels->urgent : &channels->to_subscribe;
+		return channel->urgent ? &channels->urgent : &channels->to_subscribe;
 	case CHANNEL_SUBSCRIBING:
 	case CHANNEL_UNSUBSCRIBING:
 		return &channels->in_flight;
@@ -67,9 +67,9 @@ static struct list *channels_list(struct redis_channels *channels, const struct 
 	case CHANNEL_SUBSCRIBED:
 		break;
 	}
-	if (!channel->is_wanted)
+	if (!channel->wanted)
 		return &channels->to_unsubscribe;
-	return channel->is_announced ? &channels->settled : &channels->to_announce;
+	return channel->announced ? &channels->settled : &channels->to_announce;
 }
 
 static void channel_drop(struct redis_channels *channels, struct channel *channel)
@@ -92,7 +92,7 @@ static void channel_enter(struct redis_channels *channels, struct channel *chann
 	channel->state = state;
 	if (channel_is_in_flight(channel))
 		channels->n_in_flight++;
-	if (!channel->is_wanted && redis_does_not_know(state)) {
+	if (!channel->wanted && redis_does_not_know(state)) {
 		channel_drop(channels, channel);
 		return;
 	}
@@ -156,10 +156,10 @@ int redis_channels_want(struct redis_channels *channels, struct slice name)
 		channel = channels_add(channels, name);
 	if (!channel)
 		return -ENOMEM;
-	if (!channel->is_wanted)
+	if (!channel->wanted)
 		channels->n_wanted++;
-	channel->is_wanted = true;
-	channel->is_announced = false;
+	channel->wanted = true;
+	channel->announced = false;
 	if (channel->state == CHANNEL_SUBSCRIBED)
 		channel_enter(channels, channel, CHANNEL_SUBSCRIBED);
 	else if (channel->state == CHANNEL_REFUSED || !list_linked(&channel->link))
@@ -171,10 +171,10 @@ void redis_channels_unwant(struct redis_channels *channels, struct slice name)
 {
 	struct channel *channel = channels_find(channels, name);
 
-	if (!channel || !channel->is_wanted)
+	if (!channel || !channel->wanted)
 		return;
 	channels->n_wanted--;
-	channel->is_wanted = false;
+	channel->wanted = false;
 	if (!channel_is_in_flight(channel))
 		channel_enter(channels, channel, channel->state);
 }
@@ -183,9 +183,9 @@ void redis_channels_hurry(struct redis_channels *channels, struct slice name)
 {
 	struct channel *channel = channels_find(channels, name);
 
-	if (!channel || !channel->is_wanted || channel->is_urgent || channel->state == CHANNEL_SUBSCRIBED)
+	if (!channel || !channel->wanted || channel->urgent || channel->state == CHANNEL_SUBSCRIBED)
 		return;
-	channel->is_urgent = true;
+	channel->urgent = true;
 	if (channel->state == CHANNEL_IDLE)
 		channel_enter(channels, channel, CHANNEL_IDLE);
 }
@@ -217,7 +217,7 @@ size_t redis_channels_next(struct redis_channels *channels, struct slice *argv)
 		channels->n_in_flight < REDIS_CHANNELS_IN_FLIGHT_MAX) {
 		struct channel *candidate = list_entry(from->next, struct channel, link);
 
-		if (n && (candidate->is_alone || channel->is_alone))
+		if (n && (candidate->alone || channel->alone))
 			break;
 		channel = candidate;
 		channel->ends_command = false;
@@ -236,10 +236,10 @@ bool redis_channels_announce(struct redis_channels *channels, struct slice *chan
 {
 	struct channel *channel;
 
-	if (channels->are_doubtful || list_empty(&channels->to_announce))
+	if (channels->doubtful || list_empty(&channels->to_announce))
 		return false;
 	channel = list_entry(channels->to_announce.next, struct channel, link);
-	channel->is_announced = true;
+	channel->announced = true;
 	channel_enter(channels, channel, channel->state);
 	*channelp = (struct slice){channel->entry.key, channel->entry.key_len};
 	return true;
@@ -268,10 +268,10 @@ int redis_channels_confirmed(
 		map_tidy(&channels->by_name);
 		return REDIS_CHANNELS_QUIET;
 	}
-	channel->is_alone = channel->is_urgent = false;
-	channel->is_announced = channel->is_wanted && !channels->are_doubtful;
+	channel->alone = channel->urgent = false;
+	channel->announced = channel->wanted && !channels->doubtful;
 	channel_enter(channels, channel, CHANNEL_SUBSCRIBED);
-	if (!channel->is_announced)
+	if (!channel->announced)
 		return REDIS_CHANNELS_QUIET;
 	*channelp = redis_channels_strip(channels, name);
 	return REDIS_CHANNELS_LISTENS;
@@ -286,7 +286,7 @@ static void command_undone(struct redis_channels *channels)
 		struct channel *channel = list_entry(channels->in_flight.next, struct channel, link);
 
 		is_last = channel->ends_command;
-		channel->is_alone |= channel->state == CHANNEL_SUBSCRIBING;
+		channel->alone |= channel->state == CHANNEL_SUBSCRIBING;
 		channel_enter(channels, channel, CHANNEL_IDLE);
 	} while (!is_last);
 }
@@ -294,7 +294,7 @@ static void command_undone(struct redis_channels *channels)
 int redis_channels_refused(struct redis_channels *channels, struct slice *channelp)
 {
 	struct channel *channel;
-	bool is_wanted;
+	bool wanted;
 
 	if (list_empty(&channels->in_flight))
 		return -EPROTO;
@@ -307,11 +307,11 @@ int redis_channels_refused(struct redis_channels *channels, struct slice *channe
 		command_undone(channels);
 		return REDIS_CHANNELS_QUIET;
 	}
-	is_wanted = channel->is_wanted;
+	wanted = channel->wanted;
 	*channelp = (struct slice){channel->entry.key, channel->entry.key_len};
-	channel->is_alone = true;
+	channel->alone = true;
 	channel_enter(channels, channel, CHANNEL_REFUSED); /* frees it if it is no longer wanted */
-	return is_wanted ? REDIS_CHANNELS_REFUSED : REDIS_CHANNELS_QUIET;
+	return wanted ? REDIS_CHANNELS_REFUSED : REDIS_CHANNELS_QUIET;
 }
 
 void redis_channels_retry(struct redis_channels *channels, size_t n)
@@ -323,15 +323,15 @@ void redis_channels_retry(struct redis_channels *channels, size_t n)
 
 void redis_channels_lost(struct redis_channels *channels)
 {
-	enum channel_state state = channels->are_doubtful ? CHANNEL_IDLE : CHANNEL_LOST;
+	enum channel_state state = channels->doubtful ? CHANNEL_IDLE : CHANNEL_LOST;
 	struct map_entry *entry, *next;
 
 	for (entry = map_next(&channels->by_name, NULL); entry; entry = next) {
 		struct channel *channel = map_value(entry, struct channel, entry);
 
 		next = map_next(&channels->by_name, entry);
-		channel->is_alone = false;
-		channel->is_announced = false;
+		channel->alone = false;
+		channel->announced = false;
 		channel_enter(channels, channel, state);
 	}
 }

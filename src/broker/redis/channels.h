@@ -44,7 +44,7 @@ struct redis_channels {
 	size_t n_wanted;
 	size_t n_in_flight;
 	bool leaves_next;   /* an UNSUBSCRIBE goes next, if there is one to say */
-	bool are_doubtful;  /* what Redis confirms is not announced yet: the link is not proven */
+	bool doubtful;      /* what Redis confirms is not announced yet: the link is not proven */
 	struct list urgent; /* to be subscribed before the others */
 	struct list to_subscribe;
 	struct list to_unsubscribe;

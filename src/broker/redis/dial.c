@@ -42,14 +42,14 @@ struct redis_dial {
 	int fd;                      /* -1: not connecting */
 	struct event *writable;
 	struct event *timer; /* the bound of this step; at once when all has failed */
-	bool is_over;        /* all has failed: the timer says so */
+	bool over;           /* all has failed: the timer says so */
 	char reason[128];
 };
 
 /* All has failed. Said from the timer, because this may run inside redis_dial_new(). */
 static void dial_give_up(struct redis_dial *dial)
 {
-	dial->is_over = true;
+	dial->over = true;
 	redis_timer_set(dial->timer, 0);
 }
 
@@ -137,7 +137,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (dial->is_over) {
+	if (dial->over) {
 		dial->fn(dial->arg, -1, dial->reason); /* may free dial */
 		return;
 	}

@@ -244,14 +244,14 @@ int redis_subscriber_dial(struct redis_subscriber *subscriber, struct event_base
 {
 	const struct redis_link_listener hears = {subscriber, on_ready, on_heard, on_turned, on_closed};
 
-	subscriber->channels.are_doubtful = true;
+	subscriber->channels.doubtful = true;
 	subscriber->listen_ms = options->timeout_ms;
 	return redis_link_new(base, options, &hears, &subscriber->link);
 }
 
 void redis_subscriber_proven(struct redis_subscriber *subscriber)
 {
-	subscriber->channels.are_doubtful = false;
+	subscriber->channels.doubtful = false;
 	ask_soon(subscriber);
 }
 
