@@ -215,8 +215,8 @@ struct slice broker_complaint(const struct broker *broker);
  */
 void broker_set_payload_max(struct broker *broker, size_t payload_bytes_max);
 
-/* True: the library for logs is looked for at once, and after each connect; see redis_options.loads_library.
- */
+/* True: the library for logs is looked for at once, and after each connect; see
+ * redis_options.loads_library. */
 void broker_set_loads_library(struct broker *broker, bool loads_library);
 
 /*

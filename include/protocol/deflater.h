@@ -27,8 +27,8 @@ void deflater_free(struct deflater *deflater); /* accepts NULL */
 
 void deflater_set_min(struct deflater *deflater, size_t bytes_min);
 
-/* 0 with the payload, shorter than the text and borrowed until the next call; DEFLATER_NO_GAIN; or -ENOMEM.
- */
+/* 0 with the payload, shorter than the text and borrowed until the next call;
+ * DEFLATER_NO_GAIN; or -ENOMEM. */
 int deflater_run(struct deflater *deflater, struct slice text, struct slice *payloadp);
 
 #endif

@@ -27,8 +27,8 @@ size_t frame_header_len(uint64_t payload_len);
 size_t frame_header_write(
 	unsigned char out[FRAME_HEADER_MAX], enum frame_opcode opcode, bool deflated, uint64_t payload_len);
 
-/* Writes a whole ping, pong or close with a payload of at most FRAME_CONTROL_MAX bytes. Returns its length.
- */
+/* Writes a whole ping, pong or close with a payload of at most FRAME_CONTROL_MAX bytes.
+ * Returns its length. */
 size_t frame_control_write(
 	unsigned char out[FRAME_CONTROL_SIZE], enum frame_opcode opcode, const void *payload, size_t len);
 

@@ -27,8 +27,8 @@ struct key_path {
 	size_t n_names;
 };
 
-/* 0, or KEY_PATH_BAD with a sentence that opens with a verb. Names are printable ASCII without '"' and '\'.
- */
+/* 0, or KEY_PATH_BAD with a sentence that opens with a verb. Names are printable ASCII
+ * without '"' and '\'. */
 int key_path_parse(struct key_path *path, const char *text, const char **whyp);
 
 /* The key in this checked JSON text, as it stands there, quotes included; absent if there is no key. */

@@ -74,8 +74,8 @@ static int peer_text(struct crowd *crowd, struct peer *peer, const struct server
 	return peer_event(crowd, peer, text, (size_t)n);
 }
 
-/* Answers with the same bytes, masked with zeros. One that does not fit now is lost, which a server forgives.
- */
+/* Answers with the same bytes, masked with zeros. One that does not fit now is lost, which
+ * a server forgives. */
 static int peer_pong(struct peer *peer, const struct server_frame *frame)
 {
 	unsigned char pong[6 + CONTROL_MAX] = {0x80 | OPCODE_PONG, (unsigned char)(0x80 | frame->len)};

@@ -19,8 +19,8 @@ static uint64_t mix(uint64_t *state)
 
 static void fill(char *out, size_t n, uint64_t *state)
 {
-	/* Sixteen letters by how often English has them: deflate finds in them about what it finds in prose.
-	 */
+	/* Sixteen letters by how often English has them: deflate finds in them about what
+	 * it finds in prose. */
 	static const char letters[] = "etaoinshrdlucmfw";
 
 	for (size_t i = 0; i < n; i++)

@@ -66,8 +66,8 @@ struct plan {
 /* 0, PLAN_HELP or PLAN_WRONG. Strings are borrowed from argv. */
 int plan_parse(struct plan *plan, int argc, char **argv);
 
-/* The template with its {n} replaced; the length, less than PLAN_NAME_MAX (plan_parse() has made sure of it).
- */
+/* The template with its {n} replaced; the length, less than PLAN_NAME_MAX (plan_parse() has
+ * made sure of it). */
 size_t plan_expand(const char *template, uint32_t n, char out[PLAN_NAME_MAX]);
 
 static inline uint32_t plan_n_readers(const struct plan *plan)

@@ -22,14 +22,14 @@ struct backoff {
 
 void backoff_init(struct backoff *backoff, uint32_t base_ms, uint32_t cap_ms, uint64_t seed);
 
-/* One more attempt failed: milliseconds until the next one. */
+/* One more attempt failed. Returns the milliseconds until the next one. */
 uint32_t backoff_next(struct backoff *backoff);
 
-/* An attempt failed in a way that only people can mend: a wait near the given time, evenly in its upper half.
- */
+/* An attempt failed in a way that only people can mend: a wait near the given time, evenly
+ * in its upper half. */
 uint32_t backoff_slow(struct backoff *backoff, uint32_t slow_ms);
 
-/* It worked. The next wait is a short one again. */
+/* An attempt succeeded: the next wait is a short one again. */
 void backoff_reset(struct backoff *backoff);
 
 #endif

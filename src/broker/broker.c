@@ -1,6 +1,6 @@
 /*
- * Broker: the calls of the interface, each handed to whichever broker stands behind it. What no broker takes
- * is refused here.
+ * Broker: hands each call of the interface to the broker behind it. Arguments that no
+ * broker takes are refused here.
  */
 
 #include "broker/broker.h"

@@ -9,7 +9,7 @@ void epoch_draw(struct epoch *epoch)
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	unsigned char random[EPOCH_LETTERS];
 
-	/* So few bytes come whole or, while the machine is booting, later: there is no other way to end. */
+	/* A request for so few bytes is answered completely, or waits while the machine is booting. */
 	while (getrandom(random, sizeof(random), 0) != sizeof(random))
 		continue;
 	*epoch = (struct epoch){0};

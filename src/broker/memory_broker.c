@@ -1,15 +1,14 @@
 /*
- * Memory broker: one node alone. What is published here arrives here, with no Redis behind it.
+ * Memory broker: for a node alone. Events that are published here arrive here, with no Redis behind it.
  *
- * All that it has to say waits in one queue, oldest first, and is said on the next turn of the loop. So no
- * call re-enters, and a subscription that was answered before a publication was taken sees it. What the
- * listener publishes while it is called waits for the turn after, so a loop of echoes cannot starve the
- * sockets.
+ * All its reports wait in one queue, the oldest first, and are delivered on the next turn of the loop. So no
+ * call re-enters, and a subscription that was confirmed before a publication gets it. Publications that the
+ * listener makes while it is called wait for the turn after, so a loop of echoes cannot starve the sockets.
  *
  * Logs are kept in memory_store.h as Redis would keep them, and asked for in the same queue: an entry is
  * appended and pushed in one step, in its place in the queue.
  *
- * It is always ready and refuses nothing but for want of memory.
+ * It is always ready, and refuses a call only for want of memory.
  */
 
 #include "broker/memory_broker.h"
@@ -39,8 +38,7 @@ enum memory_kind {
 	MEMORY_LOG_READ,
 };
 
-/* One thing that the next turn has to say. Channel, payload and idempotency key stand in bytes[], in this
- * order. */
+/* A report for the next turn. Channel, payload and idempotency key stand in bytes[], in this order. */
 struct memory_job {
 	struct list link;
 	enum memory_kind kind;
@@ -60,7 +58,8 @@ struct memory_job {
 };
 
 enum {
-	TRIM_ITEMS = 5000, /* dropped in one tick are worth some milliseconds of all who want memory */
+	/* items that are dropped in one tick: worth some milliseconds of all threads that want memory */
+	TRIM_ITEMS = 5000,
 };
 
 struct memory_broker {
@@ -69,7 +68,7 @@ struct memory_broker {
 	struct event *turn; /* pending when there is something to say */
 	struct event *tick;
 	struct list jobs;
-	struct list mark; /* stands among the jobs during a turn, behind the last one of it */
+	struct list mark; /* stands among the jobs during a turn, behind the last job of that turn */
 	struct map channels;
 	struct memory_store *store;
 	struct buf push; /* the envelope that is being handed over */
@@ -188,7 +187,7 @@ static int memory_read(struct broker *broker, struct slice channel, uint64_t fro
 	return memory_push(memory, &job, channel, (struct slice){0});
 }
 
-/* True if somebody wants the channel. */
+/* Delivers a publication. True if the channel is wanted. */
 static bool memory_say_publication(struct memory_broker *memory, const struct memory_job *job,
 	struct slice channel, struct slice payload)
 {
@@ -201,8 +200,8 @@ static bool memory_say_publication(struct memory_broker *memory, const struct me
 	return wanted;
 }
 
-/* True if it was pushed. Without the memory for that it is in the log all the same, as if the push were lost:
- * whoever listens finds out. */
+/* True if the entry was pushed. Without memory for that it stays in the log, as if the push were lost, and
+ * listeners find that out. */
 static bool memory_push_envelope(
 	struct memory_broker *memory, struct slice channel, const struct envelope *envelope)
 {
@@ -236,7 +235,7 @@ static bool memory_say_log_publication(struct memory_broker *memory, const struc
 	return pushed;
 }
 
-/* Entries of the range, up to what one read may bring, and no fewer than two. How many. */
+/* Fills in the entries of the range, as many as one read may bring, but at least two. Returns how many. */
 static uint32_t memory_fill(const struct memory_range *range, struct broker_log_entry *entries)
 {
 	size_t n_bytes = 0;
@@ -271,7 +270,7 @@ static void memory_say_log_read(
 	free(entries);
 }
 
-/* Says one thing; true if it was an event. */
+/* Delivers one report. True if it was an event. */
 static bool memory_say(struct memory_broker *memory, const struct memory_job *job)
 {
 	struct slice channel = {job->bytes, job->channel_len};

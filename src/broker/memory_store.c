@@ -11,11 +11,14 @@
 #include "core/map.h"
 
 enum {
-	TTL_EMPTY_MS = 60000, /* of a log without entries: anybody may read names that nobody publishes to */
-	NEW_LIVES_MS = 20000, /* one that was begun a moment ago: anybody may name a channel, and leave */
-	NEW_FOR_MS = 5000, /* so long it counts as that; whoever still listens reads it every eight seconds */
+	/* of a log without entries: anybody may read names to which nothing is published */
+	TTL_EMPTY_MS = 60000,
+	/* of a log that was begun a moment ago: anybody may name a channel, and leave */
+	NEW_LIVES_MS = 20000,
+	/* how long a log counts as new; a log with listeners is read every eight seconds */
+	NEW_FOR_MS = 5000,
 	TICK_SWEEP = 20000, /* some milliseconds */
-	SWEEP = 2, /* looked at in each call; more than it can add, so what has expired goes in the end */
+	SWEEP = 2, /* items that each call looks at; more than it can add, so expired items go in the end */
 };
 
 /* A log or a key: found by its name until its time is over. */
@@ -26,13 +29,13 @@ struct item {
 	uint64_t until_ms;
 	struct epoch epoch;     /* of a log, before it has entries too */
 	struct memory_log *log; /* of a log with entries */
-	struct position id;     /* of a key: what it stands for */
+	struct position id;     /* of a key: the id of its entry */
 	char name[];
 };
 
 struct items {
 	struct map by_name;
-	struct list turn; /* who was looked at longest ago comes first */
+	struct list turn; /* the item that was looked at longest ago comes first */
 };
 
 struct memory_store {
@@ -163,7 +166,7 @@ static int log_append(
 	return item->log ? memory_log_append(item->log, payload, wall_us, envelope) : -ENOMEM;
 }
 
-/* The key's item, which is new if it has no id yet. NULL: out of memory. */
+/* Finds or makes the key's item, which is new if it has no id yet. NULL when out of memory. */
 static struct item *store_key(
 	struct memory_store *store, struct slice channel, struct slice key, uint64_t now_ms)
 {

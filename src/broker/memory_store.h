@@ -5,12 +5,12 @@
  * Memory store: the logs of all channels and the idempotency keys, for a node that has no Redis.
  *
  * It does what our library does in Redis: a log begins with the first call that names it, keeps its newest
- * entries, and goes when nobody published or read for its ttl; a log that begins again has a new epoch. The
- * first publication decides how many entries a log keeps as long as it lives.
+ * entries, and goes when it was neither published to nor read for its ttl; a log that begins again has a new
+ * epoch. The first publication decides how many entries a log keeps as long as it lives.
  *
- * An expired item is dropped at the latest when its turn comes: each call looks at a few, a tick at more. A
- * log without entries, which anybody may begin by reading it, stays for 20 s, or for a minute where it is
- * read on. Pure: time is handed in, monotonic for expiry, the wall's for tags.
+ * An expired item is dropped at the latest when its turn comes: each call looks at a few items, a tick at
+ * more. A log without entries, which anybody may begin by reading it, stays for 20 s, or for a minute where
+ * it is read on. Pure: time is handed in, monotonic for expiry, the wall's for tags.
  */
 
 #include <stddef.h>
@@ -44,8 +44,8 @@ int memory_store_new(struct memory_store **storep); /* 0 or -ENOMEM */
 void memory_store_free(struct memory_store *store); /* accepts NULL */
 
 /*
- * 0: appended, *id is where, envelope what to push, borrowed until the next call. MEMORY_STORE_DUPLICATE: *id
- * is that of the entry that the key stands for. Or -ENOMEM, with nothing done.
+ * 0: the entry was appended; *id is its id, and envelope is to be pushed, borrowed until the next call.
+ * MEMORY_STORE_DUPLICATE: *id is that of the entry with this key. -ENOMEM: the store is as it was.
  */
 int memory_store_publish(struct memory_store *store, struct slice channel, struct slice payload,
 	const struct broker_log_options *options, struct memory_time time, struct position *id,
@@ -55,10 +55,10 @@ int memory_store_publish(struct memory_store *store, struct slice channel, struc
 int memory_store_read(struct memory_store *store, struct slice channel, uint64_t from, uint32_t count,
 	uint64_t ttl_ms, uint64_t now_ms, struct memory_range *range);
 
-/* About once a second. So many logs and keys were dropped. */
+/* To be called about once a second. Returns how many logs and keys were dropped. */
 size_t memory_store_tick(struct memory_store *store, uint64_t now_ms);
 
-/* How many logs and keys there are, expired ones whose turn has not come included. */
+/* The number of logs and of keys, with the expired ones whose turn has not come yet. */
 size_t memory_store_n_logs(const struct memory_store *store);
 size_t memory_store_n_keys(const struct memory_store *store);
 

@@ -31,7 +31,8 @@ struct wish_mail {
 
 enum {
 	TICK_MS = 500,
-	TRIM_CHANNELS = 10000, /* given up are worth some milliseconds of all who want memory */
+	/* channels given up at once: worth some milliseconds of all threads that want memory */
+	TRIM_CHANNELS = 10000,
 	TRIM_MS = 10000,
 	DROP_LINES = 5, /* of the log in a minute, about payloads that were dropped */
 };
@@ -57,8 +58,8 @@ static void take_join(struct bus *bus, struct join *join)
 {
 	struct bus_channel *channel = bus_channel_find(bus, join->hash, join_channel(join));
 
-	/* A client who asks and leaves in turn must not have logs read for nobody, and others wait for that.
-	 */
+	/* A client that asks and leaves must not cause reads of logs that no client needs and others
+	 * have to wait for. */
 	if (join_is_abandoned(join)) {
 		join->r = -EAGAIN;
 		bus_give_back(bus, join);
@@ -307,7 +308,8 @@ void bus_set_routes(struct bus *bus, struct route_table *routes)
 	for (struct map_entry *e = map_next(&bus->channels, NULL); e; e = map_next(&bus->channels, e)) {
 		struct bus_channel *channel = map_value(e, struct bus_channel, entry);
 
-		/* Without memory for a history it goes on without one; the next reload tries again. */
+		/* Without memory for a history the channel goes on without one; the next
+		 * reload tries again. */
 		(void)bus_channel_configure(channel);
 	}
 	bus_channels_end_histories(bus, clock_monotonic_ms());
@@ -364,7 +366,8 @@ void bus_free(struct bus *bus)
 		}
 	}
 	mailbox_free(bus->inbox);
-	surveys_tick(&bus->surveys, UINT64_MAX); /* those that nobody could be asked; all parts are home */
+	/* surveys whose parts could not be sent; all parts are home */
+	surveys_tick(&bus->surveys, UINT64_MAX);
 	route_table_unref(bus->routes);
 	free(bus);
 }
@@ -374,7 +377,7 @@ void bus_post_wish(struct bus *bus, unsigned int worker, const struct wish *wish
 	struct wish_mail *mail = malloc(sizeof(*mail) + wish->channel.len);
 
 	if (!mail)
-		return; /* who subscribed is told after its deadline; who left costs Redis a channel */
+		return; /* a subscriber is told after its deadline; a channel that was left stays in Redis */
 	mail->mail.kind = BUS_WISH;
 	mail->worker = worker;
 	mail->wish = *wish;

@@ -1,4 +1,4 @@
-/* Bus channel: one channel that somebody on this node wants, or wanted a moment ago; see the header. */
+/* Bus channel: a channel that a worker or a tap wants, or wanted a moment ago; see the header. */
 
 #include "bus_channel.h"
 
@@ -69,7 +69,7 @@ int bus_channel_configure(struct bus_channel *channel)
 	history = route_table_history(bus->routes, bus_channel_name(channel));
 	if (history)
 		channel->close_on_gap =
-			history->close_on_gap; /* and until the one that is to end has ended */
+			history->close_on_gap; /* and until the history that is to end has ended */
 	list_remove(&channel->ending);
 	if (!history && channel->history) {
 		channel->ending_ms = clock_monotonic_ms() + ENDING_MS;
@@ -137,9 +137,8 @@ void bus_channel_left(struct bus_channel *channel)
 {
 	if (channel->wanted || !list_empty(&channel->taps) || list_linked(&channel->linger))
 		return;
-	/* One that was never heard saves nobody anything; those whom Redis is asked for next would wait
-	 * behind it.
-	 */
+	/* A channel that was never confirmed saves no work; the channels that Redis is asked for next would
+	 * wait behind it. */
 	if (!channel->was_confirmed) {
 		give_up(channel);
 		return;
@@ -149,8 +148,8 @@ void bus_channel_left(struct bus_channel *channel)
 	channel->bus->n_lingering++;
 }
 
-/* Where the log stands, for who was let in before he could hear all that follows. NULL: the channel keeps no
- * history; or out of memory. */
+/* A resync with the log's position, for clients that were let in before every event came to them. NULL if the
+ * channel keeps no history, or when out of memory. */
 static struct message *say_away(const struct bus_channel *channel)
 {
 	const struct position *at =
@@ -172,8 +171,8 @@ static void post_confirm(struct bus_channel *channel, unsigned int worker, struc
 		channel->bus->workers[worker], bus_channel_name(channel), channel->entry.hash, &confirmation);
 }
 
-/* What was handed out before now, a worker that comes now has not heard. While the link is lost nothing is,
- * and the log will tell what came since. */
+/* A worker that comes now did not get the events that were handed out before. While the link is lost no event
+ * is handed out, and the log will have those that came since. */
 static uint64_t heard_from(const struct bus_channel *channel)
 {
 	if (!channel->history || !channel_log_position(history_channel_log(channel->history)))
@@ -205,7 +204,7 @@ void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64
 	bus_channel_left(channel);
 }
 
-/* Every event from now on comes: whoever waited for that is told. */
+/* Every event from now on comes: tells the workers that waited for it. */
 static void confirm(struct bus_channel *channel)
 {
 	struct message *told;
@@ -224,7 +223,7 @@ static void confirm(struct bus_channel *channel)
 	message_unref(told);
 }
 
-/* Whoever waits for a log that cannot be read is better off without it. */
+/* Clients that wait for a log that cannot be read are better off without the history. */
 static void end_history(struct bus_channel *channel, uint64_t now_ms)
 {
 	const struct position *at = channel_log_position(history_channel_log(channel->history));
@@ -285,7 +284,7 @@ static void tell_taps(struct bus_channel *channel, struct message *event)
 	}
 }
 
-/* To all who want it. The reference stays the caller's. */
+/* Hands an event to all workers and taps that want it. The reference stays the caller's. */
 static void hand_out(struct bus_channel *channel, struct message *event)
 {
 	struct bus *bus = channel->bus;
@@ -298,7 +297,7 @@ static void hand_out(struct bus_channel *channel, struct message *event)
 	tell_taps(channel, event);
 }
 
-/* Only to listeners whom the history has not told of it. */
+/* Hands it only to clients that the history has not given it to. */
 static void hand_out_late(struct bus_channel *channel, struct message *event)
 {
 	struct bus *bus = channel->bus;
@@ -387,7 +386,7 @@ static void on_history_resync(void *arg, const struct channel_log_resync *resync
 	say_resync(arg, channel_log_reason_name(resync->reason), resync);
 }
 
-/* The log is live: may some of what it had still come for the first time? */
+/* The log is live: can pub/sub still bring entries for the first time that the log had already? */
 static void settle(struct bus_channel *channel)
 {
 	channel->settling =
@@ -421,8 +420,8 @@ const struct history_listener bus_channel_history_listener = {
 	.answered = on_history_answered,
 };
 
-/* An event as it came over pub/sub, though it may have been published with history: then, if the channel
- * keeps one, with its position. 0; MESSAGE_NOT_JSON or -ENOMEM. */
+/* Makes a message of an event that came over pub/sub. An entry of a log gets its position if the channel
+ * keeps a history. 0; MESSAGE_NOT_JSON or -ENOMEM. */
 static int make_event(struct bus_channel *channel, struct slice payload, struct message **eventp)
 {
 	const struct bus *bus = channel->bus;
@@ -435,7 +434,8 @@ static int make_event(struct bus_channel *channel, struct slice payload, struct 
 	if (r == ENVELOPE_MALFORMED)
 		return MESSAGE_NOT_JSON;
 	if (r == 0) {
-		/* A backend that publishes with history where this gateway's configuration knows of none. */
+		/* The backend publishes with history, but this gateway's configuration has
+		 * none for the channel. */
 		payload = envelope.payload;
 		if (!epoch_equal(&channel->heard.epoch, &envelope.epoch) ||
 			channel->heard.offset < envelope.offset)
@@ -453,7 +453,7 @@ static int make_event(struct bus_channel *channel, struct slice payload, struct 
 	return r;
 }
 
-/* Hands out an event that the history does not, if there is one. */
+/* Hands out an event that the history, if there is one, does not hand out. */
 static int take_event(struct bus_channel *channel, struct slice payload,
 	void (*give)(struct bus_channel *channel, struct message *event))
 {
@@ -469,11 +469,11 @@ static int take_event(struct bus_channel *channel, struct slice payload,
 
 enum news {
 	NEWS,
-	NEWS_LATE, /* to those only whom no history of that era or a later one has told of it */
-	NO_NEWS,   /* all who hear the channel have it */
+	NEWS_LATE, /* only to clients that no history of that era or a later one has given it to */
+	NO_NEWS,   /* all subscribers of the channel have it */
 };
 
-/* To whom an entry that comes over pub/sub is new, where no history says so. */
+/* To which clients an entry from pub/sub is new, if no history decides it. */
 static enum news news_of(struct bus_channel *channel, const struct envelope *envelope)
 {
 	if (channel->ended.offset && epoch_equal(&envelope->epoch, &channel->ended.epoch) &&
@@ -488,7 +488,7 @@ static enum news news_of(struct bus_channel *channel, const struct envelope *env
 	return NEWS_LATE;
 }
 
-/* An event of a channel that has no history, or one that has not settled. */
+/* Takes an event of a channel without a history, or with one that has not settled yet. */
 static int take_unsettled(struct bus_channel *channel, struct slice payload)
 {
 	const struct bus *bus = channel->bus;
@@ -539,8 +539,8 @@ void bus_channel_lost(struct bus_channel *channel)
 		return;
 	at = channel_log_position(history_channel_log(channel->history));
 	channel->blind = channel->blind || !at;
-	/* Pub/sub will not bring the late entries any more, and the log tells them only to those who joined.
-	 */
+	/* Pub/sub will not bring the late entries any more, and the log gives them only to
+	 * clients that joined. */
 	if (channel->settling == SETTLING_LATE)
 		say_resync(channel, "away", &(struct channel_log_resync){.position = *at});
 	channel->settling = SETTLED;

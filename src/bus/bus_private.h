@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_BUS_BUS_PRIVATE_H
 #define TIDEGATE_BUS_BUS_PRIVATE_H
 
-/* What the bus' two files share: bus.c switches, bus_channel.c has the channels. */
+/* Shared by the bus' two files: bus.c switches, bus_channel.c has the channels. */
 
 #include "bus/bus.h"
 #include "core/log.h"
@@ -28,7 +28,7 @@ struct bus {
 	size_t n_lingering;
 	size_t n_given_up;   /* channels, since memory was last given back to the system */
 	uint64_t trimmed_ms; /* when that was */
-	struct list ending;  /* channels whose history is no longer kept, but still holds something back */
+	struct list ending;  /* channels whose history is no longer kept, but still holds events back */
 	struct list surveys; /* in order of deadline_ms */
 	struct mailbox *inbox;
 	struct event *mail_event;
@@ -39,7 +39,7 @@ struct bus {
 	struct log_limit drop_limit;
 	struct log_limit rename_limit;
 	uint16_t era;    /* how often there were other routes; never 0 while a channel is there */
-	uint64_t now_us; /* of the events that are being handed over; 0 between such runs */
+	uint64_t now_us; /* of the events that are being handed over; 0 in between */
 	uint64_t wall_ms;
 };
 
@@ -47,10 +47,10 @@ struct bus {
  * then. */
 void bus_renamed(struct bus *bus, struct slice channel);
 
-/* Somebody does not hear an event: counts it, and says so now and then. */
+/* An event is lost: counts it, and logs it now and then. */
 void bus_drop(struct bus *bus, struct slice channel, enum metric metric, const char *reason);
 
-/* What was handed out goes to the workers. */
+/* Sends the events that were handed out to the workers. */
 void bus_flush(struct bus *bus);
 
 /* An answered join goes back to its worker, behind the events that came before. */

@@ -20,11 +20,11 @@ struct history {
 	struct channel_log_options options;
 	struct list reads;      /* under way */
 	struct list refused;    /* in histories.refused while its read could not be sent */
-	struct list patient;    /* join.due of those that come again; in order of deadline_ms */
+	struct list patient;    /* join.due of patient joins, in order of deadline_ms */
 	struct list holding;    /* in histories.holding while it remembers entries */
 	size_t bytes;           /* of them */
-	uint32_t n_refused;     /* reads, one after the other, that Redis has refused */
-	uint64_t rest_until_ms; /* so long it is not asked again */
+	uint32_t n_refused;     /* reads in a row that Redis has refused */
+	uint64_t rest_until_ms; /* until then Redis is not asked again */
 	struct position began;  /* the log's top when it was first read; zeroed before */
 	void *arg;              /* the listener's */
 	uint64_t ttl_ms;
@@ -33,7 +33,7 @@ struct history {
 	char channel[];
 };
 
-/* One call to the broker. It outlives the history, which is then NULL. */
+/* A call to the broker. It outlives the history, which is NULL then. */
 struct read {
 	struct list link; /* in history.reads */
 	struct histories *all;
@@ -45,7 +45,7 @@ enum {
 	US_PER_MS = 1000,
 	FIT_EVENT = 8,      /* histories that may have to forget after one event, which brings one entry */
 	FIT_TICK = 4096,    /* after a tick: some milliseconds */
-	REST_MS = 500,      /* after the first refusal; twice as long after each further one */
+	REST_MS = 500,      /* after the first refusal; twice as long after each further refusal */
 	REST_MS_MAX = 5000, /* rights that were mended are noticed within it */
 	/* Redis trims whole nodes of up to 100 entries: a log of 1,000 may hold that many more, and "start"
 	 * asks for all. */
@@ -93,7 +93,7 @@ static void count_bytes(struct history *history)
 		list_push_back(&history->all->holding, &history->holding);
 }
 
-/* Somebody has asked for what it remembers. */
+/* A client has asked for entries of this history. */
 static void note_use(struct history *history)
 {
 	if (!list_linked(&history->holding))
@@ -120,10 +120,10 @@ static void fit(struct histories *all, unsigned int n)
 }
 
 /*
- * An entry as clients see it. Its time is that of the log, not of its arrival here: every node, and every
- * replay, says the same. What cannot be sent (not JSON, larger than allowed) was acknowledged all the same:
- * in its place stands a resync, for those who know the word. NULL: no memory; it counts in the log and nobody
- * hears it.
+ * Makes an entry as clients see it. Its time is that of the log, not of its arrival here, so it is the same
+ * on every node and in every replay. An entry that cannot be sent (not JSON, larger than allowed) was
+ * acknowledged nevertheless: a resync takes its place, for clients that know recovery. NULL when out of
+ * memory; the entry then counts in the log, but is not delivered.
  */
 static struct message *make_body(
 	struct history *history, const struct position *at, struct slice payload, uint64_t arrived_us)
@@ -199,7 +199,8 @@ static void take_answer(struct history *history, uint64_t id, const struct posit
 	free(read.entries);
 }
 
-/* What people have to mend (rights, a key that is no log) is not asked for twice a second until they do. */
+/* A refusal that people have to mend (rights, a key that is no log) must not be caused twice a
+ * second until they do. */
 static void note_refusal(struct history *history, int r)
 {
 	uint64_t rest_ms;
@@ -232,7 +233,7 @@ static void on_read(void *arg, int r, const struct position *top, const struct b
 		count_bytes(history);
 		fit(read->all, FIT_EVENT);
 	}
-	histories_retry(read->all); /* one may go where this one was */
+	histories_retry(read->all); /* another read may take the place of this one */
 	free(read);
 }
 
@@ -286,7 +287,7 @@ static void on_state(void *arg, enum channel_log_state state, enum channel_log_c
 		return;
 	metrics_add(all->metrics, catch_up_metrics[cause], 1);
 	if (cause == CHANNEL_LOG_CAUSE_LINK || cause == CHANNEL_LOG_CAUSE_JOIN)
-		return; /* nothing was wrong with what we had */
+		return; /* our entries were not in doubt */
 	if (log_limit_allow(all->log, &all->repair_limit, all->ticked_ms, &suppressed))
 		log_warn(all->log, "catching up", log_mem("channel", history->channel, history->channel_len),
 			log_str("cause", channel_log_cause_name(cause)), log_uint("suppressed", suppressed));
@@ -381,8 +382,8 @@ static void refuse_join(struct histories *all, struct join *join, void *arg, int
 	all->listener.answered(arg, join);
 }
 
-/* Those whose time is over; and those whom nobody waits for, or they would add up for as long as a log cannot
- * be read. */
+/* Gives joins back whose time is over; and joins that are abandoned, which would add up for as long as a log
+ * cannot be read. */
 static void give_back_due(struct histories *all, struct list *joins, uint64_t now_ms, int r)
 {
 	struct list *link = joins->next;
@@ -396,8 +397,8 @@ static void give_back_due(struct histories *all, struct list *joins, uint64_t no
 	}
 }
 
-/* Those whose turn it is, as far as there may be reads. What cannot be sent now keeps its turn: it would be
- * the same ones again and again. */
+/* Checks the tails that are due, as far as reads are allowed. A check that cannot be sent now stays due;
+ * otherwise the same channels would miss theirs again and again. */
 static void check_tails(struct histories *all)
 {
 	if (all->n_tails > all->n)
@@ -411,7 +412,7 @@ static void check_tails(struct histories *all)
 	}
 }
 
-/* So many tails a tick that all are looked at within the cycle. */
+/* Adds the number of tails for this tick, so that all are checked within the cycle. */
 static void owe_tails(struct histories *all, uint64_t elapsed_ms)
 {
 	if (FAULT_OFF(all, tail_check))
@@ -422,7 +423,7 @@ static void owe_tails(struct histories *all, uint64_t elapsed_ms)
 
 void histories_retry(struct histories *all)
 {
-	struct list *last = all->refused.prev; /* who is refused again comes behind it */
+	struct list *last = all->refused.prev; /* histories that are refused again come behind it */
 	bool was_last = list_empty(&all->refused);
 
 	while (!was_last && all->n_reads < HISTORY_READS_MAX) {
@@ -529,7 +530,7 @@ void history_set_ttl(struct history *history, uint64_t ttl_ms)
 	history->ttl_ms = ttl_ms;
 }
 
-/* Those who hear it do not get all that was published while it was one: nothing of it is kept for them. */
+/* Subscribers will not get all entries that were published while the channel had a history. */
 static void announce_gap(struct history *history)
 {
 	struct channel_log_resync resync = {
@@ -564,7 +565,7 @@ void history_free(struct history *history)
 		struct read *read = list_entry(history->reads.next, struct read, link);
 
 		list_remove(&read->link);
-		read->history = NULL; /* its answer finds nobody */
+		read->history = NULL; /* its answer finds no history */
 	}
 	list_remove(&history->link);
 	list_remove(&history->refused);

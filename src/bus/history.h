@@ -2,7 +2,8 @@
 #define TIDEGATE_BUS_HISTORY_H
 
 /*
- * History: the channel log of one channel, between the broker that reads for it and the bus that hands out.
+ * History: the channel log of one channel, between the broker, which reads for it, and the
+ * bus, which hands out.
  *
  * It makes messages of entries, sends the log's reads, checks its tail now and then (R9), and gives joins
  * back in time. All histories of a node share a budget of reads. On the bus thread.
@@ -30,41 +31,41 @@ enum {
 		64, /* under way at once; the rest wait their turn (docs/recovery-protocol.md, Storms) */
 	HISTORY_JOIN_MS = 5000, /* then a join is told to come again */
 	HISTORIES_BYTES_MAX =
-		64 << 20, /* of entries that are remembered for those who come back, of all channels */
+		64 << 20, /* of all channels' entries that are remembered for clients that come back */
 	HISTORY_TAIL_CYCLE_MS = 8000, /* every tail is looked at within it; 10 s are promised */
 };
 
-/* What happens above. */
+/* The bus' part. */
 struct history_listener {
-	/* The log is known up to its top: who hears the channel from now on has every entry from now on (R8).
-	 */
+	/* The log is known up to its top: clients that join from now on get every entry from now on (R8). */
 	void (*live)(void *arg);
-	/* A message was made of an entry, nobody else has it yet: the place to note more in it. */
+	/* A message was made of an entry, and nobody else has it yet: more can be noted in it here. */
 	void (*made)(void *arg, struct message *event);
-	/* For all who hear the channel; borrowed. */
+	/* For all subscribers of the channel; borrowed. */
 	void (*deliver)(void *arg, struct message *event);
 	void (*resync)(void *arg, const struct channel_log_resync *resync);
 	/* In the place of an entry that cannot be sent: the resync that says so; borrowed. */
 	void (*dropped)(void *arg, struct message *told);
-	/* All that one answer of the broker brought was handed over: a good moment to pass it on. */
+	/* All entries of one answer of the broker were handed over: a good moment to pass them on. */
 	void (*drained)(void *arg);
 	/* The join is answered: it belongs to the listener again. */
 	void (*answered)(void *arg, struct join *join);
 };
 
-/* What all histories of a node share. */
+/* Shared by all histories of a node. */
 struct histories {
 	struct broker *broker;
 	struct log *log;
 	struct metrics *metrics;
 	struct history_listener listener;
-	struct list all;     /* in the order in which their tails are looked at */
+	struct list all;     /* in the order in which their tails are checked */
 	struct list joins;   /* join.due, in order of deadline_ms */
-	struct list refused; /* those whose read could not be sent, oldest first */
-	struct list holding; /* those that remember entries; whose were asked for longest ago comes first */
-	size_t bytes;        /* that all remember */
+	struct list refused; /* histories whose read could not be sent, the oldest first */
+	/* histories that remember entries; the one that was asked for entries longest ago comes first */
+	struct list holding;
+	size_t bytes; /* that all remember */
 	size_t n;
-	size_t n_tails; /* so many are to be looked at now, and wait for a read to be over */
+	size_t n_tails; /* tails that are to be checked now and wait for a free read */
 	unsigned int n_reads;
 	uint64_t ticked_ms;
 	struct log_limit repair_limit;
@@ -76,7 +77,8 @@ struct histories {
 void histories_init(struct histories *histories, const struct history_listener *listener, struct log *log,
 	struct metrics *metrics);
 
-/* Sends what could not be sent, as far as it can be now: the broker is ready again, or a read is over. */
+/* Sends the reads that could not be sent, as far as possible: the broker is ready again, or
+ * a read is over. */
 void histories_retry(struct histories *histories);
 
 /* Some twice a second. */
@@ -95,7 +97,7 @@ bool history_is_live(const struct history *history);
 /* Was this entry in the log when it was read for the first time? */
 bool history_began_with(const struct history *history, const struct envelope *entry);
 
-/* Had the log more then than what was heard? What was heard of an earlier log says nothing of this one. */
+/* Did the log have entries then beyond this position? A position in an earlier log does not count. */
 bool history_began_ahead_of(const struct history *history, const struct position *heard);
 
 /* The log's newest entry at that time; 0 before. */
@@ -105,18 +107,18 @@ uint64_t history_began_at(const struct history *history);
 void history_set_ttl(struct history *history, uint64_t ttl_ms);
 
 /*
- * Its channel keeps a history no longer. False: not now, it holds back events that nobody has heard yet, or
- * there may be some in the log, which could not be read since the link was lost; ask again in a moment, or
- * with give_up, which loses them and says so by a resync. True: freed, its joins are given back with -ENOENT,
- * and *subscribedp says whether every event comes.
+ * Its channel keeps no history any more. False if it cannot end now: it holds events back, or the log may
+ * have events that could not be read since the link was lost. Then ask again in a moment, or with give_up,
+ * which loses these events and announces it by a resync. True: the history is freed, its joins are given back
+ * with -ENOENT, and *subscribedp says whether every event comes.
  */
 bool history_end(struct history *history, bool give_up, bool *subscribedp);
 
 void history_subscribed(struct history *history);
 void history_lost(struct history *history);
 
-/* What came over pub/sub, envelope or plain. 0; MESSAGE_NOT_JSON (nobody hears it, see dropped()); or
- * -ENOMEM. */
+/* Takes an event from pub/sub, an envelope or a plain payload. 0; MESSAGE_NOT_JSON (it is not delivered, see
+ * dropped()); or -ENOMEM. */
 int history_event(struct history *history, struct slice payload, uint64_t wall_ms, uint64_t arrived_us);
 
 /* For questions; borrowed. */

@@ -242,8 +242,8 @@ void joins_serve(struct channel_log *log)
 	follow_up(log, wants[WANTS_READ], wants[WANTS_PROOF]);
 }
 
-/* The read has our oldest entry, or the log has nothing that old any more: its entries lead up to the ring.
- */
+/* The read has our oldest entry, or the log has nothing that old any more: its entries lead
+ * up to the ring. */
 static bool leads_to_us(const struct channel_log *log, const struct channel_log_read *read)
 {
 	uint64_t oldest = ring_oldest_known(&log->ring);

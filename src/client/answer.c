@@ -1,4 +1,4 @@
-/* Answer: what a client is told about something that it asked; see the header. */
+/* Answer: the replies to a client's commands; see the header. */
 
 #include "answer.h"
 

@@ -42,7 +42,7 @@ const char *close_reason_sentence(enum close_reason reason)
 	return sentences[reason];
 }
 
-/* Leaves every channel, and with them what was owed for them. */
+/* Leaves every channel, and drops the answers that were owed for them. */
 static void leave_channels(struct client *client)
 {
 	while (client->subscriber.first) {
@@ -53,7 +53,7 @@ static void leave_channels(struct client *client)
 	recovery_disown(client);
 }
 
-/* The one place where the state changes: lists, counts and the log follow. */
+/* The only place where the state changes: lists, counts and the log follow. */
 static void client_enter(struct client *client, enum client_state state)
 {
 	struct clients *clients = client->clients;
@@ -212,7 +212,7 @@ bool client_peer_closed(struct client *client, uint16_t code)
 	client->reason = CLOSE_PEER;
 	client->close_code = code;
 	outbox_deinit(&client->outbox);
-	client_enter(client, CLIENT_CLOSING); /* what follows a close frame is neither read nor sent */
+	client_enter(client, CLIENT_CLOSING); /* messages behind a close frame are neither read nor sent */
 	client->owes_close = true;
 	client->finishes = true;
 	delivery_flush_later(client);
@@ -263,7 +263,7 @@ void client_push(struct client *client, struct message *message)
 	message_unref(message);
 }
 
-/* The row of its close code. What is ours to say and a peer says all the same counts as any other word. */
+/* The metric of its close code. A code that only the gateway may use counts as "other" if a peer uses it. */
 static enum metric closed_metric(const struct client *client)
 {
 	static const struct {

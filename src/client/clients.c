@@ -45,7 +45,7 @@ void clients_unpark_all(struct clients *clients)
 		unpark(list_entry(clients->parked.next, struct client, due));
 }
 
-/* What it hears is not the whole truth. */
+/* The client misses events: tells it, or closes it. */
 static void tell_gap(struct client *client, struct message *told, bool close_others)
 {
 	if (client->aware)
@@ -72,7 +72,7 @@ static void on_confirmed(void *arg, struct hub_subscription *subscription)
 	const struct clients *clients = arg;
 
 	if (came_before(subscription, clients->confirmation)) {
-		hub_flush(clients->hub); /* what it has heard stands before that */
+		hub_flush(clients->hub); /* the events before the resync are delivered before it */
 		tell_gap(client, clients->confirmation->told, clients->confirmation->close_others);
 	} else if (client->state == CLIENT_PARKED && --client->n_unconfirmed == 0) {
 		unpark(client);
@@ -200,7 +200,7 @@ void clients_confirm(
 	clients->confirmation = NULL;
 }
 
-/* All who know the word. */
+/* Tells all clients that know recovery. */
 static void tell_degraded(struct clients *clients, bool degraded)
 {
 	struct message *message =
@@ -221,7 +221,7 @@ void clients_joined(struct clients *clients, struct join *join)
 	recovery_answered(clients, join);
 }
 
-/* What one resync says, to one subscription after the other. */
+/* One resync, for one subscription after the other. */
 struct resync {
 	struct message *told;
 	bool close_others;
@@ -232,8 +232,8 @@ static void on_resync(void *arg, struct hub_subscription *subscription)
 	struct client *client = subscriber_client(subscription->subscriber);
 	const struct resync *resync = arg;
 
-	/* It asked where it stands, and the answer, which comes after this, knows of it; or its handshake is
-	 * held back still. */
+	/* Not while it waits for an answer about its position, which comes after this and takes it into
+	 * account; and not before its handshake is answered. */
 	if (!subscription->muted && !client->held)
 		tell_gap(client, resync->told, resync->close_others);
 }
@@ -243,7 +243,7 @@ void clients_resync(
 {
 	struct resync resync = {told, close_others};
 
-	hub_flush(clients->hub); /* what came before is heard before */
+	hub_flush(clients->hub); /* the events before it are delivered before it */
 	hub_each(clients->hub, channel, hash, on_resync, &resync);
 }
 
@@ -284,7 +284,7 @@ void clients_connected(struct clients *clients, bool connected)
 	clients_unpark_all(clients);
 }
 
-/* What failed while the hub was handing out is closed now that it is not. */
+/* Closes a client that failed while the hub was handing out, when it could not be closed. */
 static void close_doomed(struct client *client)
 {
 	enum close_reason reason = client->doomed;
@@ -340,7 +340,7 @@ static void tick_keepalive(struct clients *clients)
 		delivery_ping(keepalive_client(link));
 }
 
-/* The first whose deadline has come, or NULL. */
+/* The first client whose deadline has passed, or NULL. */
 static struct client *first_due(struct clients *clients, struct list *queue)
 {
 	struct client *client;

@@ -14,8 +14,8 @@
 #include "slow.h"
 
 enum {
-	/* Frames in one sendmsg(2). Above eight events a write the system call no longer counts, copying does
-	   (docs/performance.md); UIO_MAXIOV is 1024. */
+	/* Frames in one sendmsg(2). With more than eight events in a write, copying costs more than the
+	 * system call (docs/performance.md); UIO_MAXIOV is 1024. */
 	PARTS_MAX = 64,
 };
 
@@ -39,7 +39,7 @@ void delivery_flush_later(struct client *client)
 		list_push_back(&client->clients->flush, &client->flush);
 }
 
-/* What came of queueing something. */
+/* Handles the result of queueing a message. */
 static void queued(struct client *client, int r)
 {
 	if (r == SLOW_OVER)
@@ -88,7 +88,7 @@ void delivery_queue_last(struct client *client, struct message *plain)
 	(void)outbox_push(&client->outbox, single(client, plain), SIZE_MAX, &client->clients->queued_bytes);
 }
 
-/* What came of a word that the socket says by itself. */
+/* Handles the result of a ping or a close of the socket. */
 static void said(struct client *client, ssize_t n)
 {
 	if (n < 0)
@@ -110,8 +110,8 @@ static void block(struct client *client)
 	client->clients->ops->want_writable(client->socket);
 }
 
-/* `taken` bytes of the batch went out: the rest of a frame that was begun is kept by the socket, whole ones
- * are queued. */
+/* `taken` bytes of the batch were sent. The socket keeps the rest of a frame that was begun;
+ * whole frames are queued. */
 static void queue_rest(struct client *client, const struct hub_batch *batch, size_t taken)
 {
 	uint32_t i = 0;
@@ -170,12 +170,14 @@ static struct message *take_oldest(struct client *client)
 	struct message *message = outbox_pop(&client->outbox);
 
 	count_sent(client, 1, message->frame_len);
-	if (message->arrived_us > replayed_us) /* 0: not an event, or not one that arrived */
+	/* 0 for a message that is not an event, or that did not arrive over pub/sub */
+	if (message->arrived_us > replayed_us)
 		delivery_time_event(client->clients, message);
 	return message;
 }
 
-/* Takes out of the outbox what went out. 0, or negative errno when the rest of a frame could not be kept. */
+/* Takes the messages that were sent out of the outbox. 0, or negative errno if the rest of a frame
+ * could not be kept. */
 static int drop_taken(struct client *client, size_t taken)
 {
 	int r = 0;
@@ -195,7 +197,7 @@ static int drop_taken(struct client *client, size_t taken)
 	return r;
 }
 
-/* One write. True when it is worth another. */
+/* Makes one write. True if another one is worth trying. */
 static bool flush_some(struct client *client)
 {
 	struct iovec parts[PARTS_MAX];
@@ -212,8 +214,7 @@ static bool flush_some(struct client *client)
 	return (size_t)n == wanted;
 }
 
-/* Behind the last message: that the connection ends, and the end of our direction if nobody's answer is
- * waited for. */
+/* Sends the close behind the last message, and ends our direction if no answer is waited for. */
 static void take_leave(struct client *client)
 {
 	const struct socket_ops *ops = client->clients->ops;

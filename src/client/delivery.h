@@ -2,10 +2,11 @@
 #define TIDEGATE_CLIENT_DELIVERY_H
 
 /*
- * Delivery: messages into one client's socket.
+ * Delivery: brings messages into one client's socket.
  *
- * The direct path hands the bytes of a batch to the socket as they are: no copy, no allocation, no reference
- * a client. Only what the socket does not take is queued in the outbox, as references.
+ * The direct path hands the bytes of a batch to the socket as they are, without a copy, an
+ * allocation or a reference for each client. Only messages that the socket does not take are queued
+ * in the outbox, as references.
  */
 
 #include <stdbool.h>
@@ -21,24 +22,23 @@ void delivery_batch(struct client *client, const struct hub_batch *batch, bool a
  * own reference. */
 void delivery_queue(struct client *client, struct message *message);
 
-/* The same for a plain message that is for this client alone: it goes in the form that its peer gets those
- * in. */
+/* The same for a plain message for this client alone, in the form in which its peer gets such messages. */
 void delivery_queue_single(struct client *client, struct message *plain);
 
-/* The same for an event that the client was promised: it never gives way, whatever the bound. */
+/* The same for an event that was promised to the client: it never gives way, whatever the bound. */
 void delivery_queue_promised(struct client *client, struct message *plain);
 
 /* The same for the last word to a client that is closing. Without memory for it the close has to do. */
 void delivery_queue_last(struct client *client, struct message *plain);
 
-/* Asks the peer for a sign of life, before all that is queued: a slow reader must not look dead. */
+/* Asks the peer for a sign of life, ahead of all queued messages: a slow reader must not look dead. */
 void delivery_ping(struct client *client);
 
-/* Sends at the end of the turn what the outbox holds. */
+/* Sends the outbox at the end of the turn. */
 void delivery_flush_later(struct client *client);
 
-/* Sends now what the outbox holds, as far as the socket takes it, and behind it the close of a client that is
- * closing. */
+/* Sends the outbox now, as far as the socket takes it, and behind it the close of a client
+ * that is closing. */
 void delivery_flush(struct client *client);
 
 #endif

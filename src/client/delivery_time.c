@@ -7,7 +7,8 @@
 #include "metrics/metrics.h"
 #include "protocol/message.h"
 
-/* n events that arrived together, to so many clients. What was read from a log did not arrive. */
+/* Observes n events that arrived together and were written to this number of clients. Events that were read
+ * from a log have no arrival. */
 static void observe(struct clients *clients, uint64_t arrived_us, uint64_t n)
 {
 	uint64_t now_us = clients->delivery_time.now_us;
@@ -25,7 +26,7 @@ void delivery_time_settle(struct clients *clients)
 	for (uint32_t i = 0, same; batch && i < batch->n; i += same) {
 		uint64_t arrived_us = batch->messages[i]->arrived_us;
 
-		/* What the bus drained at once has one arrival. */
+		/* Events that the bus drained at once have the same arrival. */
 		for (same = 1; i + same < batch->n && batch->messages[i + same]->arrived_us == arrived_us;)
 			same++;
 		observe(clients, arrived_us, (uint64_t)same * time->n_clients);

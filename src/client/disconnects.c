@@ -7,7 +7,7 @@
 #include "client/clients.h"
 #include "route/route.h"
 
-/* Cut where it is too long; always terminated. */
+/* Copies a text, cut if it is too long, and always terminated. */
 static void copy_text(char *out, size_t size, const char *text)
 {
 	size_t len = strnlen(text, size - 1);

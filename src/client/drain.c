@@ -1,5 +1,5 @@
-/* Drain: when each client of a worker is sent away; see the header. Who goes is below, in clients_drain…().
- */
+/* Drain: says when each client of a worker is sent away; see the header. clients_drain_tick()
+ * below chooses the clients. */
 
 #include "client/drain.h"
 
@@ -60,7 +60,7 @@ static void send_away(struct clients *clients, struct client *client)
 {
 	struct message *last;
 
-	delivery_flush(client); /* what came in this turn is not unread */
+	delivery_flush(client); /* events of this turn must not count as unread */
 	if (client->doomed)
 		return; /* it ends at the end of the turn, for another reason */
 	last = farewell(clients, client);
@@ -83,7 +83,7 @@ void clients_drain_tick(struct clients *clients)
 
 	if (n_due)
 		hub_flush(clients->hub);
-	/* From the newest on: who has been here for long is not torn out before it must be. */
+	/* The newest first: clients that have been here for long stay as long as possible. */
 	for (struct list *link = clients->all.prev; n_due && link != &clients->all; link = link->prev) {
 		struct client *client = list_entry(link, struct client, link);
 

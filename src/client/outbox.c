@@ -26,7 +26,7 @@ static void queue_free(struct outbox_queue *queue)
 	free(queue);
 }
 
-/* Most clients queue once in their life: an idle one holds no memory. */
+/* Most clients queue once in their life: an idle outbox holds no memory. */
 static void free_if_empty(struct outbox *box)
 {
 	if (box->n)
@@ -76,7 +76,8 @@ static struct message *take_out(struct outbox *box, uint32_t position)
 	return message;
 }
 
-/* Moves to other memory, without holes. The index does not move along: it is made again when it is asked. */
+/* Moves the messages to other memory, without holes. The index is not moved: it is built again
+ * when it is needed. */
 static int move(struct outbox *box, uint32_t capacity, uint64_t *total)
 {
 	struct outbox_queue *old = box->queue;
@@ -127,7 +128,7 @@ static void put(struct outbox *box, uint32_t position, struct message *message)
 	box->queue->n_events += message_is_event(message);
 }
 
-/* Where the newest event of its key is now. */
+/* Notes the position of the newest event of its key. */
 static void note_key(struct outbox_queue *queue, const struct message *message, uint32_t position)
 {
 	uint32_t place, other;
@@ -235,7 +236,7 @@ uint32_t outbox_n_events(const struct outbox *box)
 	return box->queue ? box->queue->n_events : 0;
 }
 
-/* From this position on there is one. */
+/* Finds the next event from this position on; there must be one. */
 static uint32_t find_event(const struct outbox_queue *queue, uint32_t position)
 {
 	const struct message *message;
@@ -245,7 +246,8 @@ static uint32_t find_event(const struct outbox_queue *queue, uint32_t position)
 	return position;
 }
 
-/* There is one that may give way. What lies before it is looked at once, however often it is asked for. */
+/* Finds the first event that may give way; there must be one. Messages before it are looked at only once,
+ * however often it is called. */
 static uint32_t find_first_loose(struct outbox_queue *queue)
 {
 	if (queue->first_event - queue->head >= queue->n_slots)
@@ -274,7 +276,8 @@ bool outbox_drop_oldest_event(struct outbox *box)
 	return true;
 }
 
-/* From what waits; of two of one key the older goes. How many those were, or -ENOMEM. */
+/* Builds the index from the waiting events; of two events with one key the older is dropped. Returns how many
+ * were dropped, or -ENOMEM. */
 static int build_index(struct outbox *box)
 {
 	struct outbox_queue *queue = box->queue;

@@ -1,4 +1,4 @@
-/* Outbox index: where in a queue the event of a key waits; see the header. */
+/* Outbox index: finds the waiting event of a key; see the header. */
 
 #include "outbox_index.h"
 
@@ -11,7 +11,7 @@
 enum {
 	PLACES_MIN = 16,
 	PLACES_AN_EVENT =
-		4, /* after a reset; so at least as many may come as there are before the next one */
+		4, /* after a reset, so that the next reset comes after at least as many more events */
 };
 
 void outbox_index_deinit(struct outbox_index *index)

@@ -2,11 +2,11 @@
 #define TIDEGATE_CLIENT_OUTBOX_INDEX_H
 
 /*
- * Outbox index: where in a queue the event of a key waits.
+ * Outbox index: finds the waiting event of a key in a queue.
  *
- * A hash table of positions, at the most half full, that grows with the queue. The keys are those of the
- * messages at the positions. Nothing is taken out of it: a position that left the queue, or has another
- * message by now, is stale and matches nothing; stale ones go when the table fills up and is built anew.
+ * It is a hash table of positions, at most half full, that grows with the queue. The keys are those of the
+ * messages at the positions. No position is taken out: one that has left the queue, or has another message by
+ * now, is stale and matches no key. Stale positions go when the table fills up and is built anew.
  *
  * Only for events that have a key (message_set_key()).
  */
@@ -17,24 +17,24 @@
 struct message;
 struct outbox_queue;
 
-/* Zeroed: there is none. */
+/* Zeroed memory: there is no index. */
 struct outbox_index {
-	uint32_t *positions; /* plus one; 0: free */
+	uint32_t *positions; /* position + 1; 0 for a free slot */
 	uint32_t n_places;   /* a power of two */
-	uint32_t n_used;     /* stale ones included */
+	uint32_t n_used;     /* with the stale positions */
 };
 
 void outbox_index_deinit(struct outbox_index *index);
 
-/* Room for so many events at least, forgetting all. 0 or -ENOMEM (then there is none). */
+/* Forgets all events and makes room for at least this number. 0, or -ENOMEM, and there is no index. */
 int outbox_index_reset(struct outbox_index *index, uint32_t n_events);
 
-/* Is there room for another one? */
+/* Is there room for another event? */
 bool outbox_index_has_room(const struct outbox_index *index);
 
 /*
- * The place for this event's key: *positionp is where its like waits, and true; or false, if there is none.
- * The place is good until the next reset.
+ * Finds the slot for this event's key, which is valid until the next reset. True if an event with this key
+ * waits: *positionp is its position.
  */
 bool outbox_index_find(const struct outbox_index *index, const struct outbox_queue *queue,
 	const struct message *event, uint32_t *placep, uint32_t *positionp);

@@ -13,18 +13,20 @@
 #include "answer.h"
 
 enum {
-	UNANSWERED_SPARE = 16, /* for a client that may have one subscription, and says so again and again */
+	/* for a client that may have one subscription and says the same subscribe again and again */
+	UNANSWERED_SPARE = 16,
 };
 
-/* One subscribe that is answered once the node's own subscription is confirmed. Owned by the subscription. */
+/* A subscribe that will be answered once the node's own subscription is confirmed. Owned by
+ * the subscription. */
 struct owed_answer {
 	struct list link;         /* in clients.subscribing */
 	struct owed_answer *next; /* of the same subscription, older */
 	uint64_t deadline_ms;
 	struct client *client;
 	struct hub_subscription *subscription;
-	bool made;    /* this one made the subscription; without a confirmation it goes again */
-	bool recover; /* it wanted a history, and the channel keeps none */
+	bool made;    /* this command made the subscription, which goes again without a confirmation */
+	bool recover; /* it wanted a history, but the channel keeps none */
 	size_t id_len;
 	char id[COMMAND_ID_MAX];
 };
@@ -158,8 +160,8 @@ void owed_add_without_history(struct client *client, struct hub_subscription *su
 }
 
 /*
- * While Redis does not answer, each subscribe is remembered until its time is over, as a client sends them.
- * Those of a client that means well fit: all that it may subscribe to, and all of it once more.
+ * While Redis does not answer, each subscribe is remembered until its time is over. The bound fits an honest
+ * client: all channels that it may subscribe to, and all of them once more.
  */
 bool owed_has_room(const struct client *client)
 {

@@ -2,12 +2,12 @@
 #define TIDEGATE_CLIENT_OWED_H
 
 /*
- * Owed: the answers that a client waits for, and how many it may wait for.
+ * Owed: the answers that a client waits for, and a bound on them.
  *
  * A subscribe is answered once the node's own subscription is confirmed. Until then its answer is owed, and
  * hangs on the subscription (hub_subscription.owed). A subscription may owe several: a client may say the
- * same subscribe again. Whatever asks the node for something has two bounds here, one for what is unanswered
- * at the same time, one for the rate.
+ * same subscribe again. Every command that asks the node for something has two bounds here: one on unanswered
+ * commands, one on the rate.
  */
 
 #include <stdbool.h>
@@ -19,12 +19,12 @@ struct clients;
 struct hub_subscription;
 
 /*
- * Owes an answer to the command with this id. `made`: that command made the subscription, which goes again if
- * it is not confirmed in time. Without memory the client is closed.
+ * Owes an answer to the command with this id. made: the command made the subscription, which goes again if it
+ * is not confirmed in time. Without memory the client is closed.
  */
 void owed_add(struct client *client, struct hub_subscription *subscription, struct slice id, bool made);
 
-/* The same for a client that wanted the history of a channel, which turned out to keep none. */
+/* The same for a client that wanted the history of a channel that keeps none. */
 void owed_add_without_history(struct client *client, struct hub_subscription *subscription, struct slice id);
 
 /*
@@ -34,10 +34,10 @@ void owed_add_without_history(struct client *client, struct hub_subscription *su
 void owed_confirmed(struct client *client, struct hub_subscription *subscription);
 void owed_unavailable(struct client *client, struct hub_subscription *subscription);
 
-/* The subscription ends, and nobody hears the answers any more. */
+/* The subscription ends: drops its answers. */
 void owed_forget(struct hub_subscription *subscription);
 
-/* Refuses those whose time is over. */
+/* Refuses the commands whose time is over. */
 void owed_tick(struct clients *clients);
 
 /* May one more answer be owed to the client? Joins that are under way count as well (client.n_unanswered). */

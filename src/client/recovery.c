@@ -1,4 +1,4 @@
-/* Recovery: what a client missed, then live; see the header. */
+/* Recovery: gives a client the events that it missed, then goes on live; see the header. */
 
 #include "recovery.h"
 
@@ -18,15 +18,15 @@
 #include "delivery.h"
 #include "owed.h"
 
-/* One join under way. It outlives its client, which is then NULL, until the join is back. */
+/* A join under way. It outlives its client, which is NULL then, until the join is back. */
 struct recovery {
 	struct list due;   /* in clients.recovering until it is answered or late */
 	struct list aside; /* in client.aside while its join waits for its turn; and once it is given up */
 	uint64_t deadline_ms;
 	struct client *client;
-	struct client *asker; /* who counts it, for as long as he is there */
+	struct client *asker; /* the client that counts it, while it is there */
 	struct hub_subscription *subscription;
-	struct join *join; /* which it belongs to, and is freed with */
+	struct join *join; /* the join that owns it and frees it */
 	bool patient;
 	bool late;
 	size_t id_len;
@@ -45,9 +45,9 @@ static void send_join(struct recovery *recovery)
 }
 
 /*
- * The bus answers joins in the order in which they come. So that many of one client do not stand before one
- * of another, a client has a few under way and the others wait with it, where they cost nobody anything if it
- * leaves. What a handshake waits for are the few channels of its route: these go at once.
+ * The bus answers joins in the order in which they come. So that many joins of one client do not delay those
+ * of others, a client has only a few under way; the rest wait with the client, and vanish with it at no cost.
+ * The joins of a handshake, for the few channels of its route, go at once.
  */
 static void send_join_in_turn(struct recovery *recovery)
 {
@@ -59,7 +59,7 @@ static void send_join_in_turn(struct recovery *recovery)
 		list_push_back(&client->aside, &recovery->aside);
 }
 
-/* One is back: the next may go. */
+/* A join is back: the next one may go. */
 static void send_next_join(struct client *client)
 {
 	struct list *link = client->aside.next;
@@ -86,7 +86,7 @@ void recovery_begin(struct client *client, struct hub_subscription *subscription
 		client_close(client, CLOSE_INTERNAL);
 		return;
 	}
-	recovery_forget(subscription); /* a late one, which has been answered */
+	recovery_forget(subscription); /* a late recovery, about which the client was told */
 	*recovery = (struct recovery){.client = client,
 		.asker = client,
 		.subscription = subscription,
@@ -107,7 +107,7 @@ void recovery_begin(struct client *client, struct hub_subscription *subscription
 	send_join_in_turn(recovery);
 }
 
-/* Its join is with the client still: nobody will bring it back. */
+/* Its join still waits with the client, so the bus will not bring it back. */
 static void leave_line(struct recovery *recovery)
 {
 	list_remove(&recovery->aside);
@@ -128,7 +128,7 @@ void recovery_forget(struct hub_subscription *subscription)
 		return;
 	}
 	atomic_store_explicit(&recovery->join->abandoned, true, memory_order_relaxed);
-	/* In front, where few are passed over to find whose turn it is. */
+	/* In front, so that few have to be skipped to find the next waiting join. */
 	list_push_front(&recovery->asker->aside, &recovery->aside);
 	recovery->client = NULL;
 	recovery->subscription = NULL;
@@ -173,8 +173,9 @@ void recovery_give_up(struct client *client, struct hub_subscription *subscripti
 }
 
 /*
- * More than may wait for it? What it is promised does not give way, so it must not add up: a client that
- * reads may be promised any one replay, and one that does not read no more than its bound.
+ * Would this be more than may wait for the client? Promised events do not give way, so they must
+ * not add up: a client that reads may be promised one replay of any size, a client that does not
+ * read no more than its bound.
  */
 static bool too_much_for(const struct client *client, const struct join *join)
 {
@@ -236,22 +237,23 @@ static enum metric outcome(const struct join *join)
 								     : METRIC_RECOVER_NOT;
 }
 
-/* The join is over, one way or the other. */
+/* The join is over, with or without success. */
 static void settle(struct clients *clients, const struct recovery *recovery, struct join *join)
 {
 	struct client *client = recovery->client;
 	struct hub_subscription *subscription = recovery->subscription;
 
-	/* What was noted so far came before the answer: the others hear it now, this one does not. */
+	/* The events that were noted so far came before the answer: the other subscribers get them now, this
+	 * one does not. */
 	hub_flush(clients->hub);
-	delivery_flush(client); /* whoever reads has nothing waiting */
+	delivery_flush(client); /* so that a client that reads has no waiting events */
 	limit(client, join);
 	metrics_add(clients->metrics, outcome(join), 1);
 	if (outcome(join) == METRIC_RECOVER_DONE)
 		metrics_add(clients->metrics,
 			join->from_log ? METRIC_RECOVER_FROM_LOG : METRIC_RECOVER_FROM_MEMORY, 1);
-	/* Who said a plain subscribe meanwhile waits for the same. While there is a recovery the subscription
-	 * stays. */
+	/* A plain subscribe that the client sent meanwhile waits for the same. While there is a
+	 * recovery, the subscription stays. */
 	if (join->r != 0 && join->r != -ENOENT && !join->patient && subscription->owed)
 		owed_unavailable(client, subscription);
 	if (!recovery->client)
@@ -259,8 +261,8 @@ static void settle(struct clients *clients, const struct recovery *recovery, str
 	recovery_forget(subscription);
 	subscription->muted = false;
 	subscription->era = join->r == 0 ? join->era : 0;
-	/* Without a history nobody looked whether the node is subscribed. The URL's answer waits with the
-	 * handshake. */
+	/* Without a history, the node's subscription may not be confirmed yet. For channels of the URL, the
+	 * handshake waits for it. */
 	if (join->r == -ENOENT && !join->patient && !subscription->confirmed) {
 		owed_add_without_history(client, subscription, recovery_id(recovery));
 		return;
@@ -286,8 +288,8 @@ bool recovery_is_late(const struct hub_subscription *subscription)
 }
 
 /*
- * Wherever its join waits, for the log, for its turn, or for other replays, the peer is told. Its join comes
- * back some time and then finds nobody, unless it is patient.
+ * The recovery takes too long, whether its join waits for the log, for its turn, or for other replays: tells
+ * the peer. The join will come back and find no subscription, unless it is patient.
  */
 static void run_late(struct recovery *recovery)
 {
@@ -323,7 +325,7 @@ void recovery_tick(struct clients *clients)
 	}
 }
 
-/* A patient one goes round: what comes back finds out whether the client is there still. */
+/* A patient join asks again; each time that it comes back, it finds out whether the client is still there. */
 static int ask_again(struct clients *clients, struct join *join)
 {
 	struct recovery *recovery = join->owner;

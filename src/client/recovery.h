@@ -2,12 +2,12 @@
 #define TIDEGATE_CLIENT_RECOVERY_H
 
 /*
- * Recovery: a client that says where it was hears what it missed, then goes on live, without a gap or a
- * double.
+ * Recovery: gives a client that says where it was the events that it missed, then goes on live, without
+ * a gap or a double.
  *
- * Its subscription is muted until the bus has answered its join. The answer comes in its place among the
- * events, so what was noted before is handed to the others first, and what comes after follows the entries of
- * the answer.
+ * Its subscription is muted until the bus has answered its join. The answer comes in its place among
+ * the events: events that were noted before are handed to the others first, and later events follow
+ * the entries of the answer.
  */
 
 #include <stdbool.h>
@@ -21,28 +21,29 @@ struct hub_subscription;
 struct join;
 
 /*
- * Asks the channel's history for what came after `since`; there must be no recovery of this subscription yet.
- * The peer is answered once the answer is there, or after CLIENT_SUBSCRIBE_MS that it cannot be recovered
- * now: then the subscription goes. `patient`: it stays, hears what is in no log, and is answered when the log
- * can be read, unless the peer asks anew. Out of memory closes the client.
+ * Asks the channel's history for the events after `since`. There must be no recovery of this subscription
+ * yet. The peer is answered when the history has answered; or after CLIENT_SUBSCRIBE_MS it is told that
+ * recovery is not possible now, and the subscription goes. patient: then the subscription stays, gets the
+ * events that are in no log, and is answered when the log can be read, unless the peer asks anew. Without
+ * memory the client is closed.
  */
 void recovery_begin(struct client *client, struct hub_subscription *subscription, const struct since *since,
 	struct slice id, bool patient);
 
-/* The peer no longer wants it: it is told so, and the subscription goes on without. There must be one. */
+/* The peer does not want the recovery any more: tells it so, and the subscription goes on without. There must
+ * be a recovery. */
 void recovery_give_up(struct client *client, struct hub_subscription *subscription);
 
 /* The subscription leaves. Harmless without a recovery. */
 void recovery_forget(struct hub_subscription *subscription);
 
-/* The client leaves: joins that are under way for it are counted by nobody. */
+/* The client leaves: its joins under way are not counted any more. */
 void recovery_disown(struct client *client);
 
-/* Is it waited for beyond the time in which an answer is promised? Then the peer, who was told so, may ask
- * anew. */
+/* Has the recovery taken longer than promised? Then the peer was told so and may ask anew. */
 bool recovery_is_late(const struct hub_subscription *subscription);
 
-/* Those whose time is over are told. */
+/* Tells the peers whose recovery takes too long. */
 void recovery_tick(struct clients *clients);
 
 /* The bus' answer. Takes over the join. */

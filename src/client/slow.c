@@ -9,7 +9,7 @@
 #include "route/route.h"
 
 enum {
-	ANSWER_AGE_MS = 60000, /* on routes that close nobody for the age of an event */
+	ANSWER_AGE_MS = 60000, /* on routes that close no client for the age of an event */
 };
 
 /* Events that it never gets. */
@@ -27,7 +27,7 @@ static void count_dropped(struct client *client, uint32_t n)
 	metrics_add(client->clients->metrics, metrics[route_slow(client->rights.route)->policy], n);
 }
 
-/* Events give way, oldest first, until the message is taken or none is left. */
+/* Drops events, the oldest first, until the message is taken or no event may give way any more. */
 static int push_over(struct client *client, struct message *message, size_t bytes_max)
 {
 	uint32_t n_dropped = 0;
@@ -92,7 +92,7 @@ void slow_give_up(struct client *client)
 void slow_pass_over(struct client *client, uint32_t n, bool entries)
 {
 	bool must_know = route_slow(client->rights.route)->policy == SLOW_DISCONNECT &&
-			 client->state != CLIENT_PARKED; /* that one was not let in yet */
+			 client->state != CLIENT_PARKED; /* a parked client has not been let in yet */
 
 	if (!client_is_live(client) || client->doomed)
 		return;
@@ -101,8 +101,8 @@ void slow_pass_over(struct client *client, uint32_t n, bool entries)
 		client_close(client, CLOSE_SLOW);
 }
 
-/* Since when the event waits. What was replayed or read from a log is older than its wait: it counts from
- * when the socket last took something. */
+/* The time since when the event waits. A replayed event is older than its wait, which counts from the last
+ * time that the socket took bytes. */
 static uint64_t waits_since_ms(const struct client *client, const struct message *event)
 {
 	if (event->arrived_us <= outbox_replayed_us(&client->outbox))
@@ -120,8 +120,8 @@ static bool too_old(struct client *client, const struct route_slow *slow)
 	return waits_since_ms(client, oldest) + slow->age_max_ms < client->clients->now_ms;
 }
 
-/* Answers are not dropped: who asks and does not read is closed once his socket has taken nothing for as
- * long. */
+/* Answers are not dropped: a client that asks and does not read is closed once its socket has taken no bytes
+ * for this time. */
 static bool leaves_answers(const struct client *client, const struct route_slow *slow)
 {
 	bool patient = slow->policy != SLOW_DISCONNECT || slow->age_max_ms == SLOW_AGE_NONE;
@@ -156,7 +156,7 @@ void slow_tick(struct clients *clients)
 	struct list *next;
 
 	for (struct list *link = clients->blocked.next; link != &clients->blocked; link = next) {
-		next = link->next; /* who is closed leaves the list, and nobody else */
+		next = link->next; /* only a client that is closed leaves the list */
 		tick_one(list_entry(link, struct client, due));
 	}
 }

@@ -2,20 +2,20 @@
 #define TIDEGATE_CLIENT_SLOW_H
 
 /*
- * Slow: what happens to a client that does not read as fast as events come, by the policy of its route.
+ * Slow: applies the policy of the route to a client that does not read as fast as events come.
  *
- * Two bounds. Bytes: what waits for it, checked as something is queued. Age: how long an event waits for a
- * client whose socket is full, checked now and then. What reaches them closes the client (disconnect) or the
- * oldest events give way. Age counts from the event's arrival at this node, that of a replayed event from
- * when the socket last took something. Replies have no age and never give way, so a client that asks without
- * reading is closed under every policy.
+ * There are two bounds. Bytes: the frames that wait for the client, checked when a message is queued. Age:
+ * how long an event waits for a client whose socket is full, checked now and then. Beyond a bound the client
+ * is closed (disconnect), or the oldest events give way. The age counts from the event's arrival at this
+ * node; for a replayed event, from the last time that the socket took bytes. Replies have no age and never
+ * give way, so a client that asks without reading is closed under every policy.
  *
- * What a client was promised ("recovered": true, so many follow) does not give way and counts against neither
- * bound in bytes; who lets it wait for too long is closed under every policy, and comes back with its
- * position.
+ * Events that were promised to a client ("recovered": true and a count) do not give way and do not count
+ * against the bound in bytes. A client that lets them wait for too long is closed under every policy, and
+ * comes back with its position.
  *
- * Only a client whose socket is full is slow. What has come in one turn alone may be more than the bound:
- * then it is sent before more is queued.
+ * Only a client whose socket is full is slow. The events of one turn alone may exceed the bound; then they
+ * are sent before more are queued.
  */
 
 #include <stdbool.h>
@@ -26,21 +26,22 @@ struct clients;
 struct message;
 
 enum {
-	SLOW_OVER = 1,  /* it has no room and nothing may give way for it: the client is to be closed */
-	SLOW_FLUSH = 2, /* it has no room yet, but the socket may take what waits: flush and try again */
+	SLOW_OVER = 1, /* it has no room and nothing may give way for it: the client is to be closed */
+	/* there is no room yet, but the socket may take waiting messages: flush and try again */
+	SLOW_FLUSH = 2,
 };
 
 /* Into its outbox, as a reference. 0, SLOW_OVER, SLOW_FLUSH or -ENOMEM; then it was not taken. */
 int slow_queue(struct client *client, struct message *message);
 
-/* The same for what it was promised. 0 or -ENOMEM. */
+/* The same for an event that was promised to the client. 0 or -ENOMEM. */
 int slow_queue_promised(struct client *client, struct message *message);
 
 /* Its socket is full; or takes bytes again. */
 void slow_enter(struct client *client);
 void slow_leave(struct client *client);
 
-/* It is to be closed for it: what waits is lost. */
+/* The client will be closed for being slow: its waiting messages are lost. */
 void slow_give_up(struct client *client);
 
 /*

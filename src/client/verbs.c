@@ -1,4 +1,4 @@
-/* Verbs: what a client may ask, one row each. */
+/* Verbs: the commands of a client, one row each. */
 
 #include "verbs.h"
 
@@ -21,7 +21,7 @@ static struct slice command_channel(const struct command *command)
 	return (struct slice){command->channel, command->channel_len};
 }
 
-/* A subscribe, and whether it wants the history of what it subscribes to. */
+/* A subscribe, with the history that it wants. */
 struct wish {
 	struct slice id;
 	bool recovers;
@@ -44,7 +44,7 @@ static struct wish read_wish(const struct command *command)
 	return wish;
 }
 
-/* Is there room for one more, and for what it asks of the node? False: it was told why not. */
+/* May the client have one more subscription, and ask the node for it? If not, it was told why. */
 static bool may_subscribe(struct client *client, const struct wish *wish, struct slice channel)
 {
 	const struct clients *clients = client->clients;
@@ -88,7 +88,8 @@ static void subscribe(struct client *client, const struct wish *wish, struct sli
 		owed_add(client, subscription, wish->id, r == 0);
 }
 
-/* Without a channel it means those that the route joins: what clients say that know of one channel only. */
+/* Without a channel, a subscribe means the channels that the route joins: clients that know only
+ * one channel say this. */
 static void subscribe_to_route(struct client *client, const struct wish *wish)
 {
 	char name[ROUTE_CHANNEL_MAX + 1];
@@ -107,7 +108,7 @@ static void run_subscribe(struct client *client, const struct command *command)
 	struct slice channel = command_channel(command);
 	struct wish wish = read_wish(command);
 
-	/* Looked at here and not with a reload: who asks pays for it. */
+	/* Checked here and not at a reload: so only clients that ask pay for it. */
 	rights_follow(&client->rights, client->clients->routes);
 	if (!channel.len)
 		subscribe_to_route(client, &wish);
@@ -128,8 +129,8 @@ static void run_unsubscribe(struct client *client, const struct command *command
 		answer_error(client, command->id, "forbidden", "there is no such channel", absent);
 		return;
 	}
-	/* Who subscribed a moment ago and was not answered yet is answered first: nothing that is asked goes
-	 * unanswered. */
+	/* A subscribe from a moment ago that is not answered yet is answered first: every
+	 * command gets an answer. */
 	if (subscription && subscription->owed) {
 		owed_confirmed(client, subscription);
 		subscription = hub_find(

@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_CLIENT_VERBS_H
 #define TIDEGATE_CLIENT_VERBS_H
 
-/* Verbs: what a client may ask, one row each. */
+/* Verbs: the commands of a client, one row each. */
 
 struct client;
 struct command;

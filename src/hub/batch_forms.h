@@ -4,8 +4,8 @@
 /*
  * Batch forms: the batches of one flush in the forms other than the plain one.
  *
- * Each is made for the first subscriber of a channel whose peer takes that form, and only then. What it is
- * made of does not move until the flush is over, since sockets may look at it that long.
+ * Each is made for the first subscriber of a channel whose peer takes that form. Its bytes do not move until
+ * the flush is over, since sockets may read them until then.
  */
 
 #include <stdbool.h>
@@ -18,7 +18,7 @@
 struct hub_batch;
 struct message;
 
-/* What the batches of one form are made of. */
+/* The memory of the batches of one form. */
 struct batch_room {
 	struct message **messages;
 	uint32_t n_messages;
@@ -27,7 +27,7 @@ struct batch_room {
 	bool reserved; /* in this flush */
 };
 
-/* Zeroed memory with a maker is ready for use; without one every batch stays as it is. */
+/* Zeroed memory with a maker is ready for use; without a maker every batch stays plain. */
 struct batch_forms {
 	struct form_maker *maker;
 	struct batch_room rooms[N_FORMS - 1];
@@ -36,9 +36,9 @@ struct batch_forms {
 void batch_forms_deinit(struct batch_forms *forms);
 
 /*
- * The batch in this form, which is not the plain one. Where that is no better, or without memory, it is the
- * plain batch: that is good for everybody. n_messages and len are those of the whole flush, what is laid out
- * in it.
+ * Makes the batch in this form, which is not the plain one. If that is no better, or without
+ * memory, it is the plain batch, which every peer understands. n_messages, len: of all batches that
+ * are laid out in the flush.
  */
 void batch_forms_make(struct batch_forms *forms, enum form form, const struct hub_batch *plain,
 	uint32_t n_messages, size_t len, struct hub_batch *batch);
@@ -46,8 +46,8 @@ void batch_forms_make(struct batch_forms *forms, enum form form, const struct hu
 /* The flush is over: keeps memory for the next one, up to bytes_kept for each form. */
 void batch_forms_forget(struct batch_forms *forms, size_t bytes_kept);
 
-/* The batch's frames as one stretch: the frame itself if it is one, else laid out in `bytes`, where there is
- * room. */
+/* Makes one stretch of the batch's frames: a single frame as it is, several laid out in `bytes`, which has
+ * room for them. */
 void hub_batch_lay_out(struct hub_batch *batch, struct buf *bytes);
 
 #endif

@@ -29,7 +29,7 @@ struct hub_channel {
 	uint32_t n_messages;
 	uint32_t messages_capacity;
 	uint32_t taken; /* by the subscriber that is being handed several channels */
-	/* Of the messages, while they are handed out; n is 0 before somebody takes that form. */
+	/* The batches while messages are handed out; n is 0 until a subscriber takes that form. */
 	struct hub_batch batches[N_FORMS];
 
 	char name[];
@@ -45,16 +45,16 @@ struct hub {
 	uint64_t n_noted;     /* messages, ever */
 	uint64_t noted_bytes; /* that the next flush hands out, once for each subscriber */
 	uint64_t n_flushes;
-	struct buf bytes; /* several frames, laid one behind the other; kept from flush to flush */
-	size_t flush_len; /* of all that is laid out there in this flush */
+	struct buf bytes; /* frames laid one behind the other; kept from flush to flush */
+	size_t flush_len; /* of all frames that are laid out in this flush */
 	uint32_t flush_n; /* messages of this flush */
 	struct batch_forms forms;
 };
 
 enum {
 	FIRST_CAPACITY = 1,      /* most channels of an item or an execution have one listener */
-	BYTES_KEPT = 256 * 1024, /* of the flush buffer; a larger one was an exception */
-	EXPECT_WORTH = 8,        /* channels in one flush; fewer are looked up as they come */
+	BYTES_KEPT = 256 * 1024, /* of the flush buffer; a larger buffer was an exception */
+	EXPECT_WORTH = 8,        /* channels in one flush; with fewer, prefetching is not worth its cost */
 };
 
 struct hub *hub_new(const struct hub_listener *listener)
@@ -113,7 +113,7 @@ static struct hub_channel *dirty_channel(const struct list *link)
 	return list_entry(link, struct hub_channel, dirty);
 }
 
-/* Forgets what was noted for the channel. */
+/* Forgets the messages that were noted for the channel. */
 static void channel_clear(struct hub *hub, struct hub_channel *channel)
 {
 	if (!channel->n_messages)
@@ -177,7 +177,7 @@ static int channel_add(struct hub_channel *channel, struct hub_subscription *sub
 	return 0;
 }
 
-/* The channel may be NULL: nobody subscribes to that. */
+/* The channel may be NULL: then there is no subscription. */
 static struct hub_subscription *subscription_to(
 	const struct hub_channel *channel, const struct hub_subscriber *subscriber)
 {
@@ -257,7 +257,8 @@ void hub_confirm(struct hub *hub, struct slice channel, uint64_t hash, uint64_t 
 		return;
 	found->confirmed = true;
 	found->urgent = false;
-	/* From the back: whoever leaves inside the call is replaced by one that was already looked at. */
+	/* From the back: a subscription that leaves inside the call is replaced by one that
+	 * was already visited. */
 	for (uint32_t i = found->n_subscribers; i-- > 0;) {
 		struct hub_subscription *subscription = found->subscribers[i];
 		bool last = found->n_subscribers == 1;
@@ -365,7 +366,7 @@ static void batch_make(struct hub *hub, struct hub_channel *channel, bool togeth
 		hub_batch_lay_out(plain, &hub->bytes);
 }
 
-/* To what a muted one hears next. */
+/* Skips messages that a muted subscription does not get. */
 static void skip_unheard(const struct hub_subscription *subscription)
 {
 	struct hub_channel *channel = subscription->channel;
@@ -375,7 +376,7 @@ static void skip_unheard(const struct hub_subscription *subscription)
 		channel->taken++;
 }
 
-/* The subscriber's channel whose next message arrived first. */
+/* The channel of the subscriber whose next message arrived first. */
 static struct hub_channel *earliest(const struct hub_subscriber *subscriber)
 {
 	struct hub_channel *first = NULL;
@@ -393,8 +394,9 @@ static struct hub_channel *earliest(const struct hub_subscriber *subscriber)
 }
 
 /*
- * To one who hears several channels that have messages: all of them, in the order in which they arrived,
- * whatever their channel. So what a backend says in two channels, one after the other, is heard like that.
+ * For a subscriber of several channels with messages: hands them all out in the order in which they
+ * arrived, across channels. So messages that a backend publishes to two channels, one after the other,
+ * are received in this order.
  */
 static void hand_out_merged(struct hub *hub, struct hub_subscriber *subscriber)
 {
@@ -442,7 +444,7 @@ static void channel_hand_out(struct hub *hub, struct hub_channel *channel, bool 
 		if ((only_one || subscriber->n == 1) && !subscription->muted) {
 			const struct hub_batch *batch = batch_for(hub, channel, subscriber);
 
-			/* Without memory for the common stretch everybody gets the messages one by one. */
+			/* Without memory for the common stretch, subscribers get the messages one by one. */
 			hub->listener.deliver(hub->listener.arg, subscriber, batch, batch->bytes != NULL);
 		} else {
 			hand_out_merged(hub, subscriber);
@@ -450,7 +452,7 @@ static void channel_hand_out(struct hub *hub, struct hub_channel *channel, bool 
 	}
 }
 
-/* Most channels have one subscriber, and with many channels finding him is what takes the time. */
+/* Most channels have one subscriber, and with many channels most of the time is spent on finding it. */
 static void expect_subscribers(const struct hub *hub)
 {
 	const struct list *end = &hub->dirty, *link;
@@ -496,7 +498,7 @@ void hub_each(struct hub *hub, struct slice channel, uint64_t hash,
 	struct hub_channel *found = channel_find(hub, hash, channel);
 	uint32_t i = found ? found->n_subscribers : 0;
 
-	/* From the back: whoever leaves is replaced by one that was called already. */
+	/* From the back: a subscription that leaves is replaced by one for which fn was already called. */
 	while (i-- > 0) {
 		bool last = found->n_subscribers == 1;
 

@@ -30,8 +30,8 @@ struct route {
 int route_new(const struct route_spec *spec, struct route **routep, struct buf *error);
 void route_free(struct route *route); /* accepts NULL and a half-built route */
 
-/* Splits text at the separator into at most ROUTE_SEGMENTS_MAX parts; their number, or 0 if there are more.
- */
+/* Splits text at the separator into at most ROUTE_SEGMENTS_MAX parts; their number, or 0 if
+ * there are more. */
 size_t route_split(const char *text, size_t len, char separator, struct slice parts[ROUTE_SEGMENTS_MAX]);
 
 /* Does each channel that it joins get a valid name from these ids? */

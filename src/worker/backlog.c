@@ -1,4 +1,4 @@
-/* Backlog: what was posted to a worker and not taken yet; see the header. */
+/* Backlog: the mail that was posted to a worker and not taken yet; see the header. */
 
 #include "backlog.h"
 
@@ -46,7 +46,7 @@ bool backlog_passes(struct backlog *backlog)
 	return backlog->passes;
 }
 
-/* Of one key, or, without keys, of one channel. */
+/* Have both the same key or, without keys, the same channel? */
 static bool same_subject(const struct message *a, const struct message *b)
 {
 	if (a->key_len || b->key_len)
@@ -55,7 +55,7 @@ static bool same_subject(const struct message *a, const struct message *b)
 	       memcmp(a->channel, b->channel, a->channel_len) == 0;
 }
 
-/* Where the newest of the event's subject is, or would be. */
+/* The slot of the newest event with the same subject, or the free slot for it. */
 static size_t find(const struct backlog *backlog, const struct message *event)
 {
 	size_t mask = backlog->newest_capacity - 1;
@@ -99,7 +99,7 @@ void backlog_forget(struct backlog *backlog)
 	backlog->newest = NULL;
 }
 
-/* The event is about to be given away: whatever stood behind it for want of its place moves up. */
+/* Frees a slot: entries that stand further behind because this slot was taken move up. */
 static void leave(struct backlog *backlog, size_t hole)
 {
 	size_t mask = backlog->newest_capacity - 1;

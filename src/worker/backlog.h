@@ -2,12 +2,13 @@
 #define TIDEGATE_WORKER_BACKLOG_H
 
 /*
- * Backlog: what was posted to a worker and not taken yet, and which of it must give way.
+ * Backlog: the mail that was posted to a worker and not taken yet, and the choice of the
+ * events that must give way.
  *
- * Bytes are counted by whoever posts and by the worker. Above a bound the worker passes over events, oldest
- * first, until half of the bound waits. The newest event of a key, or of a channel without keys, is kept: it
- * is the last word on something, and a quiet channel does not suffer for a busy one. When half as much again
- * as the bound waits, it gives way too.
+ * The posting thread and the worker count its bytes. Above a bound the worker passes over events, the oldest
+ * first, until only half of the bound waits. The newest event of a key, or of a channel without keys, is
+ * kept: it is the last word on its subject, and so a quiet channel does not suffer for a busy one. If one and
+ * a half times the bound waits, these events give way too.
  */
 
 #include <stdatomic.h>
@@ -27,15 +28,16 @@ struct backlog {
 
 	/* All below belongs to the worker's thread. */
 	uint64_t bytes_max;
-	bool passes;             /* until half of the bound waits */
-	struct message **newest; /* of each subject in the mail at hand; NULL: of none. Borrowed */
-	size_t newest_capacity;  /* a power of two */
+	bool passes; /* until half of the bound waits */
+	/* the newest event of each subject in the mail at hand, borrowed; NULL without any */
+	struct message **newest;
+	size_t newest_capacity; /* a power of two */
 };
 
 void backlog_init(struct backlog *backlog, uint64_t bytes_max);
 void backlog_deinit(struct backlog *backlog);
 
-/* What an event costs for as long as it waits. */
+/* The memory that an event costs while it waits. */
 size_t backlog_event_bytes(const struct message *event);
 
 /* Any thread. */
@@ -43,13 +45,13 @@ void backlog_posted(struct backlog *backlog, uint64_t bytes);
 void backlog_taken(struct backlog *backlog, uint64_t bytes);
 uint64_t backlog_bytes(const struct backlog *backlog);
 
-/* Must the next event give way? Changes with what waits. */
+/* Must the next event give way? The answer changes with the waiting bytes. */
 bool backlog_passes(struct backlog *backlog);
 
 /*
- * Notes the newest event of each key or channel in this mail and what follows it. From then on all of these
- * events must be asked about, in order, with backlog_keeps(), or the backlog be told to forget them. Out of
- * memory: none is kept.
+ * Notes the newest event of each key or channel in this mail and the mail behind it. From then on
+ * backlog_keeps() must be asked about each of these events, in order, or the backlog be told to forget them.
+ * When out of memory, no event is kept.
  */
 void backlog_learn(struct backlog *backlog, const struct worker_mail *oldest);
 void backlog_forget(struct backlog *backlog);

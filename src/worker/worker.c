@@ -39,19 +39,19 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	struct worker_mail *outgoing; /* of the posting thread: events not pushed yet */
-	struct worker_mail *prepared; /* likewise: a configuration that does not hold yet */
+	struct worker_mail *prepared; /* the same for a configuration that does not hold yet */
 	struct mailbox *inbox;
 	_Atomic uint64_t turned_ms; /* when the loop turned last */
 	atomic_bool drained;        /* the last client is gone for good */
-	struct backlog backlog;     /* of the inbox and what waits */
+	struct backlog backlog;     /* of the inbox and the waiting mail */
 
 	/* All below belongs to the worker's thread once it runs. */
 	struct event_base *base;
 	struct event *mail_event;
-	struct mail *waiting;         /* was in the inbox, and was too much for one turn */
+	struct mail *waiting;         /* taken from the inbox, but too much for one turn */
 	uint64_t enough_us;           /* when this turn's time for mail is over */
-	struct message *passed;       /* the newest of a row of events of one channel that were passed over */
-	uint32_t n_passed;            /* in that row, which its clients are not told of yet */
+	struct message *passed;       /* the newest event of a run of one channel that was passed over */
+	uint32_t n_passed;            /* events in that run, about which its clients are not told yet */
 	struct message *first_passed; /* since the log told of any */
 	uint64_t n_passed_all;        /* likewise */
 	struct log_limit passed_limit;
@@ -62,7 +62,7 @@ struct worker {
 	struct clients clients;
 	bool clients_ready; /* clients_init() was done */
 	struct ws_server *server;
-	uint64_t silent_ms; /* of a drain: then nobody is waited for who says nothing */
+	uint64_t silent_ms; /* when a drain stops waiting for connections that send nothing */
 	bool stopped;
 };
 
@@ -70,14 +70,13 @@ enum {
 	TICK_MS = 250,         /* deadlines of clients are seconds */
 	EVENTS_AT_ONCE = 64,   /* between two looks at the clock */
 	TURN_BYTES = 16 << 20, /* for all sockets together: some 20 ms of the kernel's time */
-	MAIL_US = 20000,       /* of mail in one turn, before sockets are looked at again */
+	MAIL_US = 20000,       /* time for mail in one turn, before sockets are served again */
 	PASSED_LOG_MS = 10000, /* between two lines about events that were passed over */
 	DRAIN_TICK_MS = 50,    /* a stream of clients, not waves */
-	SILENT_MS = 1000, /* for who is connected and has asked for nothing yet, after the last client had to
-			     go */
+	SILENT_MS = 1000, /* for connections that have sent no request yet, after the last client had to go */
 };
 
-/* Enough for one turn: clients who say something wait for as long as it lasts. */
+/* Is this enough for one turn? Clients that send something wait until the turn is over. */
 static bool is_enough(const struct worker *worker)
 {
 	return hub_noted_bytes(worker->clients.hub) >= TURN_BYTES ||
@@ -95,7 +94,7 @@ static void end_passed(struct worker *worker)
 	worker->n_passed = 0;
 }
 
-/* Events of one channel in a row make one call: looking at each client for each of them would be as slow as
+/* A run of events of one channel makes one call: visiting each client for each event would be as slow as
  * delivering. Takes over the reference. */
 static void pass_over(struct worker *worker, struct message *event)
 {
@@ -129,7 +128,7 @@ static void take_some(struct worker *worker, struct message **events, uint32_t n
 	backlog_taken(&worker->backlog, bytes);
 }
 
-/* Does the worker pass over what comes next, in this mail and behind it? */
+/* Decides whether the worker passes over events of this mail and the mail behind it. */
 static void look_at_backlog(struct worker *worker, const struct worker_mail *mail)
 {
 	bool passed = worker->backlog.passes;
@@ -233,9 +232,9 @@ static void take_inbox(struct worker *worker)
 }
 
 /*
- * What has arrived is taken before anything is written: one write a client. But a publisher may be faster
- * than the fan-out, and then clients who say something would wait for as long as he goes on: the rest is for
- * the next turn.
+ * All arrived mail is taken before anything is written, so that each client gets one write. But a publisher
+ * may be faster than the fan-out, and clients that send something would wait until it stops. So there is a
+ * bound, and the rest waits for the next turn.
  */
 static void on_mail(evutil_socket_t fd, short events, void *arg)
 {
@@ -253,7 +252,7 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 		if (mail->kind == WORKER_EVENTS && !take_events(worker, mail))
 			break;
 		if (mail->kind != WORKER_EVENTS)
-			end_passed(worker); /* it may be about who hears what */
+			end_passed(worker); /* this mail may change who gets which events */
 		worker->waiting = mail->mail.next;
 		take(worker, mail);
 		if (is_enough(worker))
@@ -346,7 +345,7 @@ static void on_join(void *arg, struct join *join)
 	struct worker *worker = arg;
 	struct worker_mail *carrier = join->carrier;
 
-	/* One that goes back to stay has its own still. */
+	/* A join that goes back for good still has its own. */
 	if (!carrier)
 		carrier = worker_mail_new(WORKER_JOINED, NULL, 0);
 	if (!carrier) {
@@ -469,7 +468,7 @@ int worker_new(const struct worker_options *options, struct worker **workerp, st
 
 int worker_start(struct worker *worker)
 {
-	char name[16]; /* with its NUL, what the kernel keeps of a thread's name */
+	char name[16]; /* the length of a thread's name in the kernel, with its NUL */
 	sigset_t all, before;
 	int r;
 

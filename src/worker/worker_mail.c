@@ -1,4 +1,4 @@
-/* Worker mail: what a worker's inbox holds; see the header. */
+/* Worker mail: the messages in a worker's inbox; see the header. */
 
 #include "worker_mail.h"
 

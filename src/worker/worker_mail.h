@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_WORKER_WORKER_MAIL_H
 #define TIDEGATE_WORKER_WORKER_MAIL_H
 
-/* Worker mail: what a worker's inbox holds. Made by whoever posts, freed by the worker. */
+/* Worker mail: the messages in a worker's inbox. Made by the posting thread, freed by the worker. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,13 +32,13 @@ enum worker_mail_kind {
 struct worker_mail {
 	struct mail mail; /* first: a mail is cast back */
 	enum worker_mail_kind kind;
-	bool close_others;                /* WORKER_RESYNC; events[0] is what is told */
-	struct join *join;                /* WORKER_JOINED; the mail is its carrier and goes with it */
+	bool close_others; /* WORKER_RESYNC; events[0] is the message for clients that know recovery */
+	struct join *join; /* WORKER_JOINED; the mail is its carrier and goes with it */
 	struct survey_part *survey;       /* WORKER_SURVEY; likewise */
 	bool connected;                   /* WORKER_CONNECTED */
 	uint64_t hash;                    /* WORKER_CONFIRM, WORKER_RESYNC, WORKER_LATE */
 	struct confirmation confirmation; /* WORKER_CONFIRM; its message is events[0], if there is one */
-	uint16_t era;                     /* WORKER_LATE; events[0] is what came */
+	uint16_t era;                     /* WORKER_LATE; events[0] is the event */
 	struct worker_settings *settings; /* WORKER_CONFIGURE */
 	uint64_t drain_ms;                /* WORKER_DRAIN */
 	uint64_t seed;                    /* likewise */
@@ -46,7 +46,7 @@ struct worker_mail {
 	uint32_t n_events;                /* WORKER_EVENTS; a reference each */
 	uint32_t n_taken;                 /* of them; the worker has given these references away */
 	uint32_t capacity;
-	uint64_t bytes; /* of WORKER_EVENTS, WORKER_RESYNC, WORKER_LATE: what they cost, for the backlog */
+	uint64_t bytes; /* of WORKER_EVENTS, WORKER_RESYNC, WORKER_LATE: their memory, for the backlog */
 	struct message **events;
 	char channel[]; /* WORKER_CONFIRM, WORKER_RESYNC, WORKER_LATE */
 };
@@ -54,7 +54,7 @@ struct worker_mail {
 /* NULL when out of memory. */
 struct worker_mail *worker_mail_new(enum worker_mail_kind kind, const char *channel, size_t channel_len);
 
-/* Brings one message about a channel, in a place of its own among the events. NULL when out of memory. */
+/* Makes a mail with one message about a channel, in its place among the events. NULL when out of memory. */
 struct worker_mail *worker_mail_about(
 	enum worker_mail_kind kind, struct slice channel, uint64_t hash, struct message *message);
 

@@ -1,4 +1,4 @@
-/* Worker settings: what a worker has of the configuration; see the header. */
+/* Worker settings: a worker's part of the configuration; see the header. */
 
 #include "worker_settings.h"
 

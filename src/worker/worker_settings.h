@@ -2,10 +2,10 @@
 #define TIDEGATE_WORKER_WORKER_SETTINGS_H
 
 /*
- * Worker settings: what a worker has of the configuration, and what a reload changes of it.
+ * Worker settings: a worker's part of the configuration, as far as a reload can change it.
  *
- * Made on the bus thread, taken over by the worker, so that nothing can fail there. The table of routes is
- * shared by reference; the rest is a worker's own.
+ * They are made on the bus thread and taken over by the worker, so that nothing can fail there. The table of
+ * routes is shared by reference; everything else is the worker's own.
  */
 
 #include "client/clients.h"

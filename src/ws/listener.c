@@ -63,8 +63,8 @@ static void on_rested(evutil_socket_t fd, short events, void *arg)
 	evconnlistener_enable(listener->socket);
 }
 
-/* No descriptors or no memory: the connection stays in the kernel's queue, and the loop must not spin on it.
- */
+/* No descriptors or no memory: the connection stays in the kernel's queue, and the loop must
+ * not spin on it. */
 static void on_error(struct evconnlistener *socket, void *arg)
 {
 	struct listener *listener = arg;

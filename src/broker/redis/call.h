@@ -24,7 +24,7 @@ enum {
 	REDIS_CALL_WORDS = 1 + REDIS_CALL_KEYS_MAX + REDIS_CALL_ARGS_MAX, /* how many keys, and these */
 };
 
-/* r 0 and the reply, which is no error; or negative errno as in broker.h, and NULL. */
+/* r: 0 with a reply that is no error; or negative errno as in broker.h, with NULL. */
 typedef void (*redis_called_fn)(void *arg, int r, const struct redis_reply *reply);
 
 /* The keys and arguments of a call. Borrowed for the length of it. */
@@ -36,7 +36,7 @@ struct redis_call_words {
 };
 
 struct redis_call {
-	struct list link; /* in the line, or in none */
+	struct list link; /* in the line while it waits */
 	struct redis_library *library;
 	uint64_t number; /* in the order in which they were made */
 	enum redis_function function;
@@ -64,13 +64,13 @@ struct redis_calls {
 
 void redis_calls_init(struct redis_calls *calls);
 
-/* A call that is to be repeated is older than those that came meanwhile, and stands before them. */
+/* A call that is repeated is older than calls that came meanwhile, and stands before them. */
 void redis_calls_wait(struct redis_calls *calls, struct redis_call *call);
 
-/* The first in the line; NULL: nobody waits. */
+/* Takes the first call of the line; NULL if no call waits. */
 struct redis_call *redis_calls_take(struct redis_calls *calls);
 
-/* Answers all that wait now. A call that is made from inside an answer is not among them. */
+/* Answers all calls that wait now, but not those that are made from inside an answer. */
 void redis_calls_refuse(struct redis_calls *calls, int r);
 
 #endif

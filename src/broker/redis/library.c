@@ -27,7 +27,7 @@
 enum {
 	LOAD_AGAIN_MS = 5 * 1000,  /* a call that misses the library: rights may have been mended since */
 	POKE_AGAIN_MS = 60 * 1000, /* the same without a call */
-	LOOK_AGAIN_MS = 10 * 1000, /* nobody called for so long: is it there still? */
+	LOOK_AGAIN_MS = 10 * 1000, /* without a call for this time, it is looked for again */
 };
 
 enum library_state {
@@ -41,7 +41,7 @@ enum library_state {
 struct redis_library {
 	redis_read_only_fn read_only;
 	void *arg;               /* its own */
-	struct redis_link *link; /* NULL: none that is greeted */
+	struct redis_link *link; /* NULL while there is no greeted link */
 	enum library_state state;
 	struct redis_loader loader;
 	struct redis_calls waiting;
@@ -85,7 +85,7 @@ static void call_send_or_end(struct redis_call *call)
 		redis_call_end(call, r, NULL);
 }
 
-/* The server does not have what was called. */
+/* The server does not have the function that was called. */
 static void call_missed(struct redis_call *call)
 {
 	struct redis_library *library = call->library;
@@ -149,7 +149,8 @@ static void on_called(void *arg, const struct redis_reply *reply)
 		call_refused(call, redis_reply_text(reply, 0));
 }
 
-/* The one who is told of a failure may call again at once, and waits if the library has left this state. */
+/* A caller that is told of a failure may call again at once; this call waits if the library
+ * has left this state. */
 static void library_release(struct redis_library *library)
 {
 	struct redis_call *call;
@@ -167,7 +168,7 @@ static void library_found(struct redis_library *library)
 	library->found_ms = clock_monotonic_ms();
 }
 
-/* Does what the state begins with. 0, or negative errno when that is in vain. */
+/* Does the first step of a state. 0, or negative errno if it fails. */
 static int library_begin(struct redis_library *library, enum library_state state)
 {
 	library->state = state;
@@ -182,7 +183,8 @@ static int library_begin(struct redis_library *library, enum library_state state
 	return 0;
 }
 
-/* The state changes, and those who waited for that hear of it. So never from inside a call to us. */
+/* Changes the state, and answers callers that waited for it; so it is never called from inside
+ * a call to us. */
 static void library_enter(struct redis_library *library, enum library_state state)
 {
 	int r = library_begin(library, state);

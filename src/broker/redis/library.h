@@ -7,7 +7,7 @@
  * A call finds the library there. It is looked for on a fresh link before the first call, loaded when it is
  * missing or older than ours, and loaded again when a call does not find it (somebody said FUNCTION FLUSH);
  * calls wait meanwhile and keep their order. Each is repeated once and no more. A server without functions
- * gets scripts instead, and whoever calls does not notice.
+ * gets scripts instead, and callers do not notice.
  *
  * If it cannot be loaded, one line of the log says so, with the remedy. Calls are sent all the same, because
  * somebody may have loaded it by hand; otherwise they are answered with the reason.
@@ -32,7 +32,7 @@ typedef void (*redis_read_only_fn)(void *arg);
 /* where: which Redis, for the log; borrowed for its life, like the log. */
 int redis_library_new(struct log *log, struct slice where, redis_read_only_fn read_only, void *arg,
 	struct redis_library **libraryp);
-void redis_library_free(struct redis_library *library); /* cancels what waits; accepts NULL */
+void redis_library_free(struct redis_library *library); /* cancels waiting calls; accepts NULL */
 
 /* Commands go through this link from now on; it is greeted. Nobody knows yet whether its server has the
  * library. */

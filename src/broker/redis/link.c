@@ -155,7 +155,7 @@ static int link_append(struct redis_link *link, const struct slice *argv, size_t
 	len = redisFormatCommandArgv(&command, (int)n, words, lens);
 	if (len < 0)
 		return -ENOMEM;
-	/* In this order: when the second fails, an empty buffer is written, which hurts nobody. */
+	/* In this order: if the second call fails, an empty buffer is written, which does no harm. */
 	if (event_add(link->writable, NULL) < 0 || evbuffer_add(link->out, command, (size_t)len) < 0)
 		r = -ENOMEM;
 	redisFreeCommand(command);
@@ -203,8 +203,8 @@ int redis_link_tell(struct redis_link *link, const struct slice *argv, size_t n)
 	return link_append(link, argv, n, &n_bytes);
 }
 
-/* Redis did not like who we are. Its sentence is passed on, unless it repeats the password: some do, when
-   they do not know the command. */
+/* Redis refused our greeting. Its sentence is passed on, unless it repeats the password: some servers do, if
+ * they do not know the command. */
 static void link_refused(struct redis_link *link, const char *command, struct slice text)
 {
 	const char *password = link->url->password;
@@ -508,7 +508,7 @@ void redis_link_free(struct redis_link *link)
 {
 	if (!link)
 		return;
-	link->state = LINK_CLOSED; /* so that nobody who is told now can ask again */
+	link->state = LINK_CLOSED; /* so that a listener that is told now cannot ask again */
 	link_hang_up(link);
 	while (link->waiters.n) {
 		struct waiter waiter = waiters_pop(&link->waiters);

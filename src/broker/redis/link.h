@@ -41,7 +41,7 @@ struct redis_link_listener {
 	void *arg;
 	/* Greeted: commands may be sent. Once. */
 	void (*ready)(void *arg);
-	/* A reply that answers no command: what a subscriber hears. */
+	/* A reply that answers no command, such as the messages of a subscriber. */
 	void (*unasked)(void *arg, const struct redis_reply *reply);
 	/* All bytes that had arrived have been handed over, or enough of them for one turn. */
 	void (*turned)(void *arg);
@@ -57,7 +57,8 @@ struct redis_link_options {
 	uint32_t timeout_ms;         /* to connect, and again to be greeted */
 };
 
-/* reply NULL: the link ended before an answer came, and nobody knows whether the command was carried out. */
+/* reply: NULL if the link ended before an answer came; then it is unknown whether the
+ * command was carried out. */
 typedef void (*redis_answer_fn)(void *arg, const struct redis_reply *reply);
 
 int redis_link_new(struct event_base *base, const struct redis_link_options *options,

@@ -1,4 +1,4 @@
-/* Redis nodes: what the gateways of one Redis say of themselves to each other. See nodes.h. */
+/* Redis nodes: the announcements of the gateways of one Redis to each other. See nodes.h. */
 
 #include "broker/redis/nodes.h"
 
@@ -45,7 +45,7 @@ struct listing {
 	struct buf texts;
 };
 
-/* One id, whose announcement is asked for. */
+/* An id whose announcement is asked for. */
 struct question {
 	struct listing *listing;
 	size_t len;
@@ -132,7 +132,7 @@ static void on_withdrawn(void *arg, const struct redis_reply *reply)
 {
 	struct withdrawal *withdrawal = arg;
 
-	(void)reply; /* what was not removed expires */
+	(void)reply; /* an announcement that was not removed expires */
 	if (withdrawal->done)
 		withdrawal->done(withdrawal->arg);
 	free(withdrawal);
@@ -195,7 +195,7 @@ static void finish(struct listing *listing)
 	free(listing);
 }
 
-/* 0, or what was wrong with an answer that should be of this kind. */
+/* Checks that an answer is of this kind. 0 or negative errno. */
 static int check_answer(struct redis_nodes *nodes, const struct redis_reply *reply, enum redis_kind kind)
 {
 	if (!reply)
@@ -205,7 +205,7 @@ static int check_answer(struct redis_nodes *nodes, const struct redis_reply *rep
 	return reply->values[0].kind == kind ? 0 : -EIO;
 }
 
-/* Other nodes are not trusted to write what we would. */
+/* Other writers may write anything. */
 static bool text_is_sane(struct slice text)
 {
 	bool is_object;
@@ -274,7 +274,7 @@ static void on_announcement(void *arg, const struct redis_reply *reply)
 		take_text(listing, redis_reply_text(reply, 0));
 	else if (r == 0) /* GETRANGE of a key that is not there */
 		note_dead(listing, (struct slice){question->id, question->len});
-	else if (r != -EIO) /* or it is no string: somebody else's */
+	else if (r != -EIO) /* otherwise the key is no string, and not ours */
 		listing->r = r;
 	free(question);
 	if (--listing->n_asked == 0)

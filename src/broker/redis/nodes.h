@@ -2,7 +2,7 @@
 #define TIDEGATE_BROKER_REDIS_NODES_H
 
 /*
- * Redis nodes: what the gateways of one Redis say of themselves to each other.
+ * Redis nodes: the announcements of the gateways of one Redis to each other.
  *
  *     tg:{nodes}      set: the ids of nodes that were there lately
  *     tg:{nodes}:ID   string: the announcement of one, which expires with it

@@ -27,11 +27,11 @@ struct redis_outage {
 	bool was_ready;       /* ever */
 };
 
-/* An outage that nobody has heard of: not connected yet. 0 or -ENOMEM. */
+/* Begins with an outage that was not logged yet: Redis is not connected. 0 or -ENOMEM. */
 int redis_outage_init(struct redis_outage *outage, struct log *log, struct slice where, uint64_t now_ms);
 void redis_outage_deinit(struct redis_outage *outage);
 
-/* The reason that the next of these calls will give. One sentence, copied. */
+/* Sets the reason that the next line about the outage will give: one sentence, copied. */
 void redis_outage_because(struct redis_outage *outage, const char *reason);
 const char *redis_outage_reason(struct redis_outage *outage);
 

@@ -28,7 +28,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* The time is over for a try. True if that was one too many. */
+/* The time for a try is over. True if that was one miss too many. */
 static bool probe_missed(struct redis_probe *probe, uint64_t heard_ms)
 {
 	probe->waiting = false;

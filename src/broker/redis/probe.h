@@ -2,7 +2,7 @@
 #define TIDEGATE_BROKER_REDIS_PROBE_H
 
 /*
- * Redis probe: does an event that is published really arrive?
+ * Redis probe: finds out whether a published event really arrives.
  *
  * A socket that is open proves nothing: a frozen Redis keeps it open, a dead network does not close it, and a
  * balancer may have sent our two connections to different servers. So when nothing was heard for a while on
@@ -32,14 +32,14 @@ struct redis_probe {
 	uint32_t timeout_ms;
 	bool waiting;          /* for an echo */
 	uint64_t sequence;     /* of the last token sent */
-	uint64_t oldest;       /* of the first one whose echo counts */
-	uint64_t tried_ms;     /* when the last one was sent */
+	uint64_t oldest;       /* of the first token whose echo counts */
+	uint64_t tried_ms;     /* when the last token was sent */
 	uint64_t proven_ms;    /* when the last echo came */
 	unsigned int n_missed; /* tries in a row that heard nothing */
 	unsigned int n_tries;  /* in a row without an echo */
 };
 
-/* Fresh links: ask at once, and forget the echoes of old ones. */
+/* The links are new: sends a token at once, and ignores echoes of old links. */
 void redis_probe_start(struct redis_probe *probe);
 
 /* The next step, given when each link was last heard. */
@@ -49,7 +49,7 @@ enum redis_probe_step redis_probe_step(struct redis_probe *probe, uint64_t now_m
 /* The token to publish: its length. */
 int redis_probe_token(const struct redis_probe *probe, char token[REDIS_PROBE_TOKEN_MAX]);
 
-/* A token came back. True if it is one that counts: the path is proven. */
+/* A token came back. True if it counts: then the path is proven. */
 bool redis_probe_echo(struct redis_probe *probe, struct slice token, uint64_t now_ms);
 
 /* Was the last echo that of the last token sent? */

@@ -5,8 +5,8 @@
  * Redis resolve: a host's name to its addresses, without stopping the loop.
  *
  * One lookup is one short thread that calls getaddrinfo(3), so a name means here what it means everywhere on
- * this machine (docs/decisions/0005). A lookup cannot be interrupted; who no longer waits for it lets go, and
- * the thread cleans up behind itself when it comes to its end.
+ * this machine (docs/decisions/0005-resolve-in-a-thread.md). A lookup cannot be interrupted; who no longer
+ * waits for it lets go, and the thread cleans up behind itself when it comes to its end.
  */
 
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /*
- * Redis URL: where a Redis is and who we are there, from one line that an operator wrote.
+ * Redis URL: the address of a Redis and our user there, from one line that an operator wrote.
  *
- * Strict: what it does not understand it refuses, rather than connect to something else. The sentence that
- * says why repeats nothing of the text, because any part of a mistyped URL may be the password.
+ * It refuses a text that it does not understand, rather than connect to something else. The sentence that
+ * says why repeats no part of the text, because any part of a mistyped URL may be the password.
  */
 
 #include "broker/redis/url.h"
