@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -24,12 +22,14 @@
 #include "bus/join.h"
 #include "client/confirmation.h"
 #include "core/buf.h"
-#include "core/log.h"
 #include "core/map.h"
 #include "metrics/metrics.h"
 #include "mail/wish.h"
 #include "protocol/message.h"
 #include "route/route.h"
+#include "support/fake_clock.h"
+#include "support/fake_log.h"
+#include "support/log_text.h"
 #include "worker/worker.h"
 
 #define STAMP "2026-01-01T00:00:00.000Z"
@@ -38,17 +38,6 @@ enum {
 	WORKERS = 3,
 	STEP_MS = 100,
 };
-
-/* Of the test program alone; a clock has no context to be handed. */
-static uint64_t clock_ms = UINT64_C(1767225600000);
-
-__attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct timespec *now)
-{
-	(void)id;
-	now->tv_sec = (time_t)(clock_ms / 1000);
-	now->tv_nsec = (long)(clock_ms % 1000) * 1000000;
-	return 0;
-}
 
 /* Stands in the place of src/worker: the linker finds these first. */
 struct worker {
@@ -66,22 +55,12 @@ struct world {
 	int refuses; /* negative errno of every subscribe */
 	struct event_base *base;
 	struct bus *bus;
-	struct log *log;
-	int log_fd;
+	struct log_text log;
 	struct metrics *metrics;
 	struct worker workers[WORKERS];
 	struct worker *list[WORKERS];
 	struct buf said;
 };
-
-static void append_number(struct buf *said, const struct message *event)
-{
-	struct slice text = message_text(event);
-	const char *data = memmem(text.data, text.len, "\"data\":", 7);
-
-	assert_non_null(data);
-	buf_printf(said, "%ld ", strtol(data + 7, NULL, 10));
-}
 
 int worker_post_event(struct worker *worker, struct message *event)
 {
@@ -89,7 +68,7 @@ int worker_post_event(struct worker *worker, struct message *event)
 		return -ENOMEM;
 	worker->last = event;
 	buf_printf(worker->said, "%c:", worker->number);
-	append_number(worker->said, event);
+	buf_printf(worker->said, "%ld ", event_number(event));
 	return 0;
 }
 
@@ -190,12 +169,11 @@ static struct world *new_world(unsigned int n_workers)
 	map_seed();
 	world->metrics = aligned_alloc(64, sizeof(struct metrics));
 	memset(world->metrics, 0, sizeof(struct metrics));
-	world->log_fd = memfd_create("log", MFD_CLOEXEC);
-	world->log = log_new(world->log_fd, LOG_INFO, LOG_FORMAT_TEXT);
+	log_text_init(&world->log);
 	world->broker.ops = &fake_ops;
 	world->state = BROKER_READY;
 	world->base = event_base_new();
-	world->bus = bus_new(world->base, world->log, world->metrics);
+	world->bus = bus_new(world->base, world->log.log, world->metrics);
 	assert_non_null(world->bus);
 	world->up = bus_broker_listener(world->bus);
 	for (unsigned int i = 0; i < WORKERS; i++) {
@@ -228,8 +206,7 @@ static int teardown(void **state)
 
 	bus_free(world->bus);
 	event_base_free(world->base);
-	log_free(world->log);
-	close(world->log_fd);
+	log_text_deinit(&world->log);
 	free(world->metrics);
 	buf_deinit(&world->said);
 	free(world);
@@ -244,7 +221,7 @@ static void turn(struct world *world)
 static void pass(struct world *world, unsigned int ms)
 {
 	for (; ms; ms -= STEP_MS) {
-		clock_ms += STEP_MS;
+		fake_clock_ms += STEP_MS;
 		turn(world);
 	}
 }
@@ -433,7 +410,7 @@ static void on_tap(void *arg, struct message *message)
 
 	message_unref(tapped->last);
 	tapped->last = message_ref(message);
-	append_number(&tapped->heard, message);
+	buf_printf(&tapped->heard, "%ld ", event_number(message));
 }
 
 static void tap(struct world *world, struct tapped *tapped, const char *channel)
@@ -464,7 +441,7 @@ static void taps_hear_events_as_subscribers_see_them(void **state)
 
 	tap(world, &tapped, "cards");
 	says(world, "+cards ");
-	clock_ms = UINT64_C(1767225600000);
+	fake_clock_ms = UINT64_C(1767225600000);
 	event(world, "cards", "{\"type\":\"card\",\"data\":7}");
 	assert_frame(tapped.last,
 		"{\"type\":\"card\",\"data\":7,\"timestamp\":\"" STAMP "\",\"channel\":\"cards\"}");
@@ -527,10 +504,10 @@ static void stamps_each_run_of_events_anew(void **state)
 	struct tapped tapped = {0};
 
 	tap(world, &tapped, "x");
-	clock_ms = UINT64_C(1767225600000);
+	fake_clock_ms = UINT64_C(1767225600000);
 	event(world, "x", "1");
 	drained(world);
-	clock_ms += 1234;
+	fake_clock_ms += 1234;
 	event(world, "x", "2");
 	assert_frame(tapped.last, "{\"type\":\"update\",\"data\":2,\"timestamp\":\"2026-01-01T00:00:01."
 				  "234Z\",\"channel\":\"x\"}");
@@ -761,20 +738,6 @@ static void one_worker_without_memory_costs_the_others_nothing(void **state)
 	assert_int_equal(count(world, METRIC_EVENTS_DROPPED_MEMORY), 1);
 }
 
-static unsigned int lines_logged(const struct world *world)
-{
-	char text[8192];
-	unsigned int n = 0;
-	ssize_t len;
-
-	log_flush(world->log);
-	len = pread(world->log_fd, text, sizeof(text), 0);
-	assert_true(len >= 0 && (size_t)len < sizeof(text));
-	for (ssize_t i = 0; i < len; i++)
-		n += text[i] == '\n';
-	return n;
-}
-
 /* A backend that publishes junk must not fill the disk with it, nor go unnoticed for ever. */
 static void logs_drops_at_a_bounded_rate(void **state)
 {
@@ -785,12 +748,12 @@ static void logs_drops_at_a_bounded_rate(void **state)
 	for (int i = 0; i < 1000; i++)
 		event(world, "x", "junk");
 	drained(world);
-	n = lines_logged(world);
+	n = log_text_count(&world->log, "");
 	assert_true(n >= 1 && n <= 20);
 	pass(world, 120000);
 	for (int i = 0; i < 1000; i++)
 		event(world, "x", "junk");
-	m = lines_logged(world);
+	m = log_text_count(&world->log, "");
 	assert_true(m > n && m <= 2 * n);
 	assert_int_equal(count(world, METRIC_EVENTS_DROPPED), 2000);
 }

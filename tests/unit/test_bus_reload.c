@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 #include <event2/event.h>
@@ -27,6 +26,8 @@
 #include "metrics/metrics.h"
 #include "protocol/message.h"
 #include "route/route.h"
+#include "support/fake_clock.h"
+#include "support/fake_log.h"
 #include "worker/worker.h"
 
 #define CHANNEL "x"
@@ -38,17 +39,6 @@ enum {
 	STEP_MS = 100,
 	CROWD = 2048, /* channels: so many that their tails are not all looked at by reads of one moment */
 };
-
-/* Of the test program alone; a clock has no context to be handed. */
-static uint64_t clock_ms = UINT64_C(1767225600000);
-
-__attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct timespec *now)
-{
-	(void)id;
-	now->tv_sec = (time_t)(clock_ms / 1000);
-	now->tv_nsec = (long)(clock_ms % 1000) * 1000000;
-	return 0;
-}
 
 struct worker {
 	struct buf heard; /* the numbers of events */
@@ -93,11 +83,9 @@ struct world {
 int worker_post_event(struct worker *worker, struct message *event)
 {
 	struct slice text = message_text(event);
-	const char *data = memmem(text.data, text.len, "\"data\":", 7);
 
-	assert_non_null(data);
 	worker->n_positions += memmem(text.data, text.len, "\"pos\":", 6) != NULL;
-	buf_printf(&worker->heard, "%ld ", strtol(data + 7, NULL, 10));
+	buf_printf(&worker->heard, "%ld ", event_number(event));
 	return 0;
 }
 
@@ -214,23 +202,6 @@ static const struct broker_ops fake_ops = {
 	.log_read = fake_log_read,
 };
 
-static const struct epoch epoch = {"abcdefgh"};
-
-static uint64_t tag_of(uint64_t offset)
-{
-	return offset ? 1000 + offset : 0;
-}
-
-static void want(struct world *world, const char *channel, uint64_t turn_no)
-{
-	const struct wish wish = {.channel = slice_of(channel),
-		.hash = map_hash(channel, strlen(channel)),
-		.generation = turn_no,
-		.wanted = true};
-
-	bus_post_wish(world->bus, 0, &wish);
-}
-
 static void turn(struct world *world)
 {
 	event_base_loop(world->base, EVLOOP_NONBLOCK);
@@ -239,7 +210,7 @@ static void turn(struct world *world)
 static void pass(struct world *world, unsigned int ms)
 {
 	for (; ms; ms -= STEP_MS) {
-		clock_ms += STEP_MS;
+		fake_clock_ms += STEP_MS;
 		turn(world);
 	}
 }
@@ -247,27 +218,24 @@ static void pass(struct world *world, unsigned int ms)
 /* The entry of that log comes over pub/sub. */
 static void pushed_of(struct world *world, const struct epoch *log, uint64_t offset)
 {
-	struct envelope envelope = {
-		.epoch = *log, .offset = offset, .tag = tag_of(offset), .prev = tag_of(offset - 1)};
-	char text[ENVELOPE_HEAD_MAX + 64];
-	size_t len = envelope_head_format(&envelope, text);
+	char text[FAKE_LOG_PUSH_MAX];
+	size_t len = fake_log_push(log, offset, text);
 
-	len += (size_t)snprintf(text + len, 64, "{\"type\":\"n\",\"data\":%u}", (unsigned int)offset);
 	world->up.event(world->up.arg, slice_of(CHANNEL), (struct slice){text, len});
 	world->up.drained(world->up.arg);
 }
 
 static void pushed(struct world *world, uint64_t offset)
 {
-	pushed_of(world, &epoch, offset);
+	pushed_of(world, &fake_log_epoch, offset);
 }
 
 /* The read that is out finds the log with so many entries. */
 static void answered(struct world *world, uint64_t top_offset)
 {
-	struct position top = {epoch, top_offset, tag_of(top_offset)};
+	struct position top = {fake_log_epoch, top_offset, fake_log_tag(top_offset)};
 	struct broker_log_entry entry = {
-		top_offset, tag_of(top_offset), slice_of("{\"type\":\"n\",\"data\":-1}")};
+		top_offset, fake_log_tag(top_offset), slice_of("{\"type\":\"n\",\"data\":-1}")};
 	broker_log_read_fn done = world->done;
 
 	assert_non_null(done);
@@ -278,7 +246,7 @@ static void answered(struct world *world, uint64_t top_offset)
 /* It finds the entries from this one up to the top. */
 static void answered_from(struct world *world, uint64_t from, uint64_t top_offset)
 {
-	struct position top = {epoch, top_offset, tag_of(top_offset)};
+	struct position top = {fake_log_epoch, top_offset, fake_log_tag(top_offset)};
 	struct broker_log_entry entries[8];
 	broker_log_read_fn done = world->done;
 	size_t n = 0;
@@ -286,7 +254,7 @@ static void answered_from(struct world *world, uint64_t from, uint64_t top_offse
 	assert_non_null(done);
 	for (; from <= top_offset; from++)
 		entries[n++] = (struct broker_log_entry){
-			from, tag_of(from), slice_of("{\"type\":\"n\",\"data\":-1}")};
+			from, fake_log_tag(from), slice_of("{\"type\":\"n\",\"data\":-1}")};
 	world->done = NULL;
 	done(world->arg, 0, &top, entries, n);
 }
@@ -684,7 +652,7 @@ static void who_was_let_in_before_the_first_read_is_told_that_events_may_be_miss
 	world->up.subscribed(world->up.arg, slice_of(CHANNEL));
 	answered(world, 4);
 	assert_true(world->worker.is_told);
-	assert_true(world->worker.from_ms == clock_ms);
+	assert_true(world->worker.from_ms == fake_clock_ms);
 }
 
 /* What the bus had handed out by then, this worker was not handed. */
@@ -699,7 +667,7 @@ static void a_worker_hears_from_when_its_wish_came(void **state)
 	want(world, CHANNEL, 2);
 	turn(world);
 	assert_true(world->worker.is_told);
-	assert_true(world->worker.from_ms == clock_ms);
+	assert_true(world->worker.from_ms == fake_clock_ms);
 	hears(world, "5 ");
 }
 
@@ -711,7 +679,7 @@ static void a_worker_hears_all_that_was_published_while_the_link_was_lost(void *
 	listen_to(world, TTL_MS);
 	answered(world, 4);
 	link_lost(world);
-	lost_ms = clock_ms;
+	lost_ms = fake_clock_ms;
 	pass(world, 1000);
 	want(world, CHANNEL, 2);
 	turn(world);
@@ -812,7 +780,7 @@ static void a_history_that_was_to_end_and_comes_back_goes_on(void **state)
 /* All that are out at the moment find a log with so many entries. */
 static void answer_crowd_with(struct crowd *crowd, const struct broker_log_entry *entries, size_t n_entries)
 {
-	const struct position top = {epoch, n_entries, tag_of(n_entries)};
+	const struct position top = {fake_log_epoch, n_entries, fake_log_tag(n_entries)};
 
 	for (size_t n = crowd->n_out; n; n--) {
 		broker_log_read_fn done = crowd->out[0].done;
@@ -1016,7 +984,7 @@ static void many_logs_that_catch_up_at_once_remember_no_more_than_they_may_for_l
 	struct world *world = *state;
 	char *payload = malloc(LARGE);
 	const struct broker_log_entry entries[] = {
-		{1, tag_of(1), {payload, LARGE}}, {2, tag_of(2), {payload, LARGE}}};
+		{1, fake_log_tag(1), {payload, LARGE}}, {2, fake_log_tag(2), {payload, LARGE}}};
 
 	assert_non_null(payload);
 	memset(payload, ' ', LARGE);

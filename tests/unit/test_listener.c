@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
@@ -25,17 +24,7 @@
 #include <event2/event.h>
 
 #include "core/buf.h"
-
-/* Of the test program alone; a clock has no context to be handed. */
-static uint64_t clock_ms = 1000000;
-
-__attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct timespec *now)
-{
-	(void)id;
-	now->tv_sec = (time_t)(clock_ms / 1000);
-	now->tv_nsec = (long)(clock_ms % 1000) * 1000000;
-	return 0;
-}
+#include "support/fake_clock.h"
 
 struct world {
 	struct event_base *base;
@@ -328,11 +317,11 @@ static void rests_when_it_has_no_descriptors_left(void **state)
 	turn(world);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_int_equal(world->n_accepted, 0);
-	clock_ms += LISTENER_REST_MS - 1;
+	fake_clock_ms += LISTENER_REST_MS - 1;
 	for (int i = 0; i < 3; i++)
 		turn(world);
 	assert_int_equal(world->n_accepted, 0); /* it would spin if it tried again at once */
-	clock_ms += 1;
+	fake_clock_ms += 1;
 	for (int i = 0; i < 3; i++)
 		turn(world);
 	assert_int_equal(world->n_accepted, 1); /* the connection waited in the kernel */
@@ -350,7 +339,7 @@ static void may_be_freed_while_it_rests(void **state)
 	turn(world);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	listener_free(listener);
-	clock_ms += LISTENER_REST_MS;
+	fake_clock_ms += LISTENER_REST_MS;
 	turn(world);
 	assert_int_equal(world->n_accepted, 0);
 	close(peer);
@@ -358,7 +347,7 @@ static void may_be_freed_while_it_rests(void **state)
 
 static void drain_for(struct world *world, unsigned int ms)
 {
-	clock_ms += ms;
+	fake_clock_ms += ms;
 	turn(world);
 }
 

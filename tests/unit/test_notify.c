@@ -11,30 +11,19 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 #include <event2/event.h>
 
 #include "core/buf.h"
+#include "support/fake_clock.h"
 
 enum {
 	HALF_MS = 200, /* of WATCHDOG below */
 };
 
 #define WATCHDOG "400000"
-
-/* Of the test program alone; a clock has no context to be handed. */
-static uint64_t clock_ms = 1000000;
-
-__attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct timespec *now)
-{
-	(void)id;
-	now->tv_sec = (time_t)(clock_ms / 1000);
-	now->tv_nsec = (long)(clock_ms % 1000) * 1000000;
-	return 0;
-}
 
 struct world {
 	struct event_base *base;
@@ -115,7 +104,7 @@ static void is_told(struct world *world, const char *expected)
 
 static void pass(struct world *world, unsigned int ms)
 {
-	clock_ms += ms;
+	fake_clock_ms += ms;
 	event_base_loop(world->base, EVLOOP_NONBLOCK);
 }
 

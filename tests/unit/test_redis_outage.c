@@ -7,12 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "core/log.h"
+#include "support/log_text.h"
 
 enum {
 	MINUTE_MS = 60 * 1000,
@@ -20,8 +18,7 @@ enum {
 };
 
 struct fixture {
-	int fd;
-	struct log *log;
+	struct log_text log;
 	struct redis_outage outage;
 };
 
@@ -30,12 +27,9 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
-	f->fd = memfd_create("log", MFD_CLOEXEC);
-	assert_true(f->fd >= 0);
-	f->log = log_new(f->fd, LOG_INFO, LOG_FORMAT_TEXT);
-	assert_non_null(f->log);
+	log_text_init(&f->log);
 	assert_int_equal(
-		redis_outage_init(&f->outage, f->log, (struct slice){"redis:6379/0", 12}, BEGIN_MS), 0);
+		redis_outage_init(&f->outage, f->log.log, (struct slice){"redis:6379/0", 12}, BEGIN_MS), 0);
 	*state = f;
 	return 0;
 }
@@ -45,25 +39,9 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	redis_outage_deinit(&f->outage);
-	log_free(f->log);
-	close(f->fd);
+	log_text_deinit(&f->log);
 	free(f);
 	return 0;
-}
-
-/* How many lines of the log so far have the text. */
-static int lines_with(struct fixture *f, const char *text)
-{
-	static char all[16384];
-	int n = 0;
-
-	log_flush(f->log);
-	ssize_t len = pread(f->fd, all, sizeof(all) - 1, 0);
-	assert_true(len >= 0);
-	all[len] = '\0';
-	for (char *rest = all, *line; (line = strsep(&rest, "\n"));)
-		n += strstr(line, text) != NULL;
-	return n;
 }
 
 static void dial_in_vain(struct fixture *f, uint64_t now_ms)
@@ -79,8 +57,8 @@ static void says_the_first_attempt_in_vain_and_no_other_before_a_minute(void **s
 
 	for (uint64_t ms = 0; ms < MINUTE_MS; ms += 1000)
 		dial_in_vain(f, BEGIN_MS + ms);
-	assert_int_equal(lines_with(f, "redis cannot be reached, trying on"), 1);
-	assert_int_equal(lines_with(f, "redis"), 1);
+	assert_int_equal(log_text_count(&f->log, "redis cannot be reached, trying on"), 1);
+	assert_int_equal(log_text_count(&f->log, "redis"), 1);
 }
 
 static void an_outage_is_two_lines(void **state)
@@ -88,17 +66,18 @@ static void an_outage_is_two_lines(void **state)
 	struct fixture *f = *state;
 
 	redis_outage_end(&f->outage, BEGIN_MS, 3);
-	assert_int_equal(lines_with(f, "redis is ready"), 1);
+	assert_int_equal(log_text_count(&f->log, "redis is ready"), 1);
 	redis_outage_because(&f->outage, "Redis closed the connection");
 	redis_outage_begin(&f->outage, 5000);
 	for (int i = 0; i < 50; i++)
 		dial_in_vain(f, 5000 + (uint64_t)i * 1000);
 	redis_outage_end(&f->outage, 55000, 3);
-	assert_int_equal(lines_with(f, "redis is lost, dialling again"), 1);
-	assert_int_equal(lines_with(f, "reason=\"Redis closed the connection\""), 1);
-	assert_int_equal(
-		lines_with(f, "redis is back redis=redis:6379/0 away_ms=50000 attempts=50 channels=3"), 1);
-	assert_int_equal(lines_with(f, " redis"), 3);
+	assert_int_equal(log_text_count(&f->log, "redis is lost, dialling again"), 1);
+	assert_int_equal(log_text_count(&f->log, "reason=\"Redis closed the connection\""), 1);
+	assert_int_equal(log_text_count(&f->log,
+				 "redis is back redis=redis:6379/0 away_ms=50000 attempts=50 channels=3"),
+		1);
+	assert_int_equal(log_text_count(&f->log, " redis"), 3);
 }
 
 static void reminds_once_a_minute(void **state)
@@ -110,8 +89,8 @@ static void reminds_once_a_minute(void **state)
 	redis_outage_begin(&f->outage, BEGIN_MS);
 	for (uint64_t ms = 1000; ms <= 5 * MINUTE_MS; ms += 1000)
 		dial_in_vain(f, BEGIN_MS + ms);
-	assert_int_equal(lines_with(f, "redis is still away"), 5);
-	assert_int_equal(lines_with(f, "reason=\"connection refused\""), 5);
+	assert_int_equal(log_text_count(&f->log, "redis is still away"), 5);
+	assert_int_equal(log_text_count(&f->log, "reason=\"connection refused\""), 5);
 }
 
 int main(void)

@@ -7,36 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <event2/event.h>
 
 #include "bus/join.h"
-#include "channel_log/envelope.h"
 #include "core/map.h"
 #include "mail/wish.h"
 #include "protocol/message.h"
 #include "route/route.h"
+#include "support/fake_clock.h"
+#include "support/fake_log.h"
 #include "worker/worker.h"
 
 #define CHANNEL "x"
-
-enum {
-	TEXT_MAX = 64,
-};
-
-/* Of this program alone; a clock has no context to be handed. */
-static uint64_t clock_ms = UINT64_C(1767225600000);
-
-__attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct timespec *now)
-{
-	(void)id;
-	now->tv_sec = (time_t)(clock_ms / 1000);
-	now->tv_nsec = (long)(clock_ms % 1000) * 1000000;
-	return 0;
-}
-
-static const struct epoch epoch = {"abcdefgh"};
 
 static struct slice channel(void)
 {
@@ -46,11 +29,6 @@ static struct slice channel(void)
 static uint64_t channel_hash(void)
 {
 	return map_hash(CHANNEL, strlen(CHANNEL));
-}
-
-static uint64_t tag_of(uint64_t offset)
-{
-	return offset ? 1000 + offset : 0;
 }
 
 void node_complain(struct node *node, const char *format, ...)
@@ -198,7 +176,7 @@ static void on_ready(void *arg, void *socket)
 static uint64_t on_now_us(void *arg)
 {
 	(void)arg;
-	return clock_ms * 1000;
+	return fake_clock_ms * 1000;
 }
 
 /* --- Redis --- */
@@ -262,19 +240,11 @@ void node_publish(struct node *node)
 		node->pushes[node->n_pushes++] = node->top;
 }
 
-static size_t text_of(unsigned int number, char text[TEXT_MAX])
-{
-	return (size_t)snprintf(text, TEXT_MAX, "{\"type\":\"n\",\"data\":%u}", number);
-}
-
 static void push_entry(struct node *node, unsigned int number)
 {
-	struct envelope envelope = {
-		.epoch = epoch, .offset = number, .tag = tag_of(number), .prev = tag_of(number - 1)};
-	char text[ENVELOPE_HEAD_MAX + TEXT_MAX];
-	size_t len = envelope_head_format(&envelope, text);
+	char text[FAKE_LOG_PUSH_MAX];
+	size_t len = fake_log_push(&fake_log_epoch, number, text);
 
-	len += text_of(number, text + len);
 	node->up.event(node->up.arg, channel(), (struct slice){text, len});
 	node->up.drained(node->up.arg);
 }
@@ -320,16 +290,16 @@ void node_execute(struct node *node)
 
 static void finish_read(struct node *node, int r)
 {
-	static char texts[NODE_ENTRIES + 1][TEXT_MAX];
+	static char texts[NODE_ENTRIES + 1][FAKE_LOG_PAYLOAD_MAX];
 	struct broker_log_entry entries[NODE_ENTRIES + 1];
 	struct node_read read = node->reads[0];
-	struct position top = {epoch, read.top, tag_of(read.top)};
+	struct position top = {fake_log_epoch, read.top, fake_log_tag(read.top)};
 	size_t n = 0;
 
 	memmove(&node->reads[0], &node->reads[1], --node->n_reads * sizeof(read));
 	for (uint64_t i = read.from ? read.from : 1; r == 0 && i <= read.top && n < read.count; i++, n++)
 		entries[n] = (struct broker_log_entry){
-			i, tag_of(i), {texts[i], text_of((unsigned int)i, texts[i])}};
+			i, fake_log_tag(i), {texts[i], fake_log_payload(i, texts[i])}};
 	if (node->is_verbose)
 		printf("          read from %llu +%u r %d top %llu\n", (unsigned long long)read.from,
 			read.count, r, (unsigned long long)top.offset);
@@ -414,9 +384,9 @@ void node_pass(struct node *node, unsigned int ms)
 {
 	while (node->n_pushes) /* long enough for what is under way to arrive */
 		node_push(node);
-	clock_ms += ms;
+	fake_clock_ms += ms;
 	node_turn_bus(node);
-	clients_set_time(&node->clients, clock_ms, clock_ms);
+	clients_set_time(&node->clients, fake_clock_ms, fake_clock_ms);
 	clients_tick(&node->clients);
 	clients_turn(&node->clients);
 }
@@ -446,7 +416,7 @@ void node_init(struct node *node, uint64_t seed)
 	node->workers[0] = &node->worker;
 	bus_connect(node->bus, &node->broker, node->workers, 1);
 	set_routes(node);
-	clients_set_time(&node->clients, clock_ms, clock_ms);
+	clients_set_time(&node->clients, fake_clock_ms, fake_clock_ms);
 	for (int i = 0; i < NODE_PEERS; i++)
 		node->peers[i].node = node;
 }
