@@ -2,7 +2,8 @@
 Fixtures: what a test asks for by name.
 
   redis      a real Redis, one per file
-  gateway    a gateway on it, one per file; looked at after each test: alive, serving, no sanitizer report
+  gateway    a gateway on it, one per file; looked at after each test: alive, serving, no sanitizer report. A file that has
+             SHARED_ROUTES gives it these (`config` is the file that it is started with)
   start      starts gateways (and more) of a test's own; they are stopped and looked at when it ends
   own_redis  a Redis of one test's own, to be killed
   chromium   a headless browser; the test is skipped where there is none
@@ -54,8 +55,16 @@ def own_redis(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def shared_gateway(tmp_path_factory, redis):
-    gateway = Gateway(tmp_path_factory.mktemp("gateway"), redis=redis)
+def config(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "tidegate.yaml"
+    path.write_text(request.module.SHARED_ROUTES, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def shared_gateway(request, tmp_path_factory, redis):
+    options = ("--config", request.getfixturevalue("config")) if hasattr(request.module, "SHARED_ROUTES") else ()
+    gateway = Gateway(tmp_path_factory.mktemp("gateway"), *options, redis=redis)
     yield gateway
     gateway.stop()
 

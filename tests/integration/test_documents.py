@@ -21,7 +21,7 @@ from harness.wait import until
 pytestmark = pytest.mark.plain
 
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md"), *ROOT.glob("docker/**/*.md")})
-CONFIG = "default_routes: true\nroutes: [{path: /ws/cards, channel: cards, history: on}]\n"
+SHARED_ROUTES = "default_routes: true\nroutes: [{path: /ws/cards, channel: cards, history: on}]\n"
 
 RECEIVED = "JSON.stringify([...document.querySelectorAll('#received li')].map(item => item.textContent))"
 STATE = "document.getElementById('state') && document.getElementById('state').textContent"
@@ -72,15 +72,6 @@ BLOCKS = all_blocks()
 def block(beginning):
     (found,) = [text for name, _, text in BLOCKS if name.startswith(beginning)]
     return found
-
-
-@pytest.fixture(scope="module")
-def shared_gateway(tmp_path_factory, redis):
-    folder = tmp_path_factory.mktemp("gateway")
-    (folder / "tidegate.yaml").write_text(CONFIG, encoding="utf-8")
-    gateway = Gateway(folder, "--config", folder / "tidegate.yaml", redis=redis)
-    yield gateway
-    gateway.stop()
 
 
 @pytest.fixture
@@ -340,7 +331,7 @@ def test_nginx_takes_the_configuration(tmp_path):
 
 @runs("docs/operations.md: redis-cli FUNCTION DELETE")
 def test_nothing_is_left_in_redis(own_redis, start, tmp_path, gateway):
-    (tmp_path / "tidegate.yaml").write_text(CONFIG, encoding="utf-8")
+    (tmp_path / "tidegate.yaml").write_text(SHARED_ROUTES, encoding="utf-8")
     node = start("--config", tmp_path / "tidegate.yaml", redis=own_redis)
     assert node.post("/publish", {"channel": "cards", "payload": {"type": "x"}, "idempotency_key": "k"}).status == 200
     node.stop()

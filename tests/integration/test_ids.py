@@ -14,26 +14,12 @@ from harness.websocket import Refused
 
 WIDE = ["a b", "user@example.com", "\u00e9", "a/b", "50%", "a%20b", "a:b", "*", "{id}", "\u65e5\u672c", "O'Brien", "\U0001f600", "a+b",
         "~7E", "a\\b", '"', "?x", "#x", "a&b=c"]
-ROUTES = """
+SHARED_ROUTES = """
 routes:
   - {path: "/ws/items/{item_id}", channel: "items:{item_id}", ids: any, history: on}
   - {path: "/ws/pairs/{a}/{b}", channel: "pairs:{a}:{b}", ids: any}
   - {path: "/ws/plain/{item_id}", channel: "items:{item_id}"}
 """
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    path = tmp_path_factory.mktemp("config") / "tidegate.yaml"
-    path.write_text(ROUTES, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def shared_gateway(tmp_path_factory, redis, config):
-    gateway = Gateway(tmp_path_factory.mktemp("gateway"), "--config", config, redis=redis)
-    yield gateway
-    gateway.stop()
 
 
 def name_of(item_id):

@@ -25,7 +25,7 @@ TAIL_LOOK_SECONDS = 8  # between two looks at the tail of a channel
 TAIL_CHECK_SECONDS = 10  # within this a lost last event is found
 RING = 256  # entries that a node remembers without asking Redis
 
-ROUTES = """
+SHARED_ROUTES = """
 routes:
   - {path: "/ws/kept/{id}", channel: "kept:{id}", history: {size: 1000}}
   - {path: "/ws/few/{id}", channel: "few:{id}", history: {size: 10}}
@@ -34,20 +34,6 @@ routes:
   - {path: "/ws/pair/{id}", channels: ["left:{id}", "right:{id}"], history: {size: 1000}}
   - {path: "/ws/strict/{id}", channel: "strict:{id}", history: {on_gap: close}}
 """
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    path = tmp_path_factory.mktemp("config") / "tidegate.yaml"
-    path.write_text(ROUTES, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def shared_gateway(tmp_path_factory, redis, config):
-    gateway = Gateway(tmp_path_factory.mktemp("gateway"), "--config", config, redis=redis)
-    yield gateway
-    gateway.stop()
 
 
 @pytest.fixture(scope="module")

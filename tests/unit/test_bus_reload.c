@@ -202,6 +202,16 @@ static const struct broker_ops fake_ops = {
 	.log_read = fake_log_read,
 };
 
+static void want(struct world *world, const char *channel, uint64_t turn_no)
+{
+	const struct wish wish = {.channel = slice_of(channel),
+		.hash = map_hash(channel, strlen(channel)),
+		.generation = turn_no,
+		.wanted = true};
+
+	bus_post_wish(world->bus, 0, &wish);
+}
+
 static void turn(struct world *world)
 {
 	event_base_loop(world->base, EVLOOP_NONBLOCK);

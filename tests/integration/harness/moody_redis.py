@@ -2,18 +2,16 @@
 Moody Redis: passes publications on as Redis does, and gives the answers of a table to what else it is asked.
 """
 
-import socket
-import threading
 import time
 
-from harness.resp import push, read_command, subscribed, unsubscribed
+from harness.fake_server import FakeServer
+from harness.resp import push, subscribed, unsubscribed
 
-CONNECT_SECONDS = 60
 USUAL = {b"PING": b"+PONG\r\n", b"CLIENT": b"+OK\r\n", b"AUTH": b"+OK\r\n", b"SELECT": b"+OK\r\n", b"SET": b"+OK\r\n",
          b"SADD": b":1\r\n", b"SREM": b":1\r\n", b"DEL": b":1\r\n"}
 
 
-class MoodyRedis:
+class MoodyRedis(FakeServer):
     """
     `answers` holds the line that a command gets instead of the usual one; it may be changed at any time. For each channel
     that is subscribed or left it takes `channel_seconds`.
@@ -25,40 +23,13 @@ class MoodyRedis:
         self.echoes = echoes      # False: publications go to another server, as it were
         self.asked = []           # the names of commands, in order
         self.subscribers = {}     # channel -> connections
-        self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}"
-        self.connections = set()
-        self.threads = [threading.Thread(target=self._accept, daemon=True)]
-        self.threads[0].start()
+        super().__init__()
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return  # stopped
-            connection.settimeout(CONNECT_SECONDS)
-            self.connections.add(connection)
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-            self.threads.append(thread)
-            thread.start()
+    def gone(self, connection):
+        for listeners in self.subscribers.values():
+            listeners.discard(connection)
 
-    def _serve(self, connection):
-        with connection, connection.makefile("rb") as lines:
-            try:
-                while words := read_command(lines):
-                    self._answer(connection, words)
-            except (OSError, ValueError):
-                pass  # one of us has hung up
-            finally:
-                with self.lock:
-                    self.connections.discard(connection)
-                    for listeners in self.subscribers.values():
-                        listeners.discard(connection)
-
-    def _answer(self, connection, words):
+    def answer(self, connection, words):
         name = words[0].upper()
         self.asked.append(name.decode())
         if name.decode() in self.answers:
@@ -96,18 +67,3 @@ class MoodyRedis:
     def publish(self, channel, payload):
         """The number of subscribers that got it."""
         return self._pass_on(channel.encode(), payload.encode())
-
-    def hang_up(self):
-        """Cuts all connections."""
-        for connection in list(self.connections):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # the gateway was quicker
-
-    def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.hang_up()
-        for thread in self.threads:
-            thread.join(CONNECT_SECONDS)
