@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.crowd import Crowd
-from harness.wait import sized
+from harness.wait import sized, until
 from harness.websocket import WebSocket
 
 CONNECTIONS = sized(1000, 200)
@@ -19,6 +19,7 @@ routes:
     history: on
   - path: /ws/slow
     channel: slow
+    slow: {age: none}
 """
 
 
@@ -87,11 +88,12 @@ def test_it_shows_who_is_slow_and_who_left_and_why(node, page):
     browser = page(node)
     payload = {"type": "x", "data": "y" * 100_000}
 
-    def waits(rows):
+    def fills():  # and no more, for it would be closed at its bound before the page has looked
         node.post("/publish", {"channel": "slow", "payload": payload})
-        return rows and rows[0][5] not in ("0 B", "")
+        return node.metric("tidegate_queued_bytes") > 0
 
-    rows = browser.look(cells("slow"), waits)
+    until("its socket is full", fills)
+    rows = browser.look(cells("slow"), lambda rows: rows and rows[0][5] not in ("0 B", ""))
     assert rows[0][1] == "/ws/slow"
     for _ in range(3):
         node.connect("/ws/cards").abandon()

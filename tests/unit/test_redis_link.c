@@ -347,7 +347,7 @@ static void comes_back_after_a_kill_and_says_so_in_two_lines(void **state)
 		test_redis_start(&world->redis, &world->loop);
 		back_ms = clock_monotonic_ms();
 		AWAIT(world, world->state == BROKER_READY && world->n_subscribed == 2 + round);
-		if (clock_monotonic_ms() - back_ms > 2000)
+		if (clock_monotonic_ms() - back_ms > 5000) /* 1 s at the most, on a machine that is idle */
 			fail_msg("back after %u ms", (unsigned int)(clock_monotonic_ms() - back_ms));
 		assert_int_equal(REDIS(world, "PUBLISH", "cards", "x"), 1);
 		AWAIT(world, world->n_events == 1 + round);
@@ -391,7 +391,7 @@ static void notices_a_frozen_redis(void **state)
 	frozen_ms = clock_monotonic_ms();
 	kill(world->redis.pid, SIGSTOP);
 	AWAIT(world, world->state == BROKER_CONNECTING);
-	assert_in_range(clock_monotonic_ms() - frozen_ms, 500, 2000); /* 200 of idling and two tries of 300 */
+	assert_in_range(clock_monotonic_ms() - frozen_ms, 500, 4000); /* 200 of idling and two tries of 300 */
 	assert_non_null(strstr(world->reason, "probe"));
 	AWAIT(world, described(world, "\"n_attempts\":") > 0);
 	kill(world->redis.pid, SIGCONT);

@@ -33,6 +33,12 @@ def until(what, probe, seconds=PATIENCE_SECONDS):
         time.sleep(ASK_AGAIN_SECONDS)
 
 
+def pass_time(seconds):
+    """Where the time itself is what a test is about: a process that stood still so long, what is used meanwhile."""
+    until_then = time.monotonic() + seconds
+    until(f"{seconds} s are over", lambda: time.monotonic() > until_then, seconds + PATIENCE_SECONDS)
+
+
 def sized(plain, sanitized):
     """How many of something: all of them, or as many as an instrumented binary carries in the same time."""
     return plain if SANITIZER == "none" else sanitized
