@@ -2,7 +2,7 @@
 #define TIDEGATE_SUPPORT_FAKE_CLOCK_H
 
 /*
- * Fake clock: all clocks of a program that names fake_clock_ms, the event loop's too, stand at this time
+ * Fake clock: all clocks of a program that is linked with it, the event loop's too, stand at this time
  * until the program moves it. It begins on 1 January 2026, so that it is a wall clock as well.
  */
 
