@@ -56,6 +56,7 @@ struct config {
 	unsigned int subscriptions_max; /* of one connection */
 	bool io_uring;                  /* use it, if it is built in and the kernel allows it */
 	char **trusted_proxies;         /* addresses or CIDR blocks; NULL-terminated */
+	char **origins;                 /* of pages that may connect (http/origin.h); NULL-terminated */
 	char **topics;                  /* declared topics; NULL-terminated */
 
 	bool default_routes; /* the table also has the routes for cards, execution and topics */

@@ -17,6 +17,7 @@ struct clients;
 struct event_base;
 struct log;
 struct metrics;
+struct origins;
 struct places;
 struct socket_ops;
 struct trusted;
@@ -28,6 +29,7 @@ struct ws_server_options {
 	uint16_t port;           /* 0: any free port */
 	struct clients *clients; /* outlives the server */
 	struct trusted *trusted; /* taken over, also on failure */
+	struct origins *origins; /* likewise */
 	struct places *places;   /* shared by all; outlives the server */
 	struct log *log;
 	struct metrics *metrics;
@@ -43,8 +45,8 @@ void ws_server_free(struct ws_server *server);
 uint16_t ws_server_port(const struct ws_server *server);
 
 /* To be called after clients_configure(), which has changed the clients' bounds. Takes over
- * the trusted proxies. */
-void ws_server_configure(struct ws_server *server, struct trusted *trusted);
+ * the trusted proxies and the allowed origins. */
+void ws_server_configure(struct ws_server *server, struct trusted *trusted, struct origins *origins);
 
 /*
  * From now on handshakes are refused with 503, and a moment later the port is closed. Connections that exist

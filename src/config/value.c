@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/log.h"
+#include "http/origin.h"
 #include "route/route.h"
 
 enum {
@@ -625,6 +626,17 @@ static int networks_parse(void *member, const char *const *texts, size_t n, cons
 	return list_replace(member, texts, n);
 }
 
+static int origins_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	(void)bounds;
+	for (size_t i = 0; i < n; i++)
+		if (!origin_entry_is_valid(texts[i]))
+			return refuse(error, texts[i],
+				"an origin (such as https://app.example.com, https://*.example.com or same)");
+	return list_replace(member, texts, n);
+}
+
 static int topics_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
 	struct buf *error)
 {
@@ -658,6 +670,7 @@ const struct value_type value_types[N_VALUE_TYPES] = {
 		NULL},
 	[VALUE_SIZE] = {"SIZE", false, NULL, NULL, size_parse, size_print, size_equal, NULL},
 	[VALUE_NETWORKS] = {"LIST", true, NULL, "none", networks_parse, list_print, list_equal, list_deinit},
+	[VALUE_ORIGINS] = {"LIST", true, NULL, "none", origins_parse, list_print, list_equal, list_deinit},
 	[VALUE_TOPICS] = {"LIST", true, NULL, "none", topics_parse, list_print, list_equal, list_deinit},
 	[VALUE_SECRET] = {"TEXT", false, NULL, "none", secret_parse, secret_print, string_equal,
 		secret_deinit},

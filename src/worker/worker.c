@@ -163,8 +163,9 @@ static void configure(struct worker *worker, struct worker_settings *settings)
 {
 	log_set_level(worker->log, settings->log_level);
 	clients_configure(&worker->clients, &settings->limits, settings->routes);
-	ws_server_configure(worker->server, settings->trusted);
+	ws_server_configure(worker->server, settings->trusted, settings->origins);
 	settings->trusted = NULL;
+	settings->origins = NULL;
 }
 
 static void drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
@@ -425,6 +426,7 @@ static int make_server(struct worker *worker, const struct worker_options *optio
 		.port = options->port,
 		.clients = &worker->clients,
 		.trusted = settings->trusted,
+		.origins = settings->origins,
 		.places = options->places,
 		.log = worker->log,
 		.metrics = &worker->metrics,
@@ -432,6 +434,7 @@ static int make_server(struct worker *worker, const struct worker_options *optio
 	};
 
 	settings->trusted = NULL;
+	settings->origins = NULL;
 	return ws_server_new(&server, &worker->server, error);
 }
 

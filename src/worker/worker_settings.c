@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "config/config.h"
+#include "http/origin.h"
 #include "route/route.h"
 #include "ws/trusted.h"
 
@@ -26,7 +27,8 @@ int worker_settings_new(const struct config *config, struct worker_settings **se
 	};
 	settings->routes = route_table_ref(config->routes);
 	settings->log_level = config->log_level;
-	r = trusted_new(config->trusted_proxies, &settings->trusted, error);
+	settings->origins = origins_new(config->origins);
+	r = settings->origins ? trusted_new(config->trusted_proxies, &settings->trusted, error) : -ENOMEM;
 	if (r < 0) {
 		worker_settings_free(settings);
 		return r;
@@ -41,5 +43,6 @@ void worker_settings_free(struct worker_settings *settings)
 		return;
 	route_table_unref(settings->routes);
 	trusted_free(settings->trusted);
+	origins_free(settings->origins);
 	free(settings);
 }

@@ -13,6 +13,7 @@
 
 struct buf;
 struct config;
+struct origins;
 struct route_table;
 struct trusted;
 
@@ -20,6 +21,7 @@ struct worker_settings {
 	struct client_limits limits;
 	struct route_table *routes; /* one reference */
 	struct trusted *trusted;    /* NULL once it was taken out */
+	struct origins *origins;    /* likewise */
 	enum log_level log_level;
 };
 

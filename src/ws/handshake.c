@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "http/date.h"
+#include "http/origin.h"
 #include "http/request_head.h"
 #include "metrics/metrics.h"
 #include "route/rights.h"
@@ -75,8 +76,19 @@ static const struct handshake_refusal *check_upgrade(const struct request_head *
 	return key_good(head) ? NULL : &refusals[REFUSAL_BAD_KEY];
 }
 
-const struct handshake_refusal *handshake_check(
-	const struct request_head *head, struct route_table *routes, struct rights *rights)
+/* A browser always says which page asks. Nobody else has to. */
+static const struct handshake_refusal *check_origin(
+	const struct request_head *head, const struct origins *origins, const char *remote)
+{
+	if (head->n[HTTP_ORIGIN] == 0)
+		return NULL;
+	if (head->n[HTTP_ORIGIN] == 1 && origins_allow(origins, head->value[HTTP_ORIGIN], head->host, remote))
+		return NULL;
+	return &refusals[REFUSAL_BAD_ORIGIN];
+}
+
+const struct handshake_refusal *handshake_check(const struct request_head *head, struct route_table *routes,
+	const struct origins *origins, const char *remote, struct rights *rights)
 {
 	const struct handshake_refusal *refusal;
 	struct route_match match;
@@ -86,6 +98,8 @@ const struct handshake_refusal *handshake_check(
 	refusal = check_path(head, routes, &match);
 	if (!refusal)
 		refusal = check_upgrade(head);
+	if (!refusal)
+		refusal = check_origin(head, origins, remote);
 	if (refusal)
 		return refusal;
 	return rights_init(rights, routes, &match) < 0 ? &refusals[REFUSAL_OUT_OF_MEMORY] : NULL;

@@ -13,6 +13,7 @@
 #include "metrics/metrics.h"
 
 struct lws;
+struct origins;
 struct request_head;
 struct rights;
 struct route_table;
@@ -41,8 +42,8 @@ struct handshake_refusal {
 };
 
 /* NULL: let it in, with these rights, which are the caller's to free. Else why not. */
-const struct handshake_refusal *handshake_check(
-	const struct request_head *head, struct route_table *routes, struct rights *rights);
+const struct handshake_refusal *handshake_check(const struct request_head *head, struct route_table *routes,
+	const struct origins *origins, const char *remote, struct rights *rights);
 
 /* The refusal for bytes that are not a head, by the outcome of request_head_parse(). */
 const struct handshake_refusal *handshake_unreadable(int outcome);

@@ -78,6 +78,14 @@ static void tell(struct ws_server *server, struct lws *wsi, const struct request
 		return;
 	if (!known)
 		handshake_remote(wsi, server->trusted, head, remote);
+	if (refusal->id == REFUSAL_BAD_ORIGIN) {
+		log_warn(server->log, "origin is not allowed", log_str("remote", known ? known : remote),
+			log_slice("path", head->path), log_slice("origin", head->value[HTTP_ORIGIN]),
+			log_slice("host", head->host), log_uint("suppressed", suppressed),
+			log_str("remedy", "name it if its pages may connect: origins: [same, "
+					  "https://app.example.com]"));
+		return;
+	}
 	/* Without the query: tokens may stand there. */
 	log_info(server->log, "handshake refused", log_str("remote", known ? known : remote),
 		log_slice("method", head->method), log_slice("path", head->path),

@@ -15,6 +15,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "http/origin.h"
 #include "http/query.h"
 #include "http/request_head.h"
 #include "metrics/metrics.h"
@@ -58,11 +59,10 @@ static void refresh_time(struct ws_server *server)
 }
 
 /* A connection of ours for this wsi, with a client begun, which takes the rights over. 0 or -ENOMEM. */
-static int connection_begin(
-	struct ws_server *server, struct lws *wsi, const struct request_head *head, struct rights *rights)
+static int connection_begin(struct ws_server *server, struct lws *wsi, const struct request_head *head,
+	struct rights *rights, const char *remote)
 {
 	struct ws_connection *connection = calloc(1, sizeof(struct ws_connection));
-	char remote[INET6_ADDRSTRLEN];
 	int r;
 
 	if (!connection) {
@@ -71,7 +71,6 @@ static int connection_begin(
 	}
 	connection->wsi = wsi;
 	connection->server = server;
-	handshake_remote(wsi, server->trusted, head, remote);
 	r = client_init(&connection->client, server->clients, connection, rights, remote);
 	if (r < 0) {
 		free(connection);
@@ -148,15 +147,17 @@ const struct handshake_refusal *ws_server_admit(
 	const struct handshake_refusal *refusal;
 	char request[HANDSHAKE_REQUEST_SIZE];
 	struct ws_connection *connection;
+	char remote[INET6_ADDRSTRLEN];
 	struct rights rights;
 
 	refresh_time(server);
 	if (server->draining)
 		return handshake_refusal(REFUSAL_DRAINING);
-	refusal = handshake_check(head, server->clients->routes, &rights);
+	handshake_remote(wsi, server->trusted, head, remote);
+	refusal = handshake_check(head, server->clients->routes, server->origins, remote, &rights);
 	if (refusal)
 		return refusal;
-	if (connection_begin(server, wsi, head, &rights) < 0)
+	if (connection_begin(server, wsi, head, &rights, remote) < 0)
 		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
 	connection = lws_get_opaque_user_data(wsi);
 	connection->extensions = extensions_for(&connection->client, head);
@@ -517,11 +518,13 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 
 	if (!server) {
 		trusted_free(options->trusted);
+		origins_free(options->origins);
 		return -ENOMEM;
 	}
 	list_init(&server->aborted);
 	server->clients = options->clients;
 	server->trusted = options->trusted;
+	server->origins = options->origins;
 	server->places = options->places;
 	server->log = options->log;
 	server->rest_limit = (struct log_limit){.burst = REST_LINES, .interval_ms = 60000};
@@ -553,6 +556,7 @@ void ws_server_free(struct ws_server *server)
 	ws_sender_free(server->sender);
 	ws_inflate_free(server->inflate);
 	trusted_free(server->trusted);
+	origins_free(server->origins);
 	free(server);
 }
 
@@ -561,10 +565,12 @@ uint16_t ws_server_port(const struct ws_server *server)
 	return listener_port(server->listener);
 }
 
-void ws_server_configure(struct ws_server *server, struct trusted *trusted)
+void ws_server_configure(struct ws_server *server, struct trusted *trusted, struct origins *origins)
 {
 	trusted_free(server->trusted);
 	server->trusted = trusted;
+	origins_free(server->origins);
+	server->origins = origins;
 	ws_inflate_set_max(server->inflate, server->clients->limits.message_bytes_max);
 }
 

@@ -14,6 +14,7 @@ struct clients;
 struct listener;
 struct lws_loop;
 struct metrics;
+struct origins;
 struct request_head;
 struct trusted;
 struct ws_inflate;
@@ -30,6 +31,7 @@ struct ws_server {
 	struct ws_inflate *inflate; /* of all connections that send deflated messages */
 	struct clients *clients;
 	struct trusted *trusted;
+	struct origins *origins;
 	struct log *log;
 	struct log_limit rest_limit;
 	struct log_limit refused_limits[N_REFUSALS];

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from harness.wait import sized, until
-from harness.websocket import PING, PONG, TEXT, Closed, frame
+from harness.websocket import PING, PONG, TEXT, Closed, exchange, frame, handshake
 
 QUICK_KEEPALIVE = ("--ping-interval", "1s", "--pong-timeout", "1s")
 CONNECTED, DISCONNECTED = "client connected", "client disconnected"
@@ -116,14 +116,15 @@ def test_every_line_of_the_json_log_is_json(start):
 def test_client_text_cannot_forge_a_log_line(start):
     gateway = start("--log-level", "debug")
     forged = "2026-01-01T00:00:00.000Z ERROR forged"
-    for headers in ([("X-Forwarded-For", "1.2.3.4\t" + forged)], [("User-Agent", forged + "\x1b[31m")],
-                    [("Origin", "http://x\x7f\x85" + forged)]):
+    for headers in ([("X-Forwarded-For", "1.2.3.4\t" + forged)], [("User-Agent", forged + "\x1b[31m")]):
         with gateway.connect("/ws/cards", headers) as peer:
             peer.send_text('{"type":"x\\n%s"}' % forged)
             peer.receive()
             peer.close(4000, b"\n" + forged.encode())
             peer.close_code()
-    until("all are logged", lambda: len(gateway.lines(DISCONNECTED)) == 3)
+    until("all are logged", lambda: len(gateway.lines(DISCONNECTED)) == 2)
+    exchange(gateway.address, handshake("/ws/cards", [("Origin", "http://x\x7f\x85" + forged)]))
+    gateway.wait_for_line("origin is not allowed")
     text = gateway.process.stderr()
     assert not [line for line in text.splitlines() if line.startswith(forged)]
     assert "\x1b" not in text and "\x7f" not in text and "\x85" not in text

@@ -142,6 +142,7 @@ REFUSALS = {
     "upgrade_required": {"without": ["Upgrade", "Connection"]},
     "bad_version": {"headers": [("Sec-WebSocket-Version", "12")], "without": ["Sec-WebSocket-Version"]},
     "bad_key": {"headers": [("Sec-WebSocket-Key", "short")], "without": ["Sec-WebSocket-Key"]},
+    "bad_origin": {"headers": [("Origin", "https://evil.test")]},
     "head_too_large": {"headers": [("Cookie", "c" * 9000)]},
     "target_too_long": {"path": "/" + "x" * 9000},
 }
