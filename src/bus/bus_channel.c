@@ -364,13 +364,13 @@ static void on_history_live(void *arg)
 {
 	struct bus_channel *channel = arg;
 
+	/* Before the confirmation: whoever waits for that has missed nothing. */
+	if (channel->blind)
+		say_resync(channel, "away",
+			&(struct channel_log_resync){
+				.position = *channel_log_position(history_channel_log(channel->history))});
 	confirm(channel);
-	if (!channel->blind)
-		return;
 	channel->blind = false;
-	say_resync(channel, "away",
-		&(struct channel_log_resync){
-			.position = *channel_log_position(history_channel_log(channel->history))});
 }
 
 static void on_history_dropped(void *arg, struct message *told)

@@ -232,9 +232,12 @@ static void on_resync(void *arg, struct hub_subscription *subscription)
 	struct client *client = subscriber_client(subscription->subscriber);
 	const struct resync *resync = arg;
 
+	/* Was it told yet, by its handshake or an answer, that it hears everything? */
+	bool promised = client->let_in_ms || (subscription->confirmed && client->state != CLIENT_PARKED);
+
 	/* Not while it waits for an answer about its position, which comes after this and takes it into
-	 * account; and not before its handshake is answered. */
-	if (!subscription->muted && !client->held)
+	 * account. */
+	if (promised && !subscription->muted)
 		tell_gap(client, resync->told, resync->close_others);
 }
 

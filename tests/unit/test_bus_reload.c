@@ -47,8 +47,9 @@ struct worker {
 	unsigned int n_confirmed;
 	bool is_told; /* with the last of them: who was let in before this time is told of a gap */
 	uint64_t from_ms;
-	unsigned int n_resyncs;   /* where the test expects none, teardown says so */
-	unsigned int n_positions; /* events with one */
+	unsigned int n_resyncs_before; /* the last confirmation */
+	unsigned int n_resyncs;        /* where the test expects none, teardown says so */
+	unsigned int n_positions;      /* events with one */
 };
 
 /* The reads of many channels, named by their numbers. */
@@ -100,6 +101,7 @@ void worker_post_confirm(
 	(void)channel;
 	(void)hash;
 	worker->n_confirmed++;
+	worker->n_resyncs_before = worker->n_resyncs;
 	worker->is_told = confirmation->told;
 	worker->from_ms = confirmation->from_ms;
 }
@@ -642,6 +644,8 @@ static void who_was_let_in_while_redis_was_away_is_told_that_events_may_be_missi
 	assert_int_equal(world->worker.n_resyncs, 0);
 	answered(world, 4);
 	assert_int_equal(world->worker.n_resyncs, 1);
+	assert_int_equal(
+		world->worker.n_resyncs_before, 1); /* whoever waits for the confirmation is not told */
 	link_lost(world);
 	link_back(world);
 	world->up.subscribed(world->up.arg, slice_of(CHANNEL));

@@ -188,6 +188,36 @@ static void who_waited_for_the_confirmation_has_no_gap(void **state)
 	hears(peer, "e1 ");
 }
 
+/* Its channel had listeners before its log was read: these are told, and it is not one of them. */
+static void who_waits_for_a_confirmation_has_no_part_in_what_others_missed(void **state)
+{
+	struct world *world = *state;
+	struct peer *before = &world->peers[0], *held = &world->peers[1], *asks;
+	struct message *told = reply_resync(slice_of("cards"), "away", false, 0, "abcdefgh.4.1004", WALL_MS);
+
+	assert_non_null(told);
+	asks = opened(world, 2, "/ws/none");
+	clients_connected(&world->clients, false);
+	assert_int_equal(begin(world, before, CARDS), 0); /* its handshake is being answered */
+	clients_connected(&world->clients, true);
+	assert_int_equal(begin(world, held, CARDS), CLIENT_HELD);
+	ask_for(world, asks, "subscribe", "cards");
+	clients_resync(&world->clients, slice_of("cards"), map_hash("cards", 5), told, true);
+	confirm(world, "cards");
+	assert_int_equal(held->n_ready, 1);
+	turn(world);
+	hears(asks, "subscribed(cards) ");
+	clients_resync(&world->clients, slice_of("cards"), map_hash("cards", 5), told, true);
+	client_open(&before->client);
+	client_open(&held->client);
+	publish(world, "cards", 1);
+	turn(world);
+	hears(before, "close:1012 ");
+	hears(held, "e1 ");
+	hears(asks, "close:1012 "); /* of that one it was told that it hears everything */
+	message_unref(told);
+}
+
 static void never_says_ready_of_one_that_was_not_held(void **state)
 {
 	struct world *world = *state;
@@ -644,6 +674,7 @@ int main(void)
 		CLIENTS_TEST(may_go_while_parked),
 		CLIENTS_TEST(who_was_let_in_before_its_worker_heard_everything_is_closed_for_the_gap),
 		CLIENTS_TEST(who_waited_for_the_confirmation_has_no_gap),
+		CLIENTS_TEST(who_waits_for_a_confirmation_has_no_part_in_what_others_missed),
 		CLIENTS_TEST(bounds_what_waits_for_a_parked_peer),
 		CLIENTS_TEST(ends_a_socket_that_breaks_as_it_is_sent_to),
 		CLIENTS_TEST(ends_a_socket_that_breaks_as_a_reply_is_sent),
