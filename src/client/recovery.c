@@ -299,8 +299,8 @@ static void run_late(struct recovery *recovery)
 
 	if (subscription->owed)
 		owed_unavailable(client, subscription);
-	if (!recovery->client)
-		return; /* that closed the client */
+	if (!client_is_live(client))
+		return; /* that closed the client; a recovery whose join had not gone yet is freed */
 	metrics_add(client->clients->metrics, METRIC_RECOVER_UNAVAILABLE, 1);
 	told = make_unavailable(client->clients, recovery, unreadable);
 	if (recovery->patient) {
