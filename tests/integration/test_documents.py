@@ -14,7 +14,7 @@ import redis as redis_py
 import redis.asyncio as redis_asyncio
 
 from harness import browser
-from harness.gateway import BINARY, ROOT, Gateway, run
+from harness.gateway import BINARY, ROOT, run
 from harness.process import Process, clean_environment
 from harness.wait import until
 

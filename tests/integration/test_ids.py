@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from harness.gateway import BINARY, Gateway, run
+from harness.gateway import BINARY, run
 from harness.process import Process
 from harness.wait import until
 from harness.websocket import Refused
