@@ -122,12 +122,20 @@ static bool read_port(struct slice text, int *portp)
 	return port <= UINT16_MAX;
 }
 
+static const char *last(struct slice text, char wanted)
+{
+	for (size_t i = text.len; i > 0; i--)
+		if (text.data[i - 1] == wanted)
+			return text.data + i - 1;
+	return NULL;
+}
+
 /* host, or host:port. `any`: an asterisk is a port, too. */
 static bool read_place(struct slice text, bool any, struct place *place)
 {
 	size_t host_len = text.len;
-	const char *colon = text.len ? memrchr(text.data, ':', text.len) : NULL;
-	const char *bracket = text.len ? memrchr(text.data, ']', text.len) : NULL;
+	const char *colon = last(text, ':');
+	const char *bracket = last(text, ']');
 
 	place->port = PORT_NONE;
 	if (colon && (!bracket || colon > bracket)) {
