@@ -10,7 +10,9 @@
 #include <event2/event.h>
 
 #include "broker/broker.h"
+#include "bus/bus_channel.h"
 #include "bus/bus_mail.h"
+#include "bus/bus_private.h"
 #include "bus/join.h"
 #include "core/clock.h"
 #include "core/mailbox.h"
@@ -18,8 +20,6 @@
 #include "protocol/message.h"
 #include "route/route.h"
 #include "worker/worker.h"
-#include "bus_channel.h"
-#include "bus_private.h"
 
 /* From a worker. */
 struct wish_mail {

@@ -1,12 +1,13 @@
 /* Bus channel: a channel that a worker or a tap wants, or wanted a moment ago; see the header. */
 
-#include "bus_channel.h"
+#include "bus/bus_channel.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/broker.h"
+#include "bus/bus_private.h"
 #include "bus/join.h"
 #include "channel_log/envelope.h"
 #include "client/confirmation.h"
@@ -15,7 +16,6 @@
 #include "protocol/reply.h"
 #include "route/route.h"
 #include "worker/worker.h"
-#include "bus_private.h"
 
 enum {
 	US_PER_MS = 1000,

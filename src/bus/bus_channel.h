@@ -12,10 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bus/history.h"
 #include "core/list.h"
 #include "core/map.h"
 #include "core/slice.h"
-#include "history.h"
 
 struct bus;
 struct key_path;

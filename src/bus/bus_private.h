@@ -4,13 +4,13 @@
 /* Shared by the bus' two files: bus.c switches, bus_channel.c has the channels. */
 
 #include "bus/bus.h"
+#include "bus/history.h"
+#include "bus/replays.h"
 #include "core/log.h"
 #include "core/map.h"
 #include "core/slice.h"
 #include "metrics/loop_lag.h"
 #include "metrics/metrics.h"
-#include "history.h"
-#include "replays.h"
 
 struct event;
 struct mailbox;

@@ -1,6 +1,6 @@
 /* History: the channel log of one channel; see the header. */
 
-#include "history.h"
+#include "bus/history.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Replays: how much of what clients missed is on its way to the workers; see the header. */
 
-#include "replays.h"
+#include "bus/replays.h"
 
 #include "bus/join.h"
 #include "protocol/message.h"

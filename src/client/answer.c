@@ -1,6 +1,6 @@
 /* Answer: the replies to a client's commands; see the header. */
 
-#include "answer.h"
+#include "client/answer.h"
 
 #include "client/client.h"
 #include "client/clients.h"

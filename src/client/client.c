@@ -7,18 +7,18 @@
 #include <string.h>
 
 #include "client/clients.h"
+#include "client/delivery.h"
+#include "client/owed.h"
+#include "client/recovery.h"
+#include "client/slow.h"
 #include "client/socket.h"
+#include "client/verbs.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
 #include "protocol/command.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"
 #include "route/route.h"
-#include "delivery.h"
-#include "owed.h"
-#include "slow.h"
-#include "recovery.h"
-#include "verbs.h"
 
 uint16_t close_reason_code(enum close_reason reason)
 {

@@ -6,6 +6,10 @@
 
 #include "client/client.h"
 #include "client/confirmation.h"
+#include "client/delivery.h"
+#include "client/owed.h"
+#include "client/recovery.h"
+#include "client/slow.h"
 #include "client/socket.h"
 #include "core/log.h"
 #include "hub/hub.h"
@@ -13,10 +17,6 @@
 #include "protocol/message.h"
 #include "protocol/reply.h"
 #include "route/route.h"
-#include "delivery.h"
-#include "owed.h"
-#include "recovery.h"
-#include "slow.h"
 
 static struct client *subscriber_client(struct hub_subscriber *subscriber)
 {

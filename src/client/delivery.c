@@ -1,6 +1,6 @@
 /* Delivery: messages into one client's socket; see the header. */
 
-#include "delivery.h"
+#include "client/delivery.h"
 
 #include <errno.h>
 #include <sys/uio.h>
@@ -8,10 +8,10 @@
 #include "client/client.h"
 #include "client/clients.h"
 #include "client/delivery_time.h"
+#include "client/slow.h"
 #include "client/socket.h"
 #include "hub/hub.h"
 #include "protocol/message.h"
-#include "slow.h"
 
 enum {
 	/* Frames in one sendmsg(2). With more than eight events in a write, copying costs more than the

@@ -5,10 +5,10 @@
 
 #include "client/client.h"
 #include "client/clients.h"
+#include "client/delivery.h"
 #include "hub/hub.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"
-#include "delivery.h"
 
 enum {
 	AFTER_PART = 4, /* of the drain time (docs/recovery-protocol.md, Storms) */

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "client/outbox_index.h"
+#include "client/outbox_queue.h"
 #include "protocol/message.h"
-#include "outbox_index.h"
-#include "outbox_queue.h"
 
 enum {
 	FIRST_CAPACITY = 8,

@@ -1,12 +1,12 @@
 /* Outbox index: finds the waiting event of a key; see the header. */
 
-#include "outbox_index.h"
+#include "client/outbox_index.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+#include "client/outbox_queue.h"
 #include "protocol/message.h"
-#include "outbox_queue.h"
 
 enum {
 	PLACES_MIN = 16,

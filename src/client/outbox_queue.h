@@ -17,7 +17,7 @@
 
 #include <stdint.h>
 
-#include "outbox_index.h"
+#include "client/outbox_index.h"
 
 struct message;
 

@@ -1,16 +1,16 @@
 /* Owed: the answers that a client waits for; see the header. */
 
-#include "owed.h"
+#include "client/owed.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/answer.h"
 #include "client/client.h"
 #include "client/clients.h"
 #include "protocol/command.h"
 #include "protocol/reply.h"
 #include "route/route.h"
-#include "answer.h"
 
 enum {
 	/* for a client that may have one subscription and says the same subscribe again and again */

@@ -1,22 +1,22 @@
 /* Recovery: gives a client the events that it missed, then goes on live; see the header. */
 
-#include "recovery.h"
+#include "client/recovery.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bus/join.h"
+#include "client/answer.h"
 #include "client/client.h"
 #include "client/clients.h"
+#include "client/delivery.h"
+#include "client/owed.h"
 #include "metrics/metrics.h"
 #include "protocol/command.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"
 #include "route/route.h"
-#include "answer.h"
-#include "delivery.h"
-#include "owed.h"
 
 /* A join under way. It outlives its client, which is NULL then, until the join is back. */
 struct recovery {

@@ -1,6 +1,6 @@
 /* Slow: what happens to a client that does not read as fast as events come; see the header. */
 
-#include "slow.h"
+#include "client/slow.h"
 
 #include "client/client.h"
 #include "client/clients.h"

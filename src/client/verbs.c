@@ -1,18 +1,18 @@
 /* Verbs: the commands of a client, one row each. */
 
-#include "verbs.h"
+#include "client/verbs.h"
 
 #include <string.h>
 
+#include "client/answer.h"
 #include "client/client.h"
 #include "client/clients.h"
+#include "client/owed.h"
+#include "client/recovery.h"
 #include "protocol/command.h"
 #include "protocol/json.h"
 #include "protocol/reply.h"
 #include "route/route.h"
-#include "answer.h"
-#include "owed.h"
-#include "recovery.h"
 
 static const struct slice absent = {0};
 

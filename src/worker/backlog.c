@@ -1,12 +1,12 @@
 /* Backlog: the mail that was posted to a worker and not taken yet; see the header. */
 
-#include "backlog.h"
+#include "worker/backlog.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "protocol/message.h"
-#include "worker_mail.h"
+#include "worker/worker_mail.h"
 
 void backlog_init(struct backlog *backlog, uint64_t bytes_max)
 {

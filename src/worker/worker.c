@@ -27,10 +27,10 @@
 #include "metrics/loop_lag.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
+#include "worker/backlog.h"
+#include "worker/worker_mail.h"
+#include "worker/worker_settings.h"
 #include "ws/ws_server.h"
-#include "backlog.h"
-#include "worker_mail.h"
-#include "worker_settings.h"
 
 struct worker {
 	struct metrics metrics; /* first, for its alignment */

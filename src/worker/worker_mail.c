@@ -1,6 +1,6 @@
 /* Worker mail: the messages in a worker's inbox; see the header. */
 
-#include "worker_mail.h"
+#include "worker/worker_mail.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "bus/survey.h"
 #include "protocol/message.h"
 #include "worker/backlog.h"
-#include "worker_settings.h"
+#include "worker/worker_settings.h"
 
 enum {
 	FIRST_CAPACITY = 64,

@@ -1,6 +1,6 @@
 /* Worker settings: a worker's part of the configuration; see the header. */
 
-#include "worker_settings.h"
+#include "worker/worker_settings.h"
 
 #include <errno.h>
 #include <stdlib.h>

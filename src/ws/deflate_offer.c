@@ -1,6 +1,6 @@
 /* Deflate offer: reads Sec-WebSocket-Extensions of a request; see the header. */
 
-#include "deflate_offer.h"
+#include "ws/deflate_offer.h"
 
 #include <stdbool.h>
 #include <string.h>

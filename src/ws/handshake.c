@@ -1,6 +1,6 @@
 /* Handshake: lets requests in or refuses them; see the header. */
 
-#include "handshake.h"
+#include "ws/handshake.h"
 
 #include <stdio.h>
 

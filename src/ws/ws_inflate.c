@@ -1,6 +1,6 @@
 /* Ws inflate: a client's deflated message back into its text; see the header. */
 
-#include "ws_inflate.h"
+#include "ws/ws_inflate.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* Ws request: from the first byte to a head that is accepted or refused; see the header. */
 
-#include "ws_request.h"
+#include "ws/ws_request.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,10 +12,10 @@
 #include "core/log.h"
 #include "http/request_head.h"
 #include "metrics/metrics.h"
+#include "ws/handshake.h"
 #include "ws/lws_linger.h"
 #include "ws/places.h"
-#include "handshake.h"
-#include "ws_server_private.h"
+#include "ws/ws_server_private.h"
 
 struct ws_request {
 	struct buf bytes; /* of a head that has not come whole */

@@ -1,6 +1,6 @@
 /* Ws sender: the same bytes to many sockets; see the header. */
 
-#include "ws_sender.h"
+#include "ws/ws_sender.h"
 
 #include <errno.h>
 #include <stdint.h>

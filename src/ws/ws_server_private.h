@@ -7,8 +7,8 @@
 
 #include "core/list.h"
 #include "core/log.h"
+#include "ws/handshake.h"
 #include "ws/places.h"
-#include "handshake.h"
 
 struct clients;
 struct listener;

@@ -17,10 +17,10 @@
 #include "client/socket.h"
 #include "core/list.h"
 #include "protocol/frame.h"
+#include "ws/ws_connection.h"
+#include "ws/ws_sender.h"
 #include "ws/ws_server.h"
-#include "ws_connection.h"
-#include "ws_sender.h"
-#include "ws_server_private.h"
+#include "ws/ws_server_private.h"
 
 static ssize_t socket_send(void *socket, const struct iovec *parts, int n_parts)
 {

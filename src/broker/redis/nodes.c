@@ -10,8 +10,8 @@
 
 #include "broker/redis/error.h"
 #include "broker/redis/link.h"
-#include "core/log.h"
 #include "core/buf.h"
+#include "core/log.h"
 #include "protocol/json.h"
 
 enum {
