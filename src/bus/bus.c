@@ -256,7 +256,7 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *metrics)
 {
 	struct timeval interval = {0, TICK_MS * 1000};
-	struct bus *bus = calloc(1, sizeof(struct bus));
+	struct bus *bus = calloc(1, sizeof(*bus));
 
 	if (!bus)
 		return NULL;

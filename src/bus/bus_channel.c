@@ -95,7 +95,7 @@ int bus_channel_configure(struct bus_channel *channel)
 static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct slice name)
 {
 	size_t wishes = bus->n_workers * sizeof(struct wanting);
-	struct bus_channel *channel = calloc(1, sizeof(struct bus_channel) + wishes + name.len + 1);
+	struct bus_channel *channel = calloc(1, sizeof(*channel) + wishes + name.len + 1);
 
 	if (!channel)
 		return NULL;

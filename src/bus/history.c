@@ -175,7 +175,7 @@ static void on_resync(void *arg, const struct channel_log_resync *resync)
 static struct channel_log_entry *make_entries(
 	struct history *history, const struct position *top, const struct broker_log_entry *entries, size_t n)
 {
-	struct channel_log_entry *made = calloc(n ? n : 1, sizeof(struct channel_log_entry));
+	struct channel_log_entry *made = calloc(n ? n : 1, sizeof(*made));
 
 	for (size_t i = 0; made && i < n; i++) {
 		struct position at = {top->epoch, entries[i].offset, entries[i].tag};
@@ -256,7 +256,7 @@ static int on_log_read(void *arg, uint64_t id, uint64_t from, uint32_t count)
 		return -EAGAIN; /* the tick asks again */
 	if (all->n_reads >= HISTORY_READS_MAX)
 		return refuse_read(history, -EAGAIN);
-	read = calloc(1, sizeof(struct read));
+	read = calloc(1, sizeof(*read));
 	if (!read)
 		return refuse_read(history, -ENOMEM);
 	read->all = all;
@@ -318,7 +318,7 @@ static void fill_answer(struct join *join, const struct channel_log_answer *answ
 	position_format(&end, join->end);
 	if (!answer->n_entries)
 		return;
-	join->events = calloc(answer->n_entries, sizeof(struct message *));
+	join->events = calloc(answer->n_entries, sizeof(*join->events));
 	if (!join->events) {
 		join->r = -ENOMEM;
 		return;
@@ -459,7 +459,7 @@ void histories_tick(struct histories *all, uint64_t now_ms)
 
 struct history *history_new(struct histories *all, struct message_channel channel, uint64_t ttl_ms, void *arg)
 {
-	struct history *history = calloc(1, sizeof(struct history) + channel.name.len + 1);
+	struct history *history = calloc(1, sizeof(*history) + channel.name.len + 1);
 
 	if (!history)
 		return NULL;

@@ -10,7 +10,7 @@
 
 struct join *join_new(unsigned int worker, struct slice channel, const struct since *since)
 {
-	struct join *join = calloc(1, sizeof(struct join) + channel.len + 1);
+	struct join *join = calloc(1, sizeof(*join) + channel.len + 1);
 
 	if (!join)
 		return NULL;

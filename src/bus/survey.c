@@ -9,7 +9,7 @@
 struct survey *survey_new(
 	const struct census_question *question, unsigned int n_parts, survey_done_fn done, void *arg)
 {
-	struct survey *survey = calloc(1, sizeof(struct survey) + n_parts * sizeof(struct survey_part));
+	struct survey *survey = calloc(1, sizeof(*survey) + n_parts * sizeof(struct survey_part));
 
 	if (!survey)
 		return NULL;

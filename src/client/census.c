@@ -65,7 +65,7 @@ static void describe(struct census *census, const struct client *client, struct 
 
 static void copy_top(const struct top *top, struct census *census)
 {
-	census->connections = calloc(top->n ? top->n : 1, sizeof(struct census_connection));
+	census->connections = calloc(top->n ? top->n : 1, sizeof(*census->connections));
 	if (!census->connections) {
 		census->r = -ENOMEM;
 		return;
@@ -116,7 +116,7 @@ static void consider_channel(void *arg, struct slice name, uint64_t hash, uint32
 /* Room for all that there are: a walk must not stop to grow. */
 static bool reserve_channels(struct census *census, size_t n)
 {
-	census->channels = malloc((n ? n : 1) * sizeof(struct census_channel));
+	census->channels = malloc((n ? n : 1) * sizeof(*census->channels));
 	if (!census->channels)
 		census->r = -ENOMEM;
 	return census->channels;
@@ -148,7 +148,7 @@ static void take_connection(const struct clients *clients, uint64_t id, struct c
 	if (!client)
 		return;
 	census->n = 1;
-	census->connections = calloc(1, sizeof(struct census_connection));
+	census->connections = calloc(1, sizeof(*census->connections));
 	if (!census->connections || !reserve_channels(census, client->subscriber.n)) {
 		census->r = -ENOMEM;
 		return;
@@ -171,7 +171,7 @@ static void disconnect(const struct clients *clients, uint64_t id, struct census
 
 static void take_disconnects(const struct clients *clients, struct census *census)
 {
-	census->disconnects = malloc(sizeof(struct disconnects));
+	census->disconnects = malloc(sizeof(*census->disconnects));
 	if (census->disconnects)
 		*census->disconnects = clients->disconnects;
 	else

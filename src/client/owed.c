@@ -126,7 +126,7 @@ static struct owed_answer *owe(
 	struct client *client, struct hub_subscription *subscription, struct slice id, bool made)
 {
 	struct clients *clients = client->clients;
-	struct owed_answer *owed = calloc(1, sizeof(struct owed_answer));
+	struct owed_answer *owed = calloc(1, sizeof(*owed));
 
 	if (!owed) {
 		client_close(client, CLOSE_INTERNAL);

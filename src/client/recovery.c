@@ -77,7 +77,7 @@ void recovery_begin(struct client *client, struct hub_subscription *subscription
 	struct slice id, bool patient)
 {
 	struct clients *clients = client->clients;
-	struct recovery *recovery = calloc(1, sizeof(struct recovery));
+	struct recovery *recovery = calloc(1, sizeof(*recovery));
 	struct join *join = join_new(clients->worker, hub_subscription_channel(subscription), since);
 
 	if (!recovery || !join) {

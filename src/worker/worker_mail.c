@@ -18,7 +18,7 @@ enum {
 
 struct worker_mail *worker_mail_new(enum worker_mail_kind kind, const char *channel, size_t channel_len)
 {
-	struct worker_mail *mail = calloc(1, sizeof(struct worker_mail) + channel_len);
+	struct worker_mail *mail = calloc(1, sizeof(*mail) + channel_len);
 
 	if (!mail)
 		return NULL;

@@ -12,7 +12,7 @@
 
 int worker_settings_new(const struct config *config, struct worker_settings **settingsp, struct buf *error)
 {
-	struct worker_settings *settings = calloc(1, sizeof(struct worker_settings));
+	struct worker_settings *settings = calloc(1, sizeof(*settings));
 	int r;
 
 	if (!settings)

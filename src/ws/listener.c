@@ -160,7 +160,7 @@ int listener_new(struct event_base *base, const char *host, uint16_t port, bool 
 	r = resolve(host, port, &found, error);
 	if (r < 0)
 		return r;
-	listener = calloc(1, sizeof(struct listener));
+	listener = calloc(1, sizeof(*listener));
 	fd = listener ? bind_socket(found, shared) : -ENOMEM;
 	freeaddrinfo(found);
 	r = fd;

@@ -118,7 +118,7 @@ static int sock_accept(struct lws *wsi)
 		return 1;
 	io = loop->ios[fd];
 	if (!io)
-		io = calloc(1, sizeof(struct loop_io));
+		io = calloc(1, sizeof(*io));
 	if (!io)
 		return 1;
 	io->loop = loop;
@@ -175,7 +175,7 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
 struct lws_loop *lws_loop_new(struct event_base *base)
 {
 	struct timeval interval = {0, TIMER_MS * 1000};
-	struct lws_loop *loop = calloc(1, sizeof(struct lws_loop));
+	struct lws_loop *loop = calloc(1, sizeof(*loop));
 
 	if (!loop)
 		return NULL;

@@ -73,7 +73,7 @@ int trusted_new(char *const *blocks, struct trusted **trustedp, struct buf *erro
 
 	while (blocks && blocks[n])
 		n++;
-	trusted = calloc(1, sizeof(struct trusted) + n * sizeof(struct block));
+	trusted = calloc(1, sizeof(*trusted) + n * sizeof(struct block));
 	if (!trusted)
 		return -ENOMEM;
 	for (; trusted->n < n; trusted->n++) {

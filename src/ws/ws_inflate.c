@@ -27,7 +27,7 @@ struct ws_inflate {
 
 struct ws_inflate *ws_inflate_new(size_t text_max)
 {
-	struct ws_inflate *state = calloc(1, sizeof(struct ws_inflate));
+	struct ws_inflate *state = calloc(1, sizeof(*state));
 
 	if (state)
 		state->text_max = text_max;

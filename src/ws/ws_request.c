@@ -30,7 +30,7 @@ static struct ws_request *request_of(struct lws *wsi)
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 
 	if (!request) {
-		request = calloc(1, sizeof(struct ws_request));
+		request = calloc(1, sizeof(*request));
 		lws_set_opaque_user_data(wsi, request);
 	}
 	return request;

@@ -50,7 +50,7 @@ enum {
 
 struct ws_sender *ws_sender_new(bool use_uring, struct log *log, struct metrics *metrics)
 {
-	struct ws_sender *sender = calloc(1, sizeof(struct ws_sender));
+	struct ws_sender *sender = calloc(1, sizeof(*sender));
 
 	if (!sender)
 		return NULL;

@@ -62,7 +62,7 @@ static void refresh_time(struct ws_server *server)
 static int connection_begin(struct ws_server *server, struct lws *wsi, const struct request_head *head,
 	struct rights *rights, const char *remote)
 {
-	struct ws_connection *connection = calloc(1, sizeof(struct ws_connection));
+	struct ws_connection *connection = calloc(1, sizeof(*connection));
 	int r;
 
 	if (!connection) {
@@ -232,7 +232,7 @@ static size_t pieces_max(const struct ws_connection *connection)
 static void message_append(struct ws_connection *connection, const char *data, size_t len)
 {
 	if (!connection->message) {
-		connection->message = calloc(1, sizeof(struct buf));
+		connection->message = calloc(1, sizeof(*connection->message));
 		if (!connection->message) {
 			client_close(&connection->client, CLOSE_INTERNAL);
 			return;
@@ -513,7 +513,7 @@ static int start_lws(struct ws_server *server, struct event_base *base)
 
 int ws_server_new(const struct ws_server_options *options, struct ws_server **serverp, struct buf *error)
 {
-	struct ws_server *server = calloc(1, sizeof(struct ws_server));
+	struct ws_server *server = calloc(1, sizeof(*server));
 	int r;
 
 	if (!server) {

@@ -147,7 +147,7 @@ static void on_removed(void *arg, const struct redis_reply *reply)
 int redis_nodes_withdraw(
 	struct redis_nodes *nodes, struct redis_link *link, broker_withdrawn_fn done, void *arg)
 {
-	struct withdrawal *withdrawal = malloc(sizeof(struct withdrawal));
+	struct withdrawal *withdrawal = malloc(sizeof(*withdrawal));
 	struct buf key = {0};
 	int r = -ENOMEM;
 
@@ -369,7 +369,7 @@ static int ask_page(struct listing *listing)
 
 int redis_nodes_list(struct redis_nodes *nodes, struct redis_link *link, broker_nodes_fn done, void *arg)
 {
-	struct listing *listing = calloc(1, sizeof(struct listing));
+	struct listing *listing = calloc(1, sizeof(*listing));
 	int r = -ENOMEM;
 
 	if (listing) {
