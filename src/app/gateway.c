@@ -470,7 +470,7 @@ static int make_log(struct gateway *gateway)
 
 int gateway_run(const struct config *config, const struct config_args *args, char *const *environment)
 {
-	struct gateway *gateway = aligned_alloc(_Alignof(struct gateway), sizeof(struct gateway));
+	struct gateway *gateway = aligned_alloc(_Alignof(struct gateway), sizeof(*gateway));
 	struct buf error = {0};
 	int r;
 

@@ -440,7 +440,7 @@ static int make_server(struct worker *worker, const struct worker_options *optio
 
 int worker_new(const struct worker_options *options, struct worker **workerp, struct buf *error)
 {
-	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof(struct worker));
+	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof(*worker));
 	struct worker_settings *settings = NULL;
 	int r;
 

@@ -26,7 +26,7 @@ enum {
 static const struct handshake_refusal refusals[N_REFUSALS] = {
 #define REFUSAL(id, status, reason, code, message, headers)                                                  \
 	[REFUSAL_##id] = {REFUSAL_##id, status, reason, code, message, headers, METRIC_REFUSED_##id},
-#include "refusal.def"
+#include "ws/refusal.def"
 #undef REFUSAL
 };
 

@@ -21,7 +21,7 @@ struct trusted;
 
 enum refusal {
 #define REFUSAL(id, status, reason, code, message, headers) REFUSAL_##id,
-#include "refusal.def"
+#include "ws/refusal.def"
 #undef REFUSAL
 	N_REFUSALS,
 };

@@ -17,8 +17,8 @@
 #include "client/socket.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
+#include "ws/ws_connection.h"
 #include "ws/ws_server.h"
-#include "ws_connection.h"
 
 struct pending {
 	struct ws_connection *connection;
@@ -232,7 +232,7 @@ void ws_sender_submit(struct ws_sender *sender)
 static bool grow(struct ws_sender *sender)
 {
 	size_t capacity = sender->capacity ? sender->capacity * 2 : FIRST_CAPACITY;
-	struct pending *grown = realloc(sender->pending, capacity * sizeof(struct pending));
+	struct pending *grown = realloc(sender->pending, capacity * sizeof(*grown));
 
 	if (!grown)
 		return false;

@@ -24,6 +24,9 @@ SLEEPS = re.compile(r"""\b(?:u|nano|clock_nano|thrd_)?sleep\(|\[["']sleep["']|\b
 PAUSES = re.compile(r"ASK_AGAIN_SECONDS|until_then|self\.channel_seconds")  # the last: a server that is slow
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 SIGNATURE_NAME = re.compile(r"(\w+)\(")
+INCLUDE = re.compile(r'#include (["<])(\S+\.h)[">]')
+MADE = {"version.h", "date.h"}  # by the build
+TYPED = re.compile(r"(struct \w+) \*(\w+) = \w+alloc\([^;]*?sizeof\(\1\)")
 ATTRIBUTE = re.compile(r"__attribute__\(\(.*?\)\)\)?")
 
 
@@ -81,6 +84,31 @@ def sleeping(tests):
                 yield f"{path}:{at}: a test waits for what happens, not for time: until(), or a marker behind it"
 
 
+def includes(sources):
+    """Own headers by their folder, each block sorted; only what the build makes stands bare."""
+    for path, text in sources.items():
+        block = []
+        for at, line in enumerate([*text.split("\n"), ""], 1):
+            found = INCLUDE.match(line)
+            if not found:
+                block = []
+                continue
+            name = found.group(2)
+            if found.group(1) == '"' and "/" not in name and name not in MADE:
+                yield f"{path}:{at}: {name} is included without its folder"
+            order = ("/" not in name and name in MADE, name.split("/"))
+            if block and order < block[-1]:
+                yield f"{path}:{at}: {name} stands behind {'/'.join(block[-1][1])}"
+            block.append(order)
+
+
+def memory(sources):
+    """sizeof(*p) cannot name the wrong type."""
+    for path, text in sources.items():
+        for found in TYPED.finditer(text):
+            yield f"{path}:{text.count(chr(10), 0, found.start()) + 1}: sizeof(*{found.group(2)}) is meant"
+
+
 def not_built():
     for folder, prefix in (("unit", "test"), ("fuzz", "fuzz")):
         listed = Path(f"tests/{folder}/meson.build").read_text(encoding="utf-8")
@@ -98,6 +126,8 @@ def main():
         *dead(sources, read("src/*.h", "src/*.def", "include/*"), tests),
         *sleeping(read("tests/unit/*.[ch]", "tests/support/*.[ch]", "tests/sim/*.[ch]", "tests/integration/*.py")),
         *not_built(),
+        *includes(read("src/*.[ch]", "include/*.h")),
+        *memory(sources),
         *folders.findings(read("src/*.[ch]", "include/*.h"), read(folders.PAGE)[folders.PAGE]),
         *references.findings(),
         *limits.findings(read("src/*.[ch]", "src/*.lua", "include/*.h", ":!src/bench", ":!src/cli", ":!include/bench"),
