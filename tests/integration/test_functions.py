@@ -254,9 +254,10 @@ def test_a_log_that_was_only_named_goes_soon(loaded):
     """Anybody may name a channel, and leave. Whoever still listens has it read again a few seconds later."""
     read(loaded)
     assert 15000 < loaded.pttl(META) <= NEW_MS
-    loaded.pexpire(META, 10000)
+    loaded.hset(META, "u", round(time.time() * 1000) - 3000)
+    loaded.persist(META)  # as where the right to PEXPIRE was missing when it was begun
     assert read(loaded, epoch="zyxwvuts")[0] == "ABCDEFGH"
-    assert loaded.pttl(META) <= 10000, "asking twice in a moment makes it no older"
+    assert 15000 < loaded.pttl(META) <= NEW_MS - 3000, "asking twice in a moment makes it no older"
     for begun in (round(time.time() * 1000) - 6000, round(time.time() * 1000) + DAY_MS, 0):  # 0: by version 3
         loaded.hset(META, "u", begun)
         loaded.pexpire(META, 10000)

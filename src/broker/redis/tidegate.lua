@@ -150,6 +150,8 @@ local function keep(k, m, ttl)
   local age = now_ms() - (tonumber(m[4] or nil) or 0)
   if age < 0 or age >= NEW_FOR then
     touch(k, math.min(ttl, TTL_EMPTY))
+  else
+    redis.call('PEXPIRE', k[2], NEW_LIVES - age) -- once more: it may have been refused when the log was begun
   end
 end
 
