@@ -15,13 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bus/survey.h"
 #include "core/list.h"
 #include "core/slice.h"
 
 struct broker;
 struct broker_listener;
 struct bus;
+struct census_question;
 struct channel_log;
 struct event_base;
 struct fault_off;
@@ -30,6 +30,8 @@ struct log;
 struct message;
 struct metrics;
 struct route_table;
+struct survey;
+struct survey_part;
 struct wish;
 struct worker;
 
@@ -91,8 +93,8 @@ void bus_post_survey(struct bus *bus, struct survey_part *part);
  * Asks all workers. done() is called later, once, unless the survey is cancelled by survey_cancel(). NULL
  * when out of memory.
  */
-struct survey *bus_survey(
-	struct bus *bus, const struct census_question *question, survey_done_fn done, void *arg);
+struct survey *bus_survey(struct bus *bus, const struct census_question *question,
+	void (*done)(void *arg, const struct survey *survey), void *arg);
 
 /* What this node knows about a channel that one of its workers wants, or wanted a moment ago. */
 struct bus_view {

@@ -25,6 +25,7 @@
 #include "client/outbox.h"
 #include "core/list.h"
 #include "hub/hub.h"
+#include "protocol/close_reason.h"
 #include "route/rights.h"
 
 struct clients;
@@ -36,13 +37,6 @@ enum client_state {
 	CLIENT_PARKED,
 	CLIENT_OPEN,
 	CLIENT_CLOSING,
-};
-
-enum close_reason {
-#define CLOSE_REASON(id, code, sentence) CLOSE_##id,
-#include "client/close_reason.def"
-#undef CLOSE_REASON
-	N_CLOSE_REASONS,
 };
 
 enum {
@@ -150,8 +144,5 @@ void client_push(struct client *client, struct message *message);
 
 /* Its socket is gone. Harmless on zeroed memory, and twice. */
 void client_deinit(struct client *client);
-
-uint16_t close_reason_code(enum close_reason reason);
-const char *close_reason_sentence(enum close_reason reason);
 
 #endif

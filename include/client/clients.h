@@ -14,11 +14,11 @@
 #include <stdint.h>
 
 #include "client/delivery_time.h"
-#include "client/disconnects.h"
 #include "client/drain.h"
 #include "client/keepalive.h"
 #include "core/list.h"
 #include "core/slice.h"
+#include "mail/disconnects.h"
 #include "protocol/form.h"
 
 struct confirmation;

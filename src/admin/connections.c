@@ -22,18 +22,6 @@ enum {
 	ID_DIGITS_MAX = 19,      /* a number of this length always fits into 64 bits */
 };
 
-static const char *state_name(uint8_t state)
-{
-	static const char *const names[] = {
-		[CLIENT_NONE] = "none",
-		[CLIENT_PARKED] = "opening",
-		[CLIENT_OPEN] = "open",
-		[CLIENT_CLOSING] = "closing",
-	};
-
-	return names[state];
-}
-
 /* Without its last brace. */
 static void write_connection(
 	const struct census *census, const struct census_connection *row, uint64_t wall_ms, struct buf *out)
@@ -46,7 +34,7 @@ static void write_connection(
 	buf_append_json_string(out, route.data, route.len);
 	buf_append_str(out, ",\"remote\":");
 	buf_append_json_string(out, row->remote, strlen(row->remote));
-	buf_printf(out, ",\"state\":\"%s\",\"opened\":\"%.*s\",\"open_seconds\":%.3f", state_name(row->state),
+	buf_printf(out, ",\"state\":\"%s\",\"opened\":\"%.*s\",\"open_seconds\":%.3f", row->state,
 		CLOCK_TIMESTAMP_LEN, opened, (double)row->open_ms / 1000);
 	buf_printf(out,
 		",\"messages_received\":%u,\"messages_sent\":%u,\"messages_dropped\":%u,\"queued_bytes\":%u",

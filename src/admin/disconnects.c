@@ -8,6 +8,8 @@
 #include "admin/request.h"
 #include "core/clock.h"
 #include "core/top.h"
+#include "mail/disconnects.h"
+#include "protocol/close_reason.h"
 
 static void write_reasons(const struct survey *survey, struct buf *out)
 {

@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bus/survey.h"
 #include "core/buf.h"
 #include "core/list.h"
 #include "http/chunked.h"
 #include "http/request_head.h"
+#include "mail/survey.h"
 #include "ws/lws_linger.h"
 
 struct admin;

@@ -8,10 +8,10 @@
 
 #include "broker/broker.h"
 #include "bus/bus_private.h"
-#include "bus/join.h"
 #include "channel_log/envelope.h"
-#include "client/confirmation.h"
 #include "core/clock.h"
+#include "mail/confirmation.h"
+#include "mail/join.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"
 #include "route/route.h"

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "broker/broker.h"
-#include "bus/join.h"
 #include "channel_log/envelope.h"
+#include "mail/join.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"

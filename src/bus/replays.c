@@ -2,7 +2,7 @@
 
 #include "bus/replays.h"
 
-#include "bus/join.h"
+#include "mail/join.h"
 #include "protocol/message.h"
 
 void replays_init(struct replays *replays)

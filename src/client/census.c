@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/client.h"
 #include "client/clients.h"
 #include "core/map.h"
 #include "core/top.h"
 #include "hub/hub.h"
+#include "mail/census.h"
+#include "mail/disconnects.h"
 #include "route/route.h"
 
 /* The walk over clients or channels. */
@@ -40,6 +43,18 @@ static void consider_subscription(void *arg, struct hub_subscription *subscripti
 	consider(arg, list_entry(subscription->subscriber, struct client, subscriber));
 }
 
+static const char *state_name(uint8_t state)
+{
+	static const char *const names[] = {
+		[CLIENT_NONE] = "none",
+		[CLIENT_PARKED] = "opening",
+		[CLIENT_OPEN] = "open",
+		[CLIENT_CLOSING] = "closing",
+	};
+
+	return names[state];
+}
+
 static void describe(struct census *census, const struct client *client, struct census_connection *row)
 {
 	const char *route = route_path(client->rights.route);
@@ -54,7 +69,7 @@ static void describe(struct census *census, const struct client *client, struct 
 		.n_subscriptions = client->subscriber.n,
 		.route_len = (uint32_t)strlen(route),
 		.route_at = census->text.len,
-		.state = client->state,
+		.state = state_name(client->state),
 		.blocked = client->blocked,
 		.aware = client->aware,
 		.deflates = client->subscriber.form == FORM_DEFLATED,
@@ -205,13 +220,4 @@ void census_take(struct clients *clients, const struct census_question *question
 	}
 	if (census->text.failed)
 		census->r = -ENOMEM;
-}
-
-void census_deinit(struct census *census)
-{
-	free(census->channels);
-	free(census->connections);
-	free(census->disconnects);
-	buf_deinit(&census->text);
-	*census = (struct census){0};
 }

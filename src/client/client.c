@@ -8,6 +8,7 @@
 
 #include "client/clients.h"
 #include "client/delivery.h"
+#include "client/disconnects.h"
 #include "client/owed.h"
 #include "client/recovery.h"
 #include "client/slow.h"
@@ -19,28 +20,6 @@
 #include "protocol/message.h"
 #include "protocol/reply.h"
 #include "route/route.h"
-
-uint16_t close_reason_code(enum close_reason reason)
-{
-	static const uint16_t codes[] = {
-#define CLOSE_REASON(id, code, sentence) [CLOSE_##id] = code,
-#include "client/close_reason.def"
-#undef CLOSE_REASON
-	};
-
-	return codes[reason];
-}
-
-const char *close_reason_sentence(enum close_reason reason)
-{
-	static const char *const sentences[] = {
-#define CLOSE_REASON(id, code, sentence) [CLOSE_##id] = sentence,
-#include "client/close_reason.def"
-#undef CLOSE_REASON
-	};
-
-	return sentences[reason];
-}
 
 /* Leaves every channel, and drops the answers that were owed for them. */
 static void leave_channels(struct client *client)

@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #include "client/client.h"
-#include "client/confirmation.h"
 #include "client/delivery.h"
 #include "client/owed.h"
 #include "client/recovery.h"
@@ -13,6 +12,7 @@
 #include "client/socket.h"
 #include "core/log.h"
 #include "hub/hub.h"
+#include "mail/confirmation.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
 #include "protocol/reply.h"

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "client/client.h"
 #include "client/clients.h"
+#include "mail/disconnects.h"
 #include "route/route.h"
 
 /* Copies a text, cut if it is too long, and always terminated. */
@@ -28,14 +30,4 @@ void disconnects_note(struct disconnects *disconnects, const struct client *clie
 	copy_text(disconnect->remote, sizeof(disconnect->remote), client->remote);
 	copy_text(disconnect->route, sizeof(disconnect->route), route_path(client->rights.route));
 	disconnects->by_reason[client->reason]++;
-}
-
-uint32_t disconnects_kept(const struct disconnects *disconnects)
-{
-	return disconnects->n < DISCONNECTS_KEPT ? (uint32_t)disconnects->n : DISCONNECTS_KEPT;
-}
-
-const struct disconnect *disconnects_at(const struct disconnects *disconnects, uint32_t i)
-{
-	return &disconnects->last[(disconnects->n - 1 - i) % DISCONNECTS_KEPT];
 }

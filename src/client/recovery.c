@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bus/join.h"
 #include "client/answer.h"
 #include "client/client.h"
 #include "client/clients.h"
 #include "client/delivery.h"
 #include "client/owed.h"
+#include "mail/join.h"
 #include "metrics/metrics.h"
 #include "protocol/command.h"
 #include "protocol/message.h"

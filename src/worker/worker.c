@@ -13,17 +13,18 @@
 
 #include <event2/event.h>
 
-#include "bus/join.h"
-#include "bus/survey.h"
 #include "client/census.h"
 #include "client/client.h"
 #include "client/clients.h"
-#include "client/confirmation.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/mailbox.h"
 #include "hub/hub.h"
+#include "mail/census.h"
+#include "mail/confirmation.h"
+#include "mail/join.h"
+#include "mail/survey.h"
 #include "metrics/loop_lag.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"

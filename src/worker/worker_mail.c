@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bus/join.h"
-#include "bus/survey.h"
+#include "mail/join.h"
+#include "mail/survey.h"
 #include "protocol/message.h"
 #include "worker/backlog.h"
 #include "worker/worker_settings.h"

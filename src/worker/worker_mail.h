@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/confirmation.h"
 #include "core/mailbox.h"
 #include "core/slice.h"
+#include "mail/confirmation.h"
 
 struct join;
 struct message;

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "client/confirmation.h"
 #include "client/socket.h"
 #include "core/map.h"
+#include "mail/confirmation.h"
 #include "mail/wish.h"
 #include "protocol/frame.h"
 #include "protocol/json.h"

@@ -21,10 +21,10 @@
 
 #include <cmocka.h>
 
-#include "bus/join.h"
 #include "client/client.h"
 #include "client/clients.h"
 #include "core/buf.h"
+#include "mail/join.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
 #include "route/route.h"

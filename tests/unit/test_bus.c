@@ -19,12 +19,13 @@
 #include <event2/event.h>
 
 #include "broker/broker.h"
-#include "bus/join.h"
-#include "client/confirmation.h"
 #include "core/buf.h"
 #include "core/map.h"
-#include "metrics/metrics.h"
+#include "mail/confirmation.h"
+#include "mail/join.h"
+#include "mail/survey.h"
 #include "mail/wish.h"
+#include "metrics/metrics.h"
 #include "protocol/message.h"
 #include "route/route.h"
 #include "support/fake_clock.h"

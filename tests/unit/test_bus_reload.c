@@ -17,11 +17,11 @@
 #include <event2/event.h>
 
 #include "broker/broker.h"
-#include "bus/join.h"
-#include "client/confirmation.h"
 #include "channel_log/envelope.h"
 #include "core/buf.h"
 #include "core/map.h"
+#include "mail/confirmation.h"
+#include "mail/join.h"
 #include "mail/wish.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"

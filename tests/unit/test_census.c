@@ -14,9 +14,12 @@
 
 #include <cmocka.h>
 
+#include "client/client.h"
 #include "client/clients.h"
 #include "client/socket.h"
 #include "core/map.h"
+#include "mail/census.h"
+#include "mail/disconnects.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
 #include "route/route.h"

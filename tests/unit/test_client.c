@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "client/confirmation.h"
 #include "core/map.h"
+#include "mail/confirmation.h"
 #include "protocol/reply.h"
 #include "support/clients_world.h"
 #include "support/log_text.h"
@@ -544,7 +544,7 @@ static void every_reason_fits_into_a_close_frame(void **state)
 		const char *sentence;
 	} table[] = {
 #define CLOSE_REASON(id, code, sentence) {CLOSE_##id, code, sentence},
-#include "client/close_reason.def"
+#include "protocol/close_reason.def"
 #undef CLOSE_REASON
 	};
 	struct world *world = *state;

@@ -265,7 +265,7 @@ static void counts_who_closed_by_code(void **state)
 	client_deinit(&world->peers[0].client);                                                              \
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)                                          \
 		expected[i] += codes[i] == (code);
-#include "client/close_reason.def"
+#include "protocol/close_reason.def"
 #undef CLOSE_REASON
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
 		assert_int_equal(metrics_get(&world->metrics, metrics[i]), expected[i]);

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "bus/join.h"
 #include "channel_log/position.h"
+#include "mail/join.h"
 #include "protocol/message.h"
 
 enum {

@@ -10,8 +10,8 @@
 
 #include <event2/event.h>
 
-#include "bus/join.h"
 #include "core/map.h"
+#include "mail/join.h"
 #include "mail/wish.h"
 #include "protocol/message.h"
 #include "route/route.h"

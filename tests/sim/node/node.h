@@ -18,8 +18,8 @@
 #include "bus/bus.h"
 #include "client/client.h"
 #include "client/clients.h"
-#include "client/confirmation.h"
 #include "core/buf.h"
+#include "mail/confirmation.h"
 #include "metrics/metrics.h"
 
 enum {

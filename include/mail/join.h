@@ -1,5 +1,5 @@
-#ifndef TIDEGATE_BUS_JOIN_H
-#define TIDEGATE_BUS_JOIN_H
+#ifndef TIDEGATE_MAIL_JOIN_H
+#define TIDEGATE_MAIL_JOIN_H
 
 /*
  * Join: one client's wish to hear a channel from its position on, and the answer.
@@ -13,10 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bus/bus_mail.h"
 #include "channel_log/channel_log.h"
 #include "core/list.h"
 #include "core/slice.h"
+#include "mail/bus_mail.h"
 
 struct history;
 struct message;

@@ -1,6 +1,6 @@
 /* Join: one client's wish to hear a channel from where it was; see the header. */
 
-#include "bus/join.h"
+#include "mail/join.h"
 
 #include <stdlib.h>
 #include <string.h>

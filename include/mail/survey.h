@@ -1,5 +1,5 @@
-#ifndef TIDEGATE_BUS_SURVEY_H
-#define TIDEGATE_BUS_SURVEY_H
+#ifndef TIDEGATE_MAIL_SURVEY_H
+#define TIDEGATE_MAIL_SURVEY_H
 
 /*
  * Survey: one question of the bus thread to the workers, and their answers.
@@ -14,9 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bus/bus_mail.h"
-#include "client/census.h"
 #include "core/list.h"
+#include "mail/bus_mail.h"
+#include "mail/census.h"
 
 struct survey;
 

@@ -1,5 +1,5 @@
-#ifndef TIDEGATE_CLIENT_CONFIRMATION_H
-#define TIDEGATE_CLIENT_CONFIRMATION_H
+#ifndef TIDEGATE_MAIL_CONFIRMATION_H
+#define TIDEGATE_MAIL_CONFIRMATION_H
 
 /*
  * Confirmation: the node is subscribed to a channel, as one worker asked for.

@@ -1,5 +1,5 @@
-#ifndef TIDEGATE_BUS_BUS_MAIL_H
-#define TIDEGATE_BUS_BUS_MAIL_H
+#ifndef TIDEGATE_MAIL_BUS_MAIL_H
+#define TIDEGATE_MAIL_BUS_MAIL_H
 
 /* Bus mail: what the bus' inbox holds. First member of each kind: a mail is cast back. */
 

@@ -1,6 +1,6 @@
 /* Survey: one question to all workers; see the header. */
 
-#include "bus/survey.h"
+#include "mail/survey.h"
 
 #include <stdlib.h>
 

@@ -1,0 +1,18 @@
+#ifndef TIDEGATE_PROTOCOL_CLOSE_REASON_H
+#define TIDEGATE_PROTOCOL_CLOSE_REASON_H
+
+/* Close reason: why a connection ends; the code and the sentence of its close frame. */
+
+#include <stdint.h>
+
+enum close_reason {
+#define CLOSE_REASON(id, code, sentence) CLOSE_##id,
+#include "protocol/close_reason.def"
+#undef CLOSE_REASON
+	N_CLOSE_REASONS,
+};
+
+uint16_t close_reason_code(enum close_reason reason);
+const char *close_reason_sentence(enum close_reason reason);
+
+#endif

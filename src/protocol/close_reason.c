@@ -1,0 +1,25 @@
+/* Close reason: codes and sentences, out of the table; see the header. */
+
+#include "protocol/close_reason.h"
+
+uint16_t close_reason_code(enum close_reason reason)
+{
+	static const uint16_t codes[] = {
+#define CLOSE_REASON(id, code, sentence) [CLOSE_##id] = code,
+#include "protocol/close_reason.def"
+#undef CLOSE_REASON
+	};
+
+	return codes[reason];
+}
+
+const char *close_reason_sentence(enum close_reason reason)
+{
+	static const char *const sentences[] = {
+#define CLOSE_REASON(id, code, sentence) [CLOSE_##id] = sentence,
+#include "protocol/close_reason.def"
+#undef CLOSE_REASON
+	};
+
+	return sentences[reason];
+}
