@@ -444,19 +444,23 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 	admin->metrics = options->metrics;
 	admin_configure(admin, options->routes, options->event_bytes_max);
 	r = admin_auth_init(&admin->auth, options->token, options->metrics_public, options->host);
-	if (r == 0)
-		r = start_lws(admin, options->base);
 	if (r < 0)
-		lws_loop_explain(error);
-	else
-		r = listener_new(options->base, options->host, options->port, false, on_accept, admin,
-			&admin->listener, error);
+		goto fail;
+	r = start_lws(admin, options->base);
 	if (r < 0) {
-		admin_free(admin);
-		return r;
+		lws_loop_explain(error);
+		goto fail;
 	}
+	r = listener_new(options->base, options->host, options->port, false, on_accept, admin,
+		&admin->listener, error);
+	if (r < 0)
+		goto fail;
 	*adminp = admin;
 	return 0;
+
+fail:
+	admin_free(admin);
+	return r;
 }
 
 void admin_give_up(struct admin *admin)

@@ -51,11 +51,13 @@ struct announcer *announcer_new(
 	announcer->broker = broker;
 	announcer->source = *source;
 	announcer->timer = event_new(base, -1, EV_PERSIST, on_timer, announcer);
-	if (!announcer->timer || event_add(announcer->timer, &interval) < 0) {
-		announcer_free(announcer);
-		return NULL;
-	}
+	if (!announcer->timer || event_add(announcer->timer, &interval) < 0)
+		goto fail;
 	return announcer;
+
+fail:
+	announcer_free(announcer);
+	return NULL;
 }
 
 void announcer_free(struct announcer *announcer)

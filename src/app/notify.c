@@ -130,12 +130,14 @@ int notify_new(struct event_base *base, const struct notify_variables *variables
 	r = notify->fd < 0 ? -errno : take_address(notify, variables->socket);
 	if (r == 0)
 		r = start_timer(notify, base);
-	if (r < 0) {
-		notify_free(notify);
-		return r;
-	}
+	if (r < 0)
+		goto fail;
 	*notifyp = notify;
 	return 0;
+
+fail:
+	notify_free(notify);
+	return r;
 }
 
 void notify_free(struct notify *notify)

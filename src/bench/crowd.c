@@ -81,14 +81,16 @@ int crowd_new(struct crowd_shared *shared, uint32_t index, struct crowd **crowdp
 	crowd->index = index;
 	crowd->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	r = crowd->epoll_fd < 0 ? -errno : crowd_allocate(crowd);
-	if (r < 0) {
-		crowd->n_peers = 0; /* they are not set up yet */
-		crowd_free(crowd);
-		return r;
-	}
+	if (r < 0)
+		goto fail;
 	peers_init(crowd);
 	*crowdp = crowd;
 	return 0;
+
+fail:
+	crowd->n_peers = 0; /* they are not set up yet */
+	crowd_free(crowd);
+	return r;
 }
 
 static void peer_goodbye(struct peer *peer)

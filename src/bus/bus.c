@@ -276,11 +276,13 @@ struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *me
 		bus->mail_event = event_new(base, mailbox_fd(bus->inbox), EV_READ | EV_PERSIST, on_mail, bus);
 	bus->tick = event_new(base, -1, EV_PERSIST, on_tick, bus);
 	if (!bus->mail_event || !bus->tick || event_add(bus->mail_event, NULL) < 0 ||
-		event_add(bus->tick, &interval) < 0) {
-		bus_free(bus);
-		return NULL;
-	}
+		event_add(bus->tick, &interval) < 0)
+		goto fail;
 	return bus;
+
+fail:
+	bus_free(bus);
+	return NULL;
 }
 
 struct broker_listener bus_broker_listener(struct bus *bus)

@@ -109,11 +109,13 @@ static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct sl
 		return NULL;
 	}
 	metrics_set(bus->metrics, METRIC_CHANNELS, bus->channels.n_entries);
-	if (bus_channel_configure(channel) < 0 || broker_subscribe(bus->broker, name) < 0) {
-		bus_channel_free(channel);
-		return NULL;
-	}
+	if (bus_channel_configure(channel) < 0 || broker_subscribe(bus->broker, name) < 0)
+		goto fail;
 	return channel;
+
+fail:
+	bus_channel_free(channel);
+	return NULL;
 }
 
 struct bus_channel *bus_channel_get(struct bus *bus, uint64_t hash, struct slice name)

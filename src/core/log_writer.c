@@ -218,12 +218,14 @@ int log_writer_new(int fd, enum log_format format, struct log_writer **writerp)
 	pthread_condattr_destroy(&attributes);
 	writer->notes = log_new(writer->fd, LOG_WARN, format);
 	r = writer->fd < 0 ? -errno : writer->notes ? start(writer) : -ENOMEM;
-	if (r < 0) {
-		destroy(writer);
-		return r;
-	}
+	if (r < 0)
+		goto fail;
 	*writerp = writer;
 	return 0;
+
+fail:
+	destroy(writer);
+	return r;
 }
 
 static struct timespec in_ms(unsigned int ms)

@@ -40,11 +40,13 @@ struct route_table *route_table_new(void)
 	table->channels = tree_new();
 	table->keys = tree_new();
 	table->histories = tree_new();
-	if (!table->paths || !table->channels || !table->keys || !table->histories) {
-		route_table_unref(table);
-		return NULL;
-	}
+	if (!table->paths || !table->channels || !table->keys || !table->histories)
+		goto fail;
 	return table;
+
+fail:
+	route_table_unref(table);
+	return NULL;
 }
 
 struct route_table *route_table_ref(struct route_table *table)

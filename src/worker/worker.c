@@ -462,12 +462,14 @@ int worker_new(const struct worker_options *options, struct worker **workerp, st
 	if (r == 0)
 		r = make_server(worker, options, settings, error);
 	worker_settings_free(settings);
-	if (r < 0) {
-		worker_free(worker);
-		return r;
-	}
+	if (r < 0)
+		goto fail;
 	*workerp = worker;
 	return 0;
+
+fail:
+	worker_free(worker);
+	return r;
 }
 
 int worker_start(struct worker *worker)
@@ -679,13 +681,15 @@ int worker_prepare(struct worker *worker, const struct config *config, struct bu
 	struct worker_mail *mail = worker_mail_new(WORKER_CONFIGURE, NULL, 0);
 	int r = mail ? worker_settings_new(config, &mail->settings, error) : -ENOMEM;
 
-	if (r < 0) {
-		worker_mail_free(mail);
-		return r;
-	}
+	if (r < 0)
+		goto fail;
 	worker_mail_free(worker->prepared);
 	worker->prepared = mail;
 	return 0;
+
+fail:
+	worker_mail_free(mail);
+	return r;
 }
 
 void worker_configure(struct worker *worker, bool go)

@@ -29,12 +29,14 @@ int worker_settings_new(const struct config *config, struct worker_settings **se
 	settings->log_level = config->log_level;
 	settings->origins = origins_new(config->origins);
 	r = settings->origins ? trusted_new(config->trusted_proxies, &settings->trusted, error) : -ENOMEM;
-	if (r < 0) {
-		worker_settings_free(settings);
-		return r;
-	}
+	if (r < 0)
+		goto fail;
 	*settingsp = settings;
 	return 0;
+
+fail:
+	worker_settings_free(settings);
+	return r;
 }
 
 void worker_settings_free(struct worker_settings *settings)

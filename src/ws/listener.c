@@ -170,13 +170,15 @@ int listener_new(struct event_base *base, const char *host, uint16_t port, bool 
 		errno = 0;
 		r = start(listener, base, fd);
 	}
-	if (r < 0) {
-		listener_free(listener);
-		buf_printf(error, "cannot listen on %s port %u: %s", *host ? host : "*", port, strerror(-r));
-		return r;
-	}
+	if (r < 0)
+		goto fail;
 	*listenerp = listener;
 	return 0;
+
+fail:
+	listener_free(listener);
+	buf_printf(error, "cannot listen on %s port %u: %s", *host ? host : "*", port, strerror(-r));
+	return r;
 }
 
 uint16_t listener_port(const struct listener *listener)

@@ -195,11 +195,13 @@ struct lws_loop *lws_loop_new(struct event_base *base)
 		.ops = &loop->ops,
 	};
 	loop->timer = event_new(base, -1, EV_PERSIST, on_timer, loop);
-	if (!loop->timer || event_add(loop->timer, &interval) < 0) {
-		lws_loop_free(loop);
-		return NULL;
-	}
+	if (!loop->timer || event_add(loop->timer, &interval) < 0)
+		goto fail;
 	return loop;
+
+fail:
+	lws_loop_free(loop);
+	return NULL;
 }
 
 struct lws_context *lws_loop_create_context(struct lws_loop *loop, struct lws_context_creation_info *info)

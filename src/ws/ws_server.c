@@ -534,17 +534,20 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->sender = ws_sender_new(options->use_uring, options->log, options->metrics);
 	server->inflate = ws_inflate_new(options->clients->limits.message_bytes_max);
 	r = server->sender && server->inflate ? start_lws(server, options->base) : -ENOMEM;
-	if (r < 0)
-		lws_loop_explain(error);
-	else
-		r = listener_new(options->base, options->host, options->port, true, on_accept, server,
-			&server->listener, error);
 	if (r < 0) {
-		ws_server_free(server);
-		return r;
+		lws_loop_explain(error);
+		goto fail;
 	}
+	r = listener_new(options->base, options->host, options->port, true, on_accept, server,
+		&server->listener, error);
+	if (r < 0)
+		goto fail;
 	*serverp = server;
 	return 0;
+
+fail:
+	ws_server_free(server);
+	return r;
 }
 
 void ws_server_free(struct ws_server *server)

@@ -191,9 +191,11 @@ struct ssl_st *redis_tls_session(const struct redis_tls *tls, int fd, const char
 	}
 	SSL_set0_wbio(session, writer);
 	SSL_set_connect_state(session);
-	if (expect_host(session, tls->name ? tls->name : host, tls->verify) < 0) {
-		SSL_free(session);
-		return NULL;
-	}
+	if (expect_host(session, tls->name ? tls->name : host, tls->verify) < 0)
+		goto fail;
 	return session;
+
+fail:
+	SSL_free(session);
+	return NULL;
 }
