@@ -13,7 +13,6 @@ STRUCT = re.compile(r"^(?:static )?(?:const )?struct (\w+) \{\n(.*?)^\}", re.MUL
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 LIBRARIES = {"event2": "libevent", "hiredis": "hiredis", "hiredis.h": "hiredis", "jsmn.h": "jsmn", "liburing.h": "liburing",
              "libwebsockets.h": "libwebsockets", "openssl": "OpenSSL", "yaml.h": "libyaml", "zlib.h": "zlib"}
-IS_STRICT = False  # a row's names that nobody includes are findings too
 
 
 def folder(path):
@@ -57,7 +56,7 @@ def wrong_includes(rows, includes):
                 yield f"{path}: {here} includes {name}, which is not in its row of {PAGE}"
             elif name in places and places.index(name) > places.index(here):
                 yield f"{path}: {here} includes {name}, which stands below it in {PAGE}: is that a circle?"
-        for name in sorted(allowed - {*mine, ""}) if IS_STRICT else ():
+        for name in sorted(allowed - {*mine, ""}):
             yield f"{PAGE}: the row of {here} has {name}, which nobody there includes"
 
 
