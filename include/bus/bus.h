@@ -8,7 +8,7 @@
  * and subscribes to no others. Each event is checked, stamped and framed here, once for the node; workers get
  * references. Taps (`tidegate tail`) get the same events as subscribers.
  *
- * All functions are for the bus thread, except bus_post_…().
+ * All functions are for the bus thread, except those of bus_worker_listener().
  */
 
 #include <stdbool.h>
@@ -25,15 +25,13 @@ struct census_question;
 struct channel_log;
 struct event_base;
 struct fault_off;
-struct join;
 struct log;
 struct message;
 struct metrics;
 struct route_table;
 struct survey;
-struct survey_part;
-struct wish;
 struct worker;
+struct worker_listener;
 
 enum {
 	BUS_LINGERING_MAX = 1024, /* channels beyond this number are given up at once */
@@ -79,15 +77,8 @@ void bus_set_fault_off(struct bus *bus, const struct fault_off *off);
 /* No worker thread may run any more. Accepts NULL. */
 void bus_free(struct bus *bus);
 
-/* A worker wants a channel, or no longer wants it; see hub_listener.wish. From any thread. */
-void bus_post_wish(struct bus *bus, unsigned int worker, const struct wish *wish);
-
-/* A client wants to hear a channel from its position on; the join goes back to its worker. Or a used join
- * comes back, because join_spend() said so. Takes over the join. From any thread. */
-void bus_post_join(struct bus *bus, struct join *join);
-
-/* A worker has answered its part of a survey. From any thread. */
-void bus_post_survey(struct bus *bus, struct survey_part *part);
+/* What the workers must be created with. Each call becomes mail: from any thread. */
+struct worker_listener bus_worker_listener(struct bus *bus);
 
 /*
  * Asks all workers. done() is called later, once, unless the survey is cancelled by survey_cancel(). NULL

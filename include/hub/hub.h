@@ -88,6 +88,7 @@ struct hub_listener {
 	/* The size of the struct whose first member is the subscriber: this memory is fetched
 	 * ahead of a delivery. */
 	size_t subscriber_bytes;
+	void *wish_arg; /* of wish(), which goes further up than the others */
 };
 
 /* NULL when out of memory. */

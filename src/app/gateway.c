@@ -47,27 +47,6 @@ enum {
 
 static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
-static void on_wish(void *arg, unsigned int worker, const struct wish *wish)
-{
-	struct gateway *gateway = arg;
-
-	bus_post_wish(gateway->bus, worker, wish);
-}
-
-static void on_join(void *arg, struct join *join)
-{
-	struct gateway *gateway = arg;
-
-	bus_post_join(gateway->bus, join);
-}
-
-static void on_surveyed(void *arg, struct survey_part *part)
-{
-	struct gateway *gateway = arg;
-
-	bus_post_survey(gateway->bus, part);
-}
-
 static unsigned int on_reload_asked(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
@@ -220,7 +199,7 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 			.config = config,
 			.places = &gateway->places,
 			.log_writer = gateway->log_writer,
-			.listener = {gateway, on_wish, on_join, on_surveyed},
+			.listener = bus_worker_listener(gateway->bus),
 		};
 
 		r = worker_new(&options, &gateway->workers[gateway->n_workers], error);

@@ -375,8 +375,9 @@ void bus_free(struct bus *bus)
 	free(bus);
 }
 
-void bus_post_wish(struct bus *bus, unsigned int worker, const struct wish *wish)
+static void post_wish(void *arg, unsigned int worker, const struct wish *wish)
 {
+	struct bus *bus = arg;
 	struct wish_mail *mail = malloc(sizeof(*mail) + wish->channel.len);
 
 	if (!mail)
@@ -388,14 +389,23 @@ void bus_post_wish(struct bus *bus, unsigned int worker, const struct wish *wish
 	mailbox_push(bus->inbox, &mail->mail.mail);
 }
 
-void bus_post_join(struct bus *bus, struct join *join)
+static void post_join(void *arg, struct join *join)
 {
+	struct bus *bus = arg;
+
 	mailbox_push(bus->inbox, &join->mail.mail);
 }
 
-void bus_post_survey(struct bus *bus, struct survey_part *part)
+static void post_survey(void *arg, struct survey_part *part)
 {
+	struct bus *bus = arg;
+
 	mailbox_push(bus->inbox, &part->mail.mail);
+}
+
+struct worker_listener bus_worker_listener(struct bus *bus)
+{
+	return (struct worker_listener){bus, post_wish, post_join, post_survey};
 }
 
 struct survey *bus_survey(

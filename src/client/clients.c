@@ -23,13 +23,6 @@ static struct client *subscriber_client(struct hub_subscriber *subscriber)
 	return list_entry(subscriber, struct client, subscriber);
 }
 
-static void on_wish(void *arg, const struct wish *wish)
-{
-	struct clients *clients = arg;
-
-	clients->listener.wish(clients->listener.arg, wish);
-}
-
 static void unpark(struct client *client)
 {
 	list_remove(&client->due);
@@ -101,8 +94,8 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	const struct socket_ops *ops, const struct client_limits *limits, struct route_table *routes,
 	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics)
 {
-	struct hub_listener up = {clients, on_wish, on_confirmed, on_deliver, on_flushed, &clients->maker,
-		sizeof(struct client)};
+	struct hub_listener up = {clients, listener->wish, on_confirmed, on_deliver, on_flushed,
+		&clients->maker, sizeof(struct client), listener->arg};
 	int r;
 
 	*clients = (struct clients){

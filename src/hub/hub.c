@@ -145,7 +145,7 @@ static void tell_wish(struct hub *hub, const struct hub_channel *channel, bool w
 		.urgent = channel->urgent,
 	};
 
-	hub->listener.wish(hub->listener.arg, &wish);
+	hub->listener.wish(hub->listener.wish_arg, &wish);
 }
 
 /* It has one subscriber more. */

@@ -236,7 +236,7 @@ static void wish(struct world *world, unsigned int worker, const char *channel, 
 		.wanted = wanted,
 	};
 
-	bus_post_wish(world->bus, worker, &wish);
+	bus_worker_listener(world->bus).wish(world->bus, worker, &wish);
 }
 
 static void want(struct world *world, unsigned int worker, const char *channel, uint64_t turn_no)
@@ -307,12 +307,12 @@ static void what_a_handshake_waits_for_is_urgent_until_it_is_confirmed(void **st
 		.urgent = true};
 
 	want(world, 1, "x", 1);
-	bus_post_wish(world->bus, 0, &wish);
+	bus_worker_listener(world->bus).wish(world->bus, 0, &wish);
 	turn(world);
 	says(world, "+x !x ");
 	subscribed(world, "x");
 	says(world, "0:x@1 1:x@1 ");
-	bus_post_wish(world->bus, 0, &wish); /* it crossed the confirmation */
+	bus_worker_listener(world->bus).wish(world->bus, 0, &wish); /* it crossed the confirmation */
 	turn(world);
 	says(world, "");
 }
@@ -860,7 +860,7 @@ static struct survey *ask_workers(struct world *world, struct surveyed *surveyed
 static void answer(struct world *world, unsigned int worker, uint64_t n)
 {
 	world->workers[worker].asked->census.n = n;
-	bus_post_survey(world->bus, world->workers[worker].asked);
+	bus_worker_listener(world->bus).surveyed(world->bus, world->workers[worker].asked);
 	turn(world);
 }
 
@@ -938,7 +938,7 @@ static void what_is_in_the_inbox_at_the_end_is_freed(void **state)
 
 	survey_cancel(ask_workers(world, &surveyed));
 	for (unsigned int i = 0; i < WORKERS; i++)
-		bus_post_survey(world->bus, world->workers[i].asked);
+		bus_worker_listener(world->bus).surveyed(world->bus, world->workers[i].asked);
 	/* teardown frees the bus; the address sanitizer sees whether that is all */
 }
 

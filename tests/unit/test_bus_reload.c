@@ -211,7 +211,7 @@ static void want(struct world *world, const char *channel, uint64_t turn_no)
 		.generation = turn_no,
 		.wanted = true};
 
-	bus_post_wish(world->bus, 0, &wish);
+	bus_worker_listener(world->bus).wish(world->bus, 0, &wish);
 }
 
 static void turn(struct world *world)
@@ -308,7 +308,7 @@ static void join_as(struct world *world, bool abandoned)
 	assert_non_null(one);
 	atomic_store(&one->abandoned, abandoned);
 	world->worker.joined = 1;
-	bus_post_join(world->bus, one);
+	bus_worker_listener(world->bus).join(world->bus, one);
 	turn(world);
 }
 

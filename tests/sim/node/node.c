@@ -157,14 +157,14 @@ static void on_wish(void *arg, const struct wish *wish)
 {
 	struct node *node = arg;
 
-	bus_post_wish(node->bus, 0, wish);
+	bus_worker_listener(node->bus).wish(node->bus, 0, wish);
 }
 
 static void on_join(void *arg, struct join *join)
 {
 	struct node *node = arg;
 
-	bus_post_join(node->bus, join);
+	bus_worker_listener(node->bus).join(node->bus, join);
 }
 
 static void on_ready(void *arg, void *socket)
