@@ -1,4 +1,4 @@
-/* Replays: how much of what clients missed is on its way to the workers; see the header. */
+/* Replays: bounds the missed events that are on their way to the workers; see the header. */
 
 #include "bus/replays.h"
 

@@ -2,15 +2,15 @@
 #define TIDEGATE_BUS_REPLAYS_H
 
 /*
- * Replays: how much of what clients missed is on its way to the workers.
+ * Replays: bounds the missed events that are on their way to the workers.
  *
- * In a reconnect storm thousands of joins are answered in one turn of the loop. A worker takes all that has
- * arrived before it writes, so live events would wait behind all of them. Past the window a join is held
- * back; when a worker has queued a replay, to be written in the same turn, it gives the join back, and the
- * next one goes. So live events wait behind one window of replays, and those who waited for one read of the
- * log together.
+ * In a reconnect storm thousands of joins are answered in one turn of the loop. A worker takes all arrived
+ * mail before it writes, so live events would wait behind all replays. So there is a window, and a join
+ * beyond it is held back. When a worker has queued a replay, which it writes in the same turn, it gives the
+ * join back, and the next one goes. Live events thus wait behind one window of replays, and behind the joins
+ * that one read of the log answers together.
  *
- * A held join has not been looked at: it is answered as of when it goes on. On the bus thread.
+ * A held join was not looked at yet: it is answered as of the moment when it goes on. On the bus thread.
  */
 
 #include <stdbool.h>
@@ -26,12 +26,12 @@ enum {
 
 struct replays {
 	struct list held; /* join.due, in the order in which they came */
-	size_t bytes;     /* under way; the last one may have passed the bound */
+	size_t bytes;     /* under way; the last replay may have passed the bound */
 };
 
 void replays_init(struct replays *replays);
 
-/* Frees what is held. */
+/* Frees the joins that are held. */
 void replays_deinit(struct replays *replays);
 
 /* May it be asked and answered now? Otherwise it is held, and comes out of replays_next() in its turn. */
@@ -43,7 +43,7 @@ void replays_sent(struct replays *replays, struct join *join);
 /* The worker has given it back. It stays the caller's. */
 void replays_spent(struct replays *replays, const struct join *join);
 
-/* A held one that may go on now, or NULL. */
+/* A held join that may go on now, or NULL. */
 struct join *replays_next(struct replays *replays);
 
 #endif

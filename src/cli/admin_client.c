@@ -25,7 +25,7 @@ static int dial(const char *host, uint16_t port, struct buf *error)
 	char service[8];
 	int fd = -1, r;
 
-	/* What listens everywhere is reached here. */
+	/* A listener on all addresses is reached on this machine. */
 	if (!*host || !strcmp(host, "0.0.0.0"))
 		host = "127.0.0.1";
 	else if (!strcmp(host, "::"))
@@ -114,7 +114,7 @@ static ssize_t read_headers(int fd, struct buf *in)
 	}
 }
 
-/* What the gateway said went wrong, out of {"error":{"code":…,"message":…}}. */
+/* Prints the gateway's sentence about the error, out of {"error":{"code":…,"message":…}}. */
 static void tell_refusal(int status, const struct buf *answer, struct buf *error)
 {
 	struct slice text = {answer->data, answer->len};
@@ -134,7 +134,7 @@ static void collect(void *arg, const char *data, size_t len)
 	buf_append(arg, data, len);
 }
 
-/* The body, from what came with the headers on. 0 or negative errno. */
+/* Reads the body, beginning with the part that came with the headers. 0 or negative errno. */
 static int read_body(int fd, const char *begun, size_t begun_len, admin_body_fn fn, void *arg)
 {
 	char data[16384];

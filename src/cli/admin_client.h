@@ -4,8 +4,8 @@
 /*
  * Admin client: one HTTP request to the admin port of a gateway, blocking.
  *
- * Speaks to our own admin listener and to nothing else: HTTP/1.1, one request a connection, the body ends
- * with it.
+ * It talks only to our own admin listener: HTTP/1.1, one request for each connection, whose end
+ * is that of the body.
  */
 
 #include <stddef.h>
@@ -18,9 +18,9 @@ struct config;
 typedef void (*admin_body_fn)(void *arg, const char *data, size_t len);
 
 /*
- * To the admin listener of the configuration, with its token. body NULL: GET. 200, with the body handed over
- * as it comes; another HTTP status, with what the gateway said went wrong as one sentence appended to error;
- * or negative errno, likewise.
+ * Sends a request to the admin listener of the configuration, with its token. body: NULL for GET. Returns
+ * 200, with the body handed over as it comes; another HTTP status, with the gateway's sentence about it
+ * appended to error; or negative errno, also with a sentence.
  */
 int admin_request_send(const struct config *config, const char *path, const char *body, size_t body_len,
 	admin_body_fn fn, void *arg, struct buf *error);

@@ -1,5 +1,5 @@
-/* `tidegate config`: what a running gateway goes by, asked of its admin port; `check` says what a file would
- * mean. */
+/* `tidegate config`: the settings of a running gateway, from its admin port; `check` shows the
+ * settings of a file. */
 
 #include "cli/cli.h"
 

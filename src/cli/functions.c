@@ -1,8 +1,8 @@
 /*
- * `tidegate functions`: the library of Redis functions, for who loads it by hand.
+ * `tidegate functions`: the library of Redis functions, for people who load it by hand.
  *
- * Nothing but the library goes to standard output, so it can be piped; how to do that stands at its
- * beginning, and on standard error when somebody reads along.
+ * Only the library goes to standard output, so it can be piped; its beginning says how, and so does a line on
+ * standard error if that is a terminal.
  */
 
 #include "cli/cli.h"

@@ -26,7 +26,7 @@ static void on_alarm(int signal_number)
 
 	(void)signal_number;
 	if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
-		_exit(1); /* nobody reads along; the code says the same */
+		_exit(1); /* there is no reader; the exit code says the same */
 	_exit(1);
 }
 

@@ -52,7 +52,7 @@ const char *json_text_at(struct slice text, const char *path, char *out, size_t 
 	struct slice value = json_at(text, path);
 	long len = json_is_string(value) ? json_unescape(value, out, size - 1) : 0;
 
-	/* What has no room was written as far as it goes. */
+	/* A text that is too long was written as far as it fits. */
 	out[len < 0 ? text_cut(out, size - 1, size - 2) : (size_t)len] = '\0';
 	for (char *c = out; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)

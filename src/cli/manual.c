@@ -1,7 +1,7 @@
 /*
  * Manual: the page for man(1), from the tables of subcommands and options.
  *
- * What stands in a table is written as it is; only what troff would take for its own is escaped.
+ * Texts of the tables are written as they are; only characters with a meaning for troff are escaped.
  */
 
 #include "cli/commands.h"

@@ -14,7 +14,7 @@ enum {
 	ANSWER_DEPTH = 4,
 };
 
-/* The names of what the gateway cannot change while it runs. */
+/* Prints the names of options that the gateway cannot change while it runs. */
 static void print_waiting(struct slice names)
 {
 	struct slice name;

@@ -178,7 +178,7 @@ static void print_load(const struct page *page)
 		grouped(json_number_at(s, "totals.handshakes_refused"), b));
 }
 
-/* Which configuration is in force; a newer one that was refused is what an operator has to know. */
+/* Prints the configuration in force, and whether a newer one was refused, which an operator has to know. */
 static void print_config(const struct page *page)
 {
 	struct slice s = page->status;
@@ -203,7 +203,7 @@ static void print_row(const struct page *page, struct slice node)
 	bool good = is_true(node, "ready");
 	const char *state = is_true(node, "draining") ? "draining" : good ? "ready" : "not ready";
 
-	/* Several of one host are told apart by their ports. */
+	/* The port distinguishes several gateways on one host. */
 	snprintf(where, sizeof(where), "%.18s:%.0f", json_text_at(node, "host", host, sizeof(host)),
 		json_number_at(node, "port"));
 	printf("%-18.16s%-25.24s", json_text_at(node, "node", id, sizeof(id)), where);

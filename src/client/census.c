@@ -1,4 +1,4 @@
-/* Census: what one worker knows of its clients and channels; see the header. */
+/* Census: a copy of what one worker knows about its clients and channels; see the header. */
 
 #include "client/census.h"
 
@@ -128,7 +128,7 @@ static void consider_channel(void *arg, struct slice name, uint64_t hash, uint32
 		add_channel(walk->census, name, hash, n_subscribers);
 }
 
-/* Room for all that there are: a walk must not stop to grow. */
+/* Makes room for all channels in advance: a walk must not stop to grow. */
 static bool reserve_channels(struct census *census, size_t n)
 {
 	census->channels = malloc((n ? n : 1) * sizeof(*census->channels));

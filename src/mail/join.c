@@ -1,4 +1,4 @@
-/* Join: one client's wish to hear a channel from where it was; see the header. */
+/* Join: one client's wish to hear a channel from its position on; see the header. */
 
 #include "mail/join.h"
 

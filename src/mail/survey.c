@@ -36,7 +36,7 @@ static void survey_free(struct survey *survey)
 	free(survey);
 }
 
-/* Whoever asked is told, once. */
+/* Tells the caller, once. */
 static void finish(struct survey *survey)
 {
 	survey_done_fn done = survey->done;
@@ -79,7 +79,7 @@ void surveys_tick(struct list *surveys, uint64_t now_ms)
 			return;
 		finish(survey);
 		if (survey_complete(survey))
-			survey_free(survey); /* nobody could be asked */
+			survey_free(survey); /* no part could be sent */
 	}
 }
 
