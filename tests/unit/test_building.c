@@ -26,10 +26,16 @@
 
 #include "app/gateway.h"
 #include "bus/bus.h"
+#include "client/client.h"
+#include "client/clients.h"
+#include "client/socket.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/log_writer.h"
 #include "metrics/metrics.h"
+#include "route/rights.h"
+#include "route/route.h"
+#include "support/clients_world.h"
 #include "worker/worker.h"
 #include "ws/listener.h"
 #include "ws/places.h"
@@ -193,6 +199,7 @@ struct fixture {
 	struct log_writer *log_writer;
 	struct metrics metrics;
 	struct places places;
+	struct route_table *routes;
 	int silent; /* where the log goes */
 };
 
@@ -267,6 +274,41 @@ static int build_bus(struct fixture *fixture)
 static void a_bus_leaves_nothing_behind(void **state)
 {
 	leaves_nothing_behind(*state, build_bus);
+}
+
+static void on_wish(void *arg, const struct wish *wish)
+{
+	(void)arg;
+	(void)wish;
+}
+
+/* All clients of a worker, and one of them, with the subscriptions of its route. */
+static int build_client(struct fixture *fixture)
+{
+	static const struct socket_ops no_ops;
+	static const struct client_limits limits = {.outbox_bytes_max = 1000, .subscriptions_max = 4};
+	const struct clients_listener listener = {.wish = on_wish};
+	struct clients clients;
+	struct client client = {0};
+	struct route_match match;
+	struct rights rights;
+	int r = clients_init(
+		&clients, &listener, &no_ops, &limits, fixture->routes, 1, 1, NULL, &fixture->metrics);
+
+	if (r < 0)
+		return r;
+	assert_int_equal(route_table_match(fixture->routes, CARDS, strlen(CARDS), &match), 0);
+	r = rights_init(&rights, fixture->routes, &match);
+	if (r == 0)
+		r = client_init(&client, &clients, &client, &rights, "192.0.2.1");
+	client_deinit(&client);
+	clients_deinit(&clients);
+	return r;
+}
+
+static void a_client_leaves_nothing_behind(void **state)
+{
+	leaves_nothing_behind(*state, build_client);
 }
 
 static int build_worker(struct fixture *fixture)
@@ -348,6 +390,8 @@ static int setup(void **state)
 	fixture->silent = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	assert_int_equal(log_writer_new(fixture->silent, LOG_FORMAT_TEXT, &fixture->log_writer), 0);
 	places_init(&fixture->places, 100);
+	fixture->routes = route_table_new();
+	add_route(fixture->routes, CARDS, (const char *const[]){"cards", "cards:1"}, 2, false);
 	*state = fixture;
 	return 0;
 }
@@ -356,6 +400,7 @@ static int teardown(void **state)
 {
 	struct fixture *fixture = *state;
 
+	route_table_unref(fixture->routes);
 	log_writer_free(fixture->log_writer);
 	close(fixture->silent);
 	config_free(fixture->config);
@@ -370,6 +415,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_listener_leaves_nothing_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_bus_leaves_nothing_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_configuration_leaves_nothing_behind, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_client_leaves_nothing_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_worker_leaves_nothing_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_gateway_leaves_nothing_behind, setup, teardown),
 	};
