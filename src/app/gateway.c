@@ -104,6 +104,8 @@ void gateway_hold_hangup(void)
 	mask_hangup(SIG_BLOCK);
 }
 
+/* --- building --- */
+
 static int make_loop(struct gateway *gateway)
 {
 	gateway->base = event_base_new();
@@ -314,6 +316,8 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 	return r;
 }
 
+/* --- the service manager, and the end of all parts --- */
+
 /* Without a word to the service manager it serves all the same. */
 static void tell_manager(struct gateway *gateway)
 {
@@ -380,6 +384,8 @@ static void log_start(struct gateway *gateway)
 	log_address(gateway, "admin", config->admin.host, admin_port(gateway->admin));
 	log_flush(gateway->log);
 }
+
+/* --- running, and ending --- */
 
 static void turn(struct gateway *gateway)
 {

@@ -148,6 +148,8 @@ static size_t body_bytes(const struct message *message)
 	return message ? sizeof(*message) + message->frame_len : 0;
 }
 
+/* --- what the channel log hands on --- */
+
 static void on_deliver(void *arg, const struct channel_log_entry *entry)
 {
 	struct history *history = arg;
@@ -170,6 +172,8 @@ static void on_resync(void *arg, const struct channel_log_resync *resync)
 		log_bool("continuous", resync->continuous), log_uint("retracted", resync->retracted));
 	history->all->listener.resync(history->arg, resync);
 }
+
+/* --- reads --- */
 
 /* Takes the read's entries out of the broker's words. NULL entries: out of memory. */
 static struct channel_log_entry *make_entries(
@@ -299,6 +303,8 @@ static void on_release(void *arg, void *body)
 	message_unref(body);
 }
 
+/* --- joins --- */
+
 /* Copies the answer into the join: references, while the log's own are there. */
 static void fill_answer(struct join *join, const struct channel_log_answer *answer)
 {
@@ -361,6 +367,8 @@ static const struct channel_log_listener log_listener = {
 	.release = on_release,
 	.wanted = on_wanted,
 };
+
+/* --- all histories of a bus --- */
 
 void histories_init(struct histories *histories, const struct history_listener *listener, struct log *log,
 	struct metrics *metrics)
@@ -456,6 +464,8 @@ void histories_tick(struct histories *all, uint64_t now_ms)
 	owe_tails(all, all->ticked_ms ? now_ms - all->ticked_ms : 0);
 	all->ticked_ms = now_ms;
 }
+
+/* --- one history --- */
 
 struct history *history_new(struct histories *all, struct message_channel channel, uint64_t ttl_ms, void *arg)
 {

@@ -85,6 +85,8 @@ static const struct unit size_units[] = {{"", 1, 0}, {"B", 1, 0}, {"KiB", 1024, 
 	{"GiB", 1024 * 1024 * 1024, 0}, {0}};
 static const struct unit no_units[] = {{"", 1, 0}, {0}};
 
+/* --- numbers and their units --- */
+
 static bool number_parse(const char *text, const struct unit *units, uint64_t *valuep)
 {
 	unsigned long long n;
@@ -205,6 +207,8 @@ static bool count_equal(const void *a, const void *b)
 
 /* Words */
 
+/* --- words --- */
+
 bool value_truth(const char *text, bool *valuep)
 {
 	static const struct {
@@ -283,6 +287,8 @@ static bool log_format_equal(const void *a, const void *b)
 }
 
 /* Texts */
+
+/* --- texts --- */
 
 static void string_print(const void *member, struct buf *out)
 {
@@ -436,6 +442,8 @@ static bool tls_verify_equal(const void *a, const void *b)
 
 /* Addresses */
 
+/* --- addresses --- */
+
 static bool host_is_name(const char *host)
 {
 	bool numeric = true;
@@ -541,6 +549,8 @@ static void address_deinit(void *member)
 }
 
 /* Lists */
+
+/* --- lists --- */
 
 static void list_free(char **list)
 {

@@ -79,6 +79,8 @@ void hub_free(struct hub *hub)
 	free(hub);
 }
 
+/* --- channels --- */
+
 static struct slice channel_name(const struct hub_channel *channel)
 {
 	return (struct slice){channel->name, channel->entry.key_len};
@@ -176,6 +178,8 @@ static int channel_add(struct hub_channel *channel, struct hub_subscription *sub
 	channel->subscribers[channel->n_subscribers++] = subscription;
 	return 0;
 }
+
+/* --- subscriptions --- */
 
 /* The channel may be NULL: then there is no subscription. */
 static struct hub_subscription *subscription_to(
@@ -281,6 +285,8 @@ void hub_lost(struct hub *hub)
 	}
 }
 
+/* --- noting events --- */
+
 static int reserve_message(struct hub_channel *channel)
 {
 	uint32_t capacity = channel->messages_capacity ? channel->messages_capacity * 2 : FIRST_CAPACITY;
@@ -337,6 +343,8 @@ uint64_t hub_noted_bytes(const struct hub *hub)
 {
 	return hub->noted_bytes;
 }
+
+/* --- handing out --- */
 
 /* Room in hub->bytes for all batches of this flush that are not a single frame: laid out once, it does not
  * move. */
@@ -491,6 +499,8 @@ void hub_flush(struct hub *hub)
 		buf_deinit(&hub->bytes);
 	batch_forms_forget(&hub->forms, BYTES_KEPT);
 }
+
+/* --- questions --- */
 
 void hub_each(struct hub *hub, struct slice channel, uint64_t hash,
 	void (*fn)(void *arg, struct hub_subscription *subscription), void *arg)

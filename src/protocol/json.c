@@ -34,6 +34,8 @@ struct scan {
 	const unsigned char *value; /* where that value began */
 };
 
+/* --- scanning --- */
+
 static inline bool is_digit(unsigned char c)
 {
 	return c >= '0' && c <= '9';
@@ -225,6 +227,8 @@ static inline int scan_value(struct scan *scan)
 	return scan->p ? 0 : JSON_INVALID;
 }
 
+/* --- the outermost object's members, and checking --- */
+
 /* The member of the outermost object that has this name (quotes included), if it is looked for. */
 static struct json_member *find_member(const struct scan *scan, struct slice name, bool escaped)
 {
@@ -323,6 +327,8 @@ int json_check(const char *text, size_t len, unsigned int depth_max, struct json
 	return skip_space(scan.p, scan.end) == scan.end ? 0 : JSON_INVALID;
 }
 
+/* --- where a text stops being JSON --- */
+
 /* The beginning of the scalar at which a step from `from` failed. */
 static const unsigned char *fault_of_step(const struct scan *scan, const unsigned char *from)
 {
@@ -366,6 +372,8 @@ struct reader {
 	unsigned char pending[3]; /* of an escape that is several bytes of UTF-8, the last first */
 	unsigned int n_pending;
 };
+
+/* --- strings --- */
 
 static struct reader reader_of(struct slice value)
 {
@@ -473,6 +481,8 @@ bool json_string_equal(struct slice a, struct slice b)
 	} while (c >= 0);
 	return true;
 }
+
+/* --- values, arrays and objects --- */
 
 bool json_is_integer(struct slice value)
 {

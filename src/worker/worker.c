@@ -77,6 +77,8 @@ enum {
 	SILENT_MS = 1000, /* for connections that have sent no request yet, after the last client had to go */
 };
 
+/* --- mail from the bus --- */
+
 /* Is this enough for one turn? Clients that send something wait until the turn is over. */
 static bool is_enough(const struct worker *worker)
 {
@@ -264,6 +266,8 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 	clients_turn(&worker->clients);
 }
 
+/* --- the loop --- */
+
 static void log_passed(struct worker *worker)
 {
 	const struct message *first = worker->first_passed;
@@ -335,6 +339,8 @@ static void *run(void *arg)
 	return NULL;
 }
 
+/* --- what its clients ask for --- */
+
 static void on_wish(void *arg, const struct wish *wish)
 {
 	struct worker *worker = arg;
@@ -377,6 +383,8 @@ static uint64_t on_now_us(void *arg)
 	(void)arg;
 	return clock_monotonic_us();
 }
+
+/* --- building and ending --- */
 
 static int make_loop(struct worker *worker)
 {
@@ -546,6 +554,8 @@ void worker_free(struct worker *worker)
 	free(worker);
 }
 
+/* --- questions of other threads --- */
+
 uint16_t worker_port(const struct worker *worker)
 {
 	return ws_server_port(worker->server);
@@ -572,6 +582,8 @@ bool worker_drained(const struct worker *worker)
 {
 	return atomic_load_explicit(&worker->drained, memory_order_relaxed);
 }
+
+/* --- posting to it --- */
 
 int worker_post_event(struct worker *worker, struct message *event)
 {

@@ -58,6 +58,8 @@ static void refresh_time(struct ws_server *server)
 	clients_set_time(server->clients, clock_monotonic_ms(), clock_wall_ms());
 }
 
+/* --- connections --- */
+
 /* A connection of ours for this wsi, with a client begun, which takes the rights over. 0 or -ENOMEM. */
 static int connection_begin(struct ws_server *server, struct lws *wsi, const struct request_head *head,
 	struct rights *rights, const char *remote)
@@ -129,6 +131,8 @@ static void resume(struct ws_connection *connection, const struct request_head *
 	since.others = others;
 	client_resume(&connection->client, &since);
 }
+
+/* --- handshakes --- */
 
 static const char *extensions_for(const struct client *client, const struct request_head *head)
 {
@@ -220,6 +224,8 @@ static int on_headers(struct ws_connection *connection, struct lws_process_html_
 	return 0;
 }
 
+/* --- messages --- */
+
 /* The most bytes of a message that are kept, in the form in which they come. */
 static size_t pieces_max(const struct ws_connection *connection)
 {
@@ -303,6 +309,8 @@ static void on_receive(struct ws_connection *connection, const char *data, size_
 		receive(connection, connection->message->data, connection->message->len);
 	message_drop(connection);
 }
+
+/* --- what libwebsockets calls back for --- */
 
 static uint16_t close_code(const unsigned char *payload, size_t len)
 {
@@ -417,6 +425,8 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	return connection ? on_connection(connection, reason, in, len) : 0;
 }
 
+/* --- accepting --- */
+
 /* One worker logs it for all. */
 static bool has_room(void *arg)
 {
@@ -473,6 +483,8 @@ static void on_accept(void *arg, int fd)
 	if (!places_have_room(server->places))
 		rest(server);
 }
+
+/* --- building and ending --- */
 
 static int start_lws(struct ws_server *server, struct event_base *base)
 {
