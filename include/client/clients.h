@@ -22,6 +22,7 @@
 #include "protocol/form.h"
 
 struct confirmation;
+struct credit;
 struct hub;
 struct hub_listener;
 struct join;
@@ -61,9 +62,10 @@ struct clients_listener {
 	void (*wish)(void *arg, const struct wish *wish);
 	/* A parked client's handshake may be answered now. Not called from inside client_init(). */
 	void (*ready)(void *arg, void *socket);
-	/* Asks a channel's history; the join comes back through clients_joined(). Or gives a used join back
-	 * for good, if join_spend() said so. */
+	/* Asks a channel's history; the join comes back through clients_joined(). */
 	void (*join)(void *arg, struct join *join);
+	/* What join_spend() returned. */
+	void (*spent)(void *arg, struct credit *credit);
 	/* All bytes that were given to socket_ops.send_later() must be sent now. NULL if it is never used. */
 	void (*submit)(void *arg);
 	/* The time, on the clock of message.arrived_us. Called once in several writes. */

@@ -8,7 +8,7 @@
 enum bus_mail_kind {
 	BUS_WISH,
 	BUS_JOIN,   /* a client wants to hear a channel from where it was */
-	BUS_SPENT,  /* the same join back: its answer has been queued for the client */
+	BUS_SPENT,  /* the answer of a join has been queued for its client */
 	BUS_SURVEY, /* a part of a survey, answered */
 };
 

@@ -21,8 +21,15 @@
 struct history;
 struct message;
 
+/* What an answer takes of the window of replays. Its worker sends it back when the answer is queued. */
+struct credit {
+	struct bus_mail mail; /* in the bus' inbox */
+	size_t bytes;         /* of frames */
+};
+
 struct join {
 	struct bus_mail mail; /* in the bus' inbox */
+	struct credit credit; /* counted by the bus; a part of the join, which is freed when it is back */
 	void *carrier;        /* the worker's mail for the way back, made in advance; freed with the join */
 
 	/* What is asked. */
@@ -35,7 +42,6 @@ struct join {
 	bool patient;
 	atomic_bool abandoned; /* set by its worker at any time: no client waits for it any more */
 	void *owner;           /* belongs to the worker, from malloc(3); freed with the join */
-	size_t bytes;          /* of frames in the answer, counted by the bus */
 
 	/* The bus' own, while the bus has the join. */
 	struct history *history;
@@ -62,9 +68,10 @@ struct join {
 /* NULL when out of memory. */
 struct join *join_new(unsigned int worker, struct slice channel, const struct since *since);
 
-/* The answer has been used. True if the join has to go back to the bus, which counts the
- * replays under way. */
-bool join_spend(struct join *join);
+/* The answer has been used: its credit, to be sent to the bus, which then frees the join. NULL if the answer
+ * took nothing: then the join is freed. */
+struct credit *join_spend(struct join *join);
+void credit_free(struct credit *credit); /* and with it the join */
 
 /* Frees the join with its remaining references, its carrier and its owner. Accepts NULL. */
 void join_free(struct join *join);

@@ -21,6 +21,7 @@
 
 struct buf;
 struct config;
+struct credit;
 struct confirmation;
 struct join;
 struct message;
@@ -40,9 +41,10 @@ struct worker_listener {
 	void *arg;
 	/* This worker wants a channel, or no longer wants it; see hub_listener.wish. */
 	void (*wish)(void *arg, unsigned int worker, const struct wish *wish);
-	/* Asks a channel's history; the join comes back through worker_post_joined(). Or gives a used join
-	 * back for good, if join_spend() said so. */
+	/* Asks a channel's history; the join comes back through worker_post_joined(). */
 	void (*join)(void *arg, struct join *join);
+	/* What join_spend() returned. */
+	void (*spent)(void *arg, struct credit *credit);
 	/* A part that worker_post_survey() brought is answered and goes back to the bus. */
 	void (*surveyed)(void *arg, struct survey_part *part);
 };

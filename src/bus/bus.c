@@ -74,10 +74,12 @@ static void take_join(struct bus *bus, struct join *join)
 	bus_give_back(bus, join);
 }
 
-static void take_spent(struct bus *bus, struct join *join)
+static void take_spent(struct bus *bus, struct credit *credit)
 {
-	replays_spent(&bus->replays, join);
-	join_free(join);
+	struct join *join;
+
+	replays_spent(&bus->replays, credit);
+	credit_free(credit);
 	while ((join = replays_next(&bus->replays)))
 		take_join(bus, join);
 }
@@ -123,7 +125,7 @@ static void take_mail(struct bus *bus, struct bus_mail *mail)
 			take_join(bus, (struct join *)mail);
 		break;
 	case BUS_SPENT:
-		take_spent(bus, (struct join *)mail);
+		take_spent(bus, (struct credit *)mail);
 		break;
 	case BUS_SURVEY:
 		survey_return((struct survey_part *)mail);
@@ -333,8 +335,10 @@ static void free_mail(struct bus_mail *mail)
 		free(mail);
 		break;
 	case BUS_JOIN:
-	case BUS_SPENT:
 		join_free((struct join *)mail);
+		break;
+	case BUS_SPENT:
+		credit_free((struct credit *)mail);
 		break;
 	case BUS_SURVEY:
 		survey_lost((struct survey_part *)mail);
@@ -396,6 +400,13 @@ static void post_join(void *arg, struct join *join)
 	mailbox_push(bus->inbox, &join->mail.mail);
 }
 
+static void post_spent(void *arg, struct credit *credit)
+{
+	struct bus *bus = arg;
+
+	mailbox_push(bus->inbox, &credit->mail.mail);
+}
+
 static void post_survey(void *arg, struct survey_part *part)
 {
 	struct bus *bus = arg;
@@ -405,7 +416,7 @@ static void post_survey(void *arg, struct survey_part *part)
 
 struct worker_listener bus_worker_listener(struct bus *bus)
 {
-	return (struct worker_listener){bus, post_wish, post_join, post_survey};
+	return (struct worker_listener){bus, post_wish, post_join, post_spent, post_survey};
 }
 
 struct survey *bus_survey(

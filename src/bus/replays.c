@@ -31,15 +31,15 @@ bool replays_admit(struct replays *replays, struct join *join)
 
 void replays_sent(struct replays *replays, struct join *join)
 {
-	join->bytes = 0;
+	join->credit.bytes = 0;
 	for (uint32_t i = 0; i < join->n_events; i++)
-		join->bytes += join->events[i]->frame_len;
-	replays->bytes += join->bytes;
+		join->credit.bytes += join->events[i]->frame_len;
+	replays->bytes += join->credit.bytes;
 }
 
-void replays_spent(struct replays *replays, const struct join *join)
+void replays_spent(struct replays *replays, const struct credit *credit)
 {
-	replays->bytes -= join->bytes;
+	replays->bytes -= credit->bytes;
 }
 
 struct join *replays_next(struct replays *replays)

@@ -4,11 +4,19 @@
 /*
  * Replays: bounds the missed events that are on their way to the workers.
  *
+<<<<<<< HEAD
  * In a reconnect storm thousands of joins are answered in one turn of the loop. A worker takes all arrived
  * mail before it writes, so live events would wait behind all replays. So there is a window, and a join
  * beyond it is held back. When a worker has queued a replay, which it writes in the same turn, it gives the
  * join back, and the next one goes. Live events thus wait behind one window of replays, and behind the joins
  * that one read of the log answers together.
+=======
+ * In a reconnect storm thousands of joins are answered in one turn of the loop. A worker takes all that has
+ * arrived before it writes, so live events would wait behind all of them. Past the window a join is held
+ * back; when a worker has queued a replay, to be written in the same turn, it gives its credit back, and the
+ * next one goes. So live events wait behind one window of replays, and those who waited for one read of the
+ * log together.
+>>>>>>> 4e5c408 (mail: a join asks, and its credit comes back)
  *
  * A held join was not looked at yet: it is answered as of the moment when it goes on. On the bus thread.
  */
@@ -18,6 +26,7 @@
 
 #include "core/list.h"
 
+struct credit;
 struct join;
 
 enum {
@@ -40,8 +49,8 @@ bool replays_admit(struct replays *replays, struct join *join);
 /* It is answered and goes to its worker. */
 void replays_sent(struct replays *replays, struct join *join);
 
-/* The worker has given it back. It stays the caller's. */
-void replays_spent(struct replays *replays, const struct join *join);
+/* The worker has queued an answer for its client. */
+void replays_spent(struct replays *replays, const struct credit *credit);
 
 /* A held join that may go on now, or NULL. */
 struct join *replays_next(struct replays *replays);

@@ -345,6 +345,7 @@ static int ask_again(struct clients *clients, struct join *join)
 void recovery_answered(struct clients *clients, struct join *join)
 {
 	struct recovery *recovery = join->owner;
+	struct credit *credit;
 	struct client *asker;
 	bool counted;
 
@@ -357,10 +358,9 @@ void recovery_answered(struct clients *clients, struct join *join)
 	counted = asker && !recovery->patient;
 	if (asker)
 		asker->n_unanswered--;
-	if (join_spend(join))
-		clients->listener.join(clients->listener.arg, join);
-	else
-		join_free(join);
+	credit = join_spend(join);
+	if (credit)
+		clients->listener.spent(clients->listener.arg, credit);
 	if (counted)
 		send_next_join(asker);
 }

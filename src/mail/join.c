@@ -26,16 +26,24 @@ struct join *join_new(unsigned int worker, struct slice channel, const struct si
 	join->since = *since;
 	join->since.others = join->others;
 	join->mail.kind = BUS_JOIN;
+	join->credit.mail.kind = BUS_SPENT;
 	join->channel_len = channel.len;
 	memcpy(join->channel, channel.data, channel.len);
 	join->hash = map_hash(join->channel, join->channel_len);
 	return join;
 }
 
-bool join_spend(struct join *join)
+struct credit *join_spend(struct join *join)
 {
-	join->mail.kind = BUS_SPENT;
-	return join->bytes > 0;
+	if (join->credit.bytes)
+		return &join->credit;
+	join_free(join);
+	return NULL;
+}
+
+void credit_free(struct credit *credit)
+{
+	join_free(list_entry(credit, struct join, credit));
 }
 
 void join_free(struct join *join)

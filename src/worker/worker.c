@@ -351,18 +351,21 @@ static void on_wish(void *arg, const struct wish *wish)
 static void on_join(void *arg, struct join *join)
 {
 	struct worker *worker = arg;
-	struct worker_mail *carrier = join->carrier;
 
-	/* A join that goes back for good still has its own. */
-	if (!carrier)
-		carrier = worker_mail_new(WORKER_JOINED, NULL, 0);
-	if (!carrier) {
+	join->carrier = worker_mail_new(WORKER_JOINED, NULL, 0);
+	if (!join->carrier) {
 		join->r = -ENOMEM;
 		clients_joined(&worker->clients, join);
 		return;
 	}
-	join->carrier = carrier;
 	worker->listener.join(worker->listener.arg, join);
+}
+
+static void on_spent(void *arg, struct credit *credit)
+{
+	struct worker *worker = arg;
+
+	worker->listener.spent(worker->listener.arg, credit);
 }
 
 static void on_ready(void *arg, void *socket)
@@ -414,7 +417,7 @@ static int make_loop(struct worker *worker)
 
 static int make_clients(struct worker *worker, const struct worker_settings *settings, unsigned int n_workers)
 {
-	struct clients_listener up = {worker, on_wish, on_ready, on_join, on_submit, on_now_us};
+	struct clients_listener up = {worker, on_wish, on_ready, on_join, on_spent, on_submit, on_now_us};
 	int r;
 
 	r = clients_init(&worker->clients, &up, &ws_socket_ops, &settings->limits, settings->routes,

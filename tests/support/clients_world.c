@@ -238,7 +238,7 @@ int clients_world_setup(void **state)
 		.pong_timeout_ms = PONG_MS,
 	};
 	struct world *world = aligned_alloc(64, (sizeof(struct world) + 63) & ~(size_t)63);
-	const struct clients_listener listener = {world, on_wish, on_ready, on_join, NULL, on_now_us};
+	const struct clients_listener listener = {world, on_wish, on_ready, on_join, NULL, NULL, on_now_us};
 
 	assert_non_null(world);
 	memset(world, 0, sizeof(*world));

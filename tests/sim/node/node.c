@@ -160,6 +160,13 @@ static void on_wish(void *arg, const struct wish *wish)
 	bus_worker_listener(node->bus).wish(node->bus, 0, wish);
 }
 
+static void on_spent(void *arg, struct credit *credit)
+{
+	struct node *node = arg;
+
+	bus_worker_listener(node->bus).spent(node->bus, credit);
+}
+
 static void on_join(void *arg, struct join *join)
 {
 	struct node *node = arg;
@@ -398,7 +405,8 @@ void node_init(struct node *node, uint64_t seed)
 		.subscriptions_max = 4,
 		.ping_interval_ms = UINT64_C(1) << 40, /* no peer answers pings */
 		.pong_timeout_ms = 10000};
-	const struct clients_listener listener = {node, on_wish, on_ready, on_join, NULL, on_now_us};
+	const struct clients_listener listener = {
+		node, on_wish, on_ready, on_join, on_spent, NULL, on_now_us};
 	struct route_table *table;
 
 	memset(node, 0, sizeof(*node));
