@@ -31,7 +31,8 @@ enum {
 	MAP_SPARSE = 8,   /* buckets for each entry are too many; after growing there are two or fewer */
 	MAP_SHRINK = 4,   /* times fewer, so that there are two again */
 	MAP_SMALL = 1024, /* buckets are not worth the trouble */
-	MAP_TIDY = 4096,  /* old buckets that one call empties: some microseconds */
+	MAP_TIDY = 4096,  /* old buckets that one call empties: some ten microseconds for so few entries */
+	MAP_THIN = 4, /* old buckets for an entry are few entries; while the map grows there is one or less */
 };
 
 /*
@@ -194,7 +195,9 @@ void map_remove(struct map *map, struct map_entry *entry)
 
 void map_tidy(struct map *map)
 {
-	map_move(map, MAP_TIDY);
+	/* Growing is the business of insertions: full buckets would take a hundred times as long. */
+	if (map->n_entries < map->n_old_buckets / MAP_THIN)
+		map_move(map, MAP_TIDY);
 	if (!map->old_buckets && map->n_buckets > MAP_SMALL && map->n_entries < map->n_buckets / MAP_SPARSE)
 		(void)map_resize(map, map->n_buckets / MAP_SHRINK); /* without memory it stays large */
 }

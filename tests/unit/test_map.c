@@ -247,6 +247,30 @@ static void gives_back_what_a_flood_of_names_took_a_little_at_a_time(void **stat
 	free(things);
 }
 
+static void leaves_growing_to_insertions(void **state)
+{
+	enum {
+		N = 70000, /* just grown */
+	};
+	struct thing *things = things_new(N);
+	struct map map = {0};
+	size_t moved;
+
+	(void)state;
+	fill(&map, things, 0, N);
+	assert_true(map.n_old_buckets);
+	moved = map.moved;
+	map_tidy(&map);
+	assert_true(map.n_old_buckets && map.moved == moved);
+	empty(&map, things, 10, N);
+	for (unsigned int i = 0; i < 100; i++)
+		map_tidy(&map); /* but is not left half done */
+	assert_true(map.n_buckets <= 1024 && !map.n_old_buckets);
+	has(&map, things, 10);
+	map_deinit(&map);
+	free(things);
+}
+
 static void grows_again_while_it_shrinks(void **state)
 {
 	enum {
@@ -324,6 +348,7 @@ int main(void)
 		cmocka_unit_test(lets_a_walk_remove_what_it_left_behind),
 		cmocka_unit_test(never_moves_everything_at_once),
 		cmocka_unit_test(gives_back_what_a_flood_of_names_took_a_little_at_a_time),
+		cmocka_unit_test(leaves_growing_to_insertions),
 		cmocka_unit_test(grows_again_while_it_shrinks),
 		cmocka_unit_test(does_not_change_its_size_with_every_wave),
 		cmocka_unit_test(draws_its_key_once),
