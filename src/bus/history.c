@@ -551,15 +551,15 @@ static void announce_gap(struct history *history)
 
 bool history_end(struct history *history, bool give_up, bool *subscribedp)
 {
-	bool is_catching_up = channel_log_state(history->channel_log) == CHANNEL_LOG_CATCHUP;
-	bool is_owed = channel_log_position(history->channel_log) && !history_is_live(history);
+	bool catching_up = channel_log_state(history->channel_log) == CHANNEL_LOG_CATCHUP;
+	bool owed = channel_log_position(history->channel_log) && !history_is_live(history);
 
-	if ((is_catching_up || is_owed) && !give_up)
+	if ((catching_up || owed) && !give_up)
 		return false;
-	*subscribedp = is_catching_up || history_is_live(history);
-	if (is_catching_up)
+	*subscribedp = catching_up || history_is_live(history);
+	if (catching_up)
 		channel_log_lost(history->channel_log); /* hands on the plain events at least */
-	if (is_owed)
+	if (owed)
 		announce_gap(history);
 	give_joins_back(history, -ENOENT);
 	history_free(history);

@@ -253,17 +253,17 @@ struct slice redis_channels_strip(const struct redis_channels *channels, struct 
 }
 
 int redis_channels_confirmed(
-	struct redis_channels *channels, bool is_subscribed, struct slice name, struct slice *channelp)
+	struct redis_channels *channels, bool subscribed, struct slice name, struct slice *channelp)
 {
 	struct channel *channel;
 
 	if (list_empty(&channels->in_flight))
 		return -EPROTO;
 	channel = list_entry(channels->in_flight.next, struct channel, link);
-	if (is_subscribed != (channel->state == CHANNEL_SUBSCRIBING) || name.len != channel->name_len ||
+	if (subscribed != (channel->state == CHANNEL_SUBSCRIBING) || name.len != channel->name_len ||
 		memcmp(name.data, channel->name, name.len) != 0)
 		return -EPROTO;
-	if (!is_subscribed) {
+	if (!subscribed) {
 		channel_enter(channels, channel, CHANNEL_IDLE);
 		map_tidy(&channels->by_name);
 		return REDIS_CHANNELS_QUIET;

@@ -79,7 +79,7 @@ bool redis_channels_announce(struct redis_channels *channels, struct slice *chan
  * (*channelp points into name), or -EPROTO when that is not what it was asked next.
  */
 int redis_channels_confirmed(
-	struct redis_channels *channels, bool is_subscribed, struct slice name, struct slice *channelp);
+	struct redis_channels *channels, bool subscribed, struct slice name, struct slice *channelp);
 
 /*
  * Redis has refused the oldest command. REDIS_CHANNELS_QUIET: its channels will be asked for one by one.

@@ -42,9 +42,9 @@ static const struct {
 bool redis_error_names(struct slice text, const char *word)
 {
 	/* Before Redis 7, what stopped a script stands at the end of the sentence about the script. */
-	bool is_wrapped = slice_starts(text, "ERR Error running script");
+	bool wrapped = slice_starts(text, "ERR Error running script");
 
-	return slice_starts(text, word) || (is_wrapped && memmem(text.data, text.len, word, strlen(word)));
+	return slice_starts(text, word) || (wrapped && memmem(text.data, text.len, word, strlen(word)));
 }
 
 /* Redis 7.0, and later ones, of a command within a function or script, or of a key that it names. */

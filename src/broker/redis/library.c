@@ -262,12 +262,12 @@ void redis_library_lost(struct redis_library *library, bool will_be_freed)
 void redis_library_poke(struct redis_library *library)
 {
 	uint64_t now_ms = clock_monotonic_ms();
-	bool is_due = library->state == LIBRARY_UNKNOWN ||
-		      (library->state == LIBRARY_FAILED && now_ms - library->tried_ms >= POKE_AGAIN_MS) ||
-		      (library->state == LIBRARY_USABLE && !library->loader.has_scripts &&
-			      now_ms - library->found_ms >= LOOK_AGAIN_MS);
+	bool due = library->state == LIBRARY_UNKNOWN ||
+		   (library->state == LIBRARY_FAILED && now_ms - library->tried_ms >= POKE_AGAIN_MS) ||
+		   (library->state == LIBRARY_USABLE && !library->loader.has_scripts &&
+			   now_ms - library->found_ms >= LOOK_AGAIN_MS);
 
-	if (library->link && is_due)
+	if (library->link && due)
 		library_enter(library, LIBRARY_ASKING);
 }
 

@@ -178,7 +178,7 @@ int redis_nodes_withdraw(
 static void finish(struct listing *listing)
 {
 	struct slice texts[BROKER_NODES_MAX];
-	bool is_whole = strcmp(listing->cursor, "0") == 0;
+	bool whole = strcmp(listing->cursor, "0") == 0;
 	size_t start = 0;
 
 	if (listing->texts.failed)
@@ -190,7 +190,7 @@ static void finish(struct listing *listing)
 	if (listing->r < 0)
 		listing->done(listing->arg, listing->r, NULL, 0);
 	else
-		listing->done(listing->arg, is_whole ? 0 : BROKER_NODES_PARTIAL, texts, listing->n_texts);
+		listing->done(listing->arg, whole ? 0 : BROKER_NODES_PARTIAL, texts, listing->n_texts);
 	buf_deinit(&listing->texts);
 	free(listing);
 }

@@ -104,18 +104,18 @@ static void hear_message(struct redis_subscriber *subscriber, const struct redis
 	}
 }
 
-static void hear_confirmation(struct redis_subscriber *subscriber, bool is_subscribed, struct slice name)
+static void hear_confirmation(struct redis_subscriber *subscriber, bool subscribed, struct slice name)
 {
 	struct slice channel;
 	int r;
 
-	if (!subscriber->listening && is_subscribed && slice_equal(name, subscriber->probe_channel)) {
+	if (!subscriber->listening && subscribed && slice_equal(name, subscriber->probe_channel)) {
 		subscriber->listening = true;
 		event_del(subscriber->listen_timer);
 		subscriber->listener.listening(subscriber->listener.arg);
 		return; /* the wanted channels are asked for at the end of the turn */
 	}
-	r = redis_channels_confirmed(&subscriber->channels, is_subscribed, name, &channel);
+	r = redis_channels_confirmed(&subscriber->channels, subscribed, name, &channel);
 	if (r < 0)
 		confused(subscriber);
 	else if (r == REDIS_CHANNELS_LISTENS)
