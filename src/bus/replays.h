@@ -4,19 +4,11 @@
 /*
  * Replays: bounds the missed events that are on their way to the workers.
  *
-<<<<<<< HEAD
  * In a reconnect storm thousands of joins are answered in one turn of the loop. A worker takes all arrived
  * mail before it writes, so live events would wait behind all replays. So there is a window, and a join
  * beyond it is held back. When a worker has queued a replay, which it writes in the same turn, it gives the
- * join back, and the next one goes. Live events thus wait behind one window of replays, and behind the joins
- * that one read of the log answers together.
-=======
- * In a reconnect storm thousands of joins are answered in one turn of the loop. A worker takes all that has
- * arrived before it writes, so live events would wait behind all of them. Past the window a join is held
- * back; when a worker has queued a replay, to be written in the same turn, it gives its credit back, and the
- * next one goes. So live events wait behind one window of replays, and those who waited for one read of the
- * log together.
->>>>>>> 4e5c408 (mail: a join asks, and its credit comes back)
+ * credit back, and the next join goes. Live events thus wait behind one window of replays, and behind the
+ * joins that one read of the log answers together.
  *
  * A held join was not looked at yet: it is answered as of the moment when it goes on. On the bus thread.
  */
