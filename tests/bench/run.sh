@@ -16,11 +16,12 @@ readonly ALL_SCENARIOS=(fanout64 fanout256 single channels moderate open9000 ope
 
 usage() {
 	cat <<TEXT
-Usage: tests/bench/run.sh [--quick] [--scenario NAME]... [--repeat N] [--help]
+Usage: tests/bench/run.sh [--quick] [--scenario NAME]... [--repeat N] [--before BINARY] [--help]
 
   --quick          short runs, each once: shows that it works, not how fast it is
   --scenario NAME  only this one; may be repeated
   --repeat N       interleaved repetitions; default 3
+  --before BINARY  an older gateway, measured in turn with this one: its row says what a change cost
   --help           this page
 
 Scenarios:
@@ -49,18 +50,20 @@ die() {
 	exit 1
 }
 
-repeat=3 seconds=5 warmup=1 scenarios=()
+repeat=3 seconds=5 warmup=1 scenarios=() before=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--quick) repeat=1 seconds=1 warmup=0.3 ;;
 	--repeat) repeat=${2:-} && shift ;;
 	--scenario) scenarios+=("${2:-}") && shift ;;
+	--before) before=${2:-/} && shift ;;
 	--help) usage && exit 0 ;;
 	*) printf 'bench: unknown option %s (try --help)\n' "$1" >&2 && exit 2 ;;
 	esac
 	shift
 done
 [[ $repeat =~ ^[1-9][0-9]*$ ]] || { echo "bench: --repeat takes a number" >&2; exit 2; }
+[ -z "$before" ] || { [ -f "$before" ] && [ -x "$before" ]; } || { echo "bench: --before takes a gateway's binary" >&2; exit 2; }
 [ ${#scenarios[@]} -gt 0 ] || scenarios=("${ALL_SCENARIOS[@]}")
 for scenario in "${scenarios[@]}"; do
 	[[ " ${ALL_SCENARIOS[*]} " == *" $scenario "* ]] || { echo "bench: no scenario '$scenario'" >&2; exit 2; }
@@ -123,10 +126,11 @@ start_redis() {
 }
 
 # A fresh one for every run: memory that the last one left behind would count for the next.
+# start_gateway BINARY
 start_gateway() {
 	read -r public_port admin_port < <(free_ports 2)
 	# shellcheck disable=SC2086 # BENCH_SERVE_ARGS is several words
-	taskset -c "$server_cpu" "$bin" serve --listen "127.0.0.1:$public_port" --admin "127.0.0.1:$admin_port" \
+	taskset -c "$server_cpu" "$1" serve --listen "127.0.0.1:$public_port" --admin "127.0.0.1:$admin_port" \
 		--redis "redis://127.0.0.1:$redis_port" --workers 1 --log-level warn ${BENCH_SERVE_ARGS:-} \
 		>"$work/gateway.log" 2>&1 &
 	gateway_pid=$!
@@ -154,13 +158,23 @@ record() {
 	printf '.' >&2
 }
 
+# against_gateway BINARY SCENARIO TARGET WORDS...
 against_gateway() {
-	local scenario=$1 target=$2
-	shift 2
-	start_gateway
+	local binary=$1 scenario=$2 target=$3
+	shift 3
+	start_gateway "$binary"
 	record "$scenario" "$target" --url "ws://127.0.0.1:$public_port" --redis "redis://127.0.0.1:$redis_port" \
 		--server-pid "$gateway_pid" "$@"
 	stop_gateway
+}
+
+# The gateways by turns, so that neither always comes first.
+against_gateways() {
+	local scenario=$1
+	shift
+	if [ -n "$before" ] && [ $((repetition % 2)) = 0 ]; then against_gateway "$before" "$scenario" before "$@"; fi
+	against_gateway "$bin" "$scenario" gateway "$@"
+	if [ -n "$before" ] && [ $((repetition % 2)) = 1 ]; then against_gateway "$before" "$scenario" before "$@"; fi
 }
 
 against_limit() {
@@ -190,11 +204,11 @@ run_scenario() {
 	slow) mapfile -t words < <(load --rate 50 --payload 8192 --duration $((seconds * 3))) ;;
 	esac
 	if [ "$scenario" = slow ]; then
-		against_gateway slow gateway --connections 1000 --slow 100 "${words[@]}"
-		against_gateway slow without-slow --connections 900 "${words[@]}"
+		against_gateways slow --connections 1000 --slow 100 "${words[@]}"
+		against_gateway "$bin" slow without-slow --connections 900 "${words[@]}"
 		return
 	fi
-	against_gateway "$scenario" gateway "${words[@]}"
+	against_gateways "$scenario" "${words[@]}"
 	against_limit "$scenario" each "${words[@]}"
 	[[ $scenario == open* ]] || against_limit "$scenario" coalesced "${words[@]}"
 }

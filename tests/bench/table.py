@@ -64,7 +64,7 @@ def print_scenario(scenario, targets):
     rate = columns[0][0]
     heads = [head for _, head, _, _ in columns] + ["cost ratio", "rate ratio", "p99 ratio"]
     print(f"\n{scenario:<18}" + "".join(f"{head:>11}" for head in heads))
-    for target, figures in targets.items():
+    for target, figures in sorted(targets.items(), key=lambda item: item[0] != "gateway"):
         cells = []
         for name, _, unit, digits in columns:
             value = median(figures, name)

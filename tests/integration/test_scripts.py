@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from harness.gateway import ROOT
+from harness.gateway import BINARY, ROOT
 from harness.process import Process, clean_environment
 from harness.wait import until
 from harness.websocket import WebSocket
@@ -16,7 +16,8 @@ from harness.websocket import WebSocket
 BUILD_SECONDS = 180  # where deploy/local.sh finds nothing built yet
 
 
-@pytest.mark.parametrize("script", ["tests/run.sh", "deploy/local.sh", "deploy/deps.sh", "deploy/build.sh", "deploy/package.sh"])
+@pytest.mark.parametrize("script", ["tests/run.sh", "deploy/local.sh", "deploy/deps.sh", "deploy/build.sh", "deploy/package.sh",
+                                    "tests/bench/run.sh"])
 def test_a_wrong_option_is_one_line_and_exit_2(script):
     result = subprocess.run([ROOT / script, "--nonsense"], capture_output=True, text=True, check=False, timeout=20,
                             env=clean_environment())
@@ -24,7 +25,7 @@ def test_a_wrong_option_is_one_line_and_exit_2(script):
 
 
 @pytest.mark.parametrize("script", ["tests/run.sh", "deploy/local.sh", "deploy/deps.sh", "deploy/build.sh", "deploy/package.sh",
-                                    "tests/container/run.sh"])
+                                    "tests/container/run.sh", "tests/bench/run.sh"])
 def test_help_is_printed_on_demand(script):
     result = subprocess.run([ROOT / script, "--help"], capture_output=True, text=True, check=False, timeout=20,
                             env=clean_environment())
@@ -87,3 +88,13 @@ def test_local_sh_shows_an_event_on_two_gateways_and_ends_what_it_started(tmp_pa
         assert not [pid for pid in started if os.path.exists(f"/proc/{pid}")]
     finally:
         script.kill()
+
+
+@pytest.mark.plain
+def test_the_benchmark_puts_an_older_binary_beside_this_one():
+    result = subprocess.run([ROOT / "tests/bench/run.sh", "--quick", "--scenario", "single", "--before", BINARY], capture_output=True,
+                            text=True, check=False, timeout=120, env={**clean_environment(), "TIDEGATE_BIN": str(BINARY)})
+    assert result.returncode == 0, result.stderr
+    rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line.strip()}
+    assert {"gateway", "before", "limit-each", "limit-coalesced"} < set(rows)
+    assert all(float(ratio) > 0 for ratio in rows["before"][-3:])
