@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/cpus.h"
 #include "config/loader.h"
@@ -234,6 +235,32 @@ static int check_routes(struct loader *loader)
 	return 0;
 }
 
+/* What is set only for rediss:// and would otherwise be ignored: its writer believes that no stranger can read
+ * along. */
+static int check_redis_tls(struct loader *loader)
+{
+	const struct config *config = loader->config;
+	const struct redis_tls_options *tls = &config->redis_tls;
+	const struct {
+		size_t option;
+		bool given;
+	} rows[] = {
+		{OPTION_redis_ca, tls->ca && *tls->ca},
+		{OPTION_redis_cert, tls->cert && *tls->cert},
+		{OPTION_redis_key, tls->key && *tls->key},
+		{OPTION_redis_tls_name, tls->name && *tls->name},
+		{OPTION_redis_tls_verify, tls->verify != REDIS_TLS_FULL},
+	};
+
+	if (!*config->redis || strncasecmp(config->redis, "rediss://", strlen("rediss://")) == 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].given)
+			return contradiction(loader, rows[i].option, OPTION_redis,
+				"it is for TLS, and redis is without: write rediss://, or leave it out");
+	return 0;
+}
+
 static int finish(struct loader *loader)
 {
 	struct config *config = loader->config;
@@ -250,6 +277,9 @@ static int finish(struct loader *loader)
 		return contradiction(loader, OPTION_outbox_bytes_max, OPTION_event_bytes_max,
 			"outbox_bytes_max is less than event_bytes_max: the largest event would disconnect "
 			"its readers");
+	r = check_redis_tls(loader);
+	if (r)
+		return r;
 	r = add_default_routes(config);
 	if (r)
 		return r;

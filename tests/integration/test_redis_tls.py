@@ -1,13 +1,17 @@
 """Redis over TLS: who is believed, who is told why not, and that events flow as they do without it."""
 
 import json
+import os
+import socket
+import subprocess
 
 import pytest
 
 from harness.authority import Authority
-from harness.gateway import run
+from harness.gateway import BINARY, run
+from harness.process import clean_environment
 from harness.redis_server import RedisServer, TlsRedis
-from harness.wait import until
+from harness.wait import PATIENCE_SECONDS, until
 
 LARGE_BYTES = 300_000  # many records of TLS, and more than one read
 MANY = 3000
@@ -130,12 +134,48 @@ def test_says_what_to_look_at_where_one_side_speaks_tls(start, tls_redis, author
     plain.stop()
 
 
+def test_part_of_a_record_stops_nothing(start):
+    """One byte of a record, and silence: whoever stops there is waited for beside all other work."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(PATIENCE_SECONDS)
+        gateway = start(redis=f"rediss://127.0.0.1:{server.getsockname()[1]}", ready=False)
+        peer, _ = server.accept()
+        with peer:
+            peer.sendall(b"\x16")
+            assert "is TLS on there?" in reason(gateway)
+            assert gateway.get("/live").status == 200
+
+
 @pytest.mark.parametrize("options, said", [
+    (["--redis-tls-verify", "ca"], "redis_tls_verify: ca wants redis_ca"),
     (["--redis-ca", "/nowhere.pem"], "redis_ca: /nowhere.pem: "),
     (["--redis-cert", "/nowhere.pem"], "redis_cert: /nowhere.pem: "),
     (["--redis-key", "/nowhere.key"], "redis_key is of no use without redis_cert"),
-], ids=["ca", "cert", "key"])
+], ids=["verify", "ca", "cert", "key"])
 def test_a_file_that_cannot_be_used_is_named_at_the_start(options, said):
     ended = run("serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--redis", "rediss://127.0.0.1:1", *options)
     assert ended.returncode == 1
     assert said in ended.stderr
+
+
+def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked(authority, tmp_path):
+    certificate, key = authority.issue("locked")
+    locked = tmp_path / "locked.key"
+    subprocess.run(["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:secret", "-out", locked], check=True)
+    answers, nobody_answers = os.pipe()
+    ended = subprocess.run([BINARY, "publish", "--redis", "rediss://127.0.0.1:1", "--redis-cert", certificate, "--redis-key", locked,
+                            "cards", "{}"], stdin=answers, capture_output=True, text=True, check=False, start_new_session=True,
+                           timeout=PATIENCE_SECONDS, env=clean_environment(None))
+    os.close(answers)
+    os.close(nobody_answers)
+    assert ended.returncode == 1
+    assert "redis_key: " in ended.stderr
+
+
+@pytest.mark.parametrize("options", [["--redis-ca", "/ca.pem"], ["--redis-cert", "/c.pem"], ["--redis-key", "/c.key"],
+                                     ["--redis-tls-name", "redis.example"], ["--redis-tls-verify", "off"]], ids=lambda row: row[0])
+@pytest.mark.parametrize("command", [["check"], ["publish", "cards", "{}"]], ids=lambda row: row[0])
+def test_what_is_for_tls_is_refused_where_there_is_none(command, options):
+    ended = run(*command[:1], "--redis", "redis://127.0.0.1:1", *options, *command[1:])
+    assert ended.returncode == 2
+    assert f"{options[0]}: it is for TLS, and redis is without: write rediss://" in ended.stderr

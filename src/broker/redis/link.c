@@ -341,11 +341,11 @@ static void link_broke(struct redis_link *link, const char *what, int r)
 		link_fail_because(link, what, strerror(-r));
 }
 
-/* One read(2), or what TLS makes of some. How many bytes came, 0 when there is nothing (more), or the link
- * has ended. */
-static size_t link_read(struct redis_link *link)
+/* One read(2), or what TLS makes of some, into this much of the room. How many bytes came, 0 when there is
+ * nothing (more), or the link has ended. */
+static size_t link_read(struct redis_link *link, size_t room)
 {
-	ssize_t n = redis_stream_read(&link->stream, link->in, READ_BYTES);
+	ssize_t n = redis_stream_read(&link->stream, link->in, room);
 	int r;
 
 	if (n == -EAGAIN)
@@ -368,13 +368,17 @@ static void link_read_turn(struct redis_link *link)
 {
 	bool was_ready = link->state == LINK_READY;
 	size_t total = 0;
-	size_t n;
+	size_t held, n;
 
 	do {
-		n = link_read(link);
+		n = link_read(link, READ_BYTES);
 		total += n;
 		/* A read that did not fill its buffer has emptied the socket; epoll tells if that changes. */
 	} while (n == READ_BYTES && total < TURN_BYTES_MAX && link->state != LINK_CLOSED);
+	/* The rest of a record, at most 16 KiB, wakes nobody if it is left. */
+	held = redis_stream_held(&link->stream);
+	if (held && link->state != LINK_CLOSED)
+		(void)link_read(link, held < READ_BYTES ? held : READ_BYTES);
 	if (was_ready)
 		link->listener.turned(link->listener.arg);
 }
@@ -386,7 +390,7 @@ static void link_watch(struct redis_link *link)
 
 	if (link->state == LINK_CLOSED)
 		return;
-	if (redis_stream_holds_more(&link->stream))
+	if (link->stream.ended) /* once: the next read takes it back */
 		event_active(link->readable, EV_READ, 1);
 	if (wants_to_write || link->stream.read_needs_write)
 		event_add(link->writable, NULL);

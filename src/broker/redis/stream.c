@@ -158,9 +158,9 @@ int redis_stream_write(struct redis_stream *stream, struct evbuffer *out)
 	return stream->session ? write_tls(stream, out) : write_plain(stream, out);
 }
 
-bool redis_stream_holds_more(const struct redis_stream *stream)
+size_t redis_stream_held(const struct redis_stream *stream)
 {
-	return stream->ended || (stream->session && SSL_has_pending(stream->session));
+	return stream->session ? (size_t)SSL_pending(stream->session) : 0;
 }
 
 bool redis_stream_is_shaking_hands(const struct redis_stream *stream)

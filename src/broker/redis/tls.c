@@ -84,6 +84,11 @@ static int take_authorities(SSL_CTX *context, const struct redis_tls_options *op
 {
 	const char *ca = given(options->ca);
 
+	if (!ca && options->verify == REDIS_TLS_CA) {
+		buf_append_str(error, "redis_tls_verify: ca wants redis_ca: without names, whoever has a "
+				      "public certificate would be believed");
+		return -EINVAL;
+	}
 	if (ca && SSL_CTX_load_verify_file(context, ca) != 1)
 		return refuse(error, "redis_ca", ca);
 	/* A system without authorities believes nobody, which the handshake tells. */
@@ -111,6 +116,16 @@ static int take_identity(SSL_CTX *context, const struct redis_tls_options *optio
 	return 0;
 }
 
+/* A gateway that starts has nobody to ask: OpenSSL would wait at the terminal. */
+static int no_passphrase(char *room, int size, int writing, void *arg)
+{
+	(void)room;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
 static void configure(SSL_CTX *context, enum redis_tls_verify verify)
 {
 	SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
@@ -119,6 +134,7 @@ static void configure(SSL_CTX *context, enum redis_tls_verify verify)
 					  SSL_MODE_RELEASE_BUFFERS);
 	/* Redis closes without a word. A reply says how long it is, so nothing is cut off unnoticed. */
 	SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_verify(context, verify == REDIS_TLS_OFF ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
 }
