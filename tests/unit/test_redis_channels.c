@@ -250,6 +250,58 @@ static void leaves_and_subscribes_by_turns(void **state)
 	redis_channels_deinit(&channels);
 }
 
+/* A turn that the full window takes away is nobody's, or it would always be the same one's. */
+static void keeps_the_turn_of_who_found_no_room(void **state)
+{
+	struct redis_channels channels;
+	struct slice argv[1 + REDIS_CHANNELS_PER_COMMAND];
+	bool left = false;
+	char name[16];
+
+	(void)state;
+	init(&channels);
+	want(&channels, "a");
+	sends(&channels, "SUBSCRIBE app:a");
+	confirms(&channels, true, "app:a", "a");
+	for (int i = 0; i < 3 * REDIS_CHANNELS_IN_FLIGHT_MAX; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		want(&channels, name);
+	}
+	while (redis_channels_next(&channels, argv))
+		;
+	redis_channels_unwant(&channels, slice_of("a"));
+	for (int i = 0; i < 2 * REDIS_CHANNELS_PER_COMMAND; i++) {
+		snprintf(name, sizeof(name), "app:%d", i);
+		confirms(&channels, true, name, name + strlen("app:"));
+		if ((i + 1) % REDIS_CHANNELS_PER_COMMAND)
+			continue;
+		while (redis_channels_next(&channels, argv))
+			left |= slice_is(argv[0], "UNSUBSCRIBE");
+	}
+	assert_true(left);
+	redis_channels_deinit(&channels);
+}
+
+/* Those that waited were let in when the server was lost. */
+static void nobody_is_in_a_hurry_after_a_loss(void **state)
+{
+	struct redis_channels channels;
+	struct slice told;
+
+	(void)state;
+	init(&channels);
+	want(&channels, "a");
+	want(&channels, "b");
+	redis_channels_hurry(&channels, slice_of("b"));
+	redis_channels_lost(&channels);
+	while (redis_channels_tell_lost(&channels, &told))
+		;
+	want(&channels, "c");
+	redis_channels_hurry(&channels, slice_of("c"));
+	sends(&channels, "SUBSCRIBE app:c app:a app:b");
+	redis_channels_deinit(&channels);
+}
+
 static void fills_commands_and_keeps_to_its_window(void **state)
 {
 	enum {
@@ -452,6 +504,8 @@ int main(void)
 		cmocka_unit_test(ends_right_after_any_flips),
 		cmocka_unit_test(what_somebody_waits_for_goes_first),
 		cmocka_unit_test(leaves_and_subscribes_by_turns),
+		cmocka_unit_test(keeps_the_turn_of_who_found_no_room),
+		cmocka_unit_test(nobody_is_in_a_hurry_after_a_loss),
 		cmocka_unit_test(fills_commands_and_keeps_to_its_window),
 		cmocka_unit_test(asks_one_by_one_after_a_refusal_and_gives_up_only_the_forbidden),
 		cmocka_unit_test(forgets_what_it_may_not_leave),

@@ -201,8 +201,7 @@ static bool subscribes_next(struct redis_channels *channels)
 {
 	bool may_leave = !list_empty(&channels->to_unsubscribe);
 
-	channels->leaves_next = !channels->leaves_next;
-	return !list_empty(next_to_subscribe(channels)) && (channels->leaves_next || !may_leave);
+	return !list_empty(next_to_subscribe(channels)) && (!channels->leaves_next || !may_leave);
 }
 
 size_t redis_channels_next(struct redis_channels *channels, struct slice *argv)
@@ -229,6 +228,7 @@ size_t redis_channels_next(struct redis_channels *channels, struct slice *argv)
 	if (!channel)
 		return 0;
 	channel->ends_command = true;
+	channels->leaves_next = subscribe;
 	return n + 1;
 }
 
@@ -331,6 +331,7 @@ void redis_channels_lost(struct redis_channels *channels)
 
 		next = map_next(&channels->by_name, entry);
 		channel->alone = false;
+		channel->urgent = false; /* handshakes that waited for it were let in */
 		channel->announced = false;
 		channel_enter(channels, channel, state);
 	}
