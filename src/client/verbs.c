@@ -22,101 +22,102 @@ static struct slice command_channel(const struct command *command)
 }
 
 /* A subscribe, with the history that it wants. */
-struct wish {
+struct request {
 	struct slice id;
 	bool recovers;
 	struct since since; /* if it does */
 };
 
 /* Where the client was, or that it wants to know where it is. */
-static struct wish read_wish(const struct command *command)
+static struct request read_request(const struct command *command)
 {
-	struct wish wish = {.id = command->id, .recovers = command->recover, .since = {.kind = SINCE_NOW}};
+	struct request request = {
+		.id = command->id, .recovers = command->recover, .since = {.kind = SINCE_NOW}};
 	char text[POSITION_TEXT_MAX + 1];
 	long len;
 
 	if (!command->since.data)
-		return wish;
+		return request;
 	len = json_is_string(command->since) ? json_unescape(command->since, text, sizeof(text)) : -1;
-	wish.recovers = true;
-	wish.since = len < 0 ? (struct since){.kind = SINCE_MALFORMED}
-			     : since_parse((struct slice){text, (size_t)len});
-	return wish;
+	request.recovers = true;
+	request.since = len < 0 ? (struct since){.kind = SINCE_MALFORMED}
+				: since_parse((struct slice){text, (size_t)len});
+	return request;
 }
 
 /* May the client have one more subscription, and ask the node for it? If not, it was told why. */
-static bool may_subscribe(struct client *client, const struct wish *wish, struct slice channel)
+static bool may_subscribe(struct client *client, const struct request *request, struct slice channel)
 {
 	const struct clients *clients = client->clients;
 	const struct hub_subscription *subscription = hub_find(clients->hub, &client->subscriber, channel);
 
 	if (client->subscriber.n >= clients->limits.subscriptions_max && !subscription) {
-		answer_error(client, wish->id, "too_many_subscriptions",
+		answer_error(client, request->id, "too_many_subscriptions",
 			"this connection has as many subscriptions as it may have", channel);
 		return false;
 	}
 	if (!owed_has_room(client)) {
-		answer_error(client, wish->id, "busy", "this connection waits for as many answers as it may",
-			channel);
+		answer_error(client, request->id, "busy",
+			"this connection waits for as many answers as it may", channel);
 		return false;
 	}
-	if ((!subscription || !subscription->confirmed || wish->recovers) && !owed_may_ask(client)) {
-		answer_retry(client, wish->id, "rate", "this connection subscribes too often", channel);
+	if ((!subscription || !subscription->confirmed || request->recovers) && !owed_may_ask(client)) {
+		answer_retry(client, request->id, "rate", "this connection subscribes too often", channel);
 		return false;
 	}
 	return true;
 }
 
 /* Subscribes to a valid channel that this connection may have, and answers now or later. */
-static void subscribe(struct client *client, const struct wish *wish, struct slice channel)
+static void subscribe(struct client *client, const struct request *request, struct slice channel)
 {
 	struct hub_subscription *subscription;
 	int r;
 
-	if (!may_subscribe(client, wish, channel))
+	if (!may_subscribe(client, request, channel))
 		return;
 	r = hub_subscribe(client->clients->hub, &client->subscriber, channel, &subscription);
 	if (r < 0)
 		client_close(client, CLOSE_INTERNAL);
-	else if (wish->recovers && subscription->recovery && !recovery_is_late(subscription))
-		answer_error(client, wish->id, "busy", "the channel is being recovered already", channel);
-	else if (wish->recovers)
-		recovery_begin(client, subscription, &wish->since, wish->id, false);
+	else if (request->recovers && subscription->recovery && !recovery_is_late(subscription))
+		answer_error(client, request->id, "busy", "the channel is being recovered already", channel);
+	else if (request->recovers)
+		recovery_begin(client, subscription, &request->since, request->id, false);
 	else if (subscription->confirmed)
-		answer_subscribed(client, wish->id, channel);
+		answer_subscribed(client, request->id, channel);
 	else
-		owed_add(client, subscription, wish->id, r == 0);
+		owed_add(client, subscription, request->id, r == 0);
 }
 
 /* Without a channel, a subscribe means the channels that the route joins: clients that know only
  * one channel say this. */
-static void subscribe_to_route(struct client *client, const struct wish *wish)
+static void subscribe_to_route(struct client *client, const struct request *request)
 {
 	char name[ROUTE_CHANNEL_MAX + 1];
 	struct route_match match;
 
 	rights_match(&client->rights, &match);
 	if (route_n_channels(match.route) == 0)
-		answer_error(client, wish->id, command_error_code(COMMAND_MISSING_CHANNEL),
+		answer_error(client, request->id, command_error_code(COMMAND_MISSING_CHANNEL),
 			command_error_message(COMMAND_MISSING_CHANNEL), absent);
 	for (size_t i = 0; i < route_n_channels(match.route) && client->state == CLIENT_OPEN; i++)
-		subscribe(client, wish, (struct slice){name, route_channel(&match, i, name)});
+		subscribe(client, request, (struct slice){name, route_channel(&match, i, name)});
 }
 
 static void run_subscribe(struct client *client, const struct command *command)
 {
 	struct slice channel = command_channel(command);
-	struct wish wish = read_wish(command);
+	struct request request = read_request(command);
 
 	/* Checked here and not at a reload: so only clients that ask pay for it. */
 	rights_follow(&client->rights, client->clients->routes);
 	if (!channel.len)
-		subscribe_to_route(client, &wish);
+		subscribe_to_route(client, &request);
 	else if (!rights_may_subscribe(&client->rights, channel))
 		answer_error(client, command->id, "forbidden",
 			"this connection may not subscribe to that channel", absent);
 	else
-		subscribe(client, &wish, channel);
+		subscribe(client, &request, channel);
 }
 
 static void run_unsubscribe(struct client *client, const struct command *command)
