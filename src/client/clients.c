@@ -55,7 +55,7 @@ static bool came_before(const struct hub_subscription *subscription, const struc
 {
 	const struct client *client = subscriber_client(subscription->subscriber);
 
-	return confirmation->told && client->let_in_ms && !subscription->muted && !subscription->owed &&
+	return confirmation->told && client->let_in_ms && !subscription->muted && !owed_made(subscription) &&
 	       (int32_t)((uint32_t)confirmation->from_ms - client->let_in_ms) >= 0;
 }
 
@@ -67,6 +67,8 @@ static void on_confirmed(void *arg, struct hub_subscription *subscription)
 	if (came_before(subscription, clients->confirmation)) {
 		hub_flush(clients->hub); /* the events before the resync are delivered before it */
 		tell_gap(client, clients->confirmation->told, clients->confirmation->close_others);
+		if (client_is_live(client) && subscription->owed)
+			owed_confirmed(client, subscription);
 	} else if (client->state == CLIENT_PARKED && --client->n_unconfirmed == 0) {
 		unpark(client);
 	} else if (subscription->owed) {
@@ -226,7 +228,8 @@ static void on_resync(void *arg, struct hub_subscription *subscription)
 	const struct resync *resync = arg;
 
 	/* Was it told yet, by its handshake or an answer, that it hears everything? */
-	bool promised = client->let_in_ms || (subscription->confirmed && client->state != CLIENT_PARKED);
+	bool promised = (client->let_in_ms && !owed_made(subscription)) ||
+			(subscription->confirmed && client->state != CLIENT_PARKED);
 
 	/* Not while it waits for an answer about its position, which comes after this and takes it into
 	 * account. */

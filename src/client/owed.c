@@ -159,6 +159,15 @@ void owed_add_without_history(struct client *client, struct hub_subscription *su
 		owed->recover = true;
 }
 
+bool owed_made(const struct hub_subscription *subscription)
+{
+	const struct owed_answer *owed = subscription->owed;
+
+	while (owed && owed->next)
+		owed = owed->next;
+	return owed && owed->made;
+}
+
 /*
  * While Redis does not answer, each subscribe is remembered until its time is over. The bound fits an honest
  * client: all channels that it may subscribe to, and all of them once more.

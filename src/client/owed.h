@@ -27,6 +27,9 @@ void owed_add(struct client *client, struct hub_subscription *subscription, stru
 /* The same for a client that wanted the history of a channel that keeps none. */
 void owed_add_without_history(struct client *client, struct hub_subscription *subscription, struct slice id);
 
+/* Was it made by a command that is not answered yet? Then nothing was promised for it so far. */
+bool owed_made(const struct hub_subscription *subscription);
+
 /*
  * The subscription is confirmed, or it cannot be for the time being: all answers that it owes are given. The
  * subscription may be gone afterwards.

@@ -132,11 +132,12 @@ static void says_ready_once_whatever_comes_before_it_is_open(void **state)
 	assert_int_equal(timed_out->n_ready, 1);
 }
 
-/* The bus says from when on the worker hears everything. */
+/* The bus says from when on the worker hears everything of the channel that it wanted last. */
 static void confirm_from(struct world *world, const char *channel, uint64_t from_ms)
 {
 	struct message *told = reply_resync(slice_of(channel), "away", false, 0, "abcdefgh.4.1004", WALL_MS);
-	const struct confirmation confirmation = {.generation = world->interests[0].generation,
+	const struct confirmation confirmation = {
+		.generation = world->interests[world->n_interests - 1].generation,
 		.from_ms = from_ms,
 		.told = told,
 		.close_others = true};
@@ -215,6 +216,50 @@ static void who_waits_for_a_confirmation_has_no_part_in_what_others_missed(void 
 	hears(before, "close:1012 ");
 	hears(held, "e1 ");
 	hears(asks, "close:1012 "); /* of that one it was told that it hears everything */
+	message_unref(told);
+}
+
+/* Its open has promised every event; a command that waits for its answer takes nothing of that back. */
+static void who_was_let_in_unconfirmed_and_says_subscribe_is_told_of_its_gap(void **state)
+{
+	struct world *world = *state;
+
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(begin(world, &world->peers[i], CARDS), CLIENT_HELD);
+	world->peers[1].client.aware = true;
+	pass(world, CLIENT_PARKED_MS);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(world->peers[i].n_ready, 1);
+		client_open(&world->peers[i].client);
+		ask_for(world, &world->peers[i], "subscribe", "cards");
+		hears(&world->peers[i], "");
+	}
+	confirm_from(world, "cards", world->now_ms);
+	hears(&world->peers[0], "close:1012 ");
+	hears(&world->peers[1], "resync(cards) subscribed(cards) ");
+}
+
+/* Nothing was promised for this one, however its handshake was answered. */
+static void who_was_let_in_unconfirmed_misses_nothing_of_what_it_subscribes_to_later(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = &world->peers[0];
+	struct message *told = reply_resync(slice_of("a"), "away", false, 0, "abcdefgh.4.1004", WALL_MS);
+
+	assert_non_null(told);
+	clients_connected(&world->clients, false);
+	assert_int_equal(begin(world, peer, CARDS), 0);
+	client_open(&peer->client);
+	clients_connected(&world->clients, true);
+	confirm(world, "cards");
+	clients_connected(&world->clients, false);
+	ask_for(world, peer, "subscribe", "a");
+	ask_for(world, peer, "subscribe", "a"); /* once more: that did not make it */
+	clients_connected(&world->clients, true);
+	pass(world, 1);
+	clients_resync(&world->clients, slice_of("a"), map_hash("a", 1), told, true);
+	confirm_from(world, "a", world->now_ms);
+	hears(peer, "subscribed(a) subscribed(a) ");
 	message_unref(told);
 }
 
@@ -675,6 +720,8 @@ int main(void)
 		CLIENTS_TEST(who_was_let_in_before_its_worker_heard_everything_is_closed_for_the_gap),
 		CLIENTS_TEST(who_waited_for_the_confirmation_has_no_gap),
 		CLIENTS_TEST(who_waits_for_a_confirmation_has_no_part_in_what_others_missed),
+		CLIENTS_TEST(who_was_let_in_unconfirmed_and_says_subscribe_is_told_of_its_gap),
+		CLIENTS_TEST(who_was_let_in_unconfirmed_misses_nothing_of_what_it_subscribes_to_later),
 		CLIENTS_TEST(bounds_what_waits_for_a_parked_peer),
 		CLIENTS_TEST(ends_a_socket_that_breaks_as_it_is_sent_to),
 		CLIENTS_TEST(ends_a_socket_that_breaks_as_a_reply_is_sent),
