@@ -105,7 +105,7 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 	int r;
 
 	*client = (struct client){
-		.subscriber = {.urgent = true},
+		.subscriber = {.urgent = clients->connected},
 		.clients = clients,
 		.socket = socket,
 		.rights = *rights,

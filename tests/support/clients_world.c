@@ -157,6 +157,7 @@ static void on_wish(void *arg, const struct wish *wish)
 	snprintf(world->interests[world->n_interests].channel, sizeof(world->interests[0].channel), "%.*s",
 		(int)channel.len, channel.data);
 	world->interests[world->n_interests].generation = wish->generation;
+	world->interests[world->n_interests].urgent = wish->urgent;
 	world->interests[world->n_interests++].wanted = wish->wanted;
 }
 

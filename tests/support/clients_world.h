@@ -69,6 +69,7 @@ struct world {
 		char channel[32];
 		uint64_t generation;
 		bool wanted;
+		bool urgent;
 	} interests[INTERESTS];
 	size_t n_interests;
 	uint16_t era;      /* of the answers to joins */

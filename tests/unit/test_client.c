@@ -263,6 +263,21 @@ static void who_was_let_in_unconfirmed_misses_nothing_of_what_it_subscribes_to_l
 	message_unref(told);
 }
 
+/* Handshakes that wait are to go first in Redis: while the link is lost, no handshake does. */
+static void only_a_handshake_that_waits_is_urgent(void **state)
+{
+	struct world *world = *state;
+
+	clients_connected(&world->clients, false);
+	assert_int_equal(begin(world, &world->peers[0], CARDS), 0);
+	assert_int_equal(world->n_interests, 1);
+	assert_false(world->interests[0].urgent);
+	clients_connected(&world->clients, true);
+	assert_int_equal(begin(world, &world->peers[1], CARDS), CLIENT_HELD);
+	assert_int_equal(world->n_interests, 2);
+	assert_true(world->interests[1].urgent);
+}
+
 static void never_says_ready_of_one_that_was_not_held(void **state)
 {
 	struct world *world = *state;
@@ -722,6 +737,7 @@ int main(void)
 		CLIENTS_TEST(who_waits_for_a_confirmation_has_no_part_in_what_others_missed),
 		CLIENTS_TEST(who_was_let_in_unconfirmed_and_says_subscribe_is_told_of_its_gap),
 		CLIENTS_TEST(who_was_let_in_unconfirmed_misses_nothing_of_what_it_subscribes_to_later),
+		CLIENTS_TEST(only_a_handshake_that_waits_is_urgent),
 		CLIENTS_TEST(bounds_what_waits_for_a_parked_peer),
 		CLIENTS_TEST(ends_a_socket_that_breaks_as_it_is_sent_to),
 		CLIENTS_TEST(ends_a_socket_that_breaks_as_a_reply_is_sent),
