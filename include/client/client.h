@@ -67,11 +67,11 @@ struct client {
 	uint32_t n_unanswered; /* answers that it waits for, and joins that are under way for it */
 	uint32_t n_received;
 	uint32_t n_sent;
-	uint32_t n_dropped;    /* events that it lost because it read too slowly */
-	uint16_t close_code;   /* the code that was sent or received */
-	uint8_t n_joins;       /* joins under way, up to CLIENT_JOINS_MAX; without those of its handshake */
-	uint8_t state;         /* enum client_state */
-	uint8_t reason;        /* enum close_reason, once it closes */
+	uint32_t n_dropped;  /* events that it lost because it read too slowly */
+	uint16_t close_code; /* the code that was sent or received */
+	uint8_t n_joins; /* joins under way, up to CLIENT_JOINS_MAX; without those that went out of turn */
+	uint8_t state;   /* enum client_state */
+	uint8_t reason;  /* enum close_reason, once it closes */
 	uint8_t n_unconfirmed; /* parked: subscriptions of the route that are not confirmed */
 	bool aware;            /* has shown that it knows recovery: is told resync, degraded, restored */
 	bool held;             /* CLIENT_HELD was returned, and ready() not called yet */

@@ -87,7 +87,8 @@ struct clients {
 	struct list closing;     /* client.due */
 	struct list flush;       /* client.flush */
 	struct list subscribing; /* subscriptions whose answers are owed, in order of their deadlines */
-	struct list recovering;  /* joins that are not answered, in order of their deadlines */
+	struct list recovering;  /* recoveries that are not answered, in order of their deadlines */
+	struct list pressing;    /* the same, once half of their time is over */
 	struct form_maker maker;
 	const struct confirmation *confirmation; /* while it is handed to those who wait for it */
 	struct drain drain;

@@ -116,6 +116,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	list_init(&clients->flush);
 	list_init(&clients->subscribing);
 	list_init(&clients->recovering);
+	list_init(&clients->pressing);
 	keepalive_init(&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms);
 	r = form_maker_init(&clients->maker, limits->deflate_bytes_min);
 	clients->hub = hub_new(&up);

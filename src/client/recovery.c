@@ -20,7 +20,7 @@
 
 /* A join under way. It outlives its client, which is NULL then, until the join is back. */
 struct recovery {
-	struct list due;   /* in clients.recovering until it is answered or late */
+	struct list due;   /* in clients.recovering, then in clients.pressing, until it is answered or late */
 	struct list aside; /* in client.aside while its join waits for its turn; and once it is given up */
 	uint64_t deadline_ms;
 	struct client *client;
@@ -28,6 +28,7 @@ struct recovery {
 	struct hub_subscription *subscription;
 	struct join *join; /* the join that owns it and frees it */
 	bool patient;
+	bool uncounted; /* its join goes out of turn: it is not one of client.n_joins */
 	bool late;
 	size_t id_len;
 	char id[COMMAND_ID_MAX];
@@ -40,20 +41,21 @@ static void send_join(struct recovery *recovery)
 {
 	struct clients *clients = recovery->asker->clients;
 
-	recovery->asker->n_joins += !recovery->patient;
+	recovery->asker->n_joins += !recovery->uncounted;
 	clients->listener.join(clients->listener.arg, recovery->join);
 }
 
 /*
  * The bus answers joins in the order in which they come. So that many joins of one client do not delay those
  * of others, a client has only a few under way; the rest wait with the client, and vanish with it at no cost.
- * The joins of a handshake, for the few channels of its route, go at once.
+ * The joins of a handshake, for the few channels of its route, go at once. A join that has waited for half of
+ * its time goes as well (recovery_tick): the few may be for logs that cannot be read.
  */
 static void send_join_in_turn(struct recovery *recovery)
 {
 	struct client *client = recovery->asker;
 
-	if (recovery->patient || client->n_joins < CLIENT_JOINS_MAX)
+	if (recovery->uncounted || client->n_joins < CLIENT_JOINS_MAX)
 		send_join(recovery);
 	else
 		list_push_back(&client->aside, &recovery->aside);
@@ -92,6 +94,7 @@ void recovery_begin(struct client *client, struct hub_subscription *subscription
 		.subscription = subscription,
 		.join = join,
 		.patient = patient,
+		.uncounted = patient,
 		.id_len = id.len};
 	client->n_unanswered++;
 	recovery->deadline_ms = clients->now_ms + CLIENT_SUBSCRIBE_MS;
@@ -288,8 +291,8 @@ bool recovery_is_late(const struct hub_subscription *subscription)
 }
 
 /*
- * The recovery takes too long, whether its join waits for the log, for its turn, or for other replays: tells
- * the peer. The join will come back and find no subscription, unless it is patient.
+ * The recovery takes too long, whether its join waits for the log or for other replays: tells the peer. The
+ * join will come back and find no subscription, unless it is patient.
  */
 static void run_late(struct recovery *recovery)
 {
@@ -300,7 +303,7 @@ static void run_late(struct recovery *recovery)
 	if (subscription->owed)
 		owed_unavailable(client, subscription);
 	if (!client_is_live(client))
-		return; /* that closed the client; a recovery whose join had not gone yet is freed */
+		return; /* that closed the client */
 	metrics_add(client->clients->metrics, METRIC_RECOVER_UNAVAILABLE, 1);
 	told = make_unavailable(client->clients, recovery, unreadable);
 	if (recovery->patient) {
@@ -313,13 +316,36 @@ static void run_late(struct recovery *recovery)
 	client_push(client, told);
 }
 
+/* The first in this order of deadlines, if its own is not behind this time; or NULL. */
+static struct recovery *first_until(struct list *queue, uint64_t ms)
+{
+	struct recovery *recovery;
+
+	if (list_empty(queue))
+		return NULL;
+	recovery = list_entry(queue->next, struct recovery, due);
+	return recovery->deadline_ms <= ms ? recovery : NULL;
+}
+
+/* Half of its time is over: if its join waits for its turn still, it goes without. */
+static void press(struct clients *clients, struct recovery *recovery)
+{
+	list_remove(&recovery->due);
+	list_push_back(&clients->pressing, &recovery->due);
+	if (!list_linked(&recovery->aside))
+		return; /* its join is under way */
+	list_remove(&recovery->aside);
+	recovery->uncounted = true;
+	send_join(recovery);
+}
+
 void recovery_tick(struct clients *clients)
 {
-	while (!list_empty(&clients->recovering)) {
-		struct recovery *recovery = list_entry(clients->recovering.next, struct recovery, due);
+	struct recovery *recovery;
 
-		if (recovery->deadline_ms > clients->now_ms)
-			return;
+	while ((recovery = first_until(&clients->recovering, clients->now_ms + CLIENT_SUBSCRIBE_MS / 2)))
+		press(clients, recovery);
+	while ((recovery = first_until(&clients->pressing, clients->now_ms))) {
 		list_remove(&recovery->due);
 		run_late(recovery);
 	}
@@ -355,7 +381,7 @@ void recovery_answered(struct clients *clients, struct join *join)
 		settle(clients, recovery, join);
 	list_remove(&recovery->aside);
 	asker = recovery->asker;
-	counted = asker && !recovery->patient;
+	counted = asker && !recovery->uncounted;
 	if (asker)
 		asker->n_unanswered--;
 	credit = join_spend(join);
