@@ -235,8 +235,8 @@ static int check_routes(struct loader *loader)
 	return 0;
 }
 
-/* What is set only for rediss:// and would otherwise be ignored: its writer believes that no stranger can read
- * along. */
+/* Options for rediss:// would be ignored beside redis://, and whoever set them believes that no stranger can
+ * read along. */
 static int check_redis_tls(struct loader *loader)
 {
 	const struct config *config = loader->config;
