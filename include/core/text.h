@@ -3,7 +3,19 @@
 
 /* Text: bytes that may be UTF-8, their way into a JSON string and out of a URL. No memory, no state. */
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* Of ASCII, whatever the locale. */
+static inline bool text_is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline bool text_is_alpha(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 /*
  * The length of the UTF-8 sequence at s, 1 to 4 bytes; 0 if there is no valid one: overlong forms,

@@ -4,14 +4,11 @@
 
 #include <stdio.h>
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
+#include "core/text.h"
 
 static bool is_epoch_char(char c)
 {
-	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+	return text_is_digit(c) || text_is_alpha(c);
 }
 
 /* Cuts the text at the first `at`: head is the part before it, text becomes the part behind it. */
@@ -45,7 +42,7 @@ int position_number_parse(struct slice text, uint64_t *numberp)
 	if (text.len < 1 || text.len > POSITION_NUMBER_DIGITS || (text.len > 1 && text.data[0] == '0'))
 		return POSITION_MALFORMED;
 	for (size_t i = 0; i < text.len; i++) {
-		if (!is_digit(text.data[i]))
+		if (!text_is_digit(text.data[i]))
 			return POSITION_MALFORMED;
 		number = number * 10 + (uint64_t)(text.data[i] - '0');
 	}

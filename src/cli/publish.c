@@ -9,6 +9,7 @@
 #include <hiredis.h>
 
 #include "broker/broker.h"
+#include "broker/redis/url.h"
 #include "cli/admin_client.h"
 #include "cli/publish_broker.h"
 #include "cli/redis_once.h"
@@ -88,7 +89,7 @@ static int to_redis(const struct config *config, const struct cli_publication *w
 		history = &unless_said;
 	/* A plain one over TCP needs no more rights than to publish: no broker, which wants to hear its
 	 * probe. */
-	return history || strncasecmp(config->redis, "rediss:", strlen("rediss:")) == 0
+	return history || redis_url_wants_tls(config->redis)
 		       ? publish_through_broker(config, history, wanted)
 		       : through_redis(config, wanted->channel, wanted->json);
 }

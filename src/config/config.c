@@ -8,12 +8,11 @@
  */
 #include "config/config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "broker/redis/url.h"
 #include "config/cpus.h"
 #include "config/loader.h"
 #include "config/options.h"
@@ -21,6 +20,7 @@
 #include "config/suggest.h"
 #include "config/value.h"
 #include "core/buf.h"
+#include "core/ip.h"
 #include "route/route.h"
 
 enum {
@@ -252,7 +252,7 @@ static int check_redis_tls(struct loader *loader)
 		{OPTION_redis_tls_verify, tls->verify != REDIS_TLS_FULL},
 	};
 
-	if (!*config->redis || strncasecmp(config->redis, "rediss://", strlen("rediss://")) == 0)
+	if (!*config->redis || redis_url_wants_tls(config->redis))
 		return 0;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].given)
@@ -368,15 +368,7 @@ size_t config_restart_needed(const struct config *running, const struct config *
 /* Can only this machine reach it? A name may mean any machine, except for localhost (RFC 6761). */
 static bool host_is_loopback(const char *host)
 {
-	struct in6_addr ip6;
-	struct in_addr ip4;
-
-	if (inet_pton(AF_INET, host, &ip4) == 1)
-		return ntohl(ip4.s_addr) >> 24 == IN_LOOPBACKNET;
-	if (inet_pton(AF_INET6, host, &ip6) == 1)
-		return IN6_IS_ADDR_LOOPBACK(&ip6) ||
-		       (IN6_IS_ADDR_V4MAPPED(&ip6) && ip6.s6_addr[12] == IN_LOOPBACKNET);
-	return strcmp(host, "localhost") == 0;
+	return ip_is_loopback(slice_of(host)) || strcmp(host, "localhost") == 0;
 }
 
 int config_check_served(const struct config *config, struct buf *error)

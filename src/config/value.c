@@ -6,7 +6,6 @@
  */
 #include "config/value.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "broker/redis/url.h"
 #include "config/config.h"
 #include "core/buf.h"
+#include "core/ip.h"
 #include "core/log.h"
 #include "http/origin.h"
 #include "route/route.h"
@@ -460,12 +460,10 @@ static bool host_is_name(const char *host)
 
 static bool host_valid(const char *host, bool bracketed)
 {
-	struct in6_addr ip6;
-	struct in_addr ip4;
+	struct in6_addr address;
+	bool ipv4, is_ip = ip_parse(slice_of(host), &address, &ipv4);
 
-	if (bracketed)
-		return inet_pton(AF_INET6, host, &ip6) == 1;
-	return inet_pton(AF_INET, host, &ip4) == 1 || host_is_name(host);
+	return bracketed ? is_ip && !ipv4 : (is_ip && ipv4) || host_is_name(host);
 }
 
 static int name_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
@@ -606,24 +604,14 @@ static void list_deinit(void *member)
 
 static bool network_valid(const char *text)
 {
-	char address[INET6_ADDRSTRLEN];
 	const char *slash = strchrnul(text, '/');
-	size_t len = (size_t)(slash - text);
-	unsigned char bytes[16];
+	struct in6_addr address;
 	uint64_t bits;
-	uint64_t bits_max;
+	bool ipv4;
 
-	if (len >= sizeof(address))
+	if (!ip_parse((struct slice){text, (size_t)(slash - text)}, &address, &ipv4))
 		return false;
-	memcpy(address, text, len);
-	address[len] = '\0';
-	if (inet_pton(AF_INET, address, bytes) == 1)
-		bits_max = 32;
-	else if (inet_pton(AF_INET6, address, bytes) == 1)
-		bits_max = 128;
-	else
-		return false;
-	return !*slash || (number_parse(slash + 1, no_units, &bits) && bits <= bits_max);
+	return !*slash || (number_parse(slash + 1, no_units, &bits) && bits <= (ipv4 ? 32 : 128));
 }
 
 static int networks_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,

@@ -2,12 +2,13 @@
 
 #include "http/origin.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "core/ip.h"
+#include "core/text.h"
 
 enum {
 	HOST_MAX = 255, /* bytes of a name in the DNS, with room to spare for an IPv6 address in brackets */
@@ -44,16 +45,6 @@ struct origins {
 	struct rule rules[];
 };
 
-static bool is_alpha(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 static bool equal(struct slice a, struct slice b)
 {
 	return a.len == b.len && (a.len == 0 || strncasecmp(a.data, b.data, a.len) == 0);
@@ -64,22 +55,10 @@ static bool is_scheme(struct slice text)
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.data[i];
 
-		if (!is_alpha(c) && (i == 0 || (!is_digit(c) && c != '+' && c != '-' && c != '.')))
+		if (!text_is_alpha(c) && (i == 0 || (!text_is_digit(c) && c != '+' && c != '-' && c != '.')))
 			return false;
 	}
 	return text.len > 0;
-}
-
-static bool is_ipv6(struct slice text)
-{
-	char address[INET6_ADDRSTRLEN];
-	struct in6_addr bytes;
-
-	if (text.len >= sizeof(address))
-		return false;
-	memcpy(address, text.data, text.len);
-	address[text.len] = '\0';
-	return strlen(address) == text.len && inet_pton(AF_INET6, address, &bytes) == 1;
 }
 
 /* Labels with dots between them. A dot at the end would make another name of the same host. */
@@ -92,7 +71,7 @@ static bool is_name(struct slice text)
 
 		if (c == '.' && !in_label)
 			return false;
-		if (c != '.' && !is_alpha(c) && !is_digit(c) && c != '-' && c != '_')
+		if (c != '.' && !text_is_alpha(c) && !text_is_digit(c) && c != '-' && c != '_')
 			return false;
 		in_label = c != '.';
 	}
@@ -101,8 +80,11 @@ static bool is_name(struct slice text)
 
 static bool is_host(struct slice text)
 {
+	struct in6_addr address;
+	bool ipv4;
+
 	if (text.len > 2 && text.data[0] == '[' && text.data[text.len - 1] == ']')
-		return is_ipv6((struct slice){text.data + 1, text.len - 2});
+		return ip_parse((struct slice){text.data + 1, text.len - 2}, &address, &ipv4) && !ipv4;
 	return is_name(text);
 }
 
@@ -114,7 +96,7 @@ static bool read_port(struct slice text, int *portp)
 	if (text.len == 0 || text.len > 5 || text.data[0] == '0')
 		return false;
 	for (size_t i = 0; i < text.len; i++) {
-		if (!is_digit(text.data[i]))
+		if (!text_is_digit(text.data[i]))
 			return false;
 		port = port * 10 + (text.data[i] - '0');
 	}
@@ -266,28 +248,11 @@ void origins_free(struct origins *origins)
 	free(origins);
 }
 
-static bool is_loopback_address(struct slice text)
-{
-	static const struct in6_addr mapped = {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127}}};
-	char address[INET6_ADDRSTRLEN];
-	struct in_addr ipv4;
-	struct in6_addr ipv6;
-
-	if (text.len >= sizeof(address))
-		return false;
-	memcpy(address, text.data, text.len);
-	address[text.len] = '\0';
-	if (inet_pton(AF_INET, address, &ipv4) == 1)
-		return ntohl(ipv4.s_addr) >> 24 == 127;
-	return inet_pton(AF_INET6, address, &ipv6) == 1 &&
-	       (memcmp(&ipv6, &in6addr_loopback, sizeof(ipv6)) == 0 || memcmp(&ipv6, &mapped, 13) == 0);
-}
-
 static bool is_loopback_host(struct slice host)
 {
 	if (host.len > 2 && host.data[0] == '[')
-		return is_loopback_address((struct slice){host.data + 1, host.len - 2});
-	return equal(host, slice_of("localhost")) || is_loopback_address(host);
+		return ip_is_loopback((struct slice){host.data + 1, host.len - 2});
+	return equal(host, slice_of("localhost")) || ip_is_loopback(host);
 }
 
 static bool is_same(const struct origin *origin, struct slice host, const char *remote)
@@ -296,7 +261,7 @@ static bool is_same(const struct origin *origin, struct slice host, const char *
 
 	if (!is_web(origin->scheme) || !read_place(host, false, &place))
 		return false;
-	if (is_loopback_address(slice_of(remote)) && is_loopback_host(place.host) &&
+	if (ip_is_loopback(slice_of(remote)) && is_loopback_host(place.host) &&
 		is_loopback_host(origin->place.host))
 		return true;
 	if (place.port == PORT_NONE)

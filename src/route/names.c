@@ -24,19 +24,9 @@ enum {
 
 static const char reserved[] = "tg:"; /* keys and channels of our own in Redis */
 
-static bool is_alpha(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 static bool is_id_byte(char c)
 {
-	return is_alpha(c) || is_digit(c) || c == '.' || c == '_' || c == '~' || c == '-';
+	return text_is_alpha(c) || text_is_digit(c) || c == '.' || c == '_' || c == '~' || c == '-';
 }
 
 bool route_id_valid(const char *id, size_t len)
@@ -148,10 +138,10 @@ bool route_channel_valid(const char *name, size_t len)
 
 bool name_is_variable(const char *text, size_t len)
 {
-	if (len == 0 || len > VARIABLE_MAX || is_digit(text[0]))
+	if (len == 0 || len > VARIABLE_MAX || text_is_digit(text[0]))
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!is_alpha(text[i]) && !is_digit(text[i]) && text[i] != '_')
+		if (!text_is_alpha(text[i]) && !text_is_digit(text[i]) && text[i] != '_')
 			return false;
 	return true;
 }

@@ -2,15 +2,14 @@
 
 #include "ws/trusted.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/ip.h"
 
-/* IPv4 is kept as ::ffff:a.b.c.d, so that one comparison serves both. */
 struct block {
 	struct in6_addr address;
 	unsigned int bits;
@@ -25,34 +24,15 @@ enum {
 	IPV4_BITS = 96, /* before an IPv4 address in its mapped form */
 };
 
-static bool parse_address(const char *text, struct in6_addr *address, bool *is_ipv4p)
-{
-	struct in_addr ipv4;
-
-	*is_ipv4p = inet_pton(AF_INET, text, &ipv4) == 1;
-	if (!*is_ipv4p)
-		return inet_pton(AF_INET6, text, address) == 1;
-	memset(address, 0, sizeof(*address));
-	address->s6_addr[10] = 0xff;
-	address->s6_addr[11] = 0xff;
-	memcpy(&address->s6_addr[12], &ipv4, sizeof(ipv4));
-	return true;
-}
-
 static bool parse_block(const char *text, struct block *block)
 {
 	const char *slash = strchr(text, '/');
-	char address[INET6_ADDRSTRLEN];
 	size_t len = slash ? (size_t)(slash - text) : strlen(text);
 	unsigned long bits;
 	bool is_ipv4;
 	char *end;
 
-	if (len >= sizeof(address))
-		return false;
-	memcpy(address, text, len);
-	address[len] = '\0';
-	if (!parse_address(address, &block->address, &is_ipv4))
+	if (!ip_parse((struct slice){text, len}, &block->address, &is_ipv4))
 		return false;
 	block->bits = 128;
 	if (!slash)
@@ -108,7 +88,7 @@ bool trusted_contains(const struct trusted *trusted, const char *text)
 	struct in6_addr address;
 	bool is_ipv4;
 
-	if (!parse_address(text, &address, &is_ipv4))
+	if (!ip_parse(slice_of(text), &address, &is_ipv4))
 		return false;
 	for (size_t i = 0; i < trusted->n; i++)
 		if (block_contains(&trusted->blocks[i], &address))

@@ -17,6 +17,8 @@
 #include "core/slice.h"
 #include "core/text.h"
 
+static const char tls_scheme[] = "rediss://";
+
 enum {
 	REDIS_PORT = 6379,
 	REDIS_HOST_MAX = 255, /* of a name in DNS */
@@ -217,6 +219,11 @@ static int url_parse_unix(struct slice text, struct redis_url *url, struct buf *
 	return url_take_db(url, (struct slice){query.data + 4, query.len - 4}, error);
 }
 
+bool redis_url_wants_tls(const char *text)
+{
+	return strncasecmp(text, tls_scheme, strlen(tls_scheme)) == 0;
+}
+
 int redis_url_parse(const char *text, struct redis_url *url, struct buf *error)
 {
 	static const struct {
@@ -224,7 +231,7 @@ int redis_url_parse(const char *text, struct redis_url *url, struct buf *error)
 		int (*parse)(struct slice text, struct redis_url *url, struct buf *error);
 	} schemes[] = {
 		{"redis://", url_parse_tcp},
-		{"rediss://", url_parse_tls},
+		{tls_scheme, url_parse_tls},
 		{"unix://", url_parse_unix},
 		{"redis+unix://", url_parse_unix},
 	};

@@ -1,0 +1,37 @@
+/* IP: an IP address in its text form; see the header. */
+
+#include "core/ip.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+enum {
+	IPV4_AT = 12, /* of an IPv4 address in its mapped form */
+};
+
+bool ip_parse(struct slice text, struct in6_addr *address, bool *ipv4p)
+{
+	char copy[INET6_ADDRSTRLEN];
+	struct in_addr ipv4;
+
+	if (text.len >= sizeof(copy) || memchr(text.data ? text.data : "", '\0', text.len))
+		return false;
+	memcpy(copy, text.data ? text.data : "", text.len);
+	copy[text.len] = '\0';
+	*ipv4p = inet_pton(AF_INET, copy, &ipv4) == 1;
+	if (!*ipv4p)
+		return inet_pton(AF_INET6, copy, address) == 1;
+	*address = (struct in6_addr){{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}};
+	memcpy(&address->s6_addr[IPV4_AT], &ipv4, sizeof(ipv4));
+	return true;
+}
+
+bool ip_is_loopback(struct slice text)
+{
+	struct in6_addr address;
+	bool ipv4;
+
+	return ip_parse(text, &address, &ipv4) &&
+	       (IN6_IS_ADDR_LOOPBACK(&address) ||
+		       (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[IPV4_AT] == IN_LOOPBACKNET));
+}
