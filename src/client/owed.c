@@ -79,16 +79,23 @@ void owed_forget(struct hub_subscription *subscription)
 	free_owed(take_owed(subscription));
 }
 
+/* Pushing may close the client, and with it the subscription goes: nothing of it is touched afterwards, and
+ * its name is kept. */
+static struct slice keep_name(const struct hub_subscription *subscription, char name[ROUTE_CHANNEL_MAX])
+{
+	struct slice channel = hub_subscription_channel(subscription);
+
+	memcpy(name, channel.data, channel.len);
+	channel.data = name;
+	return channel;
+}
+
 void owed_confirmed(struct client *client, struct hub_subscription *subscription)
 {
 	char name[ROUTE_CHANNEL_MAX];
-	struct slice channel = hub_subscription_channel(subscription);
+	struct slice channel = keep_name(subscription, name);
 	struct owed_answer *owed = take_owed(subscription);
 
-	/* Pushing may close the client, and with it the subscription goes: nothing of it is touched
-	 * afterwards. */
-	memcpy(name, channel.data, channel.len);
-	channel.data = name;
 	for (struct owed_answer *one = owed; one; one = one->next)
 		push_owed(client, one, channel);
 	free_owed(owed);
@@ -97,11 +104,9 @@ void owed_confirmed(struct client *client, struct hub_subscription *subscription
 void owed_unavailable(struct client *client, struct hub_subscription *subscription)
 {
 	char name[ROUTE_CHANNEL_MAX];
-	struct slice channel = hub_subscription_channel(subscription);
+	struct slice channel = keep_name(subscription, name);
 	struct owed_answer *owed = take_owed(subscription);
 
-	memcpy(name, channel.data, channel.len);
-	channel.data = name;
 	if (owed->made && !subscription->recovery)
 		hub_unsubscribe(client->clients->hub, subscription);
 	for (struct owed_answer *one = owed; one; one = one->next)

@@ -64,6 +64,15 @@ def dropped(gateway, policy):
     return gateway.metric(f'{DROPPED}{{policy="{policy}"}}')
 
 
+def flood_until_it_drops(gateway, redis, other, policy):
+    """The number of the next event."""
+    number = 0
+    while not dropped(gateway, policy):
+        flood(redis, other, 20, number)
+        number += 20
+    return number
+
+
 def after_the_gap(heard):
     """What came after the longest gap; the order was that of the channel."""
     assert heard[0] == 0 and heard == sorted(set(heard))
@@ -84,10 +93,7 @@ def test_disconnect_closes_at_its_bound_and_says_so(redis, start_slow):
 def test_disconnect_tells_4100_to_who_reads_again(redis, start_slow):
     gateway = start_slow(POLICIES["disconnect"])
     with gateway.connect("/ws/slow", receive_buffer=4096) as stuck, gateway.connect() as other:
-        number = 0
-        while not dropped(gateway, "disconnect"):
-            flood(redis, other, 20, number)
-            number += 20
+        flood_until_it_drops(gateway, redis, other, "disconnect")
         heard = []
         with pytest.raises(Closed) as closed:
             while True:
@@ -151,10 +157,7 @@ def test_latest_by_key_leaves_the_last_word_of_each_key_in_order(redis, start_sl
 def test_a_full_socket_hears_whole_events_the_close_and_then_the_end(redis, start_slow):
     gateway = start_slow(POLICIES["drop_oldest"])
     with gateway.connect("/ws/slow", receive_buffer=4096) as stuck, gateway.connect() as other:
-        number = 0
-        while not dropped(gateway, "drop_oldest"):
-            flood(redis, other, 20, number)
-            number += 20
+        flood_until_it_drops(gateway, redis, other, "drop_oldest")
         stuck.send_frame(3, b"x")  # a violation: what it says is not read any more, so our direction ends
         until("it is closed", lambda: gateway.metric("tidegate_queued_bytes") == 0)
         with pytest.raises(Closed) as closed:
@@ -167,10 +170,7 @@ def test_a_full_socket_hears_whole_events_the_close_and_then_the_end(redis, star
 def test_pings_and_answers_are_never_dropped(redis, start_slow):
     gateway = start_slow(POLICIES["drop_oldest"], "--ping-interval", "1s", "--pong-timeout", "1m")
     with gateway.connect("/ws/slow", receive_buffer=4096) as stuck, gateway.connect() as other:
-        number = 0
-        while not dropped(gateway, "drop_oldest"):
-            flood(redis, other, 20, number)
-            number += 20
+        number = flood_until_it_drops(gateway, redis, other, "drop_oldest")
         stuck.send({"type": "ping", "id": "asked"})
         until("it is heard", lambda: gateway.metric("tidegate_messages_received_total") == 1)
         flood(redis, other, 50, number)
