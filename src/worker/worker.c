@@ -30,42 +30,9 @@
 #include "protocol/message.h"
 #include "worker/backlog.h"
 #include "worker/worker_mail.h"
+#include "worker/worker_private.h"
 #include "worker/worker_settings.h"
 #include "ws/ws_server.h"
-
-struct worker {
-	struct metrics metrics; /* first, for its alignment */
-	unsigned int index;
-	struct worker_listener listener;
-	pthread_t thread;
-	bool started;
-	struct worker_mail *outgoing; /* of the posting thread: events not pushed yet */
-	struct worker_mail *prepared; /* the same for a configuration that does not hold yet */
-	struct mailbox *inbox;
-	_Atomic uint64_t turned_ms; /* when the loop turned last */
-	atomic_bool drained;        /* the last client is gone for good */
-	struct backlog backlog;     /* of the inbox and the waiting mail */
-
-	/* All below belongs to the worker's thread once it runs. */
-	struct event_base *base;
-	struct event *mail_event;
-	struct mail *waiting;         /* taken from the inbox, but too much for one turn */
-	uint64_t enough_us;           /* when this turn's time for mail is over */
-	struct message *passed;       /* the newest event of a run of one channel that was passed over */
-	uint32_t n_passed;            /* events in that run, about which its clients are not told yet */
-	struct message *first_passed; /* since the log told of any */
-	uint64_t n_passed_all;        /* likewise */
-	struct log_limit passed_limit;
-	struct event *tick;
-	struct loop_lag lag;
-	struct event *drain_tick;
-	struct log *log;
-	struct clients clients;
-	bool clients_ready; /* clients_init() was done */
-	struct ws_server *server;
-	uint64_t silent_ms; /* when a drain stops waiting for connections that send nothing */
-	bool stopped;
-};
 
 enum {
 	TICK_MS = 250,         /* deadlines of clients are seconds */
@@ -515,12 +482,6 @@ static void free_mail(struct mail *mail)
 	}
 }
 
-static void post(struct worker *worker, struct worker_mail *mail)
-{
-	if (mail)
-		mailbox_push(worker->inbox, &mail->mail);
-}
-
 void worker_free(struct worker *worker)
 {
 	if (!worker)
@@ -531,7 +492,7 @@ void worker_free(struct worker *worker)
 
 		while (!(stop = worker_mail_new(WORKER_STOP, NULL, 0)))
 			nanosleep(&no_memory_rest, NULL); /* the thread must end before its memory does */
-		post(worker, stop);
+		mailbox_push(worker->inbox, &stop->mail);
 		pthread_join(worker->thread, NULL);
 	}
 	worker_mail_free(worker->outgoing);
@@ -584,134 +545,4 @@ uint64_t worker_late_ms(const struct worker *worker, uint64_t now_ms)
 bool worker_drained(const struct worker *worker)
 {
 	return atomic_load_explicit(&worker->drained, memory_order_relaxed);
-}
-
-/* --- posting to it --- */
-
-int worker_post_event(struct worker *worker, struct message *event)
-{
-	if (!worker->outgoing)
-		worker->outgoing = worker_mail_new(WORKER_EVENTS, NULL, 0);
-	if (!worker->outgoing || worker_mail_add(worker->outgoing, event) < 0)
-		return -ENOMEM;
-	worker->outgoing->bytes += backlog_event_bytes(event);
-	return 0;
-}
-
-static void post_counted(struct worker *worker, struct worker_mail *mail)
-{
-	backlog_posted(&worker->backlog, mail->bytes);
-	post(worker, mail);
-}
-
-void worker_post_flush(struct worker *worker)
-{
-	if (worker->outgoing)
-		post_counted(worker, worker->outgoing);
-	worker->outgoing = NULL;
-}
-
-void worker_post_confirm(
-	struct worker *worker, struct slice channel, uint64_t hash, const struct confirmation *confirmation)
-{
-	struct worker_mail *mail = worker_mail_new(WORKER_CONFIRM, channel.data, channel.len);
-
-	/* Without it clients are answered after a deadline. */
-	if (!mail || (confirmation->told && worker_mail_add(mail, confirmation->told) < 0)) {
-		worker_mail_free(mail);
-		return;
-	}
-	mail->hash = hash;
-	mail->confirmation = *confirmation;
-	post(worker, mail);
-}
-
-void worker_post_joined(struct worker *worker, struct join *join)
-{
-	struct worker_mail *mail = join->carrier;
-
-	mail->join = join;
-	post(worker, mail);
-}
-
-void worker_post_resync(
-	struct worker *worker, struct slice channel, uint64_t hash, struct message *told, bool close_others)
-{
-	struct worker_mail *mail = worker_mail_about(WORKER_RESYNC, channel, hash, told);
-
-	if (!mail)
-		return;
-	mail->close_others = close_others;
-	post_counted(worker, mail);
-}
-
-int worker_post_late(
-	struct worker *worker, struct slice channel, uint64_t hash, struct message *event, uint16_t era)
-{
-	struct worker_mail *mail = worker_mail_about(WORKER_LATE, channel, hash, event);
-
-	if (!mail)
-		return -ENOMEM;
-	mail->era = era;
-	post_counted(worker, mail);
-	return 0;
-}
-
-int worker_post_survey(struct worker *worker, struct survey_part *part)
-{
-	struct worker_mail *mail = worker_mail_new(WORKER_SURVEY, NULL, 0);
-
-	if (!mail)
-		return -ENOMEM;
-	mail->survey = part;
-	part->carrier = mail;
-	survey_send(part);
-	post(worker, mail);
-	return 0;
-}
-
-void worker_post_connected(struct worker *worker, bool connected)
-{
-	struct worker_mail *mail = worker_mail_new(WORKER_CONNECTED, NULL, 0);
-
-	if (!mail)
-		return;
-	mail->connected = connected;
-	post(worker, mail);
-}
-
-void worker_post_drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
-{
-	struct worker_mail *mail = worker_mail_new(WORKER_DRAIN, NULL, 0);
-
-	if (!mail)
-		return; /* its clients go with the process */
-	mail->drain_ms = time_ms;
-	mail->seed = seed;
-	post(worker, mail);
-}
-
-int worker_prepare(struct worker *worker, const struct config *config, struct buf *error)
-{
-	struct worker_mail *mail = worker_mail_new(WORKER_CONFIGURE, NULL, 0);
-	int r = mail ? worker_settings_new(config, &mail->settings, error) : -ENOMEM;
-
-	if (r < 0)
-		goto fail;
-	worker_mail_free(worker->prepared);
-	worker->prepared = mail;
-	return 0;
-
-fail:
-	worker_mail_free(mail);
-	return r;
-}
-
-void worker_configure(struct worker *worker, bool go)
-{
-	if (go)
-		post(worker, worker->prepared);
-	else
-		worker_mail_free(worker->prepared);
-	worker->prepared = NULL;
 }

@@ -42,7 +42,7 @@ struct worker_mail {
 	struct worker_settings *settings; /* WORKER_CONFIGURE */
 	uint64_t drain_ms;                /* WORKER_DRAIN */
 	uint64_t seed;                    /* likewise */
-	size_t channel_len;               /* likewise */
+	size_t channel_len;               /* of channel */
 	uint32_t n_events;                /* WORKER_EVENTS; a reference each */
 	uint32_t n_taken;                 /* of them; the worker has given these references away */
 	uint32_t capacity;

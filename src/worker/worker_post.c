@@ -1,0 +1,148 @@
+/* Worker, as other threads see it: what they put into its inbox. See the header for which thread may. */
+
+#include "worker/worker.h"
+
+#include <errno.h>
+
+#include "core/mailbox.h"
+#include "mail/confirmation.h"
+#include "mail/join.h"
+#include "mail/survey.h"
+#include "worker/backlog.h"
+#include "worker/worker_mail.h"
+#include "worker/worker_private.h"
+#include "worker/worker_settings.h"
+
+static void post(struct worker *worker, struct worker_mail *mail)
+{
+	if (mail)
+		mailbox_push(worker->inbox, &mail->mail);
+}
+
+int worker_post_event(struct worker *worker, struct message *event)
+{
+	if (!worker->outgoing)
+		worker->outgoing = worker_mail_new(WORKER_EVENTS, NULL, 0);
+	if (!worker->outgoing || worker_mail_add(worker->outgoing, event) < 0)
+		return -ENOMEM;
+	worker->outgoing->bytes += backlog_event_bytes(event);
+	return 0;
+}
+
+static void post_counted(struct worker *worker, struct worker_mail *mail)
+{
+	backlog_posted(&worker->backlog, mail->bytes);
+	post(worker, mail);
+}
+
+void worker_post_flush(struct worker *worker)
+{
+	if (worker->outgoing)
+		post_counted(worker, worker->outgoing);
+	worker->outgoing = NULL;
+}
+
+void worker_post_confirm(
+	struct worker *worker, struct slice channel, uint64_t hash, const struct confirmation *confirmation)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_CONFIRM, channel.data, channel.len);
+
+	/* Without it clients are answered after a deadline. */
+	if (!mail || (confirmation->told && worker_mail_add(mail, confirmation->told) < 0)) {
+		worker_mail_free(mail);
+		return;
+	}
+	mail->hash = hash;
+	mail->confirmation = *confirmation;
+	post(worker, mail);
+}
+
+void worker_post_joined(struct worker *worker, struct join *join)
+{
+	struct worker_mail *mail = join->carrier;
+
+	mail->join = join;
+	post(worker, mail);
+}
+
+void worker_post_resync(
+	struct worker *worker, struct slice channel, uint64_t hash, struct message *told, bool close_others)
+{
+	struct worker_mail *mail = worker_mail_about(WORKER_RESYNC, channel, hash, told);
+
+	if (!mail)
+		return;
+	mail->close_others = close_others;
+	post_counted(worker, mail);
+}
+
+int worker_post_late(
+	struct worker *worker, struct slice channel, uint64_t hash, struct message *event, uint16_t era)
+{
+	struct worker_mail *mail = worker_mail_about(WORKER_LATE, channel, hash, event);
+
+	if (!mail)
+		return -ENOMEM;
+	mail->era = era;
+	post_counted(worker, mail);
+	return 0;
+}
+
+int worker_post_survey(struct worker *worker, struct survey_part *part)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_SURVEY, NULL, 0);
+
+	if (!mail)
+		return -ENOMEM;
+	mail->survey = part;
+	part->carrier = mail;
+	survey_send(part);
+	post(worker, mail);
+	return 0;
+}
+
+void worker_post_connected(struct worker *worker, bool connected)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_CONNECTED, NULL, 0);
+
+	if (!mail)
+		return;
+	mail->connected = connected;
+	post(worker, mail);
+}
+
+void worker_post_drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_DRAIN, NULL, 0);
+
+	if (!mail)
+		return; /* its clients go with the process */
+	mail->drain_ms = time_ms;
+	mail->seed = seed;
+	post(worker, mail);
+}
+
+int worker_prepare(struct worker *worker, const struct config *config, struct buf *error)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_CONFIGURE, NULL, 0);
+	int r = mail ? worker_settings_new(config, &mail->settings, error) : -ENOMEM;
+
+	if (r < 0)
+		goto fail;
+	worker_mail_free(worker->prepared);
+	worker->prepared = mail;
+	return 0;
+
+fail:
+	worker_mail_free(mail);
+	return r;
+}
+
+void worker_configure(struct worker *worker, bool go)
+{
+	if (go)
+		post(worker, worker->prepared);
+	else
+		worker_mail_free(worker->prepared);
+	worker->prepared = NULL;
+}

@@ -1,0 +1,60 @@
+#ifndef TIDEGATE_WORKER_WORKER_PRIVATE_H
+#define TIDEGATE_WORKER_WORKER_PRIVATE_H
+
+/* Shared by the worker's two files: worker.c is the thread, worker_post.c is for threads that post to it. */
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/clients.h"
+#include "core/log.h"
+#include "metrics/loop_lag.h"
+#include "metrics/metrics.h"
+#include "worker/backlog.h"
+#include "worker/worker.h"
+
+struct event;
+struct event_base;
+struct mail;
+struct mailbox;
+struct message;
+struct worker_mail;
+struct ws_server;
+
+struct worker {
+	struct metrics metrics; /* first, for its alignment */
+	unsigned int index;
+	struct worker_listener listener;
+	pthread_t thread;
+	bool started;
+	struct worker_mail *outgoing; /* of the posting thread: events not pushed yet */
+	struct worker_mail *prepared; /* the same for a configuration that does not hold yet */
+	struct mailbox *inbox;
+	_Atomic uint64_t turned_ms; /* when the loop turned last */
+	atomic_bool drained;        /* the last client is gone for good */
+	struct backlog backlog;     /* of the inbox and the waiting mail */
+
+	/* All below belongs to the worker's thread once it runs. */
+	struct event_base *base;
+	struct event *mail_event;
+	struct mail *waiting;         /* taken from the inbox, but too much for one turn */
+	uint64_t enough_us;           /* when this turn's time for mail is over */
+	struct message *passed;       /* the newest event of a run of one channel that was passed over */
+	uint32_t n_passed;            /* events in that run, about which its clients are not told yet */
+	struct message *first_passed; /* since the log told of any */
+	uint64_t n_passed_all;        /* likewise */
+	struct log_limit passed_limit;
+	struct event *tick;
+	struct loop_lag lag;
+	struct event *drain_tick;
+	struct log *log;
+	struct clients clients;
+	bool clients_ready; /* clients_init() was done */
+	struct ws_server *server;
+	uint64_t silent_ms; /* when a drain stops waiting for connections that send nothing */
+	bool stopped;
+};
+
+#endif
