@@ -289,7 +289,7 @@ def test_who_says_no_more_behind_the_request_is_answered_counted_and_logged(star
             assert peer.read_response().status == 101
             peer.expect_end()
         until("it is counted", lambda: gateway.metric('tidegate_connections_closed_total{code="1006"}') == number)
-        assert len(gateway.lines("client disconnected", code="1006")) == number
+        until("it is logged, once", lambda: len(gateway.lines("client disconnected", code="1006")) == number)
 
 
 def test_a_request_in_single_bytes_is_read_like_any_other(gateway):
