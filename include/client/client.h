@@ -23,6 +23,7 @@
 
 #include "client/keepalive.h"
 #include "client/outbox.h"
+#include "core/bucket.h"
 #include "core/list.h"
 #include "hub/hub.h"
 #include "protocol/close_reason.h"
@@ -60,11 +61,14 @@ struct client {
 	uint64_t id;
 	uint64_t opened_ms;
 	uint64_t deadline_ms;
-	uint64_t blocked_ms;   /* when its socket became full for the last time */
-	uint64_t asks_ms;      /* when its subscribes so far would have come at the steady rate */
-	uint32_t let_in_ms;    /* when its handshake was let go without a confirmation: of now_ms as much as
+	uint64_t blocked_ms;    /* when its socket became full for the last time */
+	struct bucket messages; /* that it says */
+	struct bucket asks;     /* of them, subscribes that are work for the node */
+	struct bucket failures; /* answers that tell it of a mistake of its own */
+	uint32_t let_in_ms;     /* when its handshake was let go without a confirmation: of now_ms as much as
 				  fits;    0: it was not */
-	uint32_t n_unanswered; /* answers that it waits for, and joins that are under way for it */
+	uint32_t told_rate_ms;  /* when it was told that it says too much: as let_in_ms */
+	uint32_t n_unanswered;  /* answers that it waits for, and joins that are under way for it */
 	uint32_t n_received;
 	uint32_t n_sent;
 	uint32_t n_dropped;  /* events that it lost because it read too slowly */
@@ -80,7 +84,7 @@ struct client {
 	bool blocked;    /* the socket is full; client_writable() will be called */
 	/* enum close_reason for which it will be closed at the end of the turn; 0: it stays */
 	uint8_t doomed;
-	char remote[INET6_ADDRSTRLEN];
+	struct in6_addr remote; /* unspecified if it is not known */
 };
 
 /* A connection with an empty outbox costs this, lws' own memory, and a few dozen bytes for
@@ -90,7 +94,7 @@ _Static_assert(
 
 /*
  * Begins a client whose handshake is valid, with the subscriptions of its route. Takes the rights over, even
- * on failure. remote: copied, and cut if too long. 0: answer the handshake now; CLIENT_HELD; or -ENOMEM, and
+ * on failure. remote: the address in its text form. 0: answer the handshake now; CLIENT_HELD; or -ENOMEM, and
  * no client was begun.
  */
 int client_init(struct client *client, struct clients *clients, void *socket, struct rights *rights,
@@ -106,8 +110,17 @@ void client_resume(struct client *client, const struct since *since);
 /* The handshake is answered. */
 void client_open(struct client *client);
 
-/* A whole text message came from the peer. The text is borrowed. */
+/*
+ * A whole message came from the peer. May it be read? If not, the client has said too much: the message is
+ * dropped, and once a second the client is told so.
+ */
+bool client_may_say(struct client *client);
+
+/* Its text, which is borrowed. */
 void client_receive(struct client *client, const char *text, size_t len);
+
+/* It made a mistake, and was told. Too many of them in a minute close it. */
+void client_failed(struct client *client);
 
 /* Something came from the peer: a sign of life. */
 void client_heard(struct client *client);

@@ -16,6 +16,7 @@
 #include "client/delivery_time.h"
 #include "client/drain.h"
 #include "client/keepalive.h"
+#include "core/bucket.h"
 #include "core/list.h"
 #include "core/slice.h"
 #include "mail/disconnects.h"
@@ -39,6 +40,8 @@ struct client_limits {
 	size_t outbox_bytes_max;
 	size_t deflate_bytes_min; /* shorter texts are not deflated */
 	unsigned int subscriptions_max;
+	struct bucket_rate messages; /* of one client */
+	struct bucket_rate failures; /* likewise */
 	uint64_t ping_interval_ms;
 	uint64_t pong_timeout_ms;
 };
@@ -49,6 +52,8 @@ enum {
 	CLIENT_CLOSING_MS = 5000,   /* for the peer to answer a close frame */
 	CLIENT_SUBSCRIBE_MS = 5000, /* for a subscription to be confirmed, or a history to be read */
 	CLIENT_DEGRADED_MS = 3000,  /* without the broker, before clients that know recovery are told */
+	CLIENT_TELL_RATE_MS = 1000, /* between two answers that a client says too much */
+	CLIENT_FAILURES_MS = 60000, /* in which it may make failures_max mistakes */
 	CLIENT_ASK_MS = 10,     /* between two subscribes of one connection that are not answered at once */
 	CLIENT_ASKS_MORE = 100, /* more subscribes than twice subscriptions_max may come in one burst */
 	CLIENT_JOINS_MAX = 4,   /* of one connection under way at once: a MiB of replays each */

@@ -13,6 +13,9 @@
  * families; *ipv4p says which it was. */
 bool ip_parse(struct slice text, struct in6_addr *address, bool *ipv4p);
 
+/* The text of an address in the form that ip_parse() makes: an IPv4 address stands alone, without ::ffff:. */
+void ip_print(const struct in6_addr *address, char out[INET6_ADDRSTRLEN]);
+
 /* Is it an address that only this machine can reach? */
 bool ip_is_loopback(struct slice text);
 

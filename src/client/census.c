@@ -8,6 +8,7 @@
 
 #include "client/client.h"
 #include "client/clients.h"
+#include "core/ip.h"
 #include "core/map.h"
 #include "core/top.h"
 #include "hub/hub.h"
@@ -74,7 +75,7 @@ static void describe(struct census *census, const struct client *client, struct 
 		.aware = client->aware,
 		.deflates = client->subscriber.form == FORM_DEFLATED,
 	};
-	memcpy(row->remote, client->remote, sizeof(row->remote));
+	ip_print(&client->remote, row->remote);
 	buf_append(&census->text, route, row->route_len);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/answer.h"
 #include "client/clients.h"
 #include "client/delivery.h"
 #include "client/disconnects.h"
@@ -14,6 +15,7 @@
 #include "client/slow.h"
 #include "client/socket.h"
 #include "client/verbs.h"
+#include "core/ip.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
 #include "protocol/command.h"
@@ -30,6 +32,15 @@ static void leave_channels(struct client *client)
 		hub_unsubscribe(client->clients->hub, client->subscriber.first);
 	}
 	recovery_disown(client);
+}
+
+static void log_opened(const struct client *client)
+{
+	char remote[INET6_ADDRSTRLEN];
+
+	ip_print(&client->remote, remote);
+	log_info(client->clients->log, "client connected", log_uint("conn", client->id),
+		log_str("route", route_path(client->rights.route)), log_str("remote", remote));
 }
 
 /* The only place where the state changes: lists, counts and the log follow. */
@@ -53,9 +64,7 @@ static void client_enter(struct client *client, enum client_state state)
 		keepalive_add(&clients->keepalive, &client->keepalive, clients->now_ms);
 		metrics_add(clients->metrics, METRIC_CONNECTIONS, 1);
 		metrics_add(clients->metrics, METRIC_CONNECTIONS_OPENED, 1);
-		log_info(clients->log, "client connected", log_uint("conn", client->id),
-			log_str("route", route_path(client->rights.route)),
-			log_str("remote", client->remote));
+		log_opened(client);
 		break;
 	case CLIENT_CLOSING:
 		leave_channels(client);
@@ -90,18 +99,25 @@ static int join_route(struct client *client)
 	return 0;
 }
 
-void client_let_in(struct client *client)
+/* Milliseconds of now as a mark that is never 0. */
+static uint32_t mark(const struct client *client)
 {
 	uint32_t now_ms = (uint32_t)client->clients->now_ms;
 
+	return now_ms ? now_ms : 1;
+}
+
+void client_let_in(struct client *client)
+{
 	client->held = false;
 	if (client->n_unconfirmed)
-		client->let_in_ms = now_ms ? now_ms : 1;
+		client->let_in_ms = mark(client);
 }
 
 int client_init(struct client *client, struct clients *clients, void *socket, struct rights *rights,
 	const char *remote)
 {
+	bool ipv4;
 	int r;
 
 	*client = (struct client){
@@ -115,7 +131,8 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 	};
 	*rights = (struct rights){0};
 	clients->next_id += clients->id_step;
-	strncat(client->remote, remote, sizeof(client->remote) - 1);
+	if (!ip_parse(slice_of(remote), &client->remote, &ipv4))
+		client->remote = in6addr_any;
 	list_init(&client->aside);
 	list_push_back(&clients->all, &client->link);
 	clients->n_clients++;
@@ -150,6 +167,34 @@ void client_open(struct client *client)
 	delivery_flush_later(client);
 }
 
+void client_failed(struct client *client)
+{
+	const struct clients *clients = client->clients;
+
+	if (!bucket_take(&client->failures, &clients->limits.failures, clients->now_ms))
+		client_close(client, CLOSE_FAILURES);
+}
+
+bool client_may_say(struct client *client)
+{
+	struct clients *clients = client->clients;
+
+	if (client->state != CLIENT_OPEN)
+		return false;
+	if (bucket_take(&client->messages, &clients->limits.messages, clients->now_ms))
+		return true;
+	client->n_received++;
+	metrics_add(clients->metrics, METRIC_MESSAGES_IN, 1);
+	metrics_add(clients->metrics, METRIC_MESSAGES_OVER_RATE, 1);
+	if (client->told_rate_ms && (uint32_t)clients->now_ms - client->told_rate_ms < CLIENT_TELL_RATE_MS)
+		return false;
+	client->told_rate_ms = mark(client);
+	answer_retry(client, (struct slice){0}, "rate",
+		"this connection says more than it may: messages were not read", (struct slice){0});
+	client_failed(client);
+	return false;
+}
+
 void client_receive(struct client *client, const char *text, size_t len)
 {
 	struct clients *clients = client->clients;
@@ -166,9 +211,9 @@ void client_receive(struct client *client, const char *text, size_t len)
 		verbs_run(client, &command);
 		return;
 	}
-	metrics_add(clients->metrics, METRIC_CLIENT_ERRORS, 1);
-	client_push(client, reply_error(command.id, command_error_code(outcome),
-				    command_error_message(outcome), (struct slice){0}, 0, clients->wall_ms));
+	answer_error(client, command.id, command_error_code(outcome), command_error_message(outcome),
+		(struct slice){0});
+	client_failed(client);
 }
 
 void client_heard(struct client *client)
@@ -264,6 +309,7 @@ static enum metric closed_metric(const struct client *client)
 		CLOSED(1013),
 		CLOSED(4010),
 		CLOSED(4100),
+		CLOSED(4101),
 #undef CLOSED
 	};
 
@@ -278,9 +324,11 @@ static enum metric closed_metric(const struct client *client)
 static void log_gone(const struct client *client)
 {
 	const struct clients *clients = client->clients;
+	char remote[INET6_ADDRSTRLEN];
 
+	ip_print(&client->remote, remote);
 	log_info(clients->log, "client disconnected", log_uint("conn", client->id),
-		log_str("route", route_path(client->rights.route)), log_str("remote", client->remote),
+		log_str("route", route_path(client->rights.route)), log_str("remote", remote),
 		log_uint("duration_ms", clients->now_ms - client->opened_ms),
 		log_uint("received", client->n_received), log_uint("sent", client->n_sent),
 		log_uint("dropped", client->n_dropped), log_uint("code", client->close_code),

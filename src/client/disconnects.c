@@ -6,6 +6,7 @@
 
 #include "client/client.h"
 #include "client/clients.h"
+#include "core/ip.h"
 #include "mail/disconnects.h"
 #include "route/route.h"
 
@@ -27,7 +28,7 @@ void disconnects_note(struct disconnects *disconnects, const struct client *clie
 	disconnect->duration_ms = client->clients->now_ms - client->opened_ms;
 	disconnect->code = client->close_code;
 	disconnect->reason = client->reason;
-	copy_text(disconnect->remote, sizeof(disconnect->remote), client->remote);
+	ip_print(&client->remote, disconnect->remote);
 	copy_text(disconnect->route, sizeof(disconnect->route), route_path(client->rights.route));
 	disconnects->by_reason[client->reason]++;
 }

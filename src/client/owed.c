@@ -185,13 +185,8 @@ bool owed_has_room(const struct client *client)
 bool owed_may_ask(struct client *client)
 {
 	const struct clients *clients = client->clients;
-	uint64_t burst_ms =
-		(2 * (uint64_t)clients->limits.subscriptions_max + CLIENT_ASKS_MORE) * CLIENT_ASK_MS;
+	struct bucket_rate rate =
+		bucket_rate(1, CLIENT_ASK_MS, 2 * clients->limits.subscriptions_max + CLIENT_ASKS_MORE);
 
-	if (client->asks_ms < clients->now_ms)
-		client->asks_ms = clients->now_ms;
-	if (client->asks_ms + CLIENT_ASK_MS > clients->now_ms + burst_ms)
-		return false;
-	client->asks_ms += CLIENT_ASK_MS;
-	return true;
+	return bucket_take(&client->asks, &rate, clients->now_ms);
 }

@@ -63,6 +63,7 @@ static bool may_subscribe(struct client *client, const struct request *request, 
 	}
 	if ((!subscription || !subscription->confirmed || request->recovers) && !owed_may_ask(client)) {
 		answer_retry(client, request->id, "rate", "this connection subscribes too often", channel);
+		client_failed(client);
 		return false;
 	}
 	return true;
@@ -104,6 +105,12 @@ static void subscribe_to_route(struct client *client, const struct request *requ
 		subscribe(client, request, (struct slice){name, route_channel(&match, i, name)});
 }
 
+static void forbid(struct client *client, const struct command *command, const char *message)
+{
+	answer_error(client, command->id, "forbidden", message, absent);
+	client_failed(client);
+}
+
 static void run_subscribe(struct client *client, const struct command *command)
 {
 	struct slice channel = command_channel(command);
@@ -114,8 +121,7 @@ static void run_subscribe(struct client *client, const struct command *command)
 	if (!channel.len)
 		subscribe_to_route(client, &request);
 	else if (!rights_may_subscribe(&client->rights, channel))
-		answer_error(client, command->id, "forbidden",
-			"this connection may not subscribe to that channel", absent);
+		forbid(client, command, "this connection may not subscribe to that channel");
 	else
 		subscribe(client, &request, channel);
 }
@@ -127,7 +133,7 @@ static void run_unsubscribe(struct client *client, const struct command *command
 	struct hub_subscription *subscription = hub_find(clients->hub, &client->subscriber, channel);
 
 	if (!route_channel_valid(channel.data, channel.len)) {
-		answer_error(client, command->id, "forbidden", "there is no such channel", absent);
+		forbid(client, command, "there is no such channel");
 		return;
 	}
 	/* A subscribe from a moment ago that is not answered yet is answered first: every

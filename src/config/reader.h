@@ -17,7 +17,7 @@
 #include "config/value.h"
 
 enum {
-	READER_KEYS_MAX = 32, /* known keys of one mapping */
+	READER_KEYS_MAX = 96, /* known keys of one mapping */
 };
 
 struct reader {

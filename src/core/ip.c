@@ -26,6 +26,15 @@ bool ip_parse(struct slice text, struct in6_addr *address, bool *ipv4p)
 	return true;
 }
 
+void ip_print(const struct in6_addr *address, char out[INET6_ADDRSTRLEN])
+{
+	bool ipv4 = IN6_IS_ADDR_V4MAPPED(address);
+
+	out[0] = '\0';
+	(void)inet_ntop(ipv4 ? AF_INET : AF_INET6, ipv4 ? &address->s6_addr[IPV4_AT] : address->s6_addr, out,
+		INET6_ADDRSTRLEN); /* the room is enough for either */
+}
+
 bool ip_is_loopback(struct slice text)
 {
 	struct in6_addr address;

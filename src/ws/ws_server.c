@@ -14,6 +14,7 @@
 #include "client/socket.h"
 #include "core/buf.h"
 #include "core/clock.h"
+#include "core/ip.h"
 #include "core/log.h"
 #include "http/origin.h"
 #include "http/query.h"
@@ -182,11 +183,13 @@ static int on_upgrade(struct ws_connection *connection)
 	const char *path = connection->path ? connection->path : "";
 	/* Of the request nothing else is left that a line in the log would tell. */
 	struct request_head head = {.method = {"GET", 3}, .path = {path, strlen(path)}};
+	char remote[INET6_ADDRSTRLEN];
 
 	refresh_time(server);
 	if (server->draining) {
-		ws_request_refuse(server, connection->wsi, &head, connection->client.remote,
-			handshake_refusal(REFUSAL_DRAINING));
+		ip_print(&connection->client.remote, remote);
+		ws_request_refuse(
+			server, connection->wsi, &head, remote, handshake_refusal(REFUSAL_DRAINING));
 		return -1;
 	}
 	connection->held = connection->held_back && lws_upgrade_hold(connection->wsi) == 0;
@@ -276,6 +279,8 @@ static void receive_deflated(struct ws_connection *connection, const char *paylo
 /* Takes a whole message, in the form in which it came. */
 static void receive(struct ws_connection *connection, const char *data, size_t len)
 {
+	if (!client_may_say(&connection->client))
+		return; /* nor inflated: that costs more than all else */
 	if (lws_ws_message_has_rsv1(connection->wsi))
 		receive_deflated(connection, data, len);
 	else

@@ -4,6 +4,7 @@ import json
 import select
 import signal
 
+from harness.gateway import TALKATIVE
 from harness.wait import PATIENCE_SECONDS, sized, until
 from harness.websocket import PING, TEXT, frame
 
@@ -58,7 +59,7 @@ def grown_mib(gateway, before_kib):
 
 
 def test_subscribing_again_and_again_while_redis_hangs_is_bounded(start, own_redis, figure):
-    gateway = start("--workers", "1", redis=own_redis)
+    gateway = start(*TALKATIVE, "--workers", "1", redis=own_redis)
     with gateway.connect("/ws/cards") as peer:
         own_redis.process.signal(signal.SIGSTOP)
         try:
@@ -73,7 +74,7 @@ def test_subscribing_again_and_again_while_redis_hangs_is_bounded(start, own_red
 
 
 def test_each_command_with_an_id_is_answered_however_many_there_are(start, own_redis):
-    gateway = start("--workers", "1", redis=own_redis)
+    gateway = start(*TALKATIVE, "--workers", "1", redis=own_redis)
     with gateway.connect("/ws/cards") as peer:
         own_redis.process.signal(signal.SIGSTOP)
         try:
@@ -94,7 +95,7 @@ def test_each_command_with_an_id_is_answered_however_many_there_are(start, own_r
 def test_asking_for_the_past_and_leaving_is_bounded(start, own_redis, tmp_path, figure):
     file = tmp_path / "tidegate.yaml"
     file.write_text(HISTORY, encoding="utf-8")
-    gateway = start("--config", file, "--workers", "1", redis=own_redis)
+    gateway = start(*TALKATIVE, "--config", file, "--workers", "1", redis=own_redis)
     with gateway.connect("/ws/log/1") as peer:
         own_redis.process.signal(signal.SIGSTOP)
         try:
@@ -133,7 +134,7 @@ def ask_for_all(peer, channel, count=64):
 def test_asking_for_all_of_many_logs_does_not_keep_them(start, own_redis, tmp_path, figure):
     file = tmp_path / "tidegate.yaml"
     file.write_text(HISTORY, encoding="utf-8")
-    gateway = start("--config", file, "--workers", "1", "--subscriptions-max", "200", redis=own_redis)
+    gateway = start(*TALKATIVE, "--config", file, "--workers", "1", "--subscriptions-max", "200", redis=own_redis)
     with gateway.connect("/ws/log/first") as peer:
         channels = [f"log:{n}" for n in range(sized(160, 90))]
         publish_large(own_redis, channels)
@@ -148,7 +149,7 @@ def test_asking_for_all_of_many_logs_does_not_keep_them(start, own_redis, tmp_pa
 def test_who_asks_and_does_not_read_is_closed_in_time(start, redis, tmp_path):
     file = tmp_path / "tidegate.yaml"
     file.write_text("routes:\n  - {path: /ws/mute, channel: mute, slow: {age: 500ms, bytes: 64MiB}}\n", encoding="utf-8")
-    gateway = start("--config", file, "--workers", "1", redis=redis)
+    gateway = start(*TALKATIVE, "--config", file, "--workers", "1", redis=redis)
     with gateway.connect("/ws/mute", receive_buffer=4096) as peer:
         ping = frame(TEXT, json.dumps({"type": "ping", "id": "x" * 100}).encode())
         while gateway.metric("tidegate_queued_bytes") < 100000:
@@ -170,7 +171,7 @@ def say_names(peer, count):
 def test_names_that_nobody_uses_are_held_by_nobody(start, own_redis, tmp_path, figure):
     file = tmp_path / "tidegate.yaml"
     file.write_text(HISTORY, encoding="utf-8")
-    gateway = start("--config", file, "--workers", "1", redis=own_redis)
+    gateway = start(*TALKATIVE, "--config", file, "--workers", "1", redis=own_redis)
     with gateway.connect("/ws/log/first") as peer:
         before = gateway.resident_kib()
         said = say_names(peer, sized(20000, 3000))
@@ -191,7 +192,7 @@ def test_a_name_that_is_published_to_is_kept_for_its_ttl(start, own_redis, tmp_p
     """Who stood before the first entry of a log gets it, also when he comes back."""
     file = tmp_path / "tidegate.yaml"
     file.write_text(HISTORY, encoding="utf-8")
-    gateway = start("--config", file, "--workers", "1", redis=own_redis)
+    gateway = start(*TALKATIVE, "--config", file, "--workers", "1", redis=own_redis)
     with gateway.connect("/ws/log/a") as peer:
         empty = peer.ask({"type": "subscribe", "data": {"channel": "log:a", "recover": True}})["data"]["pos"]
         assert own_redis.client.pttl("tg:m:{log:a}") <= EMPTY_MS
@@ -217,7 +218,7 @@ def fill_up(gateway, peer, bytes_more):
 
 
 def test_pings_of_one_who_does_not_read_queue_no_pongs(start, redis, figure):
-    gateway = start("--workers", "1", redis=redis)
+    gateway = start(*TALKATIVE, "--workers", "1", redis=redis)
     with gateway.connect("/ws/cards", receive_buffer=4096) as peer:
         before = gateway.resident_kib()
         pings = frame(PING, b"x" * 125) * 5000
@@ -232,7 +233,7 @@ def test_the_worst_that_one_connection_holds(start, own_redis, tmp_path, figure)
     """As many channels as it may have, a replay that waits, and answers up to its bound."""
     file = tmp_path / "tidegate.yaml"
     file.write_text(HISTORY.rstrip() + "\n    slow: {age: none}\n", encoding="utf-8")
-    gateway = start("--config", file, "--workers", "1", redis=own_redis)
+    gateway = start(*TALKATIVE, "--config", file, "--workers", "1", redis=own_redis)
     peers = [gateway.connect(f"/ws/log/{n}", receive_buffer=4096) for n in range(6)]
     try:
         publish_large(own_redis, [f"log:full-{n}" for n in range(len(peers))])

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from harness.flood import Flood, Passersby, command
+from harness.gateway import TALKATIVE
 from harness.moody_redis import MoodyRedis
 from harness.wait import sized, until
 
@@ -71,7 +72,7 @@ def opens_within(gateway, seconds):
 def test_a_handshake_does_not_wait_behind_a_flood_of_subscribes(start, slow_redis, figure):
     """What is published once it is open is heard: it was let in unconfirmed when it had waited too long."""
     redis = slow_redis(SLOW_SECONDS)
-    gateway = start("--workers", "1", "--redis", redis.url)
+    gateway = start(*TALKATIVE, "--workers", "1", "--redis", redis.url)
     with Flood(gateway, "/ws/cards", [flips(index) for index in range(SLOW_FLOODERS)]) as flood:
         until("each has had its burst", lambda: min(flood.said) > BURST_BYTES)
         until("Redis has that behind it", lambda: opens_within(gateway, HELD_BACK_SECONDS / 4))
@@ -83,7 +84,7 @@ def test_a_handshake_does_not_wait_behind_a_flood_of_subscribes(start, slow_redi
 def test_a_handshake_goes_before_what_open_connections_ask_for(start, slow_redis, figure):
     """All may have what they ask for, and Redis has so much to do for them that it takes longer than a handshake waits."""
     redis = slow_redis(BUSY_SECONDS)
-    gateway = start("--workers", "1", "--redis", redis.url)
+    gateway = start(*TALKATIVE, "--workers", "1", "--redis", redis.url)
     words = [b"".join(command("subscribe", channel=f"items:{index}-{number}") for number in range(OWN))
              for index in range(CROWD)]
     with Flood(gateway, "/ws/cards", words, once=True) as flood:
@@ -95,7 +96,7 @@ def test_a_handshake_goes_before_what_open_connections_ask_for(start, slow_redis
 
 
 def test_who_subscribes_too_often_is_told_and_holds_no_channels(start, own_redis, figure):
-    gateway = start("--workers", "1", redis=own_redis)
+    gateway = start(*TALKATIVE, "--workers", "1", redis=own_redis)
     with Flood(gateway, "/ws/cards", [flips(index) for index in range(FLOODERS)]) as flood:
         until("each is told", lambda: all(flood.refused))
         channels = len(own_redis.client.pubsub_channels())
@@ -118,7 +119,7 @@ def test_a_recovery_does_not_wait_behind_all_that_others_recover(start, own_redi
     """Each of the others asks for many megabytes at once. Their answers are on their way by turns with everybody else's."""
     file = tmp_path / "tidegate.yaml"
     file.write_text(HISTORY, encoding="utf-8")
-    gateway = start("--config", file, "--workers", "1", redis=own_redis)
+    gateway = start(*TALKATIVE, "--config", file, "--workers", "1", redis=own_redis)
     gateway.publish("log:good", '{"type":"kept"}')
     logs = [f"log:{number}" for number in range(60)]
     expected = FLOODERS * sum(publish_large(own_redis, log, 32) for log in logs)
@@ -138,7 +139,7 @@ def test_a_recovery_does_not_wait_behind_all_that_others_recover(start, own_redi
 def test_who_comes_floods_and_goes_leaves_nothing_behind(start, slow_redis, figure):
     """Each has a burst of its own. What it asked for goes with it, and is left as fast as others subscribe."""
     redis = slow_redis(FAST_SECONDS)
-    gateway = start("--workers", "1", "--redis", redis.url)
+    gateway = start(*TALKATIVE, "--workers", "1", "--redis", redis.url)
     words = [flips(index)[:200000] for index in range(3)]
     with Passersby(gateway, "/ws/cards", words) as passersby:
         until("some have passed", lambda: sum(passersby.passed) > sized(40, 6))

@@ -401,7 +401,8 @@ void publish_each(struct world *world, const char *channel, int from, int to)
 
 void send_text(struct peer *peer, const char *text)
 {
-	client_receive(&peer->client, text, strlen(text));
+	if (client_may_say(&peer->client))
+		client_receive(&peer->client, text, strlen(text));
 }
 
 void ask(struct world *world, struct peer *peer, const char *text)

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "core/ip.h"
 #include "core/map.h"
 #include "mail/confirmation.h"
 #include "protocol/reply.h"
@@ -681,17 +682,16 @@ static void is_gone_once_and_harmlessly(void **state)
 static void knows_who_it_is(void **state)
 {
 	struct world *world = *state;
-	char remote[INET6_ADDRSTRLEN + 20];
+	char remote[INET6_ADDRSTRLEN];
 
-	memset(remote, '1', sizeof(remote));
-	remote[sizeof(remote) - 1] = '\0';
 	begin_from(world, &world->peers[0], CARDS, "2001:db8::1");
-	begin_from(world, &world->peers[1], CARDS, remote);
-	remote[0] = '#'; /* it has a copy */
+	begin_from(world, &world->peers[1], CARDS, "::ffff:192.0.2.7");
 	begin_from(world, &world->peers[2], CARDS, "");
-	assert_string_equal(world->peers[0].client.remote, "2001:db8::1");
-	assert_int_equal(strlen(world->peers[1].client.remote), INET6_ADDRSTRLEN - 1);
-	assert_int_equal(world->peers[1].client.remote[0], '1');
+	ip_print(&world->peers[0].client.remote, remote);
+	assert_string_equal(remote, "2001:db8::1");
+	ip_print(&world->peers[1].client.remote, remote);
+	assert_string_equal(remote, "192.0.2.7");
+	assert_true(IN6_IS_ADDR_UNSPECIFIED(&world->peers[2].client.remote));
 	assert_int_equal(world->peers[0].client.id, 3);
 	assert_int_equal(world->peers[1].client.id, 7);
 	assert_int_equal(world->peers[2].client.id, 11);

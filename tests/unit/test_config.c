@@ -183,6 +183,9 @@ static void has_a_default_for_everything(void **state)
 	assert_int_equal(f->config->event_bytes_max, 1048576);
 	assert_int_equal(f->config->outbox_bytes_max, 1048576);
 	assert_int_equal(f->config->subscriptions_max, 100);
+	assert_int_equal(f->config->message_rate, 50);
+	assert_int_equal(f->config->message_burst, 0);
+	assert_int_equal(f->config->failures_max, 20);
 	assert_null(f->config->trusted_proxies[0]);
 	assert_string_equal(f->config->topics[2], "items");
 	assert_channel(f->config, "/ws/cards", "cards");

@@ -39,6 +39,28 @@ static void what_only_looks_like_an_address_is_none(void **state)
 	assert_false(ip_parse((struct slice){0}, &address, &ipv4));
 }
 
+static void prints_one_text_for_one_address(void **state)
+{
+	static const char *const rows[][2] = {
+		{"192.0.2.7", "192.0.2.7"},
+		{"::ffff:192.0.2.7", "192.0.2.7"},
+		{"2001:DB8:0:0::1", "2001:db8::1"},
+		{"::", "::"},
+		{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char text[INET6_ADDRSTRLEN];
+		struct in6_addr address;
+		bool ipv4;
+
+		assert_true(ip_parse(slice_of(rows[i][0]), &address, &ipv4));
+		ip_print(&address, text);
+		assert_string_equal(text, rows[i][1]);
+	}
+}
+
 static void loopback_is_the_whole_block_and_its_mapped_form(void **state)
 {
 	static const char *const ours[] = {"127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.2"};
@@ -57,6 +79,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_families_are_told_apart_and_compared_alike),
 		cmocka_unit_test(what_only_looks_like_an_address_is_none),
+		cmocka_unit_test(prints_one_text_for_one_address),
 		cmocka_unit_test(loopback_is_the_whole_block_and_its_mapped_form),
 	};
 

@@ -348,6 +348,124 @@ static void goes_on_by_its_old_table_when_its_route_is_gone(void **state)
 	assert_int_equal(peer->client.state, CLIENT_OPEN);
 }
 
+/* As many messages as fit, then those of one second. */
+static void counts_messages(struct world *world, unsigned int rate, unsigned int burst)
+{
+	world->clients.limits.messages = bucket_rate(rate, 1000, burst);
+}
+
+static void what_is_over_the_rate_is_not_carried_out_and_told_once_a_second(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS), *other = opened(world, 1, CARDS);
+
+	counts_messages(world, 2, 3);
+	for (int i = 0; i < 9; i++)
+		ask(world, peer, "{\"type\":\"ping\",\"id\":1}");
+	hears(peer, "pong#1 pong#1 pong#1 error(rate 2000) ");
+	ask_for(world, peer, "subscribe", "a");
+	says(world, "");
+	hears(peer, "");
+	ask(world, other, "{\"type\":\"ping\",\"id\":2}"); /* each has its own */
+	hears(other, "pong#2 ");
+	pass(world, 500);
+	ask_for(world, peer, "subscribe", "a");
+	says(world, "+a ");
+	ask(world, peer, "not read at all");
+	pass(world, 499);
+	ask(world, peer, "not read either");
+	hears(peer, "");
+	pass(world, 1);
+	ask(world, peer, "{\"type\":\"ping\",\"id\":3}");
+	ask(world, peer, "not read, and told");
+	hears(peer, "pong#3 error(rate 2000) ");
+	assert_int_equal(metrics_get(&world->metrics, METRIC_MESSAGES_OVER_RATE), 10);
+	assert_int_equal(peer->client.n_received, 15);
+	assert_int_equal(peer->client.state, CLIENT_OPEN);
+}
+
+static void without_a_bound_a_client_says_what_it_likes(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+
+	counts_messages(world, 0, 1);
+	world->clients.limits.failures = bucket_rate(0, CLIENT_FAILURES_MS, 0);
+	for (int i = 0; i < 1000; i++)
+		ask(world, peer, "?");
+	assert_int_equal(peer->client.n_received, 1000);
+	assert_int_equal(metrics_get(&world->metrics, METRIC_MESSAGES_OVER_RATE), 0);
+	assert_int_equal(peer->client.state, CLIENT_OPEN);
+}
+
+static void mistakes_close_a_connection_and_other_answers_do_not(void **state)
+{
+	static const char *const mistakes[] = {"?", "{\"type\":\"nothing\"}",
+		"{\"type\":\"subscribe\",\"data\":{\"channel\":\"nobody\"}}",
+		"{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"a b\"}}"};
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+
+	world->clients.limits.subscriptions_max = 1;
+	world->clients.limits.failures = bucket_rate(4, CLIENT_FAILURES_MS, 4);
+	for (int i = 0; i < 10; i++) {
+		ask(world, peer, "{\"type\":\"action\"}");
+		ask_for(world, peer, "subscribe", "a");
+		ask(world, peer, "{\"type\":\"ping\"}");
+	}
+	for (size_t i = 0; i < 4; i++)
+		ask(world, peer, mistakes[i]);
+	assert_int_equal(peer->client.state, CLIENT_OPEN);
+	pass(world, CLIENT_FAILURES_MS / 4);
+	ask(world, peer, mistakes[0]); /* one more was forgiven */
+	assert_int_equal(peer->client.state, CLIENT_OPEN);
+	buf_reset(&peer->wire);
+	ask(world, peer, mistakes[3]);
+	hears(peer, "close:4101 ");
+	assert_int_equal(peer->client.state, CLIENT_CLOSING);
+	assert_int_equal(peer->client.reason, CLOSE_FAILURES);
+}
+
+static void who_does_not_stop_is_closed(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+	int seconds = 0;
+
+	counts_messages(world, 50, 200);
+	world->clients.limits.failures = bucket_rate(20, CLIENT_FAILURES_MS, 20);
+	for (; peer->client.state == CLIENT_OPEN && seconds < 60; seconds++) {
+		for (int i = 0; i < 300; i++)
+			ask(world, peer, "{\"type\":\"ping\"}");
+		pass(world, 1000);
+	}
+	assert_in_range(seconds, 28, 32);
+	assert_int_equal(peer->client.reason, CLOSE_FAILURES);
+}
+
+/* It has as many channels as it may have, and comes back with all of them twice. */
+static void subscribes_that_cost_something_have_a_bound_of_their_own(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+	int n = 2 * (int)world->clients.limits.subscriptions_max + CLIENT_ASKS_MORE;
+
+	for (int i = 0; i < n; i++) {
+		ask_for(world, peer, "subscribe", "a");
+		ask_for(world, peer, "unsubscribe", "a");
+		says(world, "+a -a ");
+		world->n_interests = 0;
+	}
+	buf_reset(&peer->wire);
+	ask_for(world, peer, "subscribe", "a");
+	hears(peer, "error(rate a 2000) ");
+	pass(world, CLIENT_ASK_MS);
+	ask_for(world, peer, "subscribe", "a");
+	ask_for(world, peer, "subscribe", "b");
+	hears(peer, "error(rate b 2000) ");
+	assert_int_equal(peer->client.subscriber.n, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,6 +487,11 @@ int main(void)
 		CLIENTS_TEST(may_have_back_its_own_channel),
 		CLIENTS_TEST(may_subscribe_to_what_the_newest_table_has),
 		CLIENTS_TEST(goes_on_by_its_old_table_when_its_route_is_gone),
+		CLIENTS_TEST(what_is_over_the_rate_is_not_carried_out_and_told_once_a_second),
+		CLIENTS_TEST(without_a_bound_a_client_says_what_it_likes),
+		CLIENTS_TEST(mistakes_close_a_connection_and_other_answers_do_not),
+		CLIENTS_TEST(who_does_not_stop_is_closed),
+		CLIENTS_TEST(subscribes_that_cost_something_have_a_bound_of_their_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

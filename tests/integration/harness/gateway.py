@@ -15,6 +15,7 @@ from harness.process import Process, clean_environment
 from harness.websocket import WebSocket
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+TALKATIVE = ("--message-rate", "0", "--failures-max", "0")  # for tests of what else bounds a client that says too much
 BINARY = pathlib.Path(os.environ.get("TIDEGATE_BIN") or ROOT / "build" / "tidegate").resolve()
 
 

@@ -1,0 +1,48 @@
+/* Bucket: what is spent, counted as the time that pays for it; see the header. */
+
+#include "core/bucket.h"
+
+enum {
+	US_PER_MS = 1000,
+};
+
+struct bucket_rate bucket_rate(unsigned int n, unsigned int period_ms, unsigned int burst)
+{
+	struct bucket_rate rate = {0};
+	uint64_t cost, depth;
+
+	if (!n)
+		return rate;
+	cost = (uint64_t)period_ms * US_PER_MS / n;
+	cost = cost < 1 ? 1 : cost > UINT32_MAX ? UINT32_MAX : cost;
+	depth = cost * (burst ? burst : 1);
+	rate.cost_us = (uint32_t)cost;
+	rate.depth_us = depth > UINT32_MAX ? UINT32_MAX : (uint32_t)depth;
+	return rate;
+}
+
+/* What is still spent by now. */
+static uint64_t spent(const struct bucket *bucket, uint64_t now_ms)
+{
+	/* After 49 days without a look it wraps: then less is made good than could be, once. */
+	uint64_t made_good_us = (uint64_t)((uint32_t)now_ms - bucket->at_ms) * US_PER_MS;
+
+	return bucket->spent_us > made_good_us ? bucket->spent_us - made_good_us : 0;
+}
+
+bool bucket_take(struct bucket *bucket, const struct bucket_rate *rate, uint64_t now_ms)
+{
+	uint64_t spent_us = spent(bucket, now_ms);
+	bool room = spent_us + rate->cost_us <= rate->depth_us;
+
+	if (!rate->cost_us)
+		return true;
+	bucket->at_ms = (uint32_t)now_ms;
+	bucket->spent_us = (uint32_t)spent_us + (room ? rate->cost_us : 0);
+	return room;
+}
+
+bool bucket_is_full(const struct bucket *bucket, uint64_t now_ms)
+{
+	return spent(bucket, now_ms) == 0;
+}
