@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/fault_off.h"
 #include "core/log.h"
 #include "core/slice.h"
 
@@ -57,6 +58,9 @@ struct worker_options {
 	struct places *places;         /* shared by all workers; outlives them */
 	struct log_writer *log_writer; /* outlives the worker */
 	struct worker_listener listener;
+#ifdef TIDEGATE_FAULT_CONTROLS
+	struct fault_off fault_off;
+#endif
 };
 
 /* Listens, but does not serve yet. 0, or negative errno with one sentence appended to error. */

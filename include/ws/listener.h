@@ -6,7 +6,7 @@
  *
  * Several listeners, one for each worker, may share a port (SO_REUSEPORT): the kernel spreads connections
  * over them. When the process runs out of file descriptors a listener rests for LISTENER_REST_MS instead of
- * spinning on a connection that it cannot take.
+ * spinning on a connection that it cannot take. A crowd that comes at once is taken in pieces.
  */
 
 #include <stdbool.h>
@@ -19,6 +19,8 @@ struct listener;
 enum {
 	LISTENER_BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
 	LISTENER_REST_MS = 100,
+	LISTENER_ACCEPTS_MAX =
+		64, /* in one call; then whatever else is ready has its turn: some milliseconds */
 	/* for TCP handshakes that are under way: far more than a round trip inside a data centre */
 	LISTENER_DRAIN_MS = 100,
 };

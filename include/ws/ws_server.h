@@ -60,6 +60,9 @@ bool ws_server_drained(const struct ws_server *server);
 /* Once per turn of the loop: ends the connections that were aborted, and runs lws' timers. */
 void ws_server_turn(struct ws_server *server);
 
+/* How often a socket was served so far. */
+uint64_t ws_server_n_served(const struct ws_server *server);
+
 /* Sends all bytes that socket_ops.send_later() has collected. */
 void ws_server_submit(struct ws_server *server);
 

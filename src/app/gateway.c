@@ -202,6 +202,9 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 			.places = &gateway->places,
 			.log_writer = gateway->log_writer,
 			.listener = bus_worker_listener(gateway->bus),
+#ifdef TIDEGATE_FAULT_CONTROLS
+			.fault_off = gateway->fault_off,
+#endif
 		};
 
 		r = worker_new(&options, &gateway->workers[gateway->n_workers], error);

@@ -39,9 +39,18 @@ enum {
 	EVENTS_AT_ONCE = 64,   /* between two looks at the clock */
 	TURN_BYTES = 16 << 20, /* for all sockets together: some 20 ms of the kernel's time */
 	MAIL_US = 20000,       /* time for mail in one turn, before sockets are served again */
+	SOCKETS_US = 1000,     /* time for sockets, before the loop looks for mail again */
 	PASSED_LOG_MS = 10000, /* between two lines about events that were passed over */
 	DRAIN_TICK_MS = 50,    /* a stream of clients, not waves */
 	SILENT_MS = 1000, /* for connections that have sent no request yet, after the last client had to go */
+};
+
+/* The two priorities of the loop. A storm of handshakes must not delay events, so mail and ticks go first.
+ * libevent gives sockets, listeners and lws' timer the middle of two, which is the second. */
+enum {
+	PRIORITY_MAIL,
+	PRIORITY_SOCKETS,
+	N_PRIORITIES,
 };
 
 /* --- mail from the bus --- */
@@ -207,12 +216,8 @@ static void take_inbox(struct worker *worker)
  * may be faster than the fan-out, and clients that send something would wait until it stops. So there is a
  * bound, and the rest waits for the next turn.
  */
-static void on_mail(evutil_socket_t fd, short events, void *arg)
+static void take_mail(struct worker *worker)
 {
-	struct worker *worker = arg;
-
-	(void)fd;
-	(void)events;
 	refresh_time(worker);
 	if (!worker->waiting)
 		take_inbox(worker);
@@ -231,6 +236,51 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 	}
 	end_passed(worker);
 	clients_turn(&worker->clients);
+}
+
+/* The next mail waits until the sockets that are ready by now were served. */
+static void give_way(struct worker *worker)
+{
+	event_del(worker->mail_event);
+	event_active(worker->behind_event, EV_READ, 0);
+}
+
+static void on_behind(evutil_socket_t fd, short events, void *arg)
+{
+	struct worker *worker = arg;
+
+	(void)fd;
+	(void)events;
+	/* Without memory for it the mail waits for another round of the sockets. */
+	if (event_add(worker->mail_event, NULL) < 0) {
+		event_active(worker->behind_event, EV_READ, 0);
+		return;
+	}
+	worker->row_us = 0;
+	take_mail(worker);
+	if (worker->waiting)
+		give_way(worker);
+}
+
+/*
+ * Mail comes before sockets. But where each mail is behind the one before it, the loop would never come to
+ * the sockets, so after MAIL_US of such a row they have a round.
+ */
+static void on_mail(evutil_socket_t fd, short events, void *arg)
+{
+	struct worker *worker = arg;
+	uint64_t n_served = ws_server_n_served(worker->server), began_us;
+
+	(void)fd;
+	(void)events;
+	take_mail(worker);
+	began_us = worker->enough_us - MAIL_US;
+	if (!worker->row_us || worker->row_served != n_served) {
+		worker->row_us = began_us;
+		worker->row_served = n_served;
+	}
+	if (worker->waiting || began_us - worker->row_us >= MAIL_US)
+		give_way(worker);
 }
 
 /* --- the loop --- */
@@ -289,8 +339,7 @@ static void turn(struct worker *worker)
 	metrics_set(&worker->metrics, METRIC_BACKLOG_BYTES, backlog_bytes(&worker->backlog));
 	metrics_set(&worker->metrics, METRIC_LOG_SUPPRESSED, log_n_suppressed(worker->log));
 	atomic_store_explicit(&worker->turned_ms, worker->clients.now_ms, memory_order_relaxed);
-	if (worker->waiting)
-		event_active(worker->mail_event, EV_READ, 0); /* behind the sockets that are ready by now */
+	worker->row_us = 0;
 	if (is_drained(worker))
 		atomic_store_explicit(&worker->drained, true, memory_order_relaxed);
 }
@@ -356,27 +405,54 @@ static uint64_t on_now_us(void *arg)
 
 /* --- building and ending --- */
 
-static int make_loop(struct worker *worker)
+static int make_base(struct worker *worker, const struct worker_options *options)
 {
 	struct event_config *config = event_config_new();
-	struct timeval interval = {0, TICK_MS * 1000};
+	struct timeval slice = {0, SOCKETS_US};
 
+	(void)options; /* only tests of faults look at it */
 	if (!config)
 		return -ENOMEM;
 	/* lws asks for and waives writability many times a turn: only the outcome goes to the kernel. Safe
 	   because no descriptor is duplicated. */
 	event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	if (!FAULT_OFF(options, priorities))
+		event_config_set_max_dispatch_interval(config, &slice, -1, PRIORITY_SOCKETS);
 	worker->base = event_base_new_with_config(config);
 	event_config_free(config);
-	worker->inbox = mailbox_new();
-	if (!worker->base || !worker->inbox)
+	if (!worker->base)
 		return -ENOMEM;
-	worker->mail_event =
-		event_new(worker->base, mailbox_fd(worker->inbox), EV_READ | EV_PERSIST, on_mail, worker);
-	worker->tick = event_new(worker->base, -1, EV_PERSIST, on_tick, worker);
-	worker->drain_tick = event_new(worker->base, -1, EV_PERSIST, on_drain_tick, worker);
-	if (!worker->mail_event || !worker->tick || !worker->drain_tick ||
+	if (!FAULT_OFF(options, priorities) && event_base_priority_init(worker->base, N_PRIORITIES) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+/* One that goes before sockets. NULL when out of memory. */
+static struct event *urgent_event(struct worker *worker, int fd, short events, event_callback_fn callback)
+{
+	struct event *event = event_new(worker->base, fd, events, callback, worker);
+
+	if (event)
+		event_priority_set(event, PRIORITY_MAIL);
+	return event;
+}
+
+static int make_loop(struct worker *worker, const struct worker_options *options)
+{
+	struct timeval interval = {0, TICK_MS * 1000};
+	int r = make_base(worker, options);
+
+	if (r < 0)
+		return r;
+	worker->inbox = mailbox_new();
+	if (!worker->inbox)
+		return -ENOMEM;
+	worker->mail_event = urgent_event(worker, mailbox_fd(worker->inbox), EV_READ | EV_PERSIST, on_mail);
+	worker->behind_event = event_new(worker->base, -1, 0, on_behind, worker);
+	worker->tick = urgent_event(worker, -1, EV_PERSIST, on_tick);
+	worker->drain_tick = urgent_event(worker, -1, EV_PERSIST, on_drain_tick);
+	if (!worker->mail_event || !worker->behind_event || !worker->tick || !worker->drain_tick ||
 		event_add(worker->mail_event, NULL) < 0 || event_add(worker->tick, &interval) < 0)
 		return -ENOMEM;
 	return 0;
@@ -432,7 +508,7 @@ int worker_new(const struct worker_options *options, struct worker **workerp, st
 	worker->listener = options->listener;
 	worker->log =
 		log_new_queued(options->log_writer, options->config->log_level, options->config->log_format);
-	r = worker->log ? make_loop(worker) : -ENOMEM;
+	r = worker->log ? make_loop(worker, options) : -ENOMEM;
 	if (r == 0)
 		r = worker_settings_new(options->config, &settings, error);
 	if (r == 0)
@@ -502,6 +578,8 @@ void worker_free(struct worker *worker)
 		clients_deinit(&worker->clients);
 	if (worker->mail_event)
 		event_free(worker->mail_event);
+	if (worker->behind_event)
+		event_free(worker->behind_event);
 	if (worker->tick)
 		event_free(worker->tick);
 	if (worker->drain_tick)

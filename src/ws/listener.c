@@ -1,4 +1,4 @@
-/* Listener: accepts TCP connections, over libevent's evconnlistener; see the header. */
+/* Listener: accepts TCP connections; see the header. */
 
 #include "ws/listener.h"
 
@@ -14,17 +14,18 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <event2/listener.h>
 
 #include "core/buf.h"
 
 struct listener {
-	struct evconnlistener *socket;
+	struct event_base *base;
+	struct event *readable;
 	struct event *rested;
 	struct event *drained; /* NULL while it is not asked to drain */
 	listener_accept_fn accept;
 	listener_room_fn room; /* NULL: it goes on after one rest */
 	void *arg;
+	int fd; /* -1: closed */
 	uint16_t port;
 };
 
@@ -33,20 +34,14 @@ static void hand_on(struct listener *listener, int fd)
 	listener->accept(listener->arg, fd);
 }
 
-static void on_accept(
-	struct evconnlistener *socket, evutil_socket_t fd, struct sockaddr *peer, int peer_len, void *arg)
-{
-	(void)socket;
-	(void)peer;
-	(void)peer_len;
-	hand_on(arg, fd);
-}
-
 static void rest(struct listener *listener)
 {
 	struct timeval interval = {0, LISTENER_REST_MS * 1000};
 
-	event_add(listener->rested, &interval);
+	if (event_add(listener->rested, &interval) == 0)
+		event_del(listener->readable);
+	else if (!event_pending(listener->readable, EV_READ, NULL))
+		event_active(listener->rested, EV_TIMEOUT, 0); /* without memory for a timer the loop spins */
 }
 
 static void on_rested(evutil_socket_t fd, short events, void *arg)
@@ -60,17 +55,42 @@ static void on_rested(evutil_socket_t fd, short events, void *arg)
 		return;
 	}
 	listener->room = NULL;
-	evconnlistener_enable(listener->socket);
+	if (event_add(listener->readable, NULL) < 0)
+		rest(listener);
 }
 
-/* No descriptors or no memory: the connection stays in the kernel's queue, and the loop must
- * not spin on it. */
-static void on_error(struct evconnlistener *socket, void *arg)
+/* -1: none waits, or none can be taken now; then errno says which. */
+static int accept_one(struct listener *listener)
+{
+	int fd;
+
+	/* Of a connection that was given up while it waited there is nothing to be said. */
+	do
+		fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	while (fd < 0 && (errno == ECONNABORTED || errno == EINTR));
+	return fd;
+}
+
+static void on_readable(evutil_socket_t unused, short events, void *arg)
 {
 	struct listener *listener = arg;
 
-	evconnlistener_disable(socket);
-	rest(listener);
+	(void)unused;
+	(void)events;
+	/* accept() may have it rest. */
+	for (int n = 0; n < LISTENER_ACCEPTS_MAX && event_pending(listener->readable, EV_READ, NULL); n++) {
+		int fd = accept_one(listener);
+
+		if (fd >= 0) {
+			hand_on(listener, fd);
+			continue;
+		}
+		/* No descriptors or no memory: the connection stays in the kernel's queue, and the loop must
+		 * not spin on it. */
+		if (errno != EAGAIN)
+			rest(listener);
+		return;
+	}
 }
 
 void listener_rest(struct listener *listener, listener_room_fn room)
@@ -78,7 +98,6 @@ void listener_rest(struct listener *listener, listener_room_fn room)
 	if (listener->drained)
 		return; /* the last of the queue are taken */
 	listener->room = room;
-	evconnlistener_disable(listener->socket);
 	rest(listener);
 }
 
@@ -132,22 +151,19 @@ static uint16_t bound_port(int fd)
 	return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
+/* Takes over the descriptor. */
 static int start(struct listener *listener, struct event_base *base, int fd)
 {
+	listener->base = base;
+	listener->fd = fd;
 	listener->port = bound_port(fd);
 	listener->rested = evtimer_new(base, on_rested, listener);
-	listener->socket = evconnlistener_new(base, on_accept, listener,
-		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, LISTENER_BACKLOG, fd);
-	if (!listener->socket) {
-		int r = errno ? -errno : -ENOMEM;
-
-		close(fd);
-		return r;
-	}
-	if (!listener->rested)
+	listener->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, listener);
+	if (!listener->rested || !listener->readable)
 		return -ENOMEM;
-	evconnlistener_set_error_cb(listener->socket, on_error);
-	return 0;
+	if (listen(fd, LISTENER_BACKLOG) < 0)
+		return -errno;
+	return event_add(listener->readable, NULL) < 0 ? -ENOMEM : 0;
 }
 
 int listener_new(struct event_base *base, const char *host, uint16_t port, bool shared,
@@ -164,10 +180,11 @@ int listener_new(struct event_base *base, const char *host, uint16_t port, bool 
 	fd = listener ? bind_socket(found, shared) : -ENOMEM;
 	freeaddrinfo(found);
 	r = fd;
+	if (listener)
+		listener->fd = -1;
 	if (fd >= 0) {
 		listener->accept = accept;
 		listener->arg = arg;
-		errno = 0;
 		r = start(listener, base, fd);
 	}
 	if (r < 0)
@@ -207,6 +224,16 @@ static void ignore_beginners(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 }
 
+static void stop(struct listener *listener)
+{
+	if (listener->readable)
+		event_free(listener->readable);
+	listener->readable = NULL;
+	if (listener->fd >= 0)
+		close(listener->fd);
+	listener->fd = -1;
+}
+
 static void on_drained(evutil_socket_t unused, short events, void *arg)
 {
 	struct listener *listener = arg;
@@ -214,11 +241,9 @@ static void on_drained(evutil_socket_t unused, short events, void *arg)
 
 	(void)unused;
 	(void)events;
-	while ((fd = accept4(evconnlistener_get_fd(listener->socket), NULL, NULL,
-			SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+	while ((fd = accept_one(listener)) >= 0)
 		hand_on(listener, fd);
-	evconnlistener_free(listener->socket);
-	listener->socket = NULL;
+	stop(listener);
 	event_del(listener->rested);
 }
 
@@ -228,23 +253,22 @@ void listener_drain(struct listener *listener)
 
 	if (listener->drained)
 		return;
-	ignore_beginners(evconnlistener_get_fd(listener->socket));
-	listener->drained = evtimer_new(evconnlistener_get_base(listener->socket), on_drained, listener);
+	ignore_beginners(listener->fd);
+	listener->drained = evtimer_new(listener->base, on_drained, listener);
 	if (!listener->drained || event_add(listener->drained, &wait) < 0)
 		on_drained(-1, 0, listener); /* no memory to wait */
 }
 
 bool listener_drained(const struct listener *listener)
 {
-	return !listener->socket;
+	return listener->fd < 0;
 }
 
 void listener_free(struct listener *listener)
 {
 	if (!listener)
 		return;
-	if (listener->socket)
-		evconnlistener_free(listener->socket);
+	stop(listener);
 	if (listener->rested)
 		event_free(listener->rested);
 	if (listener->drained)

@@ -27,7 +27,9 @@ struct lws_loop {
 	struct event *timer;
 	struct loop_io **ios; /* by descriptor */
 	int n_ios;
-	void *loops[1]; /* lws wants an array with one loop for each service thread */
+	uint64_t n_served;
+	uint64_t turn_served; /* of them before the last turn */
+	void *loops[1];       /* lws wants an array with one loop for each service thread */
 	/* A log for lws that says nothing. The log that lws shares among all contexts counts its users
 	 * without a lock, and ends the process if two threads have miscounted. */
 	lws_log_cx_t log;
@@ -71,6 +73,7 @@ static struct loop_io *io_of(struct lws *wsi)
 static void on_event(evutil_socket_t fd, short events, void *arg)
 {
 	struct loop_io *io = arg;
+	struct lws_loop *loop = io->loop;
 	struct lws_pollfd pollfd = {.fd = fd};
 
 	if (events & EV_READ)
@@ -78,7 +81,9 @@ static void on_event(evutil_socket_t fd, short events, void *arg)
 	if (events & EV_WRITE)
 		pollfd.events |= POLLOUT;
 	pollfd.revents = pollfd.events;
-	lws_service_fd(io->loop->context, &pollfd); /* may free io */
+	lws_service_fd(loop->context, &pollfd); /* may free io */
+	if (++loop->n_served - loop->turn_served >= LWS_LOOP_TURN_SERVED)
+		event_base_loopbreak(loop->base);
 }
 
 static int reserve(struct lws_loop *loop, int fd)
@@ -215,10 +220,16 @@ struct lws_context *lws_loop_create_context(struct lws_loop *loop, struct lws_co
 
 void lws_loop_turn(struct lws_loop *loop)
 {
+	loop->turn_served = loop->n_served;
 	if (lws_service_adjust_timeout(loop->context, TIMER_MS, 0) == 0) {
 		_lws_plat_service_forced_tsi(loop->context, 0);
 		event_active(loop->timer, EV_TIMEOUT, 0); /* there may be more: another turn at once */
 	}
+}
+
+uint64_t lws_loop_n_served(const struct lws_loop *loop)
+{
+	return loop->n_served;
 }
 
 void lws_loop_free(struct lws_loop *loop)

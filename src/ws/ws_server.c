@@ -605,6 +605,11 @@ bool ws_server_drained(const struct ws_server *server)
 	return listener_drained(server->listener) && server->n_connections == 0;
 }
 
+uint64_t ws_server_n_served(const struct ws_server *server)
+{
+	return lws_loop_n_served(server->loop);
+}
+
 void ws_server_submit(struct ws_server *server)
 {
 	ws_sender_submit(server->sender);

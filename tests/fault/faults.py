@@ -20,9 +20,10 @@ import partition
 import redis_outage
 import rolling_restart
 import slow_clients
+import storm
 from seqcheck import allow_descriptors
 
-MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile)
+MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm)
 ALL = [fault for module in MODULES for fault in module.FAULTS]
 
 

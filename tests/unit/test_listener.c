@@ -171,6 +171,26 @@ static void takes_all_that_wait(void **state)
 	listener_free(listener);
 }
 
+static void takes_a_crowd_in_pieces(void **state)
+{
+	enum {
+		CROWD = LISTENER_ACCEPTS_MAX + 20
+	};
+	struct world *world = *state;
+	struct listener *listener = listen_on(world, "127.0.0.1", 0, false);
+	int peers[CROWD];
+
+	for (size_t i = 0; i < CROWD; i++)
+		assert_true((peers[i] = dial(listener_port(listener))) >= 0);
+	event_base_loop(world->base, EVLOOP_ONCE);
+	assert_int_equal(world->n_accepted, LISTENER_ACCEPTS_MAX);
+	event_base_loop(world->base, EVLOOP_ONCE);
+	assert_int_equal(world->n_accepted, CROWD);
+	for (size_t i = 0; i < CROWD; i++)
+		close(peers[i]);
+	listener_free(listener);
+}
+
 static void says_in_one_sentence_that_a_port_is_taken(void **state)
 {
 	struct world *world = *state;
@@ -419,6 +439,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(hands_over_a_descriptor_that_never_blocks, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_it_handed_over_outlives_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(takes_all_that_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(takes_a_crowd_in_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(says_in_one_sentence_that_a_port_is_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_shared_port_is_not_for_one_that_wants_it_alone, setup, teardown),
