@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Brings what Tidegate is built from: Debian packages, and the two libraries that are pinned and
+# Brings what Tidegate is built from: Debian packages, and the libraries that are pinned and
 # built here because no Debian release ships them as we need them (docs/dependencies.md says why).
 #
 # Promises: installs only packages that are missing and calls apt not at all when none is; starts no
@@ -19,9 +19,12 @@ readonly HIREDIS_VERSION=1.2.0
 readonly HIREDIS_POOL=pool/main/h/hiredis/hiredis_1.2.0.orig.tar.gz
 readonly HIREDIS_SHA256=82ad632d31ee05da13b537c124f819eb88e18851d9cb0c30ae0552084811588c
 readonly HIREDIS_MIN=1.0
+readonly LIBJWT_VERSION=3.3.3
+readonly LIBJWT_POOL=pool/main/libj/libjwt3/libjwt3_3.3.3.orig.tar.gz
+readonly LIBJWT_SHA256=a562e5548a8e10ac6fcba64a5e6d326c15712211cb54d25242c15e8b3250b4f2
 
 readonly BUILD_PACKAGES=(gcc libc6-dev pkgconf meson ninja-build cmake patch libssl-dev zlib1g-dev
-	libevent-dev liburing-dev libyaml-dev libjsmn-dev)
+	libevent-dev liburing-dev libyaml-dev libjsmn-dev libjansson-dev)
 readonly TEST_PACKAGES=(libcmocka-dev curl clang libclang-rt-dev clang-format python3-pytest
 	python3-pytest-xdist python3-websockets python3-redis python3-yaml python3-jsonschema redis-server openssl iproute2
 	nftables prometheus
@@ -56,6 +59,9 @@ readonly LWS_FLAGS=(
 	-DLWS_REPRODUCIBLE=ON -DDISABLE_WERROR=ON
 )
 readonly HIREDIS_FLAGS=(-DBUILD_SHARED_LIBS=OFF -DDISABLE_TESTS=ON -DENABLE_SSL=OFF)
+readonly LIBJWT_FLAGS=(-DWITH_GNUTLS=OFF -DWITH_MBEDTLS=OFF -DWITH_LIBCURL=OFF -DWITH_KCAPI_MD=OFF -DWITH_TESTS=OFF
+	-DWITH_JSON_C=OFF -DEXCLUDE_DEPRECATED=ON)
+readonly LIBJWT_C_FLAGS=-w # its build makes an error of each warning, and compilers find new ones
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
@@ -79,8 +85,9 @@ its pinned libraries into a cached private prefix. The second run is over at onc
 Environment:
   TIDEGATE_CACHE          where downloads and the prefix are kept
                           (default: \${XDG_CACHE_HOME:-\$HOME/.cache}/tidegate)
-  TIDEGATE_DEPS_SOURCES   a folder with libwebsockets_$LWS_VERSION.orig.tar.gz and
-                          hiredis_$HIREDIS_VERSION.orig.tar.gz, to build without network
+  TIDEGATE_DEPS_SOURCES   a folder with libwebsockets_$LWS_VERSION.orig.tar.gz,
+                          hiredis_$HIREDIS_VERSION.orig.tar.gz and libjwt3_$LIBJWT_VERSION.orig.tar.gz, to build
+                          without network
 TEXT
 }
 
@@ -333,10 +340,11 @@ uses_distribution_hiredis() {
 recipe() {
 	local hiredis=$HIREDIS_SHA256 patch
 	uses_distribution_hiredis && hiredis=distribution
-	printf '%s\n' "$LWS_SHA256" "$hiredis" "$c_flags" "${CMAKE_COMMON[*]}" "${LWS_FLAGS[*]}" \
-		"${HIREDIS_FLAGS[*]}" "$(uname -m)"
+	printf '%s\n' "$LWS_SHA256" "$hiredis" "$LIBJWT_SHA256" "$c_flags" "${CMAKE_COMMON[*]}" "${LWS_FLAGS[*]}" \
+		"${HIREDIS_FLAGS[*]}" "${LIBJWT_FLAGS[*]}" "$LIBJWT_C_FLAGS" \
+		"$(uname -m)"
 	"${CC:-cc}" --version 2>/dev/null | head -n 1 || true
-	dpkg-query -W -f='${Package} ${Version}\n' libc6-dev libssl-dev zlib1g-dev 2>/dev/null || true
+	dpkg-query -W -f='${Package} ${Version}\n' libc6-dev libssl-dev zlib1g-dev libjansson-dev 2>/dev/null || true
 	for patch in "$here"/patches/libwebsockets/*.patch; do
 		[ -f "$patch" ] && cat "$patch"
 	done
@@ -387,10 +395,21 @@ build_hiredis() {
 	build_with_cmake hiredis "$work/hiredis" "${HIREDIS_FLAGS[@]}"
 }
 
+# It always makes a shared library and tools too. Next to the .so the linker would not take the .a.
+build_libjwt() {
+	local tarball
+	tarball=$(source_of "$LIBJWT_POOL" "$LIBJWT_SHA256")
+	say "libjwt $LIBJWT_VERSION: building${sanitizer:+ under the $sanitizer sanitizer}"
+	unpack "$tarball" "$work/libjwt"
+	build_with_cmake libjwt "$work/libjwt" "${LIBJWT_FLAGS[@]}" -DCMAKE_C_FLAGS="$c_flags $LIBJWT_C_FLAGS"
+	rm -rf "$work/root$prefix"/lib/libjwt.so* "$work/root$prefix"/bin "$work/root$prefix"/share/man
+}
+
 # Installed beside, then renamed: a build that was cut short is never taken for a finished one.
 build_prefix() {
 	build_lws
 	uses_distribution_hiredis || build_hiredis
+	build_libjwt
 	mv "$work/root$prefix" "$prefix"
 }
 
