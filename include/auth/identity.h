@@ -4,8 +4,8 @@
 /*
  * Identity: who a connection is, as its token or ticket said.
  *
- * One block of memory that does not change, with one owner: the rights of the connection. It keeps what may be
- * asked later and nothing else of the token: the user, the claims that routes use as {token.NAME}, the
+ * One block of memory that does not change, with one owner: the rights of the connection. It keeps what may
+ * be asked later and nothing else of the token: the user, the claims that routes use as {token.NAME}, the
  * patterns of the `channels` claim, and when it ends.
  *
  * What a token says is any text, and the part of a channel's name is not. So bytes outside A-Za-z0-9._- stand
@@ -44,8 +44,8 @@ const char *identity_user(const struct identity *identity);
 struct slice identity_claim(const struct identity *identity, const char *name);
 
 /*
- * Does the `channels` claim list this channel? A pattern has the parts of a name, joined by ':', each literal,
- * "*" for any one part, or "{sub}" for the user.
+ * Does the `channels` claim list this channel? A pattern has the parts of a name, joined by ':', each
+ * literal, "*" for any one part, or "{sub}" for the user.
  */
 bool identity_lists(const struct identity *identity, struct slice channel);
 

@@ -4,12 +4,13 @@
 /*
  * Verifier: keys and rules, by which tokens are judged.
  *
- * Built on the bus thread, from what is configured and the texts of key files, where all that can fail does so.
- * Then it does not change, is shared by count between threads, and is replaced as a whole: at a reload, and when
- * keys were rotated. Each thread that checks tokens has a verifier_thread of its own.
+ * Built on the bus thread, from what is configured and the texts of key files, where all that can fail does
+ * so. Then it does not change, is shared by count between threads, and is replaced as a whole: at a reload,
+ * and when keys were rotated. Each thread that checks tokens has a verifier_thread of its own.
  *
- * A token is asked for its form first, for its time next, and for its signature only then, by keys that have
- * exactly its algorithm and its `kid`. What a token says of keys itself (`jku`, `jwk`, `x5u`) is not looked at.
+ * A token is asked for its form first, for its time next, and for its signature only then, by keys that
+ * have exactly its algorithm and its `kid`. What a token says of keys itself (`jku`, `jwk`, `x5u`) is not
+ * looked at.
  */
 
 #include <stdbool.h>
@@ -52,9 +53,9 @@ struct verifier_rules {
 struct verifier;
 
 /*
- * 0 and *verifierp, with one reference; -ENOMEM; or VERIFIER_BAD with one sentence, without a full stop, about
- * the secret, the algorithm or the file that is wrong. Keys that cannot be used are no error: verifier_key() says
- * which, and why. A verifier without a key refuses every token.
+ * 0 and *verifierp, with one reference; -ENOMEM; or VERIFIER_BAD with one sentence, without a full stop,
+ * about the secret, the algorithm or the file that is wrong. Keys that cannot be used are no error:
+ * verifier_key() says which, and why. A verifier without a key refuses every token.
  */
 int verifier_new(const struct verifier_rules *rules, struct verifier **verifierp, struct buf *error);
 struct verifier *verifier_ref(struct verifier *verifier);

@@ -17,11 +17,6 @@ static const struct {
 #undef ALGORITHM
 };
 
-const char *algorithm_name(enum algorithm algorithm)
-{
-	return algorithms[algorithm].name;
-}
-
 enum algorithm algorithm_find(const char *name)
 {
 	unsigned int i = 0;

@@ -28,8 +28,6 @@ enum algorithm {
 
 /* Several stand in an unsigned int, each as the bit 1 << algorithm. */
 
-const char *algorithm_name(enum algorithm algorithm);
-
 /* N_ALGORITHMS for a name that is none, compared as it is: nOnE and hs256 are none. */
 enum algorithm algorithm_find(const char *name);
 

@@ -1,7 +1,7 @@
 #ifndef TIDEGATE_SRC_AUTH_BASE64_H
 #define TIDEGATE_SRC_AUTH_BASE64_H
 
-/* Base64: the alphabet of tokens (RFC 4648, section 5), in its one canonical form without padding. */
+/* Base64: the alphabet of tokens (RFC 4648 section 5), in its one canonical form without padding. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,8 +11,8 @@
 struct buf;
 
 /*
- * Decodes into out, which has room for text.len bytes, and stores their number. False for what is not the one form
- * of some bytes: another letter, '=', a length that no bytes have, bits behind the last byte.
+ * Decodes into out, which has room for text.len bytes, and stores their number. False for what is not the
+ * one form of some bytes: another letter, '=', a length that no bytes have, bits behind the last byte.
  */
 bool base64url_decode(struct slice text, char *out, size_t *lenp);
 

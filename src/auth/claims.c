@@ -34,7 +34,7 @@ int claims_parse(struct slice json, json_t **objectp)
 	return 0;
 }
 
-/* Seconds since 1970 (RFC 7519: a NumericDate may have a fraction), as milliseconds, cut to what an int64 holds. */
+/* Seconds since 1970, which may have a fraction (RFC 7519), as milliseconds, cut to what an int64 holds. */
 static int64_t milliseconds(const json_t *number)
 {
 	double ms = json_number_value(number) * 1000;

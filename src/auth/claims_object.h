@@ -15,9 +15,9 @@ struct json_t; /* jansson's */
 int claims_parse(struct slice json, struct json_t **objectp);
 
 /*
- * What the time says of the token: TOKEN_GOOD, TOKEN_NO_EXP, TOKEN_EXPIRED, TOKEN_NOT_YET, or TOKEN_MALFORMED for
- * an nbf that is no number. It is looked at before the signature: most tokens of a storm have expired, and
- * a signature costs ten times as much.
+ * What the time says of the token: TOKEN_GOOD, TOKEN_NO_EXP, TOKEN_EXPIRED, TOKEN_NOT_YET, or
+ * TOKEN_MALFORMED for an nbf that is no number. It is looked at before the signature: most tokens of a
+ * storm have expired, and a signature costs ten times as much.
  */
 int claims_time(const struct json_t *object, const struct claims_rules *rules, int64_t now_ms);
 

@@ -1,8 +1,9 @@
 /*
  * Identity: who a connection is, as its token or ticket said; see the header.
  *
- * The block ends with texts, each with a NUL behind it: the user; name and part of each claim; the patterns, in
- * which {sub} has become the user's part already. There are few of them, so they are searched from the front.
+ * The block ends with texts, each with a NUL behind it: the user; name and part of each claim; the
+ * patterns, in which {sub} has become the user's part already. There are few of them, so they are searched
+ * from the front.
  */
 
 #include "auth/identity.h"
@@ -174,7 +175,7 @@ void identity_draft_claim(struct identity_draft *draft, const char *name, struct
 		append_claim(draft, name, (struct slice){part, len});
 }
 
-/* A literal has nothing in it that looks like a pattern: who writes user:4* wants something that is not there. */
+/* A literal has nothing in it that looks like a pattern: user:4* would promise what is not there. */
 static bool is_pattern_part(struct slice part)
 {
 	if (part.len == 0 || has_nul(part))
@@ -201,7 +202,7 @@ bool identity_draft_pattern(struct identity_draft *draft, struct slice pattern)
 		if (!first)
 			buf_append_char(&draft->text, ':');
 		first = false;
-		/* A user that is no part is in no channel's name. Such a pattern fits none: '{' is in none. */
+		/* A user that is no part is in no name, and as '{' is in none, the pattern fits none. */
 		if (slice_is(part, "{sub}") && draft->part.len)
 			part = draft->part;
 		buf_append(&draft->text, part.data, part.len);

@@ -1,8 +1,8 @@
 /*
  * Key set: the keys that tokens may be signed with; see the header.
  *
- * Each key becomes a JWK, is looked at by us, and handed to libjwt alone: what is wrong with one is no matter to
- * the others. Private parts are taken off before.
+ * Each key becomes a JWK, is looked at by us, and handed to libjwt alone: what is wrong with one is no
+ * matter to the others. Private parts are taken off before.
  */
 
 #include "auth/key_set.h"

@@ -4,8 +4,9 @@
 /*
  * Key set: the keys that tokens may be signed with, each with the algorithms that it may be used for.
  *
- * A JWK that says its `alg` is for that alone; any other key for those of its kind that are accepted at all. No key
- * is ever used because a token asks for it. What cannot be used is kept too, with the reason, so that it can be told.
+ * A JWK that says its `alg` is for that alone; any other key for those of its kind that are accepted at
+ * all. No key is ever used because a token asks for it. What cannot be used is kept too, with the reason,
+ * so that it can be told.
  */
 
 #include <stdbool.h>
@@ -22,7 +23,7 @@ enum {
 	KEY_SET_BAD = 1, /* a sentence is in the error buffer, without a full stop */
 
 	KEY_TRIES_MAX = 4,     /* keys that one token is tried with: each costs a signature */
-	SECRET_BYTES_MIN = 32, /* 256 bits, RFC 7518, section 3.2 */
+	SECRET_BYTES_MIN = 32, /* 256 bits, RFC 7518 section 3.2 */
 };
 
 struct key {

@@ -4,9 +4,9 @@
 /*
  * Token: the form of a JSON web token (RFC 7515, compact), and its signature.
  *
- * The form is looked at first and by us, because libraries are kind: three parts that are not empty, canonical
- * base64url, header and payload JSON objects without a member that stands twice, `alg` a string, no `crit`,
- * `kid` a string or absent. What else the header says of keys is not looked at.
+ * The form is looked at first and by us, because libraries are kind: three parts that are not empty,
+ * canonical base64url, header and payload JSON objects without a member that stands twice, `alg` a string,
+ * no `crit`, `kid` a string or absent. What else the header says of keys is not looked at.
  */
 
 #include "core/slice.h"
@@ -22,7 +22,7 @@ struct token {
 	const char *kid; /* NULL without */
 };
 
-/* 0; -ENOMEM; or TOKEN_MALFORMED. In any case token_deinit() is to follow, and what was found is in *token. */
+/* 0; -ENOMEM; or TOKEN_MALFORMED. In any case *token has what was found, and wants token_deinit(). */
 int token_parse(struct slice text, struct token *token);
 void token_deinit(struct token *token);
 

@@ -14,14 +14,14 @@
 #include "auth/identity.h"
 #include "core/buf.h"
 
-/* The examples of RFC 7515, appendices A.1 to A.3, keys and tokens: made by nobody here. They have no `sub`. */
+/* The examples of RFC 7515, appendices A.1 to A.3: these keys are public. The tokens have no `sub`. */
 #define RFC_PAYLOAD                                                                                          \
 	"eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
 #define RFC_SECRET                                                                                           \
 	"base64:AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"
 #define RFC_HS256                                                                                            \
 	"eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9." RFC_PAYLOAD ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_"           \
-								"wW1gFWFOEjXk"
+	"wW1gFWFOEjXk"
 #define RFC_JWKS                                                                                             \
 	"{\"keys\":[{\"kty\":\"RSA\",\"n\":\"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_"                             \
 	"wWJcyQoTbji9k0l8W26mPddxHmfHQp-"                                                                    \
@@ -82,10 +82,57 @@ static void the_examples_of_the_standard_are_let_in(void **state)
 	verifier_unref(verifier);
 }
 
+static void keys_tell_what_they_are_and_not_their_secret(void **state)
+{
+	const struct verifier_keys keys = {.name = "rfc7515.json", .text = slice_of(RFC_JWKS)};
+	struct verifier_rules rules = {.secret = RFC_SECRET, .keys = &keys, .n_keys = 1};
+	struct verifier *verifier = built(&rules);
+	static const struct verifier_key rows[] = {
+		{"token_secret", "secret", 512, NULL, "HS256", NULL},
+		{"rfc7515.json", "RSA", 2048, NULL, "RS256", NULL},
+		{"rfc7515.json", "EC P-256", 256, NULL, "ES256", NULL},
+	};
+
+	(void)state;
+	assert_int_equal(verifier_n_keys(verifier), 3);
+	for (size_t i = 0; i < 3; i++) {
+		struct verifier_key key = verifier_key(verifier, i);
+
+		assert_string_equal(key.source, rows[i].source);
+		assert_string_equal(key.kind, rows[i].kind);
+		assert_int_equal(key.bits, rows[i].bits);
+		assert_string_equal(key.algorithms, rows[i].algorithms);
+		assert_null(key.kid);
+		assert_null(key.skipped);
+	}
+	verifier_unref(verifier);
+}
+
+static void a_ticket_wants_no_key_and_no_end(void **state)
+{
+	struct verifier_rules rules = {.claims = {.issuer = "https://id", .audience = "live"}};
+	struct verifier *verifier = built(&rules), *same = verifier_ref(verifier);
+	struct identity *identity = NULL;
+
+	(void)state;
+	verifier_unref(verifier);
+	assert_int_equal(verifier_ticket(same, slice_of("{\"sub\":\"42\",\"channels\":[\"execution:7\"]}"),
+				 RFC_NOW_MS, &identity),
+		0);
+	assert_string_equal(identity_user(identity), "42");
+	assert_true(identity_lists(identity, slice_of("execution:7")));
+	identity_free(identity);
+	assert_int_equal(verifier_ticket(same, slice_of("{}"), RFC_NOW_MS, &identity), TOKEN_USER);
+	assert_string_equal(token_fault_sentence(TOKEN_EXPIRED), "its exp has passed");
+	verifier_unref(same);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_examples_of_the_standard_are_let_in),
+		cmocka_unit_test(keys_tell_what_they_are_and_not_their_secret),
+		cmocka_unit_test(a_ticket_wants_no_key_and_no_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
