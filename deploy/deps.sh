@@ -395,7 +395,8 @@ build_hiredis() {
 	build_with_cmake hiredis "$work/hiredis" "${HIREDIS_FLAGS[@]}"
 }
 
-# It always makes a shared library and tools too. Next to the .so the linker would not take the .a.
+# It always makes a shared library and tools too; next to the .so the linker would not take the .a. Its .pc file would
+# have OpenSSL and jansson linked statically with it, where updates of the distribution do not reach them.
 build_libjwt() {
 	local tarball
 	tarball=$(source_of "$LIBJWT_POOL" "$LIBJWT_SHA256")
@@ -403,6 +404,7 @@ build_libjwt() {
 	unpack "$tarball" "$work/libjwt"
 	build_with_cmake libjwt "$work/libjwt" "${LIBJWT_FLAGS[@]}" -DCMAKE_C_FLAGS="$c_flags $LIBJWT_C_FLAGS"
 	rm -rf "$work/root$prefix"/lib/libjwt.so* "$work/root$prefix"/bin "$work/root$prefix"/share/man
+	sed -i '/^Requires:/d; /^Libs.private:/d' "$work/root$prefix/lib/pkgconfig/libjwt.pc"
 }
 
 # Installed beside, then renamed: a build that was cut short is never taken for a finished one.
