@@ -65,6 +65,9 @@ bool request_head_is(const struct request_head *head, enum http_header header, c
  * line or in several. */
 bool request_head_lists(const struct request_head *head, enum http_header header, const char *element);
 
+/* Finds the value of the next line with this field, in what is left of head->lines. False without one. */
+bool request_head_next(struct slice *lines, enum http_header header, struct slice *value);
+
 /* The whole list of a header: the line's value, or, if there are several lines, all values joined in scratch.
  * Empty without such a header. */
 struct slice request_head_list(

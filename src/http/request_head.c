@@ -293,8 +293,7 @@ bool request_head_is(const struct request_head *head, enum http_header header, c
 	return head->n[header] == 1 && equal(head->value[header], value, strlen(value));
 }
 
-/* Finds the value of the next line with this field. False if there is none left. */
-static bool next_value(struct slice *lines, enum http_header header, struct slice *value)
+bool request_head_next(struct slice *lines, enum http_header header, struct slice *value)
 {
 	struct slice line, name;
 
@@ -323,7 +322,7 @@ bool request_head_lists(const struct request_head *head, enum http_header header
 		return false;
 	if (list_has(head->value[header], element, len))
 		return true;
-	while (head->n[header] > 1 && next_value(&lines, header, &value))
+	while (head->n[header] > 1 && request_head_next(&lines, header, &value))
 		if (list_has(value, element, len))
 			return true;
 	return false;
@@ -339,7 +338,7 @@ struct slice request_head_list(
 		return head->value[header];
 	/* The separator between two values is shorter than the name and the end of a line, so
 	 * scratch is large enough. */
-	while (next_value(&lines, header, &value)) {
+	while (request_head_next(&lines, header, &value)) {
 		if (len)
 			scratch[len++] = ',';
 		memcpy(scratch + len, value.data, value.len);
