@@ -54,6 +54,7 @@ struct config {
 	size_t compression_bytes_min;   /* smaller events are sent as they are */
 	unsigned int connections_max;   /* 0: as many as the limit of open files leaves */
 	unsigned int subscriptions_max; /* of one connection */
+	size_t handshake_bytes_max;     /* of a request on the public port */
 	unsigned int message_rate;      /* of one connection, a second; 0: no bound */
 	unsigned int message_burst;     /* of one connection; 0: twice subscriptions_max */
 	unsigned int failures_max;      /* of one connection, a minute; 0: no bound */

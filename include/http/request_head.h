@@ -17,7 +17,9 @@
 #include "core/slice.h"
 
 enum {
-	REQUEST_HEAD_MAX = 8192, /* bytes, with the empty line that ends it */
+	/* Bytes, with the empty line that ends it. */
+	REQUEST_HEAD_BYTES = 8192, /* the bound where nobody has set another */
+	REQUEST_HEAD_MAX = 65536,  /* the largest bound: for buffers of callers */
 };
 
 /* Why bytes are not a head. */
@@ -51,10 +53,10 @@ struct request_head {
 };
 
 /*
- * Reads a head from the beginning of the bytes. 0: the first *usedp bytes are the head, which
- * borrows them; else an outcome.
+ * Reads a head of at most `max` bytes, up to REQUEST_HEAD_MAX, from the beginning of the bytes. 0: the first
+ * *usedp bytes are the head, which borrows them; else an outcome.
  */
-int request_head_parse(struct request_head *head, const char *data, size_t len, size_t *usedp);
+int request_head_parse(struct request_head *head, const char *data, size_t len, size_t max, size_t *usedp);
 
 bool request_head_method_is(const struct request_head *head, const char *method);
 

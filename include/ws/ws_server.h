@@ -33,7 +33,8 @@ struct ws_server_options {
 	struct places *places;   /* shared by all; outlives the server */
 	struct log *log;
 	struct metrics *metrics;
-	bool use_uring; /* use io_uring, if it is built in and the kernel allows it */
+	size_t head_bytes_max; /* of a request: up to REQUEST_HEAD_MAX */
+	bool use_uring;        /* use io_uring, if it is built in and the kernel allows it */
 };
 
 /* 0, or negative errno with one sentence appended to error. */

@@ -249,7 +249,8 @@ static int on_head(struct admin_request *request, const char *data, size_t len)
 	buf_append(&request->text, data, len);
 	if (request->text.failed)
 		return -1;
-	r = request_head_parse(&request->head, request->text.data, request->text.len, &used);
+	r = request_head_parse(
+		&request->head, request->text.data, request->text.len, REQUEST_HEAD_BYTES, &used);
 	if (r == REQUEST_HEAD_MORE)
 		return 0;
 	if (r > 0) {

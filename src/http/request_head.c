@@ -251,12 +251,12 @@ static int judge_begin(struct slice text)
 	return REQUEST_HEAD_MORE;
 }
 
-static int judge_large(struct slice text)
+static int judge_large(struct slice text, size_t max)
 {
-	return memchr(text.data, '\n', REQUEST_HEAD_MAX) ? REQUEST_HEAD_LARGE : REQUEST_HEAD_LONG_TARGET;
+	return memchr(text.data, '\n', max) ? REQUEST_HEAD_LARGE : REQUEST_HEAD_LONG_TARGET;
 }
 
-int request_head_parse(struct request_head *head, const char *data, size_t len, size_t *usedp)
+int request_head_parse(struct request_head *head, const char *data, size_t len, size_t max, size_t *usedp)
 {
 	struct slice text = {data, len}, line;
 	size_t n_empty, n_all;
@@ -264,13 +264,13 @@ int request_head_parse(struct request_head *head, const char *data, size_t len, 
 	*head = (struct request_head){0};
 	if (!find_end(text, &n_empty, &n_all)) {
 		text = (struct slice){data + n_empty, len - n_empty};
-		return len >= REQUEST_HEAD_MAX + n_empty ? judge_large(text)
-		       : len >= 2 * REQUEST_HEAD_MAX     ? REQUEST_HEAD_BAD /* of empty lines */
-							 : judge_begin(text);
+		return len >= max + n_empty ? judge_large(text, max)
+		       : len >= 2 * max     ? REQUEST_HEAD_BAD /* of empty lines */
+					    : judge_begin(text);
 	}
 	text = (struct slice){data + n_empty, n_all - n_empty};
-	if (text.len > REQUEST_HEAD_MAX)
-		return judge_large(text);
+	if (text.len > max)
+		return judge_large(text, max);
 	if (!take_line(&text, &line) || !read_request_line(head, line))
 		return REQUEST_HEAD_BAD;
 	head->lines = text;

@@ -485,6 +485,7 @@ static int make_server(struct worker *worker, const struct worker_options *optio
 		.places = options->places,
 		.log = worker->log,
 		.metrics = &worker->metrics,
+		.head_bytes_max = options->config->handshake_bytes_max,
 		.use_uring = options->config->io_uring,
 	};
 

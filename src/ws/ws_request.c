@@ -164,7 +164,7 @@ static int read_head(struct ws_server *server, struct lws *wsi, const char *data
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 	struct request_head head;
 	size_t used = n;
-	int r = request_head_parse(&head, data, n, &used);
+	int r = request_head_parse(&head, data, n, server->head_bytes_max, &used);
 
 	if (r == REQUEST_HEAD_MORE)
 		return request ? (int)len : keep(wsi, data, len);

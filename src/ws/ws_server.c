@@ -34,7 +34,7 @@
 #include "ws/ws_server_private.h"
 
 enum {
-	/* A whole request within 5 s and REQUEST_HEAD_MAX, so that a slow or endless one costs little
+	/* A whole request within 5 s and handshake_bytes_max, so that a slow or endless one costs little
 	 * (Slowloris). */
 	REQUEST_SECONDS = 5,
 	/* Bytes of the request that lws reads. lws keeps them while a handshake is held back. */
@@ -543,6 +543,7 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->trusted = options->trusted;
 	server->origins = options->origins;
 	server->places = options->places;
+	server->head_bytes_max = options->head_bytes_max;
 	server->log = options->log;
 	server->rest_limit = (struct log_limit){.burst = REST_LINES, .interval_ms = 60000};
 	server->metrics = options->metrics;

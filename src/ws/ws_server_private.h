@@ -36,10 +36,11 @@ struct ws_server {
 	struct log_limit rest_limit;
 	struct log_limit refused_limits[N_REFUSALS];
 	struct metrics *metrics;
-	struct list aborted;  /* ws_connection.aborted */
-	size_t n_connections; /* of lws: clients, handshakes under way, sockets that said nothing yet */
-	uint64_t n_created;   /* connections that were made so far */
-	enum place arriving;  /* of the connection that lws is being given, or PLACE_NONE */
+	struct list aborted;   /* ws_connection.aborted */
+	size_t n_connections;  /* of lws: clients, handshakes under way, sockets that said nothing yet */
+	size_t head_bytes_max; /* of a request */
+	uint64_t n_created;    /* connections that were made so far */
+	enum place arriving;   /* of the connection that lws is being given, or PLACE_NONE */
 	bool draining;
 	uint16_t port;
 };

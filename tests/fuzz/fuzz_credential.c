@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	PROMISE(text);
 	if (size)
 		memcpy(text, data, size);
-	if (request_head_parse(&head, text, size, &used) == 0)
+	if (request_head_parse(&head, text, size, REQUEST_HEAD_BYTES, &used) == 0)
 		for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 			check(&head, text, size, &rules[i]);
 	free(text);

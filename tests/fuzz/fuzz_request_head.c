@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *text = (const char *)data;
 	struct request_head head, again;
 	size_t used = 0, used_again = 0;
-	int r = request_head_parse(&head, text, size, &used);
+	int r = request_head_parse(&head, text, size, REQUEST_HEAD_BYTES, &used);
 
 	check_chunked(text, size);
 	PROMISE(r >= 0 && r <= REQUEST_HEAD_LARGE);
@@ -83,7 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_lists(&head);
 	check_query(head.query);
 	/* Without what follows it is the same, and without its last byte it is none. */
-	PROMISE(request_head_parse(&again, text, used, &used_again) == 0 && used_again == used);
-	PROMISE(request_head_parse(&again, text, used - 1, &used_again) != 0);
+	PROMISE(request_head_parse(&again, text, used, REQUEST_HEAD_BYTES, &used_again) == 0 &&
+		used_again == used);
+	PROMISE(request_head_parse(&again, text, used - 1, REQUEST_HEAD_BYTES, &used_again) != 0);
 	return 0;
 }

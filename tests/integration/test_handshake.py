@@ -251,6 +251,18 @@ def test_a_head_of_more_than_8_kib_is_431(gateway, size):
     assert (answer.status, json.loads(answer.body)["data"]["code"]) == (431, "head_too_large")
 
 
+def test_a_larger_bound_takes_larger_heads_and_a_smaller_one_smaller(start, redis):
+    wide, narrow = [start("--handshake-bytes-max", bound, "--trusted-proxies", "127.0.0.1", redis=redis)
+                    for bound in ("64KiB", "1KiB")]
+    hops = [("X-Forwarded-For", "203.0.113.7"), ("X-Forwarded-For", ", ".join(["127.0.0.1"] * 2000))]
+    with wide.connect("/ws/cards?since=" + "x" * 20_000, [("Cookie", "c" * 20_000), *hops]):
+        wide.wait_for_line("client connected", remote="203.0.113.7")
+    assert orderly(wide.address, handshake("/ws/cards", [("Cookie", "c" * 65_536)])).status == 431
+    assert orderly(narrow.address, handshake("/ws/cards", [("Cookie", "c" * 1000)])).status == 431
+    with narrow.connect():
+        pass
+
+
 def test_a_thousand_small_headers_are_431(gateway):
     assert orderly(gateway.address, handshake("/ws/cards", [(f"X-{i}", "y") for i in range(1000)])).status == 431
 

@@ -25,7 +25,7 @@ static int find(const char *query, const char *fields, const struct credential_r
 	int len =
 		snprintf(text, sizeof(text), "GET /ws/cards%s HTTP/1.1\r\nHost: a\r\n%s\r\n", query, fields);
 
-	assert_int_equal(request_head_parse(&head, text, (size_t)len, &used), 0);
+	assert_int_equal(request_head_parse(&head, text, (size_t)len, REQUEST_HEAD_BYTES, &used), 0);
 	return credential_find(&head, rules, credential);
 }
 
@@ -164,7 +164,7 @@ static void tells_when_a_subprotocol_has_to_be_answered(void **state)
 	size_t used;
 
 	(void)state;
-	assert_int_equal(request_head_parse(&head, text, sizeof(text) - 1, &used), 0);
+	assert_int_equal(request_head_parse(&head, text, sizeof(text) - 1, REQUEST_HEAD_BYTES, &used), 0);
 	assert_true(credential_in_subprotocols(&head));
 	head.n[HTTP_WEBSOCKET_PROTOCOL] = 0;
 	assert_false(credential_in_subprotocols(&head));

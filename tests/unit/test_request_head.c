@@ -20,7 +20,7 @@ static int parse(struct request_head *head, const char *text)
 {
 	size_t used;
 
-	return request_head_parse(head, text, strlen(text), &used);
+	return request_head_parse(head, text, strlen(text), REQUEST_HEAD_BYTES, &used);
 }
 
 static void assert_outcome(int expected, const char *text)
@@ -46,7 +46,7 @@ static void takes_a_request_apart(void **state)
 	size_t used;
 
 	(void)state;
-	assert_int_equal(request_head_parse(&head, text, sizeof(text) - 1, &used), 0);
+	assert_int_equal(request_head_parse(&head, text, sizeof(text) - 1, REQUEST_HEAD_BYTES, &used), 0);
 	assert_int_equal(used, sizeof(text) - 1 - 4);
 	assert_true(request_head_method_is(&head, "GET"));
 	assert_false(request_head_method_is(&head, "get"));
@@ -89,8 +89,9 @@ static void waits_for_the_end_and_for_no_more(void **state)
 
 	(void)state;
 	for (size_t len = 0; len < sizeof(text) - 1; len++)
-		assert_int_equal(request_head_parse(&head, text, len, &used), REQUEST_HEAD_MORE);
-	assert_int_equal(request_head_parse(&head, text, sizeof(text) - 1, &used), 0);
+		assert_int_equal(
+			request_head_parse(&head, text, len, REQUEST_HEAD_BYTES, &used), REQUEST_HEAD_MORE);
+	assert_int_equal(request_head_parse(&head, text, sizeof(text) - 1, REQUEST_HEAD_BYTES, &used), 0);
 	assert_int_equal(used, sizeof(text) - 1);
 	assert_outcome(REQUEST_HEAD_BAD, "\x16\x03\x01");
 	assert_outcome(REQUEST_HEAD_MORE, LINE "X: \x01");
@@ -155,7 +156,8 @@ static void refuses_what_can_mean_two_things(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_outcome(REQUEST_HEAD_BAD, bad[i]);
-	assert_int_equal(request_head_parse(&head, nul, sizeof(nul) - 1, &used), REQUEST_HEAD_BAD);
+	assert_int_equal(
+		request_head_parse(&head, nul, sizeof(nul) - 1, REQUEST_HEAD_BYTES, &used), REQUEST_HEAD_BAD);
 }
 
 static void forgives_what_can_only_mean_one(void **state)
@@ -208,22 +210,22 @@ static char *filled(const char *before, const char *after, size_t n)
 	return text;
 }
 
-static void takes_8_kib_and_not_a_byte_more(void **state)
+static void takes_as_much_as_its_bound_and_not_a_byte_more(void **state)
 {
 	static const struct {
 		const char *before, *after;
 		size_t n;
 		int outcome;
 	} table[] = {
-		{LINE HOST "X: ", "\r\n\r\n", REQUEST_HEAD_MAX, 0},
-		{LINE HOST "X: ", "\r\n\r\n", REQUEST_HEAD_MAX + 1, REQUEST_HEAD_LARGE},
-		{LINE HOST "X: ", "", REQUEST_HEAD_MAX - 1, REQUEST_HEAD_MORE},
-		{LINE HOST "X: ", "", REQUEST_HEAD_MAX, REQUEST_HEAD_LARGE},
-		{"GET /", " HTTP/1.1\r\n" HOST "\r\n", REQUEST_HEAD_MAX, 0},
-		{"GET /", " HTTP/1.1\r\n" HOST "\r\n", REQUEST_HEAD_MAX + 100, REQUEST_HEAD_LONG_TARGET},
-		{"GET /", "", REQUEST_HEAD_MAX, REQUEST_HEAD_LONG_TARGET},
+		{LINE HOST "X: ", "\r\n\r\n", REQUEST_HEAD_BYTES, 0},
+		{LINE HOST "X: ", "\r\n\r\n", REQUEST_HEAD_BYTES + 1, REQUEST_HEAD_LARGE},
+		{LINE HOST "X: ", "", REQUEST_HEAD_BYTES - 1, REQUEST_HEAD_MORE},
+		{LINE HOST "X: ", "", REQUEST_HEAD_BYTES, REQUEST_HEAD_LARGE},
+		{"GET /", " HTTP/1.1\r\n" HOST "\r\n", REQUEST_HEAD_BYTES, 0},
+		{"GET /", " HTTP/1.1\r\n" HOST "\r\n", REQUEST_HEAD_BYTES + 100, REQUEST_HEAD_LONG_TARGET},
+		{"GET /", "", REQUEST_HEAD_BYTES, REQUEST_HEAD_LONG_TARGET},
 	};
-	char empty[2 * REQUEST_HEAD_MAX + 1];
+	char empty[2 * REQUEST_HEAD_BYTES + 1];
 	struct request_head head;
 	size_t used;
 
@@ -231,11 +233,20 @@ static void takes_8_kib_and_not_a_byte_more(void **state)
 	for (size_t i = 0; i < COUNT(table); i++) {
 		char *text = filled(table[i].before, table[i].after, table[i].n);
 
-		assert_int_equal(request_head_parse(&head, text, table[i].n, &used), table[i].outcome);
+		assert_int_equal(request_head_parse(&head, text, table[i].n, REQUEST_HEAD_BYTES, &used),
+			table[i].outcome);
+		free(text);
+	}
+	for (size_t max = 1024; max <= REQUEST_HEAD_MAX; max *= 8) {
+		char *text = filled(LINE HOST "X: ", "\r\n\r\n", max);
+
+		assert_int_equal(request_head_parse(&head, text, max, max, &used), 0);
+		assert_int_equal(request_head_parse(&head, text, max, max - 1, &used), REQUEST_HEAD_LARGE);
 		free(text);
 	}
 	memset(empty, '\n', sizeof(empty));
-	assert_int_equal(request_head_parse(&head, empty, sizeof(empty), &used), REQUEST_HEAD_BAD);
+	assert_int_equal(
+		request_head_parse(&head, empty, sizeof(empty), REQUEST_HEAD_BYTES, &used), REQUEST_HEAD_BAD);
 }
 
 static void finds_an_element_in_any_line_of_a_list(void **state)
@@ -267,7 +278,7 @@ static void joins_as_many_lines_as_a_head_can_hold(void **state)
 	(void)state;
 	assert_non_null(text);
 	n += (size_t)sprintf(text, LINE HOST);
-	while (n + 20 < REQUEST_HEAD_MAX)
+	while (n + 20 < REQUEST_HEAD_BYTES)
 		n += (size_t)sprintf(text + n, "Upgrade:%d\n", (int)(n % 10));
 	sprintf(text + n, "\n");
 	assert_int_equal(parse(&head, text), 0);
@@ -284,7 +295,7 @@ int main(void)
 		cmocka_unit_test(waits_for_the_end_and_for_no_more),
 		cmocka_unit_test(refuses_what_can_mean_two_things),
 		cmocka_unit_test(forgives_what_can_only_mean_one),
-		cmocka_unit_test(takes_8_kib_and_not_a_byte_more),
+		cmocka_unit_test(takes_as_much_as_its_bound_and_not_a_byte_more),
 		cmocka_unit_test(finds_an_element_in_any_line_of_a_list),
 		cmocka_unit_test(joins_as_many_lines_as_a_head_can_hold),
 	};
