@@ -5,16 +5,18 @@
  * Route: which path leads to which channels, and what a connection on it may do.
  *
  * A path template consists of segments, each a literal or one {variable}: /ws/execution/{execution_id}. A
- * channel template consists of parts joined by ':', each a literal or one {variable} of the path:
- * execution:{execution_id}. A variable is always a whole part, so different ids never make the same name. If
- * several templates match, the more literal one wins, compared segment by segment from the left; the order of
- * declaration does not matter. Two templates that match the same paths are refused. A finished table does not
- * change and is shared by count between threads; a reload builds another.
+ * channel template consists of parts joined by ':', each a literal, one {variable} of the path:
+ * execution:{execution_id}, or one {token.NAME}, the claim of whoever connects (auth/identity.h). Each is
+ * always a whole part, so different ids never make the same name, and neither do different users. If
+ * several templates match, the more literal one wins, compared segment by segment from the left; the
+ * order of declaration does not matter. Two templates that match the same paths are refused. A finished
+ * table does not change and is shared by count between threads; a reload builds another.
  *
- * Segments are percent-decoded exactly once, after the path was split. A segment that is not a plain id then
- * is an id only on routes with any_ids; in the names of channels its other bytes stand as %XX. "." and ".."
- * are no ids: browsers and proxies resolve them away, so a connection would end up on another route than the
- * one it asked for. A path with an empty segment, such as one with a slash at its end, is never found.
+ * Segments are percent-decoded exactly once, after the path was split. A segment that is not a plain id
+ * then is an id only on routes with any_ids; in the names of channels its other bytes stand as %XX. "."
+ * and ".." are no ids: browsers and proxies resolve them away, so a connection would end up on another
+ * route than the one it asked for. A path with an empty segment, such as one with a slash at its end, is
+ * never found.
  */
 
 #include <stdbool.h>
@@ -24,7 +26,24 @@
 #include "core/slice.h"
 
 struct buf;
+struct identity;
 struct key_path;
+
+/* Must a connection say who it is? */
+enum route_auth {
+	ROUTE_AUTH_DEFAULT, /* as route_table_set_auth() says */
+	ROUTE_AUTH_NONE,    /* nobody is asked: a token is not looked at */
+	ROUTE_AUTH_OPTIONAL,
+	ROUTE_AUTH_REQUIRED,
+	N_ROUTE_AUTHS,
+};
+
+/* What may those have that are in? */
+enum route_access {
+	ROUTE_ACCESS_ROUTE, /* what the route says */
+	ROUTE_ACCESS_TOKEN, /* of that, what their token lists */
+	N_ROUTE_ACCESSES,
+};
 
 enum slow_policy {
 #define SLOW_POLICY(id, name, sentence) SLOW_##id,
@@ -95,10 +114,12 @@ struct route_spec {
 	 * the path stands for the connection's own id, any other variable matches any one id. */
 	const char *const *subscribe;
 	size_t n_subscribe;
-	/* may also subscribe to every channel that some route of the table joins: the default */
+	/* may also subscribe to every channel that it could have joined by another path: the default */
 	bool subscribe_any_route;
 	bool any_ids;     /* any text is an id, in paths and channels; otherwise only plain ids are */
 	bool compression; /* permessage-deflate may be agreed on */
+	enum route_auth auth;
+	enum route_access access;
 	struct route_slow slow;
 	struct route_history history; /* of the channels that it joins, not of those in its subscribe list */
 };
@@ -107,6 +128,7 @@ struct route; /* owned by its table */
 
 struct route_match {
 	const struct route *route;
+	const struct identity *identity; /* who came by it, borrowed; NULL: nobody knows */
 	size_t n_values;
 	struct {
 		char text[ROUTE_ID_MAX + 1]; /* as it stands in names, NUL-terminated */
@@ -137,7 +159,14 @@ size_t route_table_size(const struct route_table *table);
 /* The i-th route, in the order of route_table_add(). */
 const struct route *route_table_get(const struct route_table *table, size_t i);
 
-/* path: as it was sent, without the query. 0, ROUTE_NOT_FOUND or ROUTE_BAD_ID. */
+/* What ROUTE_AUTH_DEFAULT is from now on; at first it is ROUTE_AUTH_NONE. While the table is private. */
+void route_table_set_auth(struct route_table *table, enum route_auth auth);
+
+/* The claims that its routes use as {token.NAME}, each once; NULL-terminated. Borrowed from the table. */
+const char *const *route_table_claims(const struct route_table *table);
+
+/* path: as it was sent, without the query. The match knows no identity yet. 0, ROUTE_NOT_FOUND or
+ * ROUTE_BAD_ID. */
 int route_table_match(
 	const struct route_table *table, const char *path, size_t len, struct route_match *match);
 
@@ -145,8 +174,8 @@ int route_table_match(
 const char *route_path(const struct route *route);
 
 /*
- * Do both treat a connection alike: path, channels, subscriptions, compression, slow readers? The history is
- * not compared, since it belongs to the channel.
+ * Do both treat a connection alike: path, channels, rights, compression, slow readers? The history is not
+ * compared, since it belongs to the channel.
  */
 bool route_serves_alike(const struct route *a, const struct route *b);
 
@@ -161,6 +190,17 @@ const char *route_subscribe_template(const struct route *route, size_t i);
 bool route_subscribes_any_route(const struct route *route);
 bool route_takes_any_ids(const struct route *route);
 bool route_compresses(const struct route *route);
+enum route_auth route_auth(const struct route *route);         /* what holds: never ROUTE_AUTH_DEFAULT */
+enum route_auth route_auth_written(const struct route *route); /* as declared */
+enum route_access route_access(const struct route *route);
+
+/* The word of the configuration. ROUTE_AUTH_DEFAULT is "default", which nobody writes. */
+const char *route_auth_name(enum route_auth auth);
+const char *route_access_name(enum route_access access);
+
+/* False if there is no such word. */
+bool route_auth_parse(const char *name, enum route_auth *authp);
+bool route_access_parse(const char *name, enum route_access *accessp);
 
 /* With the default age filled in. bytes_max stays 0 where the bound of all connections holds. */
 const struct route_slow *route_slow(const struct route *route);
@@ -189,8 +229,11 @@ const struct route_history *route_table_history(const struct route_table *table,
 /* Does any of its routes keep a history? */
 bool route_table_keeps_history(const struct route_table *table);
 
-/* How many channels the route joins, and the name of the i-th channel for this match. route_channel() writes
- * it NUL-terminated and returns its length. */
+/*
+ * How many channels the route joins, and the name of the i-th channel for this match. route_channel()
+ * writes it NUL-terminated and returns its length. Where it needs a claim, it is a valid name only for an
+ * identity that access_may_enter() let in.
+ */
 size_t route_n_channels(const struct route *route);
 size_t route_channel(const struct route_match *match, size_t i, char out[ROUTE_CHANNEL_MAX + 1]);
 
@@ -200,21 +243,9 @@ size_t route_channel(const struct route_match *match, size_t i, char out[ROUTE_C
  */
 size_t route_ids(const struct route_match *match, char out[ROUTE_IDS_MAX + 1]);
 
-/* Restores the match from which route_ids() was made. */
-void route_rematch(const struct route *route, const char *ids, struct route_match *match);
-
-/*
- * May a connection on this route subscribe to this (valid) channel name? With its route_ids() it may also
- * have back the channels it subscribed at once, and `subscribe` templates with variables of the path match
- * its own ids. With ids NULL nobody knows whose connection it is, and templates that need an id of the path
- * match nothing.
- */
-bool route_may_subscribe_own(const struct route_table *table, const struct route *route, const char *ids,
-	const char *channel, size_t len);
-
-/* The same with ids NULL. */
-bool route_may_subscribe(
-	const struct route_table *table, const struct route *route, const char *channel, size_t len);
+/* Restores the match from which route_ids() was made, for this identity (NULL: nobody knows). */
+void route_rematch(const struct route *route, const char *ids, const struct identity *identity,
+	struct route_match *match);
 
 /* Is it a plain id: A–Z a–z 0–9 . _ ~ -, 1 to ROUTE_ID_MAX bytes, neither "." nor ".."? */
 bool route_id_valid(const char *id, size_t len);

@@ -53,6 +53,8 @@ static void print_route(struct slice route)
 	print_list(route, "channels");
 	printf("  subscribe ");
 	print_list(route, "subscribe");
+	printf("  auth %s", json_text_at(route, "auth", text, sizeof(text)));
+	printf("  access %s", json_text_at(route, "access", text, sizeof(text)));
 	printf("  ids %s", json_text_at(route, "ids", text, sizeof(text)));
 	printf("  slow %s", json_text_at(route, "slow", text, sizeof(text)));
 	printf("  compression %s", json_is_true(json_at(route, "compression")) ? "on" : "off");

@@ -78,7 +78,9 @@ static void write_route(const struct config *config, size_t i, struct buf *out)
 	}
 	buf_append_char(out, ']');
 	write_subscribe(route, out);
-	buf_printf(out, ",\"ids\":\"%s\"", route_takes_any_ids(route) ? "any" : "plain");
+	buf_printf(out, ",\"ids\":\"%s\",\"auth\":\"%s\",\"access\":\"%s\"",
+		route_takes_any_ids(route) ? "any" : "plain", route_auth_name(route_auth(route)),
+		route_access_name(route_access(route)));
 	buf_append_str(out, ",\"slow\":");
 	slow_describe(config, route, &scratch);
 	append_described(out, &scratch);

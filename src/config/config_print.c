@@ -15,7 +15,7 @@
 #include "route/route.h"
 
 enum {
-	COLUMNS_MAX = 7,
+	COLUMNS_MAX = 9,
 	GAP = 2, /* spaces between columns */
 };
 
@@ -134,7 +134,8 @@ static void print_route(const struct config *config, size_t i, struct buf *cells
 		buf_append_str(cells, "none");
 	for (size_t j = 0; j < route_n_subscribe(route); j++)
 		buf_printf(cells, j > 0 ? ",%s" : "%s", route_subscribe_template(route, j));
-	buf_append_str(cells, "\tslow ");
+	buf_printf(cells, "\tauth %s\taccess %s\tslow ", route_auth_name(route_auth(route)),
+		route_access_name(route_access(route)));
 	slow_describe(config, route, cells);
 	buf_append_str(cells, route_compresses(route) ? "\tcompression on" : "\tcompression off");
 	buf_append_str(cells, "\thistory ");

@@ -32,6 +32,9 @@ struct route_draft {
 	bool subscribe_any_route;
 	bool any_ids;
 	bool compression;
+	enum route_auth auth;
+	enum route_access access;
+	unsigned int access_line;
 	struct route_slow slow;
 	unsigned int key_line; /* of slow.key */
 	struct route_history history;
@@ -191,6 +194,27 @@ static int read_compression(struct reader *reader, const yaml_node_t *value, str
 		reader, value, "compression", &value_types[VALUE_BOOL], &draft->compression, NULL);
 }
 
+static int read_auth(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	const char *word;
+	int r = reader_text(reader, value, "auth", &word);
+
+	if (r == 0 && !route_auth_parse(word, &draft->auth))
+		r = reader_refuse(reader, reader_line(value), "auth is 'none', 'optional' or 'required'");
+	return r;
+}
+
+static int read_access(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	const char *word;
+	int r = reader_text(reader, value, "access", &word);
+
+	draft->access_line = reader_line(value);
+	if (r == 0 && !route_access_parse(word, &draft->access))
+		r = reader_refuse(reader, reader_line(value), "access is 'route' or 'token'");
+	return r;
+}
+
 static int read_ids(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
 	const char *word;
@@ -289,6 +313,8 @@ static const struct route_key route_keys[] = {
 	{"channel", read_channel},
 	{"channels", read_channels},
 	{"subscribe", read_subscribe},
+	{"auth", read_auth},
+	{"access", read_access},
 	{"ids", read_ids},
 	{"slow", read_slow},
 	{"compression", read_compression},
@@ -315,6 +341,8 @@ static struct route_spec draft_spec(const struct route_draft *draft)
 		.subscribe_any_route = draft->subscribe_any_route,
 		.any_ids = draft->any_ids,
 		.compression = draft->compression,
+		.auth = draft->auth,
+		.access = draft->access,
 		.slow = draft->slow,
 		.history = draft->history,
 	};
@@ -349,7 +377,7 @@ static bool is_refused_for_history(const struct route_draft *draft, struct route
  * in a process' life. */
 static unsigned int refused_line(const struct route_draft *draft, struct route_table *table)
 {
-	struct route_spec spec = {.path = draft->path};
+	struct route_spec spec = {.path = draft->path, .auth = draft->auth};
 
 	if (is_refused(&spec))
 		return draft->path_line;
@@ -427,6 +455,9 @@ static int read_route(struct reader *reader, const yaml_node_t *node)
 	if (!draft.has_channels)
 		return reader_refuse(
 			reader, draft.line, "a route needs a 'channel' (or 'channels', which may be [])");
+	if (draft.auth == ROUTE_AUTH_NONE && draft.access == ROUTE_ACCESS_TOKEN)
+		return reader_refuse(reader, draft.access_line,
+			"'access: token' needs a token, and with 'auth: none' nobody is asked for one");
 	return add_route(reader, &draft);
 }
 

@@ -6,27 +6,74 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/identity.h"
+#include "route/access.h"
 #include "route/route.h"
 
-int rights_init(struct rights *rights, struct route_table *routes, const struct route_match *match)
+/* One piece of memory for both, and none for most connections: there are many. */
+struct rights_holder {
+	struct identity *identity; /* owned; NULL: anonymous */
+	char ids[];                /* route_ids() */
+};
+
+static int hold(struct rights *rights, const struct route_match *match, struct identity *identity)
 {
 	char ids[ROUTE_IDS_MAX + 1];
+	size_t len = route_ids(match, ids);
 
-	*rights = (struct rights){.route = match->route};
-	if (route_ids(match, ids) > 0) {
-		rights->ids = strdup(ids);
-		if (!rights->ids)
-			return -ENOMEM;
+	if (len == 0 && !identity)
+		return 0;
+	rights->holder = malloc(sizeof(*rights->holder) + len + 1);
+	if (!rights->holder)
+		return -ENOMEM;
+	rights->holder->identity = identity;
+	memcpy(rights->holder->ids, ids, len + 1);
+	return 0;
+}
+
+int rights_init(struct rights *rights, struct route_table *routes, const struct route_match *match,
+	struct identity *identity)
+{
+	struct route_match asking = *match;
+	int r;
+
+	*rights = (struct rights){0};
+	asking.identity = identity;
+	r = access_may_enter(&asking) ? hold(rights, match, identity) : RIGHTS_FORBIDDEN;
+	if (r) {
+		identity_free(identity);
+		return r;
 	}
+	rights->route = match->route;
 	rights->routes = route_table_ref(routes);
 	return 0;
 }
 
 void rights_deinit(struct rights *rights)
 {
-	free(rights->ids);
+	if (rights->holder)
+		identity_free(rights->holder->identity);
+	free(rights->holder);
 	route_table_unref(rights->routes);
 	*rights = (struct rights){0};
+}
+
+const struct identity *rights_identity(const struct rights *rights)
+{
+	return rights->holder ? rights->holder->identity : NULL;
+}
+
+int rights_renew(struct rights *rights, struct identity *identity)
+{
+	const struct identity *old = rights_identity(rights);
+
+	if (!old || strcmp(identity_user(identity), identity_user(old)) != 0) {
+		identity_free(identity);
+		return RIGHTS_OTHER_USER;
+	}
+	identity_free(rights->holder->identity);
+	rights->holder->identity = identity;
+	return 0;
 }
 
 void rights_follow(struct rights *rights, struct route_table *newest)
@@ -45,16 +92,18 @@ void rights_follow(struct rights *rights, struct route_table *newest)
 
 static const char *own_ids(const struct rights *rights)
 {
-	return rights->ids ? rights->ids : "";
+	return rights->holder ? rights->holder->ids : "";
 }
 
 void rights_match(const struct rights *rights, struct route_match *match)
 {
-	route_rematch(rights->route, own_ids(rights), match);
+	route_rematch(rights->route, own_ids(rights), rights_identity(rights), match);
 }
 
 bool rights_may_subscribe(const struct rights *rights, struct slice channel)
 {
-	return route_may_subscribe_own(
-		rights->routes, rights->route, own_ids(rights), channel.data, channel.len);
+	struct route_match match;
+
+	rights_match(rights, &match);
+	return access_may_subscribe(rights->routes, &match, channel);
 }

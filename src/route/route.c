@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/identity.h"
 #include "core/buf.h"
 #include "route/names.h"
 #include "route/route_build.h"
@@ -40,6 +41,16 @@ static int parse_path(struct route *route, const char *text, struct buf *error)
 	return r;
 }
 
+/* Nobody would ever have that claim. */
+static int check_claims(const struct template *template, const struct route *route, struct buf *error)
+{
+	if (route->auth != ROUTE_AUTH_NONE || !template_has_claims(template))
+		return 0;
+	buf_printf(error, "channel '%s': it needs a token, and with 'auth: none' nobody is asked for one",
+		template->text);
+	return ROUTE_BAD_TEMPLATE;
+}
+
 static int parse_channels(struct route *route, const struct route_spec *spec, struct buf *error)
 {
 	if (spec->n_channels > ROUTE_CHANNELS_MAX) {
@@ -61,6 +72,8 @@ static int parse_channels(struct route *route, const struct route_spec *spec, st
 		}
 		route->n_channels++;
 		r = parse_channel(&route->channels[i], spec->channels[i], route, false, error);
+		if (r == 0)
+			r = check_claims(&route->channels[i], route, error);
 		if (r)
 			return r;
 	}
@@ -83,6 +96,8 @@ static int parse_subscribe(struct route *route, const struct route_spec *spec, s
 
 		route->n_subscribe++;
 		r = parse_channel(&route->subscribe[i], spec->subscribe[i], route, true, error);
+		if (r == 0)
+			r = check_claims(&route->subscribe[i], route, error);
 		if (r)
 			return r;
 	}
@@ -134,6 +149,8 @@ int route_new(const struct route_spec *spec, struct route **routep, struct buf *
 	if (!route)
 		return -ENOMEM;
 	route->any_ids = spec->any_ids;
+	route->auth = route->auth_written = spec->auth;
+	route->access = spec->access;
 	r = parse_path(route, spec->path, error);
 	if (r)
 		goto fail;
@@ -218,6 +235,21 @@ bool route_compresses(const struct route *route)
 	return route->compression;
 }
 
+enum route_auth route_auth(const struct route *route)
+{
+	return route->auth == ROUTE_AUTH_DEFAULT ? ROUTE_AUTH_NONE : route->auth;
+}
+
+enum route_auth route_auth_written(const struct route *route)
+{
+	return route->auth_written;
+}
+
+enum route_access route_access(const struct route *route)
+{
+	return route->access;
+}
+
 const struct route_slow *route_slow(const struct route *route)
 {
 	return &route->slow;
@@ -228,31 +260,16 @@ const struct route_history *route_history(const struct route *route)
 	return &route->history;
 }
 
-static const char *const slow_policy_names[] = {
-#define SLOW_POLICY(id, name, sentence) [SLOW_##id] = name,
-#include "route/slow_policy.def"
-#undef SLOW_POLICY
-};
-
-const char *slow_policy_name(enum slow_policy policy)
+static struct slice identity_text(const struct identity *identity, const char *claim)
 {
-	return slow_policy_names[policy];
+	return identity ? identity_claim(identity, claim) : (struct slice){0};
 }
 
-bool slow_policy_parse(const char *name, enum slow_policy *policyp)
-{
-	for (size_t i = 0; i < N_SLOW_POLICIES; i++) {
-		if (strcmp(slow_policy_names[i], name) == 0) {
-			*policyp = (enum slow_policy)i;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* The text of this part of a channel for this match. */
+/* The text of this part of a channel for this match; empty if the identity has no such claim. */
 static struct slice part_text(const struct route_match *match, const struct template_part *part)
 {
+	if (part->claim)
+		return identity_text(match->identity, part->claim);
 	if (!part->is_variable)
 		return part->text;
 	return (struct slice){match->values[part->variable].text, match->values[part->variable].len};
@@ -272,6 +289,9 @@ size_t route_channel(const struct route_match *match, size_t i, char out[ROUTE_C
 	const struct template *channel = &match->route->channels[i];
 	size_t len = 0;
 
+	out[0] = '\0';
+	if (channel_len(match, channel) > ROUTE_CHANNEL_MAX)
+		return 0; /* a token that was renewed since says something longer */
 	for (size_t j = 0; j < channel->n_parts; j++) {
 		struct slice text = part_text(match, &channel->parts[j]);
 
@@ -284,11 +304,13 @@ size_t route_channel(const struct route_match *match, size_t i, char out[ROUTE_C
 	return len;
 }
 
-bool route_channels_valid(const struct route_match *match)
+bool route_channels_valid(const struct route_match *match, bool asked)
 {
 	char name[ROUTE_CHANNEL_MAX + 1];
 
 	for (size_t i = 0; i < match->route->n_channels; i++) {
+		if (!asked && template_has_claims(&match->route->channels[i]))
+			continue;
 		/* Each id may be as long as it is, and two of them still too long together. */
 		if (channel_len(match, &match->route->channels[i]) > ROUTE_CHANNEL_MAX)
 			return false;
@@ -312,11 +334,13 @@ size_t route_ids(const struct route_match *match, char out[ROUTE_IDS_MAX + 1])
 	return len;
 }
 
-void route_rematch(const struct route *route, const char *ids, struct route_match *match)
+void route_rematch(const struct route *route, const char *ids, const struct identity *identity,
+	struct route_match *match)
 {
 	struct slice parts[ROUTE_SEGMENTS_MAX];
 
 	match->route = route;
+	match->identity = identity;
 	match->n_values = *ids ? route_split(ids, strlen(ids), '/', parts) : 0;
 	for (size_t i = 0; i < match->n_values; i++) {
 		memcpy(match->values[i].text, parts[i].data, parts[i].len);
@@ -342,47 +366,49 @@ size_t route_split(const char *text, size_t len, char separator, struct slice pa
 	}
 }
 
-static bool template_fits(const struct template *template, const struct slice *ids, size_t n_ids,
+static bool part_fits(
+	const struct route_match *match, const struct template_part *part, struct slice channel_part)
+{
+	bool is_free = part->is_variable && !part->claim && part->variable < 0;
+
+	if (is_free)
+		return part->wide || !name_is_wide(channel_part.data, channel_part.len);
+	if (part->variable >= 0 && (size_t)part->variable >= match->n_values)
+		return false;
+	return slice_equal(part_text(match, part), channel_part);
+}
+
+/* Looks at all parts, whatever is found: see route/access.c. */
+static bool template_fits(const struct route_match *match, const struct template *template,
 	const struct slice *channel, size_t n)
 {
+	bool fits = true;
+
 	if (template->n_parts != n)
 		return false;
-	for (size_t i = 0; i < n; i++) {
-		const struct template_part *part = &template->parts[i];
-		bool fits = true;
-
-		if (!part->is_variable)
-			fits = slice_equal(part->text, channel[i]);
-		else if (part->variable >= 0)
-			fits = (size_t)part->variable < n_ids && slice_equal(ids[part->variable], channel[i]);
-		else
-			fits = part->wide || !name_is_wide(channel[i].data, channel[i].len);
-		if (!fits)
-			return false;
-	}
-	return true;
+	for (size_t i = 0; i < n; i++)
+		fits &= part_fits(match, &template->parts[i], channel[i]);
+	return fits;
 }
 
-static bool any_fits(const struct template *templates, size_t n_templates, const char *ids,
+static bool any_fits(const struct route_match *match, const struct template *templates, size_t n_templates,
 	const struct slice *channel, size_t n)
 {
-	struct slice own[ROUTE_SEGMENTS_MAX];
-	size_t n_own = ids ? route_split(ids, strlen(ids), '/', own) : 0;
+	bool any = false;
 
 	for (size_t i = 0; i < n_templates; i++)
-		if (template_fits(&templates[i], own, n_own, channel, n))
-			return true;
-	return false;
+		any |= template_fits(match, &templates[i], channel, n);
+	return any;
 }
 
-bool route_joins(const struct route *route, const char *ids, const struct slice *channel, size_t n)
+bool route_joins(const struct route_match *match, const struct slice *channel, size_t n)
 {
-	return any_fits(route->channels, route->n_channels, ids, channel, n);
+	return any_fits(match, match->route->channels, match->route->n_channels, channel, n);
 }
 
-bool route_lists(const struct route *route, const char *ids, const struct slice *channel, size_t n)
+bool route_lists(const struct route_match *match, const struct slice *channel, size_t n)
 {
-	return any_fits(route->subscribe, route->n_subscribe, ids, channel, n);
+	return any_fits(match, match->route->subscribe, match->route->n_subscribe, channel, n);
 }
 
 static bool texts_equal(const char *a, const char *b)
@@ -412,5 +438,6 @@ bool route_serves_alike(const struct route *a, const struct route *b)
 	       templates_equal(a->channels, a->n_channels, b->channels, b->n_channels) &&
 	       templates_equal(a->subscribe, a->n_subscribe, b->subscribe, b->n_subscribe) &&
 	       a->any_ids == b->any_ids && a->subscribe_any_route == b->subscribe_any_route &&
-	       a->compression == b->compression && slow_equal(&a->slow, &b->slow);
+	       route_auth(a) == route_auth(b) && a->access == b->access && a->compression == b->compression &&
+	       slow_equal(&a->slow, &b->slow);
 }

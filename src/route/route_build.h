@@ -21,6 +21,9 @@ struct route {
 	bool subscribe_any_route;
 	bool any_ids;
 	bool compression;
+	enum route_auth auth; /* what holds */
+	enum route_auth auth_written;
+	enum route_access access;
 	struct route_slow slow; /* its key is that of the path below */
 	struct key_path *key;   /* NULL without a key */
 	struct route_history history;
@@ -34,11 +37,16 @@ void route_free(struct route *route); /* accepts NULL and a half-built route */
  * there are more. */
 size_t route_split(const char *text, size_t len, char separator, struct slice parts[ROUTE_SEGMENTS_MAX]);
 
-/* Does each channel that it joins get a valid name from these ids? */
-bool route_channels_valid(const struct route_match *match);
+/* Does each channel that it joins get a valid name? asked: also those with claims, whose names are not valid
+ * if the identity has no such claim. */
+bool route_channels_valid(const struct route_match *match, bool asked);
 
-/* Is the channel, split at ':', one that the route joins? ids: as in route_may_subscribe_own(). */
-bool route_joins(const struct route *route, const char *ids, const struct slice *channel, size_t n);
-bool route_lists(const struct route *route, const char *ids, const struct slice *channel, size_t n);
+/* Is the channel, split at ':', one that the route joins or lists for this match? */
+bool route_joins(const struct route_match *match, const struct slice *channel, size_t n);
+bool route_lists(const struct route_match *match, const struct slice *channel, size_t n);
+
+/* The route that a path of these segments leads to, or NULL. An empty segment stands for an id that no
+ * template names. */
+const struct route *route_table_at(const struct route_table *table, const struct slice *segments, size_t n);
 
 #endif

@@ -23,10 +23,12 @@ struct route_table {
 	atomic_uint n_refs;
 	struct route **routes;
 	size_t n_routes;
-	struct tree_node *paths;    /* -> struct route */
-	struct tree_node *channels; /* the channels that routes join; the value is any route that does */
-	struct tree_node *keys; /* the channels that latest_by_key routes join or list -> struct key_path */
+	struct tree_node *paths; /* -> struct route */
+	struct tree_node *keys;  /* the channels that latest_by_key routes join or list -> struct key_path */
 	struct tree_node *histories; /* the channels that routes with a history join -> struct route */
+	const char **claims;         /* NULL-terminated; the texts are the templates'; NULL: none */
+	size_t n_claims;
+	enum route_auth auth; /* of routes that do not say */
 };
 
 struct route_table *route_table_new(void)
@@ -37,10 +39,9 @@ struct route_table *route_table_new(void)
 		return NULL;
 	atomic_init(&table->n_refs, 1);
 	table->paths = tree_new();
-	table->channels = tree_new();
 	table->keys = tree_new();
 	table->histories = tree_new();
-	if (!table->paths || !table->channels || !table->keys || !table->histories)
+	if (!table->paths || !table->keys || !table->histories)
 		goto fail;
 	return table;
 
@@ -62,15 +63,15 @@ void route_table_unref(struct route_table *table)
 	for (size_t i = 0; i < table->n_routes; i++)
 		route_free(table->routes[i]);
 	free(table->routes);
+	free(table->claims);
 	tree_free(table->paths);
-	tree_free(table->channels);
 	tree_free(table->keys);
 	tree_free(table->histories);
 	free(table);
 }
 
 /* The templates that a route joins, then those that it lists. */
-static const struct template *keyed_template(const struct route *route, size_t i)
+static const struct template *named_template(const struct route *route, size_t i)
 {
 	return i < route->n_channels ? &route->channels[i] : &route->subscribe[i - route->n_channels];
 }
@@ -84,7 +85,7 @@ static size_t n_keyed_templates(const struct route *route)
 static int check_keys(const struct route_table *table, const struct route *route, struct buf *error)
 {
 	for (size_t i = 0; i < n_keyed_templates(route); i++) {
-		const struct template *template = keyed_template(route, i);
+		const struct template *template = named_template(route, i);
 		const struct key_path *other = tree_get(table->keys, template);
 
 		if (!other || strcmp(other->text, route->key->text) == 0)
@@ -100,7 +101,7 @@ static int check_keys(const struct route_table *table, const struct route *route
 static int reserve_keys(struct route_table *table, const struct route *route)
 {
 	for (size_t i = 0; i < n_keyed_templates(route); i++) {
-		const struct template *template = keyed_template(route, i);
+		const struct template *template = named_template(route, i);
 
 		if (!tree_get(table->keys, template) && tree_set(table->keys, template, NULL) < 0)
 			return -ENOMEM;
@@ -111,7 +112,7 @@ static int reserve_keys(struct route_table *table, const struct route *route)
 static void set_keys(struct route_table *table, const struct route *route)
 {
 	for (size_t i = 0; i < n_keyed_templates(route); i++) {
-		int r = tree_set(table->keys, keyed_template(route, i), route->key);
+		int r = tree_set(table->keys, named_template(route, i), route->key);
 
 		assert(r == 0);
 		(void)r;
@@ -165,6 +166,41 @@ static void set_histories(struct route_table *table, const struct route *route)
 	}
 }
 
+static int reserve_claims(struct route_table *table, const struct route *route)
+{
+	const char **grown;
+	size_t n = 0;
+
+	for (size_t i = 0; i < route->n_channels + route->n_subscribe; i++)
+		for (size_t j = 0; j < named_template(route, i)->n_parts; j++)
+			n += named_template(route, i)->parts[j].claim != NULL;
+	if (n == 0)
+		return 0;
+	grown = reallocarray(table->claims, table->n_claims + n + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	table->claims = grown;
+	grown[table->n_claims] = NULL;
+	return 0;
+}
+
+static void set_claim(struct route_table *table, const char *claim)
+{
+	for (size_t i = 0; i < table->n_claims; i++)
+		if (strcmp(table->claims[i], claim) == 0)
+			return;
+	table->claims[table->n_claims++] = claim;
+	table->claims[table->n_claims] = NULL;
+}
+
+static void set_claims(struct route_table *table, const struct route *route)
+{
+	for (size_t i = 0; i < route->n_channels + route->n_subscribe; i++)
+		for (size_t j = 0; j < named_template(route, i)->n_parts; j++)
+			if (named_template(route, i)->parts[j].claim)
+				set_claim(table, named_template(route, i)->parts[j].claim);
+}
+
 /* The route goes into the tree of paths last: if a step before fails, no match can find it. */
 static int table_insert(struct route_table *table, struct route *route)
 {
@@ -175,11 +211,9 @@ static int table_insert(struct route_table *table, struct route *route)
 	if (!grown)
 		return -ENOMEM;
 	table->routes = grown;
-	for (size_t i = 0; i < route->n_channels; i++) {
-		r = tree_set(table->channels, &route->channels[i], table);
-		if (r < 0)
-			return r;
-	}
+	r = reserve_claims(table, route);
+	if (r < 0)
+		return r;
 	r = reserve_keys(table, route);
 	if (r < 0)
 		return r;
@@ -189,8 +223,11 @@ static int table_insert(struct route_table *table, struct route *route)
 	r = tree_set(table->paths, &route->path, route);
 	if (r < 0)
 		return r;
+	set_claims(table, route);
 	set_keys(table, route);
 	set_histories(table, route);
+	if (route->auth_written == ROUTE_AUTH_DEFAULT)
+		route->auth = table->auth;
 	route->index = table->n_routes;
 	grown[table->n_routes++] = route;
 	return 0;
@@ -241,6 +278,21 @@ const struct route *route_table_find(const struct route_table *table, const char
 	return route;
 }
 
+void route_table_set_auth(struct route_table *table, enum route_auth auth)
+{
+	table->auth = auth;
+	for (size_t i = 0; i < table->n_routes; i++)
+		if (table->routes[i]->auth_written == ROUTE_AUTH_DEFAULT)
+			table->routes[i]->auth = auth;
+}
+
+const char *const *route_table_claims(const struct route_table *table)
+{
+	static const char *const none[] = {NULL};
+
+	return table->claims ? table->claims : none;
+}
+
 size_t route_table_size(const struct route_table *table)
 {
 	return table->n_routes;
@@ -283,6 +335,7 @@ static int bind_ids(struct route_match *match, const struct segments *segments)
 {
 	const struct template *path = &match->route->path;
 
+	match->identity = NULL;
 	match->n_values = 0;
 	for (size_t i = 0; i < path->n_parts; i++) {
 		if (!path->parts[i].is_variable)
@@ -295,7 +348,7 @@ static int bind_ids(struct route_match *match, const struct segments *segments)
 		match->values[match->n_values].len = segments->parts[i].len;
 		match->n_values++;
 	}
-	return route_channels_valid(match) ? 0 : ROUTE_BAD_ID;
+	return route_channels_valid(match, false) ? 0 : ROUTE_BAD_ID;
 }
 
 int route_table_match(
@@ -313,26 +366,9 @@ int route_table_match(
 	return bind_ids(match, &segments);
 }
 
-bool route_may_subscribe_own(const struct route_table *table, const struct route *route, const char *ids,
-	const char *channel, size_t len)
+const struct route *route_table_at(const struct route_table *table, const struct slice *segments, size_t n)
 {
-	struct slice parts[ROUTE_SEGMENTS_MAX];
-	size_t n;
-
-	if (!route_channel_valid(channel, len))
-		return false;
-	n = route_split(channel, len, ':', parts);
-	if (n == 0)
-		return false; /* more parts than any template has */
-	if (route->subscribe_any_route && tree_match(table->channels, parts, n))
-		return true;
-	return route_joins(route, ids, parts, n) || route_lists(route, ids, parts, n);
-}
-
-bool route_may_subscribe(
-	const struct route_table *table, const struct route *route, const char *channel, size_t len)
-{
-	return route_may_subscribe_own(table, route, NULL, channel, len);
+	return tree_match(table->paths, segments, n);
 }
 
 const struct key_path *route_table_key(const struct route_table *table, struct slice channel)

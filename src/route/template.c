@@ -13,9 +13,50 @@
 #include "core/buf.h"
 #include "route/names.h"
 
+#define CLAIM_PREFIX "{token."
+
+enum {
+	CLAIM_MAX = 128, /* bytes of a claim's name: those that have to be URLs are longer than variables */
+};
+
+static bool is_claim(const char *text, size_t len)
+{
+	return len > sizeof(CLAIM_PREFIX) - 1 && memcmp(text, CLAIM_PREFIX, sizeof(CLAIM_PREFIX) - 1) == 0 &&
+	       text[len - 1] == '}';
+}
+
+static bool is_claim_name(const char *text, size_t len)
+{
+	if (len == 0 || len > CLAIM_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (text[i] <= ' ' || text[i] > '~' || text[i] == '{')
+			return false;
+	return true;
+}
+
+static int claim_parse(struct template_part *part, const char *text, size_t len, struct buf *error)
+{
+	const char *name = text + sizeof(CLAIM_PREFIX) - 1;
+	size_t name_len = len - sizeof(CLAIM_PREFIX); /* without the brace at the end */
+
+	part->text = (struct slice){text + 1, len - 2};
+	part->is_variable = true;
+	if (!is_claim_name(name, name_len)) {
+		buf_printf(error,
+			"a claim's name in {token.NAME} is 1 to %d characters without spaces and braces",
+			CLAIM_MAX);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	part->claim = strndup(name, name_len);
+	return part->claim ? 0 : -ENOMEM;
+}
+
 static int part_parse(struct template_part *part, const char *text, size_t len, struct buf *error)
 {
 	part->variable = -1;
+	if (is_claim(text, len))
+		return claim_parse(part, text, len, error);
 	if (len >= 2 && text[0] == '{' && text[len - 1] == '}') {
 		part->text = (struct slice){text + 1, len - 2};
 		part->is_variable = true;
@@ -40,10 +81,19 @@ static int part_parse(struct template_part *part, const char *text, size_t len, 
 	return ROUTE_BAD_TEMPLATE;
 }
 
+/* A claim's name may hold separators: https://example.com/team. */
+static const char *part_end(const char *text, char separator)
+{
+	const char *brace =
+		strncmp(text, CLAIM_PREFIX, sizeof(CLAIM_PREFIX) - 1) == 0 ? strchr(text, '}') : NULL;
+
+	return strchrnul(brace ? brace : text, separator);
+}
+
 static int parts_parse(struct template *template, const char *text, char separator, struct buf *error)
 {
 	for (;;) {
-		const char *end = strchrnul(text, separator);
+		const char *end = part_end(text, separator);
 		int r;
 
 		if (template->n_parts == ROUTE_SEGMENTS_MAX) {
@@ -82,6 +132,10 @@ static int number_variables(struct template *path, struct buf *error)
 
 		if (!part->is_variable)
 			continue;
+		if (part->claim) {
+			buf_append_str(error, "{token.NAME} stands in channels only");
+			return ROUTE_BAD_TEMPLATE;
+		}
 		if (find_variable(path, i, part->text)) {
 			buf_printf(error, "{%.*s} is in it twice", (int)part->text.len, part->text.data);
 			return ROUTE_BAD_TEMPLATE;
@@ -126,7 +180,7 @@ static int bind_variables(
 		struct template_part *part = &channel->parts[i];
 		const struct template_part *of_path;
 
-		if (!part->is_variable)
+		if (!part->is_variable || part->claim)
 			continue;
 		part->wide = wide;
 		of_path = find_variable(path, path->n_parts, part->text);
@@ -185,8 +239,18 @@ int template_parse_channel(struct template *template, const char *text, const st
 	return check_name(template, error);
 }
 
+bool template_has_claims(const struct template *template)
+{
+	for (size_t i = 0; i < template->n_parts; i++)
+		if (template->parts[i].claim)
+			return true;
+	return false;
+}
+
 void template_deinit(struct template *template)
 {
+	for (size_t i = 0; i < ROUTE_SEGMENTS_MAX; i++) /* also the one that was refused and is not counted */
+		free(template->parts[i].claim);
 	free(template->text);
 	*template = (struct template){0};
 }

@@ -5,7 +5,8 @@
  * Template: a path or a channel name with holes, split into parts.
  *
  * Both kinds are the same with another separator: "/ws/{topic}/{id}" and "{topic}:{id}". Each part is a
- * literal (a valid id) or one {variable}.
+ * literal (a valid id), one {variable}, or, in channels only, one {token.NAME}: a claim of the identity that
+ * asks. A claim's name may have any bytes that are neither spaces nor braces, so also those of a URL.
  */
 
 #include <stdbool.h>
@@ -19,8 +20,9 @@ struct buf;
 struct template_part {
 	struct slice text; /* the literal, or the variable's name without braces; points into the template's
 			      text */
-	bool is_variable;
-	bool wide;    /* a variable that matches any id, not only a plain one */
+	bool is_variable;  /* also a claim */
+	char *claim;       /* NAME of {token.NAME}; NULL if it is none */
+	bool wide;         /* a variable that matches any id, not only a plain one */
 	int variable; /* the number of the path's variable, counted from 0; -1 if it is not in the path */
 };
 
@@ -41,9 +43,12 @@ struct template
 int template_parse_path(struct template *template, const char *text, struct buf *error);
 
 /* A channel's variables are looked up in the path; either all or none match any id. may_be_free: variables
- * that are not in the path are allowed too. */
+ * that are not in the path are allowed too. What a claim becomes in a name is always a plain id. */
 int template_parse_channel(struct template *template, const char *text, const struct template *path,
 	bool may_be_free, bool wide, struct buf *error);
+
+/* Does its name depend on who asks? */
+bool template_has_claims(const struct template *template);
 
 /* Takes zeroed memory too. */
 void template_deinit(struct template *template);

@@ -230,6 +230,7 @@ function showConfig(answer, version) {
     [route.path, 'name'],
     [text(route.channels), 'name'],
     [text(route.subscribe), 'wide'],
+    [route.auth + ', ' + route.access, 'wide'],
     [route.slow, 'wide'],
     [route.compression ? 'on' : 'off', 'wide'],
     [route.history, ''],

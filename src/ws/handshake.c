@@ -87,6 +87,19 @@ static const struct handshake_refusal *check_origin(
 	return &refusals[REFUSAL_BAD_ORIGIN];
 }
 
+static const struct handshake_refusal *check_rights(
+	struct rights *rights, struct route_table *routes, const struct route_match *match)
+{
+	switch (rights_init(rights, routes, match, NULL)) {
+	case 0:
+		return NULL;
+	case RIGHTS_FORBIDDEN:
+		return &refusals[REFUSAL_FORBIDDEN];
+	default:
+		return &refusals[REFUSAL_OUT_OF_MEMORY];
+	}
+}
+
 const struct handshake_refusal *handshake_check(const struct request_head *head, struct route_table *routes,
 	const struct origins *origins, const char *remote, struct rights *rights)
 {
@@ -102,7 +115,7 @@ const struct handshake_refusal *handshake_check(const struct request_head *head,
 		refusal = check_origin(head, origins, remote);
 	if (refusal)
 		return refusal;
-	return rights_init(rights, routes, &match) < 0 ? &refusals[REFUSAL_OUT_OF_MEMORY] : NULL;
+	return check_rights(rights, routes, &match);
 }
 
 const struct handshake_refusal *handshake_unreadable(int outcome)

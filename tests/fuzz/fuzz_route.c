@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "route/access.h"
 #include "route/route.h"
 
 static void add(
@@ -43,6 +44,7 @@ static void check_match(const struct route_table *table, const struct route_matc
 
 	PROMISE(match->n_values <= ROUTE_VARIABLES_MAX);
 	PROMISE(route_ids(match, ids) == strlen(ids));
+	PROMISE(access_may_enter(match)); /* none of the routes asks who it is */
 	for (size_t i = 0; i < match->n_values; i++)
 		PROMISE(is_id(
 			match->values[i].text, match->values[i].len, route_takes_any_ids(match->route)));
@@ -50,7 +52,7 @@ static void check_match(const struct route_table *table, const struct route_matc
 		size_t len = route_channel(match, i, name);
 
 		PROMISE(len == strlen(name) && route_channel_valid(name, len));
-		PROMISE(route_may_subscribe_own(table, match->route, ids, name, len));
+		PROMISE(access_may_subscribe(table, match, (struct slice){name, len}));
 	}
 	PROMISE(route_table_get(table, route_index(match->route)) == match->route);
 }
@@ -102,7 +104,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (r == 0)
 		check_match(table, &match);
 	/* The same bytes as a name: what is let through is a name. */
-	if (route_may_subscribe(table, route_table_get(table, 0), path, size))
+	match = (struct route_match){.route = route_table_get(table, 0)};
+	if (access_may_subscribe(table, &match, (struct slice){path, size}))
 		PROMISE(route_channel_valid(path, size));
 	route_table_unref(table);
 	buf_deinit(&error);

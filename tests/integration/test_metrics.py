@@ -157,8 +157,16 @@ def test_counts_who_is_refused_by_reason(gateway, reason):
     assert {other: n for other, n in grown.items() if n} == {reason: 1}
 
 
+def test_counts_who_has_no_right(start, redis, tmp_path):
+    file = tmp_path / "personal.yaml"
+    file.write_text("routes: [{path: /ws/me, channel: 'user:{token.sub}', auth: optional}]\n", encoding="utf-8")
+    node = start("--config", file, redis=redis)
+    assert exchange(node.address, handshake(path="/ws/me")).status == 403
+    assert scrape(node).get(REFUSED, reason="forbidden") == 1
+
+
 def test_every_reason_of_a_refusal_is_one_that_clients_are_told(gateway):
-    assert scrape(gateway).labels(REFUSED)["reason"] == {*REFUSALS, "draining", "full", "out_of_memory", "timeout"}
+    assert scrape(gateway).labels(REFUSED)["reason"] == {*REFUSALS, "forbidden", "draining", "full", "out_of_memory", "timeout"}
 
 
 def test_counts_events_that_nobody_can_be_sent(start, redis):

@@ -298,7 +298,7 @@ int begin_from(struct world *world, struct peer *peer, const char *path, const c
 	int r;
 
 	assert_int_equal(route_table_match(world->clients.routes, path, strlen(path), &match), 0);
-	assert_int_equal(rights_init(&rights, world->clients.routes, &match), 0);
+	assert_int_equal(rights_init(&rights, world->clients.routes, &match, NULL), 0);
 	world->beginning = true;
 	r = client_init(&peer->client, &world->clients, peer, &rights, remote);
 	world->beginning = false;

@@ -298,7 +298,7 @@ static int build_client(struct fixture *fixture)
 	if (r < 0)
 		return r;
 	assert_int_equal(route_table_match(fixture->routes, CARDS, strlen(CARDS), &match), 0);
-	r = rights_init(&rights, fixture->routes, &match);
+	r = rights_init(&rights, fixture->routes, &match, NULL);
 	if (r == 0)
 		r = client_init(&client, &clients, &client, &rights, "192.0.2.1");
 	client_deinit(&client);

@@ -179,7 +179,7 @@ static struct client *open_one(struct world *world, const char *path)
 	struct rights rights;
 
 	assert_int_equal(route_table_match(world->routes, path, strlen(path), &match), 0);
-	assert_int_equal(rights_init(&rights, world->routes, &match), 0);
+	assert_int_equal(rights_init(&rights, world->routes, &match, NULL), 0);
 	assert_int_equal(client_init(&peer->client, &world->clients, peer, &rights, "192.0.2.1"), 0);
 	client_open(&peer->client);
 	return &peer->client;

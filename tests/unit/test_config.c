@@ -17,6 +17,7 @@
 #include "config/options.h"
 #include "config/suggest.h"
 #include "core/buf.h"
+#include "route/access.h"
 #include "route/route.h"
 
 /* A folder of its own and what one load made of it. */
@@ -392,6 +393,15 @@ static void a_route_of_the_file_replaces_a_default(void **state)
 	assert_true(prints(f->config, "t.yaml:2\n"));
 }
 
+/* May a connection by this path subscribe to it, whom nobody knows? */
+static bool may(const struct route_table *routes, const char *path, const char *channel)
+{
+	struct route_match match;
+
+	assert_int_equal(route_table_match(routes, path, strlen(path), &match), 0);
+	return access_may_subscribe(routes, &match, slice_of(channel));
+}
+
 static void says_who_may_subscribe(void **state)
 {
 	struct fixture *f = *state;
@@ -403,12 +413,12 @@ static void says_who_may_subscribe(void **state)
 			"- {path: /c, channel: c, subscribe: [\"x:{id}\", b]}\n"
 			"- {path: /d, channels: [], subscribe: any}\n");
 	routes = f->config->routes;
-	assert_true(route_may_subscribe(routes, route_table_get(routes, 0), "b", 1));
-	assert_false(route_may_subscribe(routes, route_table_get(routes, 0), "x:1", 3));
-	assert_false(route_may_subscribe(routes, route_table_get(routes, 1), "a", 1));
-	assert_true(route_may_subscribe(routes, route_table_get(routes, 2), "x:1", 3));
-	assert_false(route_may_subscribe(routes, route_table_get(routes, 2), "a", 1));
-	assert_true(route_may_subscribe(routes, route_table_get(routes, 3), "cards:1", 7));
+	assert_true(may(routes, "/a", "b"));
+	assert_false(may(routes, "/a", "x:1"));
+	assert_false(may(routes, "/b", "a"));
+	assert_true(may(routes, "/c", "x:1"));
+	assert_false(may(routes, "/c", "a"));
+	assert_true(may(routes, "/d", "cards:1"));
 	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  subscribe: all\n",
 		"t.yaml:4: subscribe is 'any', 'none' or a list of channels");
 }
@@ -450,11 +460,10 @@ static void refuses_unknown_keys(void **state)
 
 	assert_refuses(f, "routes:\n- path: /a\n  chanel: a\n",
 		"t.yaml:3: unknown key 'chanel' in a route: did you mean 'channel'? (known: path, channel, "
-		"channels, subscribe, ids, slow, compression, history)");
+		"channels, subscribe, auth, access, ids, slow, compression, history)");
 	assert_refuses(f, "routes:\n- path: /a\n  \"qu\\nux\": a\n",
-		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, ids, "
-		"slow, "
-		"compression, history)");
+		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, auth, "
+		"access, ids, slow, compression, history)");
 	assert_int_equal(load_yaml(f, "\nlisten: :1\nping_intervall: 3s\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: unknown key 'ping_intervall': did you mean "
 						    "'ping_interval'? (known: listen, admin, "));
@@ -847,14 +856,55 @@ static void prints_values_with_their_sources(void **state)
 	assert_true(prints(f->config, "\ntrusted_proxies        none                   default\n"));
 	assert_true(prints(f->config, "\nredis                  memory                 default\n"));
 	snprintf(line, sizeof(line),
-		"\n  /a/{id}                       a,a:{id}                  subscribe none  slow disconnect "
-		"1MiB "
-		"10s  compression on   history 50 2d close  %s:3\n",
+		"\n  /a/{id}                       a,a:{id}                  subscribe none  auth none  "
+		"access "
+		"route  slow disconnect 1MiB 10s  compression on   history 50 2d close  %s:3\n",
 		f->file);
 	assert_true(prints(f->config, line));
 	assert_true(prints(f->config, "\n  /ws/cards                     cards                     subscribe "
-				      "any   slow disconnect 1MiB "
+				      "any   auth none  access route  slow disconnect 1MiB "
 				      "10s  compression off  history off          default\n"));
+}
+
+static void asks_who_it_is_where_a_route_says_so(void **state)
+{
+	struct fixture *f = *state;
+	const struct route_table *routes;
+
+	assert_loads(f, "routes:\n"
+			"- {path: '/a/{id}', channel: 'a:{id}', auth: optional, access: token}\n"
+			"- {path: /me, channel: 'user:{token.sub}', auth: required, "
+			"subscribe: ['team:{token.https://a.test/team}:{room}']}\n"
+			"- {path: /b, channel: b, auth: none, access: route}\n"
+			"- {path: /c, channel: c}\n");
+	routes = f->config->routes;
+	assert_int_equal(route_auth(route_table_get(routes, 0)), ROUTE_AUTH_OPTIONAL);
+	assert_int_equal(route_access(route_table_get(routes, 0)), ROUTE_ACCESS_TOKEN);
+	assert_int_equal(route_auth(route_table_get(routes, 1)), ROUTE_AUTH_REQUIRED);
+	assert_int_equal(route_access(route_table_get(routes, 1)), ROUTE_ACCESS_ROUTE);
+	assert_int_equal(route_auth_written(route_table_get(routes, 2)), ROUTE_AUTH_NONE);
+	assert_int_equal(route_auth_written(route_table_get(routes, 3)), ROUTE_AUTH_DEFAULT);
+	assert_string_equal(route_table_claims(routes)[0], "sub");
+	assert_string_equal(route_table_claims(routes)[1], "https://a.test/team");
+	assert_null(route_table_claims(routes)[2]);
+	assert_true(prints(f->config, "  auth optional  access token  slow "));
+	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  auth: maybe\n",
+		"t.yaml:4: auth is 'none', 'optional' or 'required'");
+	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  auth: default\n",
+		"t.yaml:4: auth is 'none', 'optional' or 'required'");
+	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  access: all\n",
+		"t.yaml:4: access is 'route' or 'token'");
+	assert_refuses(f, "routes:\n- path: /a\n  channel: a\n  access: token\n  auth: none\n",
+		"t.yaml:4: 'access: token' needs a token, and with 'auth: none' nobody is asked for one");
+	assert_refuses(f, "routes:\n- path: /a\n  channels:\n  - a\n  - u:{token.sub}\n  auth: none\n",
+		"t.yaml:5: channel 'u:{token.sub}': it needs a token, and with 'auth: none' nobody is asked "
+		"for "
+		"one");
+	assert_refuses(f,
+		"routes:\n- path: /a\n  channel: a\n  subscribe:\n  - u:{token.sub}\n  auth: none\n",
+		"t.yaml:5: channel 'u:{token.sub}': it needs a token, and with 'auth: none' nobody is asked "
+		"for "
+		"one");
 }
 
 static void compresses_where_a_route_says_so(void **state)
@@ -1293,6 +1343,7 @@ int main(void)
 		with_folder(checks_the_channel_prefix),
 		with_folder(refuses_contradictions),
 		with_folder(prints_values_with_their_sources),
+		with_folder(asks_who_it_is_where_a_route_says_so),
 		with_folder(compresses_where_a_route_says_so),
 		with_folder(takes_any_ids_where_a_route_says_so),
 		with_folder(keeps_a_history_where_a_route_says_so),

@@ -11,6 +11,7 @@
 
 #include "core/buf.h"
 #include "protocol/key_path.h"
+#include "route/access.h"
 #include "route/route.h"
 
 static int add_spec(struct route_table *table, const struct route_spec *spec, struct buf *error)
@@ -314,6 +315,16 @@ static void refuses_bad_channels(void **state)
 	assert_refused("/ws/{id}", "nova-{id}", "must fill the whole part");
 	assert_refused("/ws/{id}", "a*", "each part is");
 	assert_refused("/ws/{id}", "tg:{id}", "reserved");
+	assert_refused("/ws/{token.sub}", NULL, "{token.NAME} stands in channels only");
+	assert_refused("/ws", "user:{token.}", "a claim's name in {token.NAME} is");
+	assert_refused("/ws", "user:{token.a b}", "a claim's name in {token.NAME} is");
+	assert_refused("/ws", "user:{token.a{b}", "a claim's name in {token.NAME} is");
+	assert_refused("/ws", "user:{token.\xc3\xa9}", "a claim's name in {token.NAME} is");
+	assert_refused("/ws", "user-{token.sub}", "must fill the whole part");
+	assert_refused("/ws", "{token.sub}-user", "must fill the whole part");
+	assert_refused("/ws", "user:{token.sub", "must fill the whole part");
+	assert_refused("/ws", "user:{tokens.sub}", "variable's name");
+	assert_refused("/ws", "user:{token}", "{token} is no variable of the path");
 }
 
 static void refuses_a_channel_twice_and_too_many(void **state)
@@ -373,10 +384,14 @@ static void may_be_the_root(void **state)
 	route_table_unref(table);
 }
 
+/* May a connection with these ids subscribe to the channel? NULL: it has none. */
 static bool may(
 	const struct route_table *table, const struct route *route, const char *ids, const char *channel)
 {
-	return route_may_subscribe_own(table, route, ids, channel, strlen(channel));
+	struct route_match match;
+
+	route_rematch(route, ids ? ids : "", NULL, &match);
+	return access_may_subscribe(table, &match, slice_of(channel));
 }
 
 static void any_means_what_some_route_joins(void **state)
@@ -391,7 +406,6 @@ static void any_means_what_some_route_joins(void **state)
 	assert_false(may(table, cards, NULL, "execution"));
 	assert_false(may(table, cards, NULL, "secret"));
 	assert_false(may(table, cards, NULL, "execution:7:log"));
-	assert_true(route_may_subscribe(table, cards, "cards:7", 7));
 	route_table_unref(table);
 }
 
@@ -466,7 +480,7 @@ static void keeps_the_ids_of_a_match(void **state)
 	add(table, "/plain", "y");
 	assert_int_equal(match_text(table, "/1/x/%32", &match), 0);
 	assert_int_equal(route_ids(&match, ids), 3);
-	route_rematch(match.route, ids, &again);
+	route_rematch(match.route, ids, NULL, &again);
 	assert_int_equal(again.n_values, match.n_values);
 	assert_int_equal(route_channel(&again, 0, name), route_channel(&match, 0, other));
 	assert_string_equal(name, other);
@@ -610,6 +624,38 @@ static void knows_the_history_of_a_channel(void **state)
 	history = route_history(route_table_get(table, 3));
 	assert_true(history->ttl_ms == ROUTE_HISTORY_TTL_MS && !history->close_on_gap);
 	assert_int_equal(route_history(route_table_get(table, 0))->size, 0);
+	buf_deinit(&error);
+	route_table_unref(table);
+}
+
+/* A channel is looked up without anybody in mind: whosever it is, a claim's part is one id. */
+static void a_claim_is_a_variable_to_whoever_looks_a_channel_up(void **state)
+{
+	struct route_table *table = route_table_new();
+	struct buf error = {0};
+	const char *channels[] = {"user:{token.sub}", "team:{token.https://a.test/team}:{token.sub}"};
+	struct route_spec spec = {.path = "/me",
+		.channels = channels,
+		.n_channels = 2,
+		.history = {.size = 5},
+		.slow = {.policy = SLOW_LATEST_BY_KEY, .key = "id"}};
+	struct route_spec other = {
+		.path = "/user/{id}", .channels = channels, .n_channels = 1, .history = {.size = 6}};
+
+	(void)state;
+	assert_null(*route_table_claims(table));
+	assert_int_equal(add_spec(table, &spec, &error), 0);
+	assert_history(table, "user:auth0~7C5", 5);
+	assert_history(table, "team:red:7", 5);
+	assert_history(table, "user", 0);
+	assert_history(table, "user:a%20b", 0); /* what a claim becomes has no '%' in it */
+	assert_string_equal(route_table_key(table, slice_of("user:7"))->text, "id");
+	assert_int_equal(add_spec(table, &other, &error), ROUTE_BAD_TEMPLATE);
+	channels[0] = "user:{id}";
+	assert_int_equal(add_spec(table, &other, &error), ROUTE_BAD_TEMPLATE);
+	assert_string_equal(route_table_claims(table)[0], "sub");
+	assert_string_equal(route_table_claims(table)[1], "https://a.test/team");
+	assert_null(route_table_claims(table)[2]);
 	buf_deinit(&error);
 	route_table_unref(table);
 }
@@ -817,16 +863,16 @@ static void who_may_subscribe_to_wide_ids_is_said_by_routes(void **state)
 	add_wide(table, "/items/{a}/{b}", "items:{a}:{b}", "chat:{room}");
 	plain = route_table_get(table, 0);
 	wide = route_table_get(table, 1);
-	assert_true(route_may_subscribe(table, plain, "items:a%20b:c", 13));
-	assert_true(route_may_subscribe(table, plain, "items:a:c", 9));
-	assert_false(route_may_subscribe(table, plain, "cards:a%20b", 11)); /* nobody can join it by a path */
-	assert_true(route_may_subscribe(table, wide, "chat:a%20b", 10));
-	assert_false(route_may_subscribe(table, wide, "cards:a", 7));
+	assert_true(may(table, plain, NULL, "items:a%20b:c"));
+	assert_true(may(table, plain, NULL, "items:a:c"));
+	assert_false(may(table, plain, NULL, "cards:a%20b")); /* nobody can join it by a path */
+	assert_true(may(table, wide, NULL, "chat:a%20b"));
+	assert_false(may(table, wide, NULL, "cards:a"));
 	assert_int_equal(match_text(table, "/items/a%2Fb/c", &match), 0);
 	route_ids(&match, ids);
 	assert_string_equal(ids, "a%2Fb/c");
-	assert_true(route_may_subscribe_own(table, wide, ids, "items:a%2Fb:c", 13));
-	assert_false(route_may_subscribe_own(table, wide, ids, "items:a:b", 9));
+	assert_true(may(table, wide, ids, "items:a%2Fb:c"));
+	assert_false(may(table, wide, ids, "items:a:b"));
 	route_table_unref(table);
 }
 
@@ -883,6 +929,14 @@ static void tells_routes_that_serve_alike_from_others(void **state)
 	other.compression = true;
 	assert_false(alike(&spec, &other));
 	other = spec;
+	other.auth = ROUTE_AUTH_NONE;
+	assert_true(alike(&spec, &other)); /* what holds, not what is written */
+	other.auth = ROUTE_AUTH_OPTIONAL;
+	assert_false(alike(&spec, &other));
+	other = spec;
+	other.access = ROUTE_ACCESS_TOKEN;
+	assert_false(alike(&spec, &other));
+	other = spec;
 	other.slow.key = "data.name";
 	assert_false(alike(&spec, &other));
 	other.slow = (struct route_slow){.policy = SLOW_DROP_OLDEST};
@@ -929,6 +983,7 @@ int main(void)
 		cmocka_unit_test(knows_the_key_of_a_channel),
 		cmocka_unit_test(refuses_two_keys_of_one_channel),
 		cmocka_unit_test(knows_the_history_of_a_channel),
+		cmocka_unit_test(a_claim_is_a_variable_to_whoever_looks_a_channel_up),
 		cmocka_unit_test(keeps_no_history_of_what_is_only_listed),
 		cmocka_unit_test(refuses_two_histories_of_one_channel),
 		cmocka_unit_test(knows_how_long_an_event_may_wait),

@@ -211,7 +211,7 @@ void peer_come(struct node *node, struct peer *peer)
 	if (peer->is_open)
 		return;
 	if (route_table_match(node->clients.routes, "/ws/x", 5, &match) != 0 ||
-		rights_init(&rights, node->clients.routes, &match) < 0)
+		rights_init(&rights, node->clients.routes, &match, NULL) < 0)
 		abort();
 	peer->is_open = true;
 	peer->room = SIZE_MAX;
