@@ -252,7 +252,7 @@ static void what_is_broken_or_weak_is_skipped(void **state)
 	buf_deinit(&text);
 }
 
-/* One that cannot be used is no reason to refuse the others: identity providers list keys for encryption too. */
+/* Identity providers list keys for encryption too: one that cannot be used takes nothing from the others. */
 static void the_others_of_a_set_are_taken(void **state)
 {
 	struct fixture *fixture = *state;
