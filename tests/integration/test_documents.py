@@ -20,7 +20,8 @@ from harness.wait import until
 
 pytestmark = pytest.mark.plain
 
-PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md"), *ROOT.glob("docker/**/*.md")})
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md"), *ROOT.glob("docker/**/*.md"),
+                *ROOT.glob("src/clients/**/*.md")})
 SHARED_ROUTES = "default_routes: true\nroutes: [{path: /ws/cards, channel: cards, history: on}]\n"
 
 RECEIVED = "JSON.stringify([...document.querySelectorAll('#received li')].map(item => item.textContent))"
@@ -445,6 +446,26 @@ def test_the_library_is_loaded_by_hand(shell):
 
 
 # --- docs/testing.md ------------------------------------------------------------------------------
+
+
+@runs("src/clients/js/README.md: import { connect }")
+def test_the_javascript_client_hears_as_its_page_says(chromium, gateway, redis):
+    stubs = "".join(f"window.{name} = value => {{ told.{name} = value }}\n" for name in ("loadCards", "show", "say", "append"))
+    code = block("src/clients/js/README.md: import { connect }").replace('"/ws/cards"', json.dumps(gateway.url("/ws/cards")))
+    code = code.replace("execution.unsubscribe()", "window.leave = () => execution.unsubscribe()")
+    page = browser.Site('<!doctype html><meta charset="utf-8"><script type="importmap">{"imports": {"tidegate": "/client/tidegate.js"}}'
+                        f'</script><script>window.told = {{}}\n{stubs}</script><script type="module">{code}</script>',
+                        {"/client/": ROOT / "src/clients/js", "/token": "a-token"})
+    try:
+        chromium.show(page.url, "window.told && told.say", lambda state: state == "open")
+        chromium.look("told.loadCards", bool)
+        redis.publish("cards", json.dumps({"type": "card_updated", "data": 7}))
+        chromium.look("told.show", lambda card: card == 7)
+        redis.publish("execution:42", json.dumps({"type": "log_line", "data": "one"}))
+        chromium.look("told.append", lambda line: line == "one")
+        chromium.look("leave() ?? true", bool)
+    finally:
+        page.stop()
 
 
 @runs("docs/testing.md: def test_answers_ping")

@@ -42,16 +42,28 @@ def find():
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-class Page:
-    """A web server of one page, on the loopback."""
+class Site:
+    """A web server on the loopback: one page, texts at other paths, and the files of folders."""
 
-    def __init__(self, websocket_url):
-        body = PAGE.replace("ADDRESS", websocket_url).encode()
+    TYPES = {".js": "text/javascript; charset=utf-8"}
+
+    def __init__(self, page, more=()):
+        """more: {"/client/": a folder, "/token": a text}."""
+        more = dict(more)
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
+                for path, what in more.items():
+                    if self.path == path:
+                        return self.answer(what.encode(), "text/plain")
+                    if path.endswith("/") and self.path.startswith(path):
+                        file = what / self.path[len(path):]
+                        return self.answer(file.read_bytes(), Site.TYPES[file.suffix])
+                return self.answer(page.encode(), "text/html; charset=utf-8")
+
+            def answer(self, body, content_type):
                 self.send_response(200)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header("Content-Type", content_type)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -66,6 +78,13 @@ class Page:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+class Page(Site):
+    """The plain page that shows what comes."""
+
+    def __init__(self, websocket_url):
+        super().__init__(PAGE.replace("ADDRESS", websocket_url))
 
 
 class Browser:

@@ -1,0 +1,61 @@
+/**
+ * Channel: what one channel has said, one thing after the other.
+ *
+ * Two positions: `position` is that of the newest event that was heard, from where a new connection goes on. `onDone` is told
+ * the position of each event that the application has dealt with: that is the one to keep over a reload of the page.
+ */
+
+import { isRepetition } from "./position.js"
+
+export class Channel {
+  isEndpoint = false // the endpoint's path joins it
+  wanted = 0 // subscriptions that the application holds
+  isKnown = false // the application was told once to load its state
+  #waiting = []
+  #isBusy = false
+  #onDone
+
+  constructor(name, position, onDone) {
+    this.name = name
+    this.position = position
+    this.isKnown = position !== undefined
+    this.#onDone = onDone
+  }
+
+  /** listeners(): whom to tell, asked when it is their turn. */
+  hear(event, listeners) {
+    if (isRepetition(event.pos, this.position))
+      return
+    this.position = event.pos ?? this.position
+    this.#tell({ listeners, types: [event.type, "*"], args: [event.data, event], position: event.pos })
+  }
+
+  /** The gateway's answer to a subscribe, or a resync: go on from its position, with a new state where the old one has a hole. */
+  goOn(told, listeners) {
+    const { pos, reason } = told
+    this.position = pos ?? this.position
+    const isWhole = told.continuous ?? told.recovered ?? false
+    if (told.retracted)
+      this.#tell({ listeners, types: ["retracted"], args: [told.retracted, this.name], position: pos })
+    else if (!isWhole || !this.isKnown)
+      this.#tell({ listeners, types: ["gap"], args: [this.isKnown ? reason ?? "none" : "first", this.name], position: pos })
+    this.isKnown = true
+  }
+
+  async #tell(item) {
+    this.#waiting.push(item)
+    if (this.#isBusy)
+      return
+    this.#isBusy = true
+    for (let next; (next = this.#waiting.shift());) {
+      for (const one of next.listeners()) {
+        const promise = one.tell(next.types, ...next.args)
+        if (promise) // listeners that are done at once keep what they hear in the turn in which it came
+          await promise
+      }
+      if (next.position)
+        this.#onDone(next.position)
+    }
+    this.#isBusy = false
+  }
+}

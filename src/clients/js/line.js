@@ -1,0 +1,184 @@
+/**
+ * Line: one WebSocket after the other to the same endpoint, until it is closed for good.
+ *
+ *   connecting ──► open ⇄ degraded
+ *       ▲           │ broken, closed by the gateway
+ *       └─ waiting ◄┘            (a close code that asks not to come back: closed)
+ */
+
+import { Backoff } from "./backoff.js"
+import { RENEW, STOP, onClose } from "./close_codes.js"
+import { Pace } from "./pace.js"
+import { isHidden, isOffline, watchPage } from "./page.js"
+
+const OPEN_MS = 15000 // a gateway holds an answer for 2 s at most; networks that swallow packets never answer
+const QUIET_MS = 25000 // so long without a word, and we ask; gateways ping below, where a page does not see it
+const PONG_MS = 10000
+const WAKE_PONG_MS = 5000 // who wakes up has been away long enough
+const HIDDEN_MS = 15000 // the least that a hidden page waits between two tries
+const REFUSED_MAX = 2 // fresh tokens in a row that may be refused
+
+export class Line {
+  #options
+  #up
+  #backoff = new Backoff()
+  #pace = new Pace(text => this.#socket?.send(text))
+  #socket
+  #turn = 0 // what an older turn still waits for is of no use any more
+  #timer
+  #refused = 0
+  #hintMs
+  #isAsleep = false
+  #stopWatching
+  state = { name: "connecting" }
+
+  /** options: token, WebSocket. up: url(), open(), message(object), state(state). */
+  constructor(options, up) {
+    this.#options = options
+    this.#up = up
+    this.#stopWatching = watchPage({ wake: () => this.#wake(), sleep: () => this.#sleep() })
+    this.#connect()
+  }
+
+  get isOpen() {
+    return this.state.name === "open" || this.state.name === "degraded"
+  }
+
+  send(message) {
+    this.#pace.take(JSON.stringify(message))
+  }
+
+  close(code = 1000, reason = "") {
+    if (this.state.name === "closed")
+      return
+    this.#stopWatching()
+    this.#drop(code, reason)
+    this.#change({ name: "closed", code, reason })
+  }
+
+  /** A fresh token for the connection that is open. */
+  async renew() {
+    const turn = this.#turn
+    try {
+      const token = await this.#options.token?.()
+      if (token && turn === this.#turn)
+        this.send({ type: "auth", data: { token } })
+    } catch {
+      // the next one is asked for when the gateway has closed the connection
+    }
+  }
+
+  // --- one connection ---
+
+  async #connect() {
+    const turn = ++this.#turn
+    clearTimeout(this.#timer)
+    this.#isAsleep = false
+    this.#change({ name: "connecting" })
+    try {
+      const token = await this.#options.token?.()
+      if (turn === this.#turn)
+        this.#open(token?.trim())
+    } catch (error) { // the application's, or that of a WebSocket to whom the token is no legal name
+      if (turn === this.#turn)
+        this.#wait(0, { error })
+    }
+  }
+
+  #open(token) {
+    const { WebSocket = globalThis.WebSocket } = this.#options
+    const socket = new WebSocket(this.#up.url(), ["tidegate.v1", ...(token ? [`tidegate.bearer.${token}`] : [])])
+    this.#socket = socket
+    this.#timer = setTimeout(() => this.#broken(1006, "no answer"), OPEN_MS)
+    socket.onopen = () => {
+      this.#pace.restart()
+      this.#change({ name: "open" })
+      this.#listen(QUIET_MS)
+      this.#up.open()
+    }
+    socket.onmessage = ({ data }) => this.#hear(data)
+    socket.onclose = ({ code, reason }) => this.#broken(code, reason)
+  }
+
+  #hear(text) {
+    const message = JSON.parse(text)
+    this.#backoff.reset()
+    this.#refused = 0
+    this.#listen(QUIET_MS)
+    if (!("channel" in message)) {
+      const { type, data } = message
+      if (type === "degraded")
+        this.#change({ name: "degraded" })
+      else if (type === "restored")
+        this.#change({ name: "open" })
+      else if (type === "reconnect")
+        this.#hintMs = data.after_ms
+      else if (type === "token_expiring" || type === "refresh")
+        this.renew()
+    }
+    this.#up.message(message)
+  }
+
+  /** Asks after so much silence whether the connection still stands. */
+  #listen(quietMs, pongMs = PONG_MS) {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.send({ type: "ping" })
+      this.#timer = setTimeout(() => {
+        this.#drop()
+        this.#connect()
+      }, pongMs)
+    }, quietMs)
+  }
+
+  /** Lets go of the socket, and of whatever it may still say. */
+  #drop(code, reason) {
+    const socket = this.#socket
+    this.#turn++
+    clearTimeout(this.#timer)
+    this.#socket = undefined
+    if (!socket)
+      return
+    socket.onopen = socket.onmessage = socket.onclose = null
+    socket.close(code, reason)
+  }
+
+  // --- between two connections ---
+
+  #broken(code, reason) {
+    const { then, waitMs } = onClose(code)
+    this.#drop()
+    if (then === STOP || (then === RENEW && !(this.#options.token && this.#refused++ < REFUSED_MAX)))
+      this.close(code, reason)
+    else
+      this.#wait(waitMs, { code, reason })
+  }
+
+  #wait(leastMs = 0, why = {}) {
+    const ms = this.#hintMs ?? this.#backoff.next(Math.max(leastMs, isHidden() ? HIDDEN_MS : 0))
+    this.#hintMs = undefined
+    this.#timer = setTimeout(() => this.#connect(), ms)
+    this.#change({ name: "waiting", ms, isOffline: isOffline(), ...why })
+  }
+
+  #wake() {
+    if (this.isOpen)
+      this.#listen(0, WAKE_PONG_MS)
+    else if (this.state.name === "waiting" || this.#isAsleep)
+      this.#connect()
+  }
+
+  /** An open socket would keep the page out of the back-forward cache. */
+  #sleep() {
+    if (this.state.name === "closed")
+      return
+    this.#isAsleep = true
+    this.#drop()
+    this.#change({ name: "waiting" })
+  }
+
+  #change(state) {
+    this.state = state
+    this.#up.state(state)
+  }
+}

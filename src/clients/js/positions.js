@@ -1,0 +1,36 @@
+/** Positions: where each channel stands, kept in a storage (such as sessionStorage) so that a reload of the page goes on there. */
+
+export class Positions {
+  #storage
+  #key
+  #byChannel
+
+  /** Without a storage they live as long as this object. */
+  constructor(storage, url) {
+    this.#storage = storage
+    this.#key = `tidegate:${url}`
+    try {
+      this.#byChannel = JSON.parse(storage?.getItem(this.#key) ?? "{}")
+    } catch {
+      this.#byChannel = {} // somebody else's text, or a storage that is shut
+    }
+  }
+
+  entries() {
+    return Object.entries(this.#byChannel)
+  }
+
+  get(channel) {
+    return this.#byChannel[channel]?.position
+  }
+
+  /** isEndpoint: of a channel that the path joins, so that the next page asks for it with the URL. */
+  keep(channel, position, isEndpoint) {
+    this.#byChannel[channel] = { position, isEndpoint }
+    try {
+      this.#storage?.setItem(this.#key, JSON.stringify(this.#byChannel))
+    } catch {
+      // full, or shut: the page starts anew after a reload
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** Requests: what was asked and is not answered yet, each under an id of its own. */
+
+export class TidegateError extends Error {
+  /** code: the gateway's or the worker's. retryAfterMs: when it may be said again, if that helps. */
+  constructor({ code, message, retry_after_ms: retryAfterMs }) {
+    super(message ?? code)
+    this.name = "TidegateError"
+    this.code = code
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+export class Requests {
+  #byId = new Map()
+  #last = 0
+
+  /**
+   * answer(message): called with each answer; with `more` further ones follow. fail(error): it is not done. repeat: say it again
+   * on the next connection, if it is not answered on this one. Returns the message with its id.
+   */
+  add(message, { answer, fail, repeat = false }) {
+    const request = { message: { ...message, id: ++this.#last }, answer, fail, repeat }
+    this.#byId.set(this.#last, request)
+    return request.message
+  }
+
+  /** False if nobody asked. */
+  settle(message) {
+    const request = this.#byId.get(message.id)
+    if (!request)
+      return false
+    if (!message.more)
+      this.#byId.delete(message.id)
+    if (message.type === "error")
+      request.fail(new TidegateError(message.data))
+    else
+      request.answer(message)
+    return true
+  }
+
+  drop(id) {
+    this.#byId.delete(id)
+  }
+
+  /** On a new connection: what is to be said again. Nobody waits for the others any more. */
+  again() {
+    const all = [...this.#byId.values()].filter(({ repeat }) => repeat)
+    this.#byId = new Map(all.map(request => [request.message.id, request]))
+    return all.map(({ message }) => message)
+  }
+
+  failAll(error) {
+    const all = [...this.#byId.values()]
+    this.#byId.clear()
+    for (const { fail } of all)
+      fail(error)
+  }
+}

@@ -1,0 +1,22 @@
+/** What the types have to take, and what they must refuse. Compiled by a test, never run. */
+import { connect, type GapReason, type State, TidegateError } from "../tidegate.js"
+
+const client = connect("/ws/cards", { token: async () => "jwt", storage: sessionStorage })
+const off: () => void = client.on<{ id: number }>("card_updated", (card, event) => [card.id, event.channel])
+client.on("state", (state: State) => state.name === "waiting" && state.ms)
+client.on("gap", (reason: GapReason, channel: string) => [reason, channel])
+client.on("error", error => error.code)
+const subscription = client.subscribe("execution:42", { history: false })
+subscription.on("log_line", async line => line.text)
+subscription.unsubscribe()
+async function act() {
+  const answer = await client.action<{ version: number }>({ name: "move" }, { key: "k", timeout: 1000 })
+  for await (const part of client.action.parts<string>({ name: "run" }))
+    part.length + answer.version
+}
+act().catch((error: TidegateError) => error.retryAfterMs)
+off()
+// @ts-expect-error a token is asked for, not handed over: it would expire
+connect("/ws/cards", { token: "jwt" })
+// @ts-expect-error
+client.subscribe(42)

@@ -1,0 +1,181 @@
+/**
+ * Client of the Tidegate gateway: one socket, many channels, and nothing lost in between.
+ *
+ *   const tidegate = connect("/ws/cards", { token: async () => (await fetch("/token")).text() })
+ *   tidegate.on("gap", () => loadCards())           // the first time, and whenever events are missing
+ *   tidegate.on("card_updated", card => show(card))
+ */
+
+import { makeAction } from "./actions.js"
+import { Channel } from "./channel.js"
+import { Line } from "./line.js"
+import { Listeners } from "./listeners.js"
+import { Positions } from "./positions.js"
+import { Requests, TidegateError } from "./requests.js"
+
+export { TidegateError }
+
+const AGAIN = ["busy", "rate", "unavailable"] // errors of a subscribe that another try may mend
+const AGAIN_MS = 1000
+
+class Tidegate {
+  #url
+  #line
+  #listeners = new Listeners() // of the endpoint's channels, and of the connection
+  #subscribers = new Map() // by channel: Set of Listeners
+  #channels = new Map()
+  #positions
+  #requests = new Requests()
+  action = makeAction((message, way) => this.#say(message, way), id => this.#requests.drop(id))
+
+  constructor(url, { storage, ...options }) {
+    this.#url = new URL(url, globalThis.location?.href)
+    this.#url.protocol = this.#url.protocol.replace("http", "ws")
+    this.#positions = new Positions(storage, this.#url.href)
+    for (const [name, { isEndpoint }] of this.#positions.entries())
+      this.#channel(name).isEndpoint = isEndpoint
+    this.#line = new Line(options, {
+      url: () => this.#resumingUrl(),
+      open: () => this.#opened(),
+      message: message => this.#hear(message),
+      state: state => this.#listeners.tell(["state"], state),
+    })
+  }
+
+  get state() {
+    return this.#line.state
+  }
+
+  on(type, listener) {
+    return this.#listeners.on(type, listener)
+  }
+
+  /** history: go on from where the channel was, after a broken connection or a reload of the page. */
+  subscribe(name, { history = true } = {}) {
+    const channel = this.#channel(name)
+    const listeners = new Listeners()
+    this.#subscribers.set(name, (this.#subscribers.get(name) ?? new Set()).add(listeners))
+    channel.keepsHistory = history
+    if (++channel.wanted === 1 && this.#line.isOpen)
+      this.#ask(channel)
+    return {
+      channel: name,
+      on: (type, listener) => listeners.on(type, listener),
+      unsubscribe: () => this.#leave(channel, listeners),
+    }
+  }
+
+  close() {
+    this.#line.close()
+    this.#requests.failAll(new TidegateError({ code: "closed", message: "the client was closed" }))
+  }
+
+  // --- the connection ---
+
+  /** Says where the endpoint's channels were. The first time that is "now": their state is loaded after the answer. */
+  #resumingUrl() {
+    const url = new URL(this.#url)
+    for (const channel of this.#channels.values())
+      if (channel.isEndpoint && channel.position)
+        url.searchParams.append("since", channel.position)
+    if (!url.searchParams.has("since"))
+      url.searchParams.set("since", "now")
+    return url.href
+  }
+
+  #opened() {
+    for (const message of this.#requests.again())
+      this.#line.send(message)
+    for (const channel of this.#channels.values())
+      if (channel.wanted)
+        this.#ask(channel)
+      else
+        this.#forget(channel)
+  }
+
+  #hear(message) {
+    if ("channel" in message)
+      this.#deliver(message)
+    else if (!this.#requests.settle(message) && message.data?.channel)
+      this.#told(message)
+  }
+
+  #deliver(event) {
+    const isNew = !this.#channels.has(event.channel)
+    const channel = this.#channel(event.channel)
+    channel.isEndpoint ||= isNew // nobody subscribed to it, so the path did
+    channel.hear(event, () => this.#listenersOf(channel))
+  }
+
+  /** What the gateway says of a channel without being asked: of those of the path, and of a log that has changed. */
+  #told({ type, data }) {
+    const channel = this.#channel(data.channel)
+    if (type === "subscribed")
+      channel.isEndpoint = true
+    if (type === "subscribed" || type === "resync")
+      channel.goOn(data, () => this.#listenersOf(channel))
+    else if (type === "error" || type === "unsubscribed")
+      this.#fail(channel, new TidegateError(type === "error" ? data : { code: data.reason ?? type }))
+  }
+
+  // --- channels ---
+
+  #channel(name) {
+    let channel = this.#channels.get(name)
+    if (!channel) {
+      channel = new Channel(name, this.#positions.get(name), position => this.#positions.keep(name, position, channel.isEndpoint))
+      this.#channels.set(name, channel)
+    }
+    return channel
+  }
+
+  #listenersOf(channel) {
+    return [...(channel.isEndpoint ? [this.#listeners] : []), ...(this.#subscribers.get(channel.name) ?? [])]
+  }
+
+  #ask(channel) {
+    const { name, position, keepsHistory } = channel
+    const data = { channel: name, ...(!keepsHistory ? {} : position ? { since: position } : { recover: true }) }
+    this.#say({ type: "subscribe", data }, {
+      answer: message => channel.goOn(message.data, () => this.#listenersOf(channel)),
+      fail: error => {
+        if (AGAIN.includes(error.code))
+          setTimeout(() => channel.wanted && this.#line.isOpen && this.#ask(channel), error.retryAfterMs ?? AGAIN_MS)
+        else
+          this.#fail(channel, error)
+      },
+    })
+  }
+
+  #leave(channel, listeners) {
+    const all = this.#subscribers.get(channel.name)
+    if (!all?.delete(listeners) || --channel.wanted)
+      return
+    this.#subscribers.delete(channel.name)
+    const done = () => this.#forget(channel) // not before: events may be on their way
+    if (!this.#line.isOpen)
+      done()
+    else if (!channel.isEndpoint)
+      this.#say({ type: "unsubscribe", data: { channel: channel.name } }, { answer: done, fail: done })
+  }
+
+  #forget(channel) {
+    if (!channel.wanted && !channel.isEndpoint)
+      this.#channels.delete(channel.name)
+  }
+
+  #fail(channel, error) {
+    for (const listeners of this.#listenersOf(channel))
+      listeners.tell(["error"], error, channel.name)
+  }
+
+  #say(message, way) {
+    const whole = this.#requests.add(message, way)
+    if (this.#line.isOpen)
+      this.#line.send(whole)
+    return whole.id
+  }
+}
+
+/** url: absolute, or relative to the page; http and https count as ws and wss. Throws a TypeError for what is none. */
+export const connect = (url, options = {}) => new Tidegate(url, options)
