@@ -135,7 +135,7 @@ bool access_may_subscribe(
 	if (n == 0)
 		return false; /* more parts than any template has */
 	listed = lists(match->identity, channel);
-	own = route_joins(match, parts, n) | route_lists(match, parts, n);
+	own = (int)route_joins(match, parts, n) | (int)route_lists(match, parts, n);
 	if (route->access == ROUTE_ACCESS_TOKEN)
 		own &= listed;
 	if (route->subscribe_any_route)
