@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/gateway.h"
+#include "auth/verifier.h"
 #include "bench/bench.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
@@ -120,14 +121,25 @@ static int print(struct buf *out)
 
 static int run_check(const struct config *config, const struct words *words)
 {
-	struct buf out = {0};
+	struct verifier *verifier = NULL;
+	struct buf out = {0}, error = {0};
 	int r = check_served(config, LOG_FORMAT_TEXT);
 
 	(void)words;
 	if (r)
 		return r;
-	config_print(config, &out);
-	return print(&out);
+	r = config_verifier(config, NULL, &verifier, &error);
+	if (r == 0) {
+		config_print(config, verifier, &out);
+		r = print(&out);
+	} else {
+		say_unfit(
+			LOG_FORMAT_TEXT, buf_text(&error) && error.len ? buf_text(&error) : "out of memory");
+		r = EXIT_USAGE;
+	}
+	verifier_unref(verifier);
+	buf_deinit(&error);
+	return r;
 }
 
 static int run_reload(const struct config *config, const struct words *words)

@@ -33,9 +33,9 @@ enum credential_place {
 
 enum {
 	CREDENTIAL_NONE = 1, /* in none of the places */
-	CREDENTIAL_TWICE,    /* in the place that counts */
+	CREDENTIAL_BAD,      /* the place that counts has two, or one that no token is as long as */
 
-	CREDENTIAL_TEXT_SIZE = REQUEST_HEAD_MAX,
+	CREDENTIAL_TEXT_SIZE = 8192,
 };
 
 /* Places that an operator opens. Borrowed. */
@@ -51,7 +51,7 @@ struct credential {
 	char text[CREDENTIAL_TEXT_SIZE]; /* what stands in a query, percent-decoded once */
 };
 
-/* 0, CREDENTIAL_NONE or CREDENTIAL_TWICE. The head and its bytes stay the caller's. */
+/* 0, CREDENTIAL_NONE or CREDENTIAL_BAD. The head and its bytes stay the caller's. */
 int credential_find(
 	const struct request_head *head, const struct credential_rules *rules, struct credential *out);
 

@@ -72,6 +72,9 @@ struct verifier_key {
 	const char *skipped;    /* why it is not used, without a full stop; NULL if it is */
 };
 
+/* Is it the name of an algorithm that token_algorithms may have? */
+bool verifier_knows_algorithm(const char *name);
+
 size_t verifier_n_keys(const struct verifier *verifier); /* skipped ones included */
 struct verifier_key verifier_key(const struct verifier *verifier, size_t i);
 

@@ -17,10 +17,12 @@
 
 #include "broker/redis/tls.h"
 #include "core/log.h"
+#include "route/route.h"
 
 struct buf;
 struct config_sources;
-struct route_table;
+struct verifier;
+struct verifier_keys;
 
 enum {
 	CONFIG_BAD = 1, /* a sentence is in the error buffer */
@@ -60,8 +62,20 @@ struct config {
 	unsigned int failures_max;      /* of one connection, a minute; 0: no bound */
 	bool io_uring;                  /* use it, if it is built in and the kernel allows it */
 	char **trusted_proxies;         /* addresses or CIDR blocks; NULL-terminated */
-	char **origins;                 /* of pages that may connect (http/origin.h); NULL-terminated */
-	char **topics;                  /* declared topics; NULL-terminated */
+	enum route_auth auth; /* where routes do not say; ROUTE_AUTH_DEFAULT: see config_wants_tokens() */
+	char *token_secret;   /* a secret; "" for none */
+	char *token_secret_previous; /* likewise */
+	char **token_keys;           /* files; NULL-terminated */
+	char **token_algorithms;     /* names; NULL-terminated, never empty */
+	char *token_issuer;          /* "" for any */
+	char *token_audience;        /* likewise */
+	char *token_user;            /* the names of claims */
+	char *token_channels;
+	uint64_t token_leeway_ms;
+	char *token_cookie; /* the name; "" for none */
+	char *token_query;  /* likewise */
+	char **origins;     /* of pages that may connect (http/origin.h); NULL-terminated */
+	char **topics;      /* declared topics; NULL-terminated */
 
 	bool default_routes; /* the table also has the routes for cards, execution and topics */
 
@@ -93,17 +107,31 @@ void config_free(struct config *config); /* accepts NULL */
  */
 int config_check_served(const struct config *config, struct buf *error);
 
+/* Is there a way to say who one is? */
+bool config_wants_tokens(const struct config *config);
+
+/*
+ * Reads the files of token_keys, and makes from them, from the other options, and from keys that came from
+ * elsewhere (NULL: none) what tokens are judged by. 0 and *verifierp, which is NULL where
+ * config_wants_tokens() says no; CONFIG_BAD with one line appended to error; or -ENOMEM.
+ */
+int config_verifier(const struct config *config, const struct verifier_keys *fetched,
+	struct verifier **verifierp, struct buf *error);
+
 /* The name of its file, as it was given; NULL without a file. */
 const char *config_file_name(const struct config *config);
 
-/* The effective configuration: one line a value with its source, then the routes; passwords are masked. */
-void config_print(const struct config *config, struct buf *out);
+/* The effective configuration: one line a value with its source, then the keys of tokens (NULL: none) and
+ * the routes; passwords are masked. */
+void config_print(const struct config *config, const struct verifier *verifier, struct buf *out);
 
 /*
  * Writes the settings of a process that was started with `running` and has since read `newest`, which may be
- * the same: one JSON object with the options, their sources, and the routes. Secrets are masked.
+ * the same: one JSON object with the options, their sources, the keys of tokens that are in force (NULL:
+ * none), and the routes. Secrets are masked.
  */
-void config_write(const struct config *running, const struct config *newest, struct buf *out);
+void config_write(const struct config *running, const struct config *newest, const struct verifier *verifier,
+	struct buf *out);
 
 /*
  * Finds the options that differ between two configurations and take effect only after a restart. Appends

@@ -29,6 +29,7 @@ struct message;
 struct metrics;
 struct places;
 struct survey_part;
+struct verifier;
 struct wish;
 struct worker;
 
@@ -55,6 +56,7 @@ struct worker_options {
 	const char *host;
 	uint16_t port;
 	const struct config *config;   /* only read inside worker_new() */
+	struct verifier *verifier;     /* of tokens, gets one more reference; NULL: none are taken */
 	struct places *places;         /* shared by all workers; outlives them */
 	struct log_writer *log_writer; /* outlives the worker */
 	struct worker_listener listener;
@@ -109,11 +111,13 @@ int worker_post_late(
 void worker_post_connected(struct worker *worker, bool connected);
 
 /*
- * Prepares another configuration, as far as a reload may change it; it is only read inside the call.
- * Everything that can fail happens here; then worker_configure() applies it, or drops it if not `go`. 0, or
- * negative errno, where possible with one sentence appended to error.
+ * Prepares another configuration, as far as a reload may change it; it is only read inside the call, and the
+ * verifier (NULL: none) gets one more reference. Everything that can fail happens here; then
+ * worker_configure() applies it, or drops it if not `go`. 0, or negative errno, where possible with one
+ * sentence appended to error.
  */
-int worker_prepare(struct worker *worker, const struct config *config, struct buf *error);
+int worker_prepare(
+	struct worker *worker, const struct config *config, struct verifier *verifier, struct buf *error);
 void worker_configure(struct worker *worker, bool go);
 
 /* Sends the part to the worker, to be filled. It comes back through listener.surveyed(), or is lost with the

@@ -15,22 +15,20 @@
 struct buf;
 struct clients;
 struct event_base;
+struct handshake_rules;
 struct log;
 struct metrics;
-struct origins;
 struct places;
 struct socket_ops;
-struct trusted;
 struct ws_server;
 
 struct ws_server_options {
 	struct event_base *base;
 	const char *host;
-	uint16_t port;           /* 0: any free port */
-	struct clients *clients; /* outlives the server */
-	struct trusted *trusted; /* taken over, also on failure */
-	struct origins *origins; /* likewise */
-	struct places *places;   /* shared by all; outlives the server */
+	uint16_t port;                 /* 0: any free port */
+	struct clients *clients;       /* outlives the server */
+	struct handshake_rules *rules; /* taken over, also on failure, and zeroed */
+	struct places *places;         /* shared by all; outlives the server */
 	struct log *log;
 	struct metrics *metrics;
 	size_t head_bytes_max; /* of a request: up to REQUEST_HEAD_MAX */
@@ -45,9 +43,9 @@ void ws_server_free(struct ws_server *server);
 
 uint16_t ws_server_port(const struct ws_server *server);
 
-/* To be called after clients_configure(), which has changed the clients' bounds. Takes over
- * the trusted proxies and the allowed origins. */
-void ws_server_configure(struct ws_server *server, struct trusted *trusted, struct origins *origins);
+/* To be called after clients_configure(), which has changed the clients' bounds. Takes the rules over, and
+ * zeroes them. */
+void ws_server_configure(struct ws_server *server, struct handshake_rules *rules);
 
 /*
  * From now on handshakes are refused with 503, and a moment later the port is closed. Connections that exist

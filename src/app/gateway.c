@@ -21,6 +21,7 @@
 #include "app/file_limit.h"
 #include "app/gateway_private.h"
 #include "app/notify.h"
+#include "auth/verifier.h"
 #include "broker/memory_broker.h"
 #include "broker/redis/tls.h"
 #include "broker/redis/url.h"
@@ -199,6 +200,7 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 			.host = config->listen.host,
 			.port = port,
 			.config = config,
+			.verifier = gateway->verifier,
 			.places = &gateway->places,
 			.log_writer = gateway->log_writer,
 			.listener = bus_worker_listener(gateway->bus),
@@ -285,6 +287,7 @@ static void introduce(struct gateway *gateway)
 		.workers = gateway->workers,
 		.n_workers = gateway->n_workers,
 		.places = &gateway->places,
+		.verifierp = &gateway->verifier,
 		.n_files = gateway->n_files,
 		.log = gateway->log,
 		.metrics = &gateway->metrics,
@@ -304,6 +307,8 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 		r = make_loop(gateway);
 	if (r == 0)
 		r = make_bus(gateway, error);
+	if (r == 0)
+		r = config_verifier(gateway->config, NULL, &gateway->verifier, error);
 	if (r == 0)
 		r = make_workers(gateway, error);
 	if (r == 0)
@@ -347,6 +352,7 @@ static void gateway_free(struct gateway *gateway)
 	for (unsigned int i = 0; i < gateway->n_workers; i++)
 		worker_free(gateway->workers[i]);
 	bus_free(gateway->bus);
+	verifier_unref(gateway->verifier);
 	for (int i = 0; i < N_SIGNALS; i++)
 		if (gateway->signals[i])
 			event_free(gateway->signals[i]);

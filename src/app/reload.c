@@ -8,6 +8,7 @@
 
 #include "admin/admin.h"
 #include "app/file_limit.h"
+#include "auth/verifier.h"
 #include "broker/broker.h"
 #include "bus/bus.h"
 #include "config/config.h"
@@ -55,12 +56,13 @@ static void remember_refusal(struct reload *reload, struct buf *why)
 }
 
 /* Prepares all workers, or none if one fails. */
-static int prepare_workers(const struct reload_targets *to, const struct config *config, struct buf *why)
+static int prepare_workers(const struct reload_targets *to, const struct config *config,
+	struct verifier *verifier, struct buf *why)
 {
 	int r = 0;
 
 	for (unsigned int i = 0; r == 0 && i < to->n_workers; i++)
-		r = worker_prepare(to->workers[i], config, why);
+		r = worker_prepare(to->workers[i], config, verifier, why);
 	for (unsigned int i = 0; r < 0 && i < to->n_workers; i++)
 		worker_configure(to->workers[i], false);
 	return r;
@@ -92,19 +94,25 @@ static void apply(const struct reload_targets *to, const struct config *config)
 
 static int load_and_apply(struct reload *reload, struct buf *why)
 {
+	struct verifier *verifier = NULL;
 	struct config *loaded = NULL;
 	int r = config_load(reload->args, reload->environment, &loaded, why);
 
 	if (r == 0)
 		r = config_check_served(loaded, why); /* the next start would refuse it */
 	if (r == 0)
-		r = prepare_workers(&reload->targets, loaded, why);
+		r = config_verifier(loaded, NULL, &verifier, why);
+	if (r == 0)
+		r = prepare_workers(&reload->targets, loaded, verifier, why);
 	if (r == 0) {
 		apply(&reload->targets, loaded);
+		verifier_unref(*reload->targets.verifierp);
+		*reload->targets.verifierp = verifier;
 		config_free(reload->newest);
 		reload->newest = loaded;
 		return 0;
 	}
+	verifier_unref(verifier);
 	config_free(loaded);
 	if (!why->len)
 		buf_append_str(why, strerror(-r));

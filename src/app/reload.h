@@ -25,6 +25,7 @@ struct config_args;
 struct log;
 struct metrics;
 struct places;
+struct verifier;
 struct worker;
 
 /* The parts that the newest configuration is handed to; borrowed. */
@@ -35,7 +36,8 @@ struct reload_targets {
 	struct worker *const *workers;
 	unsigned int n_workers;
 	struct places *places;
-	uint64_t n_files; /* that may be open */
+	struct verifier **verifierp; /* the one in force; replaced */
+	uint64_t n_files;            /* that may be open */
 	struct log *log;
 	struct metrics *metrics;
 };

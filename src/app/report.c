@@ -146,7 +146,7 @@ void gateway_say_config(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
 
-	config_write(gateway->config, reload_config(&gateway->reload), out);
+	config_write(gateway->config, reload_config(&gateway->reload), gateway->verifier, out);
 }
 
 void gateway_beat(void *arg)

@@ -32,7 +32,7 @@ static struct slice from(struct slice text, size_t at)
 static int note(struct slice *tokenp, struct slice token, int before)
 {
 	*tokenp = token;
-	return before == CREDENTIAL_NONE ? 0 : CREDENTIAL_TWICE;
+	return before == CREDENTIAL_NONE ? 0 : CREDENTIAL_BAD;
 }
 
 /* Of other schemes, such as Basic, a proxy before us may be the reader. */
@@ -42,7 +42,7 @@ static int find_bearer(const struct request_head *head, struct slice *tokenp)
 	size_t len = sizeof(SCHEME) - 1;
 
 	if (head->n[HTTP_AUTHORIZATION] > 1)
-		return CREDENTIAL_TWICE;
+		return CREDENTIAL_BAD;
 	if (value.len < len || strncasecmp(value.data, SCHEME, len) != 0 ||
 		(value.len > len && value.data[len] != ' ' && value.data[len] != '\t'))
 		return CREDENTIAL_NONE;
@@ -75,9 +75,8 @@ static int find_in_query(const struct request_head *head, const char *name, stru
 
 	if (len == -ENOENT)
 		return CREDENTIAL_NONE;
-	/* A query is shorter than the text, which has room for a whole head. */
 	if (len < 0 || query_text(head->query, name, &at, more, sizeof(more)) != -ENOENT)
-		return CREDENTIAL_TWICE;
+		return CREDENTIAL_BAD;
 	return note(&out->token, (struct slice){out->text, (size_t)len}, CREDENTIAL_NONE);
 }
 

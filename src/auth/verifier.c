@@ -166,6 +166,11 @@ void verifier_unref(struct verifier *verifier)
 	free(verifier);
 }
 
+bool verifier_knows_algorithm(const char *name)
+{
+	return algorithm_find(name) != N_ALGORITHMS;
+}
+
 size_t verifier_n_keys(const struct verifier *verifier)
 {
 	return key_set_count(verifier->keys);

@@ -27,6 +27,22 @@ static void print_option(struct slice option)
 	putchar('\n');
 }
 
+static void print_key(struct slice key)
+{
+	char text[TEXT_MAX_BYTES];
+	struct slice kid = json_at(key, "kid"), skipped = json_at(key, "skipped");
+
+	printf("  %s", json_text_at(key, "source", text, sizeof(text)));
+	printf("  %s", json_text_at(key, "kind", text, sizeof(text)));
+	printf("  %.*s bits", (int)json_at(key, "bits").len, json_at(key, "bits").data);
+	if (json_is_string(kid))
+		printf("  kid %s", json_text_at(key, "kid", text, sizeof(text)));
+	if (json_is_string(skipped))
+		printf("  skipped: %s\n", json_text_at(key, "skipped", text, sizeof(text)));
+	else
+		printf("  %s\n", json_text_at(key, "algorithms", text, sizeof(text)));
+}
+
 /* A list of strings, with commas, "-" where it is empty; or one word. */
 static void print_list(struct slice route, const char *member)
 {
@@ -88,6 +104,8 @@ int cli_config(const struct config *config, bool as_json)
 		fwrite(text.data, 1, text.len, stdout);
 	} else {
 		print_all(text, "options", print_option);
+		puts("keys");
+		print_all(text, "keys", print_key);
 		puts("routes");
 		print_all(text, "routes", print_route);
 	}

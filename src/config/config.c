@@ -261,6 +261,26 @@ static int check_redis_tls(struct loader *loader)
 	return 0;
 }
 
+/* Names of the query that are somebody else's. */
+static int check_token_query(struct loader *loader)
+{
+	static const char *const taken[] = {"since", "ticket"};
+	const char *name = loader->config->token_query;
+
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		if (strcmp(name, taken[i]) == 0)
+			return contradiction(loader, OPTION_token_query, OPTION_token_query,
+				"token_query: 'since' and 'ticket' have a meaning already");
+	return 0;
+}
+
+static enum route_auth default_auth(const struct config *config)
+{
+	if (config->auth != ROUTE_AUTH_DEFAULT)
+		return config->auth;
+	return config_wants_tokens(config) ? ROUTE_AUTH_REQUIRED : ROUTE_AUTH_NONE;
+}
+
 static int finish(struct loader *loader)
 {
 	struct config *config = loader->config;
@@ -278,8 +298,11 @@ static int finish(struct loader *loader)
 			"outbox_bytes_max is less than event_bytes_max: the largest event would disconnect "
 			"its readers");
 	r = check_redis_tls(loader);
+	if (r == 0)
+		r = check_token_query(loader);
 	if (r)
 		return r;
+	route_table_set_auth(config->routes, default_auth(config));
 	r = add_default_routes(config);
 	if (r)
 		return r;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "auth/verifier.h"
 #include "config/config_print.h"
 #include "config/loader.h"
 #include "config/options.h"
@@ -94,11 +95,38 @@ static void write_route(const struct config *config, size_t i, struct buf *out)
 	buf_deinit(&scratch);
 }
 
-void config_write(const struct config *running, const struct config *newest, struct buf *out)
+static void write_text(struct buf *out, const char *member, const char *text)
+{
+	buf_printf(out, ",\"%s\":", member);
+	append_string(out, text);
+}
+
+static void write_key(const struct verifier_key *key, size_t i, struct buf *out)
+{
+	buf_append_str(out, i ? ",{\"source\":" : "{\"source\":");
+	append_string(out, key->source);
+	write_text(out, "kind", key->kind);
+	buf_printf(out, ",\"bits\":%d", key->bits);
+	if (key->kid)
+		write_text(out, "kid", key->kid);
+	write_text(out, "algorithms", key->algorithms);
+	if (key->skipped)
+		write_text(out, "skipped", key->skipped);
+	buf_append_char(out, '}');
+}
+
+void config_write(const struct config *running, const struct config *newest, const struct verifier *verifier,
+	struct buf *out)
 {
 	buf_append_str(out, "{\"options\":[");
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		write_option(running, newest, i, out);
+	buf_append_str(out, "],\"keys\":[");
+	for (size_t i = 0; verifier && i < verifier_n_keys(verifier); i++) {
+		struct verifier_key key = verifier_key(verifier, i);
+
+		write_key(&key, i, out);
+	}
 	buf_append_str(out, "],\"routes\":[");
 	for (size_t i = 0; i < route_table_size(newest->routes); i++)
 		write_route(newest, i, out);

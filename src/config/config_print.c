@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "auth/verifier.h"
 #include "config/config_print.h"
 #include "config/loader.h"
 #include "config/options.h"
@@ -145,21 +146,54 @@ static void print_route(const struct config *config, size_t i, struct buf *cells
 	buf_append_char(cells, '\n');
 }
 
-void config_print(const struct config *config, struct buf *out)
+static void print_key(const struct verifier_key *key, struct buf *cells)
+{
+	buf_printf(cells, "  %s\t%s\t", key->source, *key->kind ? key->kind : "-");
+	if (key->bits)
+		buf_printf(cells, "%d bits\t", key->bits);
+	else
+		buf_append_str(cells, "-\t");
+	if (key->kid) {
+		buf_append_str(cells, "kid ");
+		value_quote(cells, key->kid);
+	} else {
+		buf_append_str(cells, "no kid");
+	}
+	if (key->skipped)
+		buf_printf(cells, "\tskipped: %s\n", key->skipped);
+	else
+		buf_printf(cells, "\t%s\n", key->algorithms);
+}
+
+/* Aligned, and cells is empty again. */
+static void print_cells(struct buf *cells, struct buf *out)
+{
+	if (buf_text(cells))
+		align(buf_text(cells), out);
+	else
+		out->failed = true; /* no memory for the cells: the text is not whole */
+	buf_reset(cells);
+}
+
+void config_print(const struct config *config, const struct verifier *verifier, struct buf *out)
 {
 	struct buf cells = {0};
 
 	print_options(config, &cells);
-	if (buf_text(&cells))
-		align(buf_text(&cells), out);
-	buf_reset(&cells);
+	print_cells(&cells, out);
+	if (verifier) {
+		buf_append_str(out, "keys\n");
+		for (size_t i = 0; i < verifier_n_keys(verifier); i++) {
+			struct verifier_key key = verifier_key(verifier, i);
+
+			print_key(&key, &cells);
+		}
+		print_cells(&cells, out);
+	}
 	buf_append_str(out, "routes\n");
 	for (size_t i = 0; i < route_table_size(config->routes); i++)
 		print_route(config, i, &cells);
-	if (buf_text(&cells))
-		align(buf_text(&cells), out);
-	else
-		out->failed = true; /* no memory for the cells: the text is not whole */
+	print_cells(&cells, out);
 	buf_deinit(&cells);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/verifier.h"
 #include "broker/redis/tls.h"
 #include "broker/redis/url.h"
 #include "config/config.h"
@@ -22,6 +23,7 @@
 enum {
 	PREFIX_MAX = 64,  /* bytes of channel_prefix: with ROUTE_CHANNEL_MAX still a short name for Redis */
 	HOST_MAX = 253,   /* RFC 1035 */
+	TEXT_MAX = 512,   /* the claims of a token are compared with it */
 	SECRET_MAX = 512, /* characters: a longer one is a file that was mistaken for a secret */
 };
 
@@ -408,6 +410,61 @@ static int path_parse(void *member, const char *const *texts, size_t n, const st
 	return replace(member, texts[0]);
 }
 
+/* Any text on one line. The error never quotes it: a secret may have been put into the wrong place. */
+static int text_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	const char *text = texts[0];
+
+	(void)n;
+	(void)bounds;
+	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+		if (*c >= ' ' && *c != 0x7f && strlen(text) <= TEXT_MAX)
+			continue;
+		buf_printf(error, "it is not up to %d bytes of text on one line", TEXT_MAX);
+		return CONFIG_BAD;
+	}
+	return replace(member, text);
+}
+
+/* What can stand before the '=' of a cookie and of a query without escapes. */
+static int parameter_parse(void *member, const char *const *texts, size_t n,
+	const struct value_bounds *bounds, struct buf *error)
+{
+	(void)n;
+	(void)bounds;
+	if (texts[0][0] && !route_id_valid(texts[0], strlen(texts[0])))
+		return refuse(error, texts[0], "a name (1 to 128 of A-Z a-z 0-9 . _ ~ -)");
+	return replace(member, texts[0]);
+}
+
+/* What routes want that do not say */
+
+static int auth_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	enum route_auth auth = ROUTE_AUTH_DEFAULT;
+
+	(void)n;
+	(void)bounds;
+	if (strcmp(texts[0], "auto") != 0 && !route_auth_parse(texts[0], &auth))
+		return refuse(error, texts[0], "auto, none, optional or required");
+	*(enum route_auth *)member = auth;
+	return 0;
+}
+
+static void auth_print(const void *member, struct buf *out)
+{
+	enum route_auth auth = *(const enum route_auth *)member;
+
+	buf_append_str(out, auth == ROUTE_AUTH_DEFAULT ? "auto" : route_auth_name(auth));
+}
+
+static bool auth_equal(const void *a, const void *b)
+{
+	return *(const enum route_auth *)a == *(const enum route_auth *)b;
+}
+
 /* How far a Redis over TLS is checked */
 
 static const char *const tls_verify_names[] = {
@@ -651,6 +708,31 @@ static int topics_parse(void *member, const char *const *texts, size_t n, const 
 	return list_replace(member, texts, n);
 }
 
+static int paths_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	(void)bounds;
+	for (size_t i = 0; i < n; i++)
+		if (!texts[i][0])
+			return refuse(error, texts[i], "the name of a file");
+	return list_replace(member, texts, n);
+}
+
+static int algorithms_parse(void *member, const char *const *texts, size_t n,
+	const struct value_bounds *bounds, struct buf *error)
+{
+	(void)bounds;
+	if (n == 0) {
+		buf_append_str(error, "it is empty: no token could be signed with any of it");
+		return CONFIG_BAD;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!verifier_knows_algorithm(texts[i]))
+			return refuse(error, texts[i],
+				"an algorithm of signatures (such as HS256, RS256, ES256, EdDSA)");
+	return list_replace(member, texts, n);
+}
+
 const struct value_type value_types[N_VALUE_TYPES] = {
 	[VALUE_ADDRESS] = {"ADDRESS", false, NULL, NULL, address_parse, address_print, address_equal,
 		address_deinit},
@@ -676,5 +758,14 @@ const struct value_type value_types[N_VALUE_TYPES] = {
 	[VALUE_NAME] = {"NAME", false, NULL, "none", name_parse, string_print, string_equal, string_deinit},
 	[VALUE_TLS_VERIFY] = {"WORD", false, "full ca off", NULL, tls_verify_parse, tls_verify_print,
 		tls_verify_equal, NULL},
+	[VALUE_AUTH] = {"WORD", false, "auto none optional required", NULL, auth_parse, auth_print,
+		auth_equal, NULL},
+	[VALUE_PATHS] = {"LIST", true, NULL, "none", paths_parse, list_print, list_equal, list_deinit},
+	[VALUE_ALGORITHMS] = {"LIST", true, NULL, NULL, algorithms_parse, list_print, list_equal,
+		list_deinit},
+	[VALUE_TEXT] = {"TEXT", false, NULL, "none", text_parse, string_print, string_equal, string_deinit},
+	[VALUE_CLAIM] = {"NAME", false, NULL, NULL, text_parse, string_print, string_equal, string_deinit},
+	[VALUE_PARAMETER] = {"NAME", false, NULL, "none", parameter_parse, string_print, string_equal,
+		string_deinit},
 	[VALUE_BOOL] = {"BOOL", false, "true false", NULL, bool_parse, bool_print, bool_equal, NULL},
 };

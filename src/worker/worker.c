@@ -142,9 +142,7 @@ static void configure(struct worker *worker, struct worker_settings *settings)
 {
 	log_set_level(worker->log, settings->log_level);
 	clients_configure(&worker->clients, &settings->limits, settings->routes);
-	ws_server_configure(worker->server, settings->trusted, settings->origins);
-	settings->trusted = NULL;
-	settings->origins = NULL;
+	ws_server_configure(worker->server, &settings->handshakes);
 }
 
 static void drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
@@ -480,8 +478,7 @@ static int make_server(struct worker *worker, const struct worker_options *optio
 		.host = options->host,
 		.port = options->port,
 		.clients = &worker->clients,
-		.trusted = settings->trusted,
-		.origins = settings->origins,
+		.rules = &settings->handshakes,
 		.places = options->places,
 		.log = worker->log,
 		.metrics = &worker->metrics,
@@ -489,8 +486,6 @@ static int make_server(struct worker *worker, const struct worker_options *optio
 		.use_uring = options->config->io_uring,
 	};
 
-	settings->trusted = NULL;
-	settings->origins = NULL;
 	return ws_server_new(&server, &worker->server, error);
 }
 
@@ -511,7 +506,7 @@ int worker_new(const struct worker_options *options, struct worker **workerp, st
 		log_new_queued(options->log_writer, options->config->log_level, options->config->log_format);
 	r = worker->log ? make_loop(worker, options) : -ENOMEM;
 	if (r == 0)
-		r = worker_settings_new(options->config, &settings, error);
+		r = worker_settings_new(options->config, options->verifier, &settings, error);
 	if (r == 0)
 		r = make_clients(worker, settings, options->config->workers);
 	if (r == 0)

@@ -122,10 +122,11 @@ void worker_post_drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
 	post(worker, mail);
 }
 
-int worker_prepare(struct worker *worker, const struct config *config, struct buf *error)
+int worker_prepare(
+	struct worker *worker, const struct config *config, struct verifier *verifier, struct buf *error)
 {
 	struct worker_mail *mail = worker_mail_new(WORKER_CONFIGURE, NULL, 0);
-	int r = mail ? worker_settings_new(config, &mail->settings, error) : -ENOMEM;
+	int r = mail ? worker_settings_new(config, verifier, &mail->settings, error) : -ENOMEM;
 
 	if (r < 0)
 		goto fail;

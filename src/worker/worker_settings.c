@@ -6,15 +6,27 @@
 #include <stdlib.h>
 
 #include "config/config.h"
-#include "http/origin.h"
 #include "route/route.h"
-#include "ws/trusted.h"
 
 enum {
 	MS_PER_SECOND = 1000,
 };
 
-int worker_settings_new(const struct config *config, struct worker_settings **settingsp, struct buf *error)
+static int make_handshakes(const struct config *config, struct verifier *verifier,
+	struct handshake_rules *rules, struct buf *error)
+{
+	const struct handshake_rules_spec spec = {
+		.trusted = config->trusted_proxies,
+		.origins = config->origins,
+		.verifier = verifier,
+		.credentials = {.cookie = config->token_cookie, .query = config->token_query},
+	};
+
+	return handshake_rules_init(rules, &spec, error);
+}
+
+int worker_settings_new(const struct config *config, struct verifier *verifier,
+	struct worker_settings **settingsp, struct buf *error)
 {
 	struct worker_settings *settings = calloc(1, sizeof(*settings));
 	unsigned int burst;
@@ -35,8 +47,7 @@ int worker_settings_new(const struct config *config, struct worker_settings **se
 	};
 	settings->routes = route_table_ref(config->routes);
 	settings->log_level = config->log_level;
-	settings->origins = origins_new(config->origins);
-	r = settings->origins ? trusted_new(config->trusted_proxies, &settings->trusted, error) : -ENOMEM;
+	r = make_handshakes(config, verifier, &settings->handshakes, error);
 	if (r < 0)
 		goto fail;
 	*settingsp = settings;
@@ -52,7 +63,6 @@ void worker_settings_free(struct worker_settings *settings)
 	if (!settings)
 		return;
 	route_table_unref(settings->routes);
-	trusted_free(settings->trusted);
-	origins_free(settings->origins);
+	handshake_rules_deinit(&settings->handshakes);
 	free(settings);
 }

@@ -10,23 +10,24 @@
 
 #include "client/clients.h"
 #include "core/log.h"
+#include "ws/handshake_rules.h"
 
 struct buf;
 struct config;
-struct origins;
 struct route_table;
-struct trusted;
+struct verifier;
 
 struct worker_settings {
 	struct client_limits limits;
-	struct route_table *routes; /* one reference */
-	struct trusted *trusted;    /* NULL once it was taken out */
-	struct origins *origins;    /* likewise */
+	struct route_table *routes;        /* one reference */
+	struct handshake_rules handshakes; /* zeroed once they were taken out */
 	enum log_level log_level;
 };
 
-/* 0, -EINVAL with one sentence appended to error, or -ENOMEM. */
-int worker_settings_new(const struct config *config, struct worker_settings **settingsp, struct buf *error);
+/* verifier: NULL, or what gets one more reference. 0, -EINVAL with one sentence appended to error, or
+ * -ENOMEM. */
+int worker_settings_new(const struct config *config, struct verifier *verifier,
+	struct worker_settings **settingsp, struct buf *error);
 void worker_settings_free(struct worker_settings *settings); /* accepts NULL */
 
 #endif

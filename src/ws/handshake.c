@@ -6,26 +6,33 @@
 
 #include <libwebsockets.h>
 
+#include "auth/identity.h"
 #include "core/clock.h"
 #include "http/date.h"
 #include "http/origin.h"
 #include "http/request_head.h"
 #include "metrics/metrics.h"
+#include "protocol/frame.h"
 #include "route/rights.h"
 #include "route/route.h"
 #include "ws/forwarded.h"
+#include "ws/handshake_rules.h"
 #include "ws/trusted.h"
 
 enum {
 	KEY_LEN = 24, /* 16 bytes in base64, RFC 6455 section 4.1 */
+	SHA1_BYTES = 20,
+	ACCEPT_SIZE = 32, /* the same in base64, with NUL */
+	BODY_SIZE = 256,
+	RESPONSE_SIZE = 768,
 };
 
 /* Offered by our own clients. The answer names no subprotocol to a client that offers none or others. */
 #define SUBPROTOCOL "tidegate.v1"
 
 static const struct handshake_refusal refusals[N_REFUSALS] = {
-#define REFUSAL(id, status, reason, code, message, headers)                                                  \
-	[REFUSAL_##id] = {REFUSAL_##id, status, reason, code, message, headers, METRIC_REFUSED_##id},
+#define REFUSAL(id, status, reason, close, code, message, headers)                                           \
+	[REFUSAL_##id] = {REFUSAL_##id, status, reason, close, code, message, headers, METRIC_REFUSED_##id},
 #include "ws/refusal.def"
 #undef REFUSAL
 };
@@ -73,7 +80,13 @@ static const struct handshake_refusal *check_upgrade(const struct request_head *
 		return &refusals[REFUSAL_UPGRADE_REQUIRED];
 	if (!request_head_is(head, HTTP_WEBSOCKET_VERSION, "13"))
 		return &refusals[REFUSAL_BAD_VERSION];
-	return key_good(head) ? NULL : &refusals[REFUSAL_BAD_KEY];
+	if (!key_good(head))
+		return &refusals[REFUSAL_BAD_KEY];
+	/* Of what it offers a browser must be answered something, and a token is never repeated. */
+	if (credential_in_subprotocols(head) &&
+		!request_head_lists(head, HTTP_WEBSOCKET_PROTOCOL, SUBPROTOCOL))
+		return &refusals[REFUSAL_BAD_SUBPROTOCOL];
+	return NULL;
 }
 
 /* A browser always says which page asks. Nobody else has to. */
@@ -87,10 +100,54 @@ static const struct handshake_refusal *check_origin(
 	return &refusals[REFUSAL_BAD_ORIGIN];
 }
 
-static const struct handshake_refusal *check_rights(
-	struct rights *rights, struct route_table *routes, const struct route_match *match)
+/* Takes the identity of a token that is good. */
+static const struct handshake_refusal *judge(const struct handshake_door *door,
+	const struct credential *credential, struct handshake_token *token, struct identity **identityp)
 {
-	switch (rights_init(rights, routes, match, NULL)) {
+	const struct handshake_rules *rules = door->rules;
+	int r = rules->verifier ? verifier_check(rules->verifier, door->verifying, credential->token,
+					  door->now_ms, &token->header)
+				: TOKEN_UNKNOWN_KEY;
+
+	if (r < 0)
+		return &refusals[REFUSAL_OUT_OF_MEMORY];
+	if (r == 0) {
+		*identityp = token->header.identity;
+		return NULL;
+	}
+	token->why = token_fault_name((enum token_fault)r);
+	return &refusals[r == TOKEN_EXPIRED ? REFUSAL_TOKEN_EXPIRED : REFUSAL_TOKEN_INVALID];
+}
+
+/* Who asks, as far as the route wants to know. */
+static const struct handshake_refusal *check_token(const struct request_head *head,
+	const struct handshake_door *door, enum route_auth auth, struct handshake_token *token,
+	struct identity **identityp)
+{
+	struct credential credential;
+
+	*identityp = NULL;
+	if (auth == ROUTE_AUTH_NONE)
+		return NULL;
+	switch (credential_find(head, &door->rules->credentials, &credential)) {
+	case 0:
+		break;
+	case CREDENTIAL_NONE:
+		return auth == ROUTE_AUTH_REQUIRED ? &refusals[REFUSAL_TOKEN_MISSING] : NULL;
+	default:
+		return &refusals[REFUSAL_BAD_CREDENTIALS];
+	}
+	token->place = credential_place_name(credential.place);
+	/* A browser sends cookies for any page. The page has to be known, and was looked at before. */
+	if (credential.place == CREDENTIAL_COOKIE && head->n[HTTP_ORIGIN] == 0)
+		return &refusals[REFUSAL_BAD_ORIGIN];
+	return judge(door, &credential, token, identityp);
+}
+
+static const struct handshake_refusal *check_rights(struct rights *rights, struct route_table *routes,
+	const struct route_match *match, struct identity *identity)
+{
+	switch (rights_init(rights, routes, match, identity)) {
 	case 0:
 		return NULL;
 	case RIGHTS_FORBIDDEN:
@@ -100,22 +157,24 @@ static const struct handshake_refusal *check_rights(
 	}
 }
 
-const struct handshake_refusal *handshake_check(const struct request_head *head, struct route_table *routes,
-	const struct origins *origins, const char *remote, struct rights *rights)
+const struct handshake_refusal *handshake_check(const struct request_head *head,
+	const struct handshake_door *door, struct rights *rights, struct handshake_token *token)
 {
 	const struct handshake_refusal *refusal;
+	struct identity *identity;
 	struct route_match match;
 
+	*token = (struct handshake_token){0};
 	if (!request_head_method_is(head, "GET"))
 		return &refusals[REFUSAL_BAD_METHOD];
-	refusal = check_path(head, routes, &match);
+	refusal = check_path(head, door->routes, &match);
 	if (!refusal)
 		refusal = check_upgrade(head);
 	if (!refusal)
-		refusal = check_origin(head, origins, remote);
-	if (refusal)
-		return refusal;
-	return check_rights(rights, routes, &match);
+		refusal = check_origin(head, door->rules->origins, door->remote);
+	if (!refusal)
+		refusal = check_token(head, door, route_auth(match.route), token, &identity);
+	return refusal ? refusal : check_rights(rights, door->routes, &match, identity);
 }
 
 const struct handshake_refusal *handshake_unreadable(int outcome)
@@ -135,24 +194,71 @@ const struct handshake_refusal *handshake_refusal(enum refusal refusal)
 	return &refusals[refusal];
 }
 
-void handshake_refuse(
-	struct lws *wsi, const struct request_head *head, const struct handshake_refusal *refusal)
+/* --- answers --- */
+
+/* Can this client read a close frame? Our own can, and browsers show nothing else of a refusal to pages. */
+static bool reads_close(const struct request_head *head)
 {
-	char date[HTTP_DATE_SIZE], body[256];
-	char response[LWS_PRE + 768];
+	return request_head_method_is(head, "GET") && !check_upgrade(head) &&
+	       request_head_lists(head, HTTP_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
+}
+
+/* RFC 6455 section 4.2.2 */
+static void accept_key(struct slice key, char out[ACCEPT_SIZE])
+{
+	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+	unsigned char digest[SHA1_BYTES];
+	char text[KEY_LEN + sizeof(guid)];
+	int len = snprintf(text, sizeof(text), "%.*s%s", KEY_LEN, key.data, guid);
+
+	lws_SHA1((const unsigned char *)text, (size_t)len, digest);
+	lws_b64_encode_string((const char *)digest, SHA1_BYTES, out, ACCEPT_SIZE);
+}
+
+/* Lets it in only to tell it why not. */
+static size_t write_closed(
+	const struct request_head *head, const struct handshake_refusal *refusal, char *out, size_t size)
+{
+	unsigned char frame[FRAME_CONTROL_SIZE];
+	size_t frame_len = frame_close_write(frame, refusal->close, refusal->code);
+	char accept[ACCEPT_SIZE];
+	int len;
+
+	accept_key(head->value[HTTP_WEBSOCKET_KEY], accept);
+	len = snprintf(out, size - frame_len,
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: " SUBPROTOCOL "\r\n\r\n",
+		accept);
+	memcpy(out + len, frame, frame_len);
+	return (size_t)len + frame_len;
+}
+
+static size_t write_refused(
+	const struct request_head *head, const struct handshake_refusal *refusal, char *out, size_t size)
+{
+	char date[HTTP_DATE_SIZE], body[BODY_SIZE];
 	int body_len = snprintf(body, sizeof(body),
 		"{\"type\":\"error\",\"data\":{\"code\":\"%s\",\"message\":\"%s\"}}\n", refusal->code,
 		refusal->message);
-	int len;
 
 	http_date((int64_t)clock_wall_ms(), date);
-	len = snprintf(response + LWS_PRE, sizeof(response) - LWS_PRE,
+	return (size_t)snprintf(out, size,
 		"HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s"
 		"Cache-Control: no-store\r\nConnection: close\r\n\r\n%s",
 		refusal->status, refusal->reason, date, body_len, refusal->headers,
 		request_head_method_is(head, "HEAD") ? "" : body);
+}
+
+void handshake_refuse(
+	struct lws *wsi, const struct request_head *head, const struct handshake_refusal *refusal)
+{
+	char response[LWS_PRE + RESPONSE_SIZE];
+	char *text = response + LWS_PRE;
+	size_t len = refusal->close && reads_close(head) ? write_closed(head, refusal, text, RESPONSE_SIZE)
+							 : write_refused(head, refusal, text, RESPONSE_SIZE);
+
 	/* The peer may be gone already; then the answer is not needed. */
-	(void)lws_write(wsi, (unsigned char *)response + LWS_PRE, (size_t)len, LWS_WRITE_HTTP);
+	(void)lws_write(wsi, (unsigned char *)text, len, LWS_WRITE_HTTP);
 }
 
 int handshake_request(const struct request_head *head, char out[HANDSHAKE_REQUEST_SIZE])

@@ -9,18 +9,21 @@
  */
 
 #include <netinet/in.h>
+#include <stdint.h>
 
+#include "auth/credential.h"
+#include "auth/verifier.h"
 #include "metrics/metrics.h"
 
+struct handshake_rules;
 struct lws;
-struct origins;
 struct request_head;
 struct rights;
 struct route_table;
 struct trusted;
 
 enum refusal {
-#define REFUSAL(id, status, reason, code, message, headers) REFUSAL_##id,
+#define REFUSAL(id, status, reason, close, code, message, headers) REFUSAL_##id,
 #include "ws/refusal.def"
 #undef REFUSAL
 	N_REFUSALS,
@@ -35,15 +38,32 @@ struct handshake_refusal {
 	enum refusal id;
 	unsigned int status;
 	const char *reason;  /* of the status line */
-	const char *code;    /* for the JSON body */
+	uint16_t close;      /* code for clients that can read it; 0: all get the status */
+	const char *code;    /* for the JSON body, or the close frame */
 	const char *message; /* likewise */
 	const char *headers; /* further header lines, or "" */
 	enum metric metric;  /* the metric that counts it */
 };
 
-/* NULL: let it in, with these rights, which are the caller's to free. Else why not. */
-const struct handshake_refusal *handshake_check(const struct request_head *head, struct route_table *routes,
-	const struct origins *origins, const char *remote, struct rights *rights);
+/* What a request is held against; borrowed. */
+struct handshake_door {
+	struct route_table *routes;
+	const struct handshake_rules *rules;
+	struct verifier_thread *verifying; /* the room in which tokens are checked */
+	const char *remote;                /* the client's address */
+	int64_t now_ms;                    /* wall clock */
+};
+
+/* What the log may tell of a token that let nobody in: never the token. */
+struct handshake_token {
+	const char *why;               /* one word; NULL: no token was refused */
+	const char *place;             /* where it stood */
+	struct verifier_result header; /* its kid and alg; without an identity */
+};
+
+/* NULL: let it in, with these rights, which are the caller's to free. Else why not, and *token says more. */
+const struct handshake_refusal *handshake_check(const struct request_head *head,
+	const struct handshake_door *door, struct rights *rights, struct handshake_token *token);
 
 /* The refusal for bytes that are not a head, by the outcome of request_head_parse(). */
 const struct handshake_refusal *handshake_unreadable(int outcome);
@@ -51,7 +71,8 @@ const struct handshake_refusal *handshake_unreadable(int outcome);
 /* The others, by their name. */
 const struct handshake_refusal *handshake_refusal(enum refusal refusal);
 
-/* Writes the refusal as an HTTP response that ends the connection. The head may be empty. */
+/* Writes the refusal, as an HTTP response or as a WebSocket that is closed at once: nothing follows it. The
+ * head may be empty. */
 void handshake_refuse(
 	struct lws *wsi, const struct request_head *head, const struct handshake_refusal *refusal);
 

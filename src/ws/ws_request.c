@@ -66,48 +66,96 @@ void ws_request_end(struct lws *wsi)
 	lws_set_opaque_user_data(wsi, NULL);
 }
 
+/* What a line about a refusal may say. Never the query, a cookie or a subprotocol: tokens stand there. */
+struct told {
+	const char *remote;
+	const struct request_head *head;
+	const struct handshake_refusal *refusal;
+	const struct handshake_token *token;
+	uint64_t suppressed;
+};
+
+static void tell_origin(struct log *log, const struct told *told)
+{
+	const struct request_head *head = told->head;
+
+	log_warn(log, "origin is not allowed", log_str("remote", told->remote), log_slice("path", head->path),
+		log_slice("origin", head->value[HTTP_ORIGIN]), log_slice("host", head->host),
+		log_uint("suppressed", told->suppressed),
+		log_str("remedy",
+			head->n[HTTP_ORIGIN]
+				? "name it if its pages may connect: origins: [same, https://app.example.com]"
+				: "its token came in a cookie, which is taken from pages only: with an "
+				  "Origin"));
+}
+
+static void tell_token(struct log *log, const struct told *told)
+{
+	log_warn(log, "token refused", log_str("remote", told->remote), log_slice("path", told->head->path),
+		log_str("code", told->refusal->code), log_str("why", told->token->why),
+		log_str("place", told->token->place), log_str("kid", told->token->header.kid),
+		log_str("alg", told->token->header.alg), log_uint("suppressed", told->suppressed));
+}
+
+static void tell_forbidden(struct log *log, const struct told *told)
+{
+	log_warn(log, "no right to the route's channels", log_str("remote", told->remote),
+		log_slice("path", told->head->path), log_uint("suppressed", told->suppressed));
+}
+
+static void tell_other(struct log *log, const struct told *told)
+{
+	log_info(log, "handshake refused", log_str("remote", told->remote),
+		log_slice("method", told->head->method), log_slice("path", told->head->path),
+		log_uint("status", told->refusal->status), log_str("code", told->refusal->code),
+		log_uint("suppressed", told->suppressed));
+}
+
 /* Lines of each kind are bounded separately, so that many of one kind do not hide another. */
-static void tell(struct ws_server *server, struct lws *wsi, const struct request_head *head,
-	const char *known, const struct handshake_refusal *refusal)
+static void tell(struct ws_server *server, struct lws *wsi, struct told *told)
 {
 	char remote[INET6_ADDRSTRLEN];
-	uint64_t suppressed;
 
-	if (!log_limit_allow(
-		    server->log, &server->refused_limits[refusal->id], clock_monotonic_ms(), &suppressed))
+	if (!log_limit_allow(server->log, &server->refused_limits[told->refusal->id], clock_monotonic_ms(),
+		    &told->suppressed))
 		return;
-	if (!known)
-		handshake_remote(wsi, server->trusted, head, remote);
-	if (refusal->id == REFUSAL_BAD_ORIGIN) {
-		log_warn(server->log, "origin is not allowed", log_str("remote", known ? known : remote),
-			log_slice("path", head->path), log_slice("origin", head->value[HTTP_ORIGIN]),
-			log_slice("host", head->host), log_uint("suppressed", suppressed),
-			log_str("remedy", "name it if its pages may connect: origins: [same, "
-					  "https://app.example.com]"));
-		return;
+	if (!told->remote) {
+		handshake_remote(wsi, server->rules.trusted, told->head, remote);
+		told->remote = remote;
 	}
-	/* Without the query: tokens may stand there. */
-	log_info(server->log, "handshake refused", log_str("remote", known ? known : remote),
-		log_slice("method", head->method), log_slice("path", head->path),
-		log_uint("status", refusal->status), log_str("code", refusal->code),
-		log_uint("suppressed", suppressed));
+	if (told->refusal->id == REFUSAL_BAD_ORIGIN)
+		tell_origin(server->log, told);
+	else if (told->refusal->id == REFUSAL_FORBIDDEN)
+		tell_forbidden(server->log, told);
+	else if (told->token && told->token->why)
+		tell_token(server->log, told);
+	else
+		tell_other(server->log, told);
+}
+
+static void refuse(struct ws_server *server, struct lws *wsi, struct told *told)
+{
+	tell(server, wsi, told);
+	metrics_add(server->metrics, told->refusal->metric, 1);
+	handshake_refuse(wsi, told->head, told->refusal);
 }
 
 void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
 	const char *remote, const struct handshake_refusal *refusal)
 {
-	tell(server, wsi, head, remote, refusal);
-	metrics_add(server->metrics, refusal->metric, 1);
-	handshake_refuse(wsi, head, refusal);
+	struct told told = {.remote = remote, .head = head, .refusal = refusal};
+
+	refuse(server, wsi, &told);
 }
 
-/* 0, or -1 when out of memory. */
+/* token: NULL, or what is known of the one that was refused. 0, or -1 when out of memory. */
 static int refuse_and_linger(struct ws_server *server, struct lws *wsi, const struct request_head *head,
-	const struct handshake_refusal *refusal)
+	const struct handshake_refusal *refusal, const struct handshake_token *token)
 {
 	struct ws_request *request = request_of(wsi);
+	struct told told = {.head = head, .refusal = refusal, .token = token};
 
-	ws_request_refuse(server, wsi, head, NULL, refusal);
+	refuse(server, wsi, &told);
 	if (!request)
 		return -1;
 	buf_deinit(&request->bytes);
@@ -135,18 +183,19 @@ static int on_head(
 	struct ws_server *server, struct lws *wsi, const struct request_head *head, struct ws_request *before)
 {
 	const struct handshake_refusal *refusal;
+	struct handshake_token token;
 
 	if (before && before->standing && !server->draining) {
 		if (!places_sit(server->places))
-			return refuse_and_linger(server, wsi, head, handshake_refusal(REFUSAL_FULL));
+			return refuse_and_linger(server, wsi, head, handshake_refusal(REFUSAL_FULL), NULL);
 		before->standing = false;
 	}
 	lws_set_opaque_user_data(wsi, NULL);
-	refusal = ws_server_admit(server, wsi, head);
+	refusal = ws_server_admit(server, wsi, head, &token);
 	if (!refusal)
 		return 0;
 	lws_set_opaque_user_data(wsi, before);
-	return refuse_and_linger(server, wsi, head, refusal);
+	return refuse_and_linger(server, wsi, head, refusal, &token);
 }
 
 static int keep(struct lws *wsi, const char *data, size_t len)
@@ -169,7 +218,7 @@ static int read_head(struct ws_server *server, struct lws *wsi, const char *data
 	if (r == REQUEST_HEAD_MORE)
 		return request ? (int)len : keep(wsi, data, len);
 	if (r > 0)
-		r = refuse_and_linger(server, wsi, &head, handshake_unreadable(r));
+		r = refuse_and_linger(server, wsi, &head, handshake_unreadable(r), NULL);
 	else
 		r = on_head(server, wsi, &head, request);
 	if (request && !lws_http_head_wanted(wsi))

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "auth/verifier.h"
 #include "channel_log/position.h"
 #include "client/clients.h"
 #include "client/socket.h"
@@ -16,7 +17,6 @@
 #include "core/clock.h"
 #include "core/ip.h"
 #include "core/log.h"
-#include "http/origin.h"
 #include "http/query.h"
 #include "http/request_head.h"
 #include "metrics/metrics.h"
@@ -26,7 +26,6 @@
 #include "ws/listener.h"
 #include "ws/lws_loop.h"
 #include "ws/places.h"
-#include "ws/trusted.h"
 #include "ws/ws_connection.h"
 #include "ws/ws_inflate.h"
 #include "ws/ws_request.h"
@@ -146,20 +145,23 @@ static const char *extensions_for(const struct client *client, const struct requ
 	return deflate_offer_answer(offers.data, offers.len);
 }
 
-const struct handshake_refusal *ws_server_admit(
-	struct ws_server *server, struct lws *wsi, const struct request_head *head)
+const struct handshake_refusal *ws_server_admit(struct ws_server *server, struct lws *wsi,
+	const struct request_head *head, struct handshake_token *token)
 {
 	const struct handshake_refusal *refusal;
 	char request[HANDSHAKE_REQUEST_SIZE];
 	struct ws_connection *connection;
 	char remote[INET6_ADDRSTRLEN];
+	struct handshake_door door = {
+		server->clients->routes, &server->rules, server->verifying, remote, clock_wall_ms()};
 	struct rights rights;
 
 	refresh_time(server);
+	*token = (struct handshake_token){0};
 	if (server->draining)
 		return handshake_refusal(REFUSAL_DRAINING);
-	handshake_remote(wsi, server->trusted, head, remote);
-	refusal = handshake_check(head, server->clients->routes, server->origins, remote, &rights);
+	handshake_remote(wsi, server->rules.trusted, head, remote);
+	refusal = handshake_check(head, &door, &rights, token);
 	if (refusal)
 		return refusal;
 	if (connection_begin(server, wsi, head, &rights, remote) < 0)
@@ -534,14 +536,12 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	int r;
 
 	if (!server) {
-		trusted_free(options->trusted);
-		origins_free(options->origins);
+		handshake_rules_deinit(options->rules);
 		return -ENOMEM;
 	}
 	list_init(&server->aborted);
 	server->clients = options->clients;
-	server->trusted = options->trusted;
-	server->origins = options->origins;
+	server->rules = handshake_rules_take(options->rules);
 	server->places = options->places;
 	server->head_bytes_max = options->head_bytes_max;
 	server->log = options->log;
@@ -551,7 +551,9 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 		server->refused_limits[i] = (struct log_limit){.burst = REFUSED_LINES, .interval_ms = 60000};
 	server->sender = ws_sender_new(options->use_uring, options->log, options->metrics);
 	server->inflate = ws_inflate_new(options->clients->limits.message_bytes_max);
-	r = server->sender && server->inflate ? start_lws(server, options->base) : -ENOMEM;
+	server->verifying = verifier_thread_new();
+	r = server->sender && server->inflate && server->verifying ? start_lws(server, options->base)
+								   : -ENOMEM;
 	if (r < 0) {
 		lws_loop_explain(error);
 		goto fail;
@@ -576,8 +578,8 @@ void ws_server_free(struct ws_server *server)
 	lws_loop_free(server->loop);
 	ws_sender_free(server->sender);
 	ws_inflate_free(server->inflate);
-	trusted_free(server->trusted);
-	origins_free(server->origins);
+	verifier_thread_free(server->verifying);
+	handshake_rules_deinit(&server->rules);
 	free(server);
 }
 
@@ -586,12 +588,10 @@ uint16_t ws_server_port(const struct ws_server *server)
 	return listener_port(server->listener);
 }
 
-void ws_server_configure(struct ws_server *server, struct trusted *trusted, struct origins *origins)
+void ws_server_configure(struct ws_server *server, struct handshake_rules *rules)
 {
-	trusted_free(server->trusted);
-	server->trusted = trusted;
-	origins_free(server->origins);
-	server->origins = origins;
+	handshake_rules_deinit(&server->rules);
+	server->rules = handshake_rules_take(rules);
 	ws_inflate_set_max(server->inflate, server->clients->limits.message_bytes_max);
 }
 

@@ -8,17 +8,17 @@
 #include "core/list.h"
 #include "core/log.h"
 #include "ws/handshake.h"
+#include "ws/handshake_rules.h"
 #include "ws/places.h"
 
 struct clients;
 struct listener;
 struct lws_loop;
 struct metrics;
-struct origins;
 struct request_head;
-struct trusted;
 struct ws_inflate;
 struct ws_sender;
+struct verifier_thread;
 
 struct ws_server {
 	struct listener *listener;
@@ -30,8 +30,8 @@ struct ws_server {
 	struct ws_sender *sender;
 	struct ws_inflate *inflate; /* of all connections that send deflated messages */
 	struct clients *clients;
-	struct trusted *trusted;
-	struct origins *origins;
+	struct handshake_rules rules;
+	struct verifier_thread *verifying; /* the room in which tokens are checked */
 	struct log *log;
 	struct log_limit rest_limit;
 	struct log_limit refused_limits[N_REFUSALS];
@@ -45,8 +45,9 @@ struct ws_server {
 	uint16_t port;
 };
 
-/* The request asks to be let in: NULL, with a connection begun and the rest left to lws; or why not. */
-const struct handshake_refusal *ws_server_admit(
-	struct ws_server *server, struct lws *wsi, const struct request_head *head);
+/* The request asks to be let in: NULL, with a connection begun and the rest left to lws; or why not, and
+ * *token may say more. */
+const struct handshake_refusal *ws_server_admit(struct ws_server *server, struct lws *wsi,
+	const struct request_head *head, struct handshake_token *token);
 
 #endif

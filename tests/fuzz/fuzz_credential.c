@@ -24,7 +24,7 @@ static void check(
 	static const struct credential_rules closed = {0};
 	int r = credential_find(head, rules, &found), without = credential_find(head, &closed, &narrow);
 
-	PROMISE(r == 0 || r == CREDENTIAL_NONE || r == CREDENTIAL_TWICE);
+	PROMISE(r == 0 || r == CREDENTIAL_NONE || r == CREDENTIAL_BAD);
 	PROMISE(without != 0 || narrow.place <= CREDENTIAL_SUBPROTOCOL);
 	if (r == 0)
 		PROMISE(is_within(found.token, data, size) ||

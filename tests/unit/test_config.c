@@ -151,7 +151,7 @@ static bool prints(const struct config *config, const char *line)
 	struct buf out = {0};
 	bool found;
 
-	config_print(config, &out);
+	config_print(config, NULL, &out);
 	found = strstr(buf_text(&out), line) != NULL;
 	if (!found)
 		print_message("%s", buf_text(&out));
@@ -742,7 +742,7 @@ static void never_shows_a_password(void **state)
 		struct buf out = {0};
 
 		if (load(f, NULL, NULL, flags) == 0)
-			config_print(f->config, &out);
+			config_print(f->config, NULL, &out);
 		if (strstr(buf_text(&out), "s3cr3t") || strstr(buf_text(&f->error), "s3cr3t"))
 			fail_msg("%s: shown in '%s' or '%s'", urls[i], buf_text(&out), buf_text(&f->error));
 		assert_true(out.len > 0 || f->error.len > 0);
@@ -759,7 +759,7 @@ static void never_shows_the_admin_token(void **state)
 
 	assert_loads(f, "admin_token: sesame-4711\n");
 	assert_string_equal(f->config->admin_token, "sesame-4711");
-	config_print(f->config, &out);
+	config_print(f->config, NULL, &out);
 	assert_null(strstr(buf_text(&out), "4711"));
 	assert_non_null(strstr(buf_text(&out), "***"));
 	buf_deinit(&out);
@@ -848,13 +848,15 @@ static void prints_values_with_their_sources(void **state)
 
 	write_bytes(f->file, yaml, strlen(yaml));
 	assert_int_equal(load(f, f->file, environment, flags), 0);
-	snprintf(line, sizeof(line), "\nping_interval          90s                    %s:1\n", f->file);
+	snprintf(line, sizeof(line), "\nping_interval          90s                            %s:1\n",
+		f->file);
 	assert_true(prints(f->config, line));
-	assert_true(prints(f->config, "listen                 [::]:8000              TIDEGATE_LISTEN\n"));
 	assert_true(
-		prints(f->config, "\nmessage_bytes_max      2KiB                   --message-bytes-max\n"));
-	assert_true(prints(f->config, "\ntrusted_proxies        none                   default\n"));
-	assert_true(prints(f->config, "\nredis                  memory                 default\n"));
+		prints(f->config, "listen                 [::]:8000                      TIDEGATE_LISTEN\n"));
+	assert_true(prints(
+		f->config, "\nmessage_bytes_max      2KiB                           --message-bytes-max\n"));
+	assert_true(prints(f->config, "\ntrusted_proxies        none                           default\n"));
+	assert_true(prints(f->config, "\nredis                  memory                         default\n"));
 	snprintf(line, sizeof(line),
 		"\n  /a/{id}                       a,a:{id}                  subscribe none  auth none  "
 		"access "

@@ -113,17 +113,17 @@ static void decodes_a_member_of_the_query_once(void **state)
 static void what_stands_twice_in_a_place_is_bad(void **state)
 {
 	(void)state;
-	assert_outcome(CREDENTIAL_TWICE, "", "Authorization: Bearer a\r\nAuthorization: Bearer a\r\n");
-	assert_outcome(CREDENTIAL_TWICE, "", "Authorization: Basic a\r\nAuthorization: Bearer a\r\n");
+	assert_outcome(CREDENTIAL_BAD, "", "Authorization: Bearer a\r\nAuthorization: Bearer a\r\n");
+	assert_outcome(CREDENTIAL_BAD, "", "Authorization: Basic a\r\nAuthorization: Bearer a\r\n");
 	assert_outcome(
-		CREDENTIAL_TWICE, "", "Sec-WebSocket-Protocol: tidegate.bearer.a, tidegate.bearer.a\r\n");
-	assert_outcome(CREDENTIAL_TWICE, "",
+		CREDENTIAL_BAD, "", "Sec-WebSocket-Protocol: tidegate.bearer.a, tidegate.bearer.a\r\n");
+	assert_outcome(CREDENTIAL_BAD, "",
 		"Sec-WebSocket-Protocol: tidegate.bearer.a\r\nSec-WebSocket-Protocol: tidegate.bearer.b\r\n");
-	assert_outcome(CREDENTIAL_TWICE, "", "Cookie: tg=a; tg=a\r\n");
-	assert_outcome(CREDENTIAL_TWICE, "", "Cookie: tg=a\r\nCookie: tg=b\r\n");
-	assert_outcome(CREDENTIAL_TWICE, "?token=a&token=a", "");
-	assert_outcome(CREDENTIAL_TWICE, "?ticket=a&ticket=", "");
-	assert_outcome(CREDENTIAL_TWICE, "?ticket=a&ticket=a", "Cookie: tg=a\r\n");
+	assert_outcome(CREDENTIAL_BAD, "", "Cookie: tg=a; tg=a\r\n");
+	assert_outcome(CREDENTIAL_BAD, "", "Cookie: tg=a\r\nCookie: tg=b\r\n");
+	assert_outcome(CREDENTIAL_BAD, "?token=a&token=a", "");
+	assert_outcome(CREDENTIAL_BAD, "?ticket=a&ticket=", "");
+	assert_outcome(CREDENTIAL_BAD, "?ticket=a&ticket=a", "Cookie: tg=a\r\n");
 }
 
 static void the_first_place_counts_and_no_other_is_looked_at(void **state)
@@ -143,7 +143,7 @@ static void the_first_place_counts_and_no_other_is_looked_at(void **state)
 	assert_outcome(CREDENTIAL_NONE, "", "");
 	/* Bad is bad, however good the next one may be. */
 	assert_found(CREDENTIAL_BEARER, "", "?token=5", "Authorization: Bearer\r\nCookie: tg=4\r\n");
-	assert_outcome(CREDENTIAL_TWICE, "?token=5", "Cookie: tg=4; tg=4\r\n");
+	assert_outcome(CREDENTIAL_BAD, "?token=5", "Cookie: tg=4; tg=4\r\n");
 }
 
 static void places_that_nobody_opened_are_closed(void **state)
