@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tls/tls_keys.h"
+
 struct admin;
 struct broker;
 struct buf;
@@ -36,6 +38,8 @@ struct admin_source {
 };
 
 struct admin_options {
+	struct tls_keys *tls_keys; /* takes its own reference; NULL: without TLS */
+	enum tls_version tls_least;
 	struct event_base *base;
 	const char *host;
 	uint16_t port;                /* 0: any free one */
@@ -71,6 +75,9 @@ uint16_t admin_port(const struct admin *admin);
 
 /* Changes the admin_options of these names. */
 void admin_configure(struct admin *admin, const struct route_table *routes, size_t event_bytes_max);
+
+/* Handshakes of TLS from now on are made with these. Takes its own reference. */
+void admin_set_tls_keys(struct admin *admin, struct tls_keys *keys);
 
 /* Once per turn of the loop. */
 void admin_turn(struct admin *admin);

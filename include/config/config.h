@@ -18,6 +18,7 @@
 #include "broker/redis/tls.h"
 #include "core/log.h"
 #include "route/route.h"
+#include "tls/tls_keys.h"
 
 struct buf;
 struct config_sources;
@@ -39,6 +40,10 @@ struct config {
 	struct config_address admin;
 	char *admin_token;                  /* a secret; "" if no token is wanted */
 	bool metrics_public;                /* /metrics does not want the token */
+	struct tls_paths tls;               /* of the public listener; without a certificate it is plain */
+	struct tls_paths admin_tls;         /* likewise of the admin listener */
+	enum tls_version tls_min_version;   /* of both */
+	char *admin_tls_ca;                 /* whom subcommands believe; "" for the default */
 	char *redis;                        /* URL; "" for the memory broker */
 	struct redis_tls_options redis_tls; /* for rediss:// */
 	char *channel_prefix;               /* in Redis; "" for none */
@@ -103,7 +108,8 @@ void config_free(struct config *config); /* accepts NULL */
 
 /*
  * Checks a configuration that will be served, rather than only tell a subcommand whom to talk to: an admin
- * listener that others can reach must want a token. 0, or CONFIG_BAD with one line appended to error.
+ * listener that others can reach must want a token, and keys of TLS must be there and good. 0, or CONFIG_BAD
+ * with one line appended to error.
  */
 int config_check_served(const struct config *config, struct buf *error);
 
@@ -117,6 +123,21 @@ bool config_wants_tokens(const struct config *config);
  */
 int config_verifier(const struct config *config, const struct verifier_keys *fetched,
 	struct verifier **verifierp, struct buf *error);
+
+/* The ports that may speak TLS. */
+enum config_port {
+	CONFIG_PUBLIC,
+	CONFIG_ADMIN,
+	N_CONFIG_PORTS,
+};
+
+/* The paths that tls_keys_read() would read for a port. */
+const struct tls_paths *config_tls_paths(const struct config *config, enum config_port port);
+
+/* Reads the keys of a port. 0, with NULL where it speaks no TLS; CONFIG_BAD with one sentence appended to
+ * error, or -ENOMEM. */
+int config_read_tls(
+	const struct config *config, enum config_port port, struct tls_keys **keysp, struct buf *error);
 
 /* The name of its file, as it was given; NULL without a file. */
 const char *config_file_name(const struct config *config);

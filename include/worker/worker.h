@@ -29,6 +29,7 @@ struct message;
 struct metrics;
 struct places;
 struct survey_part;
+struct tls_keys;
 struct verifier;
 struct wish;
 struct worker;
@@ -57,6 +58,7 @@ struct worker_options {
 	uint16_t port;
 	const struct config *config;   /* only read inside worker_new() */
 	struct verifier *verifier;     /* of tokens, gets one more reference; NULL: none are taken */
+	struct tls_keys *tls_keys;     /* takes its own reference; NULL: plain */
 	struct places *places;         /* shared by all workers; outlives them */
 	struct log_writer *log_writer; /* outlives the worker */
 	struct worker_listener listener;
@@ -106,6 +108,9 @@ void worker_post_resync(
 /* See clients_late(). Takes its own reference. 0 or -ENOMEM. */
 int worker_post_late(
 	struct worker *worker, struct slice channel, uint64_t hash, struct message *event, uint16_t era);
+
+/* Handshakes of TLS from now on are made with these. Takes its own reference. 0 or -ENOMEM. */
+int worker_post_tls_keys(struct worker *worker, struct tls_keys *keys);
 
 /* The link to the broker was made or lost. */
 void worker_post_connected(struct worker *worker, bool connected);

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tls/tls_keys.h"
+
 struct buf;
 struct clients;
 struct event_base;
@@ -28,7 +30,9 @@ struct ws_server_options {
 	uint16_t port;                 /* 0: any free port */
 	struct clients *clients;       /* outlives the server */
 	struct handshake_rules *rules; /* taken over, also on failure, and zeroed */
-	struct places *places;         /* shared by all; outlives the server */
+	struct tls_keys *tls_keys;     /* takes its own reference; NULL: without TLS */
+	enum tls_version tls_least;
+	struct places *places; /* shared by all; outlives the server */
 	struct log *log;
 	struct metrics *metrics;
 	size_t head_bytes_max; /* of a request: up to REQUEST_HEAD_MAX */
@@ -46,6 +50,9 @@ uint16_t ws_server_port(const struct ws_server *server);
 /* To be called after clients_configure(), which has changed the clients' bounds. Takes the rules over, and
  * zeroes them. */
 void ws_server_configure(struct ws_server *server, struct handshake_rules *rules);
+
+/* Handshakes of TLS from now on are made with these. Takes its own reference. */
+void ws_server_set_tls_keys(struct ws_server *server, struct tls_keys *keys);
 
 /*
  * From now on handshakes are refused with 503, and a moment later the port is closed. Connections that exist
@@ -68,7 +75,8 @@ void ws_server_submit(struct ws_server *server);
 /* Answers a handshake that was held back. socket: the one that the client was begun with. */
 void ws_server_answer(void *socket);
 
-/* The operations of the sockets that clients of a ws server write to. */
+/* The operations of the sockets that clients of a ws server write to, without and with TLS. */
 extern const struct socket_ops ws_socket_ops;
+extern const struct socket_ops ws_tls_socket_ops;
 
 #endif

@@ -19,6 +19,7 @@
 #include "ws/listener.h"
 #include "ws/lws_linger.h"
 #include "ws/lws_loop.h"
+#include "ws/tls.h"
 
 enum {
 	REQUEST_SECONDS = 10,  /* for a head; and for a body, with a second more for each BODY_RATE */
@@ -331,7 +332,10 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 {
 	struct admin_request *request = wsi ? lws_get_opaque_user_data(wsi) : NULL;
 
-	(void)user;
+	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) /* the wsi is none */
+		return ws_tls_take(admin_of(wsi)->tls, user);
+	if (reason == LWS_CALLBACK_HTTP_HEAD_TIMEOUT)
+		ws_tls_late(admin_of(wsi)->tls, wsi);
 	if (reason == LWS_CALLBACK_WSI_CREATE)
 		admin_of(wsi)->n_connections++;
 	else if (reason == LWS_CALLBACK_WSI_DESTROY)
@@ -407,14 +411,19 @@ static int start_lws(struct admin *admin, struct event_base *base)
 
 	admin->protocols[0].name = "http";
 	admin->protocols[0].callback = callback;
-	admin->protocols[0].tx_packet_size = SERVICE_BUFFER;
+	admin->protocols[0].tx_packet_size =
+		SERVICE_BUFFER - LWS_PRE - 4; /* with what lws adds, one record of TLS */
+	ws_tls_ask(admin->tls, &info);
 	admin->loop = lws_loop_new(base);
 	if (!admin->loop)
 		return -ENOMEM;
 	admin->context = lws_loop_create_context(admin->loop, &info);
 	if (admin->context)
 		admin->vhost = lws_create_vhost(admin->context, &info);
-	return admin->vhost ? 0 : -ENOMEM;
+	if (!admin->vhost)
+		return -ENOMEM;
+	ws_tls_begin(admin->tls);
+	return 0;
 }
 
 void admin_configure(struct admin *admin, const struct route_table *routes, size_t event_bytes_max)
@@ -422,6 +431,22 @@ void admin_configure(struct admin *admin, const struct route_table *routes, size
 	admin->routes = routes;
 	admin->event_bytes_max = event_bytes_max;
 	admin->body_bytes_max = event_bytes_max + BODY_SLACK;
+}
+
+static int make_tls(struct admin *admin, const struct admin_options *options)
+{
+	const struct ws_tls_options tls = {
+		options->tls_keys, options->tls_least, options->log, options->metrics};
+
+	if (options->tls_keys)
+		admin->tls = ws_tls_new(&tls);
+	return options->tls_keys && !admin->tls ? -ENOMEM : 0;
+}
+
+void admin_set_tls_keys(struct admin *admin, struct tls_keys *keys)
+{
+	if (ws_tls_set_keys(admin->tls, keys) < 0)
+		log_error(admin->log, "no memory for the new tls certificate, the old one goes on");
 }
 
 int admin_new(const struct admin_options *options, struct admin **adminp, struct buf *error)
@@ -447,7 +472,9 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 	r = admin_auth_init(&admin->auth, options->token, options->metrics_public, options->host);
 	if (r < 0)
 		goto fail;
-	r = start_lws(admin, options->base);
+	r = make_tls(admin, options);
+	if (r == 0)
+		r = start_lws(admin, options->base);
 	if (r < 0) {
 		lws_loop_explain(error);
 		goto fail;
@@ -490,6 +517,7 @@ void admin_free(struct admin *admin)
 		return;
 	listener_free(admin->listener);
 	lws_loop_free(admin->loop);
+	ws_tls_free(admin->tls);
 	free(admin);
 }
 

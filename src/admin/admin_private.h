@@ -16,6 +16,7 @@ struct listener;
 struct lws_loop;
 struct metrics;
 struct route_table;
+struct ws_tls;
 
 struct admin {
 	struct event_base *base;
@@ -25,6 +26,7 @@ struct admin {
 	struct lws_loop *loop;
 	struct lws_context *context;
 	struct lws_vhost *vhost;
+	struct ws_tls *tls; /* NULL: plain */
 	struct lws_protocols protocols[2];
 	struct admin_source source;
 	struct admin_auth auth;

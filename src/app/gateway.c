@@ -201,6 +201,7 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 			.port = port,
 			.config = config,
 			.verifier = gateway->verifier,
+			.tls_keys = certificates_keys(&gateway->certificates, CONFIG_PUBLIC),
 			.places = &gateway->places,
 			.log_writer = gateway->log_writer,
 			.listener = bus_worker_listener(gateway->bus),
@@ -224,6 +225,8 @@ static int make_admin(struct gateway *gateway, struct buf *error)
 		.base = gateway->base,
 		.host = config->admin.host,
 		.port = config->admin.port,
+		.tls_keys = certificates_keys(&gateway->certificates, CONFIG_ADMIN),
+		.tls_least = config->tls_min_version,
 		.token = config->admin_token,
 		.metrics_public = config->metrics_public,
 		.connections_max = file_limit_admin(gateway->n_files),
@@ -273,9 +276,12 @@ static int read_fault_off(struct gateway *gateway)
 }
 #endif
 
-/* All parts exist now: makes known which of them are told of the end, and of a new configuration. */
-static void introduce(struct gateway *gateway)
+/* All parts exist now: makes known which of them are told of the end, of a new configuration, and of
+ * certificates. 0 or -ENOMEM. */
+static int introduce(struct gateway *gateway)
 {
+	const struct certificates_targets certificates = {
+		gateway->admin, gateway->workers, gateway->n_workers, gateway->log, &gateway->metrics};
 	const struct shutdown_party party = {
 		gateway->workers, gateway->n_workers, gateway->seed, gateway->log, &gateway->metrics};
 
@@ -284,6 +290,7 @@ static void introduce(struct gateway *gateway)
 		.bus = gateway->bus,
 		.broker = gateway->broker,
 		.admin = gateway->admin,
+		.certificates = &gateway->certificates,
 		.workers = gateway->workers,
 		.n_workers = gateway->n_workers,
 		.places = &gateway->places,
@@ -292,6 +299,14 @@ static void introduce(struct gateway *gateway)
 		.log = gateway->log,
 		.metrics = &gateway->metrics,
 	};
+	return certificates_watch(&gateway->certificates, gateway->base, &certificates);
+}
+
+static int read_certificates(struct gateway *gateway, struct buf *error)
+{
+	int r = certificates_init(&gateway->certificates, gateway->config, error);
+
+	return r == CONFIG_BAD ? -EINVAL : r;
 }
 
 static int gateway_make(struct gateway *gateway, struct buf *error)
@@ -303,6 +318,8 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 		r = read_fault_off(gateway);
 #endif
 
+	if (r == 0)
+		r = read_certificates(gateway, error);
 	if (r == 0)
 		r = make_loop(gateway);
 	if (r == 0)
@@ -319,9 +336,7 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 		bus_connect(gateway->bus, gateway->broker, gateway->workers, gateway->n_workers);
 	for (unsigned int i = 0; r == 0 && i < gateway->n_workers; i++)
 		r = worker_start(gateway->workers[i]);
-	if (r == 0)
-		introduce(gateway);
-	return r;
+	return r < 0 ? r : introduce(gateway);
 }
 
 /* --- the service manager, and the end of all parts --- */
@@ -357,6 +372,7 @@ static void gateway_free(struct gateway *gateway)
 		if (gateway->signals[i])
 			event_free(gateway->signals[i]);
 	shutdown_deinit(&gateway->shutdown);
+	certificates_deinit(&gateway->certificates);
 	if (gateway->base)
 		event_base_free(gateway->base);
 	reload_deinit(&gateway->reload);

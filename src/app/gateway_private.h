@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/certificates.h"
 #include "app/pulse.h"
 #include "app/reload.h"
 #include "app/shutdown.h"
@@ -49,6 +50,7 @@ struct gateway {
 	unsigned int n_workers;
 	uint64_t n_files; /* that may be open */
 	struct places places;
+	struct certificates certificates;
 	struct admin *admin;
 	struct announcer *announcer;
 	struct pulse pulse;

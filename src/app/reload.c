@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "admin/admin.h"
+#include "app/certificates.h"
 #include "app/file_limit.h"
 #include "auth/verifier.h"
 #include "broker/broker.h"
@@ -103,7 +104,10 @@ static int load_and_apply(struct reload *reload, struct buf *why)
 	if (r == 0)
 		r = config_verifier(loaded, NULL, &verifier, why);
 	if (r == 0)
+		r = certificates_prepare(reload->targets.certificates, why);
+	if (r == 0)
 		r = prepare_workers(&reload->targets, loaded, verifier, why);
+	certificates_apply(reload->targets.certificates, r == 0);
 	if (r == 0) {
 		apply(&reload->targets, loaded);
 		verifier_unref(*reload->targets.verifierp);

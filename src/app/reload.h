@@ -20,6 +20,7 @@ struct admin;
 struct broker;
 struct buf;
 struct bus;
+struct certificates;
 struct config;
 struct config_args;
 struct log;
@@ -33,6 +34,7 @@ struct reload_targets {
 	struct bus *bus;
 	struct broker *broker;
 	struct admin *admin;
+	struct certificates *certificates;
 	struct worker *const *workers;
 	unsigned int n_workers;
 	struct places *places;

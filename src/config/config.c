@@ -20,6 +20,7 @@
 #include "config/suggest.h"
 #include "config/value.h"
 #include "core/buf.h"
+#include "core/clock.h"
 #include "core/ip.h"
 #include "route/route.h"
 
@@ -281,6 +282,31 @@ static enum route_auth default_auth(const struct config *config)
 	return config_wants_tokens(config) ? ROUTE_AUTH_REQUIRED : ROUTE_AUTH_NONE;
 }
 
+/* A key or an authority without a certificate would leave the port plain, and its owner in the belief that
+ * it is not. */
+static int check_tls(struct loader *loader)
+{
+	const struct config *config = loader->config;
+	const struct {
+		size_t option, needed;
+		bool wrong;
+	} rows[] = {
+		{OPTION_tls_key, OPTION_tls_certificate, *config->tls.key && !*config->tls.certificate},
+		{OPTION_tls_client_ca, OPTION_tls_certificate,
+			*config->tls.client_ca && !*config->tls.certificate},
+		{OPTION_admin_tls_key, OPTION_admin_tls_certificate,
+			*config->admin_tls.key && !*config->admin_tls.certificate},
+		{OPTION_admin_tls_client_ca, OPTION_admin_tls_certificate,
+			*config->admin_tls.client_ca && !*config->admin_tls.certificate},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].wrong)
+			return contradiction(loader, rows[i].option, rows[i].needed,
+				"it is of no use without a certificate");
+	return 0;
+}
+
 static int finish(struct loader *loader)
 {
 	struct config *config = loader->config;
@@ -300,6 +326,8 @@ static int finish(struct loader *loader)
 	r = check_redis_tls(loader);
 	if (r == 0)
 		r = check_token_query(loader);
+	if (r == 0)
+		r = check_tls(loader);
 	if (r)
 		return r;
 	route_table_set_auth(config->routes, default_auth(config));
@@ -394,12 +422,47 @@ static bool host_is_loopback(const char *host)
 	return ip_is_loopback(slice_of(host)) || strcmp(host, "localhost") == 0;
 }
 
+const struct tls_paths *config_tls_paths(const struct config *config, enum config_port port)
+{
+	return port == CONFIG_PUBLIC ? &config->tls : &config->admin_tls;
+}
+
+int config_read_tls(
+	const struct config *config, enum config_port port, struct tls_keys **keysp, struct buf *error)
+{
+	static const struct tls_option_names names[] = {
+		[CONFIG_PUBLIC] = {"tls_certificate", "tls_key", "tls_client_ca"},
+		[CONFIG_ADMIN] = {"admin_tls_certificate", "admin_tls_key", "admin_tls_client_ca"},
+	};
+	const struct tls_paths *paths = config_tls_paths(config, port);
+	int r;
+
+	*keysp = NULL;
+	if (!*paths->certificate)
+		return 0;
+	r = tls_keys_read(paths, &names[port], (int64_t)clock_wall_ms(), keysp, error);
+	return r == -EINVAL ? CONFIG_BAD : r;
+}
+
+static int check_keys(const struct config *config, struct buf *error)
+{
+	int r = 0;
+
+	for (int port = 0; r == 0 && port < N_CONFIG_PORTS; port++) {
+		struct tls_keys *keys;
+
+		r = config_read_tls(config, (enum config_port)port, &keys, error);
+		tls_keys_unref(keys);
+	}
+	return r;
+}
+
 int config_check_served(const struct config *config, struct buf *error)
 {
 	const struct config_source *source = &config->sources->options[OPTION_admin];
 
 	if (*config->admin_token || host_is_loopback(config->admin.host))
-		return 0;
+		return check_keys(config, error);
 	source_describe(config, &options[OPTION_admin], *source, error);
 	buf_append_str(error, ": ");
 	option_print(&options[OPTION_admin], config, error);

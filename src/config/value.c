@@ -473,18 +473,26 @@ static const char *const tls_verify_names[] = {
 	[REDIS_TLS_OFF] = "off",
 };
 
+/* The place of a word among these; -1 if it is another. */
+static int word_index(const char *const *words, size_t n, const char *word)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(word, words[i]))
+			return (int)i;
+	return -1;
+}
+
 static int tls_verify_parse(void *member, const char *const *texts, size_t n,
 	const struct value_bounds *bounds, struct buf *error)
 {
+	int i = word_index(tls_verify_names, sizeof(tls_verify_names) / sizeof(*tls_verify_names), texts[0]);
+
 	(void)n;
 	(void)bounds;
-	for (size_t i = 0; i < sizeof(tls_verify_names) / sizeof(*tls_verify_names); i++) {
-		if (strcmp(texts[0], tls_verify_names[i]) != 0)
-			continue;
-		*(enum redis_tls_verify *)member = (enum redis_tls_verify)i;
-		return 0;
-	}
-	return refuse(error, texts[0], "full, ca or off");
+	if (i < 0)
+		return refuse(error, texts[0], "full, ca or off");
+	*(enum redis_tls_verify *)member = (enum redis_tls_verify)i;
+	return 0;
 }
 
 static void tls_verify_print(const void *member, struct buf *out)
@@ -497,7 +505,36 @@ static bool tls_verify_equal(const void *a, const void *b)
 	return *(const enum redis_tls_verify *)a == *(const enum redis_tls_verify *)b;
 }
 
-/* Addresses */
+/* The oldest TLS of a listener */
+
+static const char *const tls_version_names[] = {
+	[TLS_1_2] = "1.2",
+	[TLS_1_3] = "1.3",
+};
+
+static int tls_version_parse(void *member, const char *const *texts, size_t n,
+	const struct value_bounds *bounds, struct buf *error)
+{
+	int i = word_index(
+		tls_version_names, sizeof(tls_version_names) / sizeof(*tls_version_names), texts[0]);
+
+	(void)n;
+	(void)bounds;
+	if (i < 0)
+		return refuse(error, texts[0], "1.2 or 1.3");
+	*(enum tls_version *)member = (enum tls_version)i;
+	return 0;
+}
+
+static void tls_version_print(const void *member, struct buf *out)
+{
+	buf_append_str(out, tls_version_names[*(const enum tls_version *)member]);
+}
+
+static bool tls_version_equal(const void *a, const void *b)
+{
+	return *(const enum tls_version *)a == *(const enum tls_version *)b;
+}
 
 /* --- addresses --- */
 
@@ -767,5 +804,7 @@ const struct value_type value_types[N_VALUE_TYPES] = {
 	[VALUE_CLAIM] = {"NAME", false, NULL, NULL, text_parse, string_print, string_equal, string_deinit},
 	[VALUE_PARAMETER] = {"NAME", false, NULL, "none", parameter_parse, string_print, string_equal,
 		string_deinit},
+	[VALUE_TLS_VERSION] = {"VERSION", false, "1.2 1.3", NULL, tls_version_parse, tls_version_print,
+		tls_version_equal, NULL},
 	[VALUE_BOOL] = {"BOOL", false, "true false", NULL, bool_parse, bool_print, bool_equal, NULL},
 };

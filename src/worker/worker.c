@@ -183,6 +183,9 @@ static void take(struct worker *worker, struct worker_mail *mail)
 	case WORKER_CONFIGURE:
 		configure(worker, mail->settings);
 		break;
+	case WORKER_TLS_KEYS:
+		ws_server_set_tls_keys(worker->server, mail->tls_keys);
+		break;
 	case WORKER_SURVEY:
 		census_take(&worker->clients, &mail->survey->survey->question, &mail->survey->census);
 		worker->listener.surveyed(worker->listener.arg, mail->survey); /* goes with the mail */
@@ -456,13 +459,15 @@ static int make_loop(struct worker *worker, const struct worker_options *options
 	return 0;
 }
 
-static int make_clients(struct worker *worker, const struct worker_settings *settings, unsigned int n_workers)
+static int make_clients(
+	struct worker *worker, const struct worker_settings *settings, const struct worker_options *options)
 {
 	struct clients_listener up = {worker, on_wish, on_ready, on_join, on_spent, on_submit, on_now_us};
 	int r;
 
-	r = clients_init(&worker->clients, &up, &ws_socket_ops, &settings->limits, settings->routes,
-		worker->index + 1, n_workers, worker->log, &worker->metrics);
+	r = clients_init(&worker->clients, &up, options->tls_keys ? &ws_tls_socket_ops : &ws_socket_ops,
+		&settings->limits, settings->routes, worker->index + 1, options->config->workers, worker->log,
+		&worker->metrics);
 	worker->clients_ready = r == 0;
 	worker->clients.worker = worker->index;
 	if (r == 0)
@@ -479,6 +484,8 @@ static int make_server(struct worker *worker, const struct worker_options *optio
 		.port = options->port,
 		.clients = &worker->clients,
 		.rules = &settings->handshakes,
+		.tls_keys = options->tls_keys,
+		.tls_least = options->config->tls_min_version,
 		.places = options->places,
 		.log = worker->log,
 		.metrics = &worker->metrics,
@@ -508,7 +515,7 @@ int worker_new(const struct worker_options *options, struct worker **workerp, st
 	if (r == 0)
 		r = worker_settings_new(options->config, options->verifier, &settings, error);
 	if (r == 0)
-		r = make_clients(worker, settings, options->config->workers);
+		r = make_clients(worker, settings, options);
 	if (r == 0)
 		r = make_server(worker, options, settings, error);
 	worker_settings_free(settings);

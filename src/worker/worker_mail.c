@@ -9,6 +9,7 @@
 #include "mail/join.h"
 #include "mail/survey.h"
 #include "protocol/message.h"
+#include "tls/tls_keys.h"
 #include "worker/backlog.h"
 #include "worker/worker_settings.h"
 
@@ -76,5 +77,6 @@ void worker_mail_free(struct worker_mail *mail)
 		message_unref(mail->events[i]);
 	free(mail->events);
 	worker_settings_free(mail->settings);
+	tls_keys_unref(mail->tls_keys);
 	free(mail);
 }

@@ -15,6 +15,7 @@ struct join;
 struct message;
 struct worker_settings;
 struct survey_part;
+struct tls_keys;
 
 enum worker_mail_kind {
 	WORKER_EVENTS,
@@ -25,6 +26,7 @@ enum worker_mail_kind {
 	WORKER_LATE,
 	WORKER_SURVEY,
 	WORKER_CONFIGURE,
+	WORKER_TLS_KEYS,
 	WORKER_DRAIN,
 	WORKER_STOP,
 };
@@ -40,6 +42,7 @@ struct worker_mail {
 	struct confirmation confirmation; /* WORKER_CONFIRM; its message is events[0], if there is one */
 	uint16_t era;                     /* WORKER_LATE; events[0] is the event */
 	struct worker_settings *settings; /* WORKER_CONFIGURE */
+	struct tls_keys *tls_keys;        /* WORKER_TLS_KEYS; one reference */
 	uint64_t drain_ms;                /* WORKER_DRAIN */
 	uint64_t seed;                    /* likewise */
 	size_t channel_len;               /* of channel */

@@ -8,6 +8,7 @@
 #include "mail/confirmation.h"
 #include "mail/join.h"
 #include "mail/survey.h"
+#include "tls/tls_keys.h"
 #include "worker/backlog.h"
 #include "worker/worker_mail.h"
 #include "worker/worker_private.h"
@@ -97,6 +98,17 @@ int worker_post_survey(struct worker *worker, struct survey_part *part)
 	mail->survey = part;
 	part->carrier = mail;
 	survey_send(part);
+	post(worker, mail);
+	return 0;
+}
+
+int worker_post_tls_keys(struct worker *worker, struct tls_keys *keys)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_TLS_KEYS, NULL, 0);
+
+	if (!mail)
+		return -ENOMEM;
+	mail->tls_keys = tls_keys_ref(keys);
 	post(worker, mail);
 	return 0;
 }

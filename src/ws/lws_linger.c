@@ -6,12 +6,15 @@
 
 #include <libwebsockets.h>
 
+#include "ws/tls.h"
+
 void lws_linger_begin(struct lws_linger *linger, struct lws *wsi, int seconds)
 {
 	linger->begun = true;
 	lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, seconds);
-	/* If it fails the other side has hung up. */
-	(void)shutdown(lws_get_socket_fd(wsi), SHUT_WR);
+	/* Without room for the word of TLS that nothing follows: the answer tells its length. */
+	if (!ws_tls_finish(wsi))
+		(void)shutdown(lws_get_socket_fd(wsi), SHUT_WR);
 }
 
 int lws_linger_forget(struct lws_linger *linger, size_t len)

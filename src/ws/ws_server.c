@@ -26,6 +26,7 @@
 #include "ws/listener.h"
 #include "ws/lws_loop.h"
 #include "ws/places.h"
+#include "ws/tls.h"
 #include "ws/ws_connection.h"
 #include "ws/ws_inflate.h"
 #include "ws/ws_request.h"
@@ -42,8 +43,8 @@ enum {
 	REFUSED_LINES = 5, /* of the log in a minute, for each reason */
 	/* Per connection, kept while it lives. Longer messages are put together in memory of their own. */
 	RECEIVE_BUFFER = 256,
-	/* The bytes that lws reads from a socket at a time; a server has one buffer. */
-	SERVICE_BUFFER = 16384,
+	/* The bytes that lws reads from a socket at a time, and writes to it; a server has one buffer. */
+	SERVICE_BUFFER = WS_RECORD_BYTES,
 	SINCE_MAX = REQUEST_HEAD_MAX, /* of a query member: as long as it can be */
 };
 
@@ -407,6 +408,7 @@ static int on_request(struct lws *wsi, enum lws_callback_reasons reason, const c
 	case LWS_CALLBACK_HTTP_HEAD_RX:
 		return ws_request_receive(server_of(wsi), wsi, in, len);
 	case LWS_CALLBACK_HTTP_HEAD_TIMEOUT:
+		ws_tls_late(server_of(wsi)->tls, wsi);
 		ws_request_late(server_of(wsi), wsi);
 		return 0;
 	case LWS_CALLBACK_HTTP_WRITEABLE:
@@ -424,7 +426,8 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 {
 	struct ws_connection *connection;
 
-	(void)user;
+	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) /* the wsi is none */
+		return ws_tls_take(server_of(wsi)->tls, user);
 	count(wsi, reason);
 	if (wsi && lws_http_head_wanted(wsi))
 		return on_request(wsi, reason, in, len);
@@ -518,16 +521,33 @@ static int start_lws(struct ws_server *server, struct event_base *base)
 		server->protocols[i].name = i ? "tidegate.v1" : "";
 		server->protocols[i].callback = callback;
 		server->protocols[i].rx_buffer_size = RECEIVE_BUFFER;
-		/* Or lws would write no more than it reads. */
-		server->protocols[i].tx_packet_size = SERVICE_BUFFER;
+		/* Or lws would write no more than it reads. It adds what a frame's header may need; the
+		 * whole is a record of TLS, and not one with a small one behind it. */
+		server->protocols[i].tx_packet_size = WS_RECORD_BYTES - LWS_PRE - 4;
 	}
+	ws_tls_ask(server->tls, &info);
 	server->loop = lws_loop_new(base);
 	if (!server->loop)
 		return -ENOMEM;
 	server->context = lws_loop_create_context(server->loop, &info);
 	if (server->context)
 		server->vhost = lws_create_vhost(server->context, &info);
-	return server->vhost ? 0 : -ENOMEM;
+	if (!server->vhost)
+		return -ENOMEM;
+	ws_tls_begin(server->tls);
+	return 0;
+}
+
+static int make_tls(struct ws_server *server, const struct ws_server_options *options)
+{
+	const struct ws_tls_options tls = {
+		options->tls_keys, options->tls_least, options->log, options->metrics};
+
+	if (!options->tls_keys)
+		return 0;
+	server->tls = ws_tls_new(&tls);
+	server->record = malloc(WS_RECORD_BYTES);
+	return server->tls && server->record ? 0 : -ENOMEM;
 }
 
 int ws_server_new(const struct ws_server_options *options, struct ws_server **serverp, struct buf *error)
@@ -552,8 +572,9 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->sender = ws_sender_new(options->use_uring, options->log, options->metrics);
 	server->inflate = ws_inflate_new(options->clients->limits.message_bytes_max);
 	server->verifying = verifier_thread_new();
-	r = server->sender && server->inflate && server->verifying ? start_lws(server, options->base)
-								   : -ENOMEM;
+	r = server->sender && server->inflate && server->verifying ? make_tls(server, options) : -ENOMEM;
+	if (r == 0)
+		r = start_lws(server, options->base);
 	if (r < 0) {
 		lws_loop_explain(error);
 		goto fail;
@@ -576,6 +597,8 @@ void ws_server_free(struct ws_server *server)
 		return;
 	listener_free(server->listener);
 	lws_loop_free(server->loop);
+	ws_tls_free(server->tls);
+	free(server->record);
 	ws_sender_free(server->sender);
 	ws_inflate_free(server->inflate);
 	verifier_thread_free(server->verifying);
@@ -593,6 +616,12 @@ void ws_server_configure(struct ws_server *server, struct handshake_rules *rules
 	handshake_rules_deinit(&server->rules);
 	server->rules = handshake_rules_take(rules);
 	ws_inflate_set_max(server->inflate, server->clients->limits.message_bytes_max);
+}
+
+void ws_server_set_tls_keys(struct ws_server *server, struct tls_keys *keys)
+{
+	if (ws_tls_set_keys(server->tls, keys) < 0)
+		log_error(server->log, "no memory for the new tls certificate, the old one goes on");
 }
 
 void ws_server_drain(struct ws_server *server)

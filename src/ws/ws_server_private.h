@@ -19,6 +19,11 @@ struct request_head;
 struct ws_inflate;
 struct ws_sender;
 struct verifier_thread;
+struct ws_tls;
+
+enum {
+	WS_RECORD_BYTES = 16384, /* that one record of TLS holds */
+};
 
 struct ws_server {
 	struct listener *listener;
@@ -28,6 +33,8 @@ struct ws_server {
 	struct lws_vhost *vhost;
 	struct lws_protocols protocols[3];
 	struct ws_sender *sender;
+	struct ws_tls *tls;         /* NULL: plain */
+	unsigned char *record;      /* where the bytes of one record are put together; NULL without TLS */
 	struct ws_inflate *inflate; /* of all connections that send deflated messages */
 	struct clients *clients;
 	struct handshake_rules rules;

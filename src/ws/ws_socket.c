@@ -10,13 +10,16 @@
  */
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include <libwebsockets.h>
 
 #include "client/socket.h"
 #include "core/list.h"
+#include "core/slice.h"
 #include "protocol/frame.h"
+#include "ws/tls.h"
 #include "ws/ws_connection.h"
 #include "ws/ws_sender.h"
 #include "ws/ws_server.h"
@@ -97,11 +100,9 @@ static void socket_finish(void *socket)
 {
 	struct ws_connection *connection = socket;
 
-	connection->finishes = lws_partial_buffered(connection->wsi);
+	connection->finishes = lws_partial_buffered(connection->wsi) || !ws_tls_finish(connection->wsi);
 	if (connection->finishes)
 		lws_callback_on_writable(connection->wsi);
-	else /* if it fails the peer has hung up */
-		(void)shutdown(lws_get_socket_fd(connection->wsi), SHUT_WR);
 }
 
 void ws_socket_writable(struct ws_connection *connection)
@@ -118,6 +119,79 @@ static void socket_abort(void *socket)
 	if (!list_linked(&connection->aborted))
 		list_push_back(&connection->server->aborted, &connection->aborted);
 }
+
+/*
+ * --- with TLS ---
+ *
+ * All bytes go through lws. What it cannot send it keeps, a record at most and the rest of a frame that was
+ * begun, for OpenSSL wants the bytes of a record that it could not write once more.
+ */
+
+/* Bytes that are to be sent, from here on. */
+struct cursor {
+	const struct iovec *part;
+	int n_parts;
+	size_t offset;
+};
+
+/* The bytes of this part that fit into `room`. Moves behind them. */
+static struct slice take(struct cursor *at, size_t room)
+{
+	size_t left = at->part->iov_len - at->offset;
+	struct slice bytes = {(const char *)at->part->iov_base + at->offset, left < room ? left : room};
+
+	at->offset += bytes.len;
+	if (bytes.len == left) {
+		at->part++;
+		at->n_parts--;
+		at->offset = 0;
+	}
+	return bytes;
+}
+
+/* The bytes of the next record: where they lie if they are of one part, else put together. */
+static struct slice next_record(struct cursor *at, unsigned char *record)
+{
+	struct slice bytes = take(at, WS_RECORD_BYTES);
+	size_t len = 0;
+
+	if (bytes.len == WS_RECORD_BYTES || at->n_parts == 0)
+		return bytes;
+	for (;;) {
+		memcpy(record + len, bytes.data, bytes.len);
+		len += bytes.len;
+		if (len == WS_RECORD_BYTES || at->n_parts == 0)
+			return (struct slice){(const char *)record, len};
+		bytes = take(at, WS_RECORD_BYTES - len);
+	}
+}
+
+static ssize_t tls_send(void *socket, const struct iovec *parts, int n_parts)
+{
+	struct ws_connection *connection = socket;
+	struct cursor at = {parts, n_parts, 0};
+	ssize_t n_sent = 0;
+
+	while (at.n_parts && !lws_partial_buffered(connection->wsi)) {
+		struct slice bytes = next_record(&at, connection->server->record);
+
+		if (lws_write(connection->wsi, (unsigned char *)bytes.data, bytes.len, LWS_WRITE_HTTP) < 0)
+			return -EPIPE;
+		n_sent += (ssize_t)bytes.len;
+	}
+	return n_sent;
+}
+
+const struct socket_ops ws_tls_socket_ops = {
+	.send = tls_send,
+	.keep = socket_keep,
+	.want_writable = socket_want_writable,
+	.ping = socket_ping,
+	.fall_silent = socket_fall_silent,
+	.close = socket_close,
+	.finish = socket_finish,
+	.abort = socket_abort,
+};
 
 const struct socket_ops ws_socket_ops = {
 	.send = socket_send,

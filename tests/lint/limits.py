@@ -28,9 +28,9 @@ NO_BOUND = {
         "ERROR_LOOK_MAX", "VALUE_QUOTED_MAX", "WORD_MAX", "COLUMNS_MAX", "LWS_HEAD_BYTES", "ADMIN_DIGEST_BYTES", "PREFETCH_LINE_BYTES",
         "CLOCK_LAST_MS", "WINDOW_BITS_MAX", "PARTS_MAX", "INTEGER_MAX", "CURVE_NAME_MAX", "KEY_BYTES_MAX", "SHA1_BYTES",
     ),
-    "a unit": ("US_PER_MS", "US_PER_S", "MS_PER_SECOND"),
-    "how much is taken or kept at once": ("SLICE_BYTES", "KEEP_BYTES", "CHUNK_BYTES", "PROC_FILE_MAX"),
-    "how often something is looked at": ("TIMER_MS", "POLL_MS", "PULSE_MS"),
+    "a unit": ("US_PER_MS", "US_PER_S", "MS_PER_SECOND", "DAY_MS"),
+    "how much is taken or kept at once": ("SLICE_BYTES", "KEEP_BYTES", "CHUNK_BYTES", "PROC_FILE_MAX", "WS_RECORD_BYTES"),
+    "how often something is looked at": ("TIMER_MS", "POLL_MS", "PULSE_MS", "FILE_LOOK_MS"),
     "in the row of a route's key": (
         "SLOW_AGE_MS", "SLOW_AGE_MS_MIN", "SLOW_AGE_MS_MAX", "ROUTE_HISTORY_SIZE_MAX", "ROUTE_HISTORY_TTL_MS", "ROUTE_HISTORY_TTL_MS_MIN",
         "ROUTE_HISTORY_TTL_MS_MAX",

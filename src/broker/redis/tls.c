@@ -15,6 +15,7 @@
 #include <openssl/x509v3.h>
 
 #include "core/buf.h"
+#include "tls/pem.h"
 
 struct redis_tls {
 	SSL_CTX *context;
@@ -67,14 +68,6 @@ static BIO *writer_new(const struct redis_tls *tls, int fd)
 
 /* --- the context --- */
 
-static int refuse(struct buf *error, const char *option, const char *path)
-{
-	const char *why = ERR_reason_error_string(ERR_peek_error());
-
-	buf_printf(error, "%s: %s: %s", option, path, why ? why : "it cannot be used");
-	return -EINVAL;
-}
-
 static const char *given(const char *text)
 {
 	return text && *text ? text : NULL;
@@ -90,7 +83,7 @@ static int take_authorities(SSL_CTX *context, const struct redis_tls_options *op
 		return -EINVAL;
 	}
 	if (ca && SSL_CTX_load_verify_file(context, ca) != 1)
-		return refuse(error, "redis_ca", ca);
+		return pem_refuse(error, "redis_ca", ca, "no certificate in PEM form is in it");
 	/* A system without authorities believes nobody, which the handshake tells. */
 	if (!ca)
 		(void)SSL_CTX_set_default_verify_paths(context);
@@ -101,6 +94,8 @@ static int take_identity(SSL_CTX *context, const struct redis_tls_options *optio
 {
 	const char *cert = given(options->cert);
 	const char *key = given(options->key);
+	EVP_PKEY *own = NULL;
+	int r;
 
 	if (!cert && key) {
 		buf_append_str(error, "redis_key is of no use without redis_cert");
@@ -110,20 +105,12 @@ static int take_identity(SSL_CTX *context, const struct redis_tls_options *optio
 		return 0;
 	key = key ? key : cert;
 	if (SSL_CTX_use_certificate_chain_file(context, cert) != 1)
-		return refuse(error, "redis_cert", cert);
-	if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
-		return refuse(error, "redis_key", key);
-	return 0;
-}
-
-/* A gateway that starts has nobody to ask: OpenSSL would wait at the terminal. */
-static int no_passphrase(char *room, int size, int writing, void *arg)
-{
-	(void)room;
-	(void)size;
-	(void)writing;
-	(void)arg;
-	return -1;
+		return pem_refuse(error, "redis_cert", cert, "no certificate in PEM form is in it");
+	r = pem_read_key("redis_key", key, &own, error);
+	if (r == 0 && SSL_CTX_use_PrivateKey(context, own) != 1)
+		r = pem_refuse(error, "redis_key", key, "it cannot be used");
+	EVP_PKEY_free(own);
+	return r;
 }
 
 static void configure(SSL_CTX *context, enum redis_tls_verify verify)
@@ -134,7 +121,7 @@ static void configure(SSL_CTX *context, enum redis_tls_verify verify)
 					  SSL_MODE_RELEASE_BUFFERS);
 	/* Redis closes without a word. A reply says how long it is, so nothing is cut off unnoticed. */
 	SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
-	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+	SSL_CTX_set_default_passwd_cb(context, pem_no_passphrase);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_verify(context, verify == REDIS_TLS_OFF ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
 }

@@ -2,14 +2,17 @@
 Gateway: the real binary, started on free ports, and what an operator can see of it.
 """
 
+import functools
 import http.client
 import json
 import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 from harness import wait
+from harness.authority import Authority
 from harness.log import parse_line
 from harness.process import Process, clean_environment
 from harness.websocket import WebSocket
@@ -19,10 +22,29 @@ TALKATIVE = ("--message-rate", "0", "--failures-max", "0")  # for tests of what 
 BINARY = pathlib.Path(os.environ.get("TIDEGATE_BIN") or ROOT / "build" / "tidegate").resolve()
 
 
+# The public port of each gateway speaks TLS: for the files whose clients are those of harness/websocket.py.
+EVERYTHING_OVER_TLS = os.environ.get("TIDEGATE_TEST_TLS") == "1"
+
+
 def run(*words, env=None, seconds=wait.PATIENCE_SECONDS, cwd=None):
     """A subcommand that ends by itself: its exit code, stdout and stderr."""
     return subprocess.run([str(BINARY), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=seconds, env=clean_environment(env), check=False, cwd=cwd)
+
+
+@functools.cache
+def everybodys_authority():
+    directory = tempfile.TemporaryDirectory()
+    authority = Authority(directory.name)
+    authority.keep = directory  # until we end
+    return authority
+
+
+@functools.cache
+def over_tls():
+    """Options of a gateway whose public port speaks TLS."""
+    certificate, key = everybodys_authority().issue("everybody", "IP:127.0.0.1", "IP:::1")
+    return "--tls-certificate", certificate, "--tls-key", key
 
 
 def split_address(text):
@@ -39,7 +61,11 @@ class Response:
 
 
 class Gateway:
-    def __init__(self, directory, *options, redis=None, env=None, name="gateway", ready=True, binary=None):
+    def __init__(self, directory, *options, redis=None, env=None, name="gateway", ready=True, binary=None,
+                 tls=None, admin_tls=None):
+        self.tls, self.admin_tls = tls, admin_tls  # contexts of ssl for whoever connects
+        if EVERYTHING_OVER_TLS and not tls:
+            options, self.tls = (*options, *over_tls()), everybodys_authority().client()
         command = [binary or BINARY, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2"]
         if redis:
             command += ["--redis", redis if isinstance(redis, str) else redis.url]
@@ -70,16 +96,20 @@ class Gateway:
 
     def connect(self, path="/ws/cards", headers=(), **options):
         """An open WebSocket of the raw kind."""
+        options.setdefault("tls", self.tls)
         return WebSocket.connect(self.address, path, headers, **options)
 
     def url(self, path):
-        return f"ws://{self.address[0]}:{self.address[1]}{path}"
+        return f"{'wss' if self.tls else 'ws'}://{self.address[0]}:{self.address[1]}{path}"
 
     # What an operator sees
 
     def get(self, path, method="GET", body=None, **headers):
         """One request to the admin port; header names with underscores for dashes."""
-        connection = http.client.HTTPConnection(*self.admin_address, timeout=wait.PATIENCE_SECONDS)
+        if self.admin_tls:
+            connection = http.client.HTTPSConnection(*self.admin_address, timeout=wait.PATIENCE_SECONDS, context=self.admin_tls)
+        else:
+            connection = http.client.HTTPConnection(*self.admin_address, timeout=wait.PATIENCE_SECONDS)
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()

@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import socket
+import ssl
 import struct
 
 from harness import wait
@@ -89,27 +90,29 @@ def handshake(path, headers=(), without=(), method="GET", version="HTTP/1.1", ho
     return "\r\n".join([f"{method} {path} {version}", *lines, "", ""]).encode("latin-1")
 
 
-def exchange(address, request):
+def exchange(address, request, tls=None):
     """Sends bytes to the public port and returns the Response, or None where it hung up without one."""
-    with WebSocket(address) as peer:
+    with WebSocket(address, tls=tls) as peer:
         peer.send_raw(request)
         return peer.read_response()
 
 
 class WebSocket:
-    def __init__(self, address, receive_buffer=None):
+    def __init__(self, address, receive_buffer=None, tls=None):
         self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(wait.PATIENCE_SECONDS)
         self.socket.connect(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=address[0], suppress_ragged_eofs=False)
         self.pending = b""
 
     @classmethod
-    def connect(cls, address, path, headers=(), receive_buffer=None, **request):
-        """Opens a connection; Refused where the gateway does not answer 101."""
-        peer = cls(address, receive_buffer)
+    def connect(cls, address, path, headers=(), receive_buffer=None, tls=None, **request):
+        """Opens a connection, over TLS with a context of ssl; Refused where the gateway does not answer 101."""
+        peer = cls(address, receive_buffer, tls)
         try:
             peer.send_raw(handshake(path, headers, **request))
             response = peer.read_response()
@@ -138,7 +141,7 @@ class WebSocket:
         """A peer that has hung up meanwhile is no error here: what it said before is still to be read."""
         try:
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             pass
 
     def finish(self):
@@ -166,7 +169,7 @@ class WebSocket:
         """Reads more; False at the end of the stream."""
         try:
             data = self.socket.recv(READ_BYTES)
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             return False
         except socket.timeout:
             raise wait.Timeout(f"nothing came; read so far: {self.pending[:200]!r}") from None
