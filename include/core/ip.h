@@ -16,6 +16,14 @@ bool ip_parse(struct slice text, struct in6_addr *address, bool *ipv4p);
 /* The text of an address in the form that ip_parse() makes: an IPv4 address stands alone, without ::ffff:. */
 void ip_print(const struct in6_addr *address, char out[INET6_ADDRSTRLEN]);
 
+/* Is it one that nobody has on the internet: of this machine, of a private network, of a provider's own
+ * (RFC 1918, 4193, 6598, 3927), or none? */
+bool ip_is_private(const struct in6_addr *address);
+
+/* The IPv4 address in its mapped form that a translator (RFC 6052, 64:ff9b::/96) has put into an IPv6 one; any
+ * other address as it is. */
+struct in6_addr ip_embedded(const struct in6_addr *address);
+
 /* Is it an address that only this machine can reach? */
 bool ip_is_loopback(struct slice text);
 

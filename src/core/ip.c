@@ -35,6 +35,33 @@ void ip_print(const struct in6_addr *address, char out[INET6_ADDRSTRLEN])
 		INET6_ADDRSTRLEN); /* the room is enough for either */
 }
 
+static bool ipv4_is_private(const uint8_t *bytes)
+{
+	/* 100.64.0.0/10 is what providers and clouds number their own insides with */
+	return bytes[0] == 0 || bytes[0] == 10 || bytes[0] == IN_LOOPBACKNET ||
+	       (bytes[0] == 100 && (bytes[1] & 0xc0) == 64) || (bytes[0] == 169 && bytes[1] == 254) ||
+	       (bytes[0] == 172 && (bytes[1] & 0xf0) == 16) || (bytes[0] == 192 && bytes[1] == 168);
+}
+
+bool ip_is_private(const struct in6_addr *address)
+{
+	if (IN6_IS_ADDR_V4MAPPED(address))
+		return ipv4_is_private(&address->s6_addr[IPV4_AT]);
+	return IN6_IS_ADDR_LOOPBACK(address) || IN6_IS_ADDR_UNSPECIFIED(address) ||
+	       IN6_IS_ADDR_LINKLOCAL(address) || (address->s6_addr[0] & 0xfe) == 0xfc;
+}
+
+struct in6_addr ip_embedded(const struct in6_addr *address)
+{
+	static const uint8_t translated[IPV4_AT] = {0x00, 0x64, 0xff, 0x9b};
+	struct in6_addr mapped = {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}};
+
+	if (memcmp(address, translated, sizeof(translated)) != 0)
+		return *address;
+	memcpy(&mapped.s6_addr[IPV4_AT], &address->s6_addr[IPV4_AT], sizeof(struct in_addr));
+	return mapped;
+}
+
 bool ip_is_loopback(struct slice text)
 {
 	struct in6_addr address;
