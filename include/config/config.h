@@ -35,6 +35,10 @@ struct config_address {
 	uint16_t port; /* 0: any free port, which is printed at the start */
 };
 
+enum {
+	CONFIG_AUTO = UINT32_MAX, /* of a number that may be `auto` */
+};
+
 struct config {
 	struct config_address listen;
 	struct config_address admin;
@@ -55,18 +59,19 @@ struct config {
 	uint64_t shutdown_timeout_ms;
 	uint64_t drain_delay_ms;
 	uint64_t drain_time_ms;
-	size_t message_bytes_max;       /* from a client */
-	size_t event_bytes_max;         /* from a backend */
-	size_t outbox_bytes_max;        /* that may wait for one client */
-	size_t compression_bytes_min;   /* smaller events are sent as they are */
-	unsigned int connections_max;   /* 0: as many as the limit of open files leaves */
-	unsigned int subscriptions_max; /* of one connection */
-	size_t handshake_bytes_max;     /* of a request on the public port */
-	unsigned int message_rate;      /* of one connection, a second; 0: no bound */
-	unsigned int message_burst;     /* of one connection; 0: twice subscriptions_max */
-	unsigned int failures_max;      /* of one connection, a minute; 0: no bound */
-	bool io_uring;                  /* use it, if it is built in and the kernel allows it */
-	char **trusted_proxies;         /* addresses or CIDR blocks; NULL-terminated */
+	size_t message_bytes_max;             /* from a client */
+	size_t event_bytes_max;               /* from a backend */
+	size_t outbox_bytes_max;              /* that may wait for one client */
+	size_t compression_bytes_min;         /* smaller events are sent as they are */
+	unsigned int connections_max;         /* 0: as many as the limit of open files leaves */
+	unsigned int subscriptions_max;       /* of one connection */
+	unsigned int connections_per_address; /* 0: no bound; or CONFIG_AUTO */
+	size_t handshake_bytes_max;           /* of a request on the public port */
+	unsigned int message_rate;            /* of one connection, a second; 0: no bound */
+	unsigned int message_burst;           /* of one connection; 0: twice subscriptions_max */
+	unsigned int failures_max;            /* of one connection, a minute; 0: no bound */
+	bool io_uring;                        /* use it, if it is built in and the kernel allows it */
+	char **trusted_proxies;               /* addresses or CIDR blocks; NULL-terminated */
 	enum route_auth auth; /* where routes do not say; ROUTE_AUTH_DEFAULT: see config_wants_tokens() */
 	char *token_secret;   /* a secret; "" for none */
 	char *token_secret_previous; /* likewise */

@@ -5,9 +5,9 @@
  * Address table: how many connections each address has, and how fast it opens new ones.
  *
  * Who holds an IPv6 address holds 2^64 of them, so a /64 counts as one. There is one table for a process,
- * shared by its threads; a mutex is held for less than a microsecond when a connection comes and when it goes. An
- * address is in the table while it has a connection, and until the connections that it opened are forgotten:
- * a second later.
+ * shared by its threads; a mutex is held for a moment when a connection comes and when it goes. An address is
+ * in the table while it has a connection, and until the connections that it opened are forgotten: a second
+ * later.
  *
  * An address over its bound still gets a few places for connections that are told so. When these are taken
  * too, further ones are not worth an answer.
@@ -25,9 +25,9 @@ struct address_table;
 enum {
 	/* The bound that is for everybody in the open, where nobody has set one. */
 	ADDRESS_AUTO = 1000,
-	ADDRESS_NEW_MIN = 100,  /* new connections in a second, whatever the bound */
-	ADDRESS_NEW_PART = 10,  /* of a larger bound: all are back after so many seconds */
-	ADDRESS_TOLD_MAX = 16,  /* connections of one address at a time that are being told */
+	ADDRESS_NEW_MIN = 100,   /* new connections in a second, whatever the bound */
+	ADDRESS_NEW_PART = 10,   /* of a larger bound: all are back after so many seconds */
+	ADDRESS_TOLD_MAX = 16,   /* connections of one address at a time that are being told */
 	ADDRESS_TIDY_MAX = 1024, /* addresses that one call forgets */
 };
 
@@ -50,8 +50,8 @@ void address_table_set_bound(struct address_table *table, const struct address_b
 
 /*
  * A connection comes from this address. named: a trusted proxy says so, and a private address is one of a
- * client. 0 with its address, or with NULL where it is not counted; -ENOMEM; or an outcome: with its address if
- * it has a place to be told, which is one until it leaves; else NULL.
+ * client. 0 with its address, or with NULL where it is not counted; -ENOMEM; or an outcome: with its address
+ * if it has a place to be told, until it leaves; else NULL.
  */
 int address_table_enter(struct address_table *table, const struct in6_addr *from, bool named, uint64_t now_ms,
 	struct address **addressp);

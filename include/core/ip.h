@@ -13,6 +13,9 @@
  * families; *ipv4p says which it was. */
 bool ip_parse(struct slice text, struct in6_addr *address, bool *ipv4p);
 
+/* An IPv4 address in that form. */
+struct in6_addr ip_mapped(const struct in_addr *ipv4);
+
 /* The text of an address in the form that ip_parse() makes: an IPv4 address stands alone, without ::ffff:. */
 void ip_print(const struct in6_addr *address, char out[INET6_ADDRSTRLEN]);
 
@@ -20,8 +23,8 @@ void ip_print(const struct in6_addr *address, char out[INET6_ADDRSTRLEN]);
  * (RFC 1918, 4193, 6598, 3927), or none? */
 bool ip_is_private(const struct in6_addr *address);
 
-/* The IPv4 address in its mapped form that a translator (RFC 6052, 64:ff9b::/96) has put into an IPv6 one; any
- * other address as it is. */
+/* The IPv4 address, in its mapped form, that a translator (RFC 6052, 64:ff9b::/96) has put into an IPv6 one;
+ * any other address as it is. */
 struct in6_addr ip_embedded(const struct in6_addr *address);
 
 /* Is it an address that only this machine can reach? */

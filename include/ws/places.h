@@ -2,7 +2,7 @@
 #define TIDEGATE_WS_PLACES_H
 
 /*
- * Places: how many connections of the public port there may be, over all workers.
+ * Places: how many connections of the public port there may be, over all workers, and from one address.
  *
  * Some file descriptors are kept from clients, for the admin port, for Redis and for the files of a reload. A
  * few of these serve newcomers that find no place and have to be told so. When those are taken too, the
@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct address_table;
+
 enum {
 	PLACES_STANDING_REST = 24, /* newcomers that are being told; from this number on listeners rest */
 	PLACES_STANDING_MAX = 40,  /* the most, when many workers accept at the same moment */
@@ -28,13 +30,15 @@ enum place {
 };
 
 struct places {
-	_Atomic size_t max; /* seats */
+	struct address_table *addresses; /* counts them by where they come from; borrowed */
+	_Atomic size_t max;              /* seats */
 	_Atomic size_t n_seated;
 	_Atomic size_t n_standing;
 	_Atomic bool resting; /* the log has said that listeners rest, and not yet that they go on */
 };
 
-void places_init(struct places *places, size_t max);
+/* addresses: outlives the places. */
+void places_init(struct places *places, size_t max, struct address_table *addresses);
 
 /* The new bound holds for newcomers; no connection is closed. */
 void places_set_max(struct places *places, size_t max);

@@ -26,6 +26,8 @@ struct trusted;
 int trusted_new(char *const *blocks, struct trusted **trustedp, struct buf *error);
 void trusted_free(struct trusted *trusted); /* accepts NULL */
 
+/* Is the address one of them? The first takes the form that ip_parse() makes. */
+bool trusted_covers(const struct trusted *trusted, const struct in6_addr *address);
 bool trusted_contains(const struct trusted *trusted, const char *address);
 
 /* Finds the client behind `peer`. hops: the header's value; may be absent. Writes a plain address; if no hop

@@ -28,6 +28,7 @@
 #include "broker/redis_broker.h"
 #include "bus/bus.h"
 #include "config/config.h"
+#include "core/address_table.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -366,6 +367,7 @@ static void gateway_free(struct gateway *gateway)
 	redis_tls_free(gateway->redis_tls);
 	for (unsigned int i = 0; i < gateway->n_workers; i++)
 		worker_free(gateway->workers[i]);
+	address_table_free(gateway->addresses);
 	bus_free(gateway->bus);
 	verifier_unref(gateway->verifier);
 	for (int i = 0; i < N_SIGNALS; i++)
@@ -495,8 +497,14 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 	gateway->started_ms = clock_monotonic_ms();
 	r = make_log(gateway);
 	gateway->n_files = file_limit_set(); /* before libwebsockets looks at it */
+	gateway->addresses = address_table_new();
 	places_init(&gateway->places,
-		file_limit_connections(gateway->n_files, config->workers, config->connections_max));
+		file_limit_connections(gateway->n_files, config->workers, config->connections_max),
+		gateway->addresses);
+	if (gateway->addresses)
+		reload_bound_addresses(&gateway->places, config);
+	else
+		r = -ENOMEM;
 	signal(SIGPIPE, SIG_IGN);
 	/* Only one arena: arenas of workers would grow page by page, with a system call each,
 	 * and keep more memory. */

@@ -48,7 +48,8 @@ struct gateway {
 	struct verifier *verifier;   /* of tokens; NULL: none are taken */
 	struct worker *workers[WORKERS_MAX];
 	unsigned int n_workers;
-	uint64_t n_files; /* that may be open */
+	uint64_t n_files;                /* that may be open */
+	struct address_table *addresses; /* of the places */
 	struct places places;
 	struct certificates certificates;
 	struct admin *admin;

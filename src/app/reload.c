@@ -13,6 +13,7 @@
 #include "broker/broker.h"
 #include "bus/bus.h"
 #include "config/config.h"
+#include "core/address_table.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -69,6 +70,15 @@ static int prepare_workers(const struct reload_targets *to, const struct config 
 	return r;
 }
 
+void reload_bound_addresses(struct places *places, const struct config *config)
+{
+	bool is_auto = config->connections_per_address == CONFIG_AUTO;
+	const struct address_bound bound = {
+		is_auto ? ADDRESS_AUTO : config->connections_per_address, !is_auto};
+
+	address_table_set_bound(places->addresses, &bound);
+}
+
 /* As many clients as are asked for, or as the open files leave. */
 static void set_places(const struct reload_targets *to, const struct config *config)
 {
@@ -77,6 +87,7 @@ static void set_places(const struct reload_targets *to, const struct config *con
 	if (max < config->connections_max)
 		file_limit_warn(to->log, to->n_files, max);
 	places_set_max(to->places, max);
+	reload_bound_addresses(to->places, config);
 }
 
 /* Nothing here can fail. */

@@ -58,6 +58,9 @@ enum reload_refusal {
 	RELOAD_DRAINING = 2,   /* the process is about to end */
 };
 
+/* Sets how many connections an address may have. */
+void reload_bound_addresses(struct places *places, const struct config *config);
+
 void reload_init(struct reload *reload, const struct config *started, const struct config_args *args,
 	char *const *environment);
 void reload_deinit(struct reload *reload);

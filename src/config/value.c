@@ -202,6 +202,23 @@ static void count_print(const void *member, struct buf *out)
 	buf_printf(out, "%u", *(const unsigned int *)member);
 }
 
+static int count_or_auto_parse(void *member, const char *const *texts, size_t n,
+	const struct value_bounds *bounds, struct buf *error)
+{
+	if (strcmp(texts[0], "auto") != 0)
+		return count_parse(member, texts, n, bounds, error);
+	*(unsigned int *)member = CONFIG_AUTO;
+	return 0;
+}
+
+static void count_or_auto_print(const void *member, struct buf *out)
+{
+	if (*(const unsigned int *)member == CONFIG_AUTO)
+		buf_append_str(out, "auto");
+	else
+		count_print(member, out);
+}
+
 static bool count_equal(const void *a, const void *b)
 {
 	return *(const unsigned int *)a == *(const unsigned int *)b;
@@ -779,6 +796,8 @@ const struct value_type value_types[N_VALUE_TYPES] = {
 		string_deinit},
 	[VALUE_WORKERS] = {"NUMBER", false, NULL, NULL, count_parse, count_print, count_equal, NULL},
 	[VALUE_COUNT] = {"NUMBER", false, NULL, NULL, count_parse, count_print, count_equal, NULL},
+	[VALUE_COUNT_OR_AUTO] = {"NUMBER", false, NULL, NULL, count_or_auto_parse, count_or_auto_print,
+		count_equal, NULL},
 	[VALUE_LOG_LEVEL] = {"LEVEL", false, "debug info warn error", NULL, log_level_value, log_level_print,
 		log_level_equal, NULL},
 	[VALUE_LOG_FORMAT] = {"FORMAT", false, "text json", NULL, log_format_value, log_format_print,

@@ -9,6 +9,14 @@ enum {
 	IPV4_AT = 12, /* of an IPv4 address in its mapped form */
 };
 
+struct in6_addr ip_mapped(const struct in_addr *ipv4)
+{
+	struct in6_addr mapped = {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}};
+
+	memcpy(&mapped.s6_addr[IPV4_AT], ipv4, sizeof(*ipv4));
+	return mapped;
+}
+
 bool ip_parse(struct slice text, struct in6_addr *address, bool *ipv4p)
 {
 	char copy[INET6_ADDRSTRLEN];
@@ -21,8 +29,7 @@ bool ip_parse(struct slice text, struct in6_addr *address, bool *ipv4p)
 	*ipv4p = inet_pton(AF_INET, copy, &ipv4) == 1;
 	if (!*ipv4p)
 		return inet_pton(AF_INET6, copy, address) == 1;
-	*address = (struct in6_addr){{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}};
-	memcpy(&address->s6_addr[IPV4_AT], &ipv4, sizeof(ipv4));
+	*address = ip_mapped(&ipv4);
 	return true;
 }
 
@@ -54,12 +61,12 @@ bool ip_is_private(const struct in6_addr *address)
 struct in6_addr ip_embedded(const struct in6_addr *address)
 {
 	static const uint8_t translated[IPV4_AT] = {0x00, 0x64, 0xff, 0x9b};
-	struct in6_addr mapped = {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}};
+	struct in_addr ipv4;
 
 	if (memcmp(address, translated, sizeof(translated)) != 0)
 		return *address;
-	memcpy(&mapped.s6_addr[IPV4_AT], &address->s6_addr[IPV4_AT], sizeof(struct in_addr));
-	return mapped;
+	memcpy(&ipv4, &address->s6_addr[IPV4_AT], sizeof(ipv4));
+	return ip_mapped(&ipv4);
 }
 
 bool ip_is_loopback(struct slice text)

@@ -8,6 +8,7 @@
 
 #include "auth/identity.h"
 #include "core/clock.h"
+#include "core/ip.h"
 #include "http/date.h"
 #include "http/origin.h"
 #include "http/request_head.h"
@@ -273,16 +274,16 @@ int handshake_request(const struct request_head *head, char out[HANDSHAKE_REQUES
 			: "");
 }
 
-void handshake_remote(struct lws *wsi, const struct trusted *trusted, const struct request_head *head,
-	char out[INET6_ADDRSTRLEN])
+void handshake_remote(const struct in6_addr *peer, const struct trusted *trusted,
+	const struct request_head *head, char out[INET6_ADDRSTRLEN])
 {
 	enum forwarded_form form =
 		head->n[HTTP_X_FORWARDED_FOR] ? FORWARDED_FOR_ADDRESSES : FORWARDED_ELEMENTS;
-	char peer[INET6_ADDRSTRLEN] = "";
+	char text[INET6_ADDRSTRLEN];
 	char scratch[REQUEST_HEAD_MAX];
 
-	lws_get_peer_simple(wsi, peer, sizeof(peer));
-	trusted_client(trusted, peer, form,
+	ip_print(peer, text);
+	trusted_client(trusted, text, form,
 		request_head_list(
 			head, form == FORWARDED_ELEMENTS ? HTTP_FORWARDED : HTTP_X_FORWARDED_FOR, scratch),
 		out);

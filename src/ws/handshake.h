@@ -79,8 +79,8 @@ void handshake_refuse(
 /* Writes the request that lws needs to see for one that was let in. Returns its length. */
 int handshake_request(const struct request_head *head, char out[HANDSHAKE_REQUEST_SIZE]);
 
-/* The address of the client: the socket's peer or, if that is a trusted proxy, the client behind it. */
-void handshake_remote(struct lws *wsi, const struct trusted *trusted, const struct request_head *head,
-	char out[INET6_ADDRSTRLEN]);
+/* The address of the client: the connection's peer or, if that is a trusted proxy, the client behind it. */
+void handshake_remote(const struct in6_addr *peer, const struct trusted *trusted,
+	const struct request_head *head, char out[INET6_ADDRSTRLEN]);
 
 #endif

@@ -2,8 +2,9 @@
 
 #include "ws/places.h"
 
-void places_init(struct places *places, size_t max)
+void places_init(struct places *places, size_t max, struct address_table *addresses)
 {
+	places->addresses = addresses;
 	atomic_init(&places->max, max);
 	atomic_init(&places->n_seated, 0);
 	atomic_init(&places->n_standing, 0);

@@ -83,17 +83,20 @@ static bool block_contains(const struct block *block, const struct in6_addr *add
 	return !rest || ((block->address.s6_addr[bytes] ^ address->s6_addr[bytes]) & mask) == 0;
 }
 
+bool trusted_covers(const struct trusted *trusted, const struct in6_addr *address)
+{
+	for (size_t i = 0; i < trusted->n; i++)
+		if (block_contains(&trusted->blocks[i], address))
+			return true;
+	return false;
+}
+
 bool trusted_contains(const struct trusted *trusted, const char *text)
 {
 	struct in6_addr address;
 	bool is_ipv4;
 
-	if (!ip_parse(slice_of(text), &address, &is_ipv4))
-		return false;
-	for (size_t i = 0; i < trusted->n; i++)
-		if (block_contains(&trusted->blocks[i], &address))
-			return true;
-	return false;
+	return ip_parse(slice_of(text), &address, &is_ipv4) && trusted_covers(trusted, &address);
 }
 
 void trusted_client(const struct trusted *trusted, const char *peer, enum forwarded_form form,

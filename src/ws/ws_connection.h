@@ -9,6 +9,7 @@
 #include "core/buf.h"
 #include "core/list.h"
 
+struct address;
 struct lws;
 struct ws_server;
 
@@ -16,13 +17,14 @@ struct ws_connection {
 	struct client client;
 	struct lws *wsi;
 	struct ws_server *server;
-	struct list aborted;    /* in the server's list until the end of the turn */
-	struct buf *message;    /* a message that came in pieces, while it is incomplete */
-	const char *extensions; /* the answer to its offers of extensions: a constant, or NULL */
-	char *path;             /* asked for, while the answer is held back; NULL if there was no memory */
-	bool held_back;         /* by us: the answer to the handshake waits for a confirmation */
-	bool held;              /* and by lws */
-	bool finishes;          /* our direction ends once lws has sent the bytes that it keeps */
+	struct address *address; /* that it counts for, or NULL */
+	struct list aborted;     /* in the server's list until the end of the turn */
+	struct buf *message;     /* a message that came in pieces, while it is incomplete */
+	const char *extensions;  /* the answer to its offers of extensions: a constant, or NULL */
+	char *path;              /* asked for, while the answer is held back; NULL if there was no memory */
+	bool held_back;          /* by us: the answer to the handshake waits for a confirmation */
+	bool held;               /* and by lws */
+	bool finishes;           /* our direction ends once lws has sent the bytes that it keeps */
 };
 
 /* lws has sent the bytes that it kept, and the socket takes more. */

@@ -12,45 +12,35 @@
 #include "core/log.h"
 #include "http/request_head.h"
 #include "metrics/metrics.h"
+#include "ws/arrival.h"
 #include "ws/handshake.h"
 #include "ws/lws_linger.h"
 #include "ws/places.h"
 #include "ws/ws_server_private.h"
 
 struct ws_request {
+	struct arrival arrival;
 	struct buf bytes; /* of a head that has not come whole */
 	bool refused;
-	bool standing; /* it has no seat; see places.h */
 	struct lws_linger linger;
 };
 
-/* The connection's request, which is made if there is none. NULL when out of memory. */
-static struct ws_request *request_of(struct lws *wsi)
+int ws_request_begin(struct lws *wsi, const struct arrival *arrival)
 {
-	struct ws_request *request = lws_get_opaque_user_data(wsi);
-
-	if (!request) {
-		request = calloc(1, sizeof(*request));
-		lws_set_opaque_user_data(wsi, request);
-	}
-	return request;
-}
-
-int ws_request_stand(struct lws *wsi)
-{
-	struct ws_request *request = request_of(wsi);
+	struct ws_request *request = calloc(1, sizeof(*request));
 
 	if (!request)
 		return -ENOMEM;
-	request->standing = true;
+	request->arrival = *arrival;
+	lws_set_opaque_user_data(wsi, request);
 	return 0;
 }
 
-bool ws_request_is_standing(struct lws *wsi)
+enum place ws_request_place(struct lws *wsi)
 {
 	const struct ws_request *request = lws_http_head_wanted(wsi) ? lws_get_opaque_user_data(wsi) : NULL;
 
-	return request && request->standing;
+	return request ? request->arrival.place : PLACE_SEAT;
 }
 
 static void request_free(struct ws_request *request)
@@ -60,15 +50,20 @@ static void request_free(struct ws_request *request)
 	free(request);
 }
 
-void ws_request_end(struct lws *wsi)
+void ws_request_end(struct ws_server *server, struct lws *wsi)
 {
-	request_free(lws_get_opaque_user_data(wsi));
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+
+	if (request)
+		arrival_end(&request->arrival, server->places->addresses, clock_monotonic_ms());
+	request_free(request);
 	lws_set_opaque_user_data(wsi, NULL);
 }
 
 /* What a line about a refusal may say. Never the query, a cookie or a subprotocol: tokens stand there. */
 struct told {
 	const char *remote;
+	const struct in6_addr *peer; /* of whom the head may say more */
 	const struct request_head *head;
 	const struct handshake_refusal *refusal;
 	const struct handshake_token *token;
@@ -111,57 +106,76 @@ static void tell_other(struct log *log, const struct told *told)
 		log_uint("suppressed", told->suppressed));
 }
 
-/* Lines of each kind are bounded separately, so that many of one kind do not hide another. */
-static void tell(struct ws_server *server, struct lws *wsi, struct told *told)
+static void tell_address(struct log *log, const struct told *told)
 {
+	log_warn(log, "an address has more connections than it may", log_str("remote", told->remote),
+		log_str("code", told->refusal->code), log_uint("suppressed", told->suppressed),
+		log_str("remedy",
+			"trusted_proxies if it is a proxy of yours; else a larger connections_per_address"));
+}
+
+/* Lines of each kind are bounded separately, so that many of one kind do not hide another. */
+static void tell(struct ws_server *server, struct told *told)
+{
+	enum refusal id = told->refusal->id;
 	char remote[INET6_ADDRSTRLEN];
 
-	if (!log_limit_allow(server->log, &server->refused_limits[told->refusal->id], clock_monotonic_ms(),
-		    &told->suppressed))
+	if (!log_limit_allow(
+		    server->log, &server->refused_limits[id], clock_monotonic_ms(), &told->suppressed))
 		return;
-	if (!told->remote) {
-		handshake_remote(wsi, server->rules.trusted, told->head, remote);
-		told->remote = remote;
-	}
-	if (told->refusal->id == REFUSAL_BAD_ORIGIN)
+	handshake_remote(told->peer, server->rules.trusted, told->head, remote);
+	told->remote = remote;
+	if (id == REFUSAL_BAD_ORIGIN)
 		tell_origin(server->log, told);
-	else if (told->refusal->id == REFUSAL_FORBIDDEN)
+	else if (id == REFUSAL_FORBIDDEN)
 		tell_forbidden(server->log, told);
+	else if (id == REFUSAL_TOO_MANY || id == REFUSAL_TOO_FAST)
+		tell_address(server->log, told);
 	else if (told->token && told->token->why)
 		tell_token(server->log, told);
 	else
 		tell_other(server->log, told);
 }
 
-static void refuse(struct ws_server *server, struct lws *wsi, struct told *told)
+static void note(struct ws_server *server, struct told *told)
 {
-	tell(server, wsi, told);
+	tell(server, told);
 	metrics_add(server->metrics, told->refusal->metric, 1);
-	handshake_refuse(wsi, told->head, told->refusal);
+}
+
+void ws_request_note(struct ws_server *server, const struct request_head *head, const struct in6_addr *peer,
+	const struct handshake_refusal *refusal)
+{
+	struct told told = {.peer = peer, .head = head, .refusal = refusal};
+
+	note(server, &told);
 }
 
 void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
-	const char *remote, const struct handshake_refusal *refusal)
+	const struct in6_addr *peer, const struct handshake_refusal *refusal)
 {
-	struct told told = {.remote = remote, .head = head, .refusal = refusal};
-
-	refuse(server, wsi, &told);
+	ws_request_note(server, head, peer, refusal);
+	handshake_refuse(wsi, head, refusal);
 }
 
-/* token: NULL, or what is known of the one that was refused. 0, or -1 when out of memory. */
-static int refuse_and_linger(struct ws_server *server, struct lws *wsi, const struct request_head *head,
+/* token: NULL, or what is known of the one that was refused. */
+static void refuse_and_linger(struct ws_server *server, struct lws *wsi, const struct request_head *head,
 	const struct handshake_refusal *refusal, const struct handshake_token *token)
 {
-	struct ws_request *request = request_of(wsi);
-	struct told told = {.head = head, .refusal = refusal, .token = token};
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+	struct told told = {.peer = &request->arrival.peer, .head = head, .refusal = refusal, .token = token};
 
-	refuse(server, wsi, &told);
-	if (!request)
-		return -1;
+	note(server, &told);
+	handshake_refuse(wsi, head, refusal);
 	buf_deinit(&request->bytes);
 	request->refused = true;
 	ws_request_writable(server, wsi);
-	return 0;
+}
+
+/* Does it hold one of the few places for those who are told that there is no place? */
+static bool hurries(const struct ws_server *server, const struct ws_request *request)
+{
+	return server->draining || request->arrival.over || request->arrival.place == PLACE_STANDING;
 }
 
 void ws_request_writable(struct ws_server *server, struct lws *wsi)
@@ -175,36 +189,42 @@ void ws_request_writable(struct ws_server *server, struct lws *wsi)
 		lws_callback_on_writable(wsi);
 	else
 		lws_linger_begin(&request->linger, wsi,
-			server->draining || request->standing ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
+			hurries(server, request) ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
 }
 
-/* The head is whole. 0, or -1: close. */
-static int on_head(
-	struct ws_server *server, struct lws *wsi, const struct request_head *head, struct ws_request *before)
+/* Why a connection that has a whole head is not even looked at, or NULL. */
+static const struct handshake_refusal *turn_away(struct ws_server *server, struct arrival *arrival)
 {
-	const struct handshake_refusal *refusal;
-	struct handshake_token token;
+	if (server->draining)
+		return NULL; /* which it will be told */
+	if (arrival->over)
+		return handshake_refusal(arrival->refusal);
+	if (arrival->place != PLACE_STANDING)
+		return NULL;
+	if (!places_sit(server->places))
+		return handshake_refusal(REFUSAL_FULL);
+	arrival->place = PLACE_SEAT;
+	return NULL;
+}
 
-	if (before && before->standing && !server->draining) {
-		if (!places_sit(server->places))
-			return refuse_and_linger(server, wsi, head, handshake_refusal(REFUSAL_FULL), NULL);
-		before->standing = false;
-	}
-	lws_set_opaque_user_data(wsi, NULL);
-	refusal = ws_server_admit(server, wsi, head, &token);
+static void on_head(struct ws_server *server, struct lws *wsi, const struct request_head *head)
+{
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+	const struct handshake_refusal *refusal = turn_away(server, &request->arrival);
+	struct handshake_token token = {0};
+
 	if (!refusal)
-		return 0;
-	lws_set_opaque_user_data(wsi, before);
-	return refuse_and_linger(server, wsi, head, refusal, &token);
+		refusal = ws_server_admit(server, wsi, head, &request->arrival, &token);
+	if (!refusal)
+		return;
+	lws_set_opaque_user_data(wsi, request);
+	refuse_and_linger(server, wsi, head, refusal, &token);
 }
 
-static int keep(struct lws *wsi, const char *data, size_t len)
+static int keep(struct ws_request *request, const char *data, size_t len)
 {
-	struct ws_request *request = request_of(wsi);
-
-	if (request)
-		buf_append(&request->bytes, data, len);
-	return request && !request->bytes.failed ? (int)len : -1;
+	buf_append(&request->bytes, data, len);
+	return request->bytes.failed ? -1 : (int)len;
 }
 
 /* Reads a head, or the beginning of one, of which the last `len` bytes are new. */
@@ -216,15 +236,16 @@ static int read_head(struct ws_server *server, struct lws *wsi, const char *data
 	int r = request_head_parse(&head, data, n, server->head_bytes_max, &used);
 
 	if (r == REQUEST_HEAD_MORE)
-		return request ? (int)len : keep(wsi, data, len);
+		return request->bytes.len ? (int)len : keep(request, data, len);
 	if (r > 0)
-		r = refuse_and_linger(server, wsi, &head, handshake_unreadable(r), NULL);
+		refuse_and_linger(server, wsi, &head, handshake_unreadable(r), NULL);
 	else
-		r = on_head(server, wsi, &head, request);
-	if (request && !lws_http_head_wanted(wsi))
-		request_free(request);
+		on_head(server, wsi, &head);
+	if (lws_http_head_wanted(wsi))
+		return (int)len;
+	request_free(request);
 	/* An earlier piece was not a whole head, so this one continues it. */
-	return r < 0 ? -1 : lws_http_head_wanted(wsi) ? (int)len : (int)(len - (n - used));
+	return (int)(len - (n - used));
 }
 
 int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *data, size_t len)
@@ -232,16 +253,19 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 	struct request_head none = {0};
 
-	if (request && request->refused)
+	if (!request)
+		return -1; /* there was no memory for it */
+	if (request->refused)
 		return lws_linger_forget(&request->linger, len) < 0 ? -1 : (int)len;
 	if (len == 0) {
-		if (request && request->bytes.len)
-			ws_request_refuse(server, wsi, &none, NULL, handshake_unreadable(REQUEST_HEAD_BAD));
+		if (request->bytes.len)
+			ws_request_refuse(server, wsi, &none, &request->arrival.peer,
+				handshake_unreadable(REQUEST_HEAD_BAD));
 		return -1;
 	}
-	if (!request)
+	if (!request->bytes.len)
 		return read_head(server, wsi, data, len, len);
-	if (keep(wsi, data, len) < 0)
+	if (keep(request, data, len) < 0)
 		return -1;
 	return read_head(server, wsi, request->bytes.data, request->bytes.len, len);
 }
@@ -254,5 +278,6 @@ void ws_request_late(struct ws_server *server, struct lws *wsi)
 	/* A connection without a byte is not a request: a port scan, or a connection that
 	 * is kept for later. */
 	if (request && request->bytes.len && !request->refused)
-		ws_request_refuse(server, wsi, &none, NULL, handshake_refusal(REFUSAL_TIMEOUT));
+		ws_request_refuse(
+			server, wsi, &none, &request->arrival.peer, handshake_refusal(REFUSAL_TIMEOUT));
 }

@@ -4,23 +4,27 @@
 /*
  * Ws request: a connection of the public port until it has asked for a WebSocket, or was refused.
  *
- * Most requests come in one piece and need no memory here. A request that comes in pieces,
- * or that was refused, has memory of its own, which lws keeps for us while the connection
- * waits for its head (lws_http_head_wanted()).
+ * It has memory of its own, which lws keeps for us while the connection waits for its head
+ * (lws_http_head_wanted()).
  */
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "ws/places.h"
+
+struct arrival;
 struct handshake_refusal;
 struct lws;
 struct request_head;
 struct ws_server;
 
-/* A connection that is to be told, once it has asked, that this node is full; unless a place comes free. 0,
- * or -ENOMEM. */
-int ws_request_stand(struct lws *wsi);
-bool ws_request_is_standing(struct lws *wsi);
+/* A connection has come. Copies what is known of it. 0, or -ENOMEM, and the arrival stays the caller's. */
+int ws_request_begin(struct lws *wsi, const struct arrival *arrival);
+
+/* The place that the connection holds. */
+enum place ws_request_place(struct lws *wsi);
 
 /* Bytes came; no bytes mean that the peer has ended. Returns how many were taken, or -1 to close. */
 int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *data, size_t len);
@@ -28,15 +32,19 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 /* The socket takes more. */
 void ws_request_writable(struct ws_server *server, struct lws *wsi);
 
-/* Answers a request that becomes no WebSocket, counts it and logs it. The connection stays. remote: NULL to
- * take the client's address from the head. */
+/* Answers a request that becomes no WebSocket, counts it and logs it. The connection stays. peer: whom it
+ * comes from, unless the head says more. */
 void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
-	const char *remote, const struct handshake_refusal *refusal);
+	const struct in6_addr *peer, const struct handshake_refusal *refusal);
+
+/* Counts it and logs it, for a connection that is not worth an answer. */
+void ws_request_note(struct ws_server *server, const struct request_head *head, const struct in6_addr *peer,
+	const struct handshake_refusal *refusal);
 
 /* It took too long, and lws is about to close. */
 void ws_request_late(struct ws_server *server, struct lws *wsi);
 
 /* The connection ends without having become a WebSocket. */
-void ws_request_end(struct lws *wsi);
+void ws_request_end(struct ws_server *server, struct lws *wsi);
 
 #endif

@@ -13,14 +13,15 @@
 #include "channel_log/position.h"
 #include "client/clients.h"
 #include "client/socket.h"
+#include "core/address_table.h"
 #include "core/buf.h"
 #include "core/clock.h"
-#include "core/ip.h"
 #include "core/log.h"
 #include "http/query.h"
 #include "http/request_head.h"
 #include "metrics/metrics.h"
 #include "route/route.h"
+#include "ws/arrival.h"
 #include "ws/deflate_offer.h"
 #include "ws/handshake.h"
 #include "ws/listener.h"
@@ -45,6 +46,7 @@ enum {
 	RECEIVE_BUFFER = 256,
 	/* The bytes that lws reads from a socket at a time, and writes to it; a server has one buffer. */
 	SERVICE_BUFFER = WS_RECORD_BYTES,
+	TIDY_MS = 250,                /* between two looks for addresses that can be forgotten */
 	SINCE_MAX = REQUEST_HEAD_MAX, /* of a query member: as long as it can be */
 };
 
@@ -102,6 +104,8 @@ static void path_drop(struct ws_connection *connection)
 
 static void connection_end(struct ws_connection *connection)
 {
+	address_table_leave(connection->server->places->addresses, connection->address, false,
+		connection->client.clients->now_ms);
 	client_deinit(&connection->client);
 	list_remove(&connection->aborted);
 	message_drop(connection);
@@ -146,8 +150,20 @@ static const char *extensions_for(const struct client *client, const struct requ
 	return deflate_offer_answer(offers.data, offers.len);
 }
 
+/* Behind a proxy the address of a client is known only now. */
+static const struct handshake_refusal *count_client(
+	struct ws_server *server, struct arrival *arrival, const char *remote)
+{
+	int r = arrival_count_client(
+		arrival, server->places->addresses, server->rules.trusted, remote, server->clients->now_ms);
+
+	if (r < 0)
+		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
+	return arrival->over ? handshake_refusal(arrival->refusal) : NULL;
+}
+
 const struct handshake_refusal *ws_server_admit(struct ws_server *server, struct lws *wsi,
-	const struct request_head *head, struct handshake_token *token)
+	const struct request_head *head, struct arrival *arrival, struct handshake_token *token)
 {
 	const struct handshake_refusal *refusal;
 	char request[HANDSHAKE_REQUEST_SIZE];
@@ -161,7 +177,10 @@ const struct handshake_refusal *ws_server_admit(struct ws_server *server, struct
 	*token = (struct handshake_token){0};
 	if (server->draining)
 		return handshake_refusal(REFUSAL_DRAINING);
-	handshake_remote(wsi, server->rules.trusted, head, remote);
+	handshake_remote(&arrival->peer, server->rules.trusted, head, remote);
+	refusal = count_client(server, arrival, remote);
+	if (refusal)
+		return refusal;
 	refusal = handshake_check(head, &door, &rights, token);
 	if (refusal)
 		return refusal;
@@ -170,10 +189,13 @@ const struct handshake_refusal *ws_server_admit(struct ws_server *server, struct
 	connection = lws_get_opaque_user_data(wsi);
 	connection->extensions = extensions_for(&connection->client, head);
 	resume(connection, head);
-	if (lws_http_head(wsi, request, (size_t)handshake_request(head, request)) == 0)
-		return NULL;
-	connection_end(connection);
-	return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
+	if (lws_http_head(wsi, request, (size_t)handshake_request(head, request)) != 0) {
+		connection_end(connection);
+		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
+	}
+	connection->address = arrival->address;
+	arrival->address = NULL;
+	return NULL;
 }
 
 /*
@@ -186,13 +208,11 @@ static int on_upgrade(struct ws_connection *connection)
 	const char *path = connection->path ? connection->path : "";
 	/* Of the request nothing else is left that a line in the log would tell. */
 	struct request_head head = {.method = {"GET", 3}, .path = {path, strlen(path)}};
-	char remote[INET6_ADDRSTRLEN];
 
 	refresh_time(server);
 	if (server->draining) {
-		ip_print(&connection->client.remote, remote);
-		ws_request_refuse(
-			server, connection->wsi, &head, remote, handshake_refusal(REFUSAL_DRAINING));
+		ws_request_refuse(server, connection->wsi, &head, &connection->client.remote,
+			handshake_refusal(REFUSAL_DRAINING));
 		return -1;
 	}
 	connection->held = connection->held_back && lws_upgrade_hold(connection->wsi) == 0;
@@ -382,7 +402,7 @@ static enum place place_of(const struct ws_server *server, struct lws *wsi)
 {
 	if (server->arriving)
 		return server->arriving;
-	return ws_request_is_standing(wsi) ? PLACE_STANDING : PLACE_SEAT;
+	return ws_request_place(wsi);
 }
 
 static void count(struct lws *wsi, enum lws_callback_reasons reason)
@@ -415,7 +435,7 @@ static int on_request(struct lws *wsi, enum lws_callback_reasons reason, const c
 		ws_request_writable(server_of(wsi), wsi);
 		return 0;
 	case LWS_CALLBACK_WSI_DESTROY:
-		ws_request_end(wsi);
+		ws_request_end(server_of(wsi), wsi);
 		return 0;
 	default:
 		return 0;
@@ -463,22 +483,47 @@ static void rest(struct ws_server *server)
 		log_str("remedy", "more nodes, or a higher limit of open files (ulimit -n, LimitNOFILE)"));
 }
 
-static void adopt(struct ws_server *server, int fd, enum place place)
+static void adopt(struct ws_server *server, int fd, struct arrival *arrival)
 {
 	uint64_t n_created = server->n_created;
 	struct lws *wsi;
 
-	server->arriving = place;
+	server->arriving = arrival->place;
 	/* On failure lws closes the descriptor. */
 	wsi = lws_adopt_socket_vhost(server->vhost, fd);
 	server->arriving = PLACE_NONE;
 	if (server->n_created == n_created) /* it never became a connection, so its end is not that of one */
-		places_leave(server->places, place);
-	if (!wsi || place != PLACE_STANDING || ws_request_stand(wsi) == 0)
+		places_leave(server->places, arrival->place);
+	if (wsi && ws_request_begin(wsi, arrival) == 0)
+		return;
+	arrival_end(arrival, server->places->addresses, server->clients->now_ms);
+	if (!wsi)
 		return;
 	/* There is no memory to note its place in. */
-	places_to_seat(server->places);
+	if (arrival->place == PLACE_STANDING)
+		places_to_seat(server->places);
 	lws_set_timeout(wsi, 1, LWS_TO_KILL_ASYNC);
+}
+
+/* It has a place. Is it worth reading from? If not, it is hung up on. */
+static void arrive(struct ws_server *server, int fd, enum place place)
+{
+	struct request_head none = {0};
+	struct arrival arrival;
+	int r;
+
+	refresh_time(server);
+	arrival_init(&arrival, fd, place);
+	r = arrival_count_peer(
+		&arrival, server->places->addresses, server->rules.trusted, server->clients->now_ms);
+	if (r == 0) {
+		adopt(server, fd, &arrival);
+		return;
+	}
+	ws_request_note(server, &none, &arrival.peer,
+		handshake_refusal(r < 0 ? REFUSAL_OUT_OF_MEMORY : arrival.refusal));
+	close(fd);
+	places_leave(server->places, place);
 }
 
 static void on_accept(void *arg, int fd)
@@ -489,7 +534,7 @@ static void on_accept(void *arg, int fd)
 	if (place == PLACE_NONE)
 		close(fd);
 	else
-		adopt(server, fd, place);
+		arrive(server, fd, place);
 	if (!places_have_room(server->places))
 		rest(server);
 }
@@ -645,6 +690,16 @@ void ws_server_submit(struct ws_server *server)
 	ws_sender_submit(server->sender);
 }
 
+static void tidy_addresses(struct ws_server *server)
+{
+	uint64_t now_ms = server->clients->now_ms;
+
+	if (now_ms < server->tidy_ms)
+		return;
+	server->tidy_ms = now_ms + TIDY_MS;
+	address_table_tidy(server->places->addresses, now_ms);
+}
+
 void ws_server_turn(struct ws_server *server)
 {
 	while (!list_empty(&server->aborted)) {
@@ -658,4 +713,5 @@ void ws_server_turn(struct ws_server *server)
 		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 	}
 	lws_loop_turn(server->loop);
+	tidy_addresses(server);
 }

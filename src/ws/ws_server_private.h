@@ -11,6 +11,7 @@
 #include "ws/handshake_rules.h"
 #include "ws/places.h"
 
+struct arrival;
 struct clients;
 struct listener;
 struct lws_loop;
@@ -46,6 +47,7 @@ struct ws_server {
 	struct list aborted;   /* ws_connection.aborted */
 	size_t n_connections;  /* of lws: clients, handshakes under way, sockets that said nothing yet */
 	size_t head_bytes_max; /* of a request */
+	uint64_t tidy_ms;      /* when the table of addresses is tidied again */
 	uint64_t n_created;    /* connections that were made so far */
 	enum place arriving;   /* of the connection that lws is being given, or PLACE_NONE */
 	bool draining;
@@ -55,6 +57,6 @@ struct ws_server {
 /* The request asks to be let in: NULL, with a connection begun and the rest left to lws; or why not, and
  * *token may say more. */
 const struct handshake_refusal *ws_server_admit(struct ws_server *server, struct lws *wsi,
-	const struct request_head *head, struct handshake_token *token);
+	const struct request_head *head, struct arrival *arrival, struct handshake_token *token);
 
 #endif

@@ -1,11 +1,15 @@
-"""What one client may cost: how much it may say."""
+"""What one client, and one address, may cost: how much it may say, and how many connections it may have."""
+
+import contextlib
+import json
+import socket
 
 import pytest
 
 from harness.flood import command
 from harness.gateway import run
-from harness.wait import until
-from harness.websocket import PING, PONG, TEXT, frame
+from harness.wait import PATIENCE_SECONDS, until
+from harness.websocket import PING, PONG, TEXT, frame, handshake
 
 pytestmark = pytest.mark.plain
 
@@ -68,3 +72,106 @@ def test_bounds_follow_a_reload(start, redis, tmp_path):
         assert run("reload", "--admin", gateway.admin).returncode == 0
         peer.send_raw(command("ping") * OVER)
         assert codes(peer, OVER) == ["pong"] * OVER
+
+
+def ask(address, *hops, source="127.0.0.1"):
+    headers = [("X-Forwarded-For", ", ".join(hops))] if hops else []
+    peer = socket.create_connection(address, timeout=PATIENCE_SECONDS, source_address=(source, 0))
+    peer.sendall(handshake("/ws/cards", headers))
+    return peer
+
+
+def read_refusal(peer):
+    """The code with which a handshake is refused, None if it is let in, and "hung up" without an answer."""
+    try:
+        answer = peer.recv(4096)
+    except ConnectionResetError:
+        answer = b""
+    if answer.startswith(b"HTTP/1.1 101 "):
+        return None
+    if not answer:
+        return "hung up"
+    assert answer.startswith(b"HTTP/1.1 429 ") and b"\r\nRetry-After: 30\r\n" in answer
+    return json.loads(answer.partition(b"\r\n\r\n")[2])["data"]["code"]
+
+
+def refusal(address, *hops, source="127.0.0.1"):
+    with ask(address, *hops, source=source) as peer:
+        return read_refusal(peer)
+
+
+def refusals(count, *asked, **source):
+    """Of so many that ask at once."""
+    with contextlib.ExitStack() as stack:
+        return [read_refusal(peer) for peer in [stack.enter_context(ask(*asked, **source)) for _ in range(count)]]
+
+
+def test_an_address_has_so_many_connections_and_others_are_not_touched(start, redis):
+    gateway = start("--connections-per-address", "2", redis=redis)
+    with gateway.connect(), gateway.connect():
+        assert refusal(gateway.address) == "too_many_connections"
+        assert refusal(gateway.address, source="127.0.0.2") is None
+        line = gateway.wait_for_line("an address has more connections than it may", remote="127.0.0.1")
+        assert line.level == "warn" and "trusted_proxies" in line.fields["remedy"]
+        assert gateway.metric('tidegate_handshakes_refused_total{reason="too_many_connections"}') == 1
+    until("both are gone", lambda: refusal(gateway.address) is None)
+
+
+def test_a_page_can_see_why_its_address_is_refused(start, redis):
+    gateway = start("--connections-per-address", "1", redis=redis)
+    with gateway.connect(), gateway.connect(headers=[("Sec-WebSocket-Protocol", "tidegate.v1")]) as page:
+        assert page.close_code() == 4101
+
+
+def test_clients_behind_a_proxy_are_counted_by_the_address_that_it_names(start, redis):
+    gateway = start("--connections-per-address", "1", "--trusted-proxies", "127.0.0.1,10.0.0.0/8", redis=redis)
+    with gateway.connect("/ws/cards", [("X-Forwarded-For", "203.0.113.7")]):
+        assert refusal(gateway.address, "203.0.113.7") == "too_many_connections"
+        assert refusal(gateway.address, "6.6.6.6", "203.0.113.7") == "too_many_connections", "a client wrote the first hop"
+        assert refusal(gateway.address, "203.0.113.7", "10.1.2.3") == "too_many_connections", "two proxies"
+        assert refusal(gateway.address, "::ffff:203.0.113.7") == "too_many_connections"
+        assert refusal(gateway.address, "203.0.113.8") is None
+        assert refusal(gateway.address, "2001:db8::1") is None
+    with gateway.connect("/ws/cards", [("X-Forwarded-For", "2001:db8:1:2::1")]):
+        assert refusal(gateway.address, "2001:db8:1:2:3::1") == "too_many_connections"
+        assert refusal(gateway.address, "2001:db8:1:3::1") is None
+    with gateway.connect(), gateway.connect():
+        assert refusal(gateway.address) is None, "the proxy itself has no bound: it names nobody"
+
+
+def test_nobody_gets_another_address_by_saying_so(start, redis):
+    gateway = start("--connections-per-address", "1", redis=redis)
+    with gateway.connect():
+        assert refusal(gateway.address, "203.0.113.7") == "too_many_connections"
+
+
+def test_private_peers_are_load_balancers_and_their_clients_come_at_a_bounded_pace(start, redis):
+    gateway = start("--trusted-proxies", "127.0.0.2", redis=redis)
+    assert set(refusals(150, gateway.address)) == {None}
+    answers = refusals(200, gateway.address, "203.0.113.7", source="127.0.0.2")
+    assert 100 <= answers.count(None) < 200 and set(answers) == {None, "too_fast"}
+    assert refusal(gateway.address, "203.0.113.8", source="127.0.0.2") is None
+
+
+def test_without_a_bound_nobody_is_counted_and_a_reload_sets_one(start, redis, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text("connections_per_address: 0\n", encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    assert set(refusals(120, gateway.address)) == {None}
+    file.write_text("connections_per_address: 1\n", encoding="utf-8")
+    assert run("reload", "--admin", gateway.admin).returncode == 0
+    with gateway.connect():
+        assert refusal(gateway.address) == "too_many_connections"
+
+
+def test_few_are_told_at_a_time_and_further_ones_cost_nothing(start, redis):
+    """Sixteen that are over the bound and say nothing: the next is hung up on before its request is read."""
+    gateway = start("--connections-per-address", "1", "--workers", "1", redis=redis)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(gateway.connect())
+        for _ in range(16):
+            stack.enter_context(socket.create_connection(gateway.address))
+        assert refusal(gateway.address) == "hung up"
+        assert refusal(gateway.address, source="127.0.0.2") is None
+        assert gateway.metric('tidegate_handshakes_refused_total{reason="too_many_connections"}') == 1
+    until("there is a place to be told again", lambda: refusal(gateway.address) != "hung up")

@@ -18,6 +18,8 @@ LUA = re.compile(r"^local ([A-Z_]+) = (\d+)", re.MULTILINE)
 OPTION = re.compile(r'^OPTION\((\w+), \w+, (\w+), "([^"]*)", (\d+), (\d+),', re.MULTILINE)
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
+AUTO, AUTO_IS = "auto", -1  # the word of an option that need not be a number, and a number that none is
+
 # What looks like a bound by its name and bounds nothing that anybody waits for or fills: room for a text that has a longest form,
 # units, the smallest of something that has a row, and what is a second name of a row.
 NO_BOUND = {
@@ -27,6 +29,7 @@ NO_BOUND = {
         "LENGTH_DIGITS_MAX", "ROUTE_IDS_MAX", "SEGMENT_MAX", "SINCE_MAX", "DISCONNECT_ROUTE_MAX", "NAME_MAX_BYTES", "REASON_MAX",
         "ERROR_LOOK_MAX", "VALUE_QUOTED_MAX", "WORD_MAX", "COLUMNS_MAX", "LWS_HEAD_BYTES", "ADMIN_DIGEST_BYTES", "PREFETCH_LINE_BYTES",
         "CLOCK_LAST_MS", "WINDOW_BITS_MAX", "PARTS_MAX", "INTEGER_MAX", "CURVE_NAME_MAX", "KEY_BYTES_MAX", "SHA1_BYTES",
+        "PREFIX_BYTES",
     ),
     "a unit": ("US_PER_MS", "US_PER_S", "MS_PER_SECOND", "DAY_MS"),
     "how much is taken or kept at once": ("SLICE_BYTES", "KEEP_BYTES", "CHUNK_BYTES", "PROC_FILE_MAX", "WS_RECORD_BYTES"),
@@ -47,6 +50,8 @@ KNOWN = {"PIPE_BUF": 4096}
 
 def number(text):
     """Of the page: "1.5 s" is 1500, "8 KiB" 8192, "1,024" 1024."""
+    if text == AUTO:
+        return AUTO_IS
     figure, _, unit = text.partition(" ")
     return float(figure.replace(",", "")) * UNITS.get(unit, 1)
 
@@ -105,6 +110,8 @@ def look_up(bound, constants, options):
 
 def short(text):
     """The figures of an option as its row has them: "16KiB", "25s", "100"."""
+    if text == AUTO:
+        return AUTO_IS
     figure, unit = re.fullmatch(r"(\d+)([A-Za-z]*)", text).groups()
     return int(figure) * UNITS.get(unit, 1)
 
@@ -112,7 +119,7 @@ def short(text):
 def options_of(text):
     joined = re.sub(r",\n\t", ", ", text)
     return {name: (short(default), int(least), int(most)) for name, kind, default, least, most in OPTION.findall(joined)
-            if kind in ("DURATION", "SIZE", "COUNT", "WORKERS")}
+            if kind in ("DURATION", "SIZE", "COUNT", "COUNT_OR_AUTO", "WORKERS")}
 
 
 def findings(sources, options_table):

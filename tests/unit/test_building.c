@@ -30,6 +30,7 @@
 #include "client/clients.h"
 #include "client/socket.h"
 #include "config/config.h"
+#include "core/address_table.h"
 #include "core/buf.h"
 #include "core/log_writer.h"
 #include "metrics/metrics.h"
@@ -198,6 +199,7 @@ struct fixture {
 	struct config *config;
 	struct log_writer *log_writer;
 	struct metrics metrics;
+	struct address_table *addresses;
 	struct places places;
 	struct route_table *routes;
 	int silent; /* where the log goes */
@@ -389,7 +391,9 @@ static int setup(void **state)
 	assert_int_equal(load(&fixture->config), 0);
 	fixture->silent = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	assert_int_equal(log_writer_new(fixture->silent, LOG_FORMAT_TEXT, &fixture->log_writer), 0);
-	places_init(&fixture->places, 100);
+	fixture->addresses = address_table_new();
+	assert_non_null(fixture->addresses);
+	places_init(&fixture->places, 100, fixture->addresses);
 	fixture->routes = route_table_new();
 	add_route(fixture->routes, CARDS, (const char *const[]){"cards", "cards:1"}, 2, false);
 	*state = fixture;
@@ -404,6 +408,7 @@ static int teardown(void **state)
 	log_writer_free(fixture->log_writer);
 	close(fixture->silent);
 	config_free(fixture->config);
+	address_table_free(fixture->addresses);
 	event_base_free(fixture->base);
 	free(fixture);
 	return 0;

@@ -184,6 +184,8 @@ static void has_a_default_for_everything(void **state)
 	assert_int_equal(f->config->event_bytes_max, 1048576);
 	assert_int_equal(f->config->outbox_bytes_max, 1048576);
 	assert_int_equal(f->config->subscriptions_max, 100);
+	assert_int_equal(f->config->connections_per_address, CONFIG_AUTO);
+	assert_int_equal(f->config->handshake_bytes_max, 8192);
 	assert_int_equal(f->config->message_rate, 50);
 	assert_int_equal(f->config->message_burst, 0);
 	assert_int_equal(f->config->failures_max, 20);
@@ -642,7 +644,7 @@ static void says_nothing_in_a_word(void **state)
 	assert_string_equal(f->config->admin_token, "");
 	assert_null(f->config->topics[0]);
 	assert_null(f->config->trusted_proxies[0]);
-	assert_true(prints(f->config, "\nredis                  memory "));
+	assert_true(prints(f->config, "\nredis                    memory "));
 }
 
 static void takes_an_empty_file(void **state)
@@ -848,15 +850,15 @@ static void prints_values_with_their_sources(void **state)
 
 	write_bytes(f->file, yaml, strlen(yaml));
 	assert_int_equal(load(f, f->file, environment, flags), 0);
-	snprintf(line, sizeof(line), "\nping_interval          90s                            %s:1\n",
+	snprintf(line, sizeof(line), "\nping_interval            90s                            %s:1\n",
 		f->file);
 	assert_true(prints(f->config, line));
-	assert_true(
-		prints(f->config, "listen                 [::]:8000                      TIDEGATE_LISTEN\n"));
 	assert_true(prints(
-		f->config, "\nmessage_bytes_max      2KiB                           --message-bytes-max\n"));
-	assert_true(prints(f->config, "\ntrusted_proxies        none                           default\n"));
-	assert_true(prints(f->config, "\nredis                  memory                         default\n"));
+		f->config, "listen                   [::]:8000                      TIDEGATE_LISTEN\n"));
+	assert_true(prints(f->config,
+		"\nmessage_bytes_max        2KiB                           --message-bytes-max\n"));
+	assert_true(prints(f->config, "\ntrusted_proxies          none                           default\n"));
+	assert_true(prints(f->config, "\nredis                    memory                         default\n"));
 	snprintf(line, sizeof(line),
 		"\n  /a/{id}                       a,a:{id}                  subscribe none  auth none  "
 		"access "

@@ -1,0 +1,62 @@
+/* Arrival: from accept until it becomes a client or ends; see the header. */
+
+#include "ws/arrival.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/address_table.h"
+#include "core/ip.h"
+#include "ws/trusted.h"
+
+void arrival_init(struct arrival *arrival, int fd, enum place place)
+{
+	struct sockaddr_storage peer = {0};
+	socklen_t len = sizeof(peer);
+
+	*arrival = (struct arrival){.place = place};
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
+		return;
+	if (peer.ss_family == AF_INET6)
+		arrival->peer = ((struct sockaddr_in6 *)&peer)->sin6_addr;
+	else if (peer.ss_family == AF_INET)
+		arrival->peer = ip_mapped(&((struct sockaddr_in *)&peer)->sin_addr);
+}
+
+static int count(struct arrival *arrival, struct address_table *table, const struct in6_addr *from,
+	bool named, uint64_t now_ms)
+{
+	int r = address_table_enter(table, from, named, now_ms, &arrival->address);
+
+	if (r <= 0)
+		return r;
+	arrival->over = true;
+	arrival->refusal = r == ADDRESS_MANY ? REFUSAL_TOO_MANY : REFUSAL_TOO_FAST;
+	return arrival->address ? 0 : ARRIVAL_UNHEARD;
+}
+
+int arrival_count_peer(
+	struct arrival *arrival, struct address_table *table, const struct trusted *trusted, uint64_t now_ms)
+{
+	if (trusted_covers(trusted, &arrival->peer))
+		return 0;
+	return count(arrival, table, &arrival->peer, false, now_ms);
+}
+
+int arrival_count_client(struct arrival *arrival, struct address_table *table, const struct trusted *trusted,
+	const char *client, uint64_t now_ms)
+{
+	struct in6_addr from;
+	bool ipv4;
+
+	if (arrival->address || !trusted_covers(trusted, &arrival->peer) ||
+		!ip_parse(slice_of(client), &from, &ipv4) || trusted_covers(trusted, &from))
+		return 0;
+	return count(arrival, table, &from, true, now_ms);
+}
+
+void arrival_end(struct arrival *arrival, struct address_table *table, uint64_t now_ms)
+{
+	address_table_leave(table, arrival->address, arrival->over, now_ms);
+	arrival->address = NULL;
+}
