@@ -12,14 +12,14 @@ enum {
 };
 
 /*
- * Appends a token with this payload, signed with HS256 and a secret as it is configured ("base64:…" for bytes).
- * 0; -ENOMEM; TOKEN_TEXT_BAD: the secret is none. What the payload says is not looked at.
+ * Appends a token with this payload, signed with HS256 and a secret as it is configured ("base64:…" for
+ * bytes). 0; -ENOMEM; TOKEN_TEXT_BAD: the secret is none. What the payload says is not looked at.
  */
 int token_text_sign(const char *secret, struct slice payload, struct buf *out, struct buf *error);
 
 /*
- * Appends the header and the payload of a token, a line of JSON each, of ASCII without control characters; of a
- * malformed token what can be read. 0, or -ENOMEM.
+ * Appends the header and the payload of a token, a line of JSON each, of ASCII without control characters;
+ * of a malformed token what can be read. 0, or -ENOMEM.
  */
 int token_text_show(struct slice token, struct buf *out);
 
