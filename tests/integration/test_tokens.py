@@ -140,6 +140,7 @@ def test_another_scheme_is_for_somebody_else(gateway):
     assert code(ask(gateway, headers=[("Authorization", "Basic dTpw")])) == "token_missing"
     assert ask(gateway, headers=[("Authorization", "Basic dTpw"), *offered(HS.token())]).status == 101
     assert ask(gateway, headers=bearer(HS.token(), "bEARER")).status == 101
+    assert ask(gateway, headers=[("aUTHORIZATION", f"bearer   {HS.token()}  ")]).status == 101
 
 
 def test_a_cookie_is_taken_from_pages_only(gateway):
