@@ -30,6 +30,7 @@
 #include "route/rights.h"
 
 struct clients;
+struct lease;
 struct message;
 struct since;
 
@@ -49,6 +50,7 @@ struct client {
 	struct clients *clients; /* shared by all clients of this worker; outlives them */
 	void *socket;
 	struct rights rights;
+	struct lease *lease; /* how long its token is good; NULL: anonymous */
 	struct outbox outbox;
 	struct keepalive_link keepalive;
 	struct list link; /* in clients.all */
@@ -78,6 +80,7 @@ struct client {
 	uint8_t reason;  /* enum close_reason, once it closes */
 	uint8_t n_unconfirmed; /* parked: subscriptions of the route that are not confirmed */
 	bool aware;            /* has shown that it knows recovery: is told resync, degraded, restored */
+	bool speaks;           /* tidegate.v1: it is told what only our own clients understand */
 	bool held;             /* CLIENT_HELD was returned, and ready() not called yet */
 	bool owes_close; /* closing, but the close frame still has to be sent behind the waiting messages */
 	bool finishes;   /* closing without waiting for an answer: our direction ends with the close frame */
@@ -102,6 +105,9 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 
 /* Its handshake is held back no longer, whether its channels are confirmed or not. */
 void client_let_in(struct client *client);
+
+/* The peer has agreed to tidegate.v1. To be called right after client_init(). */
+void client_speaks(struct client *client);
 
 /* The peer has told its position in the URL: the channels of its route are recovered from there. To be called
  * right after client_init(). */

@@ -143,7 +143,8 @@ static int setup(void **state)
 		.pong_timeout_ms = 1000000,
 	};
 	struct world *world = aligned_alloc(64, (sizeof(struct world) + 63) & ~(size_t)63);
-	const struct clients_listener listener = {world, on_wish, on_ready, NULL, NULL, NULL, on_now_us};
+	const struct clients_listener listener = {
+		world, on_wish, on_ready, NULL, NULL, NULL, on_now_us, NULL};
 
 	assert_non_null(world);
 	memset(world, 0, sizeof(*world));
