@@ -136,7 +136,8 @@ main() {
 	gzip -9n "$work/changelog"
 	put 644 "$work/changelog.gz" usr/share/doc/tidegate/changelog.gz
 	put 644 CHANGELOG.md usr/share/doc/tidegate/CHANGELOG.md
-	put 644 LICENSE usr/share/doc/tidegate/copyright
+	{ cat LICENSE && printf '\n\n' && cat deploy/third-party.txt; } >"$work/copyright"
+	put 644 "$work/copyright" usr/share/doc/tidegate/copyright
 	gzip -9n "$root/usr/share/man/man1/tidegate.1"
 	architecture=$(dpkg --print-architecture)
 	depends=$(dependencies)

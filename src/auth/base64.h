@@ -11,8 +11,9 @@
 struct buf;
 
 /*
- * Decodes into out, which has room for text.len bytes, and stores their number. False for what is not the
- * one form of some bytes: another letter, '=', a length that no bytes have, bits behind the last byte.
+ * Decodes into out, which has room for three bytes a four letters, and stores their number. False for what
+ * is not the one form of some bytes: another letter, '=', a length that no bytes have, bits behind the last
+ * byte.
  */
 bool base64url_decode(struct slice text, char *out, size_t *lenp);
 

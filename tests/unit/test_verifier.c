@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "auth/base64.h"
 #include "auth/identity.h"
 #include "core/buf.h"
 #include "support/token_maker.h"
@@ -424,6 +425,55 @@ static void without_a_key_nobody_gets_in(void **state)
 	verifier_unref(verifier);
 }
 
+/* The same text with another signature, of these bytes. */
+static void look_at_signature(struct fixture *fixture, const void *bytes, size_t len, int wanted)
+{
+	const char *end = strrchr(buf_text(&fixture->token), '.');
+	struct buf text = {0};
+
+	buf_append(&text, fixture->token.data, (size_t)(end + 1 - fixture->token.data));
+	base64url_append(&text, bytes, len);
+	look(fixture, fixture->verifier, buf_slice(&text), wanted);
+	buf_deinit(&text);
+}
+
+/* Signatures that some library took: of zeroes, of the curve's order, in DER, cut off, longer. */
+static void a_signature_that_signs_nothing_is_refused(void **state)
+{
+	static const unsigned char order[32] = {0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca,
+		0xc2, 0xfc, 0x63, 0x25, 0x51};
+	static const unsigned char der_of_zeroes[] = {0x30, 0x06, 0x02, 0x01, 0, 0x02, 0x01, 0};
+	struct fixture *fixture = *state;
+	unsigned char bytes[257] = {0};
+	size_t len;
+
+	look_signed(fixture, "{\"alg\":\"ES256\",\"kid\":\"p256\"}", "ES256", P256, 0);
+	look_at_signature(fixture, bytes, 64, TOKEN_SIGNATURE);
+	look_at_signature(fixture, bytes, 1, TOKEN_SIGNATURE);
+	look_at_signature(fixture, bytes, 65, TOKEN_SIGNATURE);
+	look_at_signature(fixture, der_of_zeroes, sizeof(der_of_zeroes), TOKEN_SIGNATURE);
+	memcpy(bytes, order, sizeof(order));
+	memcpy(bytes + sizeof(order), order, sizeof(order));
+	look_at_signature(fixture, bytes, 64, TOKEN_SIGNATURE);
+
+	look_signed(fixture, "{\"alg\":\"RS256\",\"kid\":\"rsa\"}", "RS256", RSA, 0);
+	assert_true(base64url_decode(
+		slice_of(strrchr(buf_text(&fixture->token), '.') + 1), (char *)memset(bytes, 0, 257), &len));
+	look_at_signature(fixture, bytes, 256, 0);
+	look_at_signature(fixture, bytes, 255, TOKEN_SIGNATURE);
+	look_at_signature(fixture, bytes, 257, TOKEN_SIGNATURE);
+	look_at_signature(fixture, memset(bytes, 0, 257), 256, TOKEN_SIGNATURE);
+
+	look_hs256(fixture, "{\"alg\":\"HS256\"}", PAYLOAD, 0);
+	assert_true(
+		base64url_decode(slice_of(strrchr(buf_text(&fixture->token), '.') + 1), (char *)bytes, &len));
+	look_at_signature(fixture, bytes, 32, 0);
+	look_at_signature(fixture, bytes, 31, TOKEN_SIGNATURE);
+	look_at_signature(fixture, bytes, 16, TOKEN_SIGNATURE);
+	look_at_signature(fixture, bytes, 33, TOKEN_SIGNATURE);
+}
+
 /* --- the form ---------------------------------------------------------------------------------------- */
 
 static void a_token_has_three_parts(void **state)
@@ -707,6 +757,7 @@ int main(void)
 		cmocka_unit_test(a_key_for_encryption_checks_nothing),
 		cmocka_unit_test(keys_of_each_kind_need_only_their_numbers),
 		cmocka_unit_test(without_a_key_nobody_gets_in),
+		cmocka_unit_test(a_signature_that_signs_nothing_is_refused),
 		cmocka_unit_test(a_token_has_three_parts),
 		cmocka_unit_test(one_text_is_one_token),
 		cmocka_unit_test(a_good_token_and_more_behind_it_is_none),
