@@ -113,6 +113,23 @@ struct broker_log_entry {
 typedef void (*broker_log_read_fn)(void *arg, int r, const struct position *top,
 	const struct broker_log_entry *entries, size_t n_entries);
 
+/* What a client asks of a backend: an entry of a stream, by the names of its fields (docs/actions.md). */
+struct broker_action {
+	struct slice stream;      /* its key in Redis */
+	uint32_t backlog;         /* entries that the stream may hold */
+	uint64_t timeout_ms;      /* `deadline` is so far ahead, on the clock of Redis */
+	struct slice id;          /* of the action, unique */
+	struct slice conn;        /* of the connection, likewise */
+	struct slice user;        /* may be absent */
+	struct slice route, vars; /* the path's template, and a JSON object of its variables */
+	struct slice key;         /* that makes a repetition harmless; may be absent */
+	struct slice data;        /* JSON, as the client said it */
+	struct slice reply;       /* the channel where the answer is awaited */
+};
+
+/* r: also -EBUSY, the stream holds `backlog` entries. */
+typedef void (*broker_acted_fn)(void *arg, int r);
+
 /*
  * The announcements of the nodes, one JSON object each, in no order; borrowed. n is 0 if r is negative; r may
  * be BROKER_NODES_PARTIAL. Everybody who may write to Redis may have written them.
@@ -136,6 +153,9 @@ struct broker_ops {
 		const struct broker_log_options *options, broker_log_published_fn done, void *arg);
 	int (*log_read)(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
 		uint64_t ttl_ms, broker_log_read_fn done, void *arg);
+	/* NULL: there are no backends. */
+	int (*act)(
+		struct broker *broker, const struct broker_action *action, broker_acted_fn done, void *arg);
 	enum broker_state (*state)(const struct broker *broker);
 	/* NULL: the same as state(), for all channels. */
 	enum broker_state (*channel_state)(const struct broker *broker, struct slice channel);
@@ -189,6 +209,10 @@ int broker_log_publish(struct broker *broker, struct slice channel, struct slice
  */
 int broker_log_read(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
 	uint64_t ttl_ms, broker_log_read_fn done, void *arg);
+
+/* Appends the action to its stream, unless that is full. done() as above, not NULL; -EOPNOTSUPP: there is
+ * nobody behind this broker who could answer. */
+int broker_act(struct broker *broker, const struct broker_action *action, broker_acted_fn done, void *arg);
 
 enum broker_state broker_state(const struct broker *broker);
 

@@ -35,6 +35,7 @@ struct worker_listener;
 
 enum {
 	BUS_LINGERING_MAX = 1024, /* channels beyond this number are given up at once */
+	BUS_NODE_MAX = 64,        /* bytes of a node's id */
 	/* a page that is loaded anew comes back within this time and costs Redis nothing */
 	BUS_LINGER_MS = 2000,
 };
@@ -52,6 +53,10 @@ struct bus_tap {
 
 /* NULL when out of memory. */
 struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *metrics);
+
+/* This node's id, to which backends answer; at most BUS_NODE_MAX bytes. Without it no action is carried. To
+ * be called before bus_connect(). */
+void bus_set_node(struct bus *bus, const char *node);
 
 /* The listener that the broker must be created with. */
 struct broker_listener bus_broker_listener(struct bus *bus);

@@ -29,8 +29,8 @@
 #include "protocol/close_reason.h"
 #include "route/rights.h"
 
+struct action_waiting;
 struct clients;
-struct lease;
 struct message;
 struct since;
 
@@ -50,7 +50,6 @@ struct client {
 	struct clients *clients; /* shared by all clients of this worker; outlives them */
 	void *socket;
 	struct rights rights;
-	struct lease *lease; /* how long its token is good; NULL: anonymous */
 	struct outbox outbox;
 	struct keepalive_link keepalive;
 	struct list link; /* in clients.all */
@@ -60,6 +59,7 @@ struct client {
 	/* recoveries that it gave up while their joins are still under way; behind them recoveries whose
 	 * joins wait for their turn */
 	struct list aside;
+	struct action_waiting *actions; /* that it waits for, the newest first */
 	uint64_t id;
 	uint64_t opened_ms;
 	uint64_t deadline_ms;
@@ -75,12 +75,12 @@ struct client {
 	uint32_t n_sent;
 	uint32_t n_dropped;  /* events that it lost because it read too slowly */
 	uint16_t close_code; /* the code that was sent or received */
+	uint16_t n_actions;  /* in actions */
 	uint8_t n_joins; /* joins under way, up to CLIENT_JOINS_MAX; without those that went out of turn */
 	uint8_t state;   /* enum client_state */
 	uint8_t reason;  /* enum close_reason, once it closes */
 	uint8_t n_unconfirmed; /* parked: subscriptions of the route that are not confirmed */
 	bool aware;            /* has shown that it knows recovery: is told resync, degraded, restored */
-	bool speaks;           /* tidegate.v1: it is told what only our own clients understand */
 	bool held;             /* CLIENT_HELD was returned, and ready() not called yet */
 	bool owes_close; /* closing, but the close frame still has to be sent behind the waiting messages */
 	bool finishes;   /* closing without waiting for an answer: our direction ends with the close frame */
@@ -105,9 +105,6 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 
 /* Its handshake is held back no longer, whether its channels are confirmed or not. */
 void client_let_in(struct client *client);
-
-/* The peer has agreed to tidegate.v1. To be called right after client_init(). */
-void client_speaks(struct client *client);
 
 /* The peer has told its position in the URL: the channels of its route are recovered from there. To be called
  * right after client_init(). */

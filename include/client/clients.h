@@ -15,19 +15,21 @@
 
 #include "client/delivery_time.h"
 #include "client/drain.h"
-#include "client/expiry.h"
 #include "client/keepalive.h"
 #include "core/bucket.h"
 #include "core/list.h"
+#include "core/map.h"
 #include "core/slice.h"
 #include "mail/disconnects.h"
 #include "protocol/form.h"
 
+struct action;
+struct action_answer;
+struct action_queue;
 struct confirmation;
 struct credit;
 struct hub;
 struct hub_listener;
-struct identity;
 struct join;
 struct log;
 struct message;
@@ -46,15 +48,6 @@ struct client_limits {
 	struct bucket_rate failures; /* likewise */
 	uint64_t ping_interval_ms;
 	uint64_t pong_timeout_ms;
-	uint64_t token_leeway_ms; /* by which clocks may differ */
-	bool takes_tokens;        /* there are keys */
-};
-
-/* Outcomes of clients_listener.identify(). */
-enum {
-	CLIENT_TOKEN_INVALID = 1,
-	CLIENT_TOKEN_EXPIRED,
-	CLIENT_TOKEN_LATER, /* its key is being fetched */
 };
 
 enum {
@@ -82,15 +75,12 @@ struct clients_listener {
 	void (*join)(void *arg, struct join *join);
 	/* What join_spend() returned. */
 	void (*spent)(void *arg, struct credit *credit);
+	/* Takes an action to the bus, and over; what became of it comes back through clients_answered(). */
+	void (*act)(void *arg, struct action *action);
 	/* All bytes that were given to socket_ops.send_later() must be sent now. NULL if it is never used. */
 	void (*submit)(void *arg);
 	/* The time, on the clock of message.arrived_us. Called once in several writes. */
 	uint64_t (*now_us)(void *arg);
-	/*
-	 * Who does this token say that somebody is? 0 and the identity, which is the caller's; an outcome
-	 * above; or -ENOMEM. NULL if takes_tokens is never true.
-	 */
-	int (*identify)(void *arg, struct slice token, struct identity **identityp);
 };
 
 struct clients {
@@ -102,7 +92,6 @@ struct clients {
 	struct route_table *routes; /* the newest table; one reference */
 	struct client_limits limits;
 	struct keepalive keepalive;
-	struct expiry expiry;
 	struct list all;
 	struct list parked;      /* client.due */
 	struct list blocked;     /* client.due */
@@ -111,6 +100,9 @@ struct clients {
 	struct list subscribing; /* subscriptions whose answers are owed, in order of their deadlines */
 	struct list recovering;  /* recoveries that are not answered, in order of their deadlines */
 	struct list pressing;    /* the same, once half of their time is over */
+	struct map actions;      /* that are not answered, by their numbers */
+	struct action_queue *action_queues; /* the same in order of their deadlines */
+	uint64_t last_action;               /* the number of the newest */
 	struct form_maker maker;
 	const struct confirmation *confirmation; /* while it is handed to those who wait for it */
 	struct drain drain;
@@ -171,6 +163,9 @@ void clients_connected(struct clients *clients, bool connected);
 
 /* The bus' answer to clients_listener.join(). Takes over the join. */
 void clients_joined(struct clients *clients, struct join *join);
+
+/* What became of an action, or a part of its answer. The event in it stays the caller's. */
+void clients_answered(struct clients *clients, const struct action_answer *answer);
 
 /*
  * Events of the channel were lost or retracted: subscribers that know recovery are told by this message, the

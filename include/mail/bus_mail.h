@@ -10,6 +10,7 @@ enum bus_mail_kind {
 	BUS_JOIN,   /* a client wants to hear a channel from where it was */
 	BUS_SPENT,  /* the answer of a join has been queued for its client */
 	BUS_SURVEY, /* a part of a survey, answered */
+	BUS_ACTION, /* what a client asks of a backend */
 };
 
 struct bus_mail {

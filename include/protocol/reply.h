@@ -27,15 +27,6 @@ struct message *reply_unsubscribed(struct slice id, struct slice channel, uint64
 struct message *reply_error(struct slice id, const char *code, const char *message, struct slice channel,
 	uint64_t retry_after_ms, uint64_t wall_ms);
 
-/* Taken away: {"type":"unsubscribed","data":{"channel":…,"reason":"forbidden"},…} */
-struct message *reply_revoked(struct slice channel, uint64_t wall_ms);
-
-/* {"type":"authenticated","data":{"expires_in_ms":…},…}; UINT64_MAX: never, and without data. */
-struct message *reply_authenticated(struct slice id, uint64_t left_ms, uint64_t wall_ms);
-
-/* {"type":"token_expiring","data":{"expires_in_ms":…},…} */
-struct message *reply_token_expiring(uint64_t left_ms, uint64_t wall_ms);
-
 /* What a client that knows recovery is told about its place in a channel's history. */
 struct reply_recovery {
 	bool recoverable;   /* the channel keeps a history; if not, all members below are left out */
@@ -52,6 +43,13 @@ struct message *reply_recovered(
 /* {"type":"resync","data":{"channel":…,"reason":…,"continuous":…,"retracted":…,"pos":…},…} */
 struct message *reply_resync(struct slice channel, const char *reason, bool continuous, uint64_t retracted,
 	const char *pos, uint64_t wall_ms);
+
+/* {"type":"reply","id":…,"data":…,"more":true,"timestamp":…}: a backend's answer. data: JSON, or absent. */
+struct message *reply_action(struct slice id, struct slice data, bool more, uint64_t wall_ms);
+
+/* The error of an action, in a backend's words: code and message are JSON strings, quotes included. */
+struct message *reply_action_error(
+	struct slice id, struct slice code, struct slice message, uint64_t wall_ms);
 
 /* {"type":"degraded","data":{"reason":"upstream"},…} and {"type":"restored",…} */
 struct message *reply_degraded(uint64_t wall_ms);

@@ -88,6 +88,25 @@ struct route_history {
 };
 
 enum {
+	ROUTE_ACTIONS_TIMEOUT_MS = 10000, /* the default */
+	ROUTE_ACTIONS_TIMEOUT_MS_MIN = 100,
+	ROUTE_ACTIONS_TIMEOUT_MS_MAX = 600000, /* answers in parts renew it */
+	ROUTE_ACTIONS_IN_FLIGHT = 16,          /* the default */
+	ROUTE_ACTIONS_IN_FLIGHT_MAX = 256,
+	ROUTE_ACTIONS_BACKLOG = 10000, /* the default */
+	ROUTE_ACTIONS_BACKLOG_MAX = 10000000,
+	ROUTE_ACTIONS_STREAM_MAX = 255, /* bytes of the stream's key */
+};
+
+/* Where what its clients ask of a backend goes (docs/actions.md). Zeroed: nowhere. */
+struct route_actions {
+	const char *stream;     /* its key in Redis; NULL: clients are answered `unsupported` */
+	uint64_t timeout_ms;    /* without an answer, or a further part of it; 0: the default */
+	unsigned int in_flight; /* of one connection, not answered; 0: the default */
+	unsigned int backlog; /* entries of the stream above which clients are answered `busy`; 0: likewise */
+};
+
+enum {
 	ROUTE_NOT_FOUND = 1, /* no template has this shape: 404 */
 	ROUTE_BAD_ID = 2,    /* the shape fits, an id does not, or the ids make no valid channel name: 400 */
 	ROUTE_CONFLICT = 3,  /* another template matches the same paths */
@@ -122,6 +141,7 @@ struct route_spec {
 	enum route_access access;
 	struct route_slow slow;
 	struct route_history history; /* of the channels that it joins, not of those in its subscribe list */
+	struct route_actions actions;
 };
 
 struct route; /* owned by its table */
@@ -208,6 +228,9 @@ const struct route_slow *route_slow(const struct route *route);
 /* Never NULL. Its size is 0 without a history; otherwise the default time is filled in. */
 const struct route_history *route_history(const struct route *route);
 
+/* Never NULL. Without a stream it carries none; otherwise the defaults are filled in. */
+const struct route_actions *route_actions(const struct route *route);
+
 const char *slow_policy_name(enum slow_policy policy);
 
 /* False if there is no policy of this name. */
@@ -226,8 +249,9 @@ const struct key_path *route_table_key(const struct route_table *table, struct s
  */
 const struct route_history *route_table_history(const struct route_table *table, struct slice channel);
 
-/* Does any of its routes keep a history? */
+/* Does any of its routes keep a history, or carry actions? */
 bool route_table_keeps_history(const struct route_table *table);
+bool route_table_carries_actions(const struct route_table *table);
 
 /*
  * How many channels the route joins, and the name of the i-th channel for this match. route_channel()
@@ -242,6 +266,9 @@ size_t route_channel(const struct route_match *match, size_t i, char out[ROUTE_C
  * without variables. Returns the length.
  */
 size_t route_ids(const struct route_match *match, char out[ROUTE_IDS_MAX + 1]);
+
+/* Appends a JSON object of the path's variables, each as it stands in names. */
+void route_variables(const struct route_match *match, struct buf *out);
 
 /* Restores the match from which route_ids() was made, for this identity (NULL: nobody knows). */
 void route_rematch(const struct route *route, const char *ids, const struct identity *identity,

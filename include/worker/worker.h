@@ -20,6 +20,8 @@
 #include "core/log.h"
 #include "core/slice.h"
 
+struct action;
+struct action_answer;
 struct buf;
 struct config;
 struct credit;
@@ -48,6 +50,8 @@ struct worker_listener {
 	void (*join)(void *arg, struct join *join);
 	/* What join_spend() returned. */
 	void (*spent)(void *arg, struct credit *credit);
+	/* Takes an action to a backend; what becomes of it comes back through worker_post_answer(). */
+	void (*act)(void *arg, struct action *action);
 	/* A part that worker_post_survey() brought is answered and goes back to the bus. */
 	void (*surveyed)(void *arg, struct survey_part *part);
 };
@@ -97,6 +101,10 @@ void worker_post_flush(struct worker *worker);
 /* The node is subscribed to the channel. Takes its own reference to the message in it. */
 void worker_post_confirm(
 	struct worker *worker, struct slice channel, uint64_t hash, const struct confirmation *confirmation);
+
+/* What became of an action. Copied; takes its own reference to the event in it. Without memory for that the
+ * client hears of a timeout. */
+void worker_post_answer(struct worker *worker, const struct action_answer *answer);
 
 /* The answer to listener.join(). Takes over the join. */
 void worker_post_joined(struct worker *worker, struct join *join);

@@ -141,7 +141,8 @@ static int make_redis(struct gateway *gateway, const struct broker_listener *lis
 		.channel_prefix = config->channel_prefix,
 		.node_id = gateway->node_id,
 		.seed = gateway->seed,
-		.loads_library = route_table_keeps_history(config->routes),
+		.loads_library = route_table_keeps_history(config->routes) ||
+				 route_table_carries_actions(config->routes),
 		.payload_bytes_max = config->event_bytes_max,
 #ifdef TIDEGATE_FAULT_CONTROLS
 		.fault_off = gateway->fault_off,
@@ -160,6 +161,7 @@ static int make_bus(struct gateway *gateway, struct buf *error)
 	gateway->bus = bus_new(gateway->base, gateway->log, &gateway->metrics);
 	if (!gateway->bus)
 		return -ENOMEM;
+	bus_set_node(gateway->bus, gateway->node_id);
 	bus_set_routes(gateway->bus, gateway->config->routes);
 #ifdef TIDEGATE_FAULT_CONTROLS
 	bus_set_fault_off(gateway->bus, &gateway->fault_off);

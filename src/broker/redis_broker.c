@@ -93,6 +93,13 @@ static int redis_log_read(struct broker *broker, struct slice channel, uint64_t 
 	return redis_server_log_read(server_of(broker, channel), channel, from, count, ttl_ms, done, arg);
 }
 
+/* Where the answers come: a cluster would want the server of the stream. */
+static int redis_act(
+	struct broker *broker, const struct broker_action *action, broker_acted_fn done, void *arg)
+{
+	return redis_server_act(server_of(broker, action->reply), action, done, arg);
+}
+
 static enum broker_state redis_state(const struct broker *broker)
 {
 	return state_of(((const struct redis_broker *)broker)->server);
@@ -155,6 +162,7 @@ static const struct broker_ops redis_ops = {
 	.publish = redis_publish,
 	.log_publish = redis_log_publish,
 	.log_read = redis_log_read,
+	.act = redis_act,
 	.state = redis_state,
 	.channel_state = redis_channel_state,
 	.describe = redis_describe,

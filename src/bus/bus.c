@@ -14,6 +14,7 @@
 #include "bus/bus_private.h"
 #include "core/clock.h"
 #include "core/mailbox.h"
+#include "mail/action.h"
 #include "mail/bus_mail.h"
 #include "mail/join.h"
 #include "mail/survey.h"
@@ -129,6 +130,9 @@ static void take_mail(struct bus *bus, struct bus_mail *mail)
 		break;
 	case BUS_SURVEY:
 		survey_return((struct survey_part *)mail);
+		break;
+	case BUS_ACTION:
+		actions_take(&bus->actions, (struct action *)mail);
 		break;
 	}
 }
@@ -287,9 +291,20 @@ fail:
 	return NULL;
 }
 
+void bus_set_node(struct bus *bus, const char *node)
+{
+	actions_init(&bus->actions, bus, node);
+}
+
 struct broker_listener bus_broker_listener(struct bus *bus)
 {
 	return (struct broker_listener){bus, on_event, on_drained, on_subscribed, on_lost, on_state};
+}
+
+static void listen_for_answers(struct bus *bus)
+{
+	if (bus->broker && bus->routes && bus->actions.bus)
+		actions_configure(&bus->actions, route_table_carries_actions(bus->routes));
 }
 
 void bus_connect(
@@ -301,6 +316,7 @@ void bus_connect(
 	bus->n_workers = n_workers;
 	loop_lag_start(&bus->lag, clock_monotonic_us(), TICK_MS * 1000);
 	on_state(bus, broker_state(broker), "");
+	listen_for_answers(bus);
 }
 
 void bus_set_routes(struct bus *bus, struct route_table *routes)
@@ -318,6 +334,7 @@ void bus_set_routes(struct bus *bus, struct route_table *routes)
 		(void)bus_channel_configure(channel);
 	}
 	bus_channels_end_histories(bus, clock_monotonic_ms());
+	listen_for_answers(bus);
 	route_table_unref(old);
 }
 
@@ -332,6 +349,7 @@ static void free_mail(struct bus_mail *mail)
 {
 	switch (mail->kind) {
 	case BUS_WISH:
+	case BUS_ACTION:
 		free(mail);
 		break;
 	case BUS_JOIN:
@@ -354,6 +372,7 @@ void bus_free(struct bus *bus)
 	if (!bus)
 		return;
 	bus->n_workers = 0; /* they are gone: nothing is posted any more */
+	list_remove(&bus->actions.tap.link);
 	for (entry = map_next(&bus->channels, NULL); entry; entry = next) {
 		next = map_next(&bus->channels, entry);
 		bus_channel_free(map_value(entry, struct bus_channel, entry));
@@ -407,6 +426,13 @@ static void post_spent(void *arg, struct credit *credit)
 	mailbox_push(bus->inbox, &credit->mail.mail);
 }
 
+static void post_action(void *arg, struct action *action)
+{
+	struct bus *bus = arg;
+
+	mailbox_push(bus->inbox, &action->mail.mail);
+}
+
 static void post_survey(void *arg, struct survey_part *part)
 {
 	struct bus *bus = arg;
@@ -416,7 +442,7 @@ static void post_survey(void *arg, struct survey_part *part)
 
 struct worker_listener bus_worker_listener(struct bus *bus)
 {
-	return (struct worker_listener){bus, post_wish, post_join, post_spent, post_survey};
+	return (struct worker_listener){bus, post_wish, post_join, post_spent, post_action, post_survey};
 }
 
 struct survey *bus_survey(

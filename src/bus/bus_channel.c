@@ -66,7 +66,9 @@ int bus_channel_configure(struct bus_channel *channel)
 	if (!bus->routes)
 		return 0;
 	channel->key = route_table_key(bus->routes, bus_channel_name(channel));
-	history = route_table_history(bus->routes, bus_channel_name(channel));
+	history = actions_history(&bus->actions, bus_channel_name(channel));
+	if (!history)
+		history = route_table_history(bus->routes, bus_channel_name(channel));
 	if (history)
 		channel->close_on_gap =
 			history->close_on_gap; /* and until the history that is to end has ended */

@@ -3,6 +3,7 @@
 
 /* Shared by the bus' two files: bus.c switches, bus_channel.c has the channels. */
 
+#include "bus/actions.h"
 #include "bus/bus.h"
 #include "bus/history.h"
 #include "bus/replays.h"
@@ -23,6 +24,7 @@ struct bus {
 	struct route_table *routes; /* one reference, or NULL */
 	struct map channels;
 	struct histories histories;
+	struct actions actions;
 	struct replays replays;
 	struct list lingering; /* in order of linger_ms */
 	size_t n_lingering;

@@ -2,7 +2,6 @@
 
 #include "cli/commands.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,13 +50,12 @@ static bool is_of(const struct command_flag *flag, const struct command *command
 	return &commands[flag->command] == command;
 }
 
-const struct command_flag *command_flag_find(const struct command *command, const char *flag)
+bool command_has_flag(const struct command *command, const char *flag)
 {
 	for (size_t i = 0; i < n_command_flags; i++)
-		if ((!command || is_of(&command_flags[i], command)) &&
-			strcmp(command_flags[i].flag, flag) == 0)
-			return &command_flags[i];
-	return NULL;
+		if (is_of(&command_flags[i], command) && strcmp(command_flags[i].flag, flag) == 0)
+			return true;
+	return false;
 }
 
 static void write_flags(const struct command *command, const char *indent, struct buf *out)

@@ -4,9 +4,9 @@
 
 #include <errno.h>
 
+#include "client/actions.h"
 #include "client/client.h"
 #include "client/delivery.h"
-#include "client/lease.h"
 #include "client/owed.h"
 #include "client/recovery.h"
 #include "client/slow.h"
@@ -118,7 +118,6 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	list_init(&clients->subscribing);
 	list_init(&clients->recovering);
 	list_init(&clients->pressing);
-	expiry_init(&clients->expiry, 0);
 	keepalive_init(&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms);
 	r = form_maker_init(&clients->maker, limits->deflate_bytes_min);
 	clients->hub = hub_new(&up);
@@ -145,6 +144,7 @@ void clients_configure(
 
 void clients_deinit(struct clients *clients)
 {
+	actions_deinit(clients);
 	hub_free(clients->hub);
 	form_maker_deinit(&clients->maker);
 	route_table_unref(clients->routes);
@@ -212,6 +212,11 @@ static void tell_degraded(struct clients *clients, bool degraded)
 			client_push(client, message_ref(message));
 	}
 	message_unref(message);
+}
+
+void clients_answered(struct clients *clients, const struct action_answer *answer)
+{
+	actions_answered(clients, answer);
 }
 
 void clients_joined(struct clients *clients, struct join *join)
@@ -359,9 +364,9 @@ void clients_tick(struct clients *clients)
 
 	hub_tidy(clients->hub);
 	tick_keepalive(clients);
-	lease_tick(clients);
 	owed_tick(clients);
 	recovery_tick(clients);
+	actions_tick(clients);
 	if (clients->lost_ms && !clients->degraded &&
 		clients->now_ms - clients->lost_ms >= CLIENT_DEGRADED_MS)
 		tell_degraded(clients, true);

@@ -88,6 +88,9 @@ static void write_route(const struct config *config, size_t i, struct buf *out)
 	buf_printf(out, ",\"compression\":%s,\"history\":", route_compresses(route) ? "true" : "false");
 	history_describe(route, &scratch);
 	append_described(out, &scratch);
+	buf_append_str(out, ",\"actions\":");
+	actions_describe(route, &scratch);
+	append_described(out, &scratch);
 	buf_append_str(out, ",\"source\":");
 	route_source_describe(config, i, &scratch);
 	append_described(out, &scratch);

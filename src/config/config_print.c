@@ -112,6 +112,19 @@ void history_describe(const struct route *route, struct buf *out)
 		buf_append_str(out, " close");
 }
 
+void actions_describe(const struct route *route, struct buf *out)
+{
+	const struct route_actions *actions = route_actions(route);
+
+	if (!actions->stream) {
+		buf_append_str(out, "off");
+		return;
+	}
+	buf_printf(out, "%s ", actions->stream);
+	value_types[VALUE_DURATION].print(&actions->timeout_ms, out);
+	buf_printf(out, " %u %u", actions->in_flight, actions->backlog);
+}
+
 void route_source_describe(const struct config *config, size_t i, struct buf *out)
 {
 	if (i < config->sources->n_route_lines)
@@ -141,6 +154,8 @@ static void print_route(const struct config *config, size_t i, struct buf *cells
 	buf_append_str(cells, route_compresses(route) ? "\tcompression on" : "\tcompression off");
 	buf_append_str(cells, "\thistory ");
 	history_describe(route, cells);
+	buf_append_str(cells, "\tactions ");
+	actions_describe(route, cells);
 	buf_append_char(cells, '\t');
 	route_source_describe(config, i, cells);
 	buf_append_char(cells, '\n');

@@ -39,6 +39,7 @@ struct route_draft {
 	unsigned int key_line; /* of slow.key */
 	struct route_history history;
 	unsigned int history_line;
+	struct route_actions actions;
 };
 
 static int read_path(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
@@ -307,6 +308,78 @@ static int read_history(struct reader *reader, const yaml_node_t *value, struct 
 	return value->type == YAML_MAPPING_NODE ? read_history_keys(reader, value, draft) : 0;
 }
 
+static int read_stream(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	int r = reader_text(reader, value, "stream", &draft->actions.stream);
+	size_t len = r == 0 ? strlen(draft->actions.stream) : 1;
+
+	if (len == 0 || len > ROUTE_ACTIONS_STREAM_MAX)
+		return reader_refuse(reader, reader_line(value),
+			"the stream of actions is a key in Redis, of 1 to %d bytes",
+			ROUTE_ACTIONS_STREAM_MAX);
+	return r;
+}
+
+static int read_actions_timeout(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	static const struct value_bounds bounds = {
+		ROUTE_ACTIONS_TIMEOUT_MS_MIN, ROUTE_ACTIONS_TIMEOUT_MS_MAX};
+
+	return reader_value(
+		reader, value, "timeout", &value_types[VALUE_DURATION], &draft->actions.timeout_ms, &bounds);
+}
+
+static int read_in_flight(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	static const struct value_bounds bounds = {1, ROUTE_ACTIONS_IN_FLIGHT_MAX};
+
+	return reader_value(
+		reader, value, "in_flight", &value_types[VALUE_COUNT], &draft->actions.in_flight, &bounds);
+}
+
+static int read_backlog(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	static const struct value_bounds bounds = {1, ROUTE_ACTIONS_BACKLOG_MAX};
+
+	return reader_value(
+		reader, value, "backlog", &value_types[VALUE_COUNT], &draft->actions.backlog, &bounds);
+}
+
+static const struct route_key actions_keys[] = {
+	{"stream", read_stream},
+	{"timeout", read_actions_timeout},
+	{"in_flight", read_in_flight},
+	{"backlog", read_backlog},
+};
+
+enum {
+	N_ACTIONS_KEYS = sizeof(actions_keys) / sizeof(actions_keys[0]),
+};
+
+static int read_one_actions_key(struct reader *reader, size_t key, const yaml_node_t *value, void *arg)
+{
+	return actions_keys[key].read(reader, value, arg);
+}
+
+/* A word alone is the stream. */
+static int read_actions(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	struct reader_keys keys = {
+		.where = " in actions", .n = N_ACTIONS_KEYS, .read = read_one_actions_key, .arg = draft};
+	int r = 0;
+
+	if (value->type == YAML_SCALAR_NODE && !reader_is_null(value))
+		return read_stream(reader, value, draft);
+	for (size_t i = 0; i < N_ACTIONS_KEYS; i++)
+		keys.names[i] = actions_keys[i].name;
+	if (value->type == YAML_MAPPING_NODE)
+		r = reader_mapping(reader, value, &keys);
+	if (r == 0 && !draft->actions.stream)
+		r = reader_refuse(reader, reader_line(value),
+			"actions is the name of a stream, or 'stream: …' and more below it");
+	return r;
+}
+
 /* The keys of a route. A new key is a row here and a line in docs/configuration.md. */
 static const struct route_key route_keys[] = {
 	{"path", read_path},
@@ -319,6 +392,7 @@ static const struct route_key route_keys[] = {
 	{"slow", read_slow},
 	{"compression", read_compression},
 	{"history", read_history},
+	{"actions", read_actions},
 };
 
 enum {
@@ -345,6 +419,7 @@ static struct route_spec draft_spec(const struct route_draft *draft)
 		.access = draft->access,
 		.slow = draft->slow,
 		.history = draft->history,
+		.actions = draft->actions,
 	};
 }
 

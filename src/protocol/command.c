@@ -20,6 +20,22 @@
 
 #include "protocol/json.h"
 
+/* What is read of an action, in the order of action_members[]. */
+enum action_member {
+	ACTION_TYPE,
+	ACTION_ID,
+	ACTION_DATA,
+	ACTION_KEY,
+	N_ACTION_MEMBERS,
+};
+
+static const struct json_member action_members[N_ACTION_MEMBERS] = {
+	[ACTION_TYPE] = {.name = "type"},
+	[ACTION_ID] = {.name = "id"},
+	[ACTION_DATA] = {.name = "data"},
+	[ACTION_KEY] = {.name = "key"},
+};
+
 struct tokens {
 	const char *text;
 	jsmntok_t all[COMMAND_TOKENS_MAX];
@@ -33,7 +49,6 @@ static const struct {
 } types[] = {
 	{"subscribe", COMMAND_SUBSCRIBE},
 	{"unsubscribe", COMMAND_UNSUBSCRIBE},
-	{"auth", COMMAND_AUTH},
 	{"ping", COMMAND_PING},
 	{"action", COMMAND_ACTION},
 };
@@ -46,23 +61,23 @@ static const struct {
 		"A message is one JSON object with no more than 64 tokens and 8 levels and no name twice."},
 	[COMMAND_MISSING_TYPE] = {"missing_type", "A message needs a \"type\" that is a string."},
 	[COMMAND_UNKNOWN_TYPE] = {"unknown_type",
-		"The type is none of subscribe, unsubscribe, auth, ping and action."},
+		"The type is none of subscribe, unsubscribe, ping and action."},
 	[COMMAND_BAD_ID] = {"bad_id", "The \"id\" must be a string or an integer of at most 128 bytes."},
 	[COMMAND_BAD_DATA] = {"bad_data", "The \"data\" must be an object."},
 	[COMMAND_MISSING_CHANNEL] = {"missing_channel",
 		"This needs \"data\" with a \"channel\" that is a string of 1 to 300 bytes."},
-	[COMMAND_MISSING_TOKEN] = {"missing_token", "This needs \"data\" with a \"token\" that is a string."},
+	[COMMAND_BAD_KEY] = {"bad_key", "The \"key\" must be a string of 1 to 64 bytes."},
 };
 
 const char *command_error_code(int outcome)
 {
-	assert(outcome >= COMMAND_BAD_JSON && outcome <= COMMAND_MISSING_TOKEN);
+	assert(outcome >= COMMAND_BAD_JSON && outcome <= COMMAND_BAD_KEY);
 	return errors[outcome].code;
 }
 
 const char *command_error_message(int outcome)
 {
-	assert(outcome >= COMMAND_BAD_JSON && outcome <= COMMAND_MISSING_TOKEN);
+	assert(outcome >= COMMAND_BAD_JSON && outcome <= COMMAND_BAD_KEY);
 	return errors[outcome].message;
 }
 
@@ -139,7 +154,7 @@ static int tokens_read(struct tokens *tokens, const char *text, size_t len)
 	bool is_object;
 	jsmn_parser parser;
 
-	if (len > INT_MAX || json_check(text, len, COMMAND_DEPTH_MAX, NULL, 0, &is_object) || !is_object)
+	if (json_check(text, len, COMMAND_DEPTH_MAX, NULL, 0, &is_object))
 		return COMMAND_BAD_JSON;
 	jsmn_init(&parser);
 	tokens->text = text;
@@ -150,14 +165,17 @@ static int tokens_read(struct tokens *tokens, const char *text, size_t len)
 	return has_duplicate_names(tokens) ? COMMAND_BAD_JSON : 0;
 }
 
-static int read_id(struct command *command, const struct tokens *tokens)
+static int take_id(struct command *command, struct slice id)
 {
-	struct slice id = find_slice(tokens, 0, "id");
-
 	if (id.data && ((!json_is_string(id) && !json_is_integer(id)) || id.len > COMMAND_ID_MAX))
 		return COMMAND_BAD_ID;
 	command->id = id;
 	return 0;
+}
+
+static int read_id(struct command *command, const struct tokens *tokens)
+{
+	return take_id(command, find_slice(tokens, 0, "id"));
 }
 
 static int read_type(struct command *command, const struct tokens *tokens)
@@ -185,11 +203,6 @@ static void read_history(struct command *command, const struct tokens *tokens, i
 	command->recover = recover >= 0 && slice_is(token_slice(tokens, recover), "true");
 }
 
-static bool has_channel(enum command_type type)
-{
-	return type == COMMAND_SUBSCRIBE || type == COMMAND_UNSUBSCRIBE;
-}
-
 static int read_data(struct command *command, const struct tokens *tokens)
 {
 	int data = find_given(tokens, 0, "data");
@@ -202,9 +215,8 @@ static int read_data(struct command *command, const struct tokens *tokens)
 		return COMMAND_BAD_DATA;
 	command->data = token_slice(tokens, data);
 	read_history(command, tokens, data);
-	command->token = find_slice(tokens, data, "token");
 	channel = find_slice(tokens, data, "channel");
-	if (!channel.data || !has_channel(command->type))
+	if (!channel.data || command->type == COMMAND_PING || command->type == COMMAND_ACTION)
 		return 0;
 	if (!json_is_string(channel) || channel.len == 2) /* the quotes alone */
 		return COMMAND_MISSING_CHANNEL;
@@ -218,28 +230,70 @@ static int read_data(struct command *command, const struct tokens *tokens)
 	return 0;
 }
 
-int command_parse(const char *text, size_t len, struct command *command)
+static struct slice given(const struct json_member *member)
 {
-	struct tokens tokens;
+	return slice_is(member->value, "null") ? (struct slice){0} : member->value;
+}
+
+static int read_key(struct command *command, struct slice key)
+{
+	long len;
+
+	if (!key.data)
+		return 0;
+	len = json_is_string(key) ? json_unescape(key, command->key, COMMAND_KEY_MAX) : -1;
+	if (len <= 0)
+		return COMMAND_BAD_KEY;
+	command->key_len = (size_t)len;
+	return 0;
+}
+
+static int read_action(struct command *command, const struct json_member members[N_ACTION_MEMBERS])
+{
 	int r;
 
-	command->type = COMMAND_PING;
-	command->id = command->data = command->since = command->token = (struct slice){0};
-	command->recover = false;
-	command->channel[0] = '\0';
-	command->channel_len = 0;
-	r = tokens_read(&tokens, text, len);
+	for (size_t i = 0; i < N_ACTION_MEMBERS; i++)
+		if (members[i].n > 1)
+			return COMMAND_BAD_JSON;
+	command->type = COMMAND_ACTION;
+	command->data = members[ACTION_DATA].value;
+	r = take_id(command, given(&members[ACTION_ID]));
+	return r ? r : read_key(command, given(&members[ACTION_KEY]));
+}
+
+static int read_tokens(struct command *command, const char *text, size_t len)
+{
+	struct tokens tokens;
+	int r = tokens_read(&tokens, text, len);
+
 	if (r == 0)
 		r = read_id(command, &tokens);
 	if (r == 0)
 		r = read_type(command, &tokens);
 	if (r == 0)
 		r = read_data(command, &tokens);
-	if (r)
-		return r;
-	if (command->type == COMMAND_UNSUBSCRIBE && !command->channel_len)
-		return COMMAND_MISSING_CHANNEL;
-	if (command->type == COMMAND_AUTH && !json_is_string(command->token))
-		return COMMAND_MISSING_TOKEN;
-	return 0;
+	if (r == 0 && command->type == COMMAND_UNSUBSCRIBE && !command->channel_len)
+		r = COMMAND_MISSING_CHANNEL;
+	return r;
+}
+
+int command_parse(const char *text, size_t len, struct command *command)
+{
+	struct json_member members[N_ACTION_MEMBERS];
+	bool is_object;
+
+	command->type = COMMAND_PING;
+	command->id = command->data = command->since = (struct slice){0};
+	command->recover = false;
+	command->channel[0] = '\0';
+	command->channel_len = command->key_len = 0;
+	memcpy(members, action_members, sizeof(members));
+	if (len > INT_MAX ||
+		json_check(text, len, COMMAND_ACTION_DEPTH_MAX, members, N_ACTION_MEMBERS, &is_object) ||
+		!is_object)
+		return COMMAND_BAD_JSON;
+	if (json_is_string(members[ACTION_TYPE].value) &&
+		json_string_is(members[ACTION_TYPE].value, "action", strlen("action")))
+		return read_action(command, members);
+	return read_tokens(command, text, len);
 }

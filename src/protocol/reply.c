@@ -68,37 +68,6 @@ struct message *reply_unsubscribed(struct slice id, struct slice channel, uint64
 	return reply_channel("unsubscribed", id, channel, wall_ms);
 }
 
-struct message *reply_revoked(struct slice channel, uint64_t wall_ms)
-{
-	struct buf out = {0};
-
-	reply_begin(&out, "unsubscribed", (struct slice){0});
-	buf_append_str(&out, ",\"data\":{\"channel\":");
-	buf_append_json_string(&out, channel.data, channel.len);
-	buf_append_str(&out, ",\"reason\":\"forbidden\"}");
-	return reply_end(&out, wall_ms);
-}
-
-static struct message *reply_lease(const char *type, struct slice id, uint64_t left_ms, uint64_t wall_ms)
-{
-	struct buf out = {0};
-
-	reply_begin(&out, type, id);
-	if (left_ms != UINT64_MAX)
-		buf_printf(&out, ",\"data\":{\"expires_in_ms\":%" PRIu64 "}", left_ms);
-	return reply_end(&out, wall_ms);
-}
-
-struct message *reply_authenticated(struct slice id, uint64_t left_ms, uint64_t wall_ms)
-{
-	return reply_lease("authenticated", id, left_ms, wall_ms);
-}
-
-struct message *reply_token_expiring(uint64_t left_ms, uint64_t wall_ms)
-{
-	return reply_lease("token_expiring", (struct slice){0}, left_ms, wall_ms);
-}
-
 struct message *reply_error(struct slice id, const char *code, const char *message, struct slice channel,
 	uint64_t retry_after_ms, uint64_t wall_ms)
 {
@@ -191,5 +160,32 @@ struct message *reply_reconnect(const char *reason, uint64_t after_ms, uint64_t 
 
 	reply_begin(&out, "reconnect", (struct slice){0});
 	buf_printf(&out, ",\"data\":{\"reason\":\"%s\",\"after_ms\":%" PRIu64 "}", reason, after_ms);
+	return reply_end(&out, wall_ms);
+}
+
+struct message *reply_action(struct slice id, struct slice data, bool more, uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, "reply", id);
+	if (data.data) {
+		buf_append_str(&out, ",\"data\":");
+		buf_append(&out, data.data, data.len);
+	}
+	if (more)
+		buf_append_str(&out, ",\"more\":true");
+	return reply_end(&out, wall_ms);
+}
+
+struct message *reply_action_error(struct slice id, struct slice code, struct slice message, uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, "error", id);
+	buf_append_str(&out, ",\"data\":{\"code\":");
+	buf_append(&out, code.data, code.len);
+	buf_append_str(&out, ",\"message\":");
+	buf_append(&out, message.data, message.len);
+	buf_append_char(&out, '}');
 	return reply_end(&out, wall_ms);
 }

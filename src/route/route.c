@@ -140,6 +140,21 @@ static int take_history(struct route *route, const struct route_spec *spec, stru
 	return ROUTE_BAD_TEMPLATE;
 }
 
+static int take_actions(struct route *route, const struct route_spec *spec)
+{
+	const struct route_actions *actions = &spec->actions;
+
+	if (!actions->stream)
+		return 0;
+	route->actions = (struct route_actions){
+		.stream = strdup(actions->stream),
+		.timeout_ms = actions->timeout_ms ? actions->timeout_ms : ROUTE_ACTIONS_TIMEOUT_MS,
+		.in_flight = actions->in_flight ? actions->in_flight : ROUTE_ACTIONS_IN_FLIGHT,
+		.backlog = actions->backlog ? actions->backlog : ROUTE_ACTIONS_BACKLOG,
+	};
+	return route->actions.stream ? 0 : -ENOMEM;
+}
+
 int route_new(const struct route_spec *spec, struct route **routep, struct buf *error)
 {
 	struct route *route;
@@ -166,6 +181,9 @@ int route_new(const struct route_spec *spec, struct route **routep, struct buf *
 	r = take_history(route, spec, error);
 	if (r)
 		goto fail;
+	r = take_actions(route, spec);
+	if (r)
+		goto fail;
 	route->compression = spec->compression;
 	*routep = route;
 	return 0;
@@ -186,6 +204,7 @@ void route_free(struct route *route)
 	free(route->channels);
 	free(route->subscribe);
 	template_deinit(&route->path);
+	free((char *)route->actions.stream);
 	free(route->key);
 	free(route);
 }
@@ -253,6 +272,11 @@ enum route_access route_access(const struct route *route)
 const struct route_slow *route_slow(const struct route *route)
 {
 	return &route->slow;
+}
+
+const struct route_actions *route_actions(const struct route *route)
+{
+	return &route->actions;
 }
 
 const struct route_history *route_history(const struct route *route)
@@ -332,6 +356,25 @@ size_t route_ids(const struct route_match *match, char out[ROUTE_IDS_MAX + 1])
 	}
 	out[len] = '\0';
 	return len;
+}
+
+void route_variables(const struct route_match *match, struct buf *out)
+{
+	const struct template *path = &match->route->path;
+	size_t n = 0;
+
+	buf_append_char(out, '{');
+	for (size_t i = 0; i < path->n_parts; i++) {
+		if (!path->parts[i].is_variable)
+			continue;
+		if (n)
+			buf_append_char(out, ',');
+		buf_append_json_string(out, path->parts[i].text.data, path->parts[i].text.len);
+		buf_append_char(out, ':');
+		buf_append_json_string(out, match->values[n].text, match->values[n].len);
+		n++;
+	}
+	buf_append_char(out, '}');
 }
 
 void route_rematch(const struct route *route, const char *ids, const struct identity *identity,
@@ -432,6 +475,14 @@ static bool slow_equal(const struct route_slow *a, const struct route_slow *b)
 	       texts_equal(a->key, b->key);
 }
 
+static bool actions_equal(const struct route_actions *a, const struct route_actions *b)
+{
+	if (!a->stream || !b->stream)
+		return a->stream == b->stream;
+	return strcmp(a->stream, b->stream) == 0 && a->timeout_ms == b->timeout_ms &&
+	       a->in_flight == b->in_flight && a->backlog == b->backlog;
+}
+
 bool route_serves_alike(const struct route *a, const struct route *b)
 {
 	return strcmp(a->path.text, b->path.text) == 0 &&
@@ -439,5 +490,5 @@ bool route_serves_alike(const struct route *a, const struct route *b)
 	       templates_equal(a->subscribe, a->n_subscribe, b->subscribe, b->n_subscribe) &&
 	       a->any_ids == b->any_ids && a->subscribe_any_route == b->subscribe_any_route &&
 	       route_auth(a) == route_auth(b) && a->access == b->access && a->compression == b->compression &&
-	       slow_equal(&a->slow, &b->slow);
+	       slow_equal(&a->slow, &b->slow) && actions_equal(&a->actions, &b->actions);
 }

@@ -27,6 +27,7 @@ struct route {
 	struct route_slow slow; /* its key is that of the path below */
 	struct key_path *key;   /* NULL without a key */
 	struct route_history history;
+	struct route_actions actions; /* its stream is ours */
 };
 
 /* 0, ROUTE_BAD_TEMPLATE with one sentence appended to error, or -ENOMEM. */

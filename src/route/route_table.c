@@ -388,6 +388,14 @@ const struct route_history *route_table_history(const struct route_table *table,
 	return route ? &route->history : NULL;
 }
 
+bool route_table_carries_actions(const struct route_table *table)
+{
+	for (size_t i = 0; i < route_table_size(table); i++)
+		if (route_actions(route_table_get(table, i))->stream)
+			return true;
+	return false;
+}
+
 bool route_table_keeps_history(const struct route_table *table)
 {
 	for (size_t i = 0; i < route_table_size(table); i++)

@@ -170,6 +170,9 @@ static void take(struct worker *worker, struct worker_mail *mail)
 	case WORKER_JOINED:
 		clients_joined(&worker->clients, mail->join); /* frees the mail with the join */
 		return;
+	case WORKER_ANSWER:
+		clients_answered(&worker->clients, &mail->answer);
+		break;
 	case WORKER_RESYNC:
 		clients_resync(&worker->clients, (struct slice){mail->channel, mail->channel_len}, mail->hash,
 			mail->events[0], mail->close_others);
@@ -391,6 +394,13 @@ static void on_ready(void *arg, void *socket)
 	ws_server_answer(socket);
 }
 
+static void on_act(void *arg, struct action *action)
+{
+	struct worker *worker = arg;
+
+	worker->listener.act(worker->listener.arg, action);
+}
+
 static void on_submit(void *arg)
 {
 	struct worker *worker = arg;
@@ -459,18 +469,11 @@ static int make_loop(struct worker *worker, const struct worker_options *options
 	return 0;
 }
 
-static int on_identify(void *arg, struct slice token, struct identity **identityp)
-{
-	struct worker *worker = arg;
-
-	return ws_server_identify(worker->server, token, identityp);
-}
-
 static int make_clients(
 	struct worker *worker, const struct worker_settings *settings, const struct worker_options *options)
 {
 	struct clients_listener up = {
-		worker, on_wish, on_ready, on_join, on_spent, on_submit, on_now_us, on_identify};
+		worker, on_wish, on_ready, on_join, on_spent, on_act, on_submit, on_now_us};
 	int r;
 
 	r = clients_init(&worker->clients, &up, options->tls_keys ? &ws_tls_socket_ops : &ws_socket_ops,

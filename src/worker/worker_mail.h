@@ -9,6 +9,7 @@
 
 #include "core/mailbox.h"
 #include "core/slice.h"
+#include "mail/action.h"
 #include "mail/confirmation.h"
 
 struct join;
@@ -25,6 +26,7 @@ enum worker_mail_kind {
 	WORKER_RESYNC,
 	WORKER_LATE,
 	WORKER_SURVEY,
+	WORKER_ANSWER,
 	WORKER_CONFIGURE,
 	WORKER_TLS_KEYS,
 	WORKER_DRAIN,
@@ -43,6 +45,7 @@ struct worker_mail {
 	uint16_t era;                     /* WORKER_LATE; events[0] is the event */
 	struct worker_settings *settings; /* WORKER_CONFIGURE */
 	struct tls_keys *tls_keys;        /* WORKER_TLS_KEYS; one reference */
+	struct action_answer answer;      /* WORKER_ANSWER; its event is events[0], if there is one */
 	uint64_t drain_ms;                /* WORKER_DRAIN */
 	uint64_t seed;                    /* likewise */
 	size_t channel_len;               /* of channel */

@@ -58,6 +58,18 @@ void worker_post_confirm(
 	post(worker, mail);
 }
 
+void worker_post_answer(struct worker *worker, const struct action_answer *answer)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_ANSWER, NULL, 0);
+
+	if (!mail || (answer->event && worker_mail_add(mail, answer->event) < 0)) {
+		worker_mail_free(mail);
+		return;
+	}
+	mail->answer = *answer;
+	post(worker, mail);
+}
+
 void worker_post_joined(struct worker *worker, struct join *join)
 {
 	struct worker_mail *mail = join->carrier;

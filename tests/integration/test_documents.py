@@ -31,6 +31,9 @@ STATE = "document.getElementById('state') && document.getElementById('state').te
 LEFT_OUT = {
     "CONTRIBUTING.md: deploy/deps.sh --test": "it is what was done before this test could run",
     "README.md: backend ──": "a picture",
+    "docs/actions.md: → {": "a dialogue: test_actions.py has it",
+    "docs/actions.md: > XREADGROUP": "an answer of Redis: test_actions.py compares the fields",
+    "docs/actions.md: ACL SETUSER": "test_redis_rights.py gives workers these rights",
     "docs/architecture.md: Redis": "a picture",
     "docs/configuration.md: tidegate.yaml:6: unknown key": "what is said of a wrong file: test_config.c has the sentences",
     "docs/metrics.md: promtool check rules": "test_monitoring.py runs promtool on both files",
@@ -280,15 +283,6 @@ def test_check_prints_what_the_page_shows(shell, tmp_path):
         assert line == "…" or line.split() in printed, line
 
 
-@runs("docs/configuration.md: $ tidegate token")
-def test_a_token_is_made_and_looked_at_as_the_page_shows(shell, tmp_path):
-    (tmp_path / "tidegate.yaml").write_text("token_secret: 0123456789abcdef0123456789abcdef\n", encoding="utf-8")
-    for command, shown in dialogue(block("docs/configuration.md: $ tidegate token")):
-        printed = shell(f"export TIDEGATE_CONFIG={tmp_path}/tidegate.yaml; {command} || true")
-        numbers = r"(?<=exp\":)\d{10}|(?<=iat\":)\d{10}|\b7\d{3}(?= s)"
-        assert re.sub(numbers, "N", printed) == re.sub(numbers, "N", shown)
-
-
 @runs("docs/configuration.md: $ tidegate reload")
 def test_a_reload_says_what_the_page_shows(start, redis, tmp_path, shell):
     file = tmp_path / "reloaded.yaml"
@@ -455,6 +449,23 @@ def test_the_library_is_loaded_by_hand(shell):
 
 
 # --- docs/testing.md ------------------------------------------------------------------------------
+
+
+@runs("docs/actions.md: redis-cli XGROUP")
+@runs("docs/actions.md: redis-cli FCALL")
+def test_a_worker_answers_by_hand_as_the_page_says(start, redis, shell, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text("routes: [{path: /ws/cards, channel: cards, actions: cards-actions}]\n", encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    until("it hears answers", lambda: any(name.startswith(b"tg:r:") for name in redis.client.pubsub_channels()))
+    assert shell(block("docs/actions.md: redis-cli XGROUP")).strip() == "OK"
+    with gateway.connect("/ws/cards") as peer:
+        peer.send({"type": "action", "id": 7, "data": {"name": "move"}})
+        (_, ((_, raw),)), = redis.client.xreadgroup("tidegate", "worker-1", {"cards-actions": ">"}, block=5000)
+        words = f"REPLY={raw[b'reply'].decode()} ID={raw[b'id'].decode()}\n"
+        shell(words + block("docs/actions.md: redis-cli FCALL"))
+        assert peer.receive()["data"] == {"version": 8}
+    redis.client.delete("cards-actions")
 
 
 @runs("src/clients/js/README.md: import { connect }")

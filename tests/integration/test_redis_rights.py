@@ -110,6 +110,44 @@ def test_a_publisher_needs_these(redis):
         client.close()
 
 
+def test_actions_need_these_more_and_a_worker_these(start, redis, tmp_path):
+    page = (ROOT / "docs/actions.md").read_text(encoding="utf-8")
+    (_, more), = re.findall(r"^A gateway (needs) (.*) for the stream besides", page, re.MULTILINE)
+    (_, worker), = re.findall(r"^ACL SETUSER (worker) on >SECRET (.*)$", page, re.MULTILINE)
+    file = tmp_path / "actions.yaml"
+    file.write_text("routes: [{path: /ws/cards, channel: cards, actions: cards-actions}]\n", encoding="ascii")
+    set_user(redis, f"{ALL} {more.replace('`', '').replace(' and', '')}")
+    node = start("--config", file, redis=url(redis))
+    until("it hears answers", lambda: any(name.startswith(b"tg:r:") for name in redis.client.pubsub_channels()))
+    redis.client.execute_command("ACL", "SETUSER", "worker", "reset", "on", ">secret", *worker.split())
+    client = type(redis.client)(port=redis.port, username="worker", password="secret")
+    try:
+        client.xgroup_create("cards-actions", "tidegate", id="0", mkstream=True)
+        with node.connect("/ws/cards") as peer:
+            peer.send({"type": "action", "id": 7, "data": 1})
+            (_, ((entry, raw),)), = client.xreadgroup("tidegate", "one", {"cards-actions": ">"}, block=5000)
+            channel = raw[b"reply"].decode()
+            client.fcall("tidegate_publish", 2, f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}",
+                         json.dumps({"action": raw[b"id"].decode(), "data": 2}), channel, "publish", 1001, 60000, "abcdefgh")
+            assert peer.receive()["data"] == 2
+        with client.pipeline() as pipeline:
+            assert pipeline.xack("cards-actions", "tidegate", entry).xdel("cards-actions", entry).execute() == [1, 1]
+        client.xautoclaim("cards-actions", "tidegate", "two", 0)
+    finally:
+        client.close()
+        redis.client.acl_deluser("worker")
+    set_user(redis, f"{ALL} ~cards-actions")
+    node.stop()
+    node = start("--config", file, redis=url(redis), name="lacks")
+    with node.connect("/ws/cards") as peer:
+        def refused():
+            peer.send({"type": "action", "data": 1})
+            return "its log says why" in peer.receive()["data"]["message"]
+        until("it is refused", refused)
+    line = node.wait_for_line("redis refused a call of our library", function="tidegate_action")
+    assert "+xlen" in line.fields["needs"]
+
+
 @pytest.mark.parametrize("right, reason", [
     ("+subscribe", "Redis refuses SUBSCRIBE tidegate:probe:"),
     ("+publish", "Redis refuses PUBLISH tidegate:probe:"),

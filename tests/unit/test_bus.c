@@ -86,6 +86,12 @@ void worker_post_confirm(
 		(unsigned int)confirmation->generation);
 }
 
+void worker_post_answer(struct worker *worker, const struct action_answer *answer)
+{
+	(void)worker; /* no route of these tests carries actions: tests/integration/test_actions.py does */
+	(void)answer;
+}
+
 void worker_post_joined(struct worker *worker, struct join *join)
 {
 	(void)worker;

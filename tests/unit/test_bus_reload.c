@@ -106,6 +106,12 @@ void worker_post_confirm(
 	worker->from_ms = confirmation->from_ms;
 }
 
+void worker_post_answer(struct worker *worker, const struct action_answer *answer)
+{
+	(void)worker; /* no route of these tests carries actions: tests/integration/test_actions.py does */
+	(void)answer;
+}
+
 void worker_post_joined(struct worker *worker, struct join *join)
 {
 	worker->joined = join->r;

@@ -144,7 +144,7 @@ static int setup(void **state)
 	};
 	struct world *world = aligned_alloc(64, (sizeof(struct world) + 63) & ~(size_t)63);
 	const struct clients_listener listener = {
-		world, on_wish, on_ready, NULL, NULL, NULL, on_now_us, NULL};
+		.arg = world, .wish = on_wish, .ready = on_ready, .now_us = on_now_us};
 
 	assert_non_null(world);
 	memset(world, 0, sizeof(*world));

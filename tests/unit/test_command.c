@@ -83,14 +83,6 @@ static void knows_every_verb(void **state)
 	assert_int_equal(command.type, COMMAND_UNSUBSCRIBE);
 	assert_int_equal(parse("{\"type\":\"action\",\"data\":{\"name\":\"move\"}}", &command), 0);
 	assert_int_equal(command.type, COMMAND_ACTION);
-	assert_int_equal(
-		parse("{\"type\":\"auth\",\"data\":{\"token\":\"a.b.c\",\"channel\":5}}", &command), 0);
-	assert_int_equal(command.type, COMMAND_AUTH);
-	assert_true(slice_is(command.token, "\"a.b.c\""));
-	assert_outcome("{\"type\":\"auth\"}", COMMAND_MISSING_TOKEN);
-	assert_outcome("{\"type\":\"auth\",\"data\":{}}", COMMAND_MISSING_TOKEN);
-	assert_outcome("{\"type\":\"auth\",\"data\":{\"token\":7}}", COMMAND_MISSING_TOKEN);
-	assert_outcome("{\"type\":\"auth\",\"data\":{\"token\":null}}", COMMAND_MISSING_TOKEN);
 	assert_int_equal(parse("{\"\\u0074ype\":\"pin\\u0067\"}", &command), 0);
 	assert_int_equal(command.type, COMMAND_PING);
 }
@@ -274,8 +266,68 @@ static void refuses_data_that_is_no_object(void **state)
 	assert_outcome("{\"type\":\"ping\",\"data\":{}}", 0);
 	assert_outcome("{\"type\":\"ping\",\"data\":null}", 0);
 	assert_outcome("{\"type\":\"ping\",\"data\":false}", COMMAND_BAD_DATA);
-	assert_outcome("{\"type\":\"action\",\"data\":\"x\"}", COMMAND_BAD_DATA);
 	assert_outcome("{\"type\":\"subscribe\",\"data\":[\"channel\",\"a\"]}", COMMAND_BAD_DATA);
+}
+
+static struct command action_of(const char *text)
+{
+	struct command command;
+
+	assert_int_equal(command_parse(text, strlen(text), &command), 0);
+	assert_int_equal(command.type, COMMAND_ACTION);
+	return command;
+}
+
+static void hands_on_whatever_data_an_action_has(void **state)
+{
+	struct command command = action_of("{\"type\":\"action\",\"id\":7,\"data\": [1, {\"a\" : 2}] }");
+	char text[4096] = "{\"type\":\"action\",\"data\":[0";
+	const char *more = "{\"data\":{\"a\":1,\"a\":2},\"type\":\"\\u0061ction\",\"channel\":5}";
+
+	(void)state;
+	assert_true(slice_is(command.data, "[1, {\"a\" : 2}]"));
+	assert_true(slice_is(command.id, "7"));
+	for (int i = 0; i < 1000; i++)
+		strcat(text, ",0");
+	strcat(text, "]}");
+	assert_int_equal(action_of(text).data.len, 2003);
+	assert_true(slice_is(action_of(more).data, "{\"a\":1,\"a\":2}"));
+	assert_true(slice_is(action_of("{\"type\":\"action\",\"data\":null}").data, "null"));
+	assert_null(action_of("{\"type\":\"action\"}").data.data);
+	assert_outcome("{\"type\":\"action\",\"data\":1,\"data\":2}", COMMAND_BAD_JSON);
+	assert_outcome("{\"type\":\"action\",\"data\":1,}", COMMAND_BAD_JSON);
+	assert_outcome("{\"type\":\"action\",\"id\":1.5}", COMMAND_BAD_ID);
+}
+
+/* As deep as 32 levels, the message's own among them. */
+static void bounds_the_depth_of_an_action(void **state)
+{
+	char text[256];
+	const char *open = "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", *close = "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]";
+
+	(void)state;
+	snprintf(text, sizeof(text), "{\"type\":\"action\",\"data\":%.31s%.31s}", open, close);
+	assert_outcome(text, 0);
+	snprintf(text, sizeof(text), "{\"type\":\"action\",\"data\":%.32s%.32s}", open, close);
+	assert_outcome(text, COMMAND_BAD_JSON);
+}
+
+static void takes_a_key_of_64_bytes(void **state)
+{
+	const char *letters = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	struct command command = action_of("{\"type\":\"action\",\"key\":\"a\\u00e9\"}");
+	char text[256];
+
+	(void)state;
+	assert_int_equal(command.key_len, 3);
+	assert_memory_equal(command.key, "a\303\251", 3);
+	snprintf(text, sizeof(text), "{\"type\":\"action\",\"key\":\"%s\"}", letters);
+	assert_int_equal(action_of(text).key_len, 64);
+	snprintf(text, sizeof(text), "{\"type\":\"action\",\"key\":\"%sx\"}", letters);
+	assert_outcome(text, COMMAND_BAD_KEY);
+	assert_outcome("{\"type\":\"action\",\"key\":\"\"}", COMMAND_BAD_KEY);
+	assert_outcome("{\"type\":\"action\",\"key\":7}", COMMAND_BAD_KEY);
+	assert_int_equal(action_of("{\"type\":\"action\",\"key\":null}").key_len, 0);
 }
 
 static void needs_a_channel_to_subscribe(void **state)
@@ -331,11 +383,11 @@ static void hands_out_a_channel_unescaped(void **state)
 
 static void has_a_code_and_a_sentence_for_every_outcome(void **state)
 {
-	const char *codes[] = {"", "bad_json", "missing_type", "unknown_type", "bad_id", "bad_data",
-		"missing_channel", "missing_token"};
+	const char *codes[] = {
+		"", "bad_json", "missing_type", "unknown_type", "bad_id", "bad_data", "missing_channel"};
 
 	(void)state;
-	for (int r = COMMAND_BAD_JSON; r <= COMMAND_MISSING_TOKEN; r++) {
+	for (int r = COMMAND_BAD_JSON; r <= COMMAND_MISSING_CHANNEL; r++) {
 		assert_string_equal(command_error_code(r), codes[r]);
 		assert_true(strlen(command_error_message(r)) > 10);
 	}
@@ -359,6 +411,9 @@ int main(void)
 		cmocka_unit_test(keeps_the_id_for_the_answer_to_a_wrong_command),
 		cmocka_unit_test(says_what_the_data_wants_of_a_history),
 		cmocka_unit_test(refuses_data_that_is_no_object),
+		cmocka_unit_test(hands_on_whatever_data_an_action_has),
+		cmocka_unit_test(bounds_the_depth_of_an_action),
+		cmocka_unit_test(takes_a_key_of_64_bytes),
 		cmocka_unit_test(needs_a_channel_to_subscribe),
 		cmocka_unit_test(a_channel_with_a_nul_is_never_its_first_half),
 		cmocka_unit_test(never_hands_out_half_a_channel),

@@ -462,10 +462,10 @@ static void refuses_unknown_keys(void **state)
 
 	assert_refuses(f, "routes:\n- path: /a\n  chanel: a\n",
 		"t.yaml:3: unknown key 'chanel' in a route: did you mean 'channel'? (known: path, channel, "
-		"channels, subscribe, auth, access, ids, slow, compression, history)");
+		"channels, subscribe, auth, access, ids, slow, compression, history, actions)");
 	assert_refuses(f, "routes:\n- path: /a\n  \"qu\\nux\": a\n",
 		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, auth, "
-		"access, ids, slow, compression, history)");
+		"access, ids, slow, compression, history, actions)");
 	assert_int_equal(load_yaml(f, "\nlisten: :1\nping_intervall: 3s\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: unknown key 'ping_intervall': did you mean "
 						    "'ping_interval'? (known: listen, admin, "));
@@ -862,12 +862,12 @@ static void prints_values_with_their_sources(void **state)
 	snprintf(line, sizeof(line),
 		"\n  /a/{id}                       a,a:{id}                  subscribe none  auth none  "
 		"access "
-		"route  slow disconnect 1MiB 10s  compression on   history 50 2d close  %s:3\n",
+		"route  slow disconnect 1MiB 10s  compression on   history 50 2d close  actions off  %s:3\n",
 		f->file);
 	assert_true(prints(f->config, line));
 	assert_true(prints(f->config, "\n  /ws/cards                     cards                     subscribe "
 				      "any   auth none  access route  slow disconnect 1MiB "
-				      "10s  compression off  history off          default\n"));
+				      "10s  compression off  history off          actions off  default\n"));
 }
 
 static void asks_who_it_is_where_a_route_says_so(void **state)
@@ -966,7 +966,7 @@ static void keeps_a_history_where_a_route_says_so(void **state)
 	assert_true(prints(f->config, "  history 1000 24h  "));
 	assert_true(keeps_history(f->config, "a:7"));
 	assert_false(keeps_history(f->config, "cards"));
-	assert_true(prints(f->config, "  history off       default\n"));
+	assert_true(prints(f->config, "  history off       actions off  default\n"));
 	history = with_history(f, "{size: 1000000, ttl: 365d, on_gap: close}");
 	assert_int_equal(history->size, 1000000);
 	assert_true(history->ttl_ms == ROUTE_HISTORY_TTL_MS_MAX);

@@ -20,7 +20,7 @@ struct redis_reply;
 
 enum {
 	REDIS_CALL_KEYS_MAX = 3,
-	REDIS_CALL_ARGS_MAX = 8,
+	REDIS_CALL_ARGS_MAX = 10,
 	REDIS_CALL_WORDS = 1 + REDIS_CALL_KEYS_MAX + REDIS_CALL_ARGS_MAX, /* how many keys, and these */
 };
 

@@ -76,11 +76,17 @@ static void on_read_script(void *arg, const struct redis_reply *reply)
 	script_loaded(arg, REDIS_FUNCTION_READ, reply);
 }
 
+static void on_action_script(void *arg, const struct redis_reply *reply)
+{
+	script_loaded(arg, REDIS_FUNCTION_ACTION, reply);
+}
+
 static int load_scripts(struct redis_loader *loader, struct redis_link *link)
 {
 	static const redis_answer_fn answers[N_REDIS_FUNCTIONS] = {
 		[REDIS_FUNCTION_PUBLISH] = on_publish_script,
 		[REDIS_FUNCTION_READ] = on_read_script,
+		[REDIS_FUNCTION_ACTION] = on_action_script,
 	};
 	int r = 0;
 

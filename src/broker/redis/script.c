@@ -24,6 +24,8 @@ static const struct {
 		"+hmget +hset +get +set +xadd +pexpire +del +time +publish and the channel"},
 	[REDIS_FUNCTION_READ] = {"tidegate_read", "return read(KEYS, ARGV)\n",
 		"+hmget +hset +xrange +pexpire +del +time"},
+	[REDIS_FUNCTION_ACTION] = {"tidegate_action", "return action(KEYS, ARGV)\n",
+		"+xlen +xadd +time and the stream"},
 };
 
 static void append_from(size_t first, struct buf *out)

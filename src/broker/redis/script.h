@@ -14,6 +14,7 @@ struct buf;
 enum redis_function {
 	REDIS_FUNCTION_PUBLISH,
 	REDIS_FUNCTION_READ,
+	REDIS_FUNCTION_ACTION,
 	N_REDIS_FUNCTIONS,
 };
 

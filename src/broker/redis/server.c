@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "broker/backoff.h"
+#include "broker/redis/action.h"
 #include "broker/redis/library.h"
 #include "broker/redis/link.h"
 #include "broker/redis/log.h"
@@ -311,6 +312,20 @@ int redis_server_log_read(struct redis_server *server, struct slice channel, uin
 
 	if (r == 0)
 		r = redis_log_read(&server->logs, buf_slice(&name), from, count, ttl_ms, done, arg);
+	buf_deinit(&name);
+	return r;
+}
+
+int redis_server_act(
+	struct redis_server *server, const struct broker_action *action, broker_acted_fn done, void *arg)
+{
+	struct broker_action named = *action;
+	struct buf name = {0};
+	int r = server_name(server, action->reply, &name);
+
+	named.reply = buf_slice(&name);
+	if (r == 0)
+		r = redis_action_send(server->library, &named, done, arg);
 	buf_deinit(&name);
 	return r;
 }

@@ -64,6 +64,8 @@ int redis_server_log_publish(struct redis_server *server, struct slice channel, 
 	const struct broker_log_options *options, broker_log_published_fn done, void *arg);
 int redis_server_log_read(struct redis_server *server, struct slice channel, uint64_t from, uint32_t count,
 	uint64_t ttl_ms, broker_log_read_fn done, void *arg);
+int redis_server_act(
+	struct redis_server *server, const struct broker_action *action, broker_acted_fn done, void *arg);
 
 /* As the functions of the broker, for the nodes that announce themselves on this server. */
 int redis_server_announce(struct redis_server *server, struct slice text, uint64_t ttl_ms);

@@ -23,7 +23,7 @@
 -- Servers without functions are given the same text as a script; nothing here may rely on more than Redis 5 has without
 -- asking for it.
 
-local VERSION = 4
+local VERSION = 5
 local BYTES = 4194304 -- of payloads in one answer, unless told otherwise
 local PART = 100 -- entries fetched at once: what is left out for its size was not copied either
 local TTL_MIN = 30000 -- milliseconds
@@ -190,9 +190,22 @@ local function read(k, a)
   return {m[1], m[2], m[3], entries}
 end
 
+-- KEYS stream of actions
+-- ARGV backlog, timeout_ms, id, conn, user, route, vars, key, data, reply
+-- What a client asks of a backend (docs/actions.md). Workers take what they have answered out of the stream, so its length is
+-- what waits. Above `backlog` nothing is appended, and the answer is 'busy'.
+local function action(k, a)
+  if redis.call('XLEN', k[1]) >= a[1] + 0 then
+    return 'busy'
+  end
+  return redis.call('XADD', k[1], '*', 'id', a[3], 'conn', a[4], 'user', a[5], 'route', a[6], 'vars', a[7], 'key', a[8],
+    'data', a[9], 'reply', a[10], 'deadline', string.format('%.0f', now_ms() + a[2]))
+end
+
 if redis.register_function then
   redis.register_function('tidegate_publish', publish)
   redis.register_function('tidegate_read', read)
+  redis.register_function('tidegate_action', action)
   redis.register_function({
     function_name = 'tidegate_version',
     callback = function() return VERSION end,
