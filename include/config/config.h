@@ -71,6 +71,7 @@ struct config {
 	unsigned int message_burst;           /* of one connection; 0: twice subscriptions_max */
 	unsigned int failures_max;            /* of one connection, a minute; 0: no bound */
 	bool io_uring;                        /* use it, if it is built in and the kernel allows it */
+	bool proxy_protocol;                  /* they say so, before anything else */
 	char **trusted_proxies;               /* addresses or CIDR blocks; NULL-terminated */
 	enum route_auth auth; /* where routes do not say; ROUTE_AUTH_DEFAULT: see config_wants_tokens() */
 	char *token_secret;   /* a secret; "" for none */

@@ -35,6 +35,7 @@ struct ws_server_options {
 	struct places *places; /* shared by all; outlives the server */
 	struct log *log;
 	struct metrics *metrics;
+	bool proxy_protocol;   /* trusted proxies say first whom they bring, and nobody else is let in */
 	size_t head_bytes_max; /* of a request: up to REQUEST_HEAD_MAX */
 	bool use_uring;        /* use io_uring, if it is built in and the kernel allows it */
 };

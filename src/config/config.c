@@ -323,6 +323,9 @@ static int finish(struct loader *loader)
 		return contradiction(loader, OPTION_outbox_bytes_max, OPTION_event_bytes_max,
 			"outbox_bytes_max is less than event_bytes_max: the largest event would disconnect "
 			"its readers");
+	if (config->proxy_protocol && !config->trusted_proxies[0])
+		return contradiction(loader, OPTION_proxy_protocol, OPTION_trusted_proxies,
+			"proxy_protocol lets in nobody but trusted_proxies, and there are none");
 	r = check_redis_tls(loader);
 	if (r == 0)
 		r = check_token_query(loader);

@@ -501,6 +501,7 @@ static int make_server(struct worker *worker, const struct worker_options *optio
 		.log = worker->log,
 		.metrics = &worker->metrics,
 		.head_bytes_max = options->config->handshake_bytes_max,
+		.proxy_protocol = options->config->proxy_protocol,
 		.use_uring = options->config->io_uring,
 	};
 

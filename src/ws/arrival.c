@@ -40,7 +40,7 @@ int arrival_count_peer(
 {
 	if (trusted_covers(trusted, &arrival->peer))
 		return 0;
-	return count(arrival, table, &arrival->peer, false, now_ms);
+	return count(arrival, table, &arrival->peer, arrival->named, now_ms);
 }
 
 int arrival_count_client(struct arrival *arrival, struct address_table *table, const struct trusted *trusted,

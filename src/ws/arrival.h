@@ -21,7 +21,10 @@ struct address_table;
 struct trusted;
 
 struct arrival {
-	struct in6_addr peer;    /* the socket's; unspecified if it is gone already */
+	/* The socket's address, or that of the client whom a PROXY header names. Unspecified if the socket is
+	 * gone already. */
+	struct in6_addr peer;
+	bool named;              /* by a PROXY header */
 	struct address *address; /* that counts it, or NULL */
 	enum place place;        /* that it holds */
 	bool over;               /* its address has more than it may: it will be told so */

@@ -114,6 +114,15 @@ static void tell_address(struct log *log, const struct told *told)
 			"trusted_proxies if it is a proxy of yours; else a larger connections_per_address"));
 }
 
+static void tell_proxy(struct log *log, const struct told *told)
+{
+	log_warn(log, "a connection without a good PROXY header", log_str("remote", told->remote),
+		log_uint("suppressed", told->suppressed),
+		log_str("remedy",
+			"proxy_protocol is on: trusted_proxies must name this peer, and it must send "
+			"the header (haproxy: send-proxy-v2)"));
+}
+
 /* Lines of each kind are bounded separately, so that many of one kind do not hide another. */
 static void tell(struct ws_server *server, struct told *told)
 {
@@ -131,6 +140,8 @@ static void tell(struct ws_server *server, struct told *told)
 		tell_forbidden(server->log, told);
 	else if (id == REFUSAL_TOO_MANY || id == REFUSAL_TOO_FAST)
 		tell_address(server->log, told);
+	else if (id == REFUSAL_BAD_PROXY)
+		tell_proxy(server->log, told);
 	else if (told->token && told->token->why)
 		tell_token(server->log, told);
 	else

@@ -21,6 +21,7 @@
 #include "http/request_head.h"
 #include "metrics/metrics.h"
 #include "route/route.h"
+#include "ws/admission.h"
 #include "ws/arrival.h"
 #include "ws/deflate_offer.h"
 #include "ws/handshake.h"
@@ -28,6 +29,7 @@
 #include "ws/lws_loop.h"
 #include "ws/places.h"
 #include "ws/tls.h"
+#include "ws/trusted.h"
 #include "ws/ws_connection.h"
 #include "ws/ws_inflate.h"
 #include "ws/ws_request.h"
@@ -505,25 +507,57 @@ static void adopt(struct ws_server *server, int fd, struct arrival *arrival)
 	lws_set_timeout(wsi, 1, LWS_TO_KILL_ASYNC);
 }
 
-/* It has a place. Is it worth reading from? If not, it is hung up on. */
-static void arrive(struct ws_server *server, int fd, enum place place)
+/* It is not worth an answer. */
+static void hang_up(struct ws_server *server, int fd, const struct arrival *arrival, enum refusal why)
 {
 	struct request_head none = {0};
+
+	ws_request_note(server, &none, &arrival->peer, handshake_refusal(why));
+	close(fd);
+	places_leave(server->places, arrival->place);
+}
+
+/* It is known whom it comes from. Is it worth reading from? */
+static void arrive(struct ws_server *server, int fd, struct arrival *arrival)
+{
+	int r = arrival_count_peer(
+		arrival, server->places->addresses, server->rules.trusted, server->clients->now_ms);
+
+	if (r == 0)
+		adopt(server, fd, arrival);
+	else
+		hang_up(server, fd, arrival, r < 0 ? REFUSAL_OUT_OF_MEMORY : arrival->refusal);
+}
+
+static void on_admitted(void *arg, int fd, struct arrival *arrival, int outcome)
+{
+	struct ws_server *server = arg;
+
+	refresh_time(server);
+	if (outcome == 0) {
+		arrive(server, fd, arrival);
+	} else if (outcome == ADMISSION_GONE) {
+		close(fd);
+		places_leave(server->places, arrival->place);
+	} else {
+		hang_up(server, fd, arrival, outcome < 0 ? REFUSAL_OUT_OF_MEMORY : REFUSAL_BAD_PROXY);
+	}
+}
+
+static void welcome(struct ws_server *server, int fd, enum place place)
+{
 	struct arrival arrival;
-	int r;
 
 	refresh_time(server);
 	arrival_init(&arrival, fd, place);
-	r = arrival_count_peer(
-		&arrival, server->places->addresses, server->rules.trusted, server->clients->now_ms);
-	if (r == 0) {
-		adopt(server, fd, &arrival);
-		return;
-	}
-	ws_request_note(server, &none, &arrival.peer,
-		handshake_refusal(r < 0 ? REFUSAL_OUT_OF_MEMORY : arrival.refusal));
-	close(fd);
-	places_leave(server->places, place);
+	if (IN6_IS_ADDR_UNSPECIFIED(&arrival.peer))
+		on_admitted(server, fd, &arrival, ADMISSION_GONE);
+	else if (!server->admission)
+		arrive(server, fd, &arrival);
+	else if (trusted_covers(server->rules.trusted, &arrival.peer))
+		admission_begin(server->admission, fd, &arrival);
+	else
+		hang_up(server, fd, &arrival, REFUSAL_BAD_PROXY);
 }
 
 static void on_accept(void *arg, int fd)
@@ -534,7 +568,7 @@ static void on_accept(void *arg, int fd)
 	if (place == PLACE_NONE)
 		close(fd);
 	else
-		arrive(server, fd, place);
+		welcome(server, fd, place);
 	if (!places_have_room(server->places))
 		rest(server);
 }
@@ -617,7 +651,13 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->sender = ws_sender_new(options->use_uring, options->log, options->metrics);
 	server->inflate = ws_inflate_new(options->clients->limits.message_bytes_max);
 	server->verifying = verifier_thread_new();
-	r = server->sender && server->inflate && server->verifying ? make_tls(server, options) : -ENOMEM;
+	if (options->proxy_protocol)
+		server->admission = admission_new(options->base, on_admitted, server);
+	if (options->proxy_protocol && !server->admission)
+		r = -ENOMEM;
+	else
+		r = server->sender && server->inflate && server->verifying ? make_tls(server, options)
+									   : -ENOMEM;
 	if (r == 0)
 		r = start_lws(server, options->base);
 	if (r < 0) {
@@ -641,6 +681,7 @@ void ws_server_free(struct ws_server *server)
 	if (!server)
 		return;
 	listener_free(server->listener);
+	admission_free(server->admission);
 	lws_loop_free(server->loop);
 	ws_tls_free(server->tls);
 	free(server->record);
@@ -677,7 +718,8 @@ void ws_server_drain(struct ws_server *server)
 
 bool ws_server_drained(const struct ws_server *server)
 {
-	return listener_drained(server->listener) && server->n_connections == 0;
+	return listener_drained(server->listener) && server->n_connections == 0 &&
+	       (!server->admission || admission_size(server->admission) == 0);
 }
 
 uint64_t ws_server_n_served(const struct ws_server *server)

@@ -11,6 +11,7 @@
 #include "ws/handshake_rules.h"
 #include "ws/places.h"
 
+struct admission;
 struct arrival;
 struct clients;
 struct listener;
@@ -28,7 +29,8 @@ enum {
 
 struct ws_server {
 	struct listener *listener;
-	struct places *places; /* of all workers */
+	struct admission *admission; /* NULL: peers speak for themselves */
+	struct places *places;       /* of all workers */
 	struct lws_loop *loop;
 	struct lws_context *context;
 	struct lws_vhost *vhost;

@@ -834,6 +834,9 @@ static void refuses_contradictions(void **state)
 	assert_refuses(f, "event_bytes_max: 2MiB\n",
 		"t.yaml:1: outbox_bytes_max is less than event_bytes_max: the largest event would disconnect "
 		"its readers");
+	assert_refuses(f, "proxy_protocol: true\n",
+		"t.yaml:1: proxy_protocol lets in nobody but trusted_proxies, and there are none");
+	assert_loads(f, "proxy_protocol: true\ntrusted_proxies: [10.0.0.1]\n");
 	assert_refuses(f, "subscriptions_max: 1\nroutes:\n- path: /a\n  channels: [a, b]\n",
 		"t.yaml:3: path '/a' joins 2 channels, subscriptions_max is 1");
 }
