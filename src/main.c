@@ -30,13 +30,31 @@ struct words {
 	char *operands[WORDS_MAX + 1];
 	int n_operands;
 	bool help;
-	/* Words of some subcommands only, as their usage says. */
-	bool json;
-	bool history;
-	const char *key;
+	struct { /* flags that this subcommand alone has, in their order */
+		const struct command_flag *flag;
+		const char *value; /* NULL if it takes none */
+	} own[WORDS_MAX];
+	size_t n_own;
 };
 
+/* The value of the subcommand's own flag, given last; "" if it takes none; NULL if it was not given. */
+static const char *own_value(const struct words *words, const char *flag)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < words->n_own; i++)
+		if (strcmp(words->own[i].flag->flag, flag) == 0)
+			value = words->own[i].value ? words->own[i].value : "";
+	return value;
+}
+
 extern char **environ;
+
+static int usage_error(const char *sentence, const char *word)
+{
+	fprintf(stderr, "tidegate: %s '%s' (try: tidegate --help)\n", sentence, word);
+	return EXIT_USAGE;
+}
 
 /* Tells why nothing is served: as text, or as a JSON line if the log is JSON. */
 static void say_unfit(enum log_format format, const char *why)
@@ -72,8 +90,8 @@ static int run_serve(const struct config *config, const struct words *words)
 
 static int run_publish(const struct config *config, const struct words *words)
 {
-	const struct cli_publication wanted = {
-		words->operands[0], words->operands[1], words->history, words->key};
+	const struct cli_publication wanted = {words->operands[0], words->operands[1],
+		own_value(words, "--history"), own_value(words, "--key")};
 
 	return cli_publish(config, &wanted);
 }
@@ -85,12 +103,12 @@ static int run_tail(const struct config *config, const struct words *words)
 
 static int run_status(const struct config *config, const struct words *words)
 {
-	return cli_status(config, words->json);
+	return cli_status(config, own_value(words, "--json"));
 }
 
 static int run_config(const struct config *config, const struct words *words)
 {
-	return cli_config(config, words->json);
+	return cli_config(config, own_value(words, "--json"));
 }
 
 static int run_disconnect(const struct config *config, const struct words *words)
@@ -148,6 +166,30 @@ static int run_reload(const struct config *config, const struct words *words)
 	return cli_reload(config);
 }
 
+/* Flags say what to make, and a word is one to look at. */
+static int run_token(const struct config *config, const struct words *words)
+{
+	const char *claims[WORDS_MAX], *expires = own_value(words, "--expires");
+	struct cli_token wanted = {
+		.token = words->operands[0],
+		.user = own_value(words, "--user"),
+		.channels = own_value(words, "--channels"),
+		.expires = expires ? expires : "1h",
+		.claims = claims,
+	};
+
+	if (words->n_own && wanted.token)
+		return usage_error("to look at a token there is no use for", words->own[0].flag->flag);
+	if (!wanted.token && !wanted.user) {
+		fputs("tidegate: usage: tidegate token --user NAME, or tidegate token TOKEN\n", stderr);
+		return EXIT_USAGE;
+	}
+	for (size_t i = 0; i < words->n_own; i++)
+		if (strcmp(words->own[i].flag->flag, "--claim") == 0)
+			claims[wanted.n_claims++] = words->own[i].value;
+	return cli_token(config, &wanted);
+}
+
 static int run_manual(const struct config *config, const struct words *words)
 {
 	struct buf out = {0};
@@ -197,13 +239,6 @@ static int print_help(const struct command *command, FILE *file)
 	return 0;
 }
 
-static int usage_error(const char *sentence, const char *word)
-{
-	fprintf(stderr, "tidegate: ");
-	fprintf(stderr, "%s '%s' (try: tidegate --help)\n", sentence, word);
-	return EXIT_USAGE;
-}
-
 static int refuse_command(const char *name)
 {
 	const char *meant = command_meant(name);
@@ -226,18 +261,30 @@ static int refuse_flag(const char *flag)
 	return EXIT_USAGE;
 }
 
+/* One that no option has. */
+static int refuse_word(const char *flag)
+{
+	return command_flag_find(NULL, flag) ? usage_error("unknown option", flag) : refuse_flag(flag);
+}
+
 /* Takes one option, with its value in the same word (--listen=…) or in the next. Returns how many words it
  * took, or -1. */
-static int take_option(struct words *words, char **argv, int left)
+static int take_option(const struct command *command, struct words *words, char **argv, int left)
 {
 	char *value = strchr(argv[0], '=');
 	int n = value ? 1 : 2;
+	const struct command_flag *own;
 
 	if (value)
 		*value++ = '\0';
-	if (strcmp(argv[0], "--config") && strcmp(argv[0], "--key") && !config_is_flag(argv[0])) {
-		refuse_flag(argv[0]);
+	own = command_flag_find(command, argv[0]);
+	if (!own && strcmp(argv[0], "--config") && !config_is_flag(argv[0])) {
+		refuse_word(argv[0]);
 		return -1;
+	}
+	if (own && !own->takes) {
+		words->own[words->n_own++].flag = own;
+		return value ? (usage_error("no value is wanted by", argv[0]), -1) : 1;
 	}
 	if (!value && left < 2) {
 		usage_error("a value is missing after", argv[0]);
@@ -249,8 +296,9 @@ static int take_option(struct words *words, char **argv, int left)
 		words->file = value;
 		return n;
 	}
-	if (!strcmp(argv[0], "--key")) {
-		words->key = value;
+	if (own) {
+		words->own[words->n_own].flag = own;
+		words->own[words->n_own++].value = value;
 		return n;
 	}
 	words->flags[words->n_flags++] = argv[0];
@@ -259,7 +307,7 @@ static int take_option(struct words *words, char **argv, int left)
 }
 
 /* Options may stand before and after operands; "--" ends them. 0 or EXIT_USAGE. */
-static int split(struct words *words, int argc, char **argv)
+static int split(const struct command *command, struct words *words, int argc, char **argv)
 {
 	bool only_operands = false;
 
@@ -272,14 +320,10 @@ static int split(struct words *words, int argc, char **argv)
 			words->operands[words->n_operands++] = argv[i];
 		else if (!strcmp(argv[i], "--"))
 			only_operands = true;
-		else if (!strcmp(argv[i], "--json"))
-			words->json = true;
-		else if (!strcmp(argv[i], "--history"))
-			words->history = true;
 		else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			words->help = true;
 		else
-			n = take_option(words, argv + i, argc - i);
+			n = take_option(command, words, argv + i, argc - i);
 		if (n < 0)
 			return EXIT_USAGE;
 		i += n;
@@ -289,12 +333,6 @@ static int split(struct words *words, int argc, char **argv)
 
 static int check_operands(const struct command *command, const struct words *words)
 {
-	const char *used[] = {words->json ? "--json" : NULL, words->history ? "--history" : NULL,
-		words->key ? "--key" : NULL};
-
-	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++)
-		if (used[i] && !command_has_flag(command, used[i]))
-			return usage_error("unknown option", used[i]);
 	if (words->n_operands > command->operands_max)
 		return usage_error("unexpected word", words->operands[command->operands_max]);
 	if (words->n_operands >= command->operands_min)
@@ -339,7 +377,7 @@ static int run(const struct command *command, const struct words *words)
 static int run_words(const struct command *command, int argc, char **argv)
 {
 	struct words words = {0};
-	int r = split(&words, argc, argv);
+	int r = split(command, &words, argc, argv);
 
 	if (r == 0 && words.help)
 		return print_help(command, stdout);

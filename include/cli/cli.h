@@ -8,6 +8,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct config;
 
@@ -45,6 +46,19 @@ int cli_health(const struct config *config);
 
 /* `tidegate functions`: prints the library that Redis needs for history, to be loaded by hand. */
 int cli_functions(void);
+
+/* What `tidegate token` is to make, or to look at. */
+struct cli_token {
+	const char *token; /* to look at; "-": standard input; NULL: to make one */
+	const char *user;
+	const char *channels;      /* behind commas; may be NULL */
+	const char *expires;       /* a duration */
+	const char *const *claims; /* NAME=VALUE */
+	size_t n_claims;
+};
+
+/* `tidegate token`: 0 if it would be let in, 1 if not. */
+int cli_token(const struct config *config, const struct cli_token *wanted);
 
 /* `tidegate reload`: the gateway at the admin address reads its configuration anew. */
 int cli_reload(const struct config *config);

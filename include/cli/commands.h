@@ -3,7 +3,6 @@
 
 /* Commands: the table of subcommands, and the texts that are made from it: help, manual page, completion. */
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct buf;
@@ -41,7 +40,8 @@ extern const size_t n_command_flags;
 const struct command *command_find(const char *name); /* NULL if there is no such command */
 const char *command_meant(const char *name);          /* whose name is near; NULL if none is */
 
-bool command_has_flag(const struct command *command, const char *flag);
+/* The command's own flag of this name; NULL if it has none. Of any command (NULL). */
+const struct command_flag *command_flag_find(const struct command *command, const char *flag);
 
 /* The help of all commands, with their flags and all options; and of one command, with the
  * options that it uses. */

@@ -31,6 +31,7 @@
 
 struct action_waiting;
 struct clients;
+struct lease;
 struct message;
 struct since;
 
@@ -50,6 +51,7 @@ struct client {
 	struct clients *clients; /* shared by all clients of this worker; outlives them */
 	void *socket;
 	struct rights rights;
+	struct lease *lease; /* how long its token is good; NULL: anonymous */
 	struct outbox outbox;
 	struct keepalive_link keepalive;
 	struct list link; /* in clients.all */
@@ -80,11 +82,12 @@ struct client {
 	uint8_t state;   /* enum client_state */
 	uint8_t reason;  /* enum close_reason, once it closes */
 	uint8_t n_unconfirmed; /* parked: subscriptions of the route that are not confirmed */
-	bool aware;            /* has shown that it knows recovery: is told resync, degraded, restored */
-	bool held;             /* CLIENT_HELD was returned, and ready() not called yet */
-	bool owes_close; /* closing, but the close frame still has to be sent behind the waiting messages */
-	bool finishes;   /* closing without waiting for an answer: our direction ends with the close frame */
-	bool blocked;    /* the socket is full; client_writable() will be called */
+	bool aware : 1;        /* has shown that it knows recovery: is told resync, degraded, restored */
+	bool speaks : 1;       /* tidegate.v1: it is told what only our own clients understand */
+	bool held : 1;         /* CLIENT_HELD was returned, and ready() not called yet */
+	bool owes_close : 1; /* closing, but the close frame still has to be sent behind the waiting messages */
+	bool finishes : 1; /* closing without waiting for an answer: our direction ends with the close frame */
+	bool blocked : 1;  /* the socket is full; client_writable() will be called */
 	/* enum close_reason for which it will be closed at the end of the turn; 0: it stays */
 	uint8_t doomed;
 	struct in6_addr remote; /* unspecified if it is not known */
@@ -93,7 +96,7 @@ struct client {
 /* A connection with an empty outbox costs this, lws' own memory, and a few dozen bytes for
  * each subscription. */
 _Static_assert(
-	sizeof(struct client) <= 300, "a client has become larger than what a million of them may cost");
+	sizeof(struct client) <= 304, "a client has become larger than what a million of them may cost");
 
 /*
  * Begins a client whose handshake is valid, with the subscriptions of its route. Takes the rights over, even
@@ -105,6 +108,9 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 
 /* Its handshake is held back no longer, whether its channels are confirmed or not. */
 void client_let_in(struct client *client);
+
+/* The peer has agreed to tidegate.v1. To be called right after client_init(). */
+void client_speaks(struct client *client);
 
 /* The peer has told its position in the URL: the channels of its route are recovered from there. To be called
  * right after client_init(). */

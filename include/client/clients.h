@@ -15,6 +15,7 @@
 
 #include "client/delivery_time.h"
 #include "client/drain.h"
+#include "client/expiry.h"
 #include "client/keepalive.h"
 #include "core/bucket.h"
 #include "core/list.h"
@@ -30,6 +31,7 @@ struct confirmation;
 struct credit;
 struct hub;
 struct hub_listener;
+struct identity;
 struct join;
 struct log;
 struct message;
@@ -48,6 +50,15 @@ struct client_limits {
 	struct bucket_rate failures; /* likewise */
 	uint64_t ping_interval_ms;
 	uint64_t pong_timeout_ms;
+	uint64_t token_leeway_ms; /* by which clocks may differ */
+	bool takes_tokens;        /* there are keys */
+};
+
+/* Outcomes of clients_listener.identify(). */
+enum {
+	CLIENT_TOKEN_INVALID = 1,
+	CLIENT_TOKEN_EXPIRED,
+	CLIENT_TOKEN_LATER, /* its key is being fetched */
 };
 
 enum {
@@ -81,6 +92,11 @@ struct clients_listener {
 	void (*submit)(void *arg);
 	/* The time, on the clock of message.arrived_us. Called once in several writes. */
 	uint64_t (*now_us)(void *arg);
+	/*
+	 * Who does this token say that somebody is? 0 and the identity, which is the caller's; an outcome
+	 * above; or -ENOMEM. NULL if takes_tokens is never true.
+	 */
+	int (*identify)(void *arg, struct slice token, struct identity **identityp);
 };
 
 struct clients {
@@ -92,6 +108,7 @@ struct clients {
 	struct route_table *routes; /* the newest table; one reference */
 	struct client_limits limits;
 	struct keepalive keepalive;
+	struct expiry expiry;
 	struct list all;
 	struct list parked;      /* client.due */
 	struct list blocked;     /* client.due */

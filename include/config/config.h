@@ -185,6 +185,9 @@ void config_help(const char *names, struct buf *out);
 /* Writes the flags of the same options, each behind a space. */
 void config_flags(const char *names, struct buf *out);
 
+/* Reads a duration of a second to ten years, as options have them: "1h". 0, or CONFIG_BAD with a sentence. */
+int config_duration(const char *text, uint64_t *msp, struct buf *error);
+
 /* Writes the cases of bash's completion, one for each option: the words that may follow its flag, or its
  * default where any word may. */
 void config_flag_words(struct buf *out);

@@ -29,6 +29,7 @@ enum {
 enum command_type {
 	COMMAND_SUBSCRIBE,
 	COMMAND_UNSUBSCRIBE,
+	COMMAND_AUTH,
 	COMMAND_PING,
 	COMMAND_ACTION,
 };
@@ -42,7 +43,8 @@ enum {
 	COMMAND_BAD_DATA,     /* "bad_data": `data` is there but no object */
 	/* "missing_channel": data.channel is no string, or is empty; or an unsubscribe without a channel */
 	COMMAND_MISSING_CHANNEL,
-	COMMAND_BAD_KEY, /* "bad_key": `key` of an action is no string of 1 to COMMAND_KEY_MAX bytes */
+	COMMAND_MISSING_TOKEN, /* "missing_token": an auth without data.token, or that is no string */
+	COMMAND_BAD_KEY,       /* "bad_key": `key` of an action is no string of 1 to COMMAND_KEY_MAX bytes */
 };
 
 struct command {
@@ -61,6 +63,7 @@ struct command {
 	 * that; and whether it wants to know where it is. */
 	struct slice since;
 	bool recover;
+	struct slice token; /* of an auth: the string, as it stands */
 };
 
 /* 0 or an outcome above. Never negative, since it allocates nothing. */

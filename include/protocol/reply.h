@@ -27,6 +27,15 @@ struct message *reply_unsubscribed(struct slice id, struct slice channel, uint64
 struct message *reply_error(struct slice id, const char *code, const char *message, struct slice channel,
 	uint64_t retry_after_ms, uint64_t wall_ms);
 
+/* Taken away: {"type":"unsubscribed","data":{"channel":…,"reason":"forbidden"},…} */
+struct message *reply_revoked(struct slice channel, uint64_t wall_ms);
+
+/* {"type":"authenticated","data":{"expires_in_ms":…},…}; UINT64_MAX: never, and without data. */
+struct message *reply_authenticated(struct slice id, uint64_t left_ms, uint64_t wall_ms);
+
+/* {"type":"token_expiring","data":{"expires_in_ms":…},…} */
+struct message *reply_token_expiring(uint64_t left_ms, uint64_t wall_ms);
+
 /* What a client that knows recovery is told about its place in a channel's history. */
 struct reply_recovery {
 	bool recoverable;   /* the channel keeps a history; if not, all members below are left out */

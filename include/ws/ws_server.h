@@ -12,12 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/slice.h"
 #include "tls/tls_keys.h"
 
 struct buf;
 struct clients;
 struct event_base;
 struct handshake_rules;
+struct identity;
 struct log;
 struct metrics;
 struct places;
@@ -72,6 +74,9 @@ uint64_t ws_server_n_served(const struct ws_server *server);
 
 /* Sends all bytes that socket_ops.send_later() has collected. */
 void ws_server_submit(struct ws_server *server);
+
+/* Who a client is by a token that it shows later: see clients_listener.identify(). */
+int ws_server_identify(struct ws_server *server, struct slice token, struct identity **identityp);
 
 /* Answers a handshake that was held back. socket: the one that the client was begun with. */
 void ws_server_answer(void *socket);

@@ -54,8 +54,10 @@ static void write_identity(const struct status *status, struct buf *out)
 	buf_printf(out, "{\"node\":\"%s\"", status->node_id);
 	write_text(out, "host", host);
 	write_text(out, "listen", status->config->listen.host);
-	buf_printf(out, ",\"port\":%u,\"version\":\"%s\",\"started\":\"%.*s\",\"uptime_seconds\":%.3f",
-		status->port, TIDEGATE_VERSION, CLOCK_TIMESTAMP_LEN, started, (double)up_ms / 1000);
+	buf_printf(out,
+		",\"port\":%u,\"tls\":%s,\"version\":\"%s\",\"started\":\"%.*s\",\"uptime_seconds\":%.3f",
+		status->port, truth(*status->config->tls.certificate), TIDEGATE_VERSION, CLOCK_TIMESTAMP_LEN,
+		started, (double)up_ms / 1000);
 	write_text(out, "config_file", config_file_name(status->config));
 	buf_printf(out, ",\"workers\":%u,\"ready\":%s,\"draining\":%s", status->config->workers,
 		truth(status->ready), truth(status->draining));

@@ -13,11 +13,11 @@
 
 #include <jansson.h>
 #include <jwt.h>
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include "auth/base64.h"
 #include "auth/pem_key.h"
+#include "auth/secret.h"
 #include "auth/verifier.h"
 #include "core/buf.h"
 
@@ -165,7 +165,7 @@ static int import(struct key_set *set, json_t *jwk, struct key *key)
 	if (!text)
 		return -ENOMEM;
 	jwks = jwks_load(set->jwks, text);
-	OPENSSL_cleanse(text, strlen(text));
+	explicit_bzero(text, strlen(text));
 	free(text);
 	ERR_clear_error();
 	if (!jwks)
@@ -301,12 +301,6 @@ int key_set_add_text(
 
 /* --- secrets ------------------------------------------------------------------------------------ */
 
-static int refuse_secret(const char *name, const char *what, struct buf *error)
-{
-	buf_printf(error, "%s %s", name, what);
-	return KEY_SET_BAD;
-}
-
 static int add_secret_bytes(struct key_set *set, const char *name, struct slice bytes)
 {
 	struct buf k = {0};
@@ -318,40 +312,19 @@ static int add_secret_bytes(struct key_set *set, const char *name, struct slice 
 		json_object_set_new(jwk, "k", json_string(k.data)) == 0)
 		r = add_jwk(set, name, jwk, false);
 	json_decref(jwk);
-	if (k.data)
-		OPENSSL_cleanse(k.data, k.cap);
-	buf_deinit(&k);
+	secret_deinit(&k);
 	return r;
 }
 
 int key_set_add_secret(struct key_set *set, const char *name, const char *secret, struct buf *error)
 {
-	static const char base64[] = "base64:";
-	struct slice text = slice_of(secret), bytes = text;
-	char *decoded = malloc(text.len + 1);
-	int r;
+	struct buf bytes = {0};
+	int r = secret_read(name, secret, &bytes, error);
 
-	if (!decoded)
-		return -ENOMEM;
-	if (slice_starts(text, base64)) {
-		text = slice_of(secret + sizeof(base64) - 1);
-		bytes.data = decoded;
-		bytes.len = 0;
-	}
-	if (bytes.data == decoded && !base64_decode_any(text, decoded, &bytes.len))
-		r = refuse_secret(name, "is not base64 behind \"base64:\"", error);
-	else if (pem_looks(bytes))
-		r = refuse_secret(name, "holds a PEM key; name its file in token_keys", error);
-	else if (bytes.len < SECRET_BYTES_MIN)
-		r = refuse_secret(name,
-			"is shorter than 32 bytes, so it could be guessed from any token: make one with "
-			"openssl "
-			"rand -base64 32",
-			error);
-	else
-		r = add_secret_bytes(set, name, bytes);
-	OPENSSL_cleanse(decoded, strlen(secret));
-	free(decoded);
+	if (r)
+		return r < 0 ? r : KEY_SET_BAD;
+	r = add_secret_bytes(set, name, buf_slice(&bytes));
+	secret_deinit(&bytes);
 	return r;
 }
 

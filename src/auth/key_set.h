@@ -22,8 +22,7 @@ struct key_set;
 enum {
 	KEY_SET_BAD = 1, /* a sentence is in the error buffer, without a full stop */
 
-	KEY_TRIES_MAX = 4,     /* keys that one token is tried with: each costs a signature */
-	SECRET_BYTES_MIN = 32, /* 256 bits, RFC 7518 section 3.2 */
+	KEY_TRIES_MAX = 4, /* keys that one token is tried with: each costs a signature */
 };
 
 struct key {

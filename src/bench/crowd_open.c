@@ -25,7 +25,7 @@
 #define HANDSHAKE_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 enum {
-	REQUEST_MAX = 1024,
+	REQUEST_MAX = 1024 + PLAN_TOKEN_SIZE,
 	SLOW_RCVBUF_BYTES = 4096, /* so that a client that never reads is full soon, as a phone is */
 };
 
@@ -102,8 +102,9 @@ static size_t write_request(const struct crowd *crowd, const struct peer *peer, 
 	plan_expand(plan->path, peer->channel, path);
 	return (size_t)snprintf(out, REQUEST_MAX,
 		"GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Key: " HANDSHAKE_KEY "\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
-		path, plan->host,
+		"Sec-WebSocket-Key: " HANDSHAKE_KEY "\r\nSec-WebSocket-Version: 13\r\n%s%s%s%s\r\n",
+		path, plan->host, *plan->token ? "Authorization: Bearer " : "", plan->token,
+		*plan->token ? "\r\n" : "",
 		plan->deflate ? "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
 				"client_no_context_takeover\r\n"
 			      : "");

@@ -107,6 +107,15 @@ static int take_url(struct plan *plan, const char *value)
 	return 0;
 }
 
+/* No byte that would end a line of the request, or a word in it. */
+static int check_line(const char *value)
+{
+	for (const char *c = value; *c; c++)
+		if (*c <= ' ' || *c == 0x7f)
+			return -1;
+	return 0;
+}
+
 /* Room for the largest number, one {n} at most, and no byte that would end a request line. */
 static int check_template(const char *value)
 {
@@ -114,10 +123,7 @@ static int check_template(const char *value)
 
 	if (strlen(value) + NUMBER_LEN >= PLAN_NAME_MAX || (n && strstr(n + 1, "{n}")))
 		return -1;
-	for (const char *c = value; *c; c++)
-		if (*c <= ' ' || *c == 0x7f)
-			return -1;
-	return 0;
+	return check_line(value);
 }
 
 static int take_path(struct plan *plan, const char *value)
@@ -136,6 +142,30 @@ static int take_redis(struct plan *plan, const char *value)
 {
 	plan->redis = value;
 	return 0;
+}
+
+/* A token begins with the bytes of {" in base64; all else is the name of a file that has it. */
+static int take_token(struct plan *plan, const char *value)
+{
+	size_t len = 0;
+	FILE *file;
+
+	if (strncmp(value, "ey", 2) == 0) {
+		len = strlen(value);
+		memcpy(plan->token, value, len < PLAN_TOKEN_SIZE ? len : 0);
+	} else {
+		file = fopen(value, "re");
+		if (!file)
+			return -1;
+		len = fread(plan->token, 1, PLAN_TOKEN_SIZE, file);
+		fclose(file);
+	}
+	while (len > 0 && len < PLAN_TOKEN_SIZE && isspace((unsigned char)plan->token[len - 1]))
+		len--;
+	if (len == 0 || len >= PLAN_TOKEN_SIZE)
+		return -1;
+	plan->token[len] = '\0';
+	return check_line(plan->token);
 }
 
 static int take_connections(struct plan *plan, const char *value)
@@ -301,6 +331,7 @@ static const struct option_row rows[] = {
 	{"redis", "URL", take_redis, "where to publish; default redis://127.0.0.1:6379"},
 	{"connections", "N", take_connections, "how many clients; default 1000"},
 	{"channels", "N", take_channels, "how many channels they are spread over, round robin; default 1"},
+	{"token", "TOKEN|FILE", take_token, "what every client shows as Authorization: Bearer; a file keeps it out of `ps`"},
 	{"sources", "N|A.B.C.D[-E]", take_sources,
 		"local addresses to connect from, as one has ports for 28,000; N: 127.0.0.1 and up"},
 	{"slow", "N", take_slow, "so many of the clients never read; default 0"},

@@ -16,7 +16,8 @@
 enum {
 	PLAN_SERVERS_MAX = 16,
 	PLAN_SOURCES_MAX = 256,
-	PLAN_NAME_MAX = 256, /* a path or a channel, written out */
+	PLAN_NAME_MAX = 256,    /* a path or a channel, written out */
+	PLAN_TOKEN_SIZE = 8001, /* as long as a gateway takes them, with NUL */
 	PLAN_THREADS_MAX = 64,
 
 	PLAN_HELP = 1,  /* the help was printed; nothing is to be done */
@@ -38,6 +39,7 @@ struct plan {
 	char own_path[64]; /* where neither was said; the plan is not copied */
 	char own_channel[64];
 	const char *redis;
+	char token[PLAN_TOKEN_SIZE]; /* that every connection shows; "" for none */
 
 	uint32_t n_connections;
 	uint32_t n_slow; /* of n_connections; the last ones */

@@ -3,13 +3,11 @@
 #include "cli/admin_client.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "cli/admin_link.h"
 #include "cli/json_at.h"
 #include "config/config.h"
 #include "core/buf.h"
@@ -19,56 +17,8 @@ enum {
 	SENTENCE_MAX = 512,      /* of what the gateway says went wrong */
 };
 
-static int dial(const char *host, uint16_t port, struct buf *error)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-	char service[8];
-	int fd = -1, r;
-
-	/* A listener on all addresses is reached on this machine. */
-	if (!*host || !strcmp(host, "0.0.0.0"))
-		host = "127.0.0.1";
-	else if (!strcmp(host, "::"))
-		host = "::1";
-	snprintf(service, sizeof(service), "%u", port);
-	r = getaddrinfo(host, service, &hints, &found);
-	if (r) {
-		buf_printf(error, "cannot resolve %s: %s", host, gai_strerror(r));
-		return -EADDRNOTAVAIL;
-	}
-	r = -ECONNREFUSED;
-	for (struct addrinfo *address = found; address && r < 0; address = address->ai_next) {
-		fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		r = fd < 0 ? -errno : 0;
-		if (r == 0 && connect(fd, address->ai_addr, address->ai_addrlen) < 0) {
-			r = -errno;
-			close(fd);
-		}
-	}
-	freeaddrinfo(found);
-	if (r < 0)
-		buf_printf(
-			error, "no gateway answers at the admin address %s:%u: %s", host, port, strerror(-r));
-	return r < 0 ? r : fd;
-}
-
-static int send_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int send_request(
-	int fd, const struct config *config, const char *path, const char *body, size_t body_len)
+static int send_request(struct admin_link *link, const struct config *config, const char *path,
+	const char *body, size_t body_len)
 {
 	struct buf request = {0};
 	const char *host = config->admin.host;
@@ -85,7 +35,7 @@ static int send_request(
 	buf_append_str(&request, "\r\n");
 	buf_append(&request, body, body ? body_len : 0);
 	if (!request.failed)
-		r = send_all(fd, request.data, request.len);
+		r = admin_link_send(link, request.data, request.len);
 	if (request.data)
 		explicit_bzero(request.data, request.cap); /* the token is in it */
 	buf_deinit(&request);
@@ -93,18 +43,16 @@ static int send_request(
 }
 
 /* Reads on until the headers are whole. Their length, or negative errno. */
-static ssize_t read_headers(int fd, struct buf *in)
+static ssize_t read_headers(struct admin_link *link, struct buf *in)
 {
 	const char *end;
 
 	for (;;) {
 		char *room = buf_reserve(in, 4096);
-		ssize_t n = room ? recv(fd, room, 4096, 0) : -1;
+		ssize_t n = room ? admin_link_receive(link, room, 4096) : -ENOMEM;
 
-		if (n < 0 && room && errno == EINTR)
-			continue;
 		if (n <= 0)
-			return n < 0 && room ? -errno : -EPROTO;
+			return n < 0 ? n : -EPROTO;
 		in->len += (size_t)n;
 		end = memmem(in->data, in->len, "\r\n\r\n", 4);
 		if (end)
@@ -135,26 +83,25 @@ static void collect(void *arg, const char *data, size_t len)
 }
 
 /* Reads the body, beginning with the part that came with the headers. 0 or negative errno. */
-static int read_body(int fd, const char *begun, size_t begun_len, admin_body_fn fn, void *arg)
+static int read_body(
+	struct admin_link *link, const char *begun, size_t begun_len, admin_body_fn fn, void *arg)
 {
 	char data[16384];
 
 	fn(arg, begun, begun_len);
 	for (;;) {
-		ssize_t n = recv(fd, data, sizeof(data), 0);
+		ssize_t n = admin_link_receive(link, data, sizeof(data));
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n <= 0)
-			return n < 0 ? -errno : 0;
+			return (int)n;
 		fn(arg, data, (size_t)n);
 	}
 }
 
-static int read_answer(int fd, admin_body_fn fn, void *arg, struct buf *error)
+static int read_answer(struct admin_link *link, admin_body_fn fn, void *arg, struct buf *error)
 {
 	struct buf in = {0}, refusal = {0};
-	ssize_t n = read_headers(fd, &in);
+	ssize_t n = read_headers(link, &in);
 	int status = -EPROTO, r;
 
 	if (n >= 0 && (size_t)n > sizeof("HTTP/1.1 200") && !memcmp(in.data, "HTTP/1.1 ", 9) &&
@@ -163,11 +110,11 @@ static int read_answer(int fd, admin_body_fn fn, void *arg, struct buf *error)
 	else if (n < 0)
 		status = (int)n;
 	if (status == 200) {
-		r = read_body(fd, in.data + n, in.len - (size_t)n, fn, arg);
+		r = read_body(link, in.data + n, in.len - (size_t)n, fn, arg);
 		status = r < 0 ? r : status;
 	} else if (status > 0) {
 		(void)read_body(
-			fd, in.data + n, in.len - (size_t)n, collect, &refusal); /* as far as it came */
+			link, in.data + n, in.len - (size_t)n, collect, &refusal); /* as far as it came */
 		tell_refusal(status, &refusal, error);
 	}
 	buf_deinit(&refusal);
@@ -178,15 +125,15 @@ static int read_answer(int fd, admin_body_fn fn, void *arg, struct buf *error)
 int admin_request_send(const struct config *config, const char *path, const char *body, size_t body_len,
 	admin_body_fn fn, void *arg, struct buf *error)
 {
-	int fd = dial(config->admin.host, config->admin.port, error);
-	int r;
+	struct admin_link *link;
+	int r = admin_link_open(config, &link, error);
 
-	if (fd < 0)
-		return fd;
-	r = send_request(fd, config, path, body, body_len);
+	if (r < 0)
+		return r;
+	r = send_request(link, config, path, body, body_len);
 	if (r == 0)
-		r = read_answer(fd, fn, arg, error);
-	close(fd);
+		r = read_answer(link, fn, arg, error);
+	admin_link_close(link);
 	if (r < 0)
 		buf_printf(error, "%s:%u does not answer like the admin port of a gateway: %s",
 			config->admin.host, config->admin.port, strerror(-r));

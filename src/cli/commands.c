@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,12 +51,13 @@ static bool is_of(const struct command_flag *flag, const struct command *command
 	return &commands[flag->command] == command;
 }
 
-bool command_has_flag(const struct command *command, const char *flag)
+const struct command_flag *command_flag_find(const struct command *command, const char *flag)
 {
 	for (size_t i = 0; i < n_command_flags; i++)
-		if (is_of(&command_flags[i], command) && strcmp(command_flags[i].flag, flag) == 0)
-			return true;
-	return false;
+		if ((!command || is_of(&command_flags[i], command)) &&
+			strcmp(command_flags[i].flag, flag) == 0)
+			return &command_flags[i];
+	return NULL;
 }
 
 static void write_flags(const struct command *command, const char *indent, struct buf *out)

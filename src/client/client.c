@@ -11,6 +11,7 @@
 #include "client/clients.h"
 #include "client/delivery.h"
 #include "client/disconnects.h"
+#include "client/lease.h"
 #include "client/owed.h"
 #include "client/recovery.h"
 #include "client/slow.h"
@@ -63,11 +64,13 @@ static void client_enter(struct client *client, enum client_state state)
 		client->opened_ms = clients->now_ms;
 		client->subscriber.urgent = false;
 		keepalive_add(&clients->keepalive, &client->keepalive, clients->now_ms);
+		lease_run(client);
 		metrics_add(clients->metrics, METRIC_CONNECTIONS, 1);
 		metrics_add(clients->metrics, METRIC_CONNECTIONS_OPENED, 1);
 		log_opened(client);
 		break;
 	case CLIENT_CLOSING:
+		lease_stop(client);
 		leave_channels(client);
 		actions_forget(client);
 		clients->ops->fall_silent(client->socket);
@@ -139,7 +142,9 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 	list_push_back(&clients->all, &client->link);
 	clients->n_clients++;
 	client_enter(client, CLIENT_PARKED);
-	r = join_route(client);
+	r = lease_init(client);
+	if (r == 0)
+		r = join_route(client);
 	if (r < 0) {
 		client_deinit(client);
 		return r;
@@ -148,6 +153,11 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 	if (!client->held)
 		client_let_in(client);
 	return client->held ? CLIENT_HELD : 0;
+}
+
+void client_speaks(struct client *client)
+{
+	client->speaks = true;
 }
 
 void client_resume(struct client *client, const struct since *since)
@@ -309,6 +319,7 @@ static enum metric closed_metric(const struct client *client)
 		CLOSED(1011),
 		CLOSED(1012),
 		CLOSED(1013),
+		CLOSED(4001),
 		CLOSED(4010),
 		CLOSED(4100),
 		CLOSED(4101),
@@ -356,5 +367,6 @@ void client_deinit(struct client *client)
 	list_remove(&client->flush);
 	list_remove(&client->link);
 	clients->n_clients--;
+	lease_deinit(client);
 	rights_deinit(&client->rights);
 }

@@ -7,6 +7,7 @@
 #include "client/actions.h"
 #include "client/client.h"
 #include "client/delivery.h"
+#include "client/lease.h"
 #include "client/owed.h"
 #include "client/recovery.h"
 #include "client/slow.h"
@@ -118,6 +119,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	list_init(&clients->subscribing);
 	list_init(&clients->recovering);
 	list_init(&clients->pressing);
+	expiry_init(&clients->expiry, 0);
 	keepalive_init(&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms);
 	r = form_maker_init(&clients->maker, limits->deflate_bytes_min);
 	clients->hub = hub_new(&up);
@@ -364,6 +366,7 @@ void clients_tick(struct clients *clients)
 
 	hub_tidy(clients->hub);
 	tick_keepalive(clients);
+	lease_tick(clients);
 	owed_tick(clients);
 	recovery_tick(clients);
 	actions_tick(clients);

@@ -10,12 +10,15 @@
 #include "client/clients.h"
 #include "client/owed.h"
 #include "client/recovery.h"
+#include "client/renewal.h"
 #include "protocol/command.h"
 #include "protocol/json.h"
 #include "protocol/reply.h"
 #include "route/route.h"
 
 static const struct slice absent = {0};
+
+#define MAY_NOT "this connection may not subscribe to that channel"
 
 static struct slice command_channel(const struct command *command)
 {
@@ -91,6 +94,12 @@ static void subscribe(struct client *client, const struct request *request, stru
 		owed_add(client, subscription, request->id, r == 0);
 }
 
+static void forbid(struct client *client, struct slice id, const char *message)
+{
+	answer_error(client, id, "forbidden", message, absent);
+	client_failed(client);
+}
+
 /* Without a channel, a subscribe means the channels that the route joins: clients that know only
  * one channel say this. */
 static void subscribe_to_route(struct client *client, const struct request *request)
@@ -102,14 +111,15 @@ static void subscribe_to_route(struct client *client, const struct request *requ
 	if (route_n_channels(match.route) == 0)
 		answer_error(client, request->id, command_error_code(COMMAND_MISSING_CHANNEL),
 			command_error_message(COMMAND_MISSING_CHANNEL), absent);
-	for (size_t i = 0; i < route_n_channels(match.route) && client->state == CLIENT_OPEN; i++)
-		subscribe(client, request, (struct slice){name, route_channel(&match, i, name)});
-}
+	for (size_t i = 0; i < route_n_channels(match.route) && client->state == CLIENT_OPEN; i++) {
+		struct slice channel = {name, route_channel(&match, i, name)};
 
-static void forbid(struct client *client, const struct command *command, const char *message)
-{
-	answer_error(client, command->id, "forbidden", message, absent);
-	client_failed(client);
+		/* A token that was renewed since may not have them. */
+		if (rights_may_subscribe(&client->rights, channel))
+			subscribe(client, request, channel);
+		else
+			forbid(client, request->id, MAY_NOT);
+	}
 }
 
 static void run_subscribe(struct client *client, const struct command *command)
@@ -122,7 +132,7 @@ static void run_subscribe(struct client *client, const struct command *command)
 	if (!channel.len)
 		subscribe_to_route(client, &request);
 	else if (!rights_may_subscribe(&client->rights, channel))
-		forbid(client, command, "this connection may not subscribe to that channel");
+		forbid(client, command->id, MAY_NOT);
 	else
 		subscribe(client, &request, channel);
 }
@@ -134,7 +144,7 @@ static void run_unsubscribe(struct client *client, const struct command *command
 	struct hub_subscription *subscription = hub_find(clients->hub, &client->subscriber, channel);
 
 	if (!route_channel_valid(channel.data, channel.len)) {
-		forbid(client, command, "there is no such channel");
+		forbid(client, command->id, "there is no such channel");
 		return;
 	}
 	/* A subscribe from a moment ago that is not answered yet is answered first: every
@@ -153,6 +163,11 @@ static void run_unsubscribe(struct client *client, const struct command *command
 	client_push(client, reply_unsubscribed(command->id, channel, clients->wall_ms));
 }
 
+static void run_auth(struct client *client, const struct command *command)
+{
+	renewal_run(client, command->id, command->token);
+}
+
 static void run_ping(struct client *client, const struct command *command)
 {
 	client_push(client, reply_pong(command->id, client->clients->wall_ms));
@@ -168,6 +183,7 @@ void verbs_run(struct client *client, const struct command *command)
 	static void (*const verbs[])(struct client *, const struct command *) = {
 		[COMMAND_SUBSCRIBE] = run_subscribe,
 		[COMMAND_UNSUBSCRIBE] = run_unsubscribe,
+		[COMMAND_AUTH] = run_auth,
 		[COMMAND_PING] = run_ping,
 		[COMMAND_ACTION] = run_action,
 	};

@@ -49,6 +49,7 @@ static const struct {
 } types[] = {
 	{"subscribe", COMMAND_SUBSCRIBE},
 	{"unsubscribe", COMMAND_UNSUBSCRIBE},
+	{"auth", COMMAND_AUTH},
 	{"ping", COMMAND_PING},
 	{"action", COMMAND_ACTION},
 };
@@ -61,11 +62,12 @@ static const struct {
 		"A message is one JSON object with no more than 64 tokens and 8 levels and no name twice."},
 	[COMMAND_MISSING_TYPE] = {"missing_type", "A message needs a \"type\" that is a string."},
 	[COMMAND_UNKNOWN_TYPE] = {"unknown_type",
-		"The type is none of subscribe, unsubscribe, ping and action."},
+		"The type is none of subscribe, unsubscribe, auth, ping and action."},
 	[COMMAND_BAD_ID] = {"bad_id", "The \"id\" must be a string or an integer of at most 128 bytes."},
 	[COMMAND_BAD_DATA] = {"bad_data", "The \"data\" must be an object."},
 	[COMMAND_MISSING_CHANNEL] = {"missing_channel",
 		"This needs \"data\" with a \"channel\" that is a string of 1 to 300 bytes."},
+	[COMMAND_MISSING_TOKEN] = {"missing_token", "This needs \"data\" with a \"token\" that is a string."},
 	[COMMAND_BAD_KEY] = {"bad_key", "The \"key\" must be a string of 1 to 64 bytes."},
 };
 
@@ -203,6 +205,11 @@ static void read_history(struct command *command, const struct tokens *tokens, i
 	command->recover = recover >= 0 && slice_is(token_slice(tokens, recover), "true");
 }
 
+static bool has_channel(enum command_type type)
+{
+	return type == COMMAND_SUBSCRIBE || type == COMMAND_UNSUBSCRIBE;
+}
+
 static int read_data(struct command *command, const struct tokens *tokens)
 {
 	int data = find_given(tokens, 0, "data");
@@ -215,8 +222,9 @@ static int read_data(struct command *command, const struct tokens *tokens)
 		return COMMAND_BAD_DATA;
 	command->data = token_slice(tokens, data);
 	read_history(command, tokens, data);
+	command->token = find_slice(tokens, data, "token");
 	channel = find_slice(tokens, data, "channel");
-	if (!channel.data || command->type == COMMAND_PING || command->type == COMMAND_ACTION)
+	if (!channel.data || !has_channel(command->type))
 		return 0;
 	if (!json_is_string(channel) || channel.len == 2) /* the quotes alone */
 		return COMMAND_MISSING_CHANNEL;
@@ -272,9 +280,13 @@ static int read_tokens(struct command *command, const char *text, size_t len)
 		r = read_type(command, &tokens);
 	if (r == 0)
 		r = read_data(command, &tokens);
-	if (r == 0 && command->type == COMMAND_UNSUBSCRIBE && !command->channel_len)
-		r = COMMAND_MISSING_CHANNEL;
-	return r;
+	if (r)
+		return r;
+	if (command->type == COMMAND_UNSUBSCRIBE && !command->channel_len)
+		return COMMAND_MISSING_CHANNEL;
+	if (command->type == COMMAND_AUTH && !json_is_string(command->token))
+		return COMMAND_MISSING_TOKEN;
+	return 0;
 }
 
 int command_parse(const char *text, size_t len, struct command *command)
@@ -283,7 +295,7 @@ int command_parse(const char *text, size_t len, struct command *command)
 	bool is_object;
 
 	command->type = COMMAND_PING;
-	command->id = command->data = command->since = (struct slice){0};
+	command->id = command->data = command->since = command->token = (struct slice){0};
 	command->recover = false;
 	command->channel[0] = '\0';
 	command->channel_len = command->key_len = 0;

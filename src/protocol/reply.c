@@ -68,6 +68,37 @@ struct message *reply_unsubscribed(struct slice id, struct slice channel, uint64
 	return reply_channel("unsubscribed", id, channel, wall_ms);
 }
 
+struct message *reply_revoked(struct slice channel, uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, "unsubscribed", (struct slice){0});
+	buf_append_str(&out, ",\"data\":{\"channel\":");
+	buf_append_json_string(&out, channel.data, channel.len);
+	buf_append_str(&out, ",\"reason\":\"forbidden\"}");
+	return reply_end(&out, wall_ms);
+}
+
+static struct message *reply_lease(const char *type, struct slice id, uint64_t left_ms, uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, type, id);
+	if (left_ms != UINT64_MAX)
+		buf_printf(&out, ",\"data\":{\"expires_in_ms\":%" PRIu64 "}", left_ms);
+	return reply_end(&out, wall_ms);
+}
+
+struct message *reply_authenticated(struct slice id, uint64_t left_ms, uint64_t wall_ms)
+{
+	return reply_lease("authenticated", id, left_ms, wall_ms);
+}
+
+struct message *reply_token_expiring(uint64_t left_ms, uint64_t wall_ms)
+{
+	return reply_lease("token_expiring", (struct slice){0}, left_ms, wall_ms);
+}
+
 struct message *reply_error(struct slice id, const char *code, const char *message, struct slice channel,
 	uint64_t retry_after_ms, uint64_t wall_ms)
 {

@@ -139,6 +139,6 @@ bool access_may_subscribe(
 	if (route->access == ROUTE_ACCESS_TOKEN)
 		own &= listed;
 	if (route->subscribe_any_route)
-		any = listed | some_path_joins(table, match->identity, parts, n);
-	return own | any;
+		any = (int)listed | (int)some_path_joins(table, match->identity, parts, n);
+	return own || any;
 }

@@ -74,16 +74,18 @@ $('say').addEventListener('submit', event => {
 
 // Where this gateway's clients connect. Without the token it is a guess, which can be changed.
 async function guess() {
-  let port = 8080
+  let port = 8080, scheme = 'ws://'
   const token = sessionStorage.getItem('tidegate-token')
   try {
     const answer = await fetch('status', token ? { headers: { Authorization: 'Bearer ' + token } } : {})
-    port = (await answer.json()).port || port
+    const told = await answer.json()
+    port = told.port || port
+    scheme = told.tls ? 'wss://' : scheme
   } catch (error) {
     // The guess it is.
   }
   if (!$('url').value)
-    $('url').value = 'ws://' + location.hostname + ':' + port + '/ws/cards'
+    $('url').value = scheme + location.hostname + ':' + port + '/ws/cards'
 }
 
 guess()

@@ -469,11 +469,18 @@ static int make_loop(struct worker *worker, const struct worker_options *options
 	return 0;
 }
 
+static int on_identify(void *arg, struct slice token, struct identity **identityp)
+{
+	struct worker *worker = arg;
+
+	return ws_server_identify(worker->server, token, identityp);
+}
+
 static int make_clients(
 	struct worker *worker, const struct worker_settings *settings, const struct worker_options *options)
 {
 	struct clients_listener up = {
-		worker, on_wish, on_ready, on_join, on_spent, on_act, on_submit, on_now_us};
+		worker, on_wish, on_ready, on_join, on_spent, on_act, on_submit, on_now_us, on_identify};
 	int r;
 
 	r = clients_init(&worker->clients, &up, options->tls_keys ? &ws_tls_socket_ops : &ws_socket_ops,

@@ -44,6 +44,8 @@ int worker_settings_new(const struct config *config, struct verifier *verifier,
 		.failures = bucket_rate(config->failures_max, CLIENT_FAILURES_MS, config->failures_max),
 		.ping_interval_ms = config->ping_interval_ms,
 		.pong_timeout_ms = config->pong_timeout_ms,
+		.token_leeway_ms = config->token_leeway_ms,
+		.takes_tokens = config_wants_tokens(config),
 	};
 	settings->routes = route_table_ref(config->routes);
 	settings->log_level = config->log_level;

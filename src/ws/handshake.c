@@ -262,6 +262,11 @@ void handshake_refuse(
 	(void)lws_write(wsi, (unsigned char *)text, len, LWS_WRITE_HTTP);
 }
 
+bool handshake_speaks(const struct request_head *head)
+{
+	return request_head_lists(head, HTTP_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
+}
+
 int handshake_request(const struct request_head *head, char out[HANDSHAKE_REQUEST_SIZE])
 {
 	/* lws wants to see a Host, and does not use it. */
@@ -269,9 +274,7 @@ int handshake_request(const struct request_head *head, char out[HANDSHAKE_REQUES
 		"GET / HTTP/1.1\r\nHost: tidegate\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %.*s\r\n%s\r\n",
 		KEY_LEN, head->value[HTTP_WEBSOCKET_KEY].data,
-		request_head_lists(head, HTTP_WEBSOCKET_PROTOCOL, SUBPROTOCOL)
-			? "Sec-WebSocket-Protocol: " SUBPROTOCOL "\r\n"
-			: "");
+		handshake_speaks(head) ? "Sec-WebSocket-Protocol: " SUBPROTOCOL "\r\n" : "");
 }
 
 void handshake_remote(const struct in6_addr *peer, const struct trusted *trusted,

@@ -9,6 +9,7 @@
  */
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "auth/credential.h"
@@ -75,6 +76,9 @@ const struct handshake_refusal *handshake_refusal(enum refusal refusal);
  * head may be empty. */
 void handshake_refuse(
 	struct lws *wsi, const struct request_head *head, const struct handshake_refusal *refusal);
+
+/* Does the client offer our subprotocol? Then it is agreed to. */
+bool handshake_speaks(const struct request_head *head);
 
 /* Writes the request that lws needs to see for one that was let in. Returns its length. */
 int handshake_request(const struct request_head *head, char out[HANDSHAKE_REQUEST_SIZE]);

@@ -189,6 +189,8 @@ const struct handshake_refusal *ws_server_admit(struct ws_server *server, struct
 	if (connection_begin(server, wsi, head, &rights, remote) < 0)
 		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
 	connection = lws_get_opaque_user_data(wsi);
+	if (handshake_speaks(head))
+		client_speaks(&connection->client);
 	connection->extensions = extensions_for(&connection->client, head);
 	resume(connection, head);
 	if (lws_http_head(wsi, request, (size_t)handshake_request(head, request)) != 0) {

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool is_object;
 	int r = command_parse(text, size, &command);
 
-	PROMISE(r >= 0 && r <= COMMAND_MISSING_CHANNEL);
+	PROMISE(r >= 0 && r <= COMMAND_MISSING_TOKEN);
 	PROMISE(r == 0 || (command_error_code(r) && command_error_message(r)));
 	check_slice(command.id, text, size);
 	check_slice(command.data, text, size);

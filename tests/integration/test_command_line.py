@@ -46,14 +46,14 @@ def test_help_is_printed_on_demand(words):
     ["serve", "--config", "/nonexistent/tidegate.yaml"],
     ["publish"], ["publish", "cards"], ["publish", "a", "b", "c"], ["tail"], ["version", "extra"], ["check", "a", "b"], ["health", "extra"],
     ["check", "--history"], ["status", "--key", "k"], ["publish", "--key"], ["publish", "--key", "", "cards", "{}"],
-    ["publish", "--json", "cards", "{}"],
+    ["publish", "--json", "cards", "{}"], ["status", "--json=yes"], ["token"], ["token", "--user", "u"], ["token", "--user", "u", "TOKEN"],
 ], ids=" ".join)
 def test_a_wrong_option_is_one_line_and_exit_2(words):
     result = run(*words, seconds=20)
     refused(result)
 
 
-COMMANDS = ("serve", "publish", "tail", "status", "config", "disconnect", "health", "functions", "check", "reload", "manual",
+COMMANDS = ("serve", "publish", "tail", "status", "config", "disconnect", "health", "functions", "check", "reload", "token", "manual",
             "completion", "version")
 
 
@@ -65,7 +65,7 @@ def test_the_help_of_a_command_is_about_that_command(command):
     assert run("help", command).stdout == text
     assert ("--drain-delay" in text) == (command in ("serve", "check"))
     assert ("--key KEY" in text) == (command == "publish")
-    assert ("--admin-token" in text) == (command not in ("health", "functions", "manual", "completion", "version"))
+    assert ("--admin-token" in text) == (command not in ("health", "functions", "token", "manual", "completion", "version"))
 
 
 def test_help_knows_bench_and_nothing_that_is_not_there():
@@ -118,6 +118,7 @@ def complete(*words):
 def test_bash_completes_commands_flags_and_values():
     assert complete("s") == ["serve", "status"]
     assert complete("publish", "--k") == ["--key"]
+    assert complete("token", "--us") == ["--user"]
     assert complete("serve", "--log-l") == ["--log-level"]
     assert complete("serve", "--log-level", "") == ["debug", "info", "warn", "error"]
     assert complete("status", "--drain") == []

@@ -159,7 +159,7 @@ def test_it_shows_what_it_goes_by_and_a_reload_that_was_refused(start, redis, tm
     browser = page(node)
     browser.look("document.getElementById('config').open = true", bool)
     (route,) = [row for row in browser.look(cells("routes"), bool) if row[0] == "/ws/ours/{id}"]
-    assert route[1] == "ours:{id}" and route[5] == "1000 24h"
+    assert route[1] == "ours:{id}" and route[3] == "none, route" and route[6] == "1000 24h"
     options = {row[0]: row[1:] for row in browser.look(cells("options"), bool)}
     assert options["channel_prefix"] == ["app:", "TIDEGATE_CHANNEL_PREFIX"]
     file.write_text("routes: [{path: /ws/ours, chanel: ours}]\n", encoding="utf-8")

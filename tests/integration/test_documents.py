@@ -283,6 +283,15 @@ def test_check_prints_what_the_page_shows(shell, tmp_path):
         assert line == "…" or line.split() in printed, line
 
 
+@runs("docs/configuration.md: $ tidegate token")
+def test_a_token_is_made_and_looked_at_as_the_page_shows(shell, tmp_path):
+    (tmp_path / "tidegate.yaml").write_text("token_secret: 0123456789abcdef0123456789abcdef\n", encoding="utf-8")
+    for command, shown in dialogue(block("docs/configuration.md: $ tidegate token")):
+        printed = shell(f"export TIDEGATE_CONFIG={tmp_path}/tidegate.yaml; {command} || true")
+        numbers = r"(?<=exp\":)\d{10}|(?<=iat\":)\d{10}|\b7\d{3}(?= s)"
+        assert re.sub(numbers, "N", printed) == re.sub(numbers, "N", shown)
+
+
 @runs("docs/configuration.md: $ tidegate reload")
 def test_a_reload_says_what_the_page_shows(start, redis, tmp_path, shell):
     file = tmp_path / "reloaded.yaml"

@@ -149,6 +149,12 @@ def test_the_packaged_gateway_is_not_alone_in_memory():
     assert file["redis"].startswith("redis://")
 
 
+def test_no_secret_gets_into_a_core_file():
+    assert unit_options()["LimitCORE"] == "0"
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
+    assert compose["services"]["gateway"]["ulimits"]["core"] == 0
+
+
 def test_the_unit_feeds_its_watchdog():
     options = unit_options()
     assert options["Type"] == "notify"

@@ -351,7 +351,7 @@ def test_plain_http_is_told_where_it_is(secure):
         answer = b""
         while data := peer.recv(4096):
             answer += data
-    assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(b"use https or wss.\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ") and json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "tls_required"
     assert int(answer.split(b"Content-Length: ")[1].split(b"\r\n")[0]) == len(answer.partition(b"\r\n\r\n")[2])
     secure.wait_for_line("tls handshake failed", why="http request", alert="none")
 
@@ -573,6 +573,49 @@ def test_the_authorities_of_clients_are_read_again(authority, pair, start, tmp_p
     until("the new ones are believed", lambda: alert(gateway, newcomer) is None)
     assert alert(gateway, gateway.tls), "the old ones no more"
     gateway.tls = newcomer
+
+
+# --- the admin port -------------------------------------------------------------------------------
+
+
+def admin_options(pair):
+    return "--admin-tls-certificate", pair[0], "--admin-tls-key", pair[1]
+
+
+def test_subcommands_and_scrapes_reach_an_admin_port_with_tls(watching, authority):
+    """One of this machine is believed unseen, or by the authority that is named."""
+    gateway = watching.gateway
+    for words in (("--admin-tls-certificate", "/not/looked/at.pem"), ("--admin-tls-ca", authority.certificate)):
+        at = ("--admin", gateway.admin, *words)
+        for command in ("health", "status", "config"):
+            ended = run(command, *at)
+            assert ended.returncode == 0, ended.stderr
+        with gateway.connect() as peer:
+            assert run("publish", *at, "cards", json.dumps({"type": "n", "data": "x" * LARGEST})).returncode == 0
+            assert len(peer.receive()["data"]) == LARGEST
+    assert gateway.get("/metrics").status == 200
+    assert gateway.get("/status").json()["tls"] is True
+
+
+def test_subcommands_say_why_they_do_not_reach_an_admin_port(watching, tmp_path, gateway):
+    stranger = Authority(tmp_path, "stranger")
+    ended = run("status", "--admin", watching.gateway.admin, "--admin-tls-ca", stranger.certificate)
+    assert ended.returncode != 0 and "the certificate of the admin port is refused" in ended.stderr
+    assert "TLS is spoken here" in run("status", "--admin", watching.gateway.admin).stderr
+    ended = run("status", "--admin", gateway.admin, "--admin-tls-ca", stranger.certificate)
+    assert ended.returncode != 0 and "no TLS with the admin port: wrong version number" in ended.stderr
+    ended = run("status", "--admin", watching.gateway.admin, "--admin-tls-ca", "/nowhere.pem")
+    assert "admin_tls_ca: /nowhere.pem: No such file" in ended.stderr
+
+
+def test_an_admin_port_may_want_certificates_and_subcommands_have_one(authority, pair, start):
+    ours = authority.issue("operator")
+    gateway = start(*admin_options(pair), "--admin-tls-client-ca", authority.certificate, admin_tls=authority.client(*ours))
+    at = ("--admin", gateway.admin, "--admin-tls-ca", authority.certificate)
+    assert run("status", *at, *admin_options(ours)).returncode == 0
+    assert run("status", *at).returncode != 0
+    ended = run("status", *at, *admin_options((ours[0], pair[1])))
+    assert "it is not the key to the first certificate" in ended.stderr
 
 
 # --- the last: it has been long enough ------------------------------------------------------------

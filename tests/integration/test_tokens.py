@@ -140,6 +140,7 @@ def test_another_scheme_is_for_somebody_else(gateway):
     assert code(ask(gateway, headers=[("Authorization", "Basic dTpw")])) == "token_missing"
     assert ask(gateway, headers=[("Authorization", "Basic dTpw"), *offered(HS.token())]).status == 101
     assert ask(gateway, headers=bearer(HS.token(), "bEARER")).status == 101
+    assert ask(gateway, headers=[("aUTHORIZATION", f"bearer   {HS.token()}  ")]).status == 101
 
 
 def test_a_cookie_is_taken_from_pages_only(gateway):
@@ -236,3 +237,84 @@ def test_what_no_token_could_be_judged_by_is_refused_at_once(options, sentence):
     done = run("check", *options)
     assert done.returncode == 2 and sentence in done.stderr, done.stderr
     assert done.stderr.count("\n") == 1 and "short" not in done.stderr.replace("shorter", "")
+
+
+# --- keys that change ------------------------------------------------------------------------------
+
+
+def reload(gateway):
+    before = len(gateway.lines("configuration applied"))
+    gateway.process.signal(signal.SIGHUP)
+    return lambda: len(gateway.lines("configuration applied")) > before
+
+
+def test_a_secret_is_replaced_under_load_and_nobody_is_refused(start, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    secrets = [f"{letter}" * 40 for letter in "abcd"]
+    file.write_text(f"token_secret: {secrets[0]}\n", encoding="utf-8")
+    gateway = start("--config", file)
+    n_asked, refused = 0, []
+    for old, new in zip(secrets, secrets[1:]):
+        file.write_text(f"token_secret: {new}\ntoken_secret_previous: {old}\n", encoding="utf-8")
+        applied = reload(gateway)
+        good = [Issuer(secret=old)]
+        while len(good) == 1 or n_asked % 50:
+            if len(good) == 1 and n_asked % 10 == 0 and applied():
+                good.append(Issuer(secret=new))
+            for issuer in good:
+                n_asked += 1
+                if ask(gateway, "/ws/cards", bearer(issuer.token())).status != 101:
+                    refused.append((n_asked, issuer.secret))
+    assert n_asked >= 150 and not refused
+    assert code(ask(gateway, "/ws/cards", bearer(Issuer(secret=secrets[1]).token()))) == "token_invalid", "two ago is too long ago"
+
+
+def test_a_bad_key_file_is_refused_and_the_old_keys_stay(start, tmp_path):
+    keys, file = tmp_path / "jwks", tmp_path / "tidegate.yaml"
+    keys.write_text(tokens.jwks(ES), encoding="ascii")
+    file.write_text(f"token_keys: [{keys}]\n", encoding="utf-8")
+    gateway = start("--config", file)
+    keys.write_text("{", encoding="ascii")
+    gateway.process.signal(signal.SIGHUP)
+    assert gateway.wait_for_line("configuration refused").fields["reason"].startswith(f"{file}:1: ")
+    assert ask(gateway, "/ws/cards", bearer(ES.token())).status == 101
+    keys.write_text(tokens.jwks(ED), encoding="ascii")
+    until("it is applied", reload(gateway))
+    assert ask(gateway, "/ws/cards", bearer(ED.token())).status == 101
+    assert code(ask(gateway, "/ws/cards", bearer(ES.token()))) == "token_invalid"
+    assert gateway.wait_for_line("token refused", why="unknown_key").fields["kid"] == "es"
+
+
+# --- what nobody may read --------------------------------------------------------------------------
+
+
+def test_what_a_request_keeps_secret_is_in_no_log_and_on_no_page(start, config, redis):
+    """Markers in all places of good requests and of bad ones, in all combinations that get far; then everything is searched."""
+    gateway = start("--config", config, "--log-level", "debug", redis=redis)
+    good = HS.token(sub="secrecy", marker="MARK-claim")
+    bad = [good[:-9] + "MARK-sign", f"MARK.{good}", "MARK-raw", ""]
+    peers = []
+    for token in [good, *bad]:
+        for path in ("/ws/me", "/ws/either", "/ws/cards", "/ws/nowhere", "/ws/execution/7"):
+            for headers, query in places(token).values():
+                query = f"{query or '?'}&since=MARK-since&ticket=MARK-ticket&MARK-name=MARK-value"
+                headers = [*headers, ("Cookie", "other=MARK-cookie")] if not any("Cookie" in row for row in headers) else headers
+                ask(gateway, path + query, headers)
+                ask(gateway, path + query, [*headers, ("Authorization", "Basic MARK-basic"), (PROTOCOL, "MARK-protocol")])
+                ask(gateway, path + query, headers, method="POST")
+        for headers, query in places(token).values():
+            try:
+                peers.append(gateway.connect("/ws/me" + query, headers))
+            except Refused:
+                pass
+    assert len(peers) == 4 + len(bad), "good ones, and of each bad one that which is let in only to be closed"
+    seen = [gateway.get(page).body.decode() for page in (
+        "/", "/status", "/config", "/nodes", "/channels", "/connections", "/connections/1", "/disconnects", "/metrics", "/ready")]
+    for peer in peers:
+        peer.abandon()
+    until("they are gone", lambda: gateway.metric("tidegate_connections") == 0)
+    seen += [gateway.get("/disconnects").body.decode(), gateway.process.stderr(), run("status", "--admin", gateway.admin).stdout]
+    assert gateway.lines("token refused") and gateway.lines("client connected"), "the log has a word of all that"
+    for text in seen:
+        for secret in ("MARK", good.split(".")[1], good.split(".")[2], HS.secret):
+            assert secret not in text, text[max(0, text.find(secret) - 200):text.find(secret) + 100]

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/claims.h"
+#include "auth/identity.h"
 #include "client/socket.h"
 #include "core/map.h"
 #include "mail/confirmation.h"
@@ -195,6 +197,34 @@ static uint64_t on_now_us(void *arg)
 	return world->now_us;
 }
 
+/* Tokens of this world are their claims, with ' instead of ": JSON in JSON would be full of backslashes. */
+static struct identity *identify(struct slice claims)
+{
+	static const char *const names[] = {"sub", "team", NULL};
+	const struct claims_rules rules = {
+		.identity = {.user = "sub", .channels = "channels", .claims = names}, .exp_optional = true};
+	struct identity *identity = NULL;
+	char *json = strndup(claims.data, claims.len);
+
+	assert_non_null(json);
+	for (char *c = json; *c; c++)
+		*c = *c == '\'' ? '"' : *c;
+	assert_int_equal(claims_read(slice_of(json), &rules, (int64_t)WALL_MS, &identity), 0);
+	free(json);
+	return identity;
+}
+
+static int on_identify(void *arg, struct slice token, struct identity **identityp)
+{
+	struct world *world = arg;
+
+	world->n_identified++;
+	if (world->unidentified)
+		return world->unidentified;
+	*identityp = identify(token);
+	return 0;
+}
+
 void add_route(struct route_table *table, const char *path, const char *const *channels, size_t n, bool any)
 {
 	const struct route_spec spec = {
@@ -253,7 +283,8 @@ int clients_world_setup(void **state)
 		.ready = on_ready,
 		.join = on_join,
 		.act = on_act,
-		.now_us = on_now_us};
+		.now_us = on_now_us,
+		.identify = on_identify};
 
 	assert_non_null(world);
 	memset(world, 0, sizeof(*world));
@@ -306,18 +337,29 @@ void pass(struct world *world, uint64_t ms)
 	turn(world);
 }
 
-int begin_from(struct world *world, struct peer *peer, const char *path, const char *remote)
+static int begin_by(struct world *world, struct peer *peer, const char *path, const char *remote,
+	struct identity *identity)
 {
 	struct route_match match;
 	struct rights rights;
 	int r;
 
 	assert_int_equal(route_table_match(world->clients.routes, path, strlen(path), &match), 0);
-	assert_int_equal(rights_init(&rights, world->clients.routes, &match, NULL), 0);
+	assert_int_equal(rights_init(&rights, world->clients.routes, &match, identity), 0);
 	world->beginning = true;
 	r = client_init(&peer->client, &world->clients, peer, &rights, remote);
 	world->beginning = false;
 	return r;
+}
+
+int begin_from(struct world *world, struct peer *peer, const char *path, const char *remote)
+{
+	return begin_by(world, peer, path, remote, NULL);
+}
+
+int begin_as(struct world *world, struct peer *peer, const char *path, const char *claims)
+{
+	return begin_by(world, peer, path, "192.0.2.1", claims ? identify(slice_of(claims)) : NULL);
 }
 
 int begin(struct world *world, struct peer *peer, const char *path)
@@ -356,9 +398,14 @@ void confirm_all(struct world *world)
 
 struct peer *opened(struct world *world, int i, const char *path)
 {
+	return opened_as(world, i, path, NULL);
+}
+
+struct peer *opened_as(struct world *world, int i, const char *path, const char *claims)
+{
 	struct peer *peer = &world->peers[i];
 
-	assert_true(begin(world, peer, path) >= 0);
+	assert_true(begin_as(world, peer, path, claims) >= 0);
 	confirm_all(world);
 	client_open(&peer->client);
 	turn(world);
@@ -456,7 +503,8 @@ static void append_text(struct buf *out, struct slice text)
 {
 	struct json_member top[] = {
 		{.name = "type"}, {.name = "id"}, {.name = "data"}, {.name = "timestamp"}};
-	struct json_member data[] = {{.name = "code"}, {.name = "channel"}, {.name = "retry_after_ms"}};
+	struct json_member data[] = {{.name = "code"}, {.name = "channel"}, {.name = "retry_after_ms"},
+		{.name = "reason"}, {.name = "expires_in_ms"}};
 	bool is_object;
 
 	assert_int_equal(json_check(text.data, text.len, 16, top, 4, &is_object), 0);
@@ -467,10 +515,13 @@ static void append_text(struct buf *out, struct slice text)
 		append_bare(out, "", top[2].value);
 		return;
 	}
-	assert_int_equal(json_check(top[2].value.data, top[2].value.len, 16, data, 3, &is_object), 0);
+	assert_int_equal(json_check(top[2].value.data, top[2].value.len, 16, data, 5, &is_object), 0);
 	append_bare(out, "(", data[0].value);
 	append_bare(out, data[0].value.data ? " " : "(", data[1].value);
 	append_bare(out, " ", data[2].value);
+	if (json_string_is(top[0].value, "unsubscribed", 12))
+		append_bare(out, " ", data[3].value);
+	append_bare(out, "(", data[4].value);
 	buf_append_char(out, ')');
 }
 

@@ -80,6 +80,8 @@ struct world {
 	uint64_t now_ms;
 	uint64_t now_us; /* as writes see it */
 	bool beginning;  /* inside client_init() */
+	unsigned int n_identified;
+	int unidentified; /* what identify() answers instead of an identity; 0: it gives one */
 };
 
 int clients_world_setup(void **state);
@@ -93,8 +95,12 @@ void pass(struct world *world, uint64_t ms);
 
 /* A peer comes: held or not as client_init() says, or opened() with all its channels confirmed. */
 int begin_from(struct world *world, struct peer *peer, const char *path, const char *remote);
+
+/* With an identity: claims in JSON, with ' instead of ". NULL: anonymous. */
+int begin_as(struct world *world, struct peer *peer, const char *path, const char *claims);
 int begin(struct world *world, struct peer *peer, const char *path);
 struct peer *opened(struct world *world, int i, const char *path);
+struct peer *opened_as(struct world *world, int i, const char *path, const char *claims);
 
 /* The broker confirms the channel, or all that are wanted. */
 void confirm(struct world *world, const char *channel);

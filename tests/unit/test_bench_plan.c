@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,6 +51,27 @@ static void assert_refused(const char *words, const char *mention)
 	said[n] = '\0';
 	assert_non_null(strstr(said, mention));
 	assert_ptr_equal(strchr(said, '\n'), said + n - 1);
+}
+
+static void takes_a_token_or_a_file_that_has_one(void **state)
+{
+	FILE *file = tmpfile();
+	struct plan plan;
+	char words[64];
+
+	(void)state;
+	assert_int_equal(parse(&plan, "--token eyJh.eyJz.c2ln"), 0);
+	assert_string_equal(plan.token, "eyJh.eyJz.c2ln");
+	assert_non_null(file);
+	fputs("eyJm\n", file);
+	fflush(file);
+	snprintf(words, sizeof(words), "--token /proc/self/fd/%d", fileno(file));
+	assert_int_equal(parse(&plan, words), 0);
+	assert_string_equal(plan.token, "eyJm");
+	fclose(file);
+	assert_refused("--token /nowhere/at/all", "--token");
+	assert_int_equal(parse(&plan, ""), 0);
+	assert_string_equal(plan.token, "");
 }
 
 static void has_defaults_for_everything(void **state)
@@ -160,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(has_defaults_for_everything),
+		cmocka_unit_test(takes_a_token_or_a_file_that_has_one),
 		cmocka_unit_test(publishes_where_nobody_else_listens_unless_it_is_told_both),
 		cmocka_unit_test(takes_either_a_rate_or_a_window),
 		cmocka_unit_test(takes_sources_as_count_address_or_range),

@@ -83,6 +83,14 @@ static void knows_every_verb(void **state)
 	assert_int_equal(command.type, COMMAND_UNSUBSCRIBE);
 	assert_int_equal(parse("{\"type\":\"action\",\"data\":{\"name\":\"move\"}}", &command), 0);
 	assert_int_equal(command.type, COMMAND_ACTION);
+	assert_int_equal(
+		parse("{\"type\":\"auth\",\"data\":{\"token\":\"a.b.c\",\"channel\":5}}", &command), 0);
+	assert_int_equal(command.type, COMMAND_AUTH);
+	assert_true(slice_is(command.token, "\"a.b.c\""));
+	assert_outcome("{\"type\":\"auth\"}", COMMAND_MISSING_TOKEN);
+	assert_outcome("{\"type\":\"auth\",\"data\":{}}", COMMAND_MISSING_TOKEN);
+	assert_outcome("{\"type\":\"auth\",\"data\":{\"token\":7}}", COMMAND_MISSING_TOKEN);
+	assert_outcome("{\"type\":\"auth\",\"data\":{\"token\":null}}", COMMAND_MISSING_TOKEN);
 	assert_int_equal(parse("{\"\\u0074ype\":\"pin\\u0067\"}", &command), 0);
 	assert_int_equal(command.type, COMMAND_PING);
 }
@@ -383,11 +391,11 @@ static void hands_out_a_channel_unescaped(void **state)
 
 static void has_a_code_and_a_sentence_for_every_outcome(void **state)
 {
-	const char *codes[] = {
-		"", "bad_json", "missing_type", "unknown_type", "bad_id", "bad_data", "missing_channel"};
+	const char *codes[] = {"", "bad_json", "missing_type", "unknown_type", "bad_id", "bad_data",
+		"missing_channel", "missing_token"};
 
 	(void)state;
-	for (int r = COMMAND_BAD_JSON; r <= COMMAND_MISSING_CHANNEL; r++) {
+	for (int r = COMMAND_BAD_JSON; r <= COMMAND_MISSING_TOKEN; r++) {
 		assert_string_equal(command_error_code(r), codes[r]);
 		assert_true(strlen(command_error_message(r)) > 10);
 	}

@@ -44,6 +44,13 @@ static void answers_subscriptions(void **state)
 	(void)state;
 	assert_reply(reply_subscribed(slice_of("7"), slice_of("cards"), WALL_MS),
 		"{\"type\":\"subscribed\",\"id\":7,\"data\":{\"channel\":\"cards\"}," STAMP);
+	assert_reply(reply_revoked(slice_of("a"), WALL_MS),
+		"{\"type\":\"unsubscribed\",\"data\":{\"channel\":\"a\",\"reason\":\"forbidden\"}," STAMP);
+	assert_reply(reply_authenticated(slice_of("7"), 3600000, WALL_MS),
+		"{\"type\":\"authenticated\",\"id\":7,\"data\":{\"expires_in_ms\":3600000}," STAMP);
+	assert_reply(reply_authenticated(none, UINT64_MAX, WALL_MS), "{\"type\":\"authenticated\"," STAMP);
+	assert_reply(reply_token_expiring(59000, WALL_MS),
+		"{\"type\":\"token_expiring\",\"data\":{\"expires_in_ms\":59000}," STAMP);
 	assert_reply(reply_unsubscribed(none, slice_of("execution:1"), WALL_MS),
 		"{\"type\":\"unsubscribed\",\"data\":{\"channel\":\"execution:1\"}," STAMP);
 }

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -16,55 +15,14 @@
 
 #include "core/buf.h"
 #include "tls/pem.h"
+#include "tls/tls_wire.h"
 
 struct redis_tls {
 	SSL_CTX *context;
-	BIO_METHOD *writing;
+	BIO_METHOD *wire;
 	char *name; /* NULL: the host that is dialled */
 	enum redis_tls_verify verify;
 };
-
-/* --- writing: OpenSSL's own way raises SIGPIPE --- */
-
-static int write_bytes(BIO *bio, const char *bytes, int n)
-{
-	ssize_t n_written = send((int)(intptr_t)BIO_get_data(bio), bytes, (size_t)n, MSG_NOSIGNAL);
-
-	BIO_clear_retry_flags(bio);
-	if (n_written < 0 && (errno == EAGAIN || errno == EINTR))
-		BIO_set_retry_write(bio);
-	return (int)n_written;
-}
-
-static long control(BIO *bio, int command, long number, void *data)
-{
-	(void)bio;
-	(void)number;
-	(void)data;
-	return command == BIO_CTRL_FLUSH; /* nothing is held back; all else is unknown here */
-}
-
-static BIO_METHOD *writing_new(void)
-{
-	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "redis");
-
-	if (!method)
-		return NULL;
-	BIO_meth_set_write(method, write_bytes);
-	BIO_meth_set_ctrl(method, control);
-	return method;
-}
-
-static BIO *writer_new(const struct redis_tls *tls, int fd)
-{
-	BIO *bio = BIO_new(tls->writing);
-
-	if (!bio)
-		return NULL;
-	BIO_set_data(bio, (void *)(intptr_t)fd);
-	BIO_set_init(bio, 1);
-	return bio;
-}
 
 /* --- the context --- */
 
@@ -136,9 +94,9 @@ int redis_tls_new(const struct redis_tls_options *options, struct buf *error, st
 	ERR_clear_error();
 	tls->verify = options->verify;
 	tls->context = SSL_CTX_new(TLS_client_method());
-	tls->writing = writing_new();
+	tls->wire = tls_wire_new();
 	tls->name = given(options->name) ? strdup(options->name) : NULL;
-	if (!tls->context || !tls->writing || (given(options->name) && !tls->name))
+	if (!tls->context || !tls->wire || (given(options->name) && !tls->name))
 		goto fail;
 	configure(tls->context, options->verify);
 	r = take_authorities(tls->context, options, error);
@@ -158,7 +116,7 @@ void redis_tls_free(struct redis_tls *tls)
 	if (!tls)
 		return;
 	SSL_CTX_free(tls->context);
-	BIO_meth_free(tls->writing);
+	BIO_meth_free(tls->wire);
 	free(tls->name);
 	free(tls);
 }
@@ -185,16 +143,12 @@ static int expect_host(SSL *session, const char *host, enum redis_tls_verify ver
 struct ssl_st *redis_tls_session(const struct redis_tls *tls, int fd, const char *host)
 {
 	SSL *session = SSL_new(tls->context);
-	BIO *writer = writer_new(tls, fd);
 
-	if (!session || !writer || SSL_set_rfd(session, fd) != 1) {
-		BIO_free(writer);
-		SSL_free(session);
+	if (!session)
 		return NULL;
-	}
-	SSL_set0_wbio(session, writer);
 	SSL_set_connect_state(session);
-	if (expect_host(session, tls->name ? tls->name : host, tls->verify) < 0)
+	if (tls_wire_attach(tls->wire, session, fd) < 0 ||
+		expect_host(session, tls->name ? tls->name : host, tls->verify) < 0)
 		goto fail;
 	return session;
 

@@ -26,10 +26,10 @@ BINARY = pathlib.Path(os.environ.get("TIDEGATE_BIN") or ROOT / "build" / "tidega
 EVERYTHING_OVER_TLS = os.environ.get("TIDEGATE_TEST_TLS") == "1"
 
 
-def run(*words, env=None, seconds=wait.PATIENCE_SECONDS, cwd=None):
-    """A subcommand that ends by itself: its exit code, stdout and stderr."""
-    return subprocess.run([str(BINARY), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=seconds, env=clean_environment(env), check=False, cwd=cwd)
+def run(*words, env=None, seconds=wait.PATIENCE_SECONDS, cwd=None, told=""):
+    """A subcommand that ends by itself: its exit code, stdout and stderr. told: what it reads from standard input."""
+    return subprocess.run([str(BINARY), *map(str, words)], input=told, capture_output=True, text=True,
+                          timeout=seconds, env=clean_environment(env), check=False, cwd=cwd)
 
 
 @functools.cache
