@@ -345,7 +345,7 @@ recipe() {
 		"$(uname -m)"
 	"${CC:-cc}" --version 2>/dev/null | head -n 1 || true
 	dpkg-query -W -f='${Package} ${Version}\n' libc6-dev libssl-dev zlib1g-dev libjansson-dev 2>/dev/null || true
-	for patch in "$here"/patches/libwebsockets/*.patch; do
+	for patch in "$here"/patches/*/*.patch; do
 		[ -f "$patch" ] && cat "$patch"
 	done
 	return 0
@@ -374,15 +374,21 @@ build_with_cmake() {
 	quietly "installing $what" env DESTDIR="$work/root" cmake --install "$source.build"
 }
 
+# Of one library, in the order of their numbers.
+apply_patches() {
+	local patch
+	for patch in "$here/patches/$1"/*.patch; do
+		[ -f "$patch" ] || continue
+		quietly "applying ${patch##*/}" patch -d "$2" -p1 --fuzz=0 --no-backup-if-mismatch -i "$patch"
+	done
+}
+
 build_lws() {
-	local tarball patch
+	local tarball
 	tarball=$(source_of "$LWS_POOL" "$LWS_SHA256")
 	say "libwebsockets $LWS_VERSION: building${sanitizer:+ under the $sanitizer sanitizer} (about half a minute)"
 	unpack "$tarball" "$work/lws"
-	for patch in "$here"/patches/libwebsockets/*.patch; do
-		[ -f "$patch" ] || continue
-		quietly "applying ${patch##*/}" patch -d "$work/lws" -p1 --fuzz=0 --no-backup-if-mismatch -i "$patch"
-	done
+	apply_patches libwebsockets "$work/lws"
 	# With git's ceiling here, lws' build does not print the version of whatever clone is around.
 	GIT_CEILING_DIRECTORIES=$work build_with_cmake libwebsockets "$work/lws" "${LWS_FLAGS[@]}"
 }
@@ -402,6 +408,7 @@ build_libjwt() {
 	tarball=$(source_of "$LIBJWT_POOL" "$LIBJWT_SHA256")
 	say "libjwt $LIBJWT_VERSION: building${sanitizer:+ under the $sanitizer sanitizer}"
 	unpack "$tarball" "$work/libjwt"
+	apply_patches libjwt "$work/libjwt"
 	build_with_cmake libjwt "$work/libjwt" "${LIBJWT_FLAGS[@]}" -DCMAKE_C_FLAGS="$c_flags $LIBJWT_C_FLAGS"
 	rm -rf "$work/root$prefix"/lib/libjwt.so* "$work/root$prefix"/bin "$work/root$prefix"/share/man
 	sed -i '/^Requires:/d; /^Libs.private:/d' "$work/root$prefix/lib/pkgconfig/libjwt.pc"

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/gateway.h"
+#include "auth/json_memory.h"
 #include "auth/verifier.h"
 #include "bench/bench.h"
 #include "cli/cli.h"
@@ -388,6 +389,7 @@ static int run_words(const struct command *command, int argc, char **argv)
 	if (r)
 		return r;
 	map_seed();
+	json_memory_begin();
 	/* A command that uses no option must not fail because of a wrong configuration. */
 	return *command->heeds ? run(command, &words) : runs[command - commands](NULL, &words);
 }

@@ -11,6 +11,7 @@
 
 #include "auth/claims_object.h"
 #include "auth/identity_draft.h"
+#include "auth/json_memory.h"
 
 enum {
 	INTEGER_MAX = 24, /* room for an int64 in digits */
@@ -23,9 +24,12 @@ int claims_parse(struct slice json, json_t **objectp)
 
 	if (json.len > CLAIMS_BYTES_MAX)
 		return TOKEN_MALFORMED;
+	json_memory_watch();
 	object = json_loadb(json.data, json.len, JSON_REJECT_DUPLICATES, &error);
-	if (!object)
-		return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : TOKEN_MALFORMED;
+	if (json_memory_failed()) {
+		json_decref(object);
+		return -ENOMEM;
+	}
 	if (!json_is_object(object)) {
 		json_decref(object);
 		return TOKEN_MALFORMED;

@@ -16,6 +16,7 @@
 #include <openssl/err.h>
 
 #include "auth/base64.h"
+#include "auth/json_memory.h"
 #include "auth/pem_key.h"
 #include "auth/secret.h"
 #include "auth/verifier.h"
@@ -161,6 +162,7 @@ static int import(struct key_set *set, json_t *jwk, struct key *key)
 
 	for (size_t i = 0; i < sizeof(private_parts) / sizeof(private_parts[0]); i++)
 		json_object_del(jwk, private_parts[i]);
+	json_memory_watch();
 	text = json_dumps(jwk, JSON_COMPACT);
 	if (!text)
 		return -ENOMEM;
@@ -171,9 +173,10 @@ static int import(struct key_set *set, json_t *jwk, struct key *key)
 	if (!jwks)
 		return -ENOMEM;
 	set->jwks = jwks;
+	if (json_memory_failed() || jwks_error(jwks))
+		return -ENOMEM; /* the text is JSON: it came from json_dumps() */
 	key->item = jwks_item_get(jwks, jwks_item_count(jwks) - 1);
-	if (jwks_error(jwks) || !key->item || jwks_item_error(key->item)) {
-		jwks_error_clear(jwks);
+	if (!key->item || jwks_item_error(key->item)) {
 		key->item = NULL;
 		return KEY_SET_BAD;
 	}
@@ -287,9 +290,12 @@ int key_set_add_text(
 
 	if (pem_looks(text))
 		return add_pem(set, source, text, remote, error);
+	json_memory_watch();
 	root = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, &why);
-	if (!root && json_error_code(&why) == json_error_out_of_memory)
+	if (json_memory_failed()) {
+		json_decref(root);
 		return -ENOMEM;
+	}
 	if (!root) {
 		buf_printf(error, "%s is neither PEM nor a JWKS: line %d: %s", source, why.line, why.text);
 		return KEY_SET_BAD;
@@ -311,6 +317,8 @@ static int add_secret_bytes(struct key_set *set, const char *name, struct slice 
 	if (jwk && buf_text(&k) && json_object_set_new(jwk, "kty", json_string("oct")) == 0 &&
 		json_object_set_new(jwk, "k", json_string(k.data)) == 0)
 		r = add_jwk(set, name, jwk, false);
+	if (r == 0 && !set->keys[set->n_keys - 1].item)
+		r = -ENOMEM; /* nothing else can be wrong with it */
 	json_decref(jwk);
 	secret_deinit(&k);
 	return r;

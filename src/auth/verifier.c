@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "auth/algorithm.h"
 #include "auth/claims_object.h"
 #include "auth/key_set.h"
@@ -123,8 +121,6 @@ int verifier_new(const struct verifier_rules *rules, struct verifier **verifierp
 	struct verifier *verifier = calloc(1, sizeof(*verifier));
 	int r = -ENOMEM;
 
-	/* jansson's tables are seeded by the first thread that makes one: let that be this thread, once. */
-	json_object_seed(0);
 	if (!verifier)
 		return -ENOMEM;
 	atomic_init(&verifier->n_refs, 1);

@@ -25,6 +25,10 @@
 #include <event2/event.h>
 
 #include "app/gateway.h"
+#include "auth/identity.h"
+#include "auth/json_memory.h"
+#include "auth/token_text.h"
+#include "auth/verifier.h"
 #include "bus/bus.h"
 #include "client/client.h"
 #include "client/clients.h"
@@ -203,6 +207,8 @@ struct fixture {
 	struct places places;
 	struct route_table *routes;
 	int silent; /* where the log goes */
+	struct verifier *verifier;
+	struct buf token;
 };
 
 /* Without the eventfd that libwebsockets keeps of each context that was on a foreign loop. */
@@ -364,6 +370,92 @@ static void a_configuration_leaves_nothing_behind(void **state)
 	leaves_nothing_behind(*state, build_config);
 }
 
+#define SECRET "0123456789abcdef0123456789abcdef"
+/* Longer than the first buffer of jansson's parser. */
+#define LONG_USER "somebody-whose-name-is-longer-than-sixteen-letters-and-than-thirty-two"
+
+/* The example of RFC 7515, appendix A.3: key and token are public. It has no `sub`. */
+static const char jwk[] = "{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"a\",\"x\":"
+			  "\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\",\"y\":"
+			  "\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}";
+static const char token[] =
+	"eyJhbGciOiJFUzI1NiJ9."
+	"eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnV"
+	"lfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+
+static int build_verifier(struct verifier **verifierp)
+{
+	const struct verifier_keys keys = {.name = "jwk", .text = slice_of(jwk)};
+	const char *const claims[] = {"http://example.com/is_root", NULL};
+	const struct verifier_rules rules = {
+		.secret = SECRET,
+		.keys = &keys,
+		.n_keys = 1,
+		.claims = {.identity = {.user = "iss", .claims = claims}},
+	};
+	struct buf error = {0};
+	int r = verifier_new(&rules, verifierp, &error);
+
+	buf_deinit(&error);
+	return r;
+}
+
+/* Who it says it is, or nobody: without memory a token is refused, for whatever reason. */
+static int check_one(const struct verifier *verifier, const char *text, const char *user)
+{
+	struct verifier_thread *thread = verifier_thread_new();
+	struct verifier_result result = {0};
+	int r = thread ? verifier_check(verifier, thread, slice_of(text), INT64_C(1300819000000), &result)
+		       : -ENOMEM;
+
+	assert_true((r == 0) == (result.identity != NULL));
+	if (r == 0)
+		assert_string_equal(identity_user(result.identity), user);
+	identity_free(result.identity);
+	verifier_thread_free(thread);
+	return r;
+}
+
+static int check_tokens(struct fixture *fixture)
+{
+	int r = check_one(fixture->verifier, token, "joe");
+
+	return r ? r : check_one(fixture->verifier, buf_text(&fixture->token), LONG_USER);
+}
+
+static void a_token_leaves_nothing_behind(void **state)
+{
+	static const char payload[] =
+		"{\"iss\":\"" LONG_USER "\",\"exp\":1300819380,\"http://example.com/is_root\":\"" LONG_USER
+		"\"}";
+	struct fixture *fixture = *state;
+	struct buf error = {0};
+
+	assert_int_equal(build_verifier(&fixture->verifier), 0);
+	assert_int_equal(token_text_sign(SECRET, slice_of(payload), &fixture->token, &error), 0);
+	leaves_nothing_behind(fixture, check_tokens);
+	verifier_unref(fixture->verifier);
+	buf_deinit(&fixture->token);
+}
+
+static int build_keys(struct fixture *fixture)
+{
+	struct verifier *verifier = NULL;
+	int r = build_verifier(&verifier);
+
+	(void)fixture;
+	assert_true((r == 0) == (verifier != NULL));
+	for (size_t i = 0; verifier && i < verifier_n_keys(verifier); i++)
+		assert_true(i > 0 || !verifier_key(verifier, i).skipped);
+	verifier_unref(verifier);
+	return r;
+}
+
+static void a_verifier_leaves_nothing_behind(void **state)
+{
+	leaves_nothing_behind(*state, build_keys);
+}
+
 static int build_gateway(struct fixture *fixture)
 {
 	char *environment[] = {NULL};
@@ -422,9 +514,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_configuration_leaves_nothing_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_client_leaves_nothing_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_worker_leaves_nothing_behind, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_token_leaves_nothing_behind, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_verifier_leaves_nothing_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_gateway_leaves_nothing_behind, setup, teardown),
 	};
 
 	event_set_mem_functions(__wrap_malloc, __wrap_realloc, __wrap_free);
+	json_memory_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
