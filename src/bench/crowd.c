@@ -63,7 +63,7 @@ static void peers_init(struct crowd *crowd)
 		uint32_t number = crowd->index + i * plan->n_threads;
 		struct peer *peer = &crowd->peers[i];
 
-		peer->fd = -1;
+		peer->wire.fd = -1;
 		peer->channel = number % plan->n_channels;
 		peer->slow = number >= plan_n_readers(plan);
 		sequence_init(&peer->sequence, peer->channel);
@@ -99,9 +99,8 @@ static void peer_goodbye(struct peer *peer)
 		0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8}; /* masked with zeros */
 
 	if (peer->state == PEER_OPEN)
-		send(peer->fd, close_1000, sizeof(close_1000), MSG_DONTWAIT | MSG_NOSIGNAL); /* a courtesy */
-	if (peer->fd >= 0)
-		close(peer->fd);
+		(void)wire_send(&peer->wire, close_1000, sizeof(close_1000)); /* a courtesy */
+	wire_close(&peer->wire);
 	sequence_deinit(&peer->sequence);
 	free(peer->rest);
 }
@@ -193,7 +192,7 @@ static int peer_read(struct crowd *crowd, struct peer *peer)
 	ssize_t n;
 	long used;
 
-	n = recv(peer->fd, crowd->in + held, room, MSG_DONTWAIT);
+	n = wire_receive(&peer->wire, crowd->in + held, room);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return errno == EINTR;
 	if (n <= 0) {
@@ -214,7 +213,7 @@ static int peer_read(struct crowd *crowd, struct peer *peer)
 	if ((held || (size_t)used < (size_t)n) &&
 		peer_keep(peer, crowd->in + used, held + (size_t)n - (size_t)used) < 0)
 		return -ENOMEM;
-	return (size_t)n == room;
+	return wire_has_more(&peer->wire, (size_t)n, room);
 }
 
 /* Its frames are of no interest, only whether they end. */
@@ -223,7 +222,7 @@ static void peer_ready_slow(struct crowd *crowd, struct peer *peer, uint32_t eve
 	ssize_t n = 1;
 
 	while (crowd->slow_awake && n > 0) {
-		n = recv(peer->fd, crowd->in, crowd->in_size, MSG_DONTWAIT);
+		n = wire_receive(&peer->wire, crowd->in, crowd->in_size);
 		crowd_count(&crowd->counts.reads, n > 0);
 	}
 	if (n == 0 || (n < 0 && errno != EAGAIN) || events & (EPOLLERR | EPOLLHUP))
@@ -236,7 +235,7 @@ static void peer_ready(struct crowd *crowd, struct peer *peer, uint32_t events)
 
 	if (peer->state == PEER_CONNECTING)
 		peer_ask(crowd, peer);
-	if (peer->state == PEER_GONE)
+	if (peer->state == PEER_GONE || peer->state == PEER_CONNECTING)
 		return;
 	if (peer->slow && peer->state == PEER_OPEN) {
 		peer_ready_slow(crowd, peer, events);

@@ -5,8 +5,9 @@
  * Crowd: the connections of one thread, from their handshake to what they have received.
  *
  * One epoll, one large buffer that all of them receive into, frames parsed where they lie. A connection that
- * is idle costs 56 bytes here. Connections that never read ("slow") are opened like the others and then left
- * alone until wake_slow: only who reads to the end of a full socket finds out that the server has closed it.
+ * is idle costs 64 bytes here, and what TLS takes. Connections that never read ("slow") are opened like the
+ * others and then left alone until wake_slow: only who reads to the end of a full socket finds out that the
+ * server has closed it.
  *
  * crowd_turn() belongs to one thread. Another one may read the counts at any time, and what was received
  * (crowd_missing(), crowd_latency()) after that thread has ended.
@@ -21,6 +22,7 @@ struct event;
 struct histogram;
 struct plan;
 struct window;
+struct wire_tls;
 
 /* Written by the crowd's thread only. */
 struct crowd_counts {
@@ -42,6 +44,7 @@ struct crowd_counts {
 /* What all crowds share. Times are clock_monotonic_us(). */
 struct crowd_shared {
 	const struct plan *plan;
+	const struct wire_tls *tls; /* NULL: plain */
 	const struct event *event;  /* only its mark is read, which does not change */
 	struct window *window;      /* NULL at a fixed rate */
 	_Atomic uint64_t published; /* events that are or were under way */

@@ -46,8 +46,8 @@ static int peer_bind(const struct crowd *crowd, const struct peer *peer)
 	source.sin_addr.s_addr = htonl(plan->sources[peer_number(crowd, peer) % plan->n_sources]);
 	/* The port is chosen at connect(), when the whole quadruple counts: else 28,000 ports are all there
 	 * are. */
-	setsockopt(peer->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
-	return bind(peer->fd, (struct sockaddr *)&source, sizeof(source)) < 0 ? -errno : 0;
+	setsockopt(peer->wire.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	return bind(peer->wire.fd, (struct sockaddr *)&source, sizeof(source)) < 0 ? -errno : 0;
 }
 
 static int peer_connect(struct crowd *crowd, struct peer *peer)
@@ -56,22 +56,24 @@ static int peer_connect(struct crowd *crowd, struct peer *peer)
 	struct epoll_event event = {.data.u64 = (uint64_t)(peer - crowd->peers)};
 	int on = 1, small = SLOW_RCVBUF_BYTES, r;
 
-	peer->fd = socket(plan->server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (peer->fd < 0)
+	peer->wire.fd = socket(plan->server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (peer->wire.fd < 0)
 		return -errno;
 	r = peer_bind(crowd, peer);
 	if (r < 0)
 		return r;
-	setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(peer->wire.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (peer->slow)
-		setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	r = connect(peer->fd, (const struct sockaddr *)&plan->server, plan->server_len);
+		setsockopt(peer->wire.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	r = connect(peer->wire.fd, (const struct sockaddr *)&plan->server, plan->server_len);
 	if (r < 0 && errno != EINPROGRESS)
 		return -errno;
 	peer->state = PEER_CONNECTING;
 	event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (r < 0 ? EPOLLOUT : 0);
-	if (epoll_ctl(crowd->epoll_fd, EPOLL_CTL_ADD, peer->fd, &event) < 0)
+	if (epoll_ctl(crowd->epoll_fd, EPOLL_CTL_ADD, peer->wire.fd, &event) < 0)
 		return -errno;
+	if (crowd->shared->tls && wire_speak_tls(&peer->wire, crowd->shared->tls) < 0)
+		return -ENOMEM;
 	if (r == 0)
 		peer_ask(crowd, peer);
 	return 0;
@@ -114,12 +116,14 @@ void peer_ask(struct crowd *crowd, struct peer *peer)
 {
 	char request[REQUEST_MAX];
 	size_t len = write_request(crowd, peer, request);
-	ssize_t n = send(peer->fd, request, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = wire_send(&peer->wire, request, len);
 
 	if (n == (ssize_t)len) { /* a fresh socket has room for it */
 		peer->state = PEER_ASKED;
 		return;
 	}
+	if (n < 0 && errno == EAGAIN && peer->wire.session)
+		return; /* the handshake goes on with the next bytes */
 	crowd_note(crowd, "cannot connect: ", n < 0 ? strerror(errno) : "the request did not fit");
 	peer_end(crowd, peer);
 }
@@ -133,8 +137,8 @@ static void peer_opened(struct crowd *crowd, struct peer *peer)
 	crowd->n_opening--;
 	crowd_count(&crowd->counts.opened, 1);
 	if (peer->slow)
-		epoll_ctl(
-			crowd->epoll_fd, EPOLL_CTL_MOD, peer->fd, &event); /* cannot fail for what is in it */
+		epoll_ctl(crowd->epoll_fd, EPOLL_CTL_MOD, peer->wire.fd,
+			&event); /* cannot fail for what is in it */
 	else
 		atomic_fetch_add_explicit(&crowd->shares[peer->channel], 1, memory_order_relaxed);
 }
@@ -166,7 +170,7 @@ void crowd_wake_slow(struct crowd *crowd)
 		struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.u64 = i};
 
 		if (crowd->peers[i].slow && crowd->peers[i].state == PEER_OPEN)
-			epoll_ctl(crowd->epoll_fd, EPOLL_CTL_MOD, crowd->peers[i].fd, &event);
+			epoll_ctl(crowd->epoll_fd, EPOLL_CTL_MOD, crowd->peers[i].wire.fd, &event);
 	}
 	crowd->slow_awake = true;
 }
@@ -196,9 +200,7 @@ void peer_end(struct crowd *crowd, struct peer *peer)
 		crowd->n_opening--;
 	}
 	peer->state = PEER_GONE;
-	if (peer->fd >= 0)
-		close(peer->fd);
-	peer->fd = -1;
+	wire_close(&peer->wire);
 	free(peer->rest);
 	peer->rest = NULL;
 	peer->rest_len = 0;

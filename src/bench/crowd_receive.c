@@ -83,7 +83,7 @@ static int peer_pong(struct peer *peer, const struct server_frame *frame)
 	if (frame->len > CONTROL_MAX)
 		return -EPROTO;
 	memcpy(pong + 6, frame->payload, frame->len);
-	send(peer->fd, pong, 6 + frame->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)wire_send(&peer->wire, pong, 6 + frame->len);
 	return 0;
 }
 

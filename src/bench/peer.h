@@ -6,6 +6,7 @@
 #include "bench/crowd.h"
 #include "bench/histogram.h"
 #include "bench/sequence.h"
+#include "bench/wire.h"
 
 struct inflater;
 struct window_share;
@@ -21,14 +22,14 @@ enum {
 
 enum peer_state {
 	PEER_NEW,
-	PEER_CONNECTING, /* its request is still to be sent */
+	PEER_CONNECTING, /* its request is still to be sent, behind a handshake of TLS if there is one */
 	PEER_ASKED,      /* waiting for the 101 */
 	PEER_OPEN,
 	PEER_GONE,
 };
 
 struct peer {
-	int fd;
+	struct wire wire;
 	uint32_t channel;
 	struct sequence sequence;
 	unsigned char *rest; /* the start of a frame that has not come whole; NULL if none */

@@ -60,13 +60,12 @@ static int whole(const char *value, double min, double max, uint32_t *outp)
 	return 0;
 }
 
-/* host:port, [host]:port, or a bare host with the port of ws:// */
+/* host:port, [host]:port, or a bare host: *portp remains the port of its scheme. */
 static int split_authority(char *authority, const char **hostp, const char **portp)
 {
 	char *colon = strrchr(authority, ':');
 
 	*hostp = authority;
-	*portp = "80";
 	if (authority[0] == '[') {
 		char *end = strchr(authority, ']');
 
@@ -90,15 +89,17 @@ static int take_url(struct plan *plan, const char *value)
 	char copy[PLAN_NAME_MAX];
 	size_t len;
 
-	if (strncmp(value, "ws://", 5))
+	plan->tls = !strncmp(value, "wss://", 6);
+	if (!plan->tls && strncmp(value, "ws://", 5))
 		return -1;
-	value += 5;
+	value += plan->tls ? 6 : 5;
 	len = strcspn(value, "/?#");
 	if (len >= sizeof(copy) || (value[len] && strcmp(value + len, "/")))
 		return -1;
 	memcpy(copy, value, len);
 	copy[len] = '\0';
 	memcpy(plan->host, copy, len + 1);
+	port = plan->tls ? "443" : "80";
 	if (split_authority(copy, &host, &port) < 0 || getaddrinfo(host, port, &hints, &found))
 		return -1;
 	memcpy(&plan->server, found->ai_addr, found->ai_addrlen);
@@ -325,7 +326,7 @@ static int take_json(struct plan *plan, const char *value)
 
 /* clang-format off */
 static const struct option_row rows[] = {
-	{"url", "URL", take_url, "where the gateway listens; default ws://127.0.0.1:8080"},
+	{"url", "URL", take_url, "where the gateway listens; default ws://127.0.0.1:8080; wss://: its certificate is not checked"},
 	{"path", "TEMPLATE", take_path, "the endpoint; {n} becomes the channel's number; default one of this run's own"},
 	{"channel", "TEMPLATE", take_channel, "what it joins, such as items:{n}; both or neither"},
 	{"redis", "URL", take_redis, "where to publish; default redis://127.0.0.1:6379"},
@@ -446,6 +447,8 @@ static int check(struct plan *plan)
 		return refuse("several channels need {n} in", "--path", NULL);
 	if (plan->n_channels > 1 && !plan->limit && !plan->open_only && !strstr(plan->channel, "{n}"))
 		return refuse("several channels need {n} in", "--channel", NULL);
+	if (plan->limit && plan->tls)
+		return refuse("the server that is the limit speaks no TLS:", "--limit", NULL);
 	if (plan->n_sources && plan->server.ss_family != AF_INET)
 		return refuse("source addresses are IPv4, and so must be", "--url", NULL);
 	return 0;

@@ -34,6 +34,7 @@ struct plan {
 	char host[PLAN_NAME_MAX]; /* as in the URL, for the Host header: with port */
 	struct sockaddr_storage server;
 	socklen_t server_len;
+	bool tls; /* wss:// */
 	const char *path;
 	const char *channel;
 	char own_path[64]; /* where neither was said; the plan is not copied */

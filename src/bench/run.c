@@ -16,6 +16,7 @@
 #include "bench/histogram.h"
 #include "bench/publisher.h"
 #include "bench/run_private.h"
+#include "bench/wire.h"
 #include "core/clock.h"
 
 enum {
@@ -58,8 +59,13 @@ static int run_build(struct run *run, const struct plan *plan)
 		r = event_init(&run->event, plan->payload, clock_wall_ms() << 22 ^ (uint64_t)getpid());
 	if (r == 0 && plan->window)
 		r = window_init(&run->window, plan->window);
+	if (r == 0 && plan->tls) {
+		run->tls = wire_tls_new();
+		r = run->tls ? 0 : -ENOMEM;
+	}
 	run->shared = (struct crowd_shared){
 		.plan = plan,
+		.tls = run->tls,
 		.event = &run->event,
 		.window = plan->window ? &run->window : NULL,
 		.wake_fd = run->wake_fd,
@@ -96,6 +102,7 @@ void run_deinit(struct run *run)
 	run_stop_threads(run);
 	for (uint32_t i = 0; i < run->n_crowds; i++)
 		crowd_free(run->crowds[i]);
+	wire_tls_free(run->tls);
 	window_deinit(&run->window);
 	event_deinit(&run->event);
 	buf_deinit(&run->error);

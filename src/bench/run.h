@@ -26,6 +26,7 @@ struct run {
 	const struct plan *plan;
 	struct publisher *publisher; /* borrowed; NULL with --open-only */
 	struct crowd_shared shared;
+	struct wire_tls *tls; /* NULL: plain */
 	struct event event;
 	struct window window;
 	struct crowd *crowds[PLAN_THREADS_MAX];

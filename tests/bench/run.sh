@@ -16,12 +16,13 @@ readonly ALL_SCENARIOS=(fanout64 fanout256 single channels moderate open9000 ope
 
 usage() {
 	cat <<TEXT
-Usage: tests/bench/run.sh [--quick] [--scenario NAME]... [--repeat N] [--before BINARY] [--help]
+Usage: tests/bench/run.sh [--quick] [--scenario NAME]... [--repeat N] [--before BINARY] [--tls] [--help]
 
   --quick          short runs, each once: shows that it works, not how fast it is
   --scenario NAME  only this one; may be repeated
   --repeat N       interleaved repetitions; default 3
   --before BINARY  an older gateway, measured in turn with this one: its row says what a change cost
+  --tls            the same gateway with TLS, measured in turn: its row says what TLS costs (P-256, TLS 1.3)
   --help           this page
 
 Scenarios:
@@ -50,13 +51,14 @@ die() {
 	exit 1
 }
 
-repeat=3 seconds=5 warmup=1 scenarios=() before=''
+repeat=3 seconds=5 warmup=1 scenarios=() before='' tls=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--quick) repeat=1 seconds=1 warmup=0.3 ;;
 	--repeat) repeat=${2:-} && shift ;;
 	--scenario) scenarios+=("${2:-}") && shift ;;
 	--before) before=${2:-/} && shift ;;
+	--tls) tls=1 ;;
 	--help) usage && exit 0 ;;
 	*) printf 'bench: unknown option %s (try --help)\n' "$1" >&2 && exit 2 ;;
 	esac
@@ -126,12 +128,14 @@ start_redis() {
 }
 
 # A fresh one for every run: memory that the last one left behind would count for the next.
-# start_gateway BINARY
+# start_gateway BINARY WORDS...
 start_gateway() {
+	local binary=$1
+	shift
 	read -r public_port admin_port < <(free_ports 2)
 	# shellcheck disable=SC2086 # BENCH_SERVE_ARGS is several words
-	taskset -c "$server_cpu" "$1" serve --listen "127.0.0.1:$public_port" --admin "127.0.0.1:$admin_port" \
-		--redis "redis://127.0.0.1:$redis_port" --workers 1 --log-level warn ${BENCH_SERVE_ARGS:-} \
+	taskset -c "$server_cpu" "$binary" serve --listen "127.0.0.1:$public_port" --admin "127.0.0.1:$admin_port" \
+		--redis "redis://127.0.0.1:$redis_port" --workers 1 --log-level warn ${BENCH_SERVE_ARGS:-} "$@" \
 		>"$work/gateway.log" 2>&1 &
 	gateway_pid=$!
 	wait_for_port "$public_port" "$gateway_pid" || die "the gateway does not start: $(tail -n 3 "$work/gateway.log")"
@@ -168,6 +172,21 @@ against_gateway() {
 	stop_gateway
 }
 
+make_certificate() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=bench \
+		-keyout "$work/tls.key" -out "$work/tls.pem" 2>/dev/null || die "openssl makes no certificate"
+}
+
+# against_tls SCENARIO WORDS...
+against_tls() {
+	local scenario=$1
+	shift
+	start_gateway "$bin" --tls-certificate "$work/tls.pem" --tls-key "$work/tls.key"
+	record "$scenario" tls --url "wss://127.0.0.1:$public_port" --redis "redis://127.0.0.1:$redis_port" \
+		--server-pid "$gateway_pid" "$@"
+	stop_gateway
+}
+
 # The gateways by turns, so that neither always comes first.
 against_gateways() {
 	local scenario=$1
@@ -175,6 +194,7 @@ against_gateways() {
 	if [ -n "$before" ] && [ $((repetition % 2)) = 0 ]; then against_gateway "$before" "$scenario" before "$@"; fi
 	against_gateway "$bin" "$scenario" gateway "$@"
 	if [ -n "$before" ] && [ $((repetition % 2)) = 1 ]; then against_gateway "$before" "$scenario" before "$@"; fi
+	if [ -n "$tls" ]; then against_tls "$scenario" "$@"; fi
 }
 
 against_limit() {
@@ -215,6 +235,7 @@ run_scenario() {
 
 read -r redis_port < <(free_ports 1)
 start_redis
+if [ -n "$tls" ]; then make_certificate; fi
 for repetition in $(seq "$repeat"); do
 	printf 'run %s of %s ' "$repetition" "$repeat" >&2
 	for scenario in "${scenarios[@]}"; do

@@ -244,6 +244,14 @@ def test_a_drain_says_goodbye_in_tls_too(start, authority, pair):
     gateway.process.end()
 
 
+def test_the_load_generator_speaks_it(secure, redis):
+    ended = run("bench", "--url", secure.url(""), "--redis", redis.url, "--connections", 20, "--window", 4, "--warmup", 0.1, "--duration", 0.3,
+                "--payload", LARGEST, "--json")
+    told = json.loads(ended.stdout)
+    assert ended.returncode == 0, ended.stderr
+    assert told["clean"] is True and told["deliveries_per_s"] > 0, told
+
+
 # --- what is on the wire --------------------------------------------------------------------------
 
 

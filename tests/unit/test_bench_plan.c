@@ -178,9 +178,24 @@ static void refuses_words_that_do_not_go_together(void **state)
 	assert_refused("--url ws://[::1]:80 --sources 2", "--url");
 }
 
+static void tls_is_the_scheme_and_its_port(void **state)
+{
+	struct plan plan;
+
+	(void)state;
+	assert_int_equal(parse(&plan, "--url wss://127.0.0.1"), 0);
+	assert_true(plan.tls);
+	assert_int_equal(((struct sockaddr_in *)&plan.server)->sin_port, htons(443));
+	assert_int_equal(parse(&plan, "--url wss://127.0.0.1:8443 --url ws://127.0.0.1"), 0);
+	assert_false(plan.tls);
+	assert_int_equal(((struct sockaddr_in *)&plan.server)->sin_port, htons(80));
+	assert_refused("--url wss://127.0.0.1:1 --limit each", "limit");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tls_is_the_scheme_and_its_port),
 		cmocka_unit_test(has_defaults_for_everything),
 		cmocka_unit_test(takes_a_token_or_a_file_that_has_one),
 		cmocka_unit_test(publishes_where_nobody_else_listens_unless_it_is_told_both),
