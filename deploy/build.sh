@@ -33,7 +33,7 @@ while [ $# -gt 0 ]; do
 		;;
 	--release)
 		# io_uring is detected again when it runs; a build without it would be a mistake.
-		release=(-Dprefix=/usr -Doptimization=2 -Ddebug=false -Dstrip=true -Dtests=disabled -Dio_uring=enabled)
+		release=(-Dprefix=/usr -Doptimization=2 -Ddebug=false -Dstrip=true -Dtests=disabled -Dio_uring=enabled -Dcurl=enabled)
 		shift
 		;;
 	*) break ;;

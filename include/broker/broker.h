@@ -137,6 +137,13 @@ typedef void (*broker_acted_fn)(void *arg, int r);
 typedef void (*broker_nodes_fn)(void *arg, int r, const struct slice *nodes, size_t n);
 typedef void (*broker_withdrawn_fn)(void *arg);
 
+/* r: 0 with the text of the ticket, borrowed; BROKER_TICKET_UNKNOWN; or negative errno. */
+typedef void (*broker_ticket_fn)(void *arg, int r, struct slice text);
+
+enum {
+	BROKER_TICKET_UNKNOWN = 1, /* nobody put it there, it was taken already, or it has expired */
+};
+
 enum {
 	BROKER_NODES_PARTIAL = 1, /* there are more nodes than were looked at */
 	BROKER_NODES_MAX = 500,   /* nodes that are listed */
@@ -167,6 +174,8 @@ struct broker_ops {
 	int (*announce)(struct broker *broker, struct slice text, uint64_t ttl_ms);
 	int (*nodes)(struct broker *broker, broker_nodes_fn done, void *arg);
 	int (*withdraw)(struct broker *broker, broker_withdrawn_fn done, void *arg);
+	/* NULL: there is no place where others could put tickets. */
+	int (*take_ticket)(struct broker *broker, struct slice ticket, broker_ticket_fn done, void *arg);
 	void (*free)(struct broker *broker);
 };
 
@@ -256,6 +265,13 @@ int broker_nodes(struct broker *broker, broker_nodes_fn done, void *arg);
 /* This node is about to end: takes its announcement back. done(), which may be NULL, once that is done or in
  * vain. */
 int broker_withdraw(struct broker *broker, broker_withdrawn_fn done, void *arg);
+
+/*
+ * Takes the text that a backend has put there for this ticket: whoever asks first gets it, and nobody else.
+ * done() is called exactly once, later, as above. 0, or why it was not asked: -EOPNOTSUPP (no backend can put
+ * tickets here), -ENOTCONN, -EAGAIN, -ENOMEM.
+ */
+int broker_take_ticket(struct broker *broker, struct slice ticket, broker_ticket_fn done, void *arg);
 
 void broker_free(struct broker *broker); /* accepts NULL */
 

@@ -74,6 +74,16 @@ void bus_connect(
  */
 void bus_set_routes(struct bus *bus, struct route_table *routes);
 
+/* Where keys come from. */
+struct bus_keys_listener {
+	void *arg;
+	/* A client of some worker waits for a key that is not known yet. */
+	void (*wanted)(void *arg);
+};
+
+/* Without it nobody waits for keys. */
+void bus_set_keys(struct bus *bus, const struct bus_keys_listener *keys);
+
 #ifdef TIDEGATE_FAULT_CONTROLS
 /* To be called before any channel is wanted. */
 void bus_set_fault_off(struct bus *bus, const struct fault_off *off);

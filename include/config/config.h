@@ -76,7 +76,8 @@ struct config {
 	enum route_auth auth; /* where routes do not say; ROUTE_AUTH_DEFAULT: see config_wants_tokens() */
 	char *token_secret;   /* a secret; "" for none */
 	char *token_secret_previous; /* likewise */
-	char **token_keys;           /* files; NULL-terminated */
+	char **token_keys;           /* files, and at most one URL; NULL-terminated */
+	char *token_keys_ca;         /* a file; "" for the authorities of the system */
 	char **token_algorithms;     /* names; NULL-terminated, never empty */
 	char *token_issuer;          /* "" for any */
 	char *token_audience;        /* likewise */
@@ -85,6 +86,7 @@ struct config {
 	uint64_t token_leeway_ms;
 	char *token_cookie; /* the name; "" for none */
 	char *token_query;  /* likewise */
+	bool tickets;       /* clients may bring one */
 	char **origins;     /* of pages that may connect (http/origin.h); NULL-terminated */
 	char **topics;      /* declared topics; NULL-terminated */
 
@@ -114,8 +116,8 @@ void config_free(struct config *config); /* accepts NULL */
 
 /*
  * Checks a configuration that will be served, rather than only tell a subcommand whom to talk to: an admin
- * listener that others can reach must want a token, and keys of TLS must be there and good. 0, or CONFIG_BAD
- * with one line appended to error.
+ * listener that others can reach must want a token, keys of TLS must be there and good, and tickets want a
+ * Redis. 0, or CONFIG_BAD with one line appended to error.
  */
 int config_check_served(const struct config *config, struct buf *error);
 
@@ -129,6 +131,9 @@ bool config_wants_tokens(const struct config *config);
  */
 int config_verifier(const struct config *config, const struct verifier_keys *fetched,
 	struct verifier **verifierp, struct buf *error);
+
+/* The URL among token_keys; NULL if there is none. */
+const char *config_keys_url(const struct config *config);
 
 /* The ports that may speak TLS. */
 enum config_port {

@@ -11,6 +11,8 @@ enum bus_mail_kind {
 	BUS_SPENT,  /* the answer of a join has been queued for its client */
 	BUS_SURVEY, /* a part of a survey, answered */
 	BUS_ACTION, /* what a client asks of a backend */
+	BUS_KEYS,   /* a client waits for a key that is not known yet */
+	BUS_TICKET, /* a client waits for what stands in the broker under its ticket */
 };
 
 struct bus_mail {

@@ -31,6 +31,7 @@ struct message;
 struct metrics;
 struct places;
 struct survey_part;
+struct ticket;
 struct tls_keys;
 struct verifier;
 struct wish;
@@ -54,6 +55,10 @@ struct worker_listener {
 	void (*act)(void *arg, struct action *action);
 	/* A part that worker_post_survey() brought is answered and goes back to the bus. */
 	void (*surveyed)(void *arg, struct survey_part *part);
+	/* Asks the broker; the ticket comes back through worker_post_ticket(). */
+	void (*ticket)(void *arg, struct ticket *ticket);
+	/* A token names a key that may be among those behind the URL of token_keys: they are wanted. */
+	void (*keys)(void *arg);
 };
 
 struct worker_options {
@@ -109,6 +114,9 @@ void worker_post_answer(struct worker *worker, const struct action_answer *answe
 /* The answer to listener.join(). Takes over the join. */
 void worker_post_joined(struct worker *worker, struct join *join);
 
+/* The answer to listener.ticket(). Takes over the ticket. */
+void worker_post_ticket(struct worker *worker, struct ticket *ticket);
+
 /* See clients_resync(). Takes its own reference. */
 void worker_post_resync(
 	struct worker *worker, struct slice channel, uint64_t hash, struct message *told, bool close_others);
@@ -132,6 +140,16 @@ void worker_post_connected(struct worker *worker, bool connected);
 int worker_prepare(
 	struct worker *worker, const struct config *config, struct verifier *verifier, struct buf *error);
 void worker_configure(struct worker *worker, bool go);
+
+/* What is new of the keys that tokens are judged by. */
+enum worker_keys_news {
+	WORKER_KEYS_FETCHING, /* a fetch from their URL begins */
+	WORKER_KEYS_FETCHED,  /* it was good; other keys were told before */
+	WORKER_KEYS_CHANGED,  /* other keys hold from now on */
+};
+
+/* verifier: only with WORKER_KEYS_CHANGED, else NULL; takes its own reference. 0 or -ENOMEM. */
+int worker_post_keys(struct worker *worker, enum worker_keys_news news, struct verifier *verifier);
 
 /* Sends the part to the worker, to be filled. It comes back through listener.surveyed(), or is lost with the
  * worker. 0, or -ENOMEM if it was not sent. */

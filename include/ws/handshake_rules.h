@@ -19,6 +19,7 @@ struct handshake_rules {
 	struct trusted *trusted;   /* proxies */
 	struct origins *origins;   /* of pages that may connect */
 	struct verifier *verifier; /* one reference; NULL: no token is taken */
+	bool keys_come_by_url;     /* a key that is not known may be there */
 	struct credential_rules credentials;
 };
 
@@ -27,6 +28,7 @@ struct handshake_rules_spec {
 	char *const *trusted;      /* addresses and CIDR blocks; NULL-terminated */
 	char *const *origins;      /* likewise */
 	struct verifier *verifier; /* gets one more reference; may be NULL */
+	bool keys_come_by_url;
 	struct credential_rules credentials;
 };
 

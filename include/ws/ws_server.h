@@ -23,8 +23,21 @@ struct identity;
 struct log;
 struct metrics;
 struct places;
+struct slice;
 struct socket_ops;
+struct ticket;
+struct verifier;
 struct ws_server;
+
+/* What a request needs that is not in this thread. */
+struct ws_server_listener {
+	void *arg;
+	/* Asks for what stands under this ticket. The answer comes through ws_server_ticket(). 0 or -ENOMEM.
+	 */
+	int (*ticket)(void *arg, struct slice name, void *owner, struct ticket **ticketp);
+	/* A token names a key that may be among those behind the URL of token_keys. */
+	void (*keys)(void *arg);
+};
 
 struct ws_server_options {
 	struct event_base *base;
@@ -39,7 +52,8 @@ struct ws_server_options {
 	struct metrics *metrics;
 	bool proxy_protocol;   /* trusted proxies say first whom they bring, and nobody else is let in */
 	size_t head_bytes_max; /* of a request: up to REQUEST_HEAD_MAX */
-	bool use_uring;        /* use io_uring, if it is built in and the kernel allows it */
+	struct ws_server_listener listener;
+	bool use_uring; /* use io_uring, if it is built in and the kernel allows it */
 };
 
 /* 0, or negative errno with one sentence appended to error. */
@@ -80,6 +94,14 @@ int ws_server_identify(struct ws_server *server, struct slice token, struct iden
 
 /* Answers a handshake that was held back. socket: the one that the client was begun with. */
 void ws_server_answer(void *socket);
+
+/* The answer to listener.ticket(), which is freed. */
+void ws_server_ticket(struct ws_server *server, struct ticket *ticket);
+
+/* What is new of keys: see enum worker_keys_news. Takes the verifier over. */
+void ws_server_keys_fetching(struct ws_server *server);
+void ws_server_keys_fetched(struct ws_server *server);
+void ws_server_set_verifier(struct ws_server *server, struct verifier *verifier);
 
 /* The operations of the sockets that clients of a ws server write to, without and with TLS. */
 extern const struct socket_ops ws_socket_ops;

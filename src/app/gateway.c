@@ -20,8 +20,8 @@
 #include "app/announcer.h"
 #include "app/file_limit.h"
 #include "app/gateway_private.h"
+#include "app/keys.h"
 #include "app/notify.h"
-#include "auth/verifier.h"
 #include "broker/memory_broker.h"
 #include "broker/redis/tls.h"
 #include "broker/redis/url.h"
@@ -203,7 +203,7 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 			.host = config->listen.host,
 			.port = port,
 			.config = config,
-			.verifier = gateway->verifier,
+			.verifier = keys_verifier(gateway->keys),
 			.tls_keys = certificates_keys(&gateway->certificates, CONFIG_PUBLIC),
 			.places = &gateway->places,
 			.log_writer = gateway->log_writer,
@@ -279,6 +279,52 @@ static int read_fault_off(struct gateway *gateway)
 }
 #endif
 
+/* --- the keys of tokens --- */
+
+static void tell_keys(struct gateway *gateway, enum worker_keys_news news)
+{
+	/* Without memory a client that waits for a key comes again. */
+	for (unsigned int i = 0; i < gateway->n_workers; i++)
+		(void)worker_post_keys(gateway->workers[i], news, NULL);
+}
+
+static int on_keys_changed(void *arg, struct verifier *verifier)
+{
+	struct gateway *gateway = arg;
+	int r = 0;
+
+	for (unsigned int i = 0; i < gateway->n_workers; i++)
+		if (worker_post_keys(gateway->workers[i], WORKER_KEYS_CHANGED, verifier) < 0)
+			r = -ENOMEM;
+	return r;
+}
+
+static void on_keys_fetching(void *arg)
+{
+	tell_keys(arg, WORKER_KEYS_FETCHING);
+}
+
+static void on_keys_fetched(void *arg)
+{
+	tell_keys(arg, WORKER_KEYS_FETCHED);
+}
+
+static void on_keys_wanted(void *arg)
+{
+	struct gateway *gateway = arg;
+
+	keys_want(gateway->keys);
+}
+
+static void start_keys(struct gateway *gateway)
+{
+	const struct keys_listener changes = {gateway, on_keys_changed, on_keys_fetching, on_keys_fetched};
+	const struct bus_keys_listener wishes = {gateway, on_keys_wanted};
+
+	keys_start(gateway->keys, &changes);
+	bus_set_keys(gateway->bus, &wishes);
+}
+
 /* All parts exist now: makes known which of them are told of the end, of a new configuration, and of
  * certificates. 0 or -ENOMEM. */
 static int introduce(struct gateway *gateway)
@@ -297,7 +343,7 @@ static int introduce(struct gateway *gateway)
 		.workers = gateway->workers,
 		.n_workers = gateway->n_workers,
 		.places = &gateway->places,
-		.verifierp = &gateway->verifier,
+		.keys = gateway->keys,
 		.n_files = gateway->n_files,
 		.log = gateway->log,
 		.metrics = &gateway->metrics,
@@ -328,7 +374,8 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 	if (r == 0)
 		r = make_bus(gateway, error);
 	if (r == 0)
-		r = config_verifier(gateway->config, NULL, &gateway->verifier, error);
+		r = keys_new(gateway->base, gateway->config, gateway->log, &gateway->metrics, &gateway->keys,
+			error);
 	if (r == 0)
 		r = make_workers(gateway, error);
 	if (r == 0)
@@ -339,7 +386,11 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 		bus_connect(gateway->bus, gateway->broker, gateway->workers, gateway->n_workers);
 	for (unsigned int i = 0; r == 0 && i < gateway->n_workers; i++)
 		r = worker_start(gateway->workers[i]);
-	return r < 0 ? r : introduce(gateway);
+	if (r == 0)
+		r = introduce(gateway);
+	if (r == 0)
+		start_keys(gateway);
+	return r;
 }
 
 /* --- the service manager, and the end of all parts --- */
@@ -371,7 +422,7 @@ static void gateway_free(struct gateway *gateway)
 		worker_free(gateway->workers[i]);
 	address_table_free(gateway->addresses);
 	bus_free(gateway->bus);
-	verifier_unref(gateway->verifier);
+	keys_free(gateway->keys);
 	for (int i = 0; i < N_SIGNALS; i++)
 		if (gateway->signals[i])
 			event_free(gateway->signals[i]);

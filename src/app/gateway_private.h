@@ -25,9 +25,9 @@ struct bus;
 struct config;
 struct event;
 struct event_base;
+struct keys;
 struct log;
 struct notify;
-struct verifier;
 
 enum {
 	N_SIGNALS = 3,
@@ -45,7 +45,7 @@ struct gateway {
 	struct bus *bus;
 	struct broker *broker;
 	struct redis_tls *redis_tls; /* NULL: without TLS */
-	struct verifier *verifier;   /* of tokens; NULL: none are taken */
+	struct keys *keys;           /* of tokens */
 	struct worker *workers[WORKERS_MAX];
 	unsigned int n_workers;
 	uint64_t n_files;                /* that may be open */

@@ -9,7 +9,7 @@
 #include "admin/admin.h"
 #include "app/certificates.h"
 #include "app/file_limit.h"
-#include "auth/verifier.h"
+#include "app/keys.h"
 #include "broker/broker.h"
 #include "bus/bus.h"
 #include "config/config.h"
@@ -107,28 +107,27 @@ static void apply(const struct reload_targets *to, const struct config *config)
 
 static int load_and_apply(struct reload *reload, struct buf *why)
 {
-	struct verifier *verifier = NULL;
+	struct keys *keys = reload->targets.keys;
 	struct config *loaded = NULL;
 	int r = config_load(reload->args, reload->environment, &loaded, why);
 
 	if (r == 0)
 		r = config_check_served(loaded, why); /* the next start would refuse it */
 	if (r == 0)
-		r = config_verifier(loaded, NULL, &verifier, why);
+		r = keys_prepare(keys, loaded, why);
 	if (r == 0)
 		r = certificates_prepare(reload->targets.certificates, why);
 	if (r == 0)
-		r = prepare_workers(&reload->targets, loaded, verifier, why);
+		r = prepare_workers(&reload->targets, loaded, keys_prepared(keys), why);
 	certificates_apply(reload->targets.certificates, r == 0);
 	if (r == 0) {
 		apply(&reload->targets, loaded);
-		verifier_unref(*reload->targets.verifierp);
-		*reload->targets.verifierp = verifier;
+		keys_apply(keys, true);
 		config_free(reload->newest);
 		reload->newest = loaded;
 		return 0;
 	}
-	verifier_unref(verifier);
+	keys_apply(keys, false);
 	config_free(loaded);
 	if (!why->len)
 		buf_append_str(why, strerror(-r));

@@ -23,10 +23,10 @@ struct bus;
 struct certificates;
 struct config;
 struct config_args;
+struct keys;
 struct log;
 struct metrics;
 struct places;
-struct verifier;
 struct worker;
 
 /* The parts that the newest configuration is handed to; borrowed. */
@@ -38,8 +38,8 @@ struct reload_targets {
 	struct worker *const *workers;
 	unsigned int n_workers;
 	struct places *places;
-	struct verifier **verifierp; /* the one in force; replaced */
-	uint64_t n_files;            /* that may be open */
+	struct keys *keys;
+	uint64_t n_files; /* that may be open */
 	struct log *log;
 	struct metrics *metrics;
 };

@@ -2,6 +2,7 @@
 
 #include "app/gateway_private.h"
 
+#include "app/keys.h"
 #include "app/status.h"
 #include "broker/broker.h"
 #include "config/config.h"
@@ -33,6 +34,8 @@ void gateway_describe(void *arg, struct buf *out)
 		buf_append_str(out, "; Redis is away");
 	else if (broker_complaint(gateway->broker).len)
 		buf_append_str(out, "; Redis refuses histories");
+	if (keys_are_awaited(gateway->keys))
+		buf_append_str(out, "; the keys of tokens are awaited");
 	if (!metrics_get(&gateway->metrics, METRIC_RELOAD_SUCCESSFUL))
 		buf_append_str(out, "; the newest configuration was refused");
 }
@@ -56,17 +59,20 @@ bool gateway_say_ready(void *arg, struct buf *out)
 	struct gateway *gateway = arg;
 	bool connected = broker_state(gateway->broker) == BROKER_READY;
 	bool draining = shutdown_begun(&gateway->shutdown);
+	bool awaited = keys_are_awaited(gateway->keys);
+	bool ready = connected && !draining && !awaited;
 	const struct {
 		const char *name;
 		bool missing;
 	} rows[] = {
 		{"broker", !connected},
 		{"draining", draining},
+		{"keys", awaited},
 		{"history", broker_complaint(gateway->broker).len > 0},
 	};
 	const char *comma = "";
 
-	buf_printf(out, "{\"ready\":%s,\"missing\":[", connected && !draining ? "true" : "false");
+	buf_printf(out, "{\"ready\":%s,\"missing\":[", ready ? "true" : "false");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		if (!rows[i].missing)
 			continue;
@@ -76,7 +82,7 @@ bool gateway_say_ready(void *arg, struct buf *out)
 	buf_printf(out, "],\"node\":\"%s\",\"broker\":", gateway->node_id);
 	broker_describe(gateway->broker, out);
 	buf_append_char(out, '}');
-	return connected && !draining;
+	return ready;
 }
 
 /* Gauges that are not counted but read: their values now. */
@@ -86,6 +92,7 @@ static void look(const struct gateway *gateway, struct metrics *now)
 
 	metrics_set(now, METRIC_BUILD_INFO, 1);
 	metrics_set(now, METRIC_WORKERS, gateway->n_workers);
+	metrics_set(now, METRIC_KEYS_AGE, keys_age_ms(gateway->keys, now_ms) * 1000);
 	metrics_set(now, METRIC_CONNECTIONS_MAX, places_max(&gateway->places));
 	/* A thread that is stuck does not say so itself. */
 	for (unsigned int i = 0; i < gateway->n_workers; i++) {
@@ -135,7 +142,8 @@ void gateway_say_status(void *arg, struct buf *out)
 		.port = gateway->port,
 		.refusal = reload_refusal(&gateway->reload),
 		.started_ms = gateway->started_ms,
-		.ready = broker_state(gateway->broker) == BROKER_READY && !draining,
+		.ready = broker_state(gateway->broker) == BROKER_READY && !draining &&
+			 !keys_are_awaited(gateway->keys),
 		.draining = draining,
 	};
 
@@ -146,7 +154,7 @@ void gateway_say_config(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
 
-	config_write(gateway->config, reload_config(&gateway->reload), gateway->verifier, out);
+	config_write(gateway->config, reload_config(&gateway->reload), keys_verifier(gateway->keys), out);
 }
 
 void gateway_beat(void *arg)

@@ -105,6 +105,11 @@ int broker_withdraw(struct broker *broker, broker_withdrawn_fn done, void *arg)
 	return broker->ops->withdraw ? broker->ops->withdraw(broker, done, arg) : -EOPNOTSUPP;
 }
 
+int broker_take_ticket(struct broker *broker, struct slice ticket, broker_ticket_fn done, void *arg)
+{
+	return broker->ops->take_ticket ? broker->ops->take_ticket(broker, ticket, done, arg) : -EOPNOTSUPP;
+}
+
 void broker_free(struct broker *broker)
 {
 	if (broker)

@@ -35,6 +35,12 @@ static struct redis_server *server_of_nodes(const struct broker *broker)
 	return ((const struct redis_broker *)broker)->server;
 }
 
+/* The server where backends put tickets. */
+static struct redis_server *server_of_tickets(const struct broker *broker)
+{
+	return ((const struct redis_broker *)broker)->server;
+}
+
 static enum broker_state state_of(const struct redis_server *server)
 {
 	return redis_server_is_ready(server) ? BROKER_READY : BROKER_CONNECTING;
@@ -147,6 +153,11 @@ static int redis_withdraw(struct broker *broker, broker_withdrawn_fn done, void 
 	return redis_server_depart(server_of_nodes(broker), done, arg);
 }
 
+static int redis_take_ticket(struct broker *broker, struct slice ticket, broker_ticket_fn done, void *arg)
+{
+	return redis_server_take_ticket(server_of_tickets(broker), ticket, done, arg);
+}
+
 static void redis_free(struct broker *broker)
 {
 	struct redis_broker *redis = (struct redis_broker *)broker;
@@ -172,6 +183,7 @@ static const struct broker_ops redis_ops = {
 	.announce = redis_announce,
 	.nodes = redis_nodes,
 	.withdraw = redis_withdraw,
+	.take_ticket = redis_take_ticket,
 	.free = redis_free,
 };
 

@@ -12,12 +12,14 @@
 #include "broker/broker.h"
 #include "bus/bus_channel.h"
 #include "bus/bus_private.h"
+#include "bus/tickets.h"
 #include "core/clock.h"
 #include "core/mailbox.h"
 #include "mail/action.h"
 #include "mail/bus_mail.h"
 #include "mail/join.h"
 #include "mail/survey.h"
+#include "mail/ticket.h"
 #include "mail/wish.h"
 #include "protocol/message.h"
 #include "route/route.h"
@@ -133,6 +135,14 @@ static void take_mail(struct bus *bus, struct bus_mail *mail)
 		break;
 	case BUS_ACTION:
 		actions_take(&bus->actions, (struct action *)mail);
+		break;
+	case BUS_KEYS:
+		if (bus->keys.wanted)
+			bus->keys.wanted(bus->keys.arg);
+		free(mail);
+		break;
+	case BUS_TICKET:
+		tickets_take(bus, (struct ticket *)mail);
 		break;
 	}
 }
@@ -338,6 +348,11 @@ void bus_set_routes(struct bus *bus, struct route_table *routes)
 	route_table_unref(old);
 }
 
+void bus_set_keys(struct bus *bus, const struct bus_keys_listener *keys)
+{
+	bus->keys = *keys;
+}
+
 #ifdef TIDEGATE_FAULT_CONTROLS
 void bus_set_fault_off(struct bus *bus, const struct fault_off *off)
 {
@@ -350,6 +365,7 @@ static void free_mail(struct bus_mail *mail)
 	switch (mail->kind) {
 	case BUS_WISH:
 	case BUS_ACTION:
+	case BUS_KEYS:
 		free(mail);
 		break;
 	case BUS_JOIN:
@@ -360,6 +376,9 @@ static void free_mail(struct bus_mail *mail)
 		break;
 	case BUS_SURVEY:
 		survey_lost((struct survey_part *)mail);
+		break;
+	case BUS_TICKET:
+		ticket_free((struct ticket *)mail);
 		break;
 	}
 }
@@ -440,9 +459,28 @@ static void post_survey(void *arg, struct survey_part *part)
 	mailbox_push(bus->inbox, &part->mail.mail);
 }
 
+static void post_ticket(void *arg, struct ticket *ticket)
+{
+	struct bus *bus = arg;
+
+	mailbox_push(bus->inbox, &ticket->mail.mail);
+}
+
+static void post_keys(void *arg)
+{
+	struct bus *bus = arg;
+	struct bus_mail *mail = malloc(sizeof(*mail));
+
+	if (!mail)
+		return; /* the client comes again, and so does its wish */
+	mail->kind = BUS_KEYS;
+	mailbox_push(bus->inbox, &mail->mail);
+}
+
 struct worker_listener bus_worker_listener(struct bus *bus)
 {
-	return (struct worker_listener){bus, post_wish, post_join, post_spent, post_action, post_survey};
+	return (struct worker_listener){
+		bus, post_wish, post_join, post_spent, post_action, post_survey, post_ticket, post_keys};
 }
 
 struct survey *bus_survey(

@@ -36,6 +36,7 @@ struct bus {
 	struct event *mail_event;
 	struct event *tick;
 	struct loop_lag lag;
+	struct bus_keys_listener keys;
 	struct log *log;
 	struct metrics *metrics;
 	struct log_limit drop_limit;

@@ -454,7 +454,7 @@ int config_read_tls(
 	return r == -EINVAL ? CONFIG_BAD : r;
 }
 
-static int check_keys(const struct config *config, struct buf *error)
+static int check_tls_keys(const struct config *config, struct buf *error)
 {
 	int r = 0;
 
@@ -467,18 +467,37 @@ static int check_keys(const struct config *config, struct buf *error)
 	return r;
 }
 
-int config_check_served(const struct config *config, struct buf *error)
+/* Where a backend could put tickets, there is a Redis. */
+static int check_tickets(const struct config *config, struct buf *error)
+{
+	if (!config->tickets || *config->redis)
+		return 0;
+	source_describe(config, &options[OPTION_tickets], config->sources->options[OPTION_tickets], error);
+	buf_append_str(error, ": tickets are put into Redis, and there is none: set redis");
+	return CONFIG_BAD;
+}
+
+static int check_admin(const struct config *config, struct buf *error)
 {
 	const struct config_source *source = &config->sources->options[OPTION_admin];
 
 	if (*config->admin_token || host_is_loopback(config->admin.host))
-		return check_keys(config, error);
+		return 0;
 	source_describe(config, &options[OPTION_admin], *source, error);
 	buf_append_str(error, ": ");
 	option_print(&options[OPTION_admin], config, error);
 	buf_append_str(error, " can be reached from other machines and there is no admin_token: set "
 			      "TIDEGATE_ADMIN_TOKEN_FILE (or TIDEGATE_ADMIN_TOKEN), or listen on 127.0.0.1");
 	return CONFIG_BAD;
+}
+
+int config_check_served(const struct config *config, struct buf *error)
+{
+	int r = check_admin(config, error);
+
+	if (r == 0)
+		r = check_tls_keys(config, error);
+	return r ? r : check_tickets(config, error);
 }
 
 const char *config_file_name(const struct config *config)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/jwks_url.h"
 #include "auth/verifier.h"
 #include "config/loader.h"
 #include "config/options.h"
@@ -18,7 +19,16 @@ enum {
 
 bool config_wants_tokens(const struct config *config)
 {
-	return *config->token_secret || *config->token_secret_previous || config->token_keys[0];
+	return *config->token_secret || *config->token_secret_previous || config->token_keys[0] ||
+	       config->tickets;
+}
+
+const char *config_keys_url(const struct config *config)
+{
+	for (size_t i = 0; config->token_keys[i]; i++)
+		if (jwks_url_is_url(config->token_keys[i]))
+			return config->token_keys[i];
+	return NULL;
 }
 
 static void files_free(struct buf *texts, size_t n)
@@ -96,6 +106,8 @@ static int build(const struct config *config, const struct verifier_keys *fetche
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && config->token_keys[i]; i++) {
+		if (jwks_url_is_url(config->token_keys[i]))
+			continue;
 		r = read_keys(config->token_keys[i], &texts[i], why);
 		keys[rules.n_keys++] = (struct verifier_keys){
 			.name = config->token_keys[i], .text = {texts[i].data, texts[i].len}};

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/jwks_fetch.h"
+#include "auth/jwks_url.h"
 #include "auth/verifier.h"
 #include "broker/redis/tls.h"
 #include "broker/redis/url.h"
@@ -765,10 +767,22 @@ static int topics_parse(void *member, const char *const *texts, size_t n, const 
 static int paths_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
 	struct buf *error)
 {
+	size_t n_urls = 0;
+
 	(void)bounds;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (!texts[i][0])
-			return refuse(error, texts[i], "the name of a file");
+			return refuse(error, texts[i], "the name of a file, or a URL");
+		if (!jwks_url_is_url(texts[i]))
+			continue;
+		/* The URL is not quoted: a password may stand in it. */
+		if (jwks_fetch_check(texts[i], error))
+			return CONFIG_BAD;
+		if (n_urls++) {
+			buf_append_str(error, "it has more than one URL");
+			return CONFIG_BAD;
+		}
+	}
 	return list_replace(member, texts, n);
 }
 

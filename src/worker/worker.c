@@ -25,6 +25,7 @@
 #include "mail/confirmation.h"
 #include "mail/join.h"
 #include "mail/survey.h"
+#include "mail/ticket.h"
 #include "metrics/loop_lag.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
@@ -145,6 +146,22 @@ static void configure(struct worker *worker, struct worker_settings *settings)
 	ws_server_configure(worker->server, &settings->handshakes);
 }
 
+static void take_keys(struct worker *worker, struct worker_mail *mail)
+{
+	switch (mail->keys_news) {
+	case WORKER_KEYS_FETCHING:
+		ws_server_keys_fetching(worker->server);
+		break;
+	case WORKER_KEYS_FETCHED:
+		ws_server_keys_fetched(worker->server);
+		break;
+	case WORKER_KEYS_CHANGED:
+		ws_server_set_verifier(worker->server, mail->verifier);
+		mail->verifier = NULL;
+		break;
+	}
+}
+
 static void drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
 {
 	struct timeval interval = {0, DRAIN_TICK_MS * 1000};
@@ -193,6 +210,12 @@ static void take(struct worker *worker, struct worker_mail *mail)
 		census_take(&worker->clients, &mail->survey->survey->question, &mail->survey->census);
 		worker->listener.surveyed(worker->listener.arg, mail->survey); /* goes with the mail */
 		return;
+	case WORKER_TICKET:
+		ws_server_ticket(worker->server, mail->ticket); /* frees the mail with the ticket */
+		return;
+	case WORKER_KEYS:
+		take_keys(worker, mail);
+		break;
 	case WORKER_DRAIN:
 		drain(worker, mail->drain_ms, mail->seed);
 		break;
@@ -388,6 +411,30 @@ static void on_spent(void *arg, struct credit *credit)
 	worker->listener.spent(worker->listener.arg, credit);
 }
 
+static int on_ticket(void *arg, struct slice name, void *owner, struct ticket **ticketp)
+{
+	struct worker *worker = arg;
+	struct ticket *ticket = ticket_new(worker->index, name, owner);
+
+	if (!ticket)
+		return -ENOMEM;
+	ticket->carrier = worker_mail_new(WORKER_TICKET, NULL, 0);
+	if (!ticket->carrier) {
+		ticket_free(ticket);
+		return -ENOMEM;
+	}
+	*ticketp = ticket;
+	worker->listener.ticket(worker->listener.arg, ticket);
+	return 0;
+}
+
+static void on_keys(void *arg)
+{
+	struct worker *worker = arg;
+
+	worker->listener.keys(worker->listener.arg);
+}
+
 static void on_ready(void *arg, void *socket)
 {
 	(void)arg;
@@ -510,6 +557,7 @@ static int make_server(struct worker *worker, const struct worker_options *optio
 		.head_bytes_max = options->config->handshake_bytes_max,
 		.proxy_protocol = options->config->proxy_protocol,
 		.use_uring = options->config->io_uring,
+		.listener = {worker, on_ticket, on_keys},
 	};
 
 	return ws_server_new(&server, &worker->server, error);

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/verifier.h"
 #include "mail/join.h"
 #include "mail/survey.h"
+#include "mail/ticket.h"
 #include "protocol/message.h"
 #include "tls/tls_keys.h"
 #include "worker/backlog.h"
@@ -73,10 +75,15 @@ void worker_mail_free(struct worker_mail *mail)
 		survey_lost(mail->survey); /* likewise */
 		return;
 	}
+	if (mail->ticket) {
+		ticket_free(mail->ticket); /* likewise */
+		return;
+	}
 	for (uint32_t i = mail->n_taken; i < mail->n_events; i++)
 		message_unref(mail->events[i]);
 	free(mail->events);
 	worker_settings_free(mail->settings);
+	verifier_unref(mail->verifier);
 	tls_keys_unref(mail->tls_keys);
 	free(mail);
 }

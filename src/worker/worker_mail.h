@@ -11,12 +11,15 @@
 #include "core/slice.h"
 #include "mail/action.h"
 #include "mail/confirmation.h"
+#include "worker/worker.h"
 
 struct join;
 struct message;
 struct worker_settings;
 struct survey_part;
+struct ticket;
 struct tls_keys;
+struct verifier;
 
 enum worker_mail_kind {
 	WORKER_EVENTS,
@@ -27,6 +30,8 @@ enum worker_mail_kind {
 	WORKER_LATE,
 	WORKER_SURVEY,
 	WORKER_ANSWER,
+	WORKER_TICKET,
+	WORKER_KEYS,
 	WORKER_CONFIGURE,
 	WORKER_TLS_KEYS,
 	WORKER_DRAIN,
@@ -39,6 +44,9 @@ struct worker_mail {
 	bool close_others; /* WORKER_RESYNC; events[0] is the message for clients that know recovery */
 	struct join *join; /* WORKER_JOINED; the mail is its carrier and goes with it */
 	struct survey_part *survey;       /* WORKER_SURVEY; likewise */
+	struct ticket *ticket;            /* WORKER_TICKET; likewise */
+	enum worker_keys_news keys_news;  /* WORKER_KEYS */
+	struct verifier *verifier;        /* likewise; one reference, or NULL */
 	bool connected;                   /* WORKER_CONNECTED */
 	uint64_t hash;                    /* WORKER_CONFIRM, WORKER_RESYNC, WORKER_LATE */
 	struct confirmation confirmation; /* WORKER_CONFIRM; its message is events[0], if there is one */

@@ -4,10 +4,12 @@
 
 #include <errno.h>
 
+#include "auth/verifier.h"
 #include "core/mailbox.h"
 #include "mail/confirmation.h"
 #include "mail/join.h"
 #include "mail/survey.h"
+#include "mail/ticket.h"
 #include "tls/tls_keys.h"
 #include "worker/backlog.h"
 #include "worker/worker_mail.h"
@@ -76,6 +78,26 @@ void worker_post_joined(struct worker *worker, struct join *join)
 
 	mail->join = join;
 	post(worker, mail);
+}
+
+void worker_post_ticket(struct worker *worker, struct ticket *ticket)
+{
+	struct worker_mail *mail = ticket->carrier;
+
+	mail->ticket = ticket;
+	post(worker, mail);
+}
+
+int worker_post_keys(struct worker *worker, enum worker_keys_news news, struct verifier *verifier)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_KEYS, NULL, 0);
+
+	if (!mail)
+		return -ENOMEM;
+	mail->keys_news = news;
+	mail->verifier = verifier ? verifier_ref(verifier) : NULL;
+	post(worker, mail);
+	return 0;
 }
 
 void worker_post_resync(

@@ -19,7 +19,10 @@ static int make_handshakes(const struct config *config, struct verifier *verifie
 		.trusted = config->trusted_proxies,
 		.origins = config->origins,
 		.verifier = verifier,
-		.credentials = {.cookie = config->token_cookie, .query = config->token_query},
+		.keys_come_by_url = config_keys_url(config) != NULL,
+		.credentials = {.cookie = config->token_cookie,
+			.query = config->token_query,
+			.tickets = config->tickets},
 	};
 
 	return handshake_rules_init(rules, &spec, error);

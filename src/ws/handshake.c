@@ -7,11 +7,13 @@
 #include <libwebsockets.h>
 
 #include "auth/identity.h"
+#include "auth/ticket_form.h"
 #include "core/clock.h"
 #include "core/ip.h"
 #include "http/date.h"
 #include "http/origin.h"
 #include "http/request_head.h"
+#include "mail/ticket.h"
 #include "metrics/metrics.h"
 #include "protocol/frame.h"
 #include "route/rights.h"
@@ -117,7 +119,48 @@ static const struct handshake_refusal *judge(const struct handshake_door *door,
 		return NULL;
 	}
 	token->why = token_fault_name((enum token_fault)r);
+	token->key_is_unknown = r == TOKEN_UNKNOWN_KEY;
 	return &refusals[r == TOKEN_EXPIRED ? REFUSAL_TOKEN_EXPIRED : REFUSAL_TOKEN_INVALID];
+}
+
+static const struct handshake_refusal *refuse_ticket(
+	struct handshake_token *token, enum refusal refusal, const char *why)
+{
+	token->why = why;
+	return &refusals[refusal];
+}
+
+/* Nobody knows what is in a ticket before the broker has said it. */
+static const struct handshake_refusal *ask_for(
+	const struct credential *credential, struct handshake_token *token)
+{
+	struct slice name = credential->token;
+
+	if (!ticket_form_good(name))
+		return refuse_ticket(token, REFUSAL_TICKET_INVALID, "malformed");
+	memcpy(token->ticket, name.data, name.len);
+	token->ticket[name.len] = '\0';
+	return &refusals[REFUSAL_UNAVAILABLE];
+}
+
+static const struct handshake_refusal *judge_ticket(const struct handshake_door *door,
+	const struct credential *credential, struct handshake_token *token, struct identity **identityp)
+{
+	const struct ticket *ticket = door->ticket;
+	int r;
+
+	if (!ticket)
+		return ask_for(credential, token);
+	if (ticket->r > 0)
+		return refuse_ticket(token, REFUSAL_TICKET_INVALID, "unknown");
+	/* A reload may have taken the rules away meanwhile. */
+	if (ticket->r < 0 || !door->rules->verifier)
+		return &refusals[REFUSAL_UNAVAILABLE];
+	r = verifier_ticket(door->rules->verifier, (struct slice){ticket->text, ticket->text_len},
+		door->now_ms, identityp);
+	if (r < 0)
+		return &refusals[REFUSAL_OUT_OF_MEMORY];
+	return r ? refuse_ticket(token, REFUSAL_TICKET_INVALID, token_fault_name((enum token_fault)r)) : NULL;
 }
 
 /* Who asks, as far as the route wants to know. */
@@ -142,7 +185,8 @@ static const struct handshake_refusal *check_token(const struct request_head *he
 	/* A browser sends cookies for any page. The page has to be known, and was looked at before. */
 	if (credential.place == CREDENTIAL_COOKIE && head->n[HTTP_ORIGIN] == 0)
 		return &refusals[REFUSAL_BAD_ORIGIN];
-	return judge(door, &credential, token, identityp);
+	return credential.place == CREDENTIAL_TICKET ? judge_ticket(door, &credential, token, identityp)
+						     : judge(door, &credential, token, identityp);
 }
 
 static const struct handshake_refusal *check_rights(struct rights *rights, struct route_table *routes,

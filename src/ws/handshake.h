@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "auth/credential.h"
+#include "auth/ticket_form.h"
 #include "auth/verifier.h"
 #include "metrics/metrics.h"
 
@@ -21,6 +22,7 @@ struct lws;
 struct request_head;
 struct rights;
 struct route_table;
+struct ticket;
 struct trusted;
 
 enum refusal {
@@ -51,6 +53,7 @@ struct handshake_door {
 	struct route_table *routes;
 	const struct handshake_rules *rules;
 	struct verifier_thread *verifying; /* the room in which tokens are checked */
+	const struct ticket *ticket;       /* that the request named, answered; NULL: none was asked for */
 	const char *remote;                /* the client's address */
 	int64_t now_ms;                    /* wall clock */
 };
@@ -60,9 +63,15 @@ struct handshake_token {
 	const char *why;               /* one word; NULL: no token was refused */
 	const char *place;             /* where it stood */
 	struct verifier_result header; /* its kid and alg; without an identity */
+	bool key_is_unknown;           /* that was why */
+	char ticket[TICKET_MAX + 1];   /* to be asked for before the request can be judged; "": none */
 };
 
-/* NULL: let it in, with these rights, which are the caller's to free. Else why not, and *token says more. */
+/*
+ * NULL: let it in, with these rights, which are the caller's to free. Else why not, and *token says more:
+ * if it names a ticket, that is to be asked for, and the same head checked again with the answer; the
+ * refusal is for where it cannot be asked for.
+ */
 const struct handshake_refusal *handshake_check(const struct request_head *head,
 	const struct handshake_door *door, struct rights *rights, struct handshake_token *token);
 

@@ -16,7 +16,8 @@ int handshake_rules_init(
 	const struct credential_rules *names = &spec->credentials;
 	int r = -ENOMEM;
 
-	*rules = (struct handshake_rules){.credentials.tickets = names->tickets};
+	*rules = (struct handshake_rules){
+		.credentials.tickets = names->tickets, .keys_come_by_url = spec->keys_come_by_url};
 	if (spec->verifier)
 		rules->verifier = verifier_ref(spec->verifier);
 	rules->credentials.cookie = strdup(names->cookie ? names->cookie : "");

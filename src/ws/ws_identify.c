@@ -25,6 +25,8 @@ int ws_server_identify(struct ws_server *server, struct slice token, struct iden
 		*identityp = result.identity;
 	if (r <= 0)
 		return r;
+	if (r == TOKEN_UNKNOWN_KEY && ws_server_wants_key(server, result.kid))
+		return CLIENT_TOKEN_LATER;
 	as = r == TOKEN_EXPIRED ? REFUSAL_TOKEN_EXPIRED : REFUSAL_TOKEN_INVALID;
 	if (log_limit_allow(server->log, &server->refused_limits[as], clock_monotonic_ms(), &suppressed))
 		log_warn(server->log, "token refused", log_str("code", handshake_refusal(as)->code),

@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "http/request_head.h"
+#include "mail/ticket.h"
 #include "metrics/metrics.h"
 #include "ws/arrival.h"
 #include "ws/handshake.h"
@@ -18,9 +19,18 @@
 #include "ws/places.h"
 #include "ws/ws_server_private.h"
 
+enum {
+	TICKETS_MAX = 1024,             /* of a worker, asked for at one time */
+	TICKET_SECONDS = 5,             /* for its answer */
+	TICKET_EARLY_BYTES_MAX = 16384, /* that a client sends meanwhile, with its request */
+};
+
 struct ws_request {
 	struct arrival arrival;
-	struct buf bytes; /* of a head that has not come whole */
+	/* of a head that has not come whole; or that waits for its ticket, with what came behind it */
+	struct buf bytes;
+	struct ticket *ticket; /* that it names */
+	bool waits;            /* for the ticket's answer: until then the bus has it */
 	bool refused;
 	struct lws_linger linger;
 };
@@ -45,8 +55,13 @@ enum place ws_request_place(struct lws *wsi)
 
 static void request_free(struct ws_request *request)
 {
-	if (request)
-		buf_deinit(&request->bytes);
+	if (!request)
+		return;
+	if (request->waits)
+		ticket_abandon(request->ticket);
+	else
+		ticket_free(request->ticket);
+	buf_deinit(&request->bytes);
 	free(request);
 }
 
@@ -169,6 +184,23 @@ void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct r
 	handshake_refuse(wsi, head, refusal);
 }
 
+/* Does it hold one of the few places for those who are told that there is no place? */
+static bool hurries(const struct ws_server *server, const struct ws_request *request)
+{
+	return server->draining || request->arrival.over || request->arrival.place == PLACE_STANDING;
+}
+
+/* It is answered: the connection ends in order. */
+static void linger(struct ws_server *server, struct lws *wsi, struct ws_request *request)
+{
+	/* Some of the answer may wait in lws, for a peer that is slow to read. */
+	if (lws_partial_buffered(wsi))
+		lws_callback_on_writable(wsi);
+	else
+		lws_linger_begin(&request->linger, wsi,
+			hurries(server, request) ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
+}
+
 /* token: NULL, or what is known of the one that was refused. */
 static void refuse_and_linger(struct ws_server *server, struct lws *wsi, const struct request_head *head,
 	const struct handshake_refusal *refusal, const struct handshake_token *token)
@@ -180,27 +212,7 @@ static void refuse_and_linger(struct ws_server *server, struct lws *wsi, const s
 	handshake_refuse(wsi, head, refusal);
 	buf_deinit(&request->bytes);
 	request->refused = true;
-	ws_request_writable(server, wsi);
-}
-
-/* Does it hold one of the few places for those who are told that there is no place? */
-static bool hurries(const struct ws_server *server, const struct ws_request *request)
-{
-	return server->draining || request->arrival.over || request->arrival.place == PLACE_STANDING;
-}
-
-void ws_request_writable(struct ws_server *server, struct lws *wsi)
-{
-	struct ws_request *request = lws_get_opaque_user_data(wsi);
-
-	if (!request || !request->refused || request->linger.begun)
-		return;
-	/* Some of the answer may wait in lws, for a peer that is slow to read. */
-	if (lws_partial_buffered(wsi))
-		lws_callback_on_writable(wsi);
-	else
-		lws_linger_begin(&request->linger, wsi,
-			hurries(server, request) ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
+	linger(server, wsi, request);
 }
 
 /* Why a connection that has a whole head is not even looked at, or NULL. */
@@ -218,18 +230,86 @@ static const struct handshake_refusal *turn_away(struct ws_server *server, struc
 	return NULL;
 }
 
-static void on_head(struct ws_server *server, struct lws *wsi, const struct request_head *head)
+/* Asks for the ticket that the request names. NULL: the request waits; else why it cannot. */
+static const struct handshake_refusal *ask(
+	struct ws_server *server, struct lws *wsi, struct ws_request *request, const char *name)
+{
+	if (server->n_tickets == TICKETS_MAX)
+		return handshake_refusal(REFUSAL_UNAVAILABLE);
+	if (server->up.ticket(server->up.arg, slice_of(name), wsi, &request->ticket) < 0)
+		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
+	server->n_tickets++;
+	request->waits = true;
+	lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, TICKET_SECONDS);
+	return NULL;
+}
+
+static void on_head(
+	struct ws_server *server, struct lws *wsi, const struct request_head *head, struct slice early)
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 	const struct handshake_refusal *refusal = turn_away(server, &request->arrival);
-	struct handshake_token token = {0};
+	struct ws_entry entry = {
+		.head = head, .early = early, .arrival = &request->arrival, .ticket = request->ticket};
 
 	if (!refusal)
-		refusal = ws_server_admit(server, wsi, head, &request->arrival, &token);
+		refusal = ws_server_admit(server, wsi, &entry);
 	if (!refusal)
 		return;
 	lws_set_opaque_user_data(wsi, request);
-	refuse_and_linger(server, wsi, head, refusal, &token);
+	if (*entry.token.ticket)
+		refusal = ask(server, wsi, request, entry.token.ticket);
+	if (refusal)
+		refuse_and_linger(server, wsi, head, refusal, &entry.token);
+}
+
+void ws_request_ticket(struct ws_server *server, struct ticket *ticket)
+{
+	struct lws *wsi = ticket->owner;
+	struct ws_request *request;
+
+	server->n_tickets--;
+	if (!wsi) {
+		ticket_free(ticket); /* its client has left */
+		return;
+	}
+	request = lws_get_opaque_user_data(wsi);
+	request->waits = false;
+	lws_callback_on_writable(wsi); /* lws takes a head inside its callbacks only */
+}
+
+/* The head of a request that waits for its ticket, or did: it was whole before. Returns its length. */
+static size_t kept_head(
+	const struct ws_server *server, const struct ws_request *request, struct request_head *head)
+{
+	size_t used = 0;
+
+	(void)request_head_parse(
+		head, request->bytes.data, request->bytes.len, server->head_bytes_max, &used);
+	return used;
+}
+
+/* Its ticket is answered: it is judged. */
+static void go_on(struct ws_server *server, struct lws *wsi, struct ws_request *request)
+{
+	struct request_head head;
+	size_t used = kept_head(server, request, &head);
+
+	on_head(server, wsi, &head, (struct slice){request->bytes.data + used, request->bytes.len - used});
+	if (!lws_http_head_wanted(wsi))
+		request_free(request);
+}
+
+void ws_request_writable(struct ws_server *server, struct lws *wsi)
+{
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+
+	if (!request || request->waits || request->linger.begun)
+		return;
+	if (request->refused)
+		linger(server, wsi, request);
+	else if (request->ticket)
+		go_on(server, wsi, request);
 }
 
 static int keep(struct ws_request *request, const char *data, size_t len)
@@ -251,12 +331,21 @@ static int read_head(struct ws_server *server, struct lws *wsi, const char *data
 	if (r > 0)
 		refuse_and_linger(server, wsi, &head, handshake_unreadable(r), NULL);
 	else
-		on_head(server, wsi, &head);
+		on_head(server, wsi, &head, (struct slice){0});
 	if (lws_http_head_wanted(wsi))
-		return (int)len;
+		return request->waits && !request->bytes.len ? keep(request, data, len) : (int)len;
 	request_free(request);
 	/* An earlier piece was not a whole head, so this one continues it. */
 	return (int)(len - (n - used));
+}
+
+/* A client has no business to send more before it has our answer, but it may. Nobody waits for one who
+ * left. */
+static int keep_early(struct ws_request *request, const char *data, size_t len)
+{
+	if (len == 0 || request->bytes.len + len > REQUEST_HEAD_MAX + TICKET_EARLY_BYTES_MAX)
+		return -1;
+	return keep(request, data, len);
 }
 
 int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *data, size_t len)
@@ -268,6 +357,8 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 		return -1; /* there was no memory for it */
 	if (request->refused)
 		return lws_linger_forget(&request->linger, len) < 0 ? -1 : (int)len;
+	if (request->ticket)
+		return keep_early(request, data, len);
 	if (len == 0) {
 		if (request->bytes.len)
 			ws_request_refuse(server, wsi, &none, &request->arrival.peer,
@@ -284,11 +375,16 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 void ws_request_late(struct ws_server *server, struct lws *wsi)
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
-	struct request_head none = {0};
+	enum refusal refusal = REFUSAL_TIMEOUT;
+	struct request_head head = {0};
 
 	/* A connection without a byte is not a request: a port scan, or a connection that
 	 * is kept for later. */
-	if (request && request->bytes.len && !request->refused)
-		ws_request_refuse(
-			server, wsi, &none, &request->arrival.peer, handshake_refusal(REFUSAL_TIMEOUT));
+	if (!request || !request->bytes.len || request->refused)
+		return;
+	if (request->ticket) {
+		refusal = REFUSAL_UNAVAILABLE;
+		(void)kept_head(server, request, &head);
+	}
+	ws_request_refuse(server, wsi, &head, &request->arrival.peer, handshake_refusal(refusal));
 }

@@ -5,7 +5,8 @@
  * Ws request: a connection of the public port until it has asked for a WebSocket, or was refused.
  *
  * It has memory of its own, which lws keeps for us while the connection waits for its head
- * (lws_http_head_wanted()).
+ * (lws_http_head_wanted()). A request that names a ticket waits here until that was looked up, and is then
+ * judged like any other.
  */
 
 #include <netinet/in.h>
@@ -18,6 +19,7 @@ struct arrival;
 struct handshake_refusal;
 struct lws;
 struct request_head;
+struct ticket;
 struct ws_server;
 
 /* A connection has come. Copies what is known of it. 0, or -ENOMEM, and the arrival stays the caller's. */
@@ -29,7 +31,10 @@ enum place ws_request_place(struct lws *wsi);
 /* Bytes came; no bytes mean that the peer has ended. Returns how many were taken, or -1 to close. */
 int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *data, size_t len);
 
-/* The socket takes more. */
+/* The answer to the ticket that a request waits for; it is taken over. */
+void ws_request_ticket(struct ws_server *server, struct ticket *ticket);
+
+/* The socket takes more, or a ticket was answered. */
 void ws_request_writable(struct ws_server *server, struct lws *wsi);
 
 /* Answers a request that becomes no WebSocket, counts it and logs it. The connection stays. peer: whom it

@@ -164,41 +164,73 @@ static const struct handshake_refusal *count_client(
 	return arrival->over ? handshake_refusal(arrival->refusal) : NULL;
 }
 
-const struct handshake_refusal *ws_server_admit(struct ws_server *server, struct lws *wsi,
-	const struct request_head *head, struct arrival *arrival, struct handshake_token *token)
+/* lws gets the request that we write for it. 0, or -ENOMEM. */
+static int bring_head(struct lws *wsi, const struct ws_entry *entry)
+{
+	char request[HANDSHAKE_REQUEST_SIZE];
+	size_t len = (size_t)handshake_request(entry->head, request);
+	struct buf both = {0};
+	int r = -ENOMEM;
+
+	if (!entry->early.len)
+		return lws_http_head(wsi, request, len) ? -ENOMEM : 0;
+	buf_append(&both, request, len);
+	buf_append(&both, entry->early.data, entry->early.len);
+	if (!both.failed && lws_http_head(wsi, both.data, both.len) == 0)
+		r = 0;
+	buf_deinit(&both);
+	return r;
+}
+
+static const struct handshake_refusal *check(
+	struct ws_server *server, struct ws_entry *entry, const char *remote, struct rights *rights)
+{
+	const struct handshake_door door = {
+		.routes = server->clients->routes,
+		.rules = &server->rules,
+		.verifying = server->verifying,
+		.ticket = entry->ticket,
+		.remote = remote,
+		.now_ms = clock_wall_ms(),
+	};
+	const struct handshake_refusal *refusal = handshake_check(entry->head, &door, rights, &entry->token);
+
+	if (refusal && entry->token.key_is_unknown && ws_server_wants_key(server, entry->token.header.kid))
+		return handshake_refusal(REFUSAL_KEYS_REFRESHING);
+	return refusal;
+}
+
+const struct handshake_refusal *ws_server_admit(
+	struct ws_server *server, struct lws *wsi, struct ws_entry *entry)
 {
 	const struct handshake_refusal *refusal;
-	char request[HANDSHAKE_REQUEST_SIZE];
 	struct ws_connection *connection;
 	char remote[INET6_ADDRSTRLEN];
-	struct handshake_door door = {
-		server->clients->routes, &server->rules, server->verifying, remote, clock_wall_ms()};
 	struct rights rights;
 
 	refresh_time(server);
-	*token = (struct handshake_token){0};
+	entry->token = (struct handshake_token){0};
 	if (server->draining)
 		return handshake_refusal(REFUSAL_DRAINING);
-	handshake_remote(&arrival->peer, server->rules.trusted, head, remote);
-	refusal = count_client(server, arrival, remote);
+	handshake_remote(&entry->arrival->peer, server->rules.trusted, entry->head, remote);
+	refusal = count_client(server, entry->arrival, remote);
+	if (!refusal)
+		refusal = check(server, entry, remote, &rights);
 	if (refusal)
 		return refusal;
-	refusal = handshake_check(head, &door, &rights, token);
-	if (refusal)
-		return refusal;
-	if (connection_begin(server, wsi, head, &rights, remote) < 0)
+	if (connection_begin(server, wsi, entry->head, &rights, remote) < 0)
 		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
 	connection = lws_get_opaque_user_data(wsi);
-	if (handshake_speaks(head))
+	if (handshake_speaks(entry->head))
 		client_speaks(&connection->client);
-	connection->extensions = extensions_for(&connection->client, head);
-	resume(connection, head);
-	if (lws_http_head(wsi, request, (size_t)handshake_request(head, request)) != 0) {
+	connection->extensions = extensions_for(&connection->client, entry->head);
+	resume(connection, entry->head);
+	if (bring_head(wsi, entry) < 0) {
 		connection_end(connection);
 		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
 	}
-	connection->address = arrival->address;
-	arrival->address = NULL;
+	connection->address = entry->arrival->address;
+	entry->arrival->address = NULL;
 	return NULL;
 }
 
@@ -645,6 +677,7 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->rules = handshake_rules_take(options->rules);
 	server->places = options->places;
 	server->head_bytes_max = options->head_bytes_max;
+	server->up = options->listener;
 	server->log = options->log;
 	server->rest_limit = (struct log_limit){.burst = REST_LINES, .interval_ms = 60000};
 	server->metrics = options->metrics;
@@ -758,4 +791,9 @@ void ws_server_turn(struct ws_server *server)
 	}
 	lws_loop_turn(server->loop);
 	tidy_addresses(server);
+}
+
+void ws_server_ticket(struct ws_server *server, struct ticket *ticket)
+{
+	ws_request_ticket(server, ticket);
 }

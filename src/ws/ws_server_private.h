@@ -5,11 +5,13 @@
 
 #include <libwebsockets.h>
 
+#include "auth/unknown_keys.h"
 #include "core/list.h"
 #include "core/log.h"
 #include "ws/handshake.h"
 #include "ws/handshake_rules.h"
 #include "ws/places.h"
+#include "ws/ws_server.h"
 
 struct admission;
 struct arrival;
@@ -18,6 +20,7 @@ struct listener;
 struct lws_loop;
 struct metrics;
 struct request_head;
+struct ticket;
 struct ws_inflate;
 struct ws_sender;
 struct verifier_thread;
@@ -36,8 +39,9 @@ struct ws_server {
 	struct lws_vhost *vhost;
 	struct lws_protocols protocols[3];
 	struct ws_sender *sender;
-	struct ws_tls *tls;         /* NULL: plain */
-	unsigned char *record;      /* where the bytes of one record are put together; NULL without TLS */
+	struct ws_tls *tls;    /* NULL: plain */
+	unsigned char *record; /* where the bytes of one record are put together; NULL without TLS */
+	struct ws_server_listener up;
 	struct ws_inflate *inflate; /* of all connections that send deflated messages */
 	struct clients *clients;
 	struct handshake_rules rules;
@@ -52,13 +56,29 @@ struct ws_server {
 	uint64_t tidy_ms;      /* when the table of addresses is tidied again */
 	uint64_t n_created;    /* connections that were made so far */
 	enum place arriving;   /* of the connection that lws is being given, or PLACE_NONE */
+	struct unknown_keys unknown_keys;
+	bool keys_wanted;       /* said, and no fetch has begun since */
+	unsigned int n_tickets; /* asked for and not back yet */
 	bool draining;
 	uint16_t port;
 };
 
-/* The request asks to be let in: NULL, with a connection begun and the rest left to lws; or why not, and
- * *token may say more. */
-const struct handshake_refusal *ws_server_admit(struct ws_server *server, struct lws *wsi,
-	const struct request_head *head, struct arrival *arrival, struct handshake_token *token);
+/* A request that asks to be let in. */
+struct ws_entry {
+	const struct request_head *head;
+	struct slice early;           /* what came behind the head and lws has not got */
+	struct arrival *arrival;      /* whom it comes from; its address goes over to the connection */
+	const struct ticket *ticket;  /* that the request names, answered; NULL: none was asked for */
+	struct handshake_token token; /* when it is refused: what more is known */
+};
+
+/* NULL, with a connection begun and the rest left to lws; or why not. If entry->token names a ticket,
+ * that is asked for first. */
+const struct handshake_refusal *ws_server_admit(
+	struct ws_server *server, struct lws *wsi, struct ws_entry *entry);
+
+/* A token names a key that we do not have. True: it may come by URL, so the client may come again a
+ * moment later; it is asked for. */
+bool ws_server_wants_key(struct ws_server *server, const char *kid);
 
 #endif

@@ -508,3 +508,29 @@ def test_every_state_of_the_list_of_nodes_is_in_the_page():
     states = set(re.findall(r'state(?: = |\\":\\")"?(\w+)', (ROOT / "src/admin/nodes.c").read_text(encoding="utf-8")))
     page = (ROOT / "docs/admin.md").read_text(encoding="utf-8")
     assert {"complete", "alone"} <= states and {state for state in states if f"`{state}`" not in page} == set()
+
+
+# --- docs/security.md -----------------------------------------------------------------------------
+
+
+@runs("docs/security.md: import json import secrets @app.post")
+def test_a_backend_hands_out_tickets_as_the_page_says(start, redis, tmp_path):
+    """What stands around the route is FastAPI's, and stands in here; the gateway and its configuration are real."""
+    config = tmp_path / "tickets.yaml"
+    config.write_text(block("docs/security.md: redis: redis://redis:6379").replace("redis:6379", f"127.0.0.1:{redis.port}"), encoding="utf-8")
+    node = start("--config", config)
+    routes = {}
+    app = types.SimpleNamespace(post=lambda path: lambda handler: routes.setdefault(path, handler))
+    scope = {"app": app, "Depends": lambda _: None, "current_user": None, "redis": redis_asyncio.Redis(port=redis.port)}
+    exec(block("docs/security.md: import json import secrets @app.post"), scope)  # pylint: disable=exec-used
+
+    async def ask():
+        async with scope["redis"]:
+            return [(await routes["/ticket"](types.SimpleNamespace(name="ada", executions=[7])))["ticket"] for _ in range(2)]
+
+    for path, channel in zip(("/ws/me", "/ws/execution/7"), ("user:ada", "execution:7")):
+        first, second = asyncio.run(ask())
+        with node.connect(f"{path}?ticket={first}") as peer:
+            redis.publish(channel, '{"type":"hello"}')
+            assert peer.receive()["type"] == "hello"
+        assert redis.client.exists(f"tg:t:{second}") and not redis.client.exists(f"tg:t:{first}")

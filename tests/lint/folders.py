@@ -11,7 +11,7 @@ INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 SYSTEM = re.compile(r"^#include <([^>]+)>", re.MULTILINE)
 STRUCT = re.compile(r"^(?:static )?(?:const )?struct (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-LIBRARIES = {"event2": "libevent", "hiredis": "hiredis", "hiredis.h": "hiredis", "jansson.h": "jansson",
+LIBRARIES = {"curl": "libcurl", "event2": "libevent", "hiredis": "hiredis", "hiredis.h": "hiredis", "jansson.h": "jansson",
              "jsmn.h": "jsmn", "jwt.h": "libjwt", "liburing.h": "liburing",
              "libwebsockets.h": "libwebsockets", "openssl": "OpenSSL", "yaml.h": "libyaml", "zlib.h": "zlib"}
 

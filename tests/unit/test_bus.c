@@ -24,6 +24,7 @@
 #include "mail/confirmation.h"
 #include "mail/join.h"
 #include "mail/survey.h"
+#include "mail/ticket.h"
 #include "mail/wish.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
@@ -56,6 +57,8 @@ struct world {
 	int refuses; /* negative errno of every subscribe */
 	struct event_base *base;
 	struct bus *bus;
+	broker_ticket_fn ticket_done; /* of the ticket that was asked for last */
+	void *ticket_arg;
 	struct log_text log;
 	struct metrics *metrics;
 	struct worker workers[WORKERS];
@@ -117,6 +120,14 @@ int worker_post_late(
 	return worker_post_event(worker, event);
 }
 
+void worker_post_ticket(struct worker *worker, struct ticket *ticket)
+{
+	buf_printf(worker->said, "%c:%s=%d:", worker->number, "ticket", ticket->r);
+	buf_append(worker->said, ticket->text, ticket->text_len);
+	buf_append_char(worker->said, ' ');
+	ticket_free(ticket);
+}
+
 int worker_post_survey(struct worker *worker, struct survey_part *part)
 {
 	if (worker->full)
@@ -149,6 +160,18 @@ static void fake_hurry(struct broker *broker, struct slice channel)
 	buf_printf(&((struct world *)broker)->said, "!%.*s ", (int)channel.len, channel.data);
 }
 
+static int fake_take_ticket(struct broker *broker, struct slice ticket, broker_ticket_fn done, void *arg)
+{
+	struct world *world = (struct world *)broker;
+
+	buf_printf(&world->said, "?%.*s ", (int)ticket.len, ticket.data);
+	if (world->refuses)
+		return world->refuses;
+	world->ticket_done = done;
+	world->ticket_arg = arg;
+	return 0;
+}
+
 static enum broker_state fake_state(const struct broker *broker)
 {
 	return ((const struct world *)broker)->state;
@@ -158,6 +181,7 @@ static const struct broker_ops fake_ops = {
 	.subscribe = fake_subscribe,
 	.unsubscribe = fake_unsubscribe,
 	.hurry = fake_hurry,
+	.take_ticket = fake_take_ticket,
 	.state = fake_state,
 };
 
@@ -960,6 +984,55 @@ static void a_survey_that_nobody_could_be_sent_is_done_soon(void **state)
 	assert_int_equal(surveyed.n_done, 1);
 }
 
+static struct ticket *ask_ticket(struct world *world, unsigned int worker)
+{
+	struct ticket *ticket = ticket_new(worker, slice_of("secret"), NULL);
+
+	assert_non_null(ticket);
+	bus_worker_listener(world->bus).ticket(world->bus, ticket);
+	return ticket;
+}
+
+static void a_ticket_is_asked_for_once_and_answered_to_its_worker(void **state)
+{
+	struct world *world = *state;
+
+	ask_ticket(world, 1);
+	turn(world);
+	says(world, "?secret ");
+	world->ticket_done(world->ticket_arg, 0, slice_of("{}"));
+	says(world, "1:ticket=0:{} ");
+	ask_ticket(world, 2);
+	turn(world);
+	world->ticket_done(world->ticket_arg, BROKER_TICKET_UNKNOWN, (struct slice){0});
+	says(world, "?secret 2:ticket=1: ");
+}
+
+static void a_ticket_that_cannot_be_asked_for_comes_back_at_once(void **state)
+{
+	struct world *world = *state;
+
+	world->refuses = -ENOTCONN;
+	ask_ticket(world, 0);
+	turn(world);
+	assert_non_null(strstr(buf_text(&world->said), "?secret 0:ticket=-"));
+}
+
+static void a_ticket_whose_client_has_left_is_not_used_up(void **state)
+{
+	struct world *world = *state;
+
+	ticket_abandon(ask_ticket(world, 0));
+	turn(world);
+	assert_null(strstr(buf_text(&world->said), "?secret"));
+	assert_non_null(strstr(buf_text(&world->said), "0:ticket=-"));
+}
+
+static void a_ticket_in_the_inbox_at_the_end_is_freed(void **state)
+{
+	ask_ticket(*state, 0); /* a leak would fail under the address sanitizer */
+}
+
 #define TEST(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TEST_ALONE(name) cmocka_unit_test_setup_teardown(name, setup_alone, teardown)
 
@@ -1000,6 +1073,10 @@ int main(void)
 		TEST(a_survey_that_nobody_could_be_asked_ends_with_the_bus),
 		TEST(what_is_in_the_inbox_at_the_end_is_freed),
 		TEST(a_survey_that_nobody_could_be_sent_is_done_soon),
+		TEST(a_ticket_is_asked_for_once_and_answered_to_its_worker),
+		TEST(a_ticket_that_cannot_be_asked_for_comes_back_at_once),
+		TEST(a_ticket_whose_client_has_left_is_not_used_up),
+		TEST(a_ticket_in_the_inbox_at_the_end_is_freed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

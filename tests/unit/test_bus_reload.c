@@ -22,6 +22,7 @@
 #include "core/map.h"
 #include "mail/confirmation.h"
 #include "mail/join.h"
+#include "mail/ticket.h"
 #include "mail/wish.h"
 #include "metrics/metrics.h"
 #include "protocol/message.h"
@@ -139,6 +140,12 @@ int worker_post_late(
 	if (worker->era != era)
 		return worker_post_event(worker, event);
 	return 0;
+}
+
+void worker_post_ticket(struct worker *worker, struct ticket *ticket)
+{
+	(void)worker;
+	ticket_free(ticket);
 }
 
 int worker_post_survey(struct worker *worker, struct survey_part *part)

@@ -57,6 +57,9 @@ struct rig {
 	unsigned n_ends; /* of input, while it reads a head */
 	unsigned n_late;
 	bool times_out; /* at the next byte */
+	char early[64];
+	size_t early_bytes;
+	bool head_is_brought;
 	char head[512]; /* what has come of one */
 	size_t head_bytes;
 	size_t blob_bytes; /* sent at once when a connection is established */
@@ -109,12 +112,14 @@ static void send_blob(struct rig *rig, struct lws *wsi)
 	free(blob);
 }
 
-/* A head of our own language, "open!": what comes behind it is for lws. "no!" is answered by us. */
+static const char request[] =
+	"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/* A head of our own language, "open!": what comes behind it is for lws. "no!" is answered by us. "wait!" is
+ * answered when the test says so. */
 static int read_head(struct rig *rig, struct lws *wsi, const char *in, size_t len)
 {
-	static const char request[] =
-		"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 	char answer[LWS_PRE + 3] = "";
 	size_t i;
 
@@ -132,10 +137,30 @@ static int read_head(struct rig *rig, struct lws *wsi, const char *in, size_t le
 		assert_false(lws_http_head_wanted(wsi));
 		return (int)i + 1;
 	}
+	if (!memcmp(rig->head, "wait", 4)) {
+		rig->held[rig->n_held++] = wsi;
+		rig->early_bytes = len - i - 1;
+		memcpy(rig->early, in + i + 1, rig->early_bytes);
+		return (int)len;
+	}
 	memcpy(answer + LWS_PRE, "no.", 3);
 	assert_int_equal(lws_write(wsi, (uint8_t *)answer + LWS_PRE, 3, LWS_WRITE_HTTP), 3);
 	lws_callback_on_writable(wsi);
 	return (int)len;
+}
+
+/* The head that was waited for, and behind it what came with it. */
+static void bring_head(struct rig *rig, struct lws *wsi)
+{
+	char bytes[sizeof(request) + sizeof(rig->early)];
+	size_t len = sizeof(request) - 1;
+
+	if (!rig->n_held || rig->head_is_brought)
+		return;
+	rig->head_is_brought = true;
+	memcpy(bytes, request, len);
+	memcpy(bytes + len, rig->early, rig->early_bytes);
+	assert_int_equal(lws_http_head(wsi, bytes, len + rig->early_bytes), 0);
 }
 
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
@@ -152,6 +177,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 		break;
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		rig->n_writable++;
+		bring_head(rig, wsi);
 		break;
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return confirm_upgrade(rig, wsi, in);
@@ -1004,6 +1030,26 @@ static void lets_the_user_answer_and_read_on(void **state)
 	peer_free(peer);
 }
 
+static void takes_the_users_head_later(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_new(rig, 0);
+	uint8_t bytes[64] = "wait!";
+
+	peer_send(peer, bytes, 5 + frame(bytes + 5, 0x81, "early", 5));
+	settle(rig);
+	assert_int_equal(rig->n_held, 1);
+	assert_int_equal(rig->n_asked, 0);
+	lws_callback_on_writable(rig->held[0]);
+	peer_expect_101(rig, peer);
+	settle(rig);
+	assert_memory_equal(rig->received, "early", 5);
+	peer_send(peer, bytes, frame(bytes, 0x81, "later", 5));
+	settle(rig);
+	assert_memory_equal(rig->received, "earlylater", 10);
+	peer_free(peer);
+}
+
 /* lws counts from when it accepted: what it would do then is done now. */
 static void tells_the_user_who_is_late(void **state)
 {
@@ -1053,6 +1099,7 @@ int main(void)
 		PROMISE(ends_held_peers_with_the_context),
 		PROMISE_WITH_HEADS(leaves_the_head_to_the_user),
 		PROMISE_WITH_HEADS(holds_an_upgrade_whose_head_is_the_users),
+		PROMISE_WITH_HEADS(takes_the_users_head_later),
 		PROMISE_WITH_HEADS(lets_the_user_answer_and_read_on),
 		PROMISE_WITH_HEADS(tells_the_user_who_is_late),
 	};

@@ -20,6 +20,7 @@
 #include "broker/redis/prover.h"
 #include "broker/redis/publication.h"
 #include "broker/redis/subscriber.h"
+#include "broker/redis/tickets.h"
 #include "broker/redis/timer.h"
 #include "broker/redis/url.h"
 #include "broker/redis_broker.h"
@@ -71,6 +72,7 @@ struct redis_server {
 	struct redis_library *library;
 	struct redis_log logs;
 	struct redis_nodes nodes;
+	struct redis_tickets tickets;
 	bool loads_library;
 	uint64_t read_only_ms; /* when it was dialled again for being a replica */
 #ifdef TIDEGATE_FAULT_CONTROLS
@@ -356,6 +358,16 @@ int redis_server_depart(struct redis_server *server, broker_withdrawn_fn done, v
 	return redis_nodes_withdraw(&server->nodes, server->commander, done, arg);
 }
 
+/* --- the tickets --- */
+
+int redis_server_take_ticket(
+	struct redis_server *server, struct slice ticket, broker_ticket_fn done, void *arg)
+{
+	if (!server->ready)
+		return -ENOTCONN;
+	return redis_tickets_take(&server->tickets, server->commander, ticket, done, arg);
+}
+
 /* --- the server itself --- */
 
 struct slice redis_server_complaint(const struct redis_server *server)
@@ -404,7 +416,7 @@ void redis_server_free(struct redis_server *server)
 {
 	if (!server)
 		return;
-	server->publications.cancelled = true;
+	server->publications.cancelled = server->tickets.cancelled = true;
 	server->subscriber.listening = false;
 	server->ready = false; /* so that nobody who is told now can publish again */
 	if (server->library)
@@ -413,6 +425,7 @@ void redis_server_free(struct redis_server *server)
 	redis_subscriber_deinit(&server->subscriber);
 	redis_library_free(server->library);
 	redis_nodes_deinit(&server->nodes);
+	redis_tickets_deinit(&server->tickets);
 	redis_prover_deinit(&server->prover);
 	if (server->redial_timer)
 		event_free(server->redial_timer);
@@ -472,6 +485,8 @@ static int server_commands(struct redis_server *server, const struct redis_optio
 {
 	int r = redis_nodes_init(&server->nodes, server->log, options->channel_prefix, options->node_id);
 
+	if (r == 0)
+		r = redis_tickets_init(&server->tickets, server->log, options->channel_prefix);
 	if (r < 0)
 		return r;
 	r = redis_library_new(

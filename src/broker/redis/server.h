@@ -72,6 +72,10 @@ int redis_server_announce(struct redis_server *server, struct slice text, uint64
 int redis_server_nodes(struct redis_server *server, broker_nodes_fn done, void *arg);
 int redis_server_depart(struct redis_server *server, broker_withdrawn_fn done, void *arg);
 
+/* As broker_take_ticket(). */
+int redis_server_take_ticket(
+	struct redis_server *server, struct slice ticket, broker_ticket_fn done, void *arg);
+
 struct slice redis_server_complaint(const struct redis_server *server);
 
 /* Appends the members of a JSON object: "state", "address", … as in broker_describe(). */

@@ -12,6 +12,7 @@
 
 #include "core/map.h"
 #include "mail/join.h"
+#include "mail/ticket.h"
 #include "mail/wish.h"
 #include "protocol/message.h"
 #include "route/route.h"
@@ -107,6 +108,12 @@ int worker_post_late(
 	(void)hash;
 	post(worker, (struct node_mail){.kind = MAIL_LATE, .message = message_ref(event), .era = era});
 	return 0;
+}
+
+void worker_post_ticket(struct worker *worker, struct ticket *ticket)
+{
+	(void)worker;
+	ticket_free(ticket);
 }
 
 int worker_post_survey(struct worker *worker, struct survey_part *part)

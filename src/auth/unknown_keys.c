@@ -1,0 +1,34 @@
+/* Unknown keys: which keys, named by tokens, were asked for in vain; see the header. */
+
+#include "auth/unknown_keys.h"
+
+#include <string.h>
+
+#include "auth/key_refresh.h"
+#include "core/map.h"
+
+bool unknown_keys_ask(struct unknown_keys *keys, struct slice name, uint64_t now_ms)
+{
+	uint64_t hash = map_hash(name.data, name.len) % UNKNOWN_KEYS_BITS;
+	uint64_t bit = UINT64_C(1) << (hash % 64);
+	size_t word = hash / 64;
+
+	if ((keys->refused[word] & bit) && now_ms < keys->fetched_ms + KEY_REFRESH_APART_MS)
+		return false;
+	keys->asked[word] |= bit;
+	return true;
+}
+
+void unknown_keys_begin(struct unknown_keys *keys)
+{
+	for (size_t i = 0; i < UNKNOWN_KEYS_WORDS; i++)
+		keys->under_way[i] |= keys->asked[i];
+	memset(keys->asked, 0, sizeof(keys->asked));
+}
+
+void unknown_keys_fetched(struct unknown_keys *keys, uint64_t now_ms)
+{
+	memcpy(keys->refused, keys->under_way, sizeof(keys->refused));
+	memset(keys->under_way, 0, sizeof(keys->under_way));
+	keys->fetched_ms = now_ms;
+}
