@@ -23,4 +23,7 @@ int token_text_sign(const char *secret, struct slice payload, struct buf *out, s
  */
 int token_text_show(struct slice token, struct buf *out);
 
+/* What is wrong with the form of a token that is malformed: a sentence without a full stop, for people. */
+const char *token_text_fault(struct slice token);
+
 #endif

@@ -11,8 +11,10 @@
 #include <openssl/hmac.h>
 
 #include "auth/base64.h"
+#include "auth/claims_object.h"
 #include "auth/secret.h"
 #include "auth/token.h"
+#include "auth/verifier.h"
 #include "core/buf.h"
 
 int token_text_sign(const char *secret, struct slice payload, struct buf *out, struct buf *error)
@@ -64,4 +66,52 @@ int token_text_show(struct slice text, struct buf *out)
 		r = show("payload", token.payload, out);
 	token_deinit(&token);
 	return r;
+}
+
+/* What is wrong with a part of the token, which is to be a JSON object; NULL: nothing. */
+static const char *object_fault(struct slice part, json_t **objectp)
+{
+	char bytes[TOKEN_BYTES_MAX];
+	size_t len;
+
+	if (!base64url_decode(part, bytes, &len))
+		return "a part is not base64url: it has padding (=), other letters (+ / or spaces), or its "
+		       "end is cut off";
+	if (claims_parse((struct slice){bytes, len}, objectp))
+		return "its header or its payload is no JSON object that says each thing once";
+	return NULL;
+}
+
+static const char *header_fault(const json_t *header)
+{
+	const json_t *kid = json_object_get(header, "kid");
+
+	if (!json_is_string(json_object_get(header, "alg")))
+		return "its header has no alg";
+	if (kid && !json_is_string(kid))
+		return "the kid of its header is no text";
+	if (json_object_get(header, "crit"))
+		return "its header has crit, and no extension is known here";
+	return NULL;
+}
+
+const char *token_text_fault(struct slice token)
+{
+	const char *first = token.len ? memchr(token.data, '.', token.len) : NULL;
+	const char *last = first ? memrchr(token.data, '.', token.len) : NULL;
+	json_t *header = NULL, *payload = NULL;
+	const char *fault;
+
+	if (token.len > TOKEN_BYTES_MAX)
+		return "it is longer than 8,000 bytes";
+	if (!first || first == last || memchr(first + 1, '.', (size_t)(last - first - 1)))
+		return "it has not three parts, with dots between them";
+	fault = object_fault((struct slice){token.data, (size_t)(first - token.data)}, &header);
+	if (!fault)
+		fault = header_fault(header);
+	if (!fault)
+		fault = object_fault((struct slice){first + 1, (size_t)(last - first - 1)}, &payload);
+	json_decref(header);
+	json_decref(payload);
+	return fault ? fault : "its signature or nbf is not in the form that is wanted";
 }

@@ -44,6 +44,12 @@ static int fail_with(int r, struct buf *error)
 	return r < 0 ? fail_memory() : fail(EXIT_USAGE, buf_text(error));
 }
 
+/* Why it is refused; of a malformed one, what is wrong with it. */
+static const char *sentence_of(struct slice token, enum token_fault fault)
+{
+	return fault == TOKEN_MALFORMED ? token_text_fault(token) : token_fault_sentence(fault);
+}
+
 /* --- making ----------------------------------------------------------------------------------- */
 
 static void append_member(struct buf *out, const char *name, size_t len)
@@ -143,7 +149,7 @@ static int print_made(const struct verifier *verifier, struct slice token, uint6
 		return fail_memory();
 	if (r) {
 		fprintf(stderr, "tidegate: token: it would not be let in: %s\n",
-			token_fault_sentence((enum token_fault)r));
+			sentence_of(token, (enum token_fault)r));
 		return EXIT_USAGE;
 	}
 	printf("%.*s\n", (int)token.len, token.data);
@@ -193,9 +199,9 @@ static bool keys_are_remote(const struct config *config)
 	return false;
 }
 
-static void print_fault(const struct config *config, enum token_fault fault)
+static void print_fault(const struct config *config, struct slice token, enum token_fault fault)
 {
-	printf("let in   no: %s (%s)\n", token_fault_sentence(fault), token_fault_name(fault));
+	printf("let in   no: %s (%s)\n", sentence_of(token, fault), token_fault_name(fault));
 	if (fault == TOKEN_UNKNOWN_KEY && keys_are_remote(config))
 		puts("         keys that come from a URL are not fetched by this command");
 }
@@ -209,12 +215,12 @@ static int show(const struct config *config, const struct verifier *verifier, st
 
 	if (r == 0)
 		r = judge(verifier, token, now_ms, &result);
-	if (r >= 0)
+	if (r >= 0 && text.len)
 		fwrite(text.data, 1, text.len, stdout);
 	if (r == 0)
 		print_identity(result.identity, now_ms);
 	else if (r > 0)
-		print_fault(config, (enum token_fault)r);
+		print_fault(config, token, (enum token_fault)r);
 	identity_free(result.identity);
 	buf_deinit(&text);
 	if (r < 0)
