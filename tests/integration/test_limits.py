@@ -2,14 +2,16 @@
 
 import contextlib
 import json
+import multiprocessing
 import socket
+import time
 
 import pytest
 
 from harness.flood import command
 from harness.gateway import run
 from harness.wait import PATIENCE_SECONDS, until
-from harness.websocket import PING, PONG, TEXT, frame, handshake
+from harness.websocket import PING, PONG, TEXT, WebSocket, frame, handshake
 
 pytestmark = pytest.mark.plain
 
@@ -139,6 +141,25 @@ def test_clients_behind_a_proxy_are_counted_by_the_address_that_it_names(start, 
         assert refusal(gateway.address) is None, "the proxy itself has no bound: it names nobody"
 
 
+def test_both_spellings_of_an_address_count_as_one(start, redis):
+    """On a listener of both families, where IPv4 comes as ::ffff:127.0.0.1."""
+    gateway = start("--listen", "[::]:0", "--connections-per-address", "1", redis=redis)
+    address = ("127.0.0.1", gateway.address[1])
+    with WebSocket.connect(address, "/ws/cards"):
+        assert refusal(address) == "too_many_connections"
+        assert gateway.lines("an address has more connections than it may", remote="127.0.0.1")
+        assert refusal(address, source="127.0.0.2") is None
+
+
+def test_a_hop_that_is_no_address_makes_nobody_of_a_client(start, redis):
+    """What stands left of it a client may have written: so it counts as the proxy, and not by what is there."""
+    gateway = start("--connections-per-address", "1", "--trusted-proxies", "127.0.0.1", redis=redis)
+    with gateway.connect("/ws/cards", [("X-Forwarded-For", "203.0.113.7")]):
+        for number in range(5):
+            assert refusal(gateway.address, f"6.6.6.{number}", "203.0.113.7") == "too_many_connections"
+            assert refusal(gateway.address, f"6.6.6.{number}", "unknown") is None
+
+
 def test_nobody_gets_another_address_by_saying_so(start, redis):
     gateway = start("--connections-per-address", "1", redis=redis)
     with gateway.connect():
@@ -175,3 +196,49 @@ def test_few_are_told_at_a_time_and_further_ones_cost_nothing(start, redis):
         assert refusal(gateway.address, source="127.0.0.2") is None
         assert gateway.metric('tidegate_handshakes_refused_total{reason="too_many_connections"}') == 1
     until("there is a place to be told again", lambda: refusal(gateway.address) != "hung up")
+
+
+DRIBBLERS = 2000
+SECONDS_MAX = 1  # for a new client beside them
+
+
+def dribble(address, begin, ready):
+    """So many who never get to the end of what they say; those who are cut off come again."""
+    peers = []
+    while True:
+        while len(peers) < DRIBBLERS:
+            peers.append(socket.create_connection(address))
+            peers[-1].sendall(begin)
+        ready.set()
+        for number, peer in enumerate(peers):
+            try:
+                peer.send(b"x")
+            except OSError:
+                peers[number] = socket.create_connection(address)
+                peers[number].sendall(begin)
+
+
+@pytest.mark.parametrize("begin, options", [
+    (b"GET /ws/cards HTTP/1.1\r\nHost: x\r\nX: ", ()),
+    (b"PROXY TCP4 203.0", ("--proxy-protocol", "true", "--trusted-proxies", "127.0.0.1")),
+], ids=["requests", "PROXY headers"])
+def test_who_dribbles_keeps_nobody_waiting(start, figure, begin, options):
+    gateway = start("--workers", "1", *options)
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    crowd = context.Process(target=dribble, args=(gateway.address, begin, ready), daemon=True)
+    crowd.start()
+    took = []
+    try:
+        assert ready.wait(PATIENCE_SECONDS)
+        for _ in range(20):
+            began = time.monotonic()
+            with WebSocket(gateway.address) as peer:
+                peer.send_raw((b"PROXY TCP4 203.0.113.7 192.0.2.1 1 2\r\n" if options else b"") + handshake("/ws/cards"))
+                assert peer.read_response().status == 101
+            took.append(time.monotonic() - began)
+        figure(f"slowest of 20 new clients beside {DRIBBLERS} that dribble", f"{max(took) * 1000:.0f} ms")
+        assert max(took) < SECONDS_MAX
+    finally:
+        crowd.kill()
+        crowd.join()

@@ -33,6 +33,7 @@ HEADERS = {
     "v2, IPv6, TLV": (binary(0x21, 0x21, INET6 + TLV), "2001:db8::7"),
     "v2, 4,000 bytes of TLVs": (binary(0x21, 0x11, INET + b"\xee\x0f\xa0" + bytes(4000)), CLIENT),
     "v2, local": (binary(0x20, 0x00), "127.0.0.1"),
+    "v2, local, with addresses that mean nothing": (binary(0x20, 0x11, bytes(12)), "127.0.0.1"),  # checks of AWS
 }
 BAD = {
     "no header": handshake("/ws/cards"),
@@ -98,6 +99,24 @@ def test_however_the_header_is_cut(gateway, name):
     for at in range(1, len(header) + 2, 3):
         assert let_in(gateway, [whole[:at], whole[at:]]) == client
     assert let_in(gateway, [bytes([byte]) for byte in header] + [request]) == client
+
+
+def test_a_header_longer_than_a_segment_is_waited_for(gateway):
+    """It is not too large because not all of it is there yet."""
+    header, client = HEADERS["v2, 4,000 bytes of TLVs"]
+    for at in (1, 12, 14, 16, 1460, len(header) - 1):
+        assert let_in(gateway, [header[:at], header[at:] + handshake("/ws/cards")]) == client
+    assert let_in(gateway, [header[:16], header[16:28], header[28:2000], header[2000:], handshake("/ws/cards")]) == client
+
+
+def test_a_listener_of_both_families_knows_its_proxy(start):
+    """Which comes to it as ::ffff:127.0.0.1."""
+    gateway = start("--listen", "[::]:0", *TRUSTED)
+    header, client = HEADERS["v1"]
+    with connect(("127.0.0.1", gateway.address[1])) as peer:
+        peer.sendall(header + handshake("/ws/cards"))
+        assert answer(peer) == b"HTTP/1.1 101 "
+    gateway.wait_for_line("client connected", remote=client)
 
 
 @pytest.mark.parametrize("name", BAD)

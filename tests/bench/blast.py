@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""
+Measures what clients that say as much as they can cost the others on their worker: the 99th percentile of the latency of
+200 listeners, 50 events a second, with nobody else there, beside clients who say as much as they may, and beside some who
+say as much as they can; the last also without limits, which is the control.
+
+usage: tests/bench/blast.py [SECONDS] [REPETITIONS]     of each measurement (4), of all of them in turn (5)
+
+One worker, pinned to a CPU; everything else on another. Figures are medians. Ends with 1 if those who keep to the limits, or
+are held to them, move the figure by more than half.
+"""
+
+import json
+import multiprocessing
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/integration"))
+
+from harness.flood import Flood, command  # noqa: E402  pylint: disable=wrong-import-position
+from harness.gateway import BINARY, TALKATIVE, Gateway  # noqa: E402  pylint: disable=wrong-import-position
+from harness.redis_server import RedisServer  # noqa: E402  pylint: disable=wrong-import-position
+
+TALKERS = 20
+RATE = 50  # messages a second that each may say
+TICK_SECONDS = 0.1
+FACTOR = 1.5
+SERVER_CPU, CLIENT_CPU = 0, 1
+
+
+def words(index):
+    """What costs the node most: names that nobody used, subscribed and left."""
+    return [command(verb, channel=f"items:{index}-{number}") for number in range(2000) for verb in ("subscribe", "unsubscribe")]
+
+
+def keep_to_the_rate(gateway):
+    """So many connections, each of which says its burst and then as much as it may."""
+    peers = [gateway.connect("/ws/cards").socket for _ in range(TALKERS)]
+    said = [words(index) for index in range(TALKERS)]
+    for peer, mine in zip(peers, said):
+        peer.sendall(b"".join(mine[:200]))
+    at, began = 200, time.monotonic()
+    while True:
+        for peer, mine in zip(peers, said):
+            peer.sendall(b"".join(mine[(at + n) % len(mine)] for n in range(int(RATE * TICK_SECONDS))))
+            peer.setblocking(False)
+            try:
+                while peer.recv(1 << 16):
+                    pass
+            except BlockingIOError:
+                peer.setblocking(True)
+        at += int(RATE * TICK_SECONDS)
+        time.sleep(max(0, began + (at - 200) / RATE - time.monotonic()))
+
+
+class Keeping:
+    def __init__(self, gateway):
+        self.process = multiprocessing.get_context("fork").Process(target=keep_to_the_rate, args=(gateway,), daemon=True)
+
+    def __enter__(self):
+        self.process.start()
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.join()
+
+
+class Nobody:
+    def __init__(self, gateway):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def blasting(gateway):
+    return Flood(gateway, "/ws/cards", [b"".join(words(index)) for index in range(4)])
+
+
+def pinging(gateway):
+    return Flood(gateway, "/ws/cards", [command("ping") * 10000 for _ in range(4)])
+
+
+CASES = (
+    ("nobody else", Nobody, ()),
+    (f"{TALKERS} that say {RATE} a second", Keeping, ()),
+    ("4 that subscribe as fast as they can", blasting, ("--failures-max", "0")),
+    ("4 that ping as fast as they can", pinging, ("--failures-max", "0")),
+    ("control: 4 that subscribe, no limits", blasting, TALKATIVE),
+    ("control: 4 that ping, no limits", pinging, TALKATIVE),
+)
+
+
+def measure(redis, others, options, seconds):
+    with tempfile.TemporaryDirectory() as directory:
+        gateway = Gateway(pathlib.Path(directory), "--workers", "1", *options, redis=redis, ready=True)
+        try:
+            for task in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir():
+                os.sched_setaffinity(int(task.name), {SERVER_CPU})
+            with others(gateway):
+                bench = subprocess.run(
+                    [BINARY, "bench", "--url", gateway.url(""), "--redis", redis.url, "--connections", "200", "--rate", "50",
+                     "--duration", str(seconds), "--warmup", "1.5", "--json", "--path", "/ws/items/bench", "--channel", "items:bench"],
+                    capture_output=True, text=True, timeout=60 + 3 * seconds, check=False)
+            return json.loads(bench.stdout.splitlines()[-1])
+        finally:
+            gateway.process.kill()
+
+
+def main():
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4
+    repetitions = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    os.sched_setaffinity(0, {CLIENT_CPU})
+    found = {name: [] for name, _, _ in CASES}
+    with tempfile.TemporaryDirectory() as directory:
+        redis = RedisServer(pathlib.Path(directory))
+        try:
+            for _ in range(repetitions):
+                for name, others, options in CASES:
+                    found[name].append(measure(redis, others, options, seconds))
+        finally:
+            redis.stop()
+    alone = statistics.median(one["latency_p99_us"] for one in found["nobody else"])
+    too_much = False
+    print(f"{'beside':40} {'p50 ms':>8} {'p99 ms':>8} {'times':>6}")
+    for name, runs in found.items():
+        p50, p99 = (statistics.median(one[f"latency_{of}_us"] for one in runs) for of in ("p50", "p99"))
+        print(f"{name:40} {p50 / 1000:8.2f} {p99 / 1000:8.2f} {p99 / alone:6.2f}")
+        too_much |= not name.startswith("control") and p99 > FACTOR * alone
+    return int(too_much)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
