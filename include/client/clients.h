@@ -68,6 +68,7 @@ enum {
 	CLIENT_SUBSCRIBE_MS = 5000, /* for a subscription to be confirmed, or a history to be read */
 	CLIENT_DEGRADED_MS = 3000,  /* without the broker, before clients that know recovery are told */
 	CLIENT_TELL_RATE_MS = 1000, /* between two answers that a client says too much */
+	CLIENT_OVER_PART = 100, /* of the messages that are too many, one in so many is a mistake as well */
 	CLIENT_FAILURES_MS = 60000, /* in which it may make failures_max mistakes */
 	CLIENT_ASK_MS = 10,     /* between two subscribes of one connection that are not answered at once */
 	CLIENT_ASKS_MORE = 100, /* more subscribes than twice subscriptions_max may come in one burst */

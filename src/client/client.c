@@ -198,6 +198,8 @@ bool client_may_say(struct client *client)
 	client->n_received++;
 	metrics_add(clients->metrics, METRIC_MESSAGES_IN, 1);
 	metrics_add(clients->metrics, METRIC_MESSAGES_OVER_RATE, 1);
+	if (client->n_received % CLIENT_OVER_PART == 0)
+		client_failed(client); /* a flood is over long before it was told so often */
 	if (client->told_rate_ms && (uint32_t)clients->now_ms - client->told_rate_ms < CLIENT_TELL_RATE_MS)
 		return false;
 	client->told_rate_ms = mark(client);

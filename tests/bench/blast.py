@@ -23,7 +23,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
-from harness.flood import Flood, command  # noqa: E402  pylint: disable=wrong-import-position
+from harness.flood import Passersby, command  # noqa: E402  pylint: disable=wrong-import-position
 from harness.gateway import BINARY, TALKATIVE, Gateway  # noqa: E402  pylint: disable=wrong-import-position
 from harness.redis_server import RedisServer  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -84,18 +84,18 @@ class Nobody:
 
 
 def blasting(gateway):
-    return Flood(gateway, "/ws/cards", [b"".join(words(index)) for index in range(4)])
+    return Passersby(gateway, "/ws/cards", [b"".join(words(index)) * 10 for index in range(4)])
 
 
 def pinging(gateway):
-    return Flood(gateway, "/ws/cards", [command("ping") * 10000 for _ in range(4)])
+    return Passersby(gateway, "/ws/cards", [command("ping") * 40000 for _ in range(4)])
 
 
 CASES = (
     ("nobody else", Nobody, ()),
     (f"{TALKERS} that say {RATE} a second", Keeping, ()),
-    ("4 that subscribe as fast as they can", blasting, ("--failures-max", "0")),
-    ("4 that ping as fast as they can", pinging, ("--failures-max", "0")),
+    ("4 that subscribe as fast as they can", blasting, ()),
+    ("4 that ping as fast as they can", pinging, ()),
     ("control: 4 that subscribe, no limits", blasting, TALKATIVE),
     ("control: 4 that ping, no limits", pinging, TALKATIVE),
 )

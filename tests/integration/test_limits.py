@@ -11,7 +11,7 @@ import pytest
 from harness.flood import command
 from harness.gateway import run
 from harness.wait import PATIENCE_SECONDS, until
-from harness.websocket import PING, PONG, TEXT, WebSocket, frame, handshake
+from harness.websocket import CLOSE, PING, PONG, TEXT, WebSocket, frame, handshake
 
 pytestmark = pytest.mark.plain
 
@@ -61,6 +61,15 @@ def test_mistakes_end_the_connection_with_a_code_of_their_own(start, redis):
         assert gateway.wait_for_line("client disconnected", code="4101")
         assert gateway.metric('tidegate_connections_closed_total{code="4101"}') == 1
         assert other.ask({"type": "ping"})["type"] == "pong"
+
+
+def test_a_flood_ends_the_connection_at_once(gateway):
+    """And not when it was told so often that it says too much."""
+    with gateway.connect("/ws/cards") as peer:
+        peer.send_raw(command("ping") * 5000)
+        while peer.receive_frame()[0] != CLOSE:
+            pass
+        assert gateway.wait_for_line("client disconnected", code="4101")
 
 
 def test_bounds_follow_a_reload(start, redis, tmp_path):

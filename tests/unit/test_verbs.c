@@ -426,21 +426,47 @@ static void mistakes_close_a_connection_and_other_answers_do_not(void **state)
 	assert_int_equal(peer->client.reason, CLOSE_FAILURES);
 }
 
-static void who_does_not_stop_is_closed(void **state)
+/* Seconds until it is closed, if it says so many in each; 60 if it is not. */
+static int lasts(struct world *world, struct peer *peer, int n_a_second)
 {
-	struct world *world = *state;
-	struct peer *peer = opened(world, 0, CARDS);
 	int seconds = 0;
 
 	counts_messages(world, 50, 200);
 	world->clients.limits.failures = bucket_rate(20, CLIENT_FAILURES_MS, 20);
 	for (; peer->client.state == CLIENT_OPEN && seconds < 60; seconds++) {
-		for (int i = 0; i < 300; i++)
+		for (int i = 0; i < n_a_second; i++)
 			ask(world, peer, "{\"type\":\"ping\"}");
+		client_heard(&peer->client);
 		pass(world, 1000);
 	}
-	assert_in_range(seconds, 28, 32);
-	assert_int_equal(peer->client.reason, CLOSE_FAILURES);
+	assert_true(seconds == 60 || peer->client.reason == CLOSE_FAILURES);
+	return seconds;
+}
+
+static void who_does_not_stop_is_closed(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(lasts(world, opened(world, 0, CARDS), 50), 60);
+	assert_in_range(lasts(world, opened(world, 1, CARDS), 70), 20, 45); /* its burst lasts for 10 s */
+	assert_int_equal(lasts(world, opened(world, 2, CARDS), 5000), 1);
+	assert_in_range(world->peers[2].client.n_received, 2000, 2500);
+}
+
+static void a_page_that_says_too_much_once_stays(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+
+	counts_messages(world, 50, 200);
+	world->clients.limits.failures = bucket_rate(20, CLIENT_FAILURES_MS, 20);
+	for (int i = 0; i < 1000; i++)
+		ask(world, peer, "{\"type\":\"ping\"}");
+	assert_int_equal(peer->client.state, CLIENT_OPEN);
+	pass(world, 20);
+	buf_reset(&peer->wire);
+	ask(world, peer, "{\"type\":\"ping\",\"id\":1}");
+	hears(peer, "pong#1 ");
 }
 
 /* It has as many channels as it may have, and comes back with all of them twice. */
@@ -491,6 +517,7 @@ int main(void)
 		CLIENTS_TEST(without_a_bound_a_client_says_what_it_likes),
 		CLIENTS_TEST(mistakes_close_a_connection_and_other_answers_do_not),
 		CLIENTS_TEST(who_does_not_stop_is_closed),
+		CLIENTS_TEST(a_page_that_says_too_much_once_stays),
 		CLIENTS_TEST(subscribes_that_cost_something_have_a_bound_of_their_own),
 	};
 
