@@ -138,6 +138,17 @@ static int print(struct buf *out)
 	return r;
 }
 
+/* Nothing that is wrong, so the exit code is that of the check. */
+static void say_warnings(const struct config *config)
+{
+	struct config_warning warnings[CONFIG_WARNINGS_MAX];
+	size_t n = config_warnings(config, warnings);
+
+	for (size_t i = 0; i < n; i++)
+		fprintf(stderr, "tidegate: warning: %s: %s: %s\n", warnings[i].what, warnings[i].message,
+			warnings[i].remedy);
+}
+
 static int run_check(const struct config *config, const struct words *words)
 {
 	struct verifier *verifier = NULL;
@@ -151,6 +162,7 @@ static int run_check(const struct config *config, const struct words *words)
 	if (r == 0) {
 		config_print(config, verifier, &out);
 		r = print(&out);
+		say_warnings(config);
 	} else {
 		say_unfit(
 			LOG_FORMAT_TEXT, buf_text(&error) && error.len ? buf_text(&error) : "out of memory");

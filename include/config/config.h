@@ -121,6 +121,20 @@ void config_free(struct config *config); /* accepts NULL */
  */
 int config_check_served(const struct config *config, struct buf *error);
 
+/* What is allowed, and may be more open than somebody means it to be. */
+struct config_warning {
+	const char *message;
+	char what[256]; /* it is about: an address, paths, a name */
+	const char *remedy;
+};
+
+enum {
+	CONFIG_WARNINGS_MAX = 5,
+};
+
+/* Returns how many there are, each of another kind. None: nothing is open that was not said to be. */
+size_t config_warnings(const struct config *config, struct config_warning warnings[CONFIG_WARNINGS_MAX]);
+
 /* Is there a way to say who one is? */
 bool config_wants_tokens(const struct config *config);
 

@@ -40,8 +40,9 @@ enum route_auth {
 
 /* What may those have that are in? */
 enum route_access {
-	ROUTE_ACCESS_ROUTE, /* what the route says */
-	ROUTE_ACCESS_TOKEN, /* of that, what their token lists */
+	ROUTE_ACCESS_DEFAULT, /* not written: as ROUTE_ACCESS_ROUTE */
+	ROUTE_ACCESS_ROUTE,   /* what the route says */
+	ROUTE_ACCESS_TOKEN,   /* of that, what their token lists */
 	N_ROUTE_ACCESSES,
 };
 
@@ -212,9 +213,16 @@ bool route_takes_any_ids(const struct route *route);
 bool route_compresses(const struct route *route);
 enum route_auth route_auth(const struct route *route);         /* what holds: never ROUTE_AUTH_DEFAULT */
 enum route_auth route_auth_written(const struct route *route); /* as declared */
-enum route_access route_access(const struct route *route);
+enum route_access route_access(const struct route *route);     /* what holds: never ROUTE_ACCESS_DEFAULT */
+enum route_access route_access_written(const struct route *route);
 
-/* The word of the configuration. ROUTE_AUTH_DEFAULT is "default", which nobody writes. */
+/* Does what it joins depend on the token? Nobody gets in without. */
+bool route_needs_token(const struct route *route);
+
+/* Does the id in a path say which channels are joined? */
+bool route_joins_by_id(const struct route *route);
+
+/* The word of the configuration. What is not written is "default", which nobody writes. */
 const char *route_auth_name(enum route_auth auth);
 const char *route_access_name(enum route_access access);
 

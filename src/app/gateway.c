@@ -22,6 +22,7 @@
 #include "app/gateway_private.h"
 #include "app/keys.h"
 #include "app/notify.h"
+#include "app/warnings.h"
 #include "broker/memory_broker.h"
 #include "broker/redis/tls.h"
 #include "broker/redis/url.h"
@@ -460,6 +461,7 @@ static void log_start(struct gateway *gateway)
 		log_info(gateway->log, "no redis is set: events stay in this process",
 			log_str("remedy",
 				"redis: redis://HOST:6379 where backends or other gateways take part"));
+	warnings_log(gateway->log, config);
 	log_address(gateway, "public", config->listen.host, worker_port(gateway->workers[0]));
 	log_address(gateway, "admin", config->admin.host, admin_port(gateway->admin));
 	log_flush(gateway->log);

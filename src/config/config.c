@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "broker/redis/url.h"
+#include "config/config_open.h"
 #include "config/cpus.h"
 #include "config/loader.h"
 #include "config/options.h"
@@ -426,12 +427,6 @@ size_t config_restart_needed(const struct config *running, const struct config *
 	return n;
 }
 
-/* Can only this machine reach it? A name may mean any machine, except for localhost (RFC 6761). */
-static bool host_is_loopback(const char *host)
-{
-	return ip_is_loopback(slice_of(host)) || strcmp(host, "localhost") == 0;
-}
-
 const struct tls_paths *config_tls_paths(const struct config *config, enum config_port port)
 {
 	return port == CONFIG_PUBLIC ? &config->tls : &config->admin_tls;
@@ -497,7 +492,9 @@ int config_check_served(const struct config *config, struct buf *error)
 
 	if (r == 0)
 		r = check_tls_keys(config, error);
-	return r ? r : check_tickets(config, error);
+	if (r == 0)
+		r = check_tickets(config, error);
+	return r ? r : config_check_open(config, error);
 }
 
 const char *config_file_name(const struct config *config)

@@ -100,7 +100,7 @@ static bool leads(const struct route_table *table, const struct route *route, co
 /* Routes with access: token add nothing: what they join is in the token's list, which is asked anyway. */
 static bool is_open(const struct route *route, const struct identity *identity)
 {
-	return route->access == ROUTE_ACCESS_ROUTE && (route->auth != ROUTE_AUTH_REQUIRED || identity);
+	return route->access != ROUTE_ACCESS_TOKEN && (route->auth != ROUTE_AUTH_REQUIRED || identity);
 }
 
 /* Could somebody with this identity have joined the channel by a path? */

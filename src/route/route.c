@@ -266,7 +266,30 @@ enum route_auth route_auth_written(const struct route *route)
 
 enum route_access route_access(const struct route *route)
 {
+	return route->access == ROUTE_ACCESS_DEFAULT ? ROUTE_ACCESS_ROUTE : route->access;
+}
+
+enum route_access route_access_written(const struct route *route)
+{
 	return route->access;
+}
+
+bool route_needs_token(const struct route *route)
+{
+	bool needs = route->access == ROUTE_ACCESS_TOKEN;
+
+	for (size_t i = 0; i < route->n_channels; i++)
+		needs |= template_has_claims(&route->channels[i]);
+	return needs;
+}
+
+bool route_joins_by_id(const struct route *route)
+{
+	for (size_t i = 0; i < route->n_channels; i++)
+		for (size_t j = 0; j < route->channels[i].n_parts; j++)
+			if (route->channels[i].parts[j].variable >= 0)
+				return true;
+	return false;
 }
 
 const struct route_slow *route_slow(const struct route *route)
@@ -489,6 +512,7 @@ bool route_serves_alike(const struct route *a, const struct route *b)
 	       templates_equal(a->channels, a->n_channels, b->channels, b->n_channels) &&
 	       templates_equal(a->subscribe, a->n_subscribe, b->subscribe, b->n_subscribe) &&
 	       a->any_ids == b->any_ids && a->subscribe_any_route == b->subscribe_any_route &&
-	       route_auth(a) == route_auth(b) && a->access == b->access && a->compression == b->compression &&
-	       slow_equal(&a->slow, &b->slow) && actions_equal(&a->actions, &b->actions);
+	       route_auth(a) == route_auth(b) && route_access(a) == route_access(b) &&
+	       a->compression == b->compression && slow_equal(&a->slow, &b->slow) &&
+	       actions_equal(&a->actions, &b->actions);
 }

@@ -18,6 +18,7 @@ static const char *const auth_names[] = {
 };
 
 static const char *const access_names[] = {
+	[ROUTE_ACCESS_DEFAULT] = "default",
 	[ROUTE_ACCESS_ROUTE] = "route",
 	[ROUTE_ACCESS_TOKEN] = "token",
 };
@@ -69,7 +70,7 @@ const char *route_access_name(enum route_access access)
 
 bool route_access_parse(const char *name, enum route_access *accessp)
 {
-	size_t i = find_word(access_names, 0, N_ROUTE_ACCESSES, name);
+	size_t i = find_word(access_names, ROUTE_ACCESS_ROUTE, N_ROUTE_ACCESSES, name);
 
 	if (i == N_ROUTE_ACCESSES)
 		return false;

@@ -156,11 +156,11 @@ def connect_many(n):
 
 
 def test_the_token_is_made_once_and_is_long(stack):
-    path = stack.volumes["admin-token"] / "admin-token"
-    first = path.read_text(encoding="ascii")
-    assert re.fullmatch(r"[0-9a-f]{64}", first)
+    paths = [stack.volumes["admin-token"] / name for name in ("admin-token", "token-secret")]
+    first = [path.read_text(encoding="ascii") for path in paths]
+    assert all(re.fullmatch(r"[0-9a-f]{64}", secret) for secret in first) and first[0] != first[1]
     stack.run(name="again", service=SERVICES["admin-token"], files=stack.files(SERVICES["admin-token"])).wait()
-    assert path.read_text(encoding="ascii") == first
+    assert [path.read_text(encoding="ascii") for path in paths] == first
 
 
 def test_clients_of_all_gateways_hear_the_publisher(stack):

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from harness.gateway import TALKATIVE
+from harness.gateway import TALKATIVE, run
 from harness.tokens import SECRET, Issuer
 from harness.websocket import Closed, Refused, WebSocket, exchange, handshake
 
@@ -222,3 +222,15 @@ def test_a_gateway_without_keys_says_so_to_an_auth(start):
     with node.connect("/ws/cards") as peer:
         answer = peer.ask({"type": "auth", "id": 1, "data": {"token": ISSUER.token()}})
     assert answer["data"]["code"] == "unsupported" and "no keys" in answer["data"]["message"]
+
+
+def test_a_stranger_is_told_in_one_line_what_is_open_and_how_to_close_it(start):
+    node = start("--listen", "0.0.0.0:0")
+    (line,) = [line for line in node.log() if line.level == "warn"]
+    assert line.message == "anybody who reaches the public port may read every channel"
+    assert line.fields["what"].startswith("0.0.0.0:") and line.fields["remedy"] == "set token_secret, token_keys, or auth: none"
+    said = run("check", "--listen", "0.0.0.0:8080").stderr
+    assert said == ("tidegate: warning: 0.0.0.0:8080: anybody who reaches the public port may read every channel: "
+                    "set token_secret, token_keys, or auth: none\n")
+    assert not run("check", "--listen", "0.0.0.0:8080", "--auth", "none").stderr
+    assert not run("check", "--listen", "127.0.0.1:8080").stderr

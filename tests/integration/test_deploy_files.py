@@ -106,9 +106,10 @@ def test_the_image_asks_for_its_own_health_and_others_do_not():
 
 @pytest.mark.parametrize("name", [name for name in OURS if "environment" in SERVICES[name]])
 def test_a_gateway_takes_these_settings(name, tmp_path):
-    (tmp_path / "admin-token").write_text("0123456789abcdef" * 4, encoding="ascii")
-    result = run("check", env=environment_outside(SERVICES[name], tmp_path))
-    assert result.returncode == 0, result.stderr
+    for secret in ("admin-token", "token-secret"):
+        (tmp_path / secret).write_text("0123456789abcdef" * 4, encoding="ascii")
+    result = run("check", env={**environment_outside(GATEWAY, tmp_path), **environment_outside(SERVICES[name], tmp_path)})
+    assert result.returncode == 0 and not result.stderr, result.stderr
     assert re.search(r"^redis +redis://redis:6379", result.stdout, re.MULTILINE)
 
 
@@ -120,7 +121,7 @@ def test_no_setting_is_in_vain(tmp_path):
 def test_no_variable_says_what_the_file_says():
     """It would silently count more than what somebody writes into the file."""
     variables = {name.removeprefix("TIDEGATE_").removesuffix("_FILE").lower() for name in GATEWAY["environment"]}
-    assert variables == {"config", "admin", "admin_token"}
+    assert variables == {"config", "admin", "admin_token", "token_secret"}
     assert not variables & SETTINGS.keys()
 
 

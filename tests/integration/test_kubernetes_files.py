@@ -183,12 +183,13 @@ def test_the_drain_waits_until_readiness_was_asked():
 
 def test_a_gateway_takes_the_configuration(tmp_path):
     (tmp_path / "redis-url").write_text("redis://:secret@redis:6379", encoding="ascii")
-    (tmp_path / "admin-token").write_text("0123456789abcdef" * 4, encoding="ascii")
+    for secret in ("admin-token", "token-secret"):
+        (tmp_path / secret).write_text("0123456789abcdef" * 4, encoding="ascii")
     mounts = {mount["name"]: mount["mountPath"] for mount in CONTAINER["volumeMounts"]}
     environment = {name: value.replace(mounts["config"], str(FOLDER / "base")).replace(mounts["secret"], str(tmp_path))
                    for name, value in ENVIRONMENT.items()}
     result = run("check", env=environment)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0 and not result.stderr, result.stderr
     assert "redis://:***@redis:6379" in result.stdout
 
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from harness.prometheus import promtool, scrape
+from harness.tokens import SECRET
 from harness.wait import pass_time, until
 from harness.websocket import TEXT, exchange, handshake
 from test_recovery import back, fill, position, publisher_of
@@ -159,7 +160,8 @@ def test_counts_who_is_refused_by_reason(gateway, reason):
 
 def test_counts_who_has_no_right(start, redis, tmp_path):
     file = tmp_path / "personal.yaml"
-    file.write_text("routes: [{path: /ws/me, channel: 'user:{token.sub}', auth: optional}]\n", encoding="utf-8")
+    file.write_text(f"token_secret: {SECRET}\nroutes: [{{path: /ws/me, channel: 'user:{{token.sub}}', auth: optional}}]\n",
+                    encoding="utf-8")
     node = start("--config", file, redis=redis)
     assert exchange(node.address, handshake(path="/ws/me")).status == 403
     assert scrape(node).get(REFUSED, reason="forbidden") == 1

@@ -20,6 +20,8 @@ STRING = r'"((?:[^"\\]|\\.)*)"'
 # A line's message is a literal in the call that writes it, but for these files: there it comes from here.
 ELSEWHERE = {
     "core/log.c": None,  # the logger itself
+    "app/warnings.c": None,  # of the next one
+    "config/config_open.c": rf"\badd\(warnings, n, {STRING}",
     "broker/redis/outage.c": rf"message = [^;]*?{STRING}(?:[^;]*?: {STRING})?;",
     "broker/redis/complaint.c": None,  # the library says them
     "broker/redis/library.c": rf"\bredis_complaint_note\([^;]*?{STRING}",

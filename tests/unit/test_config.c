@@ -792,6 +792,90 @@ static int served(struct fixture *f, const char *yaml)
 	return r;
 }
 
+/* The warnings as `check` writes them, one a line. */
+static const char *warned(struct fixture *f, const char *yaml)
+{
+	static char text[2048];
+	struct config_warning warnings[CONFIG_WARNINGS_MAX];
+	size_t n, len = 0;
+
+	assert_int_equal(served(f, yaml), 0);
+	n = config_warnings(f->config, warnings);
+	text[0] = '\0';
+	for (size_t i = 0; i < n; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s: %s: %s\n", warnings[i].what,
+			warnings[i].message, warnings[i].remedy);
+	return text;
+}
+
+#define SECRET "token_secret: 0123456789abcdef0123456789abcdef\n"
+
+static void says_what_is_open_and_how_to_close_it(void **state)
+{
+	static const char everything[] = "anybody who reaches the public port may read every channel: set "
+					 "token_secret, token_keys, or auth: none\n";
+	struct fixture *f = *state;
+	char expected[256];
+
+	snprintf(expected, sizeof(expected), "0.0.0.0:8080: %s", everything);
+	assert_string_equal(warned(f, ""), expected);
+	snprintf(expected, sizeof(expected), "[::]:80: %s", everything);
+	assert_string_equal(warned(f, "listen: '[::]:80'\n"), expected);
+	assert_string_equal(warned(f, "listen: 127.0.0.1:80\n"), "");
+	assert_string_equal(warned(f, "listen: localhost:80\n"), "");
+	assert_string_equal(warned(f, "auth: none\n"), "");
+	assert_string_equal(warned(f, "auth: optional\n"), "");
+	assert_string_equal(
+		warned(f, "default_routes: false\nroutes:\n- {path: /a, channel: a, auth: none}\n"), "");
+	assert_non_null(strstr(warned(f, "routes:\n- {path: /a, channel: a, auth: none}\n"), "anybody"));
+}
+
+static void says_which_paths_every_token_may_choose(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_string_equal(warned(f, SECRET "default_routes: false\nroutes:\n"
+					     "- {path: '/a/{id}', channel: 'a:{id}'}\n"
+					     "- {path: '/b/{id}', channel: 'b:{id}', access: route}\n"
+					     "- {path: '/c/{id}', channel: 'c:{id}', access: token}\n"
+					     "- {path: '/d/{id}', channel: 'd:{id}', auth: none}\n"
+					     "- {path: '/e/{id}', channel: e}\n"
+					     "- {path: '/f/{id}', channel: 'f:{id}', auth: optional}\n"),
+		"/a/{id}, /f/{id}: whoever has a token may join every id of a path: say it in the route: "
+		"access: "
+		"token (only what the token lists) or access: route\n");
+	assert_string_equal(warned(f, SECRET "default_routes: false\n"), "");
+}
+
+static void says_what_else_is_open(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_string_equal(warned(f, "auth: none\ntoken_query: token\norigins: ['*']\n"),
+		"token_query: token: tokens stand in URLs, which proxies and browsers write down: "
+		"Authorization, "
+		"or the subprotocol tidegate.bearer, where the client can\n"
+		"origins: *: pages of every site may connect: name them: origins: [same, "
+		"https://app.example.com]\n");
+	assert_int_equal(served(f, SECRET "token_cookie: tg\norigins: ['*']\n"), CONFIG_BAD);
+	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: '*' does not go with token_cookie"));
+}
+
+static void refuses_what_lets_nobody_in(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(served(f, "auth: required\n"), CONFIG_BAD);
+	assert_non_null(strstr(buf_text(&f->error), "t.yaml:1: 'required' shuts everybody out"));
+	assert_int_equal(served(f, "routes:\n- {path: /a, channel: a, auth: required}\n"), CONFIG_BAD);
+	assert_non_null(strstr(buf_text(&f->error), "t.yaml:2: path '/a' lets nobody in without a token"));
+	assert_int_equal(served(f, "routes:\n- {path: /a, channel: 'u:{token.sub}'}\n"), CONFIG_BAD);
+	assert_int_equal(served(f, "routes:\n- {path: /a, channel: a, access: token}\n"), CONFIG_BAD);
+	assert_int_equal(served(f, "routes:\n- {path: /a, channel: a, subscribe: ['u:{token.sub}']}\n"), 0);
+	assert_int_equal(
+		served(f, SECRET "auth: required\nroutes:\n- {path: /a, channel: 'u:{token.sub}'}\n"), 0);
+}
+
 static void wants_a_token_where_others_can_reach_the_admin_listener(void **state)
 {
 	static const char *const loopback[] = {
@@ -1346,6 +1430,10 @@ int main(void)
 		with_folder(never_shows_a_password),
 		with_folder(never_shows_the_admin_token),
 		with_folder(refuses_a_token_that_no_header_can_carry),
+		with_folder(says_what_is_open_and_how_to_close_it),
+		with_folder(says_which_paths_every_token_may_choose),
+		with_folder(says_what_else_is_open),
+		with_folder(refuses_what_lets_nobody_in),
 		with_folder(wants_a_token_where_others_can_reach_the_admin_listener),
 		with_folder(checks_the_channel_prefix),
 		with_folder(refuses_contradictions),
