@@ -40,6 +40,7 @@ LEFT_OUT = {
     "docs/operations.md: # /etc/sysctl.d": "test_operations_page.py looks the settings up; a test changes no kernel",
     "docs/operations.md: { printf 'apiVersion": "test_operations_page.py runs it",
     "docs/protocol.md: → {": "a dialogue: test_recovery.py has it",
+    "docs/protocol.md: ← {": "a dialogue: test_access.py has it",
     "docs/recovery-protocol.md: \\1<offset>": "a format: test_envelope.c and test_functions.py have it",
     "docs/recovery-protocol.md: IDLE": "a picture",
     "docs/redis.md: ACL SETUSER": "test_redis_rights.py gives users these rights",

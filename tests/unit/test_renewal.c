@@ -258,6 +258,21 @@ static void a_bad_token_leaves_the_one_before(void **state)
 	hears(peer, "e1 ");
 }
 
+/* An expired one that is taken for a renewal without an end keeps the connection for ever (centrifuge #627). */
+static void a_bad_token_does_not_put_the_end_off(void **state)
+{
+	struct world *world = with_tokens(state);
+	char claims[256];
+	struct peer *peer = opened_as(world, 0, "/list", expiring("'sub':'7'", 5000, claims));
+
+	world->unidentified = CLIENT_TOKEN_EXPIRED;
+	show(world, peer, "abc");
+	hears(peer, "error#1(token_expired) ");
+	pass(world, 4001);
+	pass(world, LEEWAY_MS + 1000);
+	hears(peer, "close:4001 ");
+}
+
 static void a_connection_shows_a_token_once_a_second(void **state)
 {
 	struct world *world = with_tokens(state);
@@ -299,6 +314,7 @@ int main(void)
 		CLIENTS_TEST(a_channel_that_the_token_must_list_ends_with_it),
 		CLIENTS_TEST(another_users_token_ends_the_connection),
 		CLIENTS_TEST(a_bad_token_leaves_the_one_before),
+		CLIENTS_TEST(a_bad_token_does_not_put_the_end_off),
 		CLIENTS_TEST(a_connection_shows_a_token_once_a_second),
 		CLIENTS_TEST(who_came_without_a_token_stays_anonymous),
 	};

@@ -153,6 +153,40 @@ static void a_connection_is_who_its_token_says(void **state)
 	assert_null(rights_identity(&rights));
 }
 
+/*
+ * Ids that other gateways refuse, or take apart at the wrong place: pusher-http-php #360 (`e:2`) and
+ * dart_pusher_channels #21 (an address with a plus).
+ */
+static void no_two_users_share_a_channel(void **state)
+{
+	static const struct {
+		const char *claims, *channel;
+	} rows[] = {
+		{"{\"sub\":\"e:2\",\"team\":\"x\"}", "e~3A2:x"},
+		{"{\"sub\":\"e\",\"team\":\"2:x\"}", "e:2~3Ax"},
+		{"{\"sub\":\"nicolas+a@gmail.com\",\"team\":\"x\"}", "nicolas~2Ba~40gmail.com:x"},
+		{"{\"sub\":\"nicolas a@gmail.com\",\"team\":\"x\"}", "nicolas~20a~40gmail.com:x"},
+		{"{\"sub\":\"e~3A2\",\"team\":\"x\"}", "e~7E3A2:x"},
+		{"{\"sub\":\"E:2\",\"team\":\"x\"}", "E~3A2:x"},
+		{"{\"sub\":\"\u00e9\",\"team\":\"x\"}", "~C3~A9:x"},
+		{"{\"sub\":\"e\u0301\",\"team\":\"x\"}", "e~CC~81:x"}, {"{\"sub\":7,\"team\":\"x\"}", "7:x"},
+		{"{\"sub\":\"7\",\"team\":\"x\"}", "7:x"}, /* the same user: a number or its text */
+	};
+	struct route_table *table = table_of("/me", "{token.sub}:{token.team}", false);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct rights rights;
+
+		assert_int_equal(come(table, "/me", rows[i].claims, &rights), 0);
+		for (size_t j = 0; j < sizeof(rows) / sizeof(*rows); j++)
+			assert_true(rights_may_subscribe(&rights, slice_of(rows[j].channel)) ==
+				    (strcmp(rows[i].channel, rows[j].channel) == 0));
+		rights_deinit(&rights);
+	}
+	route_table_unref(table);
+}
+
 /* A claim is longer than a name may be, or makes one of Tidegate's own. */
 static void a_claim_that_makes_no_name_is_no_right(void **state)
 {
@@ -232,6 +266,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_connection_is_who_its_token_says),
+		cmocka_unit_test(no_two_users_share_a_channel),
 		cmocka_unit_test(a_claim_that_makes_no_name_is_no_right),
 		cmocka_unit_test(a_newer_token_of_the_same_user_counts),
 		cmocka_unit_test(rights_do_not_follow_a_table_that_asks_who_it_is),
