@@ -17,6 +17,7 @@ from harness.websocket import exchange, handshake
 ROUTES = """
 auth: required
 token_keys: [{keys}]
+token_issuer: https://id.test
 default_routes: false
 routes:
   - {{path: /ws/cards, channel: cards}}
@@ -27,9 +28,16 @@ SECRET = "a-secret-that-everybody-can-fetch-is-none"
 NOT_A_KEY = {"kty": "oct", "kid": "secret", "alg": "HS256", "k": b64(SECRET.encode())}
 
 
+class Provider(Issuer):
+    """Whose tokens say that they are his: keys from a URL are taken with token_issuer only."""
+
+    def token(self, *texts, **more):
+        return super().token(*texts, **{"iss": "https://id.test", **more})
+
+
 @pytest.fixture(scope="module")
 def keys():
-    return [Issuer("ES256", kid=f"key-{number}") for number in (1, 2)]
+    return [Provider("ES256", kid=f"key-{number}") for number in (1, 2)]
 
 
 @pytest.fixture
@@ -103,7 +111,7 @@ def test_what_is_not_to_be_used_of_a_set_is_skipped_and_the_rest_is_used(served,
     assert come(node, keys[0].token()) == 101
     assert node.metric("tidegate_keys") == 1
     assert node.wait_for_line("key is not used", kid="secret").fields["source"] == server.url
-    assert come(node, Issuer(secret=SECRET, kid="secret").token()) != 101
+    assert come(node, Provider(secret=SECRET, kid="secret").token()) != 101
 
 
 def test_what_the_server_says_of_caches_is_not_listened_to(served, keys):

@@ -859,6 +859,18 @@ static void says_what_else_is_open(void **state)
 		"https://app.example.com]\n");
 	assert_int_equal(served(f, SECRET "token_cookie: tg\norigins: ['*']\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: '*' does not go with token_cookie"));
+	assert_int_equal(
+		served(f, "token_keys: ['https://id.test/jwks']\ndefault_routes: false\n"), CONFIG_BAD);
+	assert_non_null(strstr(buf_text(&f->error), "t.yaml:1: keys from a URL are somebody's"));
+	assert_string_equal(
+		warned(f, "token_keys: ['https://id.test/jwks']\ntoken_issuer: me\ndefault_routes: false\n"),
+		"token_keys: https://id.test/jwks: tokens of the same issuer for other services are taken, "
+		"too: "
+		"token_audience: what aud of a token for this service holds\n");
+	assert_string_equal(
+		warned(f, "token_keys: ['https://id.test/jwks']\ntoken_issuer: me\ntoken_audience: "
+			  "us\ndefault_routes: false\n"),
+		"");
 }
 
 static void refuses_what_lets_nobody_in(void **state)

@@ -258,7 +258,7 @@ static void a_bad_token_leaves_the_one_before(void **state)
 	hears(peer, "e1 ");
 }
 
-/* An expired one that is taken for a renewal without an end keeps the connection for ever (centrifuge #627). */
+/* An expired one that counts as a renewal without an end keeps a connection for ever: centrifuge #627. */
 static void a_bad_token_does_not_put_the_end_off(void **state)
 {
 	struct world *world = with_tokens(state);
