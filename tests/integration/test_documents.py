@@ -14,6 +14,7 @@ import redis as redis_py
 import redis.asyncio as redis_asyncio
 
 from harness import browser
+from harness.authority import Authority
 from harness.gateway import BINARY, ROOT, run
 from harness.process import Process, clean_environment
 from harness.wait import until
@@ -39,6 +40,7 @@ LEFT_OUT = {
     "docs/metrics.md: promtool check rules": "test_monitoring.py runs promtool on both files",
     "docs/operations.md: # /etc/sysctl.d": "test_operations_page.py looks the settings up; a test changes no kernel",
     "docs/operations.md: { printf 'apiVersion": "test_operations_page.py runs it",
+    "docs/protocol.md: ← {": "a dialogue: test_access.py has it",
     "docs/protocol.md: → {": "a dialogue: test_recovery.py has it",
     "docs/protocol.md: ← {": "a dialogue: test_access.py has it",
     "docs/recovery-protocol.md: \\1<offset>": "a format: test_envelope.c and test_functions.py have it",
@@ -150,9 +152,18 @@ def runs(beginning):
     return lambda test: test
 
 
+def with_files(text, pair):
+    """The same with a certificate and a key that are there."""
+    for option, path in zip(("tls_certificate", "tls_key"), pair):
+        text = re.sub(rf"(?m)^{option}: .*", f"{option}: {path}", text)
+    return text
+
+
 @pytest.mark.parametrize("name,text", [(name, text) for name, language, text in BLOCKS if language == "yaml"],
                          ids=lambda value: value[:40] if ":" in value[:60] else None)
 def test_a_configuration_is_one(name, text, tmp_path):
+    if "tls_certificate:" in text:
+        text = with_files(text, Authority(tmp_path).issue("ws.example.com"))
     (tmp_path / "tidegate.yaml").write_text(text, encoding="utf-8")
     done = run("check", "--config", tmp_path / "tidegate.yaml")
     assert done.returncode == 0, (name, done.stderr)

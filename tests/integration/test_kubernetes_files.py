@@ -98,7 +98,32 @@ def test_kustomizations_refer_to_what_exists_and_leave_nothing_out(path):
 def test_every_kustomization_is_in_the_example():
     (settings,) = load(FOLDER / "example/kustomization.yaml")
     used = {(FOLDER / "example" / name).resolve() for name in settings["resources"] + settings["components"]}
-    assert used == {path.parent for path in KUSTOMIZATIONS} - {FOLDER / "example"}
+    instead_of_the_ingress = {FOLDER / "components/tls"}
+    assert used == {path.parent for path in KUSTOMIZATIONS} - {FOLDER / "example"} - instead_of_the_ingress
+
+
+def test_tls_at_the_gateways_is_what_kubernetes_takes_and_the_gateway_knows():
+    folder = FOLDER / "components/tls"
+    (settings,) = load(folder / "kustomization.yaml")
+    (service,) = load(folder / "service.yaml")
+    patched = json.loads(json.dumps(DEPLOYMENT))
+    (patch,) = settings["patches"]
+    for step in yaml.safe_load(patch["patch"]):
+        assert step["op"] == "add" and step["path"].endswith("/-")
+        place = patched
+        for part in step["path"].split("/")[1:-1]:
+            place = place[int(part) if part.isdigit() else part]
+        place.append(step["value"])
+    check(patched)
+    check(service)
+    pod = patched["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "tls"]
+    files = {entry["name"]: entry["value"] for entry in container["env"] if "TLS" in entry["name"]}
+    assert files == {"TIDEGATE_TLS_CERTIFICATE": mount["mountPath"] + "/tls.crt", "TIDEGATE_TLS_KEY": mount["mountPath"] + "/tls.key"}
+    assert "tls_certificate: /run/secrets/tidegate-tls/tls.crt: No such file" in run("check", env=files).stderr
+    assert service["spec"]["selector"].items() <= patched["spec"]["template"]["metadata"]["labels"].items()
+    assert service["spec"]["ports"][0]["targetPort"] in PORTS
 
 
 def test_kustomize_builds_the_same():

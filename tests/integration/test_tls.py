@@ -308,6 +308,16 @@ def test_nothing_of_it_can_be_read_on_the_way(secure, gateway):
         assert word not in wire
 
 
+def test_the_header_of_a_proxy_comes_before_tls(start, authority, pair):
+    gateway = start(*options(pair, "--proxy-protocol", "true", "--trusted-proxies", "127.0.0.1"), ready=False)
+    with socket.create_connection(gateway.address, PATIENCE_SECONDS) as plain:
+        plain.sendall(b"PROXY TCP4 203.0.113.7 127.0.0.1 5000 443\r\n")
+        with authority.client().wrap_socket(plain, server_hostname="127.0.0.1") as peer:
+            peer.sendall(handshake("/ws/cards"))
+            assert peer.recv(4096).startswith(b"HTTP/1.1 101")
+            gateway.wait_for_line("client connected", remote="203.0.113.7")
+
+
 # --- handshakes that are none ---------------------------------------------------------------------
 
 
