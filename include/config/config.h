@@ -35,9 +35,7 @@ struct config_address {
 	uint16_t port; /* 0: any free port, which is printed at the start */
 };
 
-enum {
-	CONFIG_AUTO = UINT32_MAX, /* of a number that may be `auto` */
-};
+#define CONFIG_AUTO UINT32_MAX /* of a number that may be `auto`; too large for an enumerator */
 
 struct config {
 	struct config_address listen;
