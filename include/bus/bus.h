@@ -84,6 +84,12 @@ struct bus_keys_listener {
 /* Without it nobody waits for keys. */
 void bus_set_keys(struct bus *bus, const struct bus_keys_listener *keys);
 
+/*
+ * Memory is short, or is so no longer. Meanwhile histories forget their entries, and clients that ask for
+ * missed events are told to come again: `unavailable`.
+ */
+void bus_set_short(struct bus *bus, bool is_short);
+
 #ifdef TIDEGATE_FAULT_CONTROLS
 /* To be called before any channel is wanted. */
 void bus_set_fault_off(struct bus *bus, const struct fault_off *off);

@@ -61,6 +61,7 @@ struct config {
 	size_t event_bytes_max;               /* from a backend */
 	size_t outbox_bytes_max;              /* that may wait for one client */
 	size_t compression_bytes_min;         /* smaller events are sent as they are */
+	uint64_t memory_max;                  /* bytes; 0: 90 % of what there is */
 	unsigned int connections_max;         /* 0: as many as the limit of open files leaves */
 	unsigned int subscriptions_max;       /* of one connection */
 	unsigned int connections_per_address; /* 0: no bound; or CONFIG_AUTO */

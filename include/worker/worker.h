@@ -158,6 +158,9 @@ int worker_post_survey(struct worker *worker, struct survey_part *part);
 /* The worker stops accepting, and sends all clients away over this time; see clients_drain(). */
 void worker_post_drain(struct worker *worker, uint64_t time_ms, uint64_t seed);
 
+/* See slow_shed(); on its next tick, without memory for a mail. */
+void worker_shed(struct worker *worker, uint64_t bytes);
+
 /* After worker_post_drain(): is the last client gone, and the last handshake answered? */
 bool worker_drained(const struct worker *worker);
 

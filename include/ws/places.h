@@ -9,7 +9,7 @@
  * listeners rest and newcomers wait in the kernel.
  *
  * There is one struct places for a process, shared by its threads without a lock. Each connection holds one
- * place, of either kind, from accept to its end.
+ * place, of either kind, from accept to its end. While memory is short there are no seats for newcomers.
  */
 
 #include <stdatomic.h>
@@ -34,7 +34,8 @@ struct places {
 	_Atomic size_t max;              /* seats */
 	_Atomic size_t n_seated;
 	_Atomic size_t n_standing;
-	_Atomic bool resting; /* the log has said that listeners rest, and not yet that they go on */
+	_Atomic bool is_short; /* of memory: there are no seats */
+	_Atomic bool resting;  /* the log has said that listeners rest, and not yet that they go on */
 };
 
 /* addresses: outlives the places. */
@@ -43,6 +44,9 @@ void places_init(struct places *places, size_t max, struct address_table *addres
 /* The new bound holds for newcomers; no connection is closed. */
 void places_set_max(struct places *places, size_t max);
 size_t places_max(const struct places *places);
+
+void places_set_short(struct places *places, bool is_short);
+bool places_is_short(const struct places *places);
 
 /* Is there a place of either kind for another connection? */
 bool places_have_room(const struct places *places);

@@ -256,6 +256,14 @@ static int make_announcer(struct gateway *gateway)
 	return gateway->announcer ? 0 : -ENOMEM;
 }
 
+static int make_memory_watch(struct gateway *gateway)
+{
+	const struct memory_party party = {gateway->bus, &gateway->places, gateway->workers,
+		gateway->n_workers, gateway->log, &gateway->metrics};
+
+	return memory_watch_init(&gateway->memory, gateway->base, &party, gateway->config->memory_max);
+}
+
 /* Draws a name and a seed that no other process has. */
 static int make_identity(struct gateway *gateway)
 {
@@ -345,6 +353,7 @@ static int introduce(struct gateway *gateway)
 		.n_workers = gateway->n_workers,
 		.places = &gateway->places,
 		.keys = gateway->keys,
+		.memory = &gateway->memory,
 		.n_files = gateway->n_files,
 		.log = gateway->log,
 		.metrics = &gateway->metrics,
@@ -385,6 +394,8 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 		r = make_announcer(gateway);
 	if (r == 0)
 		bus_connect(gateway->bus, gateway->broker, gateway->workers, gateway->n_workers);
+	if (r == 0)
+		r = make_memory_watch(gateway);
 	for (unsigned int i = 0; r == 0 && i < gateway->n_workers; i++)
 		r = worker_start(gateway->workers[i]);
 	if (r == 0)
@@ -415,6 +426,7 @@ static void gateway_free(struct gateway *gateway)
 	notify_free(gateway->notify);
 	admin_free(gateway->admin);
 	announcer_free(gateway->announcer);
+	memory_watch_deinit(&gateway->memory);
 	/* Before the workers: it cancels outstanding calls, and the bus passes the results
 	 * on to the workers. */
 	broker_free(gateway->broker);
@@ -454,7 +466,9 @@ static void log_start(struct gateway *gateway)
 	log_info(gateway->log, "tidegate starts", log_str("version", TIDEGATE_VERSION),
 		log_str("node", gateway->node_id), log_uint("workers", gateway->n_workers),
 		log_str("broker", *config->redis ? "redis" : "memory"), log_uint("files", gateway->n_files),
-		log_uint("connections_max", places_max(&gateway->places)));
+		log_uint("connections_max", places_max(&gateway->places)),
+		log_uint("memory_max", gateway->memory.stages.bytes_max),
+		log_str("memory_of", gateway->memory.gauge.of_cgroup ? "cgroup" : "process"));
 	if (gateway->n_files < FILE_LIMIT_SMALL || places_max(&gateway->places) < config->connections_max)
 		file_limit_warn(gateway->log, gateway->n_files, places_max(&gateway->places));
 	if (!*config->redis)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "app/certificates.h"
+#include "app/memory_watch.h"
 #include "app/pulse.h"
 #include "app/reload.h"
 #include "app/shutdown.h"
@@ -52,6 +53,7 @@ struct gateway {
 	struct address_table *addresses; /* of the places */
 	struct places places;
 	struct certificates certificates;
+	struct memory_watch memory;
 	struct admin *admin;
 	struct announcer *announcer;
 	struct pulse pulse;

@@ -10,6 +10,7 @@
 #include "app/certificates.h"
 #include "app/file_limit.h"
 #include "app/keys.h"
+#include "app/memory_watch.h"
 #include "broker/broker.h"
 #include "bus/bus.h"
 #include "config/config.h"
@@ -98,6 +99,7 @@ static void apply(const struct reload_targets *to, const struct config *config)
 	for (unsigned int i = 0; i < to->n_workers; i++)
 		worker_configure(to->workers[i], true);
 	set_places(to, config);
+	memory_watch_configure(to->memory, config->memory_max);
 	broker_set_payload_max(to->broker, config->event_bytes_max);
 	broker_set_loads_library(to->broker,
 		route_table_keeps_history(config->routes) || route_table_carries_actions(config->routes));

@@ -38,6 +38,7 @@ struct reload_targets {
 	struct worker *const *workers;
 	unsigned int n_workers;
 	struct places *places;
+	struct memory_watch *memory;
 	struct keys *keys;
 	uint64_t n_files; /* that may be open */
 	struct log *log;

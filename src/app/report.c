@@ -36,6 +36,8 @@ void gateway_describe(void *arg, struct buf *out)
 		buf_append_str(out, "; Redis refuses histories");
 	if (keys_are_awaited(gateway->keys))
 		buf_append_str(out, "; the keys of tokens are awaited");
+	if (places_is_short(&gateway->places))
+		buf_append_str(out, "; memory is short");
 	if (!metrics_get(&gateway->metrics, METRIC_RELOAD_SUCCESSFUL))
 		buf_append_str(out, "; the newest configuration was refused");
 }
@@ -50,6 +52,13 @@ bool gateway_say_live(void *arg, struct buf *out)
 	return n_stuck == 0;
 }
 
+/* Should clients be sent here? */
+static bool is_ready(const struct gateway *gateway)
+{
+	return broker_state(gateway->broker) == BROKER_READY && !shutdown_begun(&gateway->shutdown) &&
+	       !keys_are_awaited(gateway->keys) && !places_is_short(&gateway->places);
+}
+
 /*
  * Refused histories do not make the gateway unready: it still serves everything else, and since all gateways
  * have the same rights, no gateway would be left. They are named nevertheless.
@@ -60,7 +69,8 @@ bool gateway_say_ready(void *arg, struct buf *out)
 	bool connected = broker_state(gateway->broker) == BROKER_READY;
 	bool draining = shutdown_begun(&gateway->shutdown);
 	bool awaited = keys_are_awaited(gateway->keys);
-	bool ready = connected && !draining && !awaited;
+	bool is_short = places_is_short(&gateway->places);
+	bool ready = is_ready(gateway);
 	const struct {
 		const char *name;
 		bool missing;
@@ -68,6 +78,7 @@ bool gateway_say_ready(void *arg, struct buf *out)
 		{"broker", !connected},
 		{"draining", draining},
 		{"keys", awaited},
+		{"memory", is_short},
 		{"history", broker_complaint(gateway->broker).len > 0},
 	};
 	const char *comma = "";
@@ -142,8 +153,8 @@ void gateway_say_status(void *arg, struct buf *out)
 		.port = gateway->port,
 		.refusal = reload_refusal(&gateway->reload),
 		.started_ms = gateway->started_ms,
-		.ready = broker_state(gateway->broker) == BROKER_READY && !draining &&
-			 !keys_are_awaited(gateway->keys),
+		.memory = &gateway->memory,
+		.ready = is_ready(gateway),
 		.draining = draining,
 	};
 

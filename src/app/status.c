@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/memory_watch.h"
 #include "broker/broker.h"
 #include "config/config.h"
 #include "core/buf.h"
@@ -61,6 +62,12 @@ static void write_identity(const struct status *status, struct buf *out)
 	write_text(out, "config_file", config_file_name(status->config));
 	buf_printf(out, ",\"workers\":%u,\"ready\":%s,\"draining\":%s", status->config->workers,
 		truth(status->ready), truth(status->draining));
+}
+
+static void write_memory(const struct memory_watch *memory, struct buf *out)
+{
+	buf_printf(out, ",\"memory\":{\"bytes\":%" PRIu64 ",\"max_bytes\":%" PRIu64 ",\"stage\":\"%s\"}",
+		memory->bytes, memory->stages.bytes_max, memory_stage_name(memory->stages.stage));
 }
 
 static void write_totals(const struct status *status, struct buf *out)
@@ -147,6 +154,7 @@ void status_write(const struct status *status, struct buf *out)
 		total(status, METRIC_SUBSCRIPTIONS), total(status, METRIC_CHANNELS));
 	buf_printf(out, ",\"queued_bytes\":%" PRIu64 ",\"loop_lag_seconds\":%.6f",
 		total(status, METRIC_QUEUED_BYTES), seconds(status, METRIC_LOOP_LAG));
+	write_memory(status->memory, out);
 	write_totals(status, out);
 	write_pulse(status->pulse, out);
 	write_deliveries(status, out);

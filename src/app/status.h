@@ -9,6 +9,7 @@
 #include "app/pulse.h"
 
 struct broker;
+struct memory_watch;
 struct buf;
 struct config;
 struct metrics;
@@ -21,6 +22,7 @@ struct status {
 	const struct metrics *const *blocks;
 	unsigned int n_blocks;
 	const struct pulse *pulse;
+	const struct memory_watch *memory;
 	uint16_t port;
 	uint64_t started_ms; /* clock_monotonic_ms() */
 	const char *refusal; /* why a newer configuration was refused, or NULL */

@@ -58,6 +58,11 @@ void bus_give_back(struct bus *bus, struct join *join)
 	worker_post_joined(bus->workers[join->worker], join);
 }
 
+static bool wants_entries(const struct join *join)
+{
+	return join->since.kind == SINCE_START || join->since.kind == SINCE_POSITION;
+}
+
 static void take_join(struct bus *bus, struct join *join)
 {
 	struct bus_channel *channel = bus_channel_find(bus, join->hash, join_channel(join));
@@ -65,6 +70,11 @@ static void take_join(struct bus *bus, struct join *join)
 	/* A client that asks and leaves must not cause reads of logs that no client needs and others
 	 * have to wait for. */
 	if (join_is_abandoned(join)) {
+		join->r = -EAGAIN;
+		bus_give_back(bus, join);
+		return;
+	}
+	if (bus->is_short && wants_entries(join)) {
 		join->r = -EAGAIN;
 		bus_give_back(bus, join);
 		return;
@@ -85,6 +95,18 @@ static void take_spent(struct bus *bus, struct credit *credit)
 	credit_free(credit);
 	while ((join = replays_next(&bus->replays)))
 		take_join(bus, join);
+}
+
+void bus_set_short(struct bus *bus, bool is_short)
+{
+	bus->is_short = is_short;
+	histories_set_short(&bus->histories, is_short);
+	while (is_short && !list_empty(&bus->replays.held)) {
+		struct join *join = list_entry(bus->replays.held.next, struct join, due);
+
+		list_remove(&join->due);
+		take_join(bus, join);
+	}
 }
 
 static void take_wanted(struct bus *bus, const struct wish_mail *mail)

@@ -109,7 +109,7 @@ static void note_use(struct history *history)
  */
 static void fit(struct histories *all, unsigned int n)
 {
-	while (n-- && all->bytes > HISTORIES_BYTES_MAX && !list_empty(&all->holding)) {
+	while (n-- && all->bytes > (all->is_short ? 0 : HISTORIES_BYTES_MAX) && !list_empty(&all->holding)) {
 		struct history *history = list_entry(all->holding.next, struct history, holding);
 
 		if (channel_log_shrink(history->channel_log))
@@ -427,6 +427,13 @@ static void owe_tails(struct histories *all, uint64_t elapsed_ms)
 		return;
 	all->n_tails += (all->n * elapsed_ms + HISTORY_TAIL_CYCLE_MS - 1) / HISTORY_TAIL_CYCLE_MS;
 	check_tails(all);
+}
+
+void histories_set_short(struct histories *all, bool is_short)
+{
+	all->is_short = is_short;
+	if (is_short)
+		fit(all, FIT_TICK);
 }
 
 void histories_retry(struct histories *all)

@@ -65,6 +65,7 @@ struct histories {
 	struct list holding;
 	size_t bytes; /* that all remember */
 	size_t n;
+	bool is_short;  /* of memory: nothing is remembered */
 	size_t n_tails; /* tails that are to be checked now and wait for a free read */
 	unsigned int n_reads;
 	uint64_t ticked_ms;
@@ -80,6 +81,9 @@ void histories_init(struct histories *histories, const struct history_listener *
 /* Sends the reads that could not be sent, as far as possible: the broker is ready again, or
  * a read is over. */
 void histories_retry(struct histories *histories);
+
+/* While memory is short they remember no entries. */
+void histories_set_short(struct histories *all, bool is_short);
 
 /* Some twice a second. */
 void histories_tick(struct histories *histories, uint64_t now_ms);

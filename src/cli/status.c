@@ -160,6 +160,11 @@ static void print_load(const struct page *page)
 		grouped(json_number_at(s, "connections_max"), (char[32]){0}),
 		grouped(json_number_at(s, "subscriptions"), b), grouped(json_number_at(s, "channels"), c),
 		bytes(json_number_at(s, "queued_bytes"), (char[32]){0}));
+	label("memory");
+	printf("%s of %s, ", bytes(json_number_at(s, "memory.bytes"), a),
+		bytes(json_number_at(s, "memory.max_bytes"), b));
+	paint(page, strcmp(json_text_at(s, "memory.stage", c, sizeof(c)), "plenty") == 0 ? GOOD : BAD, c);
+	putchar('\n');
 	label("now");
 	printf("%s events/s, %s messages/s, %s/s, delivery p50 %s, p99 %s\n",
 		grouped(json_number_at(s, "pulse.events_per_second"), a),

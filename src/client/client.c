@@ -271,7 +271,7 @@ void client_close_with(struct client *client, enum close_reason reason, struct m
 		return;
 	client->reason = reason;
 	client->close_code = close_reason_code(reason);
-	if (reason == CLOSE_SLOW)
+	if (reason == CLOSE_SLOW || reason == CLOSE_SHED)
 		slow_give_up(client);
 	outbox_deinit(&client->outbox); /* unread events give way: the close must not wait behind them */
 	client_enter(client, CLIENT_CLOSING);

@@ -10,6 +10,7 @@
 
 enum {
 	ANSWER_AGE_MS = 60000, /* on routes that close no client for the age of an event */
+	SHED_CLASSES = 48,     /* of queues by their size, in powers of two; no queue is larger */
 };
 
 /* Events that it never gets. */
@@ -149,6 +150,59 @@ static void tick_one(struct client *client)
 	for (; too_old(client, slow); n_dropped++)
 		outbox_drop_oldest_event(&client->outbox);
 	count_dropped(client, n_dropped);
+}
+
+static unsigned int size_class(const struct client *client)
+{
+	unsigned int class = 63 - (unsigned int)__builtin_clzll((uint64_t)client->outbox.bytes | 1);
+
+	return class < SHED_CLASSES ? class : SHED_CLASSES - 1;
+}
+
+/* The socket of a client that does not read holds megabytes of the kernel's memory. */
+static void shed_one(struct client *client)
+{
+	struct clients *clients = client->clients;
+
+	client_close(client, CLOSE_SHED);
+	if (client->state != CLIENT_CLOSING)
+		return;
+	/* Before all others: some of them may be aborted a moment late. */
+	client->deadline_ms = clients->now_ms + SLOW_SHED_MS;
+	list_remove(&client->due);
+	list_push_front(&clients->closing, &client->due);
+}
+
+/* Nothing is allocated: the sizes are counted by powers of two, and those of the highest go first. */
+void slow_shed(struct clients *clients, uint64_t bytes)
+{
+	uint64_t waiting[SHED_CLASSES] = {0}, above = 0;
+	unsigned int least = SHED_CLASSES;
+	struct list *next;
+
+	if (!bytes)
+		return;
+	for (struct list *link = clients->blocked.next; link != &clients->blocked; link = link->next) {
+		const struct client *client = list_entry(link, struct client, due);
+
+		waiting[size_class(client)] += client->outbox.bytes;
+	}
+	while (least && above < bytes)
+		above += waiting[--least];
+	/* Of the lowest of these classes not all have to go. */
+	for (struct list *link = clients->blocked.next; link != &clients->blocked; link = next) {
+		struct client *client = list_entry(link, struct client, due);
+		uint64_t own = client->outbox.bytes;
+
+		next = link->next;
+		if (size_class(client) < least || !own)
+			continue;
+		if (size_class(client) == least && above >= bytes + own) {
+			above -= own;
+			continue;
+		}
+		shed_one(client);
+	}
 }
 
 void slow_tick(struct clients *clients)

@@ -201,6 +201,9 @@ function showFacts(node) {
     : 'in memory', ready ? '' : 'bad')
   show('probe', ready && node.redis_probe_seconds ? time(node.redis_probe_seconds) : '–')
   show('lag', time(node.loop_lag_seconds), node.loop_lag_seconds > 0.25 ? 'warn' : '')
+  const memory = node.memory
+  show('memory', bytes(memory.bytes) + ' of ' + bytes(memory.max_bytes) + (memory.stage === 'plenty' ? '' : ', ' + memory.stage),
+    memory.stage === 'plenty' ? '' : 'bad')
   show('queued', bytes(node.queued_bytes))
   show('dropped', count(node.totals.messages_dropped), node.totals.messages_dropped ? 'warn' : '')
   show('events-refused', count(node.totals.events_dropped), node.totals.events_dropped ? 'warn' : '')

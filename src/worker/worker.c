@@ -16,6 +16,7 @@
 #include "client/census.h"
 #include "client/client.h"
 #include "client/clients.h"
+#include "client/slow.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -338,6 +339,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	metrics_set(&worker->metrics, METRIC_LOOP_LAG,
 		loop_lag_tick(&worker->lag, clock_monotonic_us(), TICK_MS * 1000));
 	clients_tick(&worker->clients);
+	slow_shed(&worker->clients, atomic_exchange_explicit(&worker->shed_bytes, 0, memory_order_relaxed));
 	log_passed(worker);
 }
 
@@ -688,6 +690,11 @@ uint64_t worker_late_ms(const struct worker *worker, uint64_t now_ms)
 	uint64_t due_ms = atomic_load_explicit(&worker->turned_ms, memory_order_relaxed) + TICK_MS;
 
 	return now_ms > due_ms ? now_ms - due_ms : 0;
+}
+
+void worker_shed(struct worker *worker, uint64_t bytes)
+{
+	atomic_store_explicit(&worker->shed_bytes, bytes, memory_order_relaxed);
 }
 
 bool worker_drained(const struct worker *worker)

@@ -32,9 +32,10 @@ struct worker {
 	struct worker_mail *outgoing; /* of the posting thread: events not pushed yet */
 	struct worker_mail *prepared; /* the same for a configuration that does not hold yet */
 	struct mailbox *inbox;
-	_Atomic uint64_t turned_ms; /* when the loop turned last */
-	atomic_bool drained;        /* the last client is gone for good */
-	struct backlog backlog;     /* of the inbox and the waiting mail */
+	_Atomic uint64_t turned_ms;  /* when the loop turned last */
+	_Atomic uint64_t shed_bytes; /* that clients are to be closed for */
+	atomic_bool drained;         /* the last client is gone for good */
+	struct backlog backlog;      /* of the inbox and the waiting mail */
 
 	/* All below belongs to the worker's thread once it runs. */
 	struct event_base *base;

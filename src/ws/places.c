@@ -8,6 +8,7 @@ void places_init(struct places *places, size_t max, struct address_table *addres
 	atomic_init(&places->max, max);
 	atomic_init(&places->n_seated, 0);
 	atomic_init(&places->n_standing, 0);
+	atomic_init(&places->is_short, false);
 	atomic_init(&places->resting, false);
 }
 
@@ -21,9 +22,25 @@ size_t places_max(const struct places *places)
 	return atomic_load(&places->max);
 }
 
+void places_set_short(struct places *places, bool is_short)
+{
+	atomic_store(&places->is_short, is_short);
+}
+
+bool places_is_short(const struct places *places)
+{
+	return atomic_load(&places->is_short);
+}
+
+/* The seats that newcomers may take. */
+static size_t seats(const struct places *places)
+{
+	return places_is_short(places) ? 0 : atomic_load(&places->max);
+}
+
 bool places_have_room(const struct places *places)
 {
-	return atomic_load(&places->n_seated) < atomic_load(&places->max) ||
+	return atomic_load(&places->n_seated) < seats(places) ||
 	       atomic_load(&places->n_standing) < PLACES_STANDING_REST;
 }
 
@@ -37,14 +54,14 @@ static bool take(_Atomic size_t *n, size_t max)
 
 enum place places_take(struct places *places)
 {
-	if (take(&places->n_seated, atomic_load(&places->max)))
+	if (take(&places->n_seated, seats(places)))
 		return PLACE_SEAT;
 	return take(&places->n_standing, PLACES_STANDING_MAX) ? PLACE_STANDING : PLACE_NONE;
 }
 
 bool places_sit(struct places *places)
 {
-	if (!take(&places->n_seated, atomic_load(&places->max)))
+	if (!take(&places->n_seated, seats(places)))
 		return false;
 	atomic_fetch_sub(&places->n_standing, 1);
 	return true;

@@ -220,6 +220,8 @@ static const struct handshake_refusal *turn_away(struct ws_server *server, struc
 {
 	if (server->draining)
 		return NULL; /* which it will be told */
+	if (places_is_short(server->places))
+		return handshake_refusal(REFUSAL_MEMORY);
 	if (arrival->over)
 		return handshake_refusal(arrival->refusal);
 	if (arrival->place != PLACE_STANDING)

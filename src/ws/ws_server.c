@@ -510,6 +510,8 @@ static void rest(struct ws_server *server)
 	uint64_t suppressed;
 
 	listener_rest(server->listener, has_room);
+	if (places_is_short(server->places))
+		return; /* the log says that memory is short */
 	if (atomic_load(&server->places->resting) ||
 		!log_limit_allow(server->log, &server->rest_limit, clock_monotonic_ms(), &suppressed) ||
 		!places_rest(server->places))
@@ -777,6 +779,14 @@ static void tidy_addresses(struct ws_server *server)
 	address_table_tidy(server->places->addresses, now_ms);
 }
 
+/* What the kernel has for a peer that does not read goes with the connection, and not minutes later. */
+static void forget_unsent(struct lws *wsi)
+{
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+	(void)setsockopt(lws_get_socket_fd(wsi), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
 void ws_server_turn(struct ws_server *server)
 {
 	while (!list_empty(&server->aborted)) {
@@ -784,6 +794,8 @@ void ws_server_turn(struct ws_server *server)
 			list_entry(server->aborted.next, struct ws_connection, aborted);
 
 		list_remove(&connection->aborted);
+		if (connection->client.reason == CLOSE_SHED)
+			forget_unsent(connection->wsi);
 		/* Otherwise lws would wait some more seconds for a peer that does not read the bytes
 		 * that lws has kept. */
 		(void)shutdown(lws_get_socket_fd(connection->wsi), SHUT_RDWR);

@@ -31,9 +31,10 @@ NO_BOUND = {
         "CLOCK_LAST_MS", "WINDOW_BITS_MAX", "PARTS_MAX", "ACTION_TEXT_MAX", "INTEGER_MAX", "CURVE_NAME_MAX", "KEY_BYTES_MAX", "SHA1_BYTES",
         "CONFIG_WARNINGS_MAX",
         "PREFIX_BYTES",
+        "MEMORY_GAUGE_PATH_MAX",
     ),
     "a unit": ("US_PER_MS", "US_PER_S", "MS_PER_SECOND", "DAY_MS", "SECOND_MS"),
-    "how much is taken or kept at once": ("SLICE_BYTES", "KEEP_BYTES", "CHUNK_BYTES", "PROC_FILE_MAX", "WS_RECORD_BYTES"),
+    "how much is taken or kept at once": ("SLICE_BYTES", "KEEP_BYTES", "CHUNK_BYTES", "PROC_FILE_MAX", "PROC_BYTES", "WS_RECORD_BYTES"),
     "how often something is looked at": ("TIMER_MS", "POLL_MS", "PULSE_MS", "FILE_LOOK_MS"),
     "in the row of a route's key": (
         "SLOW_AGE_MS", "SLOW_AGE_MS_MIN", "SLOW_AGE_MS_MAX", "ROUTE_HISTORY_SIZE_MAX", "ROUTE_HISTORY_TTL_MS", "ROUTE_HISTORY_TTL_MS_MIN",

@@ -65,6 +65,21 @@ static void one_worker_speaks_for_all(void **state)
 	assert_false(places_go_on(&places));
 }
 
+static void while_memory_is_short_newcomers_stand(void **state)
+{
+	struct places places;
+
+	(void)state;
+	places_init(&places, 10, NULL);
+	assert_int_equal(places_take(&places), PLACE_SEAT);
+	places_set_short(&places, true);
+	assert_int_equal(places_take(&places), PLACE_STANDING);
+	assert_false(places_sit(&places));
+	places_set_short(&places, false);
+	assert_true(places_sit(&places));
+	assert_int_equal(places_take(&places), PLACE_SEAT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -72,6 +87,7 @@ int main(void)
 		cmocka_unit_test(who_stands_sits_down_when_somebody_leaves),
 		cmocka_unit_test(a_smaller_bound_sends_nobody_away_and_a_larger_one_holds_at_once),
 		cmocka_unit_test(one_worker_speaks_for_all),
+		cmocka_unit_test(while_memory_is_short_newcomers_stand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "client/slow.h"
 #include "support/clients_world.h"
 
 static void publish_key(struct world *world, const char *channel, const char *key, int number)
@@ -497,6 +498,50 @@ static void the_last_word_of_every_key_arrives(void **state)
 	}
 }
 
+/* Four clients that read nothing, for whom 1 to 4 events wait. */
+static void have_them_wait(struct world *world, struct peer *peers[PEERS])
+{
+	for (int i = 0; i < PEERS; i++) {
+		peers[i] = opened(world, i, CARDS);
+		peers[i]->room = i == PEERS - 1 ? 0 : SIZE_MAX;
+	}
+	for (int n = 1; n <= PEERS; n++) {
+		peers[PEERS - n]->room = 0;
+		publish_each(world, "cards", n, n);
+	}
+}
+
+static void when_memory_is_short_the_largest_queues_go_and_no_more(void **state)
+{
+	struct world *world = *state;
+	struct peer *peers[PEERS];
+
+	have_them_wait(world, peers);
+	slow_shed(&world->clients, 3 * event_len());
+	assert_int_equal(peers[3]->client.state, CLIENT_CLOSING);
+	assert_int_equal(peers[3]->client.reason, CLOSE_SHED);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(peers[i]->client.state, CLIENT_OPEN);
+	slow_shed(&world->clients, 0);
+	assert_int_equal(peers[2]->client.state, CLIENT_OPEN);
+	slow_shed(&world->clients, UINT64_MAX);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(peers[i]->client.state, CLIENT_CLOSING);
+}
+
+static void who_was_closed_for_memory_is_gone_a_second_later(void **state)
+{
+	struct world *world = *state;
+	struct peer *peers[PEERS];
+
+	have_them_wait(world, peers);
+	client_close(&peers[0]->client, CLOSE_DISCONNECTED);
+	slow_shed(&world->clients, 3 * event_len());
+	pass(world, SLOW_SHED_MS);
+	assert_int_equal(peers[3]->n_aborts, 1);
+	assert_int_equal(peers[0]->n_aborts, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -523,6 +568,8 @@ int main(void)
 		CLIENTS_TEST(keys_that_are_still_too_many_give_way_oldest_first),
 		CLIENTS_TEST(the_newest_of_a_key_does_not_grow_old_unless_told),
 		CLIENTS_TEST(the_last_word_of_every_key_arrives),
+		CLIENTS_TEST(when_memory_is_short_the_largest_queues_go_and_no_more),
+		CLIENTS_TEST(who_was_closed_for_memory_is_gone_a_second_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
