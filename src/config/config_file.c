@@ -121,7 +121,8 @@ static int refuse_syntax(struct reader *reader, const yaml_parser_t *parser, con
 	unsigned int line = (unsigned int)parser->problem_mark.line + 1;
 	const char *hint;
 
-	if (parser->error == YAML_MEMORY_ERROR)
+	/* Out of memory while it puts the document together, libyaml names neither an error nor a problem. */
+	if (parser->error == YAML_MEMORY_ERROR || !parser->problem)
 		return -ENOMEM;
 	if (parser->error == YAML_READER_ERROR)
 		line = line_at(data, len, parser->problem_offset);
