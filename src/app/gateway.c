@@ -549,14 +549,33 @@ static int make_log(struct gateway *gateway)
 	return r == 0 && !gateway->log ? -ENOMEM : r;
 }
 
+/* Where there is not even the memory for a log. */
+static void say_no_memory(void)
+{
+	fputs("tidegate: cannot start: Cannot allocate memory\n", stderr);
+}
+
+static void tell_failure(struct gateway *gateway, int r, const struct buf *error)
+{
+	if (!gateway->log) {
+		say_no_memory();
+		return;
+	}
+	log_error(gateway->log, "cannot start",
+		log_mem("reason", error->len ? error->data : strerror(-r),
+			error->len ? error->len : strlen(strerror(-r))));
+}
+
 int gateway_run(const struct config *config, const struct config_args *args, char *const *environment)
 {
 	struct gateway *gateway = aligned_alloc(_Alignof(struct gateway), sizeof(*gateway));
 	struct buf error = {0};
 	int r;
 
-	if (!gateway)
+	if (!gateway) {
+		say_no_memory();
 		return 1;
+	}
 	memset(gateway, 0, sizeof(*gateway));
 	gateway->config = config;
 	gateway->process.started_us = clock_wall_ms() * 1000;
@@ -589,9 +608,7 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 		answer_publishers(gateway);
 		log_info(gateway->log, "tidegate ends");
 	} else {
-		log_error(gateway->log, "cannot start",
-			log_mem("reason", error.len ? error.data : strerror(-r),
-				error.len ? error.len : strlen(strerror(-r))));
+		tell_failure(gateway, r, &error);
 	}
 	buf_deinit(&error);
 	gateway_free(gateway);

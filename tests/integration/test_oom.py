@@ -1,0 +1,31 @@
+"""Allocations that fail: the gateway says so and does not start, or refuses and serves the next client. It never dies of it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from harness.gateway import BINARY, ROOT
+from harness.process import clean_environment
+
+# The failing malloc is preloaded, and a sanitizer has a malloc of its own. tests/oom/run.py --wrapped looks under one.
+pytestmark = pytest.mark.plain
+
+SAMPLE = 12
+# Each was once the death of a gateway, or its silence: libyaml without memory for the document, no memory for the log.
+FOUND = [75, 153, 236, 284, 334, 428, 432]
+
+
+def session(*words):
+    run = subprocess.run([sys.executable, "-B", ROOT / "tests" / "oom" / "run.py", *map(str, words)], check=False, text=True,
+                         env=clean_environment({"TIDEGATE_BIN": str(BINARY)}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert run.returncode == 0, run.stdout
+    return run.stdout.splitlines()[-1]
+
+
+def test_a_session_survives_whichever_allocation_fails(figure):
+    figure("a sample of failing allocations", session("--sample", SAMPLE))
+
+
+def test_what_was_once_found(figure):
+    figure("allocations that were once the end", session("--start", *FOUND))
