@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import types
 import urllib.parse
 
@@ -405,19 +406,20 @@ def publisher_modules(monkeypatch, redis):
             super().__init__(**options or {"port": redis.port})
 
     monkeypatch.setitem(sys.modules, "fastapi", fastapi)
-    monkeypatch.syspath_prepend(str(ROOT / "docs" / "python"))
+    monkeypatch.syspath_prepend(str(ROOT / "src/clients/python"))
     monkeypatch.setattr(redis_py, "Redis", Here)
     monkeypatch.setattr(redis_asyncio, "Redis", LoopHere)
-    for module, client in (("Publisher", Here), ("AsyncPublisher", LoopHere)):
-        monkeypatch.setattr(getattr(__import__("tidegate_publisher"), module), "client_class", client)
+    tidegate = __import__("tidegate")
+    for kind, client in ((tidegate.Publisher, Here), (tidegate.AsyncPublisher, LoopHere)):
+        monkeypatch.setattr(kind, "kind", kind.kind._replace(client=client))
 
 
-@runs("docs/recovery.md: import redis from tidegate_publisher")
+@runs("docs/recovery.md: import redis from tidegate")
 @runs("docs/recovery.md: import fastapi")
 def test_both_publishers_publish(gateway, publisher_modules, redis):
     redis.client.delete("tg:i:{cards}:order-7")  # the other examples have used it
     with gateway.connect() as peer:
-        exec(block("docs/recovery.md: import redis from tidegate_publisher"), {})  # pylint: disable=exec-used
+        exec(block("docs/recovery.md: import redis from tidegate"), {})  # pylint: disable=exec-used
         assert peer.receive()["data"] == {"id": 7}
         names = {}
         exec(block("docs/recovery.md: import fastapi"), names)  # pylint: disable=exec-used
@@ -470,6 +472,34 @@ def test_the_library_is_loaded_by_hand(shell):
 
 
 # --- docs/testing.md ------------------------------------------------------------------------------
+
+
+@runs("src/clients/python/README.md: import redis")
+def test_the_worker_of_the_page_carries_out(start, redis, tmp_path, monkeypatch):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text("routes: [{path: /ws/cards, channel: cards, actions: cards-actions}]\n", encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    until("it hears answers", lambda: any(name.startswith(b"tg:r:") for name in redis.client.pubsub_channels()))
+    monkeypatch.syspath_prepend(str(ROOT / "src/clients/python"))
+    code = block("src/clients/python/README.md: import redis").replace("redis.Redis()", f"redis.Redis(port={redis.port})")
+    board = types.SimpleNamespace(move=lambda card, to, by: f"{card} is in {to}")
+    names = {"COLUMNS": ["done"], "board": board, "execute": lambda data: ["one", "two"]}
+    exec(code.replace("worker.run()", ""), names)  # pylint: disable=exec-used
+    thread = threading.Thread(target=names["worker"].run, daemon=True)
+    thread.start()
+    try:
+        with gateway.connect("/ws/cards") as peer:
+            peer.send({"type": "action", "data": {"name": "move", "card": "c", "to": "done"}})
+            assert peer.receive()["data"] == {"version": "c is in done"}
+            peer.send({"type": "action", "data": {"name": "move", "card": "c", "to": "nowhere"}})
+            assert peer.receive()["data"] == {"code": "no_such_column", "message": "there is no column nowhere"}
+            peer.send({"type": "action", "data": {"name": "run"}})
+            parts = [peer.receive() for _ in range(3)]
+            assert [(part.get("data"), part.get("more")) for part in parts] == [("one", True), ("two", True), (None, None)]
+    finally:
+        names["worker"].stop()
+        thread.join()
+        redis.client.delete("cards-actions")
 
 
 @runs("docs/actions.md: redis-cli XGROUP")

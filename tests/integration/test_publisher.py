@@ -19,11 +19,10 @@ from harness.process import Process
 from harness.redis_server import RedisServer
 from harness.wait import until
 
-sys.path.insert(0, str(ROOT / "docs" / "python"))
+sys.path.insert(0, str(ROOT / "src/clients/python"))
 
 # pylint: disable=wrong-import-position
-import tidegate_publisher  # noqa: E402
-from tidegate_publisher import AsyncPublisher, NotPublished, Publisher  # noqa: E402
+from tidegate import AsyncPublisher, NotPublished, Publisher, _redis  # noqa: E402
 
 # Nothing of the gateway runs but `tidegate functions`.
 pytestmark = pytest.mark.plain
@@ -283,18 +282,18 @@ TEXTS = {"LOADING": "Redis is loading the dataset in memory", "READONLY": "You c
 
 @pytest.mark.parametrize("word", sorted(TEXTS))
 def test_a_mood_is_known_by_its_word_and_by_the_class_that_a_version_has_for_it(word):
-    classes = {word: name for name, word in tidegate_publisher.RETRIED.items()}
-    assert tidegate_publisher._word(redis_py.ResponseError(f"{word} {TEXTS[word]}")) == word
+    classes = {word: name for name, word in _redis.RETRIED.items()}
+    assert _redis.word_of(redis_py.ResponseError(f"{word} {TEXTS[word]}")) == word
     if word in classes:
         stand_in = type(classes[word], (redis_py.ResponseError,), {})
-        assert tidegate_publisher._word(stand_in(TEXTS[word])) == word
+        assert _redis.word_of(stand_in(TEXTS[word])) == word
 
 
 @pytest.mark.parametrize("text", ["WRONGPASS invalid username-password pair", "NOPERM this user has no permissions",
                                   "WRONGTYPE Operation against a key", "wrong number of arguments"])
 def test_other_errors_are_final(text):
-    assert tidegate_publisher._word(redis_py.ResponseError(text)) is None
-    assert tidegate_publisher._word(redis_py.AuthenticationError(text)) is None
+    assert _redis.word_of(redis_py.ResponseError(text)) is None
+    assert _redis.word_of(redis_py.AuthenticationError(text)) is None
 
 
 def test_a_client_that_it_cannot_copy_and_a_deadline_that_it_cannot_keep_are_refused(server):

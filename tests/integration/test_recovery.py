@@ -14,10 +14,10 @@ from harness.redis_server import DurableRedis
 from harness.wait import sized, until
 from harness.websocket import Closed
 
-sys.path.insert(0, str(ROOT / "docs" / "python"))
+sys.path.insert(0, str(ROOT / "src/clients/python"))
 
 # pylint: disable=wrong-import-position
-from tidegate_publisher import NotPublished, Publisher  # noqa: E402
+from tidegate import NotPublished, Publisher  # noqa: E402
 
 RECOVER_WAIT_SECONDS = 5  # how long a subscribe with a position is held while Redis is away
 DEGRADED_AFTER_SECONDS = 3

@@ -1,0 +1,6 @@
+"""Tidegate for backends: publish events that are there once, and carry out what clients ask."""
+
+from .publisher import AsyncPublisher, NotPublished, Publisher
+from .worker import Action, ActionError, AsyncWorker, Worker
+
+__all__ = ["Action", "ActionError", "AsyncPublisher", "AsyncWorker", "NotPublished", "Publisher", "Worker"]

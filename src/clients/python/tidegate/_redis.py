@@ -1,0 +1,50 @@
+"""Connections to Redis of our own, and what its errors mean. Redis-py 4.3 to 8.1 were tried."""
+
+import collections
+
+import redis
+import redis.asyncio
+import redis.asyncio.sentinel
+import redis.sentinel
+from redis.backoff import NoBackoff
+
+# What Redis says while it is not itself: the first word of its answer, which redis-py takes off where it has a class of
+# exceptions for it. Which ones have a class depends on its version.
+RETRIED = {"BusyLoadingError": "LOADING", "ReadOnlyError": "READONLY", "OutOfMemoryError": "OOM",
+           "MasterDownError": "MASTERDOWN", "TryAgainError": "TRYAGAIN", "ClusterDownError": "CLUSTERDOWN"}
+RETRIED_WORDS = {*RETRIED.values(), "NOREPLICAS", "MISCONF", "BUSY"}
+# After these another server may stand at the address, and only a new connection finds it.
+ELSEWHERE = {"READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN"}
+
+Kind = collections.namedtuple("Kind", "client pool retry sentinel_pool")
+THREADS = Kind(redis.Redis, redis.ConnectionPool, redis.retry.Retry, redis.sentinel.SentinelConnectionPool)
+ASYNCIO = Kind(redis.asyncio.Redis, redis.asyncio.ConnectionPool, redis.asyncio.retry.Retry,
+               redis.asyncio.sentinel.SentinelConnectionPool)
+
+
+def own_pool(kind, client, seconds, for_whom):
+    """A pool to where the client's goes, whose connections wait for Redis no longer than so, and never try twice."""
+    if not isinstance(client, kind.client):
+        raise TypeError(f"{for_whom} wants a {kind.client.__module__}.Redis, not {client!r}")
+    pool = client.connection_pool
+    settings = dict(pool.connection_kwargs, socket_timeout=seconds, retry_on_timeout=False, retry_on_error=[],
+                    retry=kind.retry(NoBackoff(), 0))  # the only loop is ours
+    if "path" not in settings:
+        settings["socket_connect_timeout"] = seconds
+    settings.pop("connection_pool", None)  # a Sentinel's connections know theirs
+    if hasattr(pool, "sentinel_manager"):
+        return kind.sentinel_pool(pool.service_name, pool.sentinel_manager, connection_class=pool.connection_class, **settings)
+    return kind.pool(connection_class=pool.connection_class, **settings)
+
+
+def word_of(error):
+    """The word by which Redis named its mood, or None where the error is final."""
+    text = str(error)
+    word = RETRIED.get(type(error).__name__) or text.split(" ", 1)[0]
+    if "Function not found" in text:
+        return "ERR"  # a Redis that lost its functions; a gateway loads them again
+    if isinstance(error, redis.AuthenticationError) or getattr(redis, "AuthorizationError", ()) == type(error):
+        return None  # a kind of ConnectionError, but the password will not get better
+    if word in RETRIED_WORDS:
+        return word
+    return "" if isinstance(error, (redis.ConnectionError, redis.TimeoutError)) else None

@@ -1,0 +1,298 @@
+"""The worker of the Python package, in threads and under asyncio: each action once, answered, in order, over deaths."""
+
+import asyncio
+import json
+import signal
+import sys
+import threading
+
+import pytest
+import redis.asyncio
+
+from harness.gateway import ROOT, run
+from harness.process import Process, clean_environment
+from harness.wait import pass_time, until
+
+sys.path.insert(0, str(ROOT / "src/clients/python"))
+
+# pylint: disable=wrong-import-position
+from tidegate import ActionError, AsyncWorker, Worker, worker as worker_module  # noqa: E402
+
+# The gateway is not what they look at.
+pytestmark = pytest.mark.plain
+
+STREAM = "work"
+REPLY = "tg:r:node"
+CLAIM_SECONDS = 0.6
+
+
+class Bench:
+    """A Redis with our functions, entries as a gateway writes them, and the answers that were published."""
+
+    def __init__(self, server):
+        self.server, self.n, self.workers = server, 0, []
+        server.client.function_load(run("functions").stdout, replace=True)
+
+    def ask(self, data, conn="node.1", key="", seconds=10):
+        self.n += 1
+        now, micros = self.server.client.time()
+        fields = {"id": f"{conn}.{self.n}", "conn": conn, "user": "42", "route": "/ws/cards", "vars": '{"a":"b"}', "key": key,
+                  "data": json.dumps(data), "reply": REPLY, "deadline": int(now * 1000 + micros // 1000 + seconds * 1000)}
+        self.server.client.xadd(STREAM, fields)
+        return fields["id"]
+
+    def answers(self):
+        entries = self.server.client.xrange(f"tg:s:{{{REPLY}}}")
+        return [json.loads(fields[b"d"]) for _, fields in entries]
+
+    def await_answers(self, n):
+        until(f"{n} answers", lambda: len(self.answers()) >= n)
+        return self.answers()
+
+    def left(self):
+        return self.server.client.xlen(STREAM)
+
+    def start(self, worker):
+        target = (lambda: asyncio.run(worker.run())) if isinstance(worker, AsyncWorker) else lambda: worker.run(signals=False)
+        thread = threading.Thread(target=target, daemon=True)
+        thread.start()
+        self.workers.append((worker, thread))
+        return worker
+
+    def stop(self):
+        for worker, _ in self.workers:
+            worker.stop()
+        for _, thread in self.workers:
+            thread.join(15)
+            assert not thread.is_alive()
+
+
+@pytest.fixture
+def bench(own_redis, monkeypatch):
+    monkeypatch.setattr(worker_module, "BLOCK_SECONDS", 0.1)  # how long stop() may take
+    bench = Bench(own_redis)
+    yield bench
+    bench.stop()
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def make(request, bench):
+    """make(**handlers) is a running worker; handlers are written once, for threads."""
+    def one(once=(), at_once=16, name=None, **handlers):
+        settings = {"claim_seconds": CLAIM_SECONDS, "at_once": at_once, "name": name}
+        if request.param == "threads":
+            worker = Worker(bench.server.client, STREAM, **settings)
+        else:
+            worker = AsyncWorker(redis.asyncio.Redis(port=bench.server.port), STREAM, **settings)
+        for action, handler in handlers.items():
+            written = handler if request.param == "threads" else under_asyncio(handler)
+            worker.action(action.replace("any", "*"), once=action in once)(written)
+        return bench.start(worker)
+    return one
+
+
+def under_asyncio(handler):
+    if handler.__code__.co_flags & 0x20:  # a generator
+        async def parts(action):
+            for part in handler(action):
+                yield part
+        return parts
+
+    async def other(action):
+        return await asyncio.get_running_loop().run_in_executor(None, handler, action)
+    return other
+
+
+def test_an_action_is_carried_out_answered_and_taken_out(bench, make):
+    make(move=lambda action: [action.user, action.vars, action.data["to"], action.route])
+    asked = bench.ask({"name": "move", "to": "done"})
+    assert bench.await_answers(1) == [{"action": asked, "data": ["42", {"a": "b"}, "done", "/ws/cards"]}]
+    until("it is taken out", lambda: bench.left() == 0)
+    assert bench.server.client.xpending(STREAM, "tidegate")["pending"] == 0
+
+
+def test_what_goes_wrong_is_told(bench, make):
+    def refuse(action):
+        raise ActionError("wip_limit", "full")
+
+    def fail(action):
+        raise KeyError("secret")
+
+    make(refuse=refuse, fail=fail)
+    asked = [bench.ask({"name": name}) for name in ("refuse", "fail", "unheard")] + [bench.ask(7)]
+    answers = {answer["action"]: answer["error"] for answer in bench.await_answers(4)}
+    assert answers[asked[0]] == {"code": "wip_limit", "message": "full"}
+    assert answers[asked[1]] == {"code": "failed", "message": "the worker failed"}
+    assert answers[asked[2]]["code"] == answers[asked[3]]["code"] == "unknown_action"
+
+
+def test_what_has_no_name_is_for_the_handler_of_all_others(bench, make):
+    make(any=lambda action: action.data)
+    bench.ask([1, 2])
+    assert bench.await_answers(1)[0]["data"] == [1, 2]
+
+
+def test_parts_come_in_order_and_end(bench, make):
+    def count(action):
+        yield from range(50)
+
+    make(count=count)
+    bench.ask({"name": "count"})
+    answers = bench.await_answers(51)
+    assert [answer.get("data") for answer in answers] == [*range(50), None]
+    assert [answer.get("more", False) for answer in answers] == [True] * 50 + [False]
+
+
+def test_a_key_that_was_answered_is_answered_again_and_not_carried_out(bench, make):
+    done = []
+    make(pay=lambda action: done.append(action.key) or len(done))
+    asked = [bench.ask({"name": "pay"}, key="k") for _ in range(3)] + [bench.ask({"name": "pay"}, key="other")]
+    answers = bench.await_answers(4)
+    assert [answer["data"] for answer in answers if answer["action"] in asked[:3]] == [1, 1, 1]
+    assert sorted(done) == ["k", "other"]
+
+
+def test_actions_of_one_connection_are_carried_out_in_order_and_others_do_not_wait(bench, make):
+    done, gate = [], threading.Event()
+
+    def work(action):
+        if action.conn == "node.1":
+            gate.wait(30)
+        done.append((action.conn, action.data["n"]))
+
+    make(work=work)
+    for n in range(20):
+        bench.ask({"name": "work", "n": n}, conn="node.1")
+    bench.ask({"name": "work", "n": 0}, conn="node.2")
+    until("the other connection's is done", lambda: ("node.2", 0) in done)
+    assert done == [("node.2", 0)]
+    gate.set()
+    bench.await_answers(21)
+    assert [n for conn, n in done if conn == "node.1"] == [*range(20)]
+
+
+def test_no_more_than_it_may_are_carried_out_at_once(bench, make):
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def work(action):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        pass_time(0.02)
+        with lock:
+            now[0] -= 1
+
+    make(at_once=3, work=work)
+    for n in range(30):
+        bench.ask({"name": "work"}, conn=f"node.{n}")
+    bench.await_answers(30)
+    assert most[0] == 3
+
+
+def test_what_nobody_waits_for_is_dropped(bench, make):
+    done = []
+    bench.ask({"name": "work", "n": "late"}, seconds=-1)
+    bench.ask({"name": "work", "n": "in time"}, conn="node.2")
+    make(work=lambda action: done.append(action.data["n"]))
+    bench.await_answers(1)
+    until("both are taken out", lambda: bench.left() == 0)
+    assert done == ["in time"]
+
+
+def test_what_is_no_action_is_removed_and_the_next_is_carried_out(bench, make):
+    bench.server.client.xadd(STREAM, {"some": "thing"})
+    bench.server.client.xadd(STREAM, {"id": "x", "conn": "y", "user": "", "route": "/", "vars": "{}", "key": "", "data": "}", "reply": "r",
+                                      "deadline": "1"})
+    make(work=lambda action: 1)
+    bench.ask({"name": "work"})
+    bench.await_answers(1)
+    until("all are taken out", lambda: bench.left() == 0)
+
+
+def leave_behind(bench, n=1):
+    """Reads entries as a worker that dies before it does anything."""
+    try:
+        bench.server.client.xgroup_create(STREAM, "tidegate", id="0", mkstream=True)
+    except redis.ResponseError:
+        pass
+    assert bench.server.client.xreadgroup("tidegate", "dead", {STREAM: ">"}, count=n)
+
+
+def test_what_a_dead_worker_left_is_taken_over(bench, make):
+    bench.ask({"name": "work"})
+    leave_behind(bench)
+    make(work=lambda action: "done")
+    assert bench.await_answers(1)[0]["data"] == "done"
+    until("it is taken out", lambda: bench.left() == 0)
+
+
+def test_what_takes_long_is_not_taken_over_from_the_living(bench, make):
+    done = []
+
+    def work(action):
+        pass_time(3 * CLAIM_SECONDS)
+        done.append(action.id)
+        return len(done)
+
+    make(name="one", work=work)
+    make(name="two", work=work)
+    bench.ask({"name": "work"})
+    assert [answer["data"] for answer in bench.await_answers(1)] == [1]
+    until("it is taken out", lambda: bench.left() == 0)
+    assert len(done) == 1
+
+
+def test_what_must_happen_once_is_not_begun_again_behind_a_dead_worker(bench, make):
+    bench.ask({"name": "pay"}, key="k")
+    leave_behind(bench)
+    bench.server.client.set(f"tg:k:{{{STREAM}}}:k", "begun")  # and it had begun
+    done = []
+    make(once=("pay",), pay=lambda action: done.append(1))
+    assert bench.await_answers(1)[0]["error"]["code"] == "interrupted"
+    assert not done
+    bench.ask({"name": "pay"}, key="fresh")
+    bench.await_answers(2)
+    assert done == [1]
+
+
+def test_redis_may_go_and_come_back(bench, make):
+    make(work=lambda action: action.data["n"])
+    bench.ask({"name": "work", "n": 1})
+    bench.await_answers(1)
+    bench.server.kill()
+    bench.server.start()
+    bench.server.client.function_load(run("functions").stdout, replace=True)
+    bench.ask({"name": "work", "n": 2}, conn="node.2")
+    assert bench.await_answers(1)[-1]["data"] == 2
+
+
+def test_a_wrong_client_is_refused():
+    with pytest.raises(TypeError, match="Worker wants a redis"):
+        Worker(redis.asyncio.Redis(), STREAM)
+
+
+PROGRAM = """
+import sys, redis
+from tidegate import Worker
+client = redis.Redis(port=int(sys.argv[1]))
+worker = Worker(redis.Redis(port=int(sys.argv[1])), "work")
+@worker.action("slow")
+def slow(action):
+    client.set("begun", 1)
+    client.blpop("nobody puts anything there", timeout=1)
+    return "finished"
+worker.run()
+"""
+
+
+def test_sigterm_finishes_what_is_under_way(bench, tmp_path):
+    environment = clean_environment({"PYTHONPATH": str(ROOT / "src/clients/python")})
+    process = Process([sys.executable, "-c", PROGRAM, str(bench.server.port)], tmp_path, "worker", environment)
+    bench.ask({"name": "slow"})
+    until("it has begun", lambda: bench.server.client.get("begun"))
+    process.signal(signal.SIGTERM)
+    assert bench.await_answers(1)[0]["data"] == "finished"
+    assert process.popen.wait(15) == 0
+    process.kill()  # looks for what it left
+    process.ended = True
+    assert bench.left() == 0
