@@ -17,6 +17,7 @@
 #include "auth/identity.h"
 #include "auth/token_text.h"
 #include "auth/verifier.h"
+#include "cli/keys_once.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -241,11 +242,26 @@ static int show_input(const struct config *config, const struct verifier *verifi
 	return show(config, verifier, (struct slice){line + start, len - start});
 }
 
+/* What tokens are judged by; with the keys behind the URL where a token is to be looked at. */
+static int make_verifier(
+	const struct config *config, bool looks, struct verifier **verifierp, struct buf *error)
+{
+	struct verifier_keys fetched = {.name = config_keys_url(config), .remote = true};
+	struct buf text = {0};
+	int r = looks ? keys_once(config, &text, error) : 0;
+
+	fetched.text = buf_slice(&text);
+	if (r == 0)
+		r = config_verifier(config, text.len ? &fetched : NULL, verifierp, error);
+	buf_deinit(&text);
+	return r;
+}
+
 int cli_token(const struct config *config, const struct cli_token *wanted)
 {
 	struct verifier *verifier = NULL;
 	struct buf error = {0};
-	int r = config_verifier(config, NULL, &verifier, &error);
+	int r = make_verifier(config, wanted->token != NULL, &verifier, &error);
 
 	if (r)
 		r = fail_with(r, &error);

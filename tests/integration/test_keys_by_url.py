@@ -177,6 +177,16 @@ def test_a_newer_token_by_a_newer_key_is_not_refused_either(served, keys):
         assert peer.ask({"type": "ping", "id": 2})["type"] == "pong"
 
 
+def test_a_token_is_looked_at_by_the_keys_of_the_url_on_the_command_line_too(server, keys, tmp_path):
+    config = tmp_path / "tidegate.yaml"
+    config.write_text(ROUTES.format(keys=server.url), encoding="utf-8")
+    for key, code in zip(keys, (0, 1)):
+        assert run("token", "--config", config, key.token()).returncode == code
+    server.mood = server.fail
+    told = run("token", "--config", config, keys[0].token())
+    assert told.returncode == 2 and "status 500" in told.stderr
+
+
 # Bad servers, at the start
 
 @pytest.mark.parametrize("mood, why", [
