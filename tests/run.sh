@@ -93,7 +93,7 @@ build_folder() {
 		deploy/build.sh --cc gcc build-address -Dtests=enabled -Doptimization=1 -Db_sanitize=address,undefined \
 			-Db_lundef=false
 		;;
-	build-thread) deploy/build.sh --cc clang build-thread -Dtests=disabled -Db_sanitize=thread -Db_lundef=false ;;
+	build-thread) deploy/build.sh --cc clang build-thread -Dtests=disabled -Decho=true -Db_sanitize=thread -Db_lundef=false ;;
 	build-fuzz) tests/fuzz/run.sh --build ;;
 	esac
 }

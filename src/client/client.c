@@ -179,12 +179,20 @@ void client_open(struct client *client)
 	delivery_flush_later(client);
 }
 
+/* Answers that are ready go out before a close, as far as the socket takes them: a client may say goodbye, or
+ * something wrong, right behind its last question. */
+static void say_what_is_ready(struct client *client)
+{
+	if (client->state == CLIENT_OPEN && !client->doomed)
+		delivery_flush(client);
+}
+
 void client_failed(struct client *client)
 {
 	const struct clients *clients = client->clients;
 
 	if (!bucket_take(&client->failures, &clients->limits.failures, clients->now_ms))
-		client_close(client, CLOSE_FAILURES);
+		client_reject(client, CLOSE_FAILURES);
 }
 
 bool client_may_say(struct client *client)
@@ -245,8 +253,13 @@ void client_writable(struct client *client)
 
 bool client_peer_closed(struct client *client, uint16_t code)
 {
-	if (client->state == CLIENT_CLOSING)
+	if (client->state == CLIENT_CLOSING && !client->owes_close)
 		return true;
+	if (client->state == CLIENT_CLOSING) { /* the peer's overtook ours, which is still to be said */
+		client->finishes = true;
+		return false;
+	}
+	say_what_is_ready(client);
 	client->reason = CLOSE_PEER;
 	client->close_code = code;
 	outbox_deinit(&client->outbox);
@@ -283,9 +296,15 @@ void client_close_with(struct client *client, enum close_reason reason, struct m
 	delivery_flush_later(client);
 }
 
+void client_reject(struct client *client, enum close_reason reason)
+{
+	say_what_is_ready(client);
+	client_close(client, reason);
+}
+
 void client_fail(struct client *client, enum close_reason reason)
 {
-	client_close(client, reason);
+	client_reject(client, reason);
 	client->finishes = true;
 	delivery_flush_later(client);
 }

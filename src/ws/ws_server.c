@@ -308,7 +308,7 @@ static void message_append(struct ws_connection *connection, const char *data, s
 	}
 	if (connection->message->len + len > pieces_max(connection)) {
 		message_drop(connection);
-		client_close(&connection->client, CLOSE_TOO_BIG);
+		client_reject(&connection->client, CLOSE_TOO_BIG);
 		return;
 	}
 	buf_append(connection->message, data, len);
@@ -324,10 +324,10 @@ static void receive_deflated(struct ws_connection *connection, const char *paylo
 		client_receive(client, text.data, text.len);
 		break;
 	case WS_INFLATE_TOO_BIG:
-		client_close(client, CLOSE_TOO_BIG);
+		client_reject(client, CLOSE_TOO_BIG);
 		break;
 	case WS_INFLATE_BROKEN:
-		client_close(client, CLOSE_BAD_DATA);
+		client_reject(client, CLOSE_BAD_DATA);
 		break;
 	default:
 		client_close(client, CLOSE_INTERNAL);
@@ -357,7 +357,7 @@ static void on_receive(struct ws_connection *connection, const char *data, size_
 		return; /* read on only to see the peer's close frame */
 	client_heard(client);
 	if (lws_frame_is_binary(wsi)) {
-		client_close(client, CLOSE_BINARY);
+		client_reject(client, CLOSE_BINARY);
 		return;
 	}
 	if (last && !connection->message && len <= pieces_max(connection)) {

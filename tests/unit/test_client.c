@@ -577,6 +577,36 @@ static void a_ping_that_cannot_be_said_ends_the_connection(void **state)
 	assert_int_equal(peer->n_aborts, 1);
 }
 
+/* The close was the peer's word, or is for what it said: both right behind a question. */
+static void answers_what_was_asked_right_before_a_close(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS), *binary = opened(world, 1, CARDS);
+
+	send_text(peer, "{\"type\":\"ping\"}");
+	assert_false(client_peer_closed(&peer->client, 1000));
+	send_text(binary, "{\"type\":\"ping\"}");
+	client_reject(&binary->client, CLOSE_BINARY);
+	turn(world);
+	hears(peer, "pong close:1000 ");
+	hears(binary, "pong close:1003 ");
+}
+
+/* It would be hung up on without a close frame. */
+static void a_close_of_the_peer_does_not_overtake_ours(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = opened(world, 0, CARDS);
+
+	client_reject(&peer->client, CLOSE_BINARY);
+	assert_false(client_peer_closed(&peer->client, 1000));
+	turn(world);
+	hears(peer, "close:1003 ");
+	assert_int_equal(peer->n_finishes, 1);
+	assert_true(client_peer_closed(&peer->client, 1000));
+	assert_int_equal(peer->client.close_code, 1003);
+}
+
 static void sends_nothing_after_the_peer_closed(void **state)
 {
 	struct world *world = *state;
@@ -750,6 +780,8 @@ int main(void)
 		CLIENTS_TEST(a_close_frame_waits_for_a_blocked_socket_but_not_for_the_queue),
 		CLIENTS_TEST(waits_for_the_answer_to_its_close_only_so_long),
 		CLIENTS_TEST(hears_why_the_peer_closed),
+		CLIENTS_TEST(answers_what_was_asked_right_before_a_close),
+		CLIENTS_TEST(a_close_of_the_peer_does_not_overtake_ours),
 		CLIENTS_TEST(sends_nothing_after_the_peer_closed),
 		CLIENTS_TEST(ends_its_direction_once_when_the_peer_broke_the_protocol),
 		CLIENTS_TEST(ends_its_direction_no_earlier_than_the_last_word_and_the_close_are_said),

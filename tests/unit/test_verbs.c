@@ -421,7 +421,7 @@ static void mistakes_close_a_connection_and_other_answers_do_not(void **state)
 	assert_int_equal(peer->client.state, CLIENT_OPEN);
 	buf_reset(&peer->wire);
 	ask(world, peer, mistakes[3]);
-	hears(peer, "close:4101 ");
+	hears(peer, "error(forbidden) close:4101 ");
 	assert_int_equal(peer->client.state, CLIENT_CLOSING);
 	assert_int_equal(peer->client.reason, CLOSE_FAILURES);
 }
