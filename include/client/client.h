@@ -140,8 +140,8 @@ void client_writable(struct client *client);
 /* The result of a socket_ops.send_later(), as socket_ops.send() would have returned it. */
 void client_sent(struct client *client, const void *cookie, ssize_t n);
 
-/* The peer sent a close frame. True if this answers ours: the socket can go. False if ours is not said yet: it
- * follows, or, if the peer closed first, one with the same code; and our direction ends. */
+/* The peer sent a close frame. True if this answers ours: the socket can go. False if ours is not said yet:
+ * it follows, or, if the peer closed first, one with the same code; and our direction ends. */
 bool client_peer_closed(struct client *client, uint16_t code);
 
 /* Ends the client with a close frame and a log line. A second call changes nothing. */
@@ -151,8 +151,10 @@ void client_close(struct client *client, enum close_reason reason);
  * socket takes them. */
 void client_reject(struct client *client, enum close_reason reason);
 
-/* client_reject() for a peer that broke the protocol (RFC 6455 section 7.1.7): nothing from it can be read any more,
- * so our direction ends with the close frame, even if that was sent before for another reason. */
+/*
+ * client_reject() for a peer that broke the protocol (RFC 6455 section 7.1.7): nothing from it can be read
+ * any more, so our direction ends with the close frame, even if that was sent before for another reason.
+ */
 void client_fail(struct client *client, enum close_reason reason);
 
 /* client_close() with one message before the close frame. last: borrowed; may be NULL. */

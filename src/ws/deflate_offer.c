@@ -61,17 +61,27 @@ static struct slice take_word(struct reader *reader)
 	return (struct slice){start, (size_t)(reader->at - start)};
 }
 
+/* Takes a string behind its first quote. Commas in it separate no offers. Empty if it has no end. */
+static struct slice take_quoted(struct reader *reader)
+{
+	struct slice text = {reader->at, 0};
+
+	while (reader->at < reader->end && *reader->at != '"')
+		reader->at += *reader->at == '\\' && reader->end - reader->at > 1 ? 2 : 1;
+	text.len = (size_t)(reader->at - text.data);
+	return take(reader, '"') ? text : (struct slice){"", 0};
+}
+
 /* Takes the value behind '=', a word or a quoted string. Absent without '='; empty if it is not valid. */
 static struct slice take_value(struct reader *reader)
 {
-	struct slice value;
-
 	if (!take(reader, '='))
 		return (struct slice){0};
-	if (!take(reader, '"'))
-		return take_word(reader);
-	value = take_word(reader);
-	return take(reader, '"') ? value : (struct slice){"", 0};
+	if (reader->at < reader->end && *reader->at == '"') {
+		reader->at++;
+		return take_quoted(reader);
+	}
+	return take_word(reader);
 }
 
 /* 8 to 15, without a leading zero; 0 for any other value. */
@@ -134,7 +144,8 @@ static struct offer take_offer(struct reader *reader)
 	skip_space(reader);
 	while (reader->at < reader->end && *reader->at != ',') {
 		offer.good = false;
-		reader->at++;
+		if (*reader->at++ == '"')
+			(void)take_quoted(reader);
 	}
 	return offer;
 }

@@ -1,4 +1,4 @@
-"""Section 7: close frames of all kinds, and what comes behind them."""
+"""Close frames of all kinds, and what comes behind them (7 in the Autobahn test suite)."""
 
 import struct
 
@@ -27,6 +27,9 @@ def payloads():
     yield Case("7.3 close with a reason too long", [close(1000, b"*" * 124)], [], PROTOCOL)
     yield Case("7.3 close of 64 KiB", [close(1000, b"*" * 65535)], [], PROTOCOL)
     yield Case("7.3 close byte by byte", [close(1001, b"going away")], [], 1001, chop=1)
+    whole = close(4000, b"bye")
+    for at in range(1, len(whole)):
+        yield Case(f"7.3 close cut behind {at} bytes", [whole[:at], whole[at:]], [], 4000)
     for what, reason in (("not UTF-8", b"\xff"), ("a cut character", "€".encode()[:2]), ("a surrogate", b"\xed\xa0\x80"),
                          ("an overlong", b"\xc0\xaf"), ("good and bad", "κόσμε".encode() + b"\xed\xa0\x80edited")):
         yield Case(f"7.5 a reason that is {what}", [close(1000, reason)], [], NOT_UTF_8)

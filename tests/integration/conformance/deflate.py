@@ -1,4 +1,4 @@
-"""Sections 12 and 13: permessage-deflate. Texts of all kinds and sizes, parameters of all kinds, and what is broken."""
+"""permessage-deflate (12 and 13): texts of all kinds and sizes, parameters of all kinds, and what is broken."""
 
 import random
 import zlib
@@ -81,6 +81,7 @@ def forms():
         yield case(f"13 five {name} flushes", data, text_of(3000) * 5)
     data = zlib.compressobj(9, zlib.DEFLATED, -15)
     data = data.compress(text_of(3000)) + data.flush(zlib.Z_FINISH)
+    yield case("13 a finished stream without a byte behind it", data, text_of(3000))
     yield case("13 a finished stream", data + b"\x00", text_of(3000))
     yield case("13 two finished streams", (data * 2) + b"\x00", text_of(3000) * 2)
 
@@ -160,6 +161,14 @@ OFFERS = {
     "permessage-deflate; unheard_of": None,
     "permessage-deflate; unheard_of=1": None,
     'permessage-deflate; client_max_window_bits="12': None,
+    # No offer stands inside a quoted string.
+    'x; y=",permessage-deflate; client_max_window_bits,"': None,
+    'x; y="\\",permessage-deflate,\\""': None,
+    '",permessage-deflate,"': None,
+    'x; y="permessage-deflate': None,
+    'permessage-deflate; client_max_window_bits=" 12"': None,
+    'x; y=",", permessage-deflate': AGREED,
+    'x; y="\\"", permessage-deflate': AGREED,
     "permessage-deflate;": None,
     "permessage-deflate client_max_window_bits": None,
     "permessage-deflates": None,

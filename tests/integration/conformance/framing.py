@@ -1,4 +1,4 @@
-"""Sections 1 to 5 and 10: frames of all lengths, pings, reserved bits, opcodes, fragments."""
+"""Frames of all lengths, pings, reserved bits, opcodes, fragments (1 to 5 and 10)."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Section 9: large messages, large numbers of small ones, in few bytes at a time; short, since time is not what it is about."""
+"""Large messages, large numbers of small ones, in few bytes at a time; short, since time is not what it is about (9)."""
 
 from conformance.case import TOO_BIG, Case, echo, in_fragments, pong, ping, text_frame
 

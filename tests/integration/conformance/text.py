@@ -1,4 +1,4 @@
-"""Section 6: UTF-8, whole, cut anywhere, and broken; a broken text ends the connection as soon as that is certain."""
+"""UTF-8, whole, cut anywhere, and broken; a broken text ends the connection as soon as that is certain (6)."""
 
 from conformance.case import NOT_UTF_8, Case, echo, in_fragments, last, more, ping, pong, text_frame
 
