@@ -191,19 +191,10 @@ static void print_identity(const struct identity *identity, uint64_t now_ms)
 	buf_deinit(&quoted);
 }
 
-/* Are there keys that a gateway fetches, and this command does not? */
-static bool keys_are_remote(const struct config *config)
-{
-	for (char **name = config->token_keys; *name; name++)
-		if (strstr(*name, "://"))
-			return true;
-	return false;
-}
-
 static void print_fault(const struct config *config, struct slice token, enum token_fault fault)
 {
 	printf("let in   no: %s (%s)\n", sentence_of(token, fault), token_fault_name(fault));
-	if (fault == TOKEN_UNKNOWN_KEY && keys_are_remote(config))
+	if (fault == TOKEN_UNKNOWN_KEY && config_keys_url(config))
 		puts("         keys that come from a URL are not fetched by this command");
 }
 
