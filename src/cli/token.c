@@ -191,14 +191,7 @@ static void print_identity(const struct identity *identity, uint64_t now_ms)
 	buf_deinit(&quoted);
 }
 
-static void print_fault(const struct config *config, struct slice token, enum token_fault fault)
-{
-	printf("let in   no: %s (%s)\n", sentence_of(token, fault), token_fault_name(fault));
-	if (fault == TOKEN_UNKNOWN_KEY && config_keys_url(config))
-		puts("         keys that come from a URL are not fetched by this command");
-}
-
-static int show(const struct config *config, const struct verifier *verifier, struct slice token)
+static int show(const struct verifier *verifier, struct slice token)
 {
 	uint64_t now_ms = clock_wall_ms();
 	struct verifier_result result = {0};
@@ -212,7 +205,8 @@ static int show(const struct config *config, const struct verifier *verifier, st
 	if (r == 0)
 		print_identity(result.identity, now_ms);
 	else if (r > 0)
-		print_fault(config, token, (enum token_fault)r);
+		printf("let in   no: %s (%s)\n", sentence_of(token, (enum token_fault)r),
+			token_fault_name((enum token_fault)r));
 	identity_free(result.identity);
 	buf_deinit(&text);
 	if (r < 0)
@@ -221,7 +215,7 @@ static int show(const struct config *config, const struct verifier *verifier, st
 }
 
 /* What standard input has, where other users of the machine do not see it, without the spaces around it. */
-static int show_input(const struct config *config, const struct verifier *verifier)
+static int show_input(const struct verifier *verifier)
 {
 	char line[2 * TOKEN_BYTES_MAX];
 	size_t len = fread(line, 1, sizeof(line), stdin), start = 0;
@@ -230,7 +224,7 @@ static int show_input(const struct config *config, const struct verifier *verifi
 		len--;
 	while (start < len && strchr(" \t\r\n", line[start]))
 		start++;
-	return show(config, verifier, (struct slice){line + start, len - start});
+	return show(verifier, (struct slice){line + start, len - start});
 }
 
 /* What tokens are judged by; with the keys behind the URL where a token is to be looked at. */
@@ -261,9 +255,9 @@ int cli_token(const struct config *config, const struct cli_token *wanted)
 	else if (!wanted->token)
 		r = make(config, verifier, wanted);
 	else if (strcmp(wanted->token, "-") == 0)
-		r = show_input(config, verifier);
+		r = show_input(verifier);
 	else
-		r = show(config, verifier, slice_of(wanted->token));
+		r = show(verifier, slice_of(wanted->token));
 	verifier_unref(verifier);
 	buf_deinit(&error);
 	return r;

@@ -148,14 +148,6 @@ def test_looks_at_tokens_of_public_keys_and_makes_none(tmp_path):
     assert (result.returncode, result.stdout) == (2, "") and "private key" in result.stderr
 
 
-def test_says_that_it_fetches_no_keys(tmp_path):
-    path = tmp_path / "tidegate.yaml"
-    path.write_text("token_keys: [https://127.0.0.1:9/jwks]\ntoken_issuer: me\n", encoding="utf-8")
-    result = run("token", "--config", path, Issuer("ES256", kid="es").token(iss="me"))
-    assert result.returncode == 1
-    assert "(unknown_key)" in result.stdout and result.stdout.splitlines()[-1].endswith("are not fetched by this command")
-
-
 def test_shows_no_secret(config):
     for words in (["--user", "u"], ["x"], ["--user", ""]):
         result = run("token", "--config", config, *words)
