@@ -178,8 +178,8 @@ def test_nobody_gets_another_address_by_saying_so(start, redis):
 def test_private_peers_are_load_balancers_and_their_clients_come_at_a_bounded_pace(start, redis):
     gateway = start("--trusted-proxies", "127.0.0.2", redis=redis)
     assert set(refusals(150, gateway.address)) == {None}
-    answers = refusals(200, gateway.address, "203.0.113.7", source="127.0.0.2")
-    assert 100 <= answers.count(None) < 200 and set(answers) == {None, "too_fast"}
+    answers = refusals(600, gateway.address, "203.0.113.7", source="127.0.0.2")
+    assert answers.count(None) >= 100 and "too_fast" in answers, "six seconds' worth at once"
     assert refusal(gateway.address, "203.0.113.8", source="127.0.0.2") is None
 
 

@@ -71,8 +71,8 @@ class Flood:
 class Passersby:
     """Connections that say all these words and hang up, one after the other, until the end of the block."""
 
-    def __init__(self, gateway, path, words):
-        self.gateway, self.path, self.words = gateway, path, words
+    def __init__(self, gateway, path, words, headers=()):
+        self.gateway, self.path, self.words, self.headers = gateway, path, words, headers
         self.passed = FORK.Array("Q", len(words), lock=False)  # connections
         self.processes = [FORK.Process(target=self.run, args=(n,), daemon=True) for n in range(len(words))]
 
@@ -89,7 +89,7 @@ class Passersby:
     def run(self, number):
         while True:
             with WebSocket(self.gateway.address) as peer, contextlib.suppress(ConnectionError):
-                peer.send_raw(handshake(self.path))
+                peer.send_raw(handshake(self.path, self.headers))
                 peer.read_response()
                 peer.send_raw(self.words[number])
                 peer.finish()
