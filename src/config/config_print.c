@@ -16,9 +16,17 @@
 #include "route/route.h"
 
 enum {
-	COLUMNS_MAX = 9,
-	GAP = 2, /* spaces between columns */
+	COLUMNS_MAX = 10, /* further ones are printed, but not aligned among themselves */
+	GAP = 2,          /* spaces between columns */
 };
+
+/* The column of the cell behind this one, which ends at `end`. */
+static size_t next_column(size_t column, const char *end)
+{
+	if (*end != '\t')
+		return 0;
+	return column < COLUMNS_MAX - 1 ? column + 1 : column;
+}
 
 /* Cells end with a tab, the last of a line with a newline. */
 static void align(const char *cells, struct buf *out)
@@ -32,7 +40,7 @@ static void align(const char *cells, struct buf *out)
 
 		if (len > widths[column])
 			widths[column] = len;
-		column = cell[len] == '\t' ? column + 1 : 0;
+		column = next_column(column, cell + len);
 	}
 	for (cell = cells, column = 0; *cell; cell += strcspn(cell, "\t\n") + 1) {
 		size_t len = strcspn(cell, "\t\n");
@@ -42,7 +50,7 @@ static void align(const char *cells, struct buf *out)
 			buf_append_char(out, '\n');
 		else
 			buf_printf(out, "%*s", (int)(widths[column] - len + GAP), "");
-		column = cell[len] == '\t' ? column + 1 : 0;
+		column = next_column(column, cell + len);
 	}
 }
 

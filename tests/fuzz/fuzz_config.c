@@ -1,4 +1,4 @@
-/* Fuzz the YAML file: it loads, or there is one line that says why and where. */
+/* Fuzz the YAML file: it loads and can be told in our words, or there is one line that says why and where. */
 
 #include "fuzz.h"
 
@@ -6,6 +6,7 @@
 
 #include "config/loader.h"
 #include "core/buf.h"
+#include "protocol/json.h"
 #include "route/route.h"
 
 static void check_line(const struct buf *error)
@@ -14,6 +15,25 @@ static void check_line(const struct buf *error)
 	PROMISE(error->data[2] >= '1' && error->data[2] <= '9');
 	for (size_t i = 0; i < error->len; i++)
 		PROMISE((unsigned char)error->data[i] >= ' ' && error->data[i] != 0x7f);
+}
+
+/* As `tidegate check` and GET /config tell it. */
+static void check_told(struct loader *loader)
+{
+	const struct config *config = loader->config;
+	struct buf out = {0};
+	bool is_object;
+
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (config->sources->options[i].kind == SOURCE_DEFAULT)
+			PROMISE(loader_set_text(loader, &options[i], (struct config_source){0},
+					options[i].fallback) == 0);
+	config_print(config, NULL, &out);
+	PROMISE(out.len && !out.failed);
+	buf_reset(&out);
+	config_write(config, config, NULL, &out);
+	PROMISE(json_check(out.data, out.len, 64, NULL, 0, &is_object) == 0 && is_object);
+	buf_deinit(&out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -33,6 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	PROMISE((r == 0) == (error.len == 0));
 	if (r)
 		check_line(&error);
+	else
+		check_told(&loader);
 	config_free(config);
 	buf_deinit(&error);
 	return 0;

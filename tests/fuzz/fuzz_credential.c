@@ -41,6 +41,13 @@ static void check(
 		PROMISE(credential_in_subprotocols(head));
 }
 
+/* The log has a word for it. */
+static void check_names(void)
+{
+	for (int i = 0; i < N_CREDENTIAL_PLACES; i++)
+		PROMISE(credential_place_name((enum credential_place)i)[0]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct credential_rules rules[] = {
@@ -50,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t used;
 
 	PROMISE(text);
+	check_names();
 	if (size)
 		memcpy(text, data, size);
 	if (request_head_parse(&head, text, size, REQUEST_HEAD_BYTES, &used) == 0)

@@ -75,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int r = inflate_anew(data, size, TEXT_MAX, text, &len);
 
 	PROMISE(r == 0 || r == WS_INFLATE_TOO_BIG || r == WS_INFLATE_BROKEN);
+	ws_inflate_free(NULL); /* is harmless */
 	if (!old)
 		old = ws_inflate_new(TEXT_MAX);
 	PROMISE(old && ws_inflate_message(old, data, size, &slice) == r);

@@ -13,6 +13,7 @@
 
 #include "protocol/frame.h"
 #include "protocol/json.h"
+#include "protocol/key_path.h"
 #include "protocol/message.h"
 
 static struct slice trimmed(const char *data, size_t len)
@@ -55,6 +56,23 @@ static void check_text(
 			 : !members[4].value.data);
 }
 
+/* What stands at data.id, and that the event is alone of its key. */
+static void check_key(struct message *message)
+{
+	struct message *copy = message_from_text(message_text(message).data, message_text(message).len);
+	struct key_path path;
+	const char *why;
+
+	PROMISE(copy && slice_equal(message_text(copy), message_text(message)));
+	PROMISE(key_path_parse(&path, "data.id", &why) == 0);
+	message_set_key(message, &path);
+	PROMISE(message_same_key(message, message) == (message->key_len > 0));
+	PROMISE(message->key_at + message->key_len <= message->frame_len);
+	PROMISE(!message_same_key(copy, message));
+	message_unref(message_ref(copy));
+	message_unref(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice payload, channel = {"cards", 5}, pos = {0};
@@ -79,6 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	PROMISE(message->channel_len == channel.len &&
 		memcmp(message->channel, channel.data, channel.len + 1) == 0);
 	check_text(message, payload, channel, pos);
+	check_key(message);
 	message_unref(message);
 	return 0;
 }

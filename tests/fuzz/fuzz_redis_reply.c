@@ -62,7 +62,9 @@ static int hear(const char *data, size_t size, size_t portion, struct heard *hea
 	struct redis_parser *parser;
 	int r = 0;
 
-	PROMISE(redis_parser_new(BULK_MAX, &parser) == 0);
+	PROMISE(redis_parser_new(1, &parser) == 0);
+	redis_parser_set_bulk_max(parser, BULK_MAX);
+	redis_parser_free(NULL); /* is harmless */
 	*heard = (struct heard){0};
 	for (size_t i = 0; i < size && r == 0; i += portion)
 		r = redis_parser_feed(

@@ -27,6 +27,7 @@ static void check_lists(const struct request_head *head)
 		struct slice list = request_head_list(head, (enum http_header)i, scratch);
 
 		PROMISE(list.len <= REQUEST_HEAD_MAX && (head->n[i] || !list.len));
+		PROMISE(!request_head_lists(head, (enum http_header)i, "\1")); /* no value has that byte */
 		if (head->n[i] && !memchr(head->value[i].data, ',', head->value[i].len)) {
 			memcpy(element, head->value[i].data, head->value[i].len);
 			element[head->value[i].len] = '\0';
@@ -81,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_within(head.query, text, used);
 	check_within(head.host, text, used);
 	check_lists(&head);
+	PROMISE(request_head_has_body(&head) == (head.chunked || head.content_length > 0));
 	check_query(head.query);
 	/* Without what follows it is the same, and without its last byte it is none. */
 	PROMISE(request_head_parse(&again, text, used, REQUEST_HEAD_BYTES, &used_again) == 0 &&

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "protocol/json.h"
 #include "route/access.h"
 #include "route/route.h"
 
@@ -37,6 +38,24 @@ static bool is_id(const char *id, size_t len, bool may_be_wide)
 	       (may_be_wide && memchr(id, '%', len) && !memchr(id, ':', len) && route_channel_valid(id, len));
 }
 
+/* Its values as JSON, and the same match again from its ids. */
+static void check_told(const struct route_match *match, const char *ids)
+{
+	struct route_match again;
+	struct buf out = {0};
+	bool is_object;
+
+	route_variables(match, &out);
+	PROMISE(json_check(out.data, out.len, 2, NULL, 0, &is_object) == 0 && is_object);
+	buf_deinit(&out);
+	route_rematch(match->route, ids, NULL, &again);
+	PROMISE(again.n_values == match->n_values);
+	for (size_t i = 0; i < again.n_values; i++)
+		PROMISE(!strcmp(again.values[i].text, match->values[i].text));
+	PROMISE(route_serves_alike(match->route, match->route) && !route_needs_token(match->route));
+	PROMISE(!route_joins_by_id(match->route) || match->n_values);
+}
+
 static void check_match(const struct route_table *table, const struct route_match *match)
 {
 	char name[ROUTE_CHANNEL_MAX + 1];
@@ -44,6 +63,7 @@ static void check_match(const struct route_table *table, const struct route_matc
 
 	PROMISE(match->n_values <= ROUTE_VARIABLES_MAX);
 	PROMISE(route_ids(match, ids) == strlen(ids));
+	check_told(match, ids);
 	PROMISE(access_may_enter(match)); /* none of the routes asks who it is */
 	for (size_t i = 0; i < match->n_values; i++)
 		PROMISE(is_id(

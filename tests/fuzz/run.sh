@@ -4,13 +4,15 @@
 #
 # What is found stays in build-fuzz, as does what the corpus grew to; the path of an input that broke something is
 # printed. Worth keeping: copy it to tests/fuzz/corpus/NAME, so that every build replays it.
-# Ends with 0 only if every target ran and none broke; the last line is "N targets held, N did not".
+# Ends with 0 only if every target ran, none broke, and enough of the lines of the files that they are for (coverage.txt) was
+# reached; the last line is "N targets held, N did not".
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly BUILD=build-fuzz
 readonly JOBS=2
+readonly COVERED_MIN=95 # per cent of the lines of every file that coverage.txt names
 seconds=60
 
 usage() {
@@ -36,7 +38,7 @@ fuzz() {
 	mkdir -p "$BUILD/corpus_$name"
 	if [ ! -x "$program" ]; then
 		printf '  %-14s is not in tests/fuzz/meson.build\n' "$name"
-	elif "$program" -max_total_time="$seconds" -max_len=4096 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
+	elif LLVM_PROFILE_FILE=$BUILD/coverage_$name.profraw "$program" -max_total_time="$seconds" -max_len=4096 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
 		-dict=tests/fuzz/json.dict -artifact_prefix="$BUILD/broken_${name}_" \
 		"$BUILD/corpus_$name" "tests/fuzz/corpus/$name" >"$log" 2>&1; then
 		printf '  %-14s held   %9d executions, %7d a second\n' "$name" \
@@ -48,13 +50,26 @@ fuzz() {
 	fi
 }
 
+# The files that these targets are for, each with the share of its lines that was reached; false if one is below the bound.
+# What only another target reaches counts as well, if that one ran.
+coverage() {
+	local name programs=() profiles=()
+	for name in "$@"; do
+		[ ! -e "$BUILD/coverage_$name.profraw" ] || profiles+=("$BUILD/coverage_$name.profraw")
+		programs+=(-object "$BUILD/tests/fuzz/fuzz_$name")
+	done
+	llvm-profdata merge -sparse -o "$BUILD/coverage.profdata" "${profiles[@]}"
+	llvm-cov export -summary-only -instr-profile="$BUILD/coverage.profdata" "${programs[@]}" |
+		/usr/bin/python3 -B tests/fuzz/coverage.py "$COVERED_MIN" "$@"
+}
+
 build() {
 	deploy/build.sh --cc clang "$BUILD" -Dtests=disabled -Dfuzzers=true -Doptimization=1 -Db_sanitize=address,undefined \
 		-Db_lundef=false
 }
 
 main() {
-	local n_held n_wanted
+	local n_held n_wanted covered=0
 	case ${1:-} in
 	--help | -h)
 		usage
@@ -81,10 +96,11 @@ main() {
 	export BUILD seconds
 	# shellcheck disable=SC2016 # the job's shell expands it
 	printf '%s\n' "${targets[@]}" | xargs -P "$JOBS" -I{} bash -c 'fuzz "$1"' _ {} | tee "$BUILD/summary.txt"
+	coverage "${targets[@]}" || covered=1
 	n_wanted=${#targets[@]}
 	n_held=$(grep -c '^  [a-z_]* *held ' "$BUILD/summary.txt" || true)
 	printf '%d targets held, %d did not\n' "$n_held" $((n_wanted - n_held))
-	[ "$n_held" = "$n_wanted" ]
+	[ "$n_held" = "$n_wanted" ] && [ "$covered" = 0 ]
 }
 
 main "$@"
