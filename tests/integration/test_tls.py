@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -30,6 +31,7 @@ MANY = 150
 LARGEST = 70_000
 RECORD = 16384  # bytes that a record of TLS holds
 HELLO_SECONDS = 5  # for a handshake
+HALF = sized(500, 100)  # handshakes under way
 CROWD = sized(1000, 60)  # connections under which the key is exchanged
 MARK = "a-word-that-nobody-else-says"
 CUTS = sized(7, 41)  # from one byte to cut behind to the next
@@ -361,6 +363,21 @@ def test_records_that_come_byte_by_byte_are_records(secure):
         answer += hand.do(hand.tls.read, 65536)
     assert answer.startswith(b"HTTP/1.1 101")
     hand.socket.close()
+
+
+def test_handshakes_that_dribble_keep_nobody_out(start, authority, pair):
+    """Each holds a place until its deadline, and none of the worker's time."""
+    gateway = start(*options(pair, "--workers", "1"), tls=authority.client())
+    hello = first_flight(gateway.tls)
+    dribbling = [socket.create_connection(gateway.address, PATIENCE_SECONDS) for _ in range(HALF)]
+    for number, peer in enumerate(dribbling):
+        peer.sendall(hello[: 1 + number % (len(hello) - 1)])
+    began = time.monotonic()
+    with gateway.connect() as peer:
+        assert peer.ask({"type": "ping"})["type"] == "pong"
+    assert time.monotonic() - began < HELLO_SECONDS
+    for peer in dribbling:
+        peer.close()
 
 
 def test_plain_http_is_told_where_it_is(secure):
