@@ -65,6 +65,7 @@ struct config {
 	unsigned int connections_max;         /* 0: as many as the limit of open files leaves */
 	unsigned int subscriptions_max;       /* of one connection */
 	unsigned int connections_per_address; /* 0: no bound; or CONFIG_AUTO */
+	unsigned int connections_per_user;    /* 0: no bound */
 	size_t handshake_bytes_max;           /* of a request on the public port */
 	unsigned int message_rate;            /* of one connection, a second; 0: no bound */
 	unsigned int message_burst;           /* of one connection; 0: twice subscriptions_max */

@@ -2,11 +2,12 @@
 #define TIDEGATE_WS_PLACES_H
 
 /*
- * Places: how many connections of the public port there may be, over all workers, and from one address.
+ * Places: how many connections of the public port there may be, over all workers, from one address, of
+ * one user.
  *
- * Some file descriptors are kept from clients, for the admin port, for Redis and for the files of a reload. A
- * few of these serve newcomers that find no place and have to be told so. When those are taken too, the
- * listeners rest and newcomers wait in the kernel.
+ * Some file descriptors are kept from clients, for the admin port, for Redis and for the files of a
+ * reload. A few of these serve newcomers that find no place and have to be told so. When those are taken
+ * too, the listeners rest and newcomers wait in the kernel.
  *
  * There is one struct places for a process, shared by its threads without a lock. Each connection holds one
  * place, of either kind, from accept to its end. While memory is short there are no seats for newcomers.
@@ -17,6 +18,7 @@
 #include <stddef.h>
 
 struct address_table;
+struct tally;
 
 enum {
 	PLACES_STANDING_REST = 24, /* newcomers that are being told; from this number on listeners rest */
@@ -31,6 +33,7 @@ enum place {
 
 struct places {
 	struct address_table *addresses; /* counts them by where they come from; borrowed */
+	struct tally *users;             /* and by whose they are; borrowed */
 	_Atomic size_t max;              /* seats */
 	_Atomic size_t n_seated;
 	_Atomic size_t n_standing;
@@ -38,8 +41,8 @@ struct places {
 	_Atomic bool resting;  /* the log has said that listeners rest, and not yet that they go on */
 };
 
-/* addresses: outlives the places. */
-void places_init(struct places *places, size_t max, struct address_table *addresses);
+/* addresses, users: outlive the places. */
+void places_init(struct places *places, size_t max, struct address_table *addresses, struct tally *users);
 
 /* The new bound holds for newcomers; no connection is closed. */
 void places_set_max(struct places *places, size_t max);

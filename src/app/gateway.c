@@ -34,6 +34,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/log_writer.h"
+#include "core/tally.h"
 #include "metrics/metrics.h"
 #include "route/route.h"
 #include "worker/worker.h"
@@ -434,6 +435,7 @@ static void gateway_free(struct gateway *gateway)
 	for (unsigned int i = 0; i < gateway->n_workers; i++)
 		worker_free(gateway->workers[i]);
 	address_table_free(gateway->addresses);
+	tally_free(gateway->users);
 	bus_free(gateway->bus);
 	keys_free(gateway->keys);
 	for (int i = 0; i < N_SIGNALS; i++)
@@ -538,6 +540,20 @@ static void ignore(int severity, const char *message)
 }
 
 /* 0 or negative errno. Even on failure there is a log to tell it, unless there is no memory for one. */
+static int make_places(struct gateway *gateway)
+{
+	const struct config *config = gateway->config;
+	size_t max = file_limit_connections(gateway->n_files, config->workers, config->connections_max);
+
+	gateway->addresses = address_table_new();
+	gateway->users = tally_new();
+	places_init(&gateway->places, max, gateway->addresses, gateway->users);
+	if (!gateway->addresses || !gateway->users)
+		return -ENOMEM;
+	reload_bound_places(&gateway->places, config);
+	return 0;
+}
+
 static int make_log(struct gateway *gateway)
 {
 	const struct config *config = gateway->config;
@@ -585,14 +601,8 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 	gateway->started_ms = clock_monotonic_ms();
 	r = make_log(gateway);
 	gateway->n_files = file_limit_set(); /* before libwebsockets looks at it */
-	gateway->addresses = address_table_new();
-	places_init(&gateway->places,
-		file_limit_connections(gateway->n_files, config->workers, config->connections_max),
-		gateway->addresses);
-	if (gateway->addresses)
-		reload_bound_addresses(&gateway->places, config);
-	else
-		r = -ENOMEM;
+	if (r == 0)
+		r = make_places(gateway);
 	signal(SIGPIPE, SIG_IGN);
 	/* Only one arena: arenas of workers would grow page by page, with a system call each,
 	 * and keep more memory. */

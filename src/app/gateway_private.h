@@ -51,6 +51,7 @@ struct gateway {
 	unsigned int n_workers;
 	uint64_t n_files;                /* that may be open */
 	struct address_table *addresses; /* of the places */
+	struct tally *users;             /* likewise */
 	struct places places;
 	struct certificates certificates;
 	struct memory_watch memory;

@@ -18,6 +18,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/tally.h"
 #include "metrics/metrics.h"
 #include "route/route.h"
 #include "worker/worker.h"
@@ -71,13 +72,14 @@ static int prepare_workers(const struct reload_targets *to, const struct config 
 	return r;
 }
 
-void reload_bound_addresses(struct places *places, const struct config *config)
+void reload_bound_places(struct places *places, const struct config *config)
 {
 	bool is_auto = config->connections_per_address == CONFIG_AUTO;
 	const struct address_bound bound = {
 		is_auto ? ADDRESS_AUTO : config->connections_per_address, !is_auto};
 
 	address_table_set_bound(places->addresses, &bound);
+	tally_set_max(places->users, config->connections_per_user);
 }
 
 /* As many clients as are asked for, or as the open files leave. */
@@ -88,7 +90,7 @@ static void set_places(const struct reload_targets *to, const struct config *con
 	if (max < config->connections_max)
 		file_limit_warn(to->log, to->n_files, max);
 	places_set_max(to->places, max);
-	reload_bound_addresses(to->places, config);
+	reload_bound_places(to->places, config);
 }
 
 /* Nothing here can fail. */

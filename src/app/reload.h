@@ -59,8 +59,8 @@ enum reload_refusal {
 	RELOAD_DRAINING = 2,   /* the process is about to end */
 };
 
-/* Sets how many connections an address may have. */
-void reload_bound_addresses(struct places *places, const struct config *config);
+/* Sets how many connections an address, and a user, may have. */
+void reload_bound_places(struct places *places, const struct config *config);
 
 void reload_init(struct reload *reload, const struct config *started, const struct config_args *args,
 	char *const *environment);

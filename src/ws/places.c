@@ -2,9 +2,10 @@
 
 #include "ws/places.h"
 
-void places_init(struct places *places, size_t max, struct address_table *addresses)
+void places_init(struct places *places, size_t max, struct address_table *addresses, struct tally *users)
 {
 	places->addresses = addresses;
+	places->users = users;
 	atomic_init(&places->max, max);
 	atomic_init(&places->n_seated, 0);
 	atomic_init(&places->n_standing, 0);

@@ -11,6 +11,7 @@
 
 struct address;
 struct lws;
+struct tally_name;
 struct ws_server;
 
 struct ws_connection {
@@ -18,6 +19,7 @@ struct ws_connection {
 	struct lws *wsi;
 	struct ws_server *server;
 	struct address *address; /* that it counts for, or NULL */
+	struct tally_name *user; /* likewise */
 	struct list aborted;     /* in the server's list until the end of the turn */
 	struct buf *message;     /* a message that came in pieces, while it is incomplete */
 	const char *extensions;  /* the answer to its offers of extensions: a constant, or NULL */

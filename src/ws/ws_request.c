@@ -129,6 +129,13 @@ static void tell_address(struct log *log, const struct told *told)
 			"trusted_proxies if it is a proxy of yours; else a larger connections_per_address"));
 }
 
+static void tell_user(struct log *log, const struct told *told)
+{
+	log_warn(log, "a user has more connections than they may", log_str("remote", told->remote),
+		log_slice("path", told->head->path), log_uint("suppressed", told->suppressed),
+		log_str("remedy", "connections_per_user, if that is meant to be"));
+}
+
 static void tell_proxy(struct log *log, const struct told *told)
 {
 	log_warn(log, "a connection without a good PROXY header", log_str("remote", told->remote),
@@ -155,6 +162,8 @@ static void tell(struct ws_server *server, struct told *told)
 		tell_forbidden(server->log, told);
 	else if (id == REFUSAL_TOO_MANY || id == REFUSAL_TOO_FAST)
 		tell_address(server->log, told);
+	else if (id == REFUSAL_USER_FULL)
+		tell_user(server->log, told);
 	else if (id == REFUSAL_BAD_PROXY)
 		tell_proxy(server->log, told);
 	else if (told->token && told->token->why)

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "auth/identity.h"
 #include "auth/verifier.h"
 #include "channel_log/position.h"
 #include "client/clients.h"
@@ -17,6 +18,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/tally.h"
 #include "http/query.h"
 #include "http/request_head.h"
 #include "metrics/metrics.h"
@@ -67,7 +69,7 @@ static void refresh_time(struct ws_server *server)
 
 /* A connection of ours for this wsi, with a client begun, which takes the rights over. 0 or -ENOMEM. */
 static int connection_begin(struct ws_server *server, struct lws *wsi, const struct request_head *head,
-	struct rights *rights, const char *remote)
+	struct rights *rights, struct tally_name *user, const char *remote)
 {
 	struct ws_connection *connection = calloc(1, sizeof(*connection));
 	int r;
@@ -78,6 +80,7 @@ static int connection_begin(struct ws_server *server, struct lws *wsi, const str
 	}
 	connection->wsi = wsi;
 	connection->server = server;
+	connection->user = user;
 	r = client_init(&connection->client, server->clients, connection, rights, remote);
 	if (r < 0) {
 		free(connection);
@@ -108,6 +111,7 @@ static void connection_end(struct ws_connection *connection)
 {
 	address_table_leave(connection->server->places->addresses, connection->address, false,
 		connection->client.clients->now_ms);
+	tally_leave(connection->server->places->users, connection->user);
 	client_deinit(&connection->client);
 	list_remove(&connection->aborted);
 	message_drop(connection);
@@ -200,12 +204,30 @@ static const struct handshake_refusal *check(
 	return refusal;
 }
 
+/* NULL and *userp: what the connection counts for. Otherwise there are no rights any more. */
+static const struct handshake_refusal *count_user(
+	struct ws_server *server, struct rights *rights, struct tally_name **userp)
+{
+	const struct identity *identity = rights_identity(rights);
+	int r;
+
+	*userp = NULL;
+	if (!identity)
+		return NULL;
+	r = tally_enter(server->places->users, slice_of(identity_user(identity)), userp);
+	if (r == 0)
+		return NULL;
+	rights_deinit(rights);
+	return handshake_refusal(r == TALLY_FULL ? REFUSAL_USER_FULL : REFUSAL_OUT_OF_MEMORY);
+}
+
 const struct handshake_refusal *ws_server_admit(
 	struct ws_server *server, struct lws *wsi, struct ws_entry *entry)
 {
 	const struct handshake_refusal *refusal;
 	struct ws_connection *connection;
 	char remote[INET6_ADDRSTRLEN];
+	struct tally_name *user;
 	struct rights rights;
 
 	refresh_time(server);
@@ -216,10 +238,14 @@ const struct handshake_refusal *ws_server_admit(
 	refusal = count_client(server, entry->arrival, remote);
 	if (!refusal)
 		refusal = check(server, entry, remote, &rights);
+	if (!refusal)
+		refusal = count_user(server, &rights, &user);
 	if (refusal)
 		return refusal;
-	if (connection_begin(server, wsi, entry->head, &rights, remote) < 0)
+	if (connection_begin(server, wsi, entry->head, &rights, user, remote) < 0) {
+		tally_leave(server->places->users, user);
 		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
+	}
 	connection = lws_get_opaque_user_data(wsi);
 	if (handshake_speaks(entry->head))
 		client_speaks(&connection->client);

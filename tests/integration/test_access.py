@@ -13,6 +13,7 @@ import pytest
 
 from harness.gateway import TALKATIVE, run
 from harness.tokens import SECRET, Issuer
+from harness.wait import until
 from harness.websocket import Closed, Refused, WebSocket, exchange, handshake
 
 SHARED_ROUTES = True  # config, below
@@ -234,3 +235,28 @@ def test_a_stranger_is_told_in_one_line_what_is_open_and_how_to_close_it(start):
                     "set token_secret, token_keys, or auth: none\n")
     assert not run("check", "--listen", "0.0.0.0:8080", "--auth", "none").stderr
     assert not run("check", "--listen", "127.0.0.1:8080").stderr
+
+
+def test_a_user_has_so_many_connections_and_no_more(start, tmp_path, redis):
+    file = tmp_path / "users.yaml"
+    file.write_text(f"token_secret: {SECRET}\nconnections_per_user: 2\n", encoding="utf-8")
+    node = start("--config", file, redis=redis)
+    anna, berta = bearer({"sub": "anna"}), bearer({"sub": "berta"})
+    peers = [node.connect("/ws/cards", anna) for _ in range(2)]
+    refused = exchange(node.address, handshake("/ws/cards", anna))
+    assert refused.status == 429 and json.loads(refused.body)["data"]["code"] == "too_many_connections"
+    assert refused.headers["retry-after"] == "30"
+    with node.connect("/ws/cards", [*anna, OURS]) as told, pytest.raises(Closed) as end:
+        told.receive()
+    assert (end.value.code, end.value.reason) == (4101, b"too_many_connections")
+    with node.connect("/ws/cards", berta):
+        pass
+    assert node.metric('tidegate_handshakes_refused_total{reason="too_many_connections_of_user"}') == 2
+    node.wait_for_line("a user has more connections than they may")
+    peers.pop().abandon()
+    until("a place is free", lambda: exchange(node.address, handshake("/ws/cards", anna)).status == 101)
+    file.write_text(f"token_secret: {SECRET}\nconnections_per_user: 0\n", encoding="utf-8")
+    assert run("reload", "--admin", node.admin).returncode == 0
+    peers += [node.connect("/ws/cards", anna) for _ in range(3)]
+    for peer in peers:
+        peer.abandon()

@@ -485,7 +485,7 @@ static int setup(void **state)
 	assert_int_equal(log_writer_new(fixture->silent, LOG_FORMAT_TEXT, &fixture->log_writer), 0);
 	fixture->addresses = address_table_new();
 	assert_non_null(fixture->addresses);
-	places_init(&fixture->places, 100, fixture->addresses);
+	places_init(&fixture->places, 100, fixture->addresses, NULL);
 	fixture->routes = route_table_new();
 	add_route(fixture->routes, CARDS, (const char *const[]){"cards", "cards:1"}, 2, false);
 	*state = fixture;

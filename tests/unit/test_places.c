@@ -13,7 +13,7 @@ static void seats_first_then_standing_then_none(void **state)
 	struct places places;
 
 	(void)state;
-	places_init(&places, 2, NULL);
+	places_init(&places, 2, NULL, NULL);
 	assert_int_equal(places_take(&places), PLACE_SEAT);
 	assert_int_equal(places_take(&places), PLACE_SEAT);
 	for (int i = 0; i < PLACES_STANDING_MAX; i++) {
@@ -28,7 +28,7 @@ static void who_stands_sits_down_when_somebody_leaves(void **state)
 	struct places places;
 
 	(void)state;
-	places_init(&places, 1, NULL);
+	places_init(&places, 1, NULL, NULL);
 	assert_int_equal(places_take(&places), PLACE_SEAT);
 	assert_int_equal(places_take(&places), PLACE_STANDING);
 	assert_false(places_sit(&places));
@@ -42,7 +42,7 @@ static void a_smaller_bound_sends_nobody_away_and_a_larger_one_holds_at_once(voi
 	struct places places;
 
 	(void)state;
-	places_init(&places, 2, NULL);
+	places_init(&places, 2, NULL, NULL);
 	assert_int_equal(places_take(&places), PLACE_SEAT);
 	assert_int_equal(places_take(&places), PLACE_SEAT);
 	places_set_max(&places, 1);
@@ -57,7 +57,7 @@ static void one_worker_speaks_for_all(void **state)
 	struct places places;
 
 	(void)state;
-	places_init(&places, 1, NULL);
+	places_init(&places, 1, NULL, NULL);
 	assert_false(places_go_on(&places));
 	assert_true(places_rest(&places));
 	assert_false(places_rest(&places));
@@ -70,7 +70,7 @@ static void while_memory_is_short_newcomers_stand(void **state)
 	struct places places;
 
 	(void)state;
-	places_init(&places, 10, NULL);
+	places_init(&places, 10, NULL, NULL);
 	assert_int_equal(places_take(&places), PLACE_SEAT);
 	places_set_short(&places, true);
 	assert_int_equal(places_take(&places), PLACE_STANDING);
