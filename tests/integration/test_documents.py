@@ -50,6 +50,7 @@ LEFT_OUT = {
     "docs/testing.md: tests/run.sh # everything": "it is what runs this test",
     "docs/testing.md: deploy/deps.sh --test": "the same, by hand",
     "docs/testing.md: tests/fuzz/run.sh": "it takes hours, and a build of its own",
+    "docs/testing.md: tests/oom/run.py": "by hand: it takes minutes",
     "docs/testing.md: tests/run.sh the command": "a list of files",
     "docs/testing.md: def f2(bench)": "an extract from tests/fault/redis_outage.py, shortened",
 }
