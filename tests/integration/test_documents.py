@@ -408,9 +408,9 @@ def publisher_modules(monkeypatch, redis):
 
     monkeypatch.setitem(sys.modules, "fastapi", fastapi)
     monkeypatch.syspath_prepend(str(ROOT / "src/clients/python"))
+    tidegate = __import__("tidegate")  # before, for it remembers what a client is
     monkeypatch.setattr(redis_py, "Redis", Here)
     monkeypatch.setattr(redis_asyncio, "Redis", LoopHere)
-    tidegate = __import__("tidegate")
     for kind, client in ((tidegate.Publisher, Here), (tidegate.AsyncPublisher, LoopHere)):
         monkeypatch.setattr(kind, "kind", kind.kind._replace(client=client))
 

@@ -343,7 +343,13 @@ static void reads_lists(void **state)
 	assert_refuses_flag(f, "--topics", "a,b,a", "--topics: 'a' is not there once only");
 	assert_refuses_flag(
 		f, "--topics", "tg", "--topics: 'tg' is not free for a topic: it is Tidegate's own");
-	assert_refuses(f, "\ntopics: a,b\n", "t.yaml:2: topics is a list: [a, b], or one '- …' a line");
+	assert_loads(f, "topics: a, b\n");
+	assert_string_equal(f->config->topics[0], "a");
+	assert_string_equal(f->config->topics[1], "b");
+	assert_null(f->config->topics[2]);
+	assert_refuses(f, "\ntopics: a,b:c\n",
+		"t.yaml:2: topics: 'b:c' is not a topic (1 to 128 of A-Z a-z 0-9 . _ ~ -)");
+	assert_refuses(f, "\ntopics: {a: b}\n", "t.yaml:2: topics is a list: [a, b], or one '- …' a line");
 }
 
 static void takes_no_more_items_than_a_list_has_room_for(void **state)
