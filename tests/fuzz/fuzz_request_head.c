@@ -27,7 +27,7 @@ static void check_lists(const struct request_head *head)
 		struct slice list = request_head_list(head, (enum http_header)i, scratch);
 
 		PROMISE(list.len <= REQUEST_HEAD_MAX && (head->n[i] || !list.len));
-		PROMISE(!request_head_lists(head, (enum http_header)i, "\1")); /* no value has that byte */
+		PROMISE(!request_head_lists(head, (enum http_header)i, "no, word")); /* a word has no comma */
 		if (head->n[i] && !memchr(head->value[i].data, ',', head->value[i].len)) {
 			memcpy(element, head->value[i].data, head->value[i].len);
 			element[head->value[i].len] = '\0';
