@@ -297,17 +297,16 @@ static void on_behind(evutil_socket_t fd, short events, void *arg)
 static void on_mail(evutil_socket_t fd, short events, void *arg)
 {
 	struct worker *worker = arg;
-	uint64_t n_served = ws_server_n_served(worker->server), began_us;
+	uint64_t n_served = ws_server_n_served(worker->server), began_us = clock_monotonic_us();
 
 	(void)fd;
 	(void)events;
 	take_mail(worker);
-	began_us = worker->enough_us - MAIL_US;
-	if (!worker->row_us || worker->row_served != n_served) {
-		worker->row_us = began_us;
-		worker->row_served = n_served;
-	}
-	if (worker->waiting || began_us - worker->row_us >= MAIL_US)
+	if (worker->row_served != n_served)
+		worker->row_us = 0;
+	worker->row_served = n_served;
+	worker->row_us += clock_monotonic_us() - began_us;
+	if (worker->waiting || worker->row_us >= MAIL_US)
 		give_way(worker);
 }
 

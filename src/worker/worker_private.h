@@ -39,14 +39,14 @@ struct worker {
 
 	/* All below belongs to the worker's thread once it runs. */
 	struct event_base *base;
-	struct event *mail_event;   /* not added while mail waits behind sockets */
-	struct event *behind_event; /* active meanwhile */
-	uint64_t row_us;        /* when mail was first taken since a socket was served; 0: at the next mail */
-	uint64_t row_served;    /* the sockets that were served by then */
-	struct mail *waiting;   /* taken from the inbox, but too much for one turn */
-	uint64_t enough_us;     /* when this turn's time for mail is over */
-	struct message *passed; /* the newest event of a run of one channel that was passed over */
-	uint32_t n_passed;      /* events in that run, about which its clients are not told yet */
+	struct event *mail_event;     /* not added while mail waits behind sockets */
+	struct event *behind_event;   /* active meanwhile */
+	uint64_t row_us;              /* for mail since a socket was served */
+	uint64_t row_served;          /* the sockets that were served by then */
+	struct mail *waiting;         /* taken from the inbox, but too much for one turn */
+	uint64_t enough_us;           /* when this turn's time for mail is over */
+	struct message *passed;       /* the newest event of a run of one channel that was passed over */
+	uint32_t n_passed;            /* events in that run, about which its clients are not told yet */
 	struct message *first_passed; /* since the log told of any */
 	uint64_t n_passed_all;        /* likewise */
 	struct log_limit passed_limit;
