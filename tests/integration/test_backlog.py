@@ -71,7 +71,7 @@ class Returning(threading.Thread):
         if "channel" in message:
             self.numbers.append(message["data"])
             self.pos = message["pos"]
-        else:
+        elif message["type"] != "error":  # unavailable: its log could not be read for 5 s, and it is answered later
             self.answers.append(message)
             self.pos = message["data"]["pos"]
 
