@@ -19,6 +19,7 @@ from harness.authority import Authority
 from harness.gateway import BINARY, ROOT, run
 from harness.process import Process, clean_environment
 from harness.wait import until
+from harness.websocket import exchange, handshake
 
 pytestmark = pytest.mark.plain
 
@@ -470,6 +471,72 @@ def test_the_resuming_page_loads_its_state_first_and_then_only_when_it_must(chro
 @runs("docs/redis.md: tidegate functions")
 def test_the_library_is_loaded_by_hand(shell):
     assert shell(block("docs/redis.md: tidegate functions")).strip() == "tidegate"
+
+
+# --- docs/security.md -----------------------------------------------------------------------------
+
+
+def secured(start, tmp_path, python, configuration, modules, **names):
+    """A gateway with the page's configuration, and the names of its Python, run beside these modules."""
+    (tmp_path / "tidegate.yaml").write_text(block(configuration), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in modules.items():
+            patch.setitem(sys.modules, name, module)
+        exec(block(python), names)  # pylint: disable=exec-used
+    return start("--config", tmp_path / "tidegate.yaml"), names
+
+
+FASTAPI, DJANGO = (f"docs/security.md: from datetime import datetime, timedelta, timezone import jwt {rest}"
+                   for rest in ("SECRET_KEY", "from django"))
+
+
+@runs(FASTAPI)
+@runs("docs/security.md: const token")
+def test_the_token_of_fastapis_tutorial_lets_a_page_in_and_its_end_is_heard(start, tmp_path, chromium):
+    gateway, names = secured(start, tmp_path, FASTAPI, "docs/security.md: token_secret: 09d25e09", {})
+    token = names["create_access_token"]("alice", [7])
+    for path, status in (("/ws/me", 101), ("/ws/execution/7", 101), ("/ws/execution/8", 403)):
+        answer = exchange(gateway.address, handshake(path, [("Authorization", f"Bearer {token}")]))
+        assert answer.status == status, path
+    code = block("docs/security.md: const token").replace("wss://example.com/ws/me", gateway.url("/ws/me"))
+    page = browser.Page(gateway.url("/ws/me"))
+    try:
+        chromium.show(page.url, "document.readyState", lambda state: state == "complete")
+        for shown, seen in ((token, "1"), (token + "x", "token_invalid")):
+            chromium.look(f"""(() => {{ document.title = ''; localStorage.setItem('token', {json.dumps(shown)});
+                           window.signIn = reason => document.title = reason; window.handle = event => document.title = event.data;
+                           const script = document.createElement('script'); script.textContent = {json.dumps('{' + code + '}')};
+                           document.body.append(script); return true }})()""", bool)
+            if shown == token:
+                until("the page is in", lambda: gateway.metric("tidegate_connections"))
+                gateway.publish("user:alice", '{"type":"news","data":1}')
+            chromium.look("document.title", lambda title, seen=seen: title == seen)
+    finally:
+        page.stop()
+
+
+@runs(DJANGO)
+def test_the_cookie_of_the_django_view_lets_in_with_an_origin(start, tmp_path):
+    class Response:
+        def __init__(self, status):
+            self.status, self.cookies = status, {}
+
+        def set_cookie(self, name, value, **kind):
+            self.cookies[name] = (value, kind)
+
+    modules = {
+        "django": types.ModuleType("django"), "django.contrib": types.ModuleType("contrib"), "django.contrib.auth": types.ModuleType("auth"),
+        "django.conf": types.SimpleNamespace(settings=types.SimpleNamespace(
+            TIDEGATE_SECRET=re.search(r"token_secret: (\w+)", block("docs/security.md: token_secret: 5f0c7a1e"))[1])),
+        "django.contrib.auth.decorators": types.SimpleNamespace(login_required=lambda view: view),
+        "django.http": types.SimpleNamespace(HttpResponse=Response),
+    }
+    gateway, names = secured(start, tmp_path, DJANGO, "docs/security.md: token_secret: 5f0c7a1e", modules)
+    value, kind = names["live"](types.SimpleNamespace(user=types.SimpleNamespace(pk=42))).cookies["tidegate"]
+    assert kind["httponly"] and kind["secure"]
+    cookie = ("Cookie", f"sessionid=x; tidegate={value}")
+    for headers, status in (([cookie, ("Origin", "https://gateway.test")], 101), ([cookie], 403), ([cookie, ("Origin", "https://evil.test")], 403)):
+        assert exchange(gateway.address, handshake("/ws/me", headers)).status == status
 
 
 # --- docs/testing.md ------------------------------------------------------------------------------
