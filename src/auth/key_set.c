@@ -19,6 +19,7 @@
 #include "auth/json_memory.h"
 #include "auth/pem_key.h"
 #include "auth/secret.h"
+#include "auth/signature.h"
 #include "auth/verifier.h"
 #include "core/buf.h"
 
@@ -45,6 +46,7 @@ static void key_deinit(struct key *key)
 	free((char *)key->kid);
 	free((char *)key->algorithms);
 	free((char *)key->skipped);
+	signature_key_free(key->signing);
 }
 
 void key_set_free(struct key_set *set)
@@ -153,10 +155,11 @@ static const char *reason_unusable(const json_t *jwk, int bits)
 				       : "it is shorter than 256 bits";
 }
 
-/* Hands the JWK to libjwt. 0 with key->item and key->bits; -ENOMEM; KEY_SET_BAD: it is no key. */
+/* Hands the JWK to libjwt. 0 with key->signing and key->bits; -ENOMEM; KEY_SET_BAD: it is no key. */
 static int import(struct key_set *set, json_t *jwk, struct key *key)
 {
 	static const char *const private_parts[] = {"d", "p", "q", "dp", "dq", "qi", "oth"};
+	const jwk_item_t *item;
 	jwk_set_t *jwks;
 	char *text;
 
@@ -175,13 +178,12 @@ static int import(struct key_set *set, json_t *jwk, struct key *key)
 	set->jwks = jwks;
 	if (json_memory_failed() || jwks_error(jwks))
 		return -ENOMEM; /* the text is JSON: it came from json_dumps() */
-	key->item = jwks_item_get(jwks, jwks_item_count(jwks) - 1);
-	if (!key->item || jwks_item_error(key->item)) {
-		key->item = NULL;
+	item = jwks_item_get(jwks, jwks_item_count(jwks) - 1);
+	if (!item || jwks_item_error(item))
 		return KEY_SET_BAD;
-	}
-	key->bits = jwks_item_key_bits(key->item);
-	return 0;
+	key->bits = jwks_item_key_bits(item);
+	key->signing = signature_key_new(item);
+	return key->signing ? 0 : -ENOMEM;
 }
 
 /* A copy of the text; NULL with *failed when out of memory. */
@@ -317,7 +319,7 @@ static int add_secret_bytes(struct key_set *set, const char *name, struct slice 
 	if (jwk && buf_text(&k) && json_object_set_new(jwk, "kty", json_string("oct")) == 0 &&
 		json_object_set_new(jwk, "k", json_string(k.data)) == 0)
 		r = add_jwk(set, name, jwk, false);
-	if (r == 0 && !set->keys[set->n_keys - 1].item)
+	if (r == 0 && !set->keys[set->n_keys - 1].signing)
 		r = -ENOMEM; /* nothing else can be wrong with it */
 	json_decref(jwk);
 	secret_deinit(&k);

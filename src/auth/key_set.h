@@ -16,8 +16,8 @@
 #include "core/slice.h"
 
 struct buf;
-struct jwk_item; /* libjwt's */
 struct key_set;
+struct signature_key;
 
 enum {
 	KEY_SET_BAD = 1, /* a sentence is in the error buffer, without a full stop */
@@ -30,10 +30,10 @@ struct key {
 	const char *kind;
 	int bits;
 	const char *kid;
-	const char *algorithms; /* for people: "RS256,PS256" */
-	const char *skipped;    /* NULL, or why no token is checked with it */
-	unsigned int set;       /* the algorithms; 0 if skipped */
-	const struct jwk_item *item;
+	const char *algorithms;        /* for people: "RS256,PS256" */
+	const char *skipped;           /* NULL, or why no token is checked with it */
+	unsigned int set;              /* the algorithms; 0 if skipped */
+	struct signature_key *signing; /* NULL if it is none that libjwt takes */
 };
 
 /* accepted: the algorithms that may be used at all. NULL when out of memory. */

@@ -7,21 +7,24 @@
 #include <string.h>
 
 #include <jansson.h>
-#include <jwt.h>
-#include <openssl/err.h>
 
 #include "auth/base64.h"
 #include "auth/claims_object.h"
+#include "auth/signature.h"
 #include "auth/token_fault.h"
 #include "auth/verifier.h"
 
 enum {
 	N_TOKEN_PARTS = 3,
+	KNOWN_HEADER_MAX = 512, /* bytes in base64; a longer one is read each time */
 };
 
+/* An issuer gives all its tokens one header, byte by byte: the last one that was read is not read again. */
 struct token_checker {
-	jwt_checker_t *jwt;
-	char text[TOKEN_BYTES_MAX + 1]; /* libjwt wants its end marked */
+	struct signature_room *room;
+	json_t *known; /* NULL: none yet */
+	size_t known_len;
+	char known_text[KNOWN_HEADER_MAX];
 };
 
 /* Three parts that are not empty, of the alphabet; the last is the signature. */
@@ -64,22 +67,65 @@ static int read_header(struct token *token)
 	return 0;
 }
 
-int token_parse(struct slice text, struct token *token)
+static bool is_known(const struct token_checker *checker, struct slice part)
 {
-	struct slice parts[N_TOKEN_PARTS];
-	char signature[TOKEN_BYTES_MAX];
-	size_t len;
-	int r = split(text, parts);
+	return checker && checker->known &&
+	       slice_equal(part, (struct slice){checker->known_text, checker->known_len});
+}
 
-	*token = (struct token){0};
-	if (r == 0)
-		r = parse_part(parts[0], &token->header);
+static void know(struct token_checker *checker, struct slice part, json_t *header)
+{
+	if (!checker || part.len > KNOWN_HEADER_MAX)
+		return;
+	json_decref(checker->known);
+	checker->known = json_incref(header);
+	checker->known_len = part.len;
+	memcpy(checker->known_text, part.data, part.len);
+}
+
+static int parse_header(struct token_checker *checker, struct slice part, struct token *token)
+{
+	int r;
+
+	if (is_known(checker, part)) {
+		token->header = json_incref(checker->known);
+		return read_header(token);
+	}
+	r = parse_part(part, &token->header);
 	if (r == 0)
 		r = read_header(token);
 	if (r == 0)
+		know(checker, part, token->header);
+	return r;
+}
+
+static int parse_signature(struct slice part, struct token *token)
+{
+	char bytes[TOKEN_BYTES_MAX];
+	size_t len;
+
+	if (!base64url_decode(part, bytes, &len))
+		return TOKEN_MALFORMED;
+	token->signature_len = len < TOKEN_SIGNATURE_MAX ? len : TOKEN_SIGNATURE_MAX;
+	memcpy(token->signature, bytes, token->signature_len);
+	return 0;
+}
+
+int token_parse(struct token_checker *checker, struct slice text, struct token *token)
+{
+	struct slice parts[N_TOKEN_PARTS];
+	int r = split(text, parts);
+
+	token->header = token->payload = NULL;
+	token->alg = token->kid = NULL;
+	if (r == 0)
+		r = parse_header(checker, parts[0], token);
+	if (r == 0)
 		r = parse_part(parts[1], &token->payload);
-	if (r == 0 && !base64url_decode(parts[2], signature, &len))
-		r = TOKEN_MALFORMED;
+	if (r == 0)
+		r = parse_signature(parts[2], token);
+	if (r == 0)
+		token->signed_text = (struct slice){text.data, parts[0].len + 1 + parts[1].len};
 	return r;
 }
 
@@ -87,23 +133,20 @@ void token_deinit(struct token *token)
 {
 	json_decref(token->header);
 	json_decref(token->payload);
-	*token = (struct token){0};
+	token->header = token->payload = NULL;
 }
 
 struct token_checker *token_checker_new(void)
 {
-	struct token_checker *checker = malloc(sizeof(*checker));
+	struct token_checker *checker = calloc(1, sizeof(*checker));
 
 	if (!checker)
 		return NULL;
-	checker->jwt = jwt_checker_new();
-	if (!checker->jwt) {
+	checker->room = signature_room_new();
+	if (!checker->room) {
 		free(checker);
 		return NULL;
 	}
-	/* These are ours: libjwt lets in what has no exp, and knows no fraction. */
-	jwt_checker_time_leeway(checker->jwt, JWT_CLAIM_EXP, -1);
-	jwt_checker_time_leeway(checker->jwt, JWT_CLAIM_NBF, -1);
 	return checker;
 }
 
@@ -111,22 +154,17 @@ void token_checker_free(struct token_checker *checker)
 {
 	if (!checker)
 		return;
-	jwt_checker_free(checker->jwt);
+	signature_room_free(checker->room);
+	json_decref(checker->known);
 	free(checker);
 }
 
-int token_check(
-	struct token_checker *checker, struct slice text, const char *algorithm, const jwk_item_t *key)
+int token_check(struct token_checker *checker, const struct token *token, enum algorithm algorithm,
+	const struct signature_key *key)
 {
-	bool good;
+	const struct slice signature = {token->signature, token->signature_len};
 
-	memcpy(checker->text, text.data, text.len);
-	checker->text[text.len] = '\0';
-	jwt_checker_error_clear(checker->jwt);
-	/* Without the algorithm libjwt would take the one that the token names. */
-	good = jwt_checker_setkey(checker->jwt, jwt_str_alg(algorithm), key) == 0 &&
-	       jwt_checker_verify(checker->jwt, checker->text) == 0;
-	if (!good)
-		ERR_clear_error(); /* or the next call of TLS on this thread would take it for its own */
-	return good ? 0 : TOKEN_SIGNATURE;
+	return signature_is_good(checker->room, algorithm, key, token->signed_text, signature)
+		       ? 0
+		       : TOKEN_SIGNATURE;
 }

@@ -9,29 +9,40 @@
  * no `crit`, `kid` a string or absent. What else the header says of keys is not looked at.
  */
 
+#include "auth/algorithm.h"
 #include "core/slice.h"
 
-struct jwk_item; /* libjwt's */
-struct json_t;   /* jansson's */
+struct json_t; /* jansson's */
+struct signature_key;
 struct token_checker;
+
+enum {
+	TOKEN_SIGNATURE_MAX = 2048, /* bytes: of RSA with 16,384 bits */
+};
 
 struct token {
 	struct json_t *header;
 	struct json_t *payload;
-	const char *alg; /* of the header, as is the next; never NULL after token_parse() */
-	const char *kid; /* NULL without */
+	const char *alg;          /* of the header, as is the next; never NULL after token_parse() */
+	const char *kid;          /* NULL without */
+	struct slice signed_text; /* borrowed of the token's text */
+	size_t signature_len;
+	char signature[TOKEN_SIGNATURE_MAX];
 };
 
-/* 0; -ENOMEM; or TOKEN_MALFORMED. In any case *token has what was found, and wants token_deinit(). */
-int token_parse(struct slice text, struct token *token);
+/*
+ * checker: NULL, or who remembers the header. 0; -ENOMEM; or TOKEN_MALFORMED. In any case *token has what was
+ * found, borrows the text, and wants token_deinit().
+ */
+int token_parse(struct token_checker *checker, struct slice text, struct token *token);
 void token_deinit(struct token *token);
 
-/* Room to check signatures in, of one thread. NULL when out of memory. */
+/* What one thread needs to read and check tokens. NULL when out of memory. */
 struct token_checker *token_checker_new(void);
 void token_checker_free(struct token_checker *checker); /* accepts NULL */
 
 /* Was a token that token_parse() took signed by this key, with this algorithm? 0, or TOKEN_SIGNATURE. */
-int token_check(
-	struct token_checker *checker, struct slice text, const char *algorithm, const struct jwk_item *key);
+int token_check(struct token_checker *checker, const struct token *token, enum algorithm algorithm,
+	const struct signature_key *key);
 
 #endif

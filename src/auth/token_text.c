@@ -59,7 +59,7 @@ static int show(const char *name, const json_t *object, struct buf *out)
 int token_text_show(struct slice text, struct buf *out)
 {
 	struct token token;
-	int r = token_parse(text, &token);
+	int r = token_parse(NULL, text, &token);
 
 	r = r < 0 ? r : show("header", token.header, out);
 	if (r == 0)

@@ -219,8 +219,8 @@ static void copy_cut(char *out, size_t max, const char *text)
 	out[len] = '\0';
 }
 
-static int check_signature(const struct verifier *verifier, struct verifier_thread *thread, struct slice text,
-	const struct token *token)
+static int check_signature(
+	const struct verifier *verifier, struct verifier_thread *thread, const struct token *token)
 {
 	const struct key *keys[KEY_TRIES_MAX];
 	enum algorithm algorithm = algorithm_find(token->alg);
@@ -231,20 +231,20 @@ static int check_signature(const struct verifier *verifier, struct verifier_thre
 		return TOKEN_ALGORITHM;
 	n_keys = key_set_find(verifier->keys, algorithm, token->kid, keys);
 	for (size_t i = 0; i < n_keys; i++) {
-		r = token_check(thread->checker, text, token->alg, keys[i]->item);
+		r = token_check(thread->checker, token, algorithm, keys[i]->signing);
 		if (r == 0)
 			break;
 	}
 	return r;
 }
 
-static int check(const struct verifier *verifier, struct verifier_thread *thread, struct slice text,
-	const struct token *token, int64_t now_ms, struct identity **identityp)
+static int check(const struct verifier *verifier, struct verifier_thread *thread, const struct token *token,
+	int64_t now_ms, struct identity **identityp)
 {
 	int r = claims_time(token->payload, &verifier->claims, now_ms);
 
 	if (r == 0)
-		r = check_signature(verifier, thread, text, token);
+		r = check_signature(verifier, thread, token);
 	if (r == 0)
 		r = claims_identity(token->payload, &verifier->claims, identityp);
 	return r;
@@ -254,13 +254,13 @@ int verifier_check(const struct verifier *verifier, struct verifier_thread *thre
 	int64_t now_ms, struct verifier_result *result)
 {
 	struct token token;
-	int r = token_parse(text, &token);
+	int r = token_parse(thread->checker, text, &token);
 
 	result->identity = NULL;
 	copy_cut(result->kid, TOKEN_KID_MAX, token.kid);
 	copy_cut(result->alg, TOKEN_ALG_MAX, token.alg);
 	if (r == 0)
-		r = check(verifier, thread, text, &token, now_ms, &result->identity);
+		r = check(verifier, thread, &token, now_ms, &result->identity);
 	token_deinit(&token);
 	return r;
 }

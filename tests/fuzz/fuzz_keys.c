@@ -19,7 +19,7 @@ static void look_at(const struct key_set *set, bool remote)
 	for (size_t i = 0; i < key_set_count(set); i++) {
 		const struct key *key = key_set_at(set, i);
 
-		PROMISE(!key->skipped == !!key->set && (!key->set || key->item) &&
+		PROMISE(!key->skipped == !!key->set && (!key->set || key->signing) &&
 			!key->set == !*key->algorithms);
 		PROMISE(!remote || !(key->set & secrets));
 		PROMISE(!(key->set & secrets) || !(key->set & ~secrets));

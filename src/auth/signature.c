@@ -1,0 +1,256 @@
+/* Signature: was this signed with that key; see the header. */
+
+#include "auth/signature.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <jwt.h>
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+enum {
+	N_DIGESTS = 3,
+	DER_MAX = 160, /* of a signature by P-521 */
+};
+
+struct signature_key {
+	EVP_PKEY *public; /* NULL: it is a secret */
+	size_t secret_len;
+	unsigned char secret[];
+};
+
+struct signature_room {
+	EVP_MD *digests[N_DIGESTS]; /* looked up once: OpenSSL takes locks for it */
+	EVP_MD_CTX *context;        /* of EdDSA */
+	/* For the key that was asked last, of which it has a reference; to prepare it again costs 4 µs. */
+	EVP_PKEY_CTX *prepared;
+	enum algorithm algorithm;
+};
+
+/* How each algorithm signs. */
+enum family {
+	FAMILY_HMAC,
+	FAMILY_RSA,
+	FAMILY_PSS,
+	FAMILY_ECDSA,
+	FAMILY_EDDSA,
+};
+
+static const struct way {
+	enum family family;
+	unsigned int digest; /* of digest_names */
+	size_t half;         /* FAMILY_ECDSA: bytes of each of the two numbers */
+} ways[N_ALGORITHMS] = {
+	[ALGORITHM_HS256] = {FAMILY_HMAC, 0, 0},
+	[ALGORITHM_HS384] = {FAMILY_HMAC, 1, 0},
+	[ALGORITHM_HS512] = {FAMILY_HMAC, 2, 0},
+	[ALGORITHM_RS256] = {FAMILY_RSA, 0, 0},
+	[ALGORITHM_RS384] = {FAMILY_RSA, 1, 0},
+	[ALGORITHM_RS512] = {FAMILY_RSA, 2, 0},
+	[ALGORITHM_PS256] = {FAMILY_PSS, 0, 0},
+	[ALGORITHM_PS384] = {FAMILY_PSS, 1, 0},
+	[ALGORITHM_PS512] = {FAMILY_PSS, 2, 0},
+	[ALGORITHM_ES256] = {FAMILY_ECDSA, 0, 32},
+	[ALGORITHM_ES384] = {FAMILY_ECDSA, 1, 48},
+	[ALGORITHM_ES512] = {FAMILY_ECDSA, 2, 66},
+	[ALGORITHM_EDDSA] = {FAMILY_EDDSA, 0, 0},
+};
+
+static const char *const digest_names[N_DIGESTS] = {"SHA256", "SHA384", "SHA512"};
+
+/* --- keys -------------------------------------------------------------------------------------- */
+
+static struct signature_key *copy_secret(const jwk_item_t *item)
+{
+	const unsigned char *bytes;
+	struct signature_key *key;
+	size_t len;
+
+	if (jwks_item_key_oct(item, &bytes, &len) != 0)
+		return NULL;
+	key = malloc(sizeof(*key) + len);
+	if (!key)
+		return NULL;
+	key->public = NULL;
+	key->secret_len = len;
+	memcpy(key->secret, bytes, len);
+	return key;
+}
+
+static EVP_PKEY *read_public(const char *pem)
+{
+	BIO *bio = pem ? BIO_new_mem_buf(pem, -1) : NULL;
+	EVP_PKEY *public = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+
+	BIO_free(bio);
+	return public;
+}
+
+struct signature_key *signature_key_new(const struct jwk_item *item)
+{
+	struct signature_key *key;
+
+	if (jwks_item_kty(item) == JWK_KEY_TYPE_OCT)
+		return copy_secret(item);
+	key = calloc(1, sizeof(*key));
+	if (!key)
+		return NULL;
+	key->public = read_public(jwks_item_pem(item));
+	if (!key->public) {
+		ERR_clear_error(); /* or the next call of TLS on this thread would take it for its own */
+		signature_key_free(key);
+		return NULL;
+	}
+	return key;
+}
+
+void signature_key_free(struct signature_key *key)
+{
+	if (!key)
+		return;
+	EVP_PKEY_free(key->public);
+	OPENSSL_cleanse(key->secret, key->secret_len);
+	free(key);
+}
+
+/* --- the room ---------------------------------------------------------------------------------- */
+
+struct signature_room *signature_room_new(void)
+{
+	struct signature_room *room = calloc(1, sizeof(*room));
+	bool whole;
+
+	if (!room)
+		return NULL;
+	room->context = EVP_MD_CTX_new();
+	whole = room->context;
+	for (int i = 0; i < N_DIGESTS; i++) {
+		room->digests[i] = EVP_MD_fetch(NULL, digest_names[i], NULL);
+		whole &= room->digests[i] != NULL;
+	}
+	if (whole)
+		return room;
+	signature_room_free(room);
+	return NULL;
+}
+
+void signature_room_free(struct signature_room *room)
+{
+	if (!room)
+		return;
+	for (int i = 0; i < N_DIGESTS; i++)
+		EVP_MD_free(room->digests[i]);
+	EVP_MD_CTX_free(room->context);
+	EVP_PKEY_CTX_free(room->prepared);
+	free(room);
+}
+
+/* --- checking ---------------------------------------------------------------------------------- */
+
+static bool hmac_is_good(
+	const EVP_MD *digest, const struct signature_key *key, struct slice text, struct slice signature)
+{
+	unsigned char made[EVP_MAX_MD_SIZE];
+	unsigned int len = 0;
+
+	return HMAC(digest, key->secret, (int)key->secret_len, (const unsigned char *)text.data, text.len,
+		       made, &len) &&
+	       len == signature.len && CRYPTO_memcmp(made, signature.data, len) == 0;
+}
+
+/* OpenSSL wants the two numbers of RFC 7518 section 3.4 as DER. 0: they are not two of this size. */
+static size_t write_der(struct slice signature, size_t half, unsigned char out[DER_MAX])
+{
+	const unsigned char *bytes = (const unsigned char *)signature.data;
+	ECDSA_SIG *pair = signature.len == 2 * half ? ECDSA_SIG_new() : NULL;
+	BIGNUM *r = pair ? BN_bin2bn(bytes, (int)half, NULL) : NULL;
+	BIGNUM *s = pair ? BN_bin2bn(bytes + half, (int)half, NULL) : NULL;
+	int len = 0;
+
+	if (r && s && ECDSA_SIG_set0(pair, r, s)) {
+		r = s = NULL; /* they are the pair's */
+		len = i2d_ECDSA_SIG(pair, NULL);
+		len = len > 0 && len <= DER_MAX ? i2d_ECDSA_SIG(pair, &out) : 0;
+	}
+	BN_free(r);
+	BN_free(s);
+	ECDSA_SIG_free(pair);
+	return len > 0 ? (size_t)len : 0;
+}
+
+static void forget(struct signature_room *room)
+{
+	EVP_PKEY_CTX_free(room->prepared);
+	room->prepared = NULL;
+}
+
+static bool prepare(struct signature_room *room, enum algorithm algorithm, EVP_PKEY *public)
+{
+	const struct way *way = &ways[algorithm];
+	int padding = way->family == FAMILY_PSS ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING;
+
+	if (room->prepared && room->algorithm == algorithm &&
+		EVP_PKEY_CTX_get0_pkey(room->prepared) == public)
+		return true;
+	forget(room);
+	room->prepared = EVP_PKEY_CTX_new_from_pkey(NULL, public, NULL);
+	room->algorithm = algorithm;
+	return room->prepared && EVP_PKEY_verify_init(room->prepared) == 1 &&
+	       (way->family == FAMILY_ECDSA || EVP_PKEY_CTX_set_rsa_padding(room->prepared, padding) == 1) &&
+	       EVP_PKEY_CTX_set_signature_md(room->prepared, room->digests[way->digest]) == 1 &&
+	       (way->family != FAMILY_PSS ||
+		       EVP_PKEY_CTX_set_rsa_pss_saltlen(room->prepared, RSA_PSS_SALTLEN_DIGEST) == 1);
+}
+
+static bool digest_is_good(struct signature_room *room, enum algorithm algorithm, EVP_PKEY *public,
+	struct slice text, struct slice signature)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned int len;
+	bool good = signature.len > 0 && prepare(room, algorithm, public) &&
+		    EVP_Digest(text.data, text.len, digest, &len, room->digests[ways[algorithm].digest],
+			    NULL) == 1 &&
+		    EVP_PKEY_verify(room->prepared, (const unsigned char *)signature.data, signature.len,
+			    digest, len) == 1;
+
+	if (!good)
+		forget(room); /* half prepared, or whatever a failure may have left in it */
+	return good;
+}
+
+static bool text_is_good(
+	struct signature_room *room, EVP_PKEY *public, struct slice text, struct slice signature)
+{
+	EVP_MD_CTX_reset(room->context);
+	return EVP_DigestVerifyInit(room->context, NULL, NULL, NULL, public) == 1 &&
+	       EVP_DigestVerify(room->context, (const unsigned char *)signature.data, signature.len,
+		       (const unsigned char *)text.data, text.len) == 1;
+}
+
+bool signature_is_good(struct signature_room *room, enum algorithm algorithm, const struct signature_key *key,
+	struct slice text, struct slice signature)
+{
+	const struct way *way = &ways[algorithm];
+	unsigned char der[DER_MAX];
+	bool good;
+
+	if ((way->family == FAMILY_HMAC) != (key->public == NULL))
+		return false;
+	if (way->family == FAMILY_HMAC)
+		return hmac_is_good(room->digests[way->digest], key, text, signature);
+	if (way->family == FAMILY_ECDSA)
+		signature = (struct slice){(const char *)der, write_der(signature, way->half, der)};
+	good = way->family == FAMILY_EDDSA ? text_is_good(room, key->public, text, signature)
+					   : digest_is_good(room, algorithm, key->public, text, signature);
+	if (!good)
+		ERR_clear_error();
+	return good;
+}
