@@ -344,7 +344,8 @@ size_t route_channel(const struct route_match *match, size_t i, char out[ROUTE_C
 
 		if (j > 0)
 			out[len++] = ':';
-		memcpy(out + len, text.data, text.len);
+		if (text.len) /* an identity may have no such claim */
+			memcpy(out + len, text.data, text.len);
 		len += text.len;
 	}
 	out[len] = '\0';
