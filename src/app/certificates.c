@@ -135,6 +135,7 @@ void certificates_apply(struct certificates *certificates, bool go)
 			tls_keys_unref(certificate->newest);
 		if (!go)
 			certificate->newest = NULL;
+		certificate->unread |= !go;
 	}
 }
 
@@ -142,9 +143,15 @@ void certificates_apply(struct certificates *certificates, bool go)
 
 static void read_changed(struct certificates *certificates, int port)
 {
+	struct certificate *certificate = &certificates->ports[port];
 	struct buf error = {0};
+	bool moved = look(certificates, port);
 
-	if (look(certificates, port) && read_newest(certificates, port, &error) != 0)
+	/* It may be good in a moment: a certificate of tomorrow, or no memory. That is told once. */
+	if (!moved && !certificate->unread)
+		return;
+	certificate->unread = read_newest(certificates, port, &error) != 0;
+	if (certificate->unread && moved)
 		log_error(certificates->to.log, "tls certificate refused, the old one goes on",
 			log_str("listener", port_name(port)),
 			log_str("reason", error.len ? buf_text(&error) : "out of memory"));

@@ -42,6 +42,7 @@ struct certificate {
 	struct tls_keys *keys;   /* NULL: the port speaks no TLS */
 	struct tls_keys *newest; /* read, and not handed to everybody yet; NULL if there are none */
 	struct file_mark marks[CERTIFICATE_FILES];
+	bool unread;      /* what the marks have seen was refused or thrown away: it is read again */
 	uint64_t told_ms; /* when the log told last that it expires, by the monotonic clock; 0: never */
 };
 

@@ -4,6 +4,7 @@
 
 enum {
 	US_PER_MS = 1000,
+	BEHIND_MS = 60000, /* threads that share a bucket bring times of their own, some of them older */
 };
 
 struct bucket_rate bucket_rate(unsigned int n, unsigned int period_ms, unsigned int burst)
@@ -21,11 +22,19 @@ struct bucket_rate bucket_rate(unsigned int n, unsigned int period_ms, unsigned 
 	return rate;
 }
 
+/* The milliseconds since the last look; none for a time that is older. */
+static uint32_t passed(const struct bucket *bucket, uint64_t now_ms)
+{
+	/* After 49 days without a look it wraps: then less is made good than could be, once. */
+	uint32_t ms = (uint32_t)now_ms - bucket->at_ms;
+
+	return ms > UINT32_MAX - BEHIND_MS ? 0 : ms;
+}
+
 /* What is still spent by now. */
 static uint64_t spent(const struct bucket *bucket, uint64_t now_ms)
 {
-	/* After 49 days without a look it wraps: then less is made good than could be, once. */
-	uint64_t made_good_us = (uint64_t)((uint32_t)now_ms - bucket->at_ms) * US_PER_MS;
+	uint64_t made_good_us = (uint64_t)passed(bucket, now_ms) * US_PER_MS;
 
 	return bucket->spent_us > made_good_us ? bucket->spent_us - made_good_us : 0;
 }
@@ -37,7 +46,7 @@ bool bucket_take(struct bucket *bucket, const struct bucket_rate *rate, uint64_t
 
 	if (!rate->cost_us)
 		return true;
-	bucket->at_ms = (uint32_t)now_ms;
+	bucket->at_ms = bucket->spent_us ? bucket->at_ms + passed(bucket, now_ms) : (uint32_t)now_ms;
 	bucket->spent_us = (uint32_t)spent_us + (room ? rate->cost_us : 0);
 	return room;
 }

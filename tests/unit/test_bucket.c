@@ -55,6 +55,17 @@ static void counts_on_when_the_clock_wraps(void **state)
 	assert_int_equal(taken(&bucket, &fifty, before + 1020), 50);
 }
 
+static void gives_nothing_for_a_time_that_is_older(void **state)
+{
+	struct bucket bucket = {0};
+
+	(void)state;
+	assert_int_equal(taken(&bucket, &fifty, 5001), 200);
+	assert_int_equal(taken(&bucket, &fifty, 5000), 0);
+	assert_false(bucket_is_full(&bucket, 4990));
+	assert_int_equal(taken(&bucket, &fifty, 5021), 1);
+}
+
 static void does_not_bound_where_there_is_no_rate(void **state)
 {
 	const struct bucket_rate none = bucket_rate(0, 1000, 5);
@@ -106,6 +117,7 @@ int main(void)
 		cmocka_unit_test(gives_its_burst_at_once_and_then_its_rate),
 		cmocka_unit_test(is_full_when_nobody_took_anything),
 		cmocka_unit_test(counts_on_when_the_clock_wraps),
+		cmocka_unit_test(gives_nothing_for_a_time_that_is_older),
 		cmocka_unit_test(does_not_bound_where_there_is_no_rate),
 		cmocka_unit_test(takes_a_deeper_or_shallower_rate_in_between),
 		cmocka_unit_test(lets_one_through_whatever_the_numbers),
