@@ -197,7 +197,7 @@ def test_newcomers_get_in_while_a_worker_has_more_mail_than_time(own_redis, gate
     crowd = [gateway.connect("/ws/dropping", headers=DEFLATE, receive_buffer=4096) for _ in range(10)]
     flooding, seconds = threading.Thread(target=flood, args=(own_redis, "cards", COUNT // 4)), []
     flooding.start()
-    gateway.wait_for_line(PASSED)
+    until("mail waits", lambda: gateway.metric("tidegate_worker_backlog_bytes") > 0)
     while flooding.is_alive() or len(seconds) < 3:
         began = time.monotonic()
         gateway.connect("/ws/quiet").abandon()
