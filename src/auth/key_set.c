@@ -28,6 +28,7 @@ struct key_set {
 	jwk_set_t *jwks; /* owns the items */
 	struct key keys[KEYS_MAX];
 	size_t n_keys;
+	bool has_remote; /* keys from a URL, which may have others by now */
 };
 
 struct key_set *key_set_new(unsigned int accepted)
@@ -57,6 +58,11 @@ void key_set_free(struct key_set *set)
 		key_deinit(&set->keys[i]);
 	jwks_free(set->jwks);
 	free(set);
+}
+
+bool key_set_has_remote(const struct key_set *set)
+{
+	return set->has_remote;
 }
 
 size_t key_set_count(const struct key_set *set)
@@ -283,6 +289,16 @@ static int add_jwks(struct key_set *set, const char *source, json_t *root, bool 
 	return r;
 }
 
+/* A JWKS may have members of its own with PEM in them. */
+static bool is_json(struct slice text)
+{
+	size_t n = 0;
+
+	while (n < text.len && strchr(" \t\r\n", text.data[n]))
+		n++;
+	return n < text.len && (text.data[n] == '{' || text.data[n] == '[');
+}
+
 int key_set_add_text(
 	struct key_set *set, const char *source, struct slice text, bool remote, struct buf *error)
 {
@@ -290,7 +306,8 @@ int key_set_add_text(
 	json_t *root;
 	int r;
 
-	if (pem_looks(text))
+	set->has_remote |= remote;
+	if (pem_looks(text) && !is_json(text))
 		return add_pem(set, source, text, remote, error);
 	json_memory_watch();
 	root = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, &why);

@@ -49,6 +49,7 @@ int key_set_add_text(
 
 /* Skipped ones included. */
 size_t key_set_count(const struct key_set *set);
+bool key_set_has_remote(const struct key_set *set); /* was some text from a URL? */
 const struct key *key_set_at(const struct key_set *set, size_t i);
 
 /*

@@ -28,6 +28,13 @@ void unknown_keys_begin(struct unknown_keys *keys)
 
 void unknown_keys_fetched(struct unknown_keys *keys, uint64_t now_ms)
 {
+	size_t n = 0;
+
+	for (size_t i = 0; i < UNKNOWN_KEYS_WORDS; i++)
+		n += (size_t)__builtin_popcountll(keys->under_way[i]);
+	/* With so many bits a name would be refused because of those that strangers made up. */
+	if (n > UNKNOWN_KEYS_BITS / 4)
+		memset(keys->under_way, 0, sizeof(keys->under_way));
 	memcpy(keys->refused, keys->under_way, sizeof(keys->refused));
 	memset(keys->under_way, 0, sizeof(keys->under_way));
 	keys->fetched_ms = now_ms;

@@ -224,6 +224,7 @@ static int check_signature(
 {
 	const struct key *keys[KEY_TRIES_MAX];
 	enum algorithm algorithm = algorithm_find(token->alg);
+	bool is_named = false;
 	size_t n_keys;
 	int r = TOKEN_UNKNOWN_KEY;
 
@@ -233,9 +234,12 @@ static int check_signature(
 	for (size_t i = 0; i < n_keys; i++) {
 		r = token_check(thread->checker, token, algorithm, keys[i]->signing);
 		if (r == 0)
-			break;
+			return 0;
+		is_named |= token->kid && keys[i]->kid && strcmp(token->kid, keys[i]->kid) == 0;
 	}
-	return r;
+	/* Where no name decides, an issuer who has other keys by now looks like a forger. */
+	return r == TOKEN_SIGNATURE && !is_named && key_set_has_remote(verifier->keys) ? TOKEN_UNKNOWN_KEY
+										       : r;
 }
 
 static int check(const struct verifier *verifier, struct verifier_thread *thread, const struct token *token,

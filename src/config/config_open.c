@@ -31,6 +31,15 @@ static bool has_any_origin(const struct config *config)
 	return false;
 }
 
+/* Any site can make a page of its own say one of these. */
+static bool has_nameless_origin(const struct config *config)
+{
+	for (size_t i = 0; config->origins[i]; i++)
+		if (strcmp(config->origins[i], "null") == 0 || strcmp(config->origins[i], "file://") == 0)
+			return true;
+	return has_any_origin(config);
+}
+
 /* --- what is refused --- */
 
 static int refuse_option(const struct config *config, size_t option, const char *sentence, struct buf *error)
@@ -68,9 +77,10 @@ static int check_shut_routes(const struct config *config, struct buf *error)
 
 int config_check_open(const struct config *config, struct buf *error)
 {
-	if (*config->token_cookie && has_any_origin(config))
+	if (*config->token_cookie && has_nameless_origin(config))
 		return refuse_option(config, OPTION_origins,
-			"'*' does not go with token_cookie: browsers send the cookie for every page, and "
+			"'*', 'null' and 'file://' do not go with token_cookie: browsers send the cookie for "
+			"every page, and "
 			"each "
 			"could act as its visitor. Name the pages: origins: [same, https://app.example.com]",
 			error);

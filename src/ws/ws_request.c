@@ -352,9 +352,10 @@ static int read_head(struct ws_server *server, struct lws *wsi, const char *data
 
 /* A client has no business to send more before it has our answer, but it may. Nobody waits for one who
  * left. */
-static int keep_early(struct ws_request *request, const char *data, size_t len)
+static int keep_early(
+	const struct ws_server *server, struct ws_request *request, const char *data, size_t len)
 {
-	if (len == 0 || request->bytes.len + len > REQUEST_HEAD_MAX + TICKET_EARLY_BYTES_MAX)
+	if (len == 0 || request->bytes.len + len > server->head_bytes_max + TICKET_EARLY_BYTES_MAX)
 		return -1;
 	return keep(request, data, len);
 }
@@ -369,7 +370,7 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 	if (request->refused)
 		return lws_linger_forget(&request->linger, len) < 0 ? -1 : (int)len;
 	if (request->ticket)
-		return keep_early(request, data, len);
+		return keep_early(server, request, data, len);
 	if (len == 0) {
 		if (request->bytes.len)
 			ws_request_refuse(server, wsi, &none, &request->arrival.peer,

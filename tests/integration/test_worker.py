@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "src/clients/python"))
 
 # pylint: disable=wrong-import-position
 from tidegate import ActionError, AsyncWorker, Worker, worker as worker_module  # noqa: E402
+from tidegate.worker import read_entry  # noqa: E402
 
 # The gateway is not what they look at.
 pytestmark = pytest.mark.plain
@@ -33,10 +34,10 @@ class Bench:
         self.server, self.n, self.workers = server, 0, []
         server.client.function_load(run("functions").stdout, replace=True)
 
-    def ask(self, data, conn="node.1", key="", seconds=10):
+    def ask(self, data, conn="node.1", key="", seconds=10, user="42"):
         self.n += 1
         now, micros = self.server.client.time()
-        fields = {"id": f"{conn}.{self.n}", "conn": conn, "user": "42", "route": "/ws/cards", "vars": '{"a":"b"}', "key": key,
+        fields = {"id": f"{conn}.{self.n}", "conn": conn, "user": user, "route": "/ws/cards", "vars": '{"a":"b"}', "key": key,
                   "data": json.dumps(data), "reply": REPLY, "deadline": int(now * 1000 + micros // 1000 + seconds * 1000)}
         self.server.client.xadd(STREAM, fields)
         return fields["id"]
@@ -78,7 +79,7 @@ def bench(own_redis, monkeypatch):
 @pytest.fixture(params=["threads", "asyncio"])
 def make(request, bench):
     """make(**handlers) is a running worker; handlers are written once, for threads."""
-    def one(once=(), at_once=16, name=None, **handlers):
+    def one(once=(), at_once=16, name=None, starts=True, **handlers):
         settings = {"claim_seconds": CLAIM_SECONDS, "at_once": at_once, "name": name}
         if request.param == "threads":
             worker = Worker(bench.server.client, STREAM, **settings)
@@ -87,7 +88,7 @@ def make(request, bench):
         for action, handler in handlers.items():
             written = handler if request.param == "threads" else under_asyncio(handler)
             worker.action(action.replace("any", "*"), once=action in once)(written)
-        return bench.start(worker)
+        return bench.start(worker) if starts else worker
     return one
 
 
@@ -118,9 +119,14 @@ def test_what_goes_wrong_is_told(bench, make):
     def fail(action):
         raise KeyError("secret")
 
-    make(refuse=refuse, fail=fail)
+    def lose(action):
+        raise redis.ConnectionError("of the handler's own")
+
+    make(refuse=refuse, fail=fail, lose=lose, odd=lambda action: {1, 2}, nan=lambda action: float("nan"))
     asked = [bench.ask({"name": name}) for name in ("refuse", "fail", "unheard")] + [bench.ask(7)]
-    answers = {answer["action"]: answer["error"] for answer in bench.await_answers(4)}
+    asked += [bench.ask({"name": name}) for name in ("lose", "odd", "nan")]
+    answers = {answer["action"]: answer["error"] for answer in bench.await_answers(7)}
+    assert [answers[one]["code"] for one in asked[4:]] == ["failed"] * 3
     assert answers[asked[0]] == {"code": "wip_limit", "message": "full"}
     assert answers[asked[1]] == {"code": "failed", "message": "the worker failed"}
     assert answers[asked[2]]["code"] == answers[asked[3]]["code"] == "unknown_action"
@@ -150,6 +156,9 @@ def test_a_key_that_was_answered_is_answered_again_and_not_carried_out(bench, ma
     answers = bench.await_answers(4)
     assert [answer["data"] for answer in answers if answer["action"] in asked[:3]] == [1, 1, 1]
     assert sorted(done) == ["k", "other"]
+    bench.ask({"name": "pay"}, key="k", user="43")
+    bench.await_answers(5)
+    assert sorted(done) == ["k", "k", "other"], "another's key is another key"
 
 
 def test_actions_of_one_connection_are_carried_out_in_order_and_others_do_not_wait(bench, make):
@@ -245,9 +254,11 @@ def test_what_takes_long_is_not_taken_over_from_the_living(bench, make):
 def test_what_must_happen_once_is_not_begun_again_behind_a_dead_worker(bench, make):
     bench.ask({"name": "pay"}, key="k")
     leave_behind(bench)
-    bench.server.client.set(f"tg:k:{{{STREAM}}}:k", "begun")  # and it had begun
     done = []
-    make(once=("pay",), pay=lambda action: done.append(1))
+    worker = make(once=("pay",), pay=lambda action: done.append(1), starts=False)
+    fields = {key.decode(): value.decode() for key, value in bench.server.client.xrange(STREAM)[0][1].items()}
+    bench.server.client.set(worker._memory(read_entry("1-1", fields)), "begun")  # and it had begun
+    bench.start(worker)
     assert bench.await_answers(1)[0]["error"]["code"] == "interrupted"
     assert not done
     bench.ask({"name": "pay"}, key="fresh")

@@ -864,7 +864,8 @@ static void says_what_else_is_open(void **state)
 		"origins: *: pages of every site may connect: name them: origins: [same, "
 		"https://app.example.com]\n");
 	assert_int_equal(served(f, SECRET "token_cookie: tg\norigins: ['*']\n"), CONFIG_BAD);
-	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: '*' does not go with token_cookie"));
+	assert_non_null(strstr(
+		buf_text(&f->error), "t.yaml:3: '*', 'null' and 'file://' do not go with token_cookie"));
 	assert_int_equal(
 		served(f, "token_keys: ['https://id.test/jwks']\ndefault_routes: false\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:1: keys from a URL are somebody's"));

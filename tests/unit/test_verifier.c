@@ -87,7 +87,7 @@ static int make(void **state)
 	static const char *const kids[] = {
 		"\"kid\":\"rsa\"", "\"kid\":\"p256\"", "\"kid\":\"p384\"", "\"kid\":\"ed\""};
 	struct fixture *fixture = calloc(1, sizeof(struct fixture));
-	struct verifier_keys keys = {.name = "jwks", .remote = true};
+	struct verifier_keys keys = {.name = "jwks"};
 
 	assert_non_null(fixture);
 	buf_append_str(&fixture->jwks, "{\"keys\":[");
@@ -414,6 +414,32 @@ static void keys_of_each_kind_need_only_their_numbers(void **state)
 		verifier_unref(verifier);
 		buf_deinit(&jwk);
 	}
+}
+
+/* Whoever has keys from a URL may lack the newest: then a signature fits none of those that are tried. */
+static void where_no_name_decides_the_key_may_be_one_that_is_not_known_yet(void **state)
+{
+	static const char pem[] = "{\"public_cert\":\"-----BEGIN CERTIFICATE-----\\nAA==\",\"keys\":[";
+	struct fixture *fixture = *state;
+	struct buf jwks = {0};
+	struct verifier_keys keys = {.name = "jwks", .remote = true};
+	struct verifier *verifier;
+
+	buf_append_str(&jwks, pem); /* as some issuers have it beside their keys */
+	token_maker_jwk(fixture->keys[P256], "\"kid\":\"p256\"", &jwks);
+	buf_append_str(&jwks, "]}");
+	keys.text = buf_slice(&jwks);
+	verifier = built(&(struct verifier_rules){.keys = &keys, .n_keys = 1});
+	buf_reset(&fixture->token);
+	token_maker_sign(slice_of("{\"alg\":\"ES256\"}"), slice_of(PAYLOAD), "ES256",
+		fixture->keys[OTHER_P256], &fixture->token);
+	look(fixture, verifier, buf_slice(&fixture->token), TOKEN_UNKNOWN_KEY);
+	buf_reset(&fixture->token);
+	token_maker_sign(slice_of("{\"alg\":\"ES256\",\"kid\":\"p256\"}"), slice_of(PAYLOAD), "ES256",
+		fixture->keys[OTHER_P256], &fixture->token);
+	look(fixture, verifier, buf_slice(&fixture->token), TOKEN_SIGNATURE);
+	verifier_unref(verifier);
+	buf_deinit(&jwks);
 }
 
 static void without_a_key_nobody_gets_in(void **state)
@@ -756,6 +782,7 @@ int main(void)
 		cmocka_unit_test(a_token_has_no_say_in_its_key),
 		cmocka_unit_test(a_key_for_encryption_checks_nothing),
 		cmocka_unit_test(keys_of_each_kind_need_only_their_numbers),
+		cmocka_unit_test(where_no_name_decides_the_key_may_be_one_that_is_not_known_yet),
 		cmocka_unit_test(without_a_key_nobody_gets_in),
 		cmocka_unit_test(a_signature_that_signs_nothing_is_refused),
 		cmocka_unit_test(a_token_has_three_parts),

@@ -33,12 +33,13 @@ export class Channel {
   /** The gateway's answer to a subscribe, or a resync: go on from its position, with a new state where the old one has a hole. */
   goOn(told, listeners) {
     const { pos, reason } = told
-    this.position = pos ?? this.position
     const isWhole = told.continuous ?? told.recovered ?? false
+    if (!isWhole || told.retracted || !isRepetition(pos, this.position)) // what came while it was on its way stays heard
+      this.position = pos ?? this.position
     if (told.retracted)
-      this.#tell({ listeners, types: ["retracted"], args: [told.retracted, this.name], position: pos })
+      this.#tell({ listeners, types: ["retracted"], args: [told.retracted, this.name], position: this.position })
     else if (!isWhole || !this.isKnown)
-      this.#tell({ listeners, types: ["gap"], args: [this.isKnown ? reason ?? "none" : "first", this.name], position: pos })
+      this.#tell({ listeners, types: ["gap"], args: [this.isKnown ? reason ?? "none" : "first", this.name], position: this.position })
     this.isKnown = true
   }
 

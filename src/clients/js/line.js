@@ -60,7 +60,7 @@ export class Line {
   async renew() {
     const turn = this.#turn
     try {
-      const token = await this.#options.token?.()
+      const token = (await this.#options.token?.())?.trim()
       if (token && turn === this.#turn)
         this.send({ type: "auth", data: { token } })
     } catch {
@@ -75,13 +75,16 @@ export class Line {
     clearTimeout(this.#timer)
     this.#isAsleep = false
     this.#change({ name: "connecting" })
+    this.#timer = setTimeout(() => this.#broken(1006, "no token"), OPEN_MS)
     try {
       const token = await this.#options.token?.()
       if (turn === this.#turn)
         this.#open(token?.trim())
     } catch (error) { // the application's, or that of a WebSocket to whom the token is no legal name
-      if (turn === this.#turn)
-        this.#wait(0, { error })
+      if (turn !== this.#turn)
+        return
+      clearTimeout(this.#timer)
+      this.#wait(0, { error })
     }
   }
 
@@ -89,6 +92,8 @@ export class Line {
     const { WebSocket = globalThis.WebSocket } = this.#options
     const socket = new WebSocket(this.#up.url(), ["tidegate.v1", ...(token ? [`tidegate.bearer.${token}`] : [])])
     this.#socket = socket
+    socket.onerror = () => {} // the close behind it says all; the package `ws` throws where nobody listens
+    clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#broken(1006, "no answer"), OPEN_MS)
     socket.onopen = () => {
       this.#pace.restart()

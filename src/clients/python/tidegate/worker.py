@@ -21,6 +21,7 @@ import asyncio
 import collections
 import concurrent.futures
 import functools
+import hashlib
 import inspect
 import json
 import logging
@@ -52,11 +53,15 @@ class ActionError(Exception):
 
     def __init__(self, code, message=""):
         super().__init__(message or code)
-        self.code, self.message = code, message or code
+        self.code, self.message = str(code), str(message or code)
 
 
 class Action(collections.namedtuple("Action", "entry id conn user route vars key data reply deadline_ms")):
     """What a client asks. `data` is what it said, `vars` are those of the path, `user` is "" without a token."""
+
+
+class HandlerFailed(Exception):
+    """A handler raised what would be taken for trouble of ours; that is the cause."""
 
 
 class Malformed(Exception):
@@ -86,7 +91,7 @@ class _Worker:
     function without arguments; drive() of a worker calls it, or awaits what it returns.
     """
 
-    def __init__(self, client, stream, *, group="tidegate", name=None, at_once=16, claim_seconds=30):
+    def __init__(self, client, stream, *, group="tidegate", name=None, at_once=16, claim_seconds=5):
         """at_once: actions that are carried out at the same time, of different connections."""
         self.stream, self.group, self.at_once, self.claim_seconds = stream, group, at_once, claim_seconds
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{random.randrange(1 << 32):08x}"
@@ -191,8 +196,8 @@ class _Worker:
             log.info("answered again: %s", action.id)
             yield from self._finish(action, known, False)
             return
-        answer = yield from self._answer(action, handler)
-        yield from self._finish(action, self._words(action, answer, True), handler is not None)
+        text = yield from self._answer(action, handler)
+        yield from self._finish(action, text, handler is not None)
         log.info("carried out: %s %s", name, action.id)
 
     def _handler(self, action):
@@ -204,7 +209,9 @@ class _Worker:
         return "*", None
 
     def _memory(self, action):
-        return f"tg:k:{{{self.stream}}}:{action.key}"
+        """Users choose keys, so each has keys of its own."""
+        whose = json.dumps([action.user, action.route, action.vars, action.key], sort_keys=True)
+        return f"tg:k:{{{self.stream}}}:{hashlib.sha256(whose.encode()).hexdigest()}"
 
     def _recall(self, action, once):
         """The answer that this key has had; None: there is none, and whoever asks now has to carry it out."""
@@ -226,19 +233,19 @@ class _Worker:
                 raise ActionError("unknown_action", "no worker knows an action of this name")
             result = yield functools.partial(self.begin, handler, action)
             if not self.has_parts(result):
-                return {"data": result}
+                return self._words(action, {"data": result}, True)
             n = 0
             while True:
                 is_last, part = yield functools.partial(self.advance, result)
                 if is_last:
-                    return {} if part is None else {"data": part}
+                    return self._words(action, {} if part is None else {"data": part}, True)
                 yield functools.partial(self.publisher.publish, action.reply, self._words(action, {"data": part}, False),
                                         key=f"{action.id}.{n}")
                 n += 1
         except (redis.RedisError, NotPublished):
             raise
         except Exception as error:  # pylint: disable=broad-except
-            return self._refusal(action, error)
+            return self._words(action, self._refusal(action, error), True)
 
     def _finish(self, action, text, remember):
         yield functools.partial(self.publisher.publish, action.reply, text, key=action.id)
@@ -257,7 +264,7 @@ class _Worker:
 
     @staticmethod
     def _words(action, answer, is_last):
-        return json.dumps({"action": action.id, **answer, **({} if is_last else {"more": True})})
+        return json.dumps({"action": action.id, **answer, **({} if is_last else {"more": True})}, allow_nan=False)
 
     # --- trouble ---
 
@@ -267,7 +274,7 @@ class _Worker:
         if word_of(error) is None and "NOGROUP" not in str(error):
             raise error
         log.warning("redis: %s", error)
-        return random.uniform(0, min(PAUSE_SECONDS_MAX, 0.05 * 2 ** tries))
+        return random.uniform(0, min(PAUSE_SECONDS_MAX, 0.05 * 2 ** min(tries, 10)))
 
 
 class Worker(_Worker):
@@ -323,14 +330,19 @@ class Worker(_Worker):
     def _work_off(self, conn):
         goes_on = True
         while goes_on:
-            self._drive(self._work(self.lines[conn][0]))
-            with self.changed:
-                goes_on = self._leave(conn)
-                self.changed.notify_all()
+            try:
+                self._drive(self._work(self.lines[conn][0]))
+            finally:
+                with self.changed:
+                    goes_on = self._leave(conn)
+                    self.changed.notify_all()
 
     @staticmethod
     def begin(handler, action):
-        return handler(action)
+        try:
+            return handler(action)
+        except (redis.RedisError, NotPublished, SystemExit) as error:
+            raise HandlerFailed() from error
 
     @staticmethod
     def has_parts(result):
@@ -342,6 +354,8 @@ class Worker(_Worker):
             return False, next(parts)
         except StopIteration as end:
             return True, end.value
+        except (redis.RedisError, NotPublished, SystemExit) as error:
+            raise HandlerFailed() from error
 
 
 class AsyncWorker(_Worker):
@@ -406,14 +420,19 @@ class AsyncWorker(_Worker):
     async def _work_off(self, conn):
         goes_on = True
         while goes_on:
-            await self._drive(self._work(self.lines[conn][0]))
-            goes_on = self._leave(conn)
-            self.changed.set()
+            try:
+                await self._drive(self._work(self.lines[conn][0]))
+            finally:
+                goes_on = self._leave(conn)
+                self.changed.set()
 
     @staticmethod
     async def begin(handler, action):
-        result = handler(action)
-        return result if inspect.isasyncgen(result) else await result
+        try:
+            result = handler(action)
+            return result if inspect.isasyncgen(result) else await result
+        except (redis.RedisError, NotPublished) as error:
+            raise HandlerFailed() from error
 
     @staticmethod
     def has_parts(result):
@@ -425,3 +444,5 @@ class AsyncWorker(_Worker):
             return False, await parts.__anext__()
         except StopAsyncIteration:
             return True, None
+        except (redis.RedisError, NotPublished) as error:
+            raise HandlerFailed() from error
