@@ -45,7 +45,7 @@ BAD = {
 }
 
 
-TRUSTED = ("--proxy-protocol", "true", "--trusted-proxies", "127.0.0.1,10.0.0.0/8")
+TRUSTED = ("--workers", "1", "--proxy-protocol", "true", "--trusted-proxies", "127.0.0.1,10.0.0.0/8")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def answer(peer):
 
 
 def remote_of_newest(gateway):
-    """As whom the one who connected last was let in."""
+    """As whom the one who connected last was let in, on a gateway with one worker: each counts for itself."""
     newest = max(gateway.api("/connections")["connections"], key=lambda one: one["id"])
     return newest["remote"]
 
@@ -166,7 +166,8 @@ def test_forwarded_headers_of_a_proxy_behind_the_proxy_count(gateway):
 
 
 def test_a_client_is_counted_by_the_address_in_the_header(start, redis):
-    gateway = start("--proxy-protocol", "true", "--trusted-proxies", "127.0.0.1", "--connections-per-address", "1", redis=redis)
+    gateway = start("--workers", "1", "--proxy-protocol", "true", "--trusted-proxies", "127.0.0.1",
+                    "--connections-per-address", "1", redis=redis)
     with connect(gateway.address) as first, connect(gateway.address) as second, connect(gateway.address) as other:
         first.sendall(HEADERS["v1"][0] + handshake("/ws/cards"))
         assert answer(first) == b"HTTP/1.1 101 "
@@ -178,7 +179,7 @@ def test_a_client_is_counted_by_the_address_in_the_header(start, redis):
 
 def test_it_wants_to_know_from_whom(start):
     with pytest.raises(AssertionError, match="there are none"):
-        start("--proxy-protocol", "true")
+        start("--workers", "1", "--proxy-protocol", "true")
 
 
 def tcp_haproxy(tmp_path, gateway, words):
@@ -233,7 +234,7 @@ def opens(address):
     (tcp_haproxy, "send-proxy-v2 proxy-v2-options ssl,cert-cn,crc32c,unique-id check check-send-proxy inter 100ms"),
 ])
 def test_what_real_proxies_say_is_understood(start, redis, tmp_path, make, words):
-    gateway = start("--proxy-protocol", "true", "--trusted-proxies", "127.0.0.1", redis=redis)
+    gateway = start("--workers", "1", "--proxy-protocol", "true", "--trusted-proxies", "127.0.0.1", redis=redis)
     address, proxy = make(tmp_path, gateway, words)
     try:
         until("the proxy serves", lambda: opens(address))
@@ -249,7 +250,7 @@ def test_what_real_proxies_say_is_understood(start, redis, tmp_path, make, words
 def test_tls_comes_behind_the_header(start, redis, tmp_path):
     authority = Authority(tmp_path)
     certificate, key = authority.issue("gateway", "IP:127.0.0.1")
-    gateway = start("--proxy-protocol", "true", "--trusted-proxies", "127.0.0.1", "--tls-certificate", certificate,
+    gateway = start("--workers", "1", "--proxy-protocol", "true", "--trusted-proxies", "127.0.0.1", "--tls-certificate", certificate,
                     "--tls-key", key, redis=redis)
     header = HEADERS["v2, IPv6, TLV"][0]
     for pieces in ([header], [header[:20], header[20:]]):
