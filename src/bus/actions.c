@@ -147,7 +147,7 @@ static bool read_id(const struct actions *actions, struct slice id, struct actio
 	return take_number(&rest, &answer->conn) && take_number(&rest, &answer->number) && rest.len == 0;
 }
 
-/* A worker that says no code, or what is none, has failed all the same. */
+/* False for an error without a code, which tells a client nothing. */
 static bool read_error(struct slice error, struct action_answer *answer)
 {
 	struct json_member members[] = {{.name = "code"}, {.name = "message"}};

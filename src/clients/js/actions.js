@@ -6,7 +6,7 @@ const TIMEOUT_MS = 30000 // more than a gateway waits for a worker
 
 /**
  * say(message, {answer, fail}): sends it, now or when there is a connection; returns its id. drop(id): nobody waits any more.
- * Each action has a key, so one that was repeated after a broken connection is carried out once.
+ * Each action has a key, by which workers know one that was said again after a broken connection.
  */
 export function makeAction(say, drop) {
   function begin(data, { key = crypto.randomUUID(), timeout = TIMEOUT_MS } = {}, hear, fail) {
