@@ -24,11 +24,11 @@ readonly LIBJWT_POOL=pool/main/libj/libjwt3/libjwt3_3.3.3.orig.tar.gz
 readonly LIBJWT_SHA256=a562e5548a8e10ac6fcba64a5e6d326c15712211cb54d25242c15e8b3250b4f2
 
 readonly BUILD_PACKAGES=(gcc libc6-dev pkgconf meson ninja-build cmake patch libssl-dev zlib1g-dev
-	libevent-dev libcurl4-openssl-dev liburing-dev libyaml-dev libjsmn-dev libjansson-dev)
+	libevent-dev libcurl4-openssl-dev liburing-dev libyaml-dev libjsmn-dev libjansson-dev esbuild)
 readonly TEST_PACKAGES=(libcmocka-dev curl clang llvm libclang-rt-dev clang-format python3-pytest
 	python3-pytest-xdist python3-cryptography python3-jwt python3-websockets python3-redis python3-yaml python3-jsonschema redis-server openssl iproute2
 	nftables prometheus
-	haproxy nginx libnginx-mod-stream systemd shellcheck python3-pyflakes nodejs esbuild node-typescript)
+	haproxy nginx libnginx-mod-stream systemd shellcheck python3-pyflakes nodejs node-typescript)
 readonly DEMO_PACKAGES=(redis-server curl)
 readonly SERVICES=(redis-server prometheus haproxy nginx) # of those packages: not to be started
 

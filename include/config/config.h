@@ -90,6 +90,7 @@ struct config {
 	char **origins;     /* of pages that may connect (http/origin.h); NULL-terminated */
 	char **topics;      /* declared topics; NULL-terminated */
 
+	bool client_script;  /* the public port serves the JavaScript client */
 	bool default_routes; /* the table also has the routes for cards, execution and topics */
 
 	struct route_table *routes;     /* one reference */

@@ -20,6 +20,7 @@ struct handshake_rules {
 	struct origins *origins;   /* of pages that may connect */
 	struct verifier *verifier; /* one reference; NULL: no token is taken */
 	bool keys_come_by_url;     /* a key that is not known may be there */
+	unsigned int files;        /* sets of web/files that are served */
 	struct credential_rules credentials;
 };
 
@@ -29,6 +30,7 @@ struct handshake_rules_spec {
 	char *const *origins;      /* likewise */
 	struct verifier *verifier; /* gets one more reference; may be NULL */
 	bool keys_come_by_url;
+	bool serves_client; /* the JavaScript client */
 	struct credential_rules credentials;
 };
 

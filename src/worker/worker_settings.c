@@ -20,6 +20,7 @@ static int make_handshakes(const struct config *config, struct verifier *verifie
 		.origins = config->origins,
 		.verifier = verifier,
 		.keys_come_by_url = config_keys_url(config) != NULL,
+		.serves_client = config->client_script,
 		.credentials = {.cookie = config->token_cookie,
 			.query = config->token_query,
 			.tickets = config->tickets},

@@ -8,6 +8,7 @@
 
 #include "auth/verifier.h"
 #include "http/origin.h"
+#include "web/files.h"
 #include "ws/trusted.h"
 
 int handshake_rules_init(
@@ -18,6 +19,7 @@ int handshake_rules_init(
 
 	*rules = (struct handshake_rules){
 		.credentials.tickets = names->tickets, .keys_come_by_url = spec->keys_come_by_url};
+	rules->files = spec->serves_client ? WEB_CLIENT : 0;
 	if (spec->verifier)
 		rules->verifier = verifier_ref(spec->verifier);
 	rules->credentials.cookie = strdup(names->cookie ? names->cookie : "");

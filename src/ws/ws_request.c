@@ -17,6 +17,7 @@
 #include "ws/handshake.h"
 #include "ws/lws_linger.h"
 #include "ws/places.h"
+#include "ws/ws_file.h"
 #include "ws/ws_server_private.h"
 
 enum {
@@ -31,7 +32,7 @@ struct ws_request {
 	struct buf bytes;
 	struct ticket *ticket; /* that it names */
 	bool waits;            /* for the ticket's answer: until then the bus has it */
-	bool refused;
+	bool answered;         /* without having become a WebSocket */
 	struct lws_linger linger;
 };
 
@@ -210,6 +211,13 @@ static void linger(struct ws_server *server, struct lws *wsi, struct ws_request 
 			hurries(server, request) ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
 }
 
+static void answered(struct ws_server *server, struct lws *wsi, struct ws_request *request)
+{
+	buf_deinit(&request->bytes);
+	request->answered = true;
+	linger(server, wsi, request);
+}
+
 /* token: NULL, or what is known of the one that was refused. */
 static void refuse_and_linger(struct ws_server *server, struct lws *wsi, const struct request_head *head,
 	const struct handshake_refusal *refusal, const struct handshake_token *token)
@@ -219,9 +227,7 @@ static void refuse_and_linger(struct ws_server *server, struct lws *wsi, const s
 
 	note(server, &told);
 	handshake_refuse(wsi, head, refusal);
-	buf_deinit(&request->bytes);
-	request->refused = true;
-	linger(server, wsi, request);
+	answered(server, wsi, request);
 }
 
 /* Why a connection that has a whole head is not even looked at, or NULL. */
@@ -255,6 +261,15 @@ static const struct handshake_refusal *ask(
 	return NULL;
 }
 
+static const struct handshake_refusal *send_file(struct ws_server *server, struct lws *wsi,
+	const struct request_head *head, const struct web_file *file)
+{
+	if (ws_file_answer(wsi, head, file) < 0)
+		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
+	answered(server, wsi, lws_get_opaque_user_data(wsi));
+	return NULL;
+}
+
 static void on_head(
 	struct ws_server *server, struct lws *wsi, const struct request_head *head, struct slice early)
 {
@@ -265,6 +280,8 @@ static void on_head(
 
 	if (!refusal)
 		refusal = ws_server_admit(server, wsi, &entry);
+	if (!refusal && entry.file)
+		refusal = send_file(server, wsi, head, entry.file);
 	if (!refusal)
 		return;
 	lws_set_opaque_user_data(wsi, request);
@@ -317,7 +334,7 @@ void ws_request_writable(struct ws_server *server, struct lws *wsi)
 
 	if (!request || request->waits || request->linger.begun)
 		return;
-	if (request->refused)
+	if (request->answered)
 		linger(server, wsi, request);
 	else if (request->ticket)
 		go_on(server, wsi, request);
@@ -367,7 +384,7 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 
 	if (!request)
 		return -1; /* there was no memory for it */
-	if (request->refused)
+	if (request->answered)
 		return lws_linger_forget(&request->linger, len) < 0 ? -1 : (int)len;
 	if (request->ticket)
 		return keep_early(server, request, data, len);
@@ -392,7 +409,7 @@ void ws_request_late(struct ws_server *server, struct lws *wsi)
 
 	/* A connection without a byte is not a request: a port scan, or a connection that
 	 * is kept for later. */
-	if (!request || !request->bytes.len || request->refused)
+	if (!request || !request->bytes.len || request->answered)
 		return;
 	if (request->ticket) {
 		refusal = REFUSAL_UNAVAILABLE;

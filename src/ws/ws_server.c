@@ -33,6 +33,7 @@
 #include "ws/tls.h"
 #include "ws/trusted.h"
 #include "ws/ws_connection.h"
+#include "ws/ws_file.h"
 #include "ws/ws_inflate.h"
 #include "ws/ws_request.h"
 #include "ws/ws_sender.h"
@@ -236,6 +237,9 @@ const struct handshake_refusal *ws_server_admit(
 		return handshake_refusal(REFUSAL_DRAINING);
 	handshake_remote(&entry->arrival->peer, server->rules.trusted, entry->head, remote);
 	refusal = count_client(server, entry->arrival, remote);
+	entry->file = refusal ? NULL : ws_file_asked(entry->head, &server->rules);
+	if (entry->file)
+		return NULL;
 	if (!refusal)
 		refusal = check(server, entry, remote, &rights);
 	if (!refusal)

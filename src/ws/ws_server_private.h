@@ -24,6 +24,7 @@ struct ticket;
 struct ws_inflate;
 struct ws_sender;
 struct verifier_thread;
+struct web_file;
 struct ws_tls;
 
 enum {
@@ -70,10 +71,11 @@ struct ws_entry {
 	struct arrival *arrival;      /* whom it comes from; its address goes over to the connection */
 	const struct ticket *ticket;  /* that the request names, answered; NULL: none was asked for */
 	struct handshake_token token; /* when it is refused: what more is known */
+	const struct web_file *file;  /* that it asks for instead, to be answered with */
 };
 
-/* NULL, with a connection begun and the rest left to lws; or why not. If entry->token names a ticket,
- * that is asked for first. */
+/* NULL, with a connection begun and the rest left to lws, or with entry->file; or why not. If entry->token
+ * names a ticket, that is asked for first. */
 const struct handshake_refusal *ws_server_admit(
 	struct ws_server *server, struct lws *wsi, struct ws_entry *entry);
 
