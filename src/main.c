@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/gateway.h"
+#include "asyncapi/asyncapi.h"
 #include "auth/json_memory.h"
 #include "auth/verifier.h"
 #include "bench/bench.h"
@@ -171,6 +172,15 @@ static int run_check(const struct config *config, const struct words *words)
 	verifier_unref(verifier);
 	buf_deinit(&error);
 	return r;
+}
+
+static int run_asyncapi(const struct config *config, const struct words *words)
+{
+	struct buf out = {0};
+
+	(void)words;
+	asyncapi_write(config, &out);
+	return print(&out);
 }
 
 static int run_reload(const struct config *config, const struct words *words)
@@ -357,7 +367,8 @@ static int check_operands(const struct command *command, const struct words *wor
 /* `tidegate check FILE` is `tidegate check --config FILE`. */
 static int take_file(const struct command *command, struct words *words)
 {
-	if (command != &commands[COMMAND_check] || words->n_operands == 0)
+	if ((command != &commands[COMMAND_check] && command != &commands[COMMAND_asyncapi]) ||
+		words->n_operands == 0)
 		return 0;
 	if (words->file)
 		return usage_error("a second file:", words->operands[0]);

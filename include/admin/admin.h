@@ -33,8 +33,9 @@ struct admin_source {
 	void (*metrics)(void *arg, struct buf *out);
 	/* appends one JSON object and returns an HTTP status */
 	unsigned int (*reload)(void *arg, struct buf *out);
-	void (*status)(void *arg, struct buf *out); /* one JSON object */
-	void (*config)(void *arg, struct buf *out); /* likewise */
+	void (*status)(void *arg, struct buf *out);   /* one JSON object */
+	void (*config)(void *arg, struct buf *out);   /* likewise */
+	void (*asyncapi)(void *arg, struct buf *out); /* likewise */
 };
 
 struct admin_options {

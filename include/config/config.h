@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "broker/redis/tls.h"
+#include "config/messages.h"
 #include "core/log.h"
 #include "route/route.h"
 #include "tls/tls_keys.h"
@@ -93,8 +94,9 @@ struct config {
 	bool client_script;  /* the public port serves the JavaScript client */
 	bool default_routes; /* the table also has the routes for cards, execution and topics */
 
-	struct route_table *routes;     /* one reference */
-	struct config_sources *sources; /* private: where each value came from, for config_print() */
+	struct route_table *routes;      /* one reference */
+	struct config_messages messages; /* that its routes declare */
+	struct config_sources *sources;  /* private: where each value came from, for config_print() */
 };
 
 /* The command line, already split into words. */

@@ -11,6 +11,7 @@ void admin_ready(struct admin_request *request);
 void admin_metrics(struct admin_request *request);
 void admin_status(struct admin_request *request);
 void admin_config(struct admin_request *request);
+void admin_asyncapi(struct admin_request *request);
 void admin_reload(struct admin_request *request);
 
 /* publish.c, tail.c */

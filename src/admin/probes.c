@@ -62,3 +62,11 @@ void admin_config(struct admin_request *request)
 	request->admin->source.config(request->admin->source.arg, &body);
 	admin_answer_json(request, &body);
 }
+
+void admin_asyncapi(struct admin_request *request)
+{
+	struct buf body = {0};
+
+	request->admin->source.asyncapi(request->admin->source.arg, &body);
+	admin_answer_json(request, &body);
+}

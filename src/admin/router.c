@@ -22,6 +22,7 @@ static const struct admin_endpoint endpoints[] = {
 	{ADMIN_GET, ADMIN_METRICS, "/metrics", admin_metrics},
 	{ADMIN_GET, ADMIN_TOKEN, "/status", admin_status},
 	{ADMIN_GET, ADMIN_TOKEN, "/config", admin_config},
+	{ADMIN_GET, ADMIN_TOKEN, "/asyncapi.json", admin_asyncapi},
 	{ADMIN_GET, ADMIN_TOKEN, "/nodes", admin_nodes},
 	{ADMIN_GET, ADMIN_TOKEN, "/channels", admin_channels},
 	{ADMIN_GET, ADMIN_TOKEN, "/channels/", admin_channel},

@@ -237,7 +237,7 @@ static int make_admin(struct gateway *gateway, struct buf *error)
 		.connections_max = file_limit_admin(gateway->n_files),
 		.node_id = gateway->node_id,
 		.source = {gateway, gateway_say_live, gateway_say_ready, gateway_say_metrics, on_reload_asked,
-			gateway_say_status, gateway_say_config},
+			gateway_say_status, gateway_say_config, gateway_say_asyncapi},
 		.bus = gateway->bus,
 		.broker = gateway->broker,
 		.routes = config->routes,

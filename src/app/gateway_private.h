@@ -82,6 +82,7 @@ bool gateway_say_ready(void *arg, struct buf *out);
 void gateway_say_metrics(void *arg, struct buf *out);
 void gateway_say_status(void *arg, struct buf *out);
 void gateway_say_config(void *arg, struct buf *out);
+void gateway_say_asyncapi(void *arg, struct buf *out);
 
 /* Now and then, at least once a second: takes the pulse when it is due. */
 void gateway_beat(void *arg);

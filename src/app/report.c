@@ -4,6 +4,7 @@
 
 #include "app/keys.h"
 #include "app/status.h"
+#include "asyncapi/asyncapi.h"
 #include "broker/broker.h"
 #include "config/config.h"
 #include "core/buf.h"
@@ -166,6 +167,13 @@ void gateway_say_config(void *arg, struct buf *out)
 	struct gateway *gateway = arg;
 
 	config_write(gateway->config, reload_config(&gateway->reload), keys_verifier(gateway->keys), out);
+}
+
+void gateway_say_asyncapi(void *arg, struct buf *out)
+{
+	struct gateway *gateway = arg;
+
+	asyncapi_write(reload_config(&gateway->reload), out);
 }
 
 void gateway_beat(void *arg)

@@ -406,6 +406,7 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		option_deinit(&options[i], config);
 	route_table_unref(config->routes);
+	config_messages_free(&config->messages);
 	if (config->sources) {
 		free(config->sources->file);
 		free(config->sources->route_lines);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config_messages.h"
 #include "config/reader.h"
 #include "config/value.h"
 #include "core/buf.h"
@@ -40,6 +41,7 @@ struct route_draft {
 	struct route_history history;
 	unsigned int history_line;
 	struct route_actions actions;
+	const yaml_node_t *messages; /* read when the route has its place in the table; NULL: none */
 };
 
 static int read_path(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
@@ -380,6 +382,14 @@ static int read_actions(struct reader *reader, const yaml_node_t *value, struct 
 	return r;
 }
 
+/* It is looked at when the route is in the table. */
+static int read_messages(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	(void)reader;
+	draft->messages = value;
+	return 0;
+}
+
 /* The keys of a route. A new key is a row here and a line in docs/configuration.md. */
 static const struct route_key route_keys[] = {
 	{"path", read_path},
@@ -393,6 +403,7 @@ static const struct route_key route_keys[] = {
 	{"compression", read_compression},
 	{"history", read_history},
 	{"actions", read_actions},
+	{"messages", read_messages},
 };
 
 enum {
@@ -508,6 +519,8 @@ static int add_route(struct reader *reader, const struct route_draft *draft)
 		r = reader_refuse(reader, refused_line(draft, config->routes), "%s",
 			buf_text(&why) ? buf_text(&why) : "not a valid route");
 	buf_deinit(&why);
+	if (r == 0 && draft->messages)
+		r = config_messages_read(reader, draft->messages, route_table_size(config->routes) - 1);
 	return r;
 }
 

@@ -623,6 +623,18 @@ function leaveChannel() {
   $('match').focus()
 }
 
+// A link shows no token: what it leads to is fetched, and offered as a file.
+$('asyncapi').addEventListener('click', async event => {
+  if (!sessionStorage.getItem('tidegate-token'))
+    return
+  event.preventDefault()
+  const copy = document.createElement('a')
+  copy.href = URL.createObjectURL(new Blob([JSON.stringify(await ask('asyncapi.json'), null, 2)], { type: 'application/json' }))
+  copy.download = 'asyncapi.json'
+  copy.click()
+  URL.revokeObjectURL(copy.href)
+})
+
 $('channel-close').addEventListener('click', leaveChannel)
 document.addEventListener('keydown', event => {
   if (event.key === 'Escape' && shownChannel && !event.isComposing && !$('login').open)

@@ -259,6 +259,9 @@ def test_it_asks_for_the_token_and_keeps_it_in_the_tab(start, chromium):
     chromium.look(text("state"), lambda state: state == "ready")
     assert chromium.look("sessionStorage.getItem('tidegate-token')", bool) == TOKEN
     assert chromium.look("localStorage.length + document.cookie.length", lambda n: n is not None) == 0
+    chromium.look("(() => { URL.createObjectURL = blob => (window.saved = blob, '#'); "
+                  "document.getElementById('asyncapi').click(); return true })()", bool)
+    assert chromium.look("window.saved && saved.size", bool) > 1000, "a link that shows no token leads to a 401"
 
 
 def test_it_fits_the_screen_and_takes_the_colours_of_the_system(gateway, page):

@@ -168,6 +168,9 @@ def test_a_configuration_is_one(name, text, tmp_path):
     if "tls_certificate:" in text:
         text = with_files(text, Authority(tmp_path).issue("ws.example.com"))
     (tmp_path / "tidegate.yaml").write_text(text, encoding="utf-8")
+    for schema in re.findall(r"schemas/\w+\.json", text):
+        (tmp_path / "schemas").mkdir(exist_ok=True)
+        (tmp_path / schema).write_text('{"type": "object"}', encoding="utf-8")
     done = run("check", "--config", tmp_path / "tidegate.yaml")
     assert done.returncode == 0, (name, done.stderr)
 
@@ -296,6 +299,13 @@ def test_check_prints_what_the_page_shows(shell, tmp_path):
     printed = [line.split() for line in shell("unset TIDEGATE_ADMIN; " + command).splitlines()]
     for line in shown.splitlines():
         assert line == "…" or line.split() in printed, line
+
+
+@runs("docs/asyncapi.md: tidegate asyncapi")
+def test_a_configuration_is_printed_as_asyncapi(shell, tmp_path):
+    (tmp_path / "tidegate.yaml").write_text(SHARED_ROUTES, encoding="utf-8")
+    shell(block("docs/asyncapi.md: tidegate asyncapi"))
+    assert "ws_cards" in json.loads((tmp_path / "asyncapi.json").read_text(encoding="utf-8"))["channels"]
 
 
 @runs("docs/configuration.md: $ tidegate token")

@@ -468,10 +468,10 @@ static void refuses_unknown_keys(void **state)
 
 	assert_refuses(f, "routes:\n- path: /a\n  chanel: a\n",
 		"t.yaml:3: unknown key 'chanel' in a route: did you mean 'channel'? (known: path, channel, "
-		"channels, subscribe, auth, access, ids, slow, compression, history, actions)");
+		"channels, subscribe, auth, access, ids, slow, compression, history, actions, messages)");
 	assert_refuses(f, "routes:\n- path: /a\n  \"qu\\nux\": a\n",
 		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, auth, "
-		"access, ids, slow, compression, history, actions)");
+		"access, ids, slow, compression, history, actions, messages)");
 	assert_int_equal(load_yaml(f, "\nlisten: :1\nping_intervall: 3s\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: unknown key 'ping_intervall': did you mean "
 						    "'ping_interval'? (known: listen, admin, "));

@@ -1,0 +1,128 @@
+/* AsyncAPI: puts the document together; see the header. */
+
+#include "asyncapi/asyncapi.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "asyncapi/draft.h"
+#include "asyncapi/protocol_text.h"
+#include "auth/json_memory.h"
+#include "config/config.h"
+#include "core/buf.h"
+#include "route/route.h"
+#include "version.h"
+
+/* What every gateway has. NULL when out of memory. */
+static json_t *load_protocol(void)
+{
+	struct buf text = {0};
+	json_t *root = NULL;
+
+	for (size_t i = 0; i < sizeof(protocol_json) / sizeof(protocol_json[0]); i++)
+		buf_append_str(&text, protocol_json[i]);
+	if (buf_text(&text))
+		root = json_loads(buf_text(&text), JSON_REJECT_DUPLICATES, NULL);
+	buf_deinit(&text);
+	return root;
+}
+
+/* Clients come by a name that the gateway does not know: of a balancer, perhaps with TLS. */
+static json_t *clients_server(const struct config *config)
+{
+	const struct config_address *listen = &config->listen;
+	bool local = strcmp(listen->host, "0.0.0.0") == 0 || strcmp(listen->host, "::") == 0;
+
+	return json_pack("{s:s, s:s, s:s, s:{s:{s:o, s:s}}}", "host", "{host}", "protocol",
+		*config->tls.certificate ? "wss" : "ws", "description",
+		"Where clients connect, by WebSocket (RFC 6455).", "variables", "host", "default",
+		json_sprintf("%s:%u", local ? "localhost" : listen->host, listen->port), "description",
+		"A gateway, or the balancer in front of them.");
+}
+
+/* The address in the URL without scheme, user, password, database and options. */
+static json_t *redis_host(const char *url)
+{
+	const char *begin = strstr(url, "://");
+	const char *end, *at;
+
+	begin = begin ? begin + 3 : url;
+	end = begin + strcspn(begin, "/?");
+	while ((at = memchr(begin, '@', (size_t)(end - begin))))
+		begin = at + 1;
+	return begin == end ? json_string("localhost") : json_stringn(begin, (size_t)(end - begin));
+}
+
+static json_t *redis_server(const struct config *config)
+{
+	return json_pack("{s:o, s:s, s:s}", "host", redis_host(config->redis), "protocol",
+		strncmp(config->redis, "rediss", 6) == 0 ? "rediss" : "redis", "description",
+		"Where backends publish, and take up what clients ask.");
+}
+
+/* Places of a token that are there only if an option names them. */
+static void add_schemes(struct draft *draft)
+{
+	const struct config *config = draft->config;
+	json_t *schemes = json_object_get(json_object_get(draft->root, "components"), "securitySchemes");
+
+	if (*config->token_cookie)
+		draft_put(draft, schemes, "cookie",
+			json_pack("{s:s, s:s, s:s}", "type", "httpApiKey", "in", "cookie", "name",
+				config->token_cookie));
+	if (*config->token_query)
+		draft_put(draft, schemes, "query",
+			json_pack("{s:s, s:s, s:s}", "type", "httpApiKey", "in", "query", "name",
+				config->token_query));
+	if (config->tickets)
+		draft_put(draft, schemes, "ticket",
+			json_pack("{s:s, s:s, s:s, s:s}", "type", "httpApiKey", "in", "query", "name",
+				"ticket", "description",
+				"A word that a backend has put into Redis: good once."));
+}
+
+static void fill(struct draft *draft)
+{
+	const struct config *config = draft->config;
+	bool has_redis = *config->redis != '\0';
+
+	draft_put(draft, json_object_get(draft->root, "info"), "version", json_string(TIDEGATE_VERSION));
+	draft_put(draft, draft->servers, "clients", clients_server(config));
+	if (has_redis)
+		draft_put(draft, draft->servers, "redis", redis_server(config));
+	add_schemes(draft);
+	draft_add_close_codes(draft);
+	for (size_t i = 0; i < route_table_size(config->routes); i++) {
+		const struct route *route = route_table_get(config->routes, i);
+
+		draft_add_route(draft, route);
+		if (has_redis)
+			draft_add_redis(draft, route);
+	}
+}
+
+void asyncapi_write(const struct config *config, struct buf *out)
+{
+	struct draft draft = {.config = config};
+	char *text = NULL;
+
+	json_memory_watch();
+	draft.root = load_protocol();
+	draft.servers = json_object_get(draft.root, "servers");
+	draft.channels = json_object_get(draft.root, "channels");
+	draft.operations = json_object_get(draft.root, "operations");
+	draft.messages = json_object_get(json_object_get(draft.root, "components"), "messages");
+	if (draft.root)
+		fill(&draft);
+	if (draft.root && !draft.failed && !json_memory_failed())
+		text = json_dumps(draft.root, JSON_INDENT(2));
+	if (text) {
+		buf_append_str(out, text);
+		buf_append_char(out, '\n');
+	} else {
+		out->failed = true;
+	}
+	free(text);
+	json_decref(draft.root);
+}
