@@ -174,6 +174,7 @@ lint_shell() {
 
 lint_python() {
 	git ls-files -z '*.py' | xargs -0 "$PYTHON" -m pyflakes
+	"$PYTHON" -m mypy --cache-dir /dev/null --config-file src/clients/python/pyproject.toml src/clients/python/tidegate
 }
 
 lint_sources() {

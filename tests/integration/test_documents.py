@@ -552,6 +552,56 @@ def test_the_cookie_of_the_django_view_lets_in_with_an_origin(start, tmp_path):
 # --- docs/testing.md ------------------------------------------------------------------------------
 
 
+@runs("src/clients/python/README.md: from fastapi")
+@runs("src/clients/python/README.md: import asyncio")
+def test_what_a_fastapi_application_handled_becomes_a_worker(start, redis, tmp_path, monkeypatch):
+    async def handle_message(user, message):
+        return [user, message["text"].upper()]
+
+    class FastAPI:  # as much of it as the page has need of
+        def websocket(self, path):
+            return lambda function: endpoints.update({path: function})
+
+    class Socket:
+        said = []
+
+        async def accept(self):
+            pass
+
+        async def receive_json(self):
+            if self.said:
+                raise EOFError  # it has gone
+            return {"text": "before"}
+
+        async def send_json(self, answer):
+            self.said.append(answer)
+
+    endpoints = {}
+    monkeypatch.setitem(sys.modules, "fastapi", types.SimpleNamespace(FastAPI=FastAPI, WebSocket=Socket))
+    monkeypatch.setitem(sys.modules, "board", types.SimpleNamespace(handle_message=handle_message))
+    monkeypatch.syspath_prepend(str(ROOT / "src/clients/python"))
+    exec(block("src/clients/python/README.md: from fastapi"), {"user_of": lambda socket: ""})  # pylint: disable=exec-used
+    with pytest.raises(EOFError):
+        asyncio.run(endpoints["/ws/cards"](Socket()))
+    file = tmp_path / "tidegate.yaml"
+    file.write_text("routes: [{path: /ws/cards, channel: cards, actions: cards-actions}]\n", encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    until("it hears answers", lambda: any(name.startswith(b"tg:r:") for name in redis.client.pubsub_channels()))
+    code = block("src/clients/python/README.md: import asyncio").replace("asyncio.Redis()", f"asyncio.Redis(port={redis.port})")
+    names = {}
+    thread = threading.Thread(target=lambda: exec(code, names), daemon=True)  # pylint: disable=exec-used
+    thread.start()
+    try:
+        with gateway.connect("/ws/cards") as peer:
+            peer.send({"type": "action", "id": 7, "data": {"text": "after"}})
+            answer = peer.receive()
+            assert Socket.said == [["", "BEFORE"]] and (answer["id"], answer["data"]) == (7, ["", "AFTER"])
+    finally:
+        names["worker"].stop()
+        thread.join()
+        redis.client.delete("cards-actions")
+
+
 @runs("src/clients/python/README.md: import redis")
 def test_the_worker_of_the_page_carries_out(start, redis, tmp_path, monkeypatch):
     file = tmp_path / "tidegate.yaml"

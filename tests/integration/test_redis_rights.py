@@ -2,12 +2,18 @@
 
 import json
 import re
+import sys
+import threading
 import time
 
 import pytest
 
 from harness.gateway import ROOT, run
 from harness.wait import sized, until
+
+sys.path.insert(0, str(ROOT / "src/clients/python"))
+
+from tidegate import Worker  # noqa: E402  pylint: disable=wrong-import-position
 
 PAGE = (ROOT / "docs/redis.md").read_text(encoding="utf-8")
 RULES = re.findall(r"^ACL SETUSER (\w+) on >SECRET (.*)$", PAGE, re.MULTILINE)
@@ -133,6 +139,16 @@ def test_actions_need_these_more_and_a_worker_these(start, redis, tmp_path):
         with client.pipeline() as pipeline:
             assert pipeline.xack("cards-actions", "tidegate", entry).xdel("cards-actions", entry).execute() == [1, 1]
         client.xautoclaim("cards-actions", "tidegate", "two", 0)
+        worker = Worker(client, "cards-actions", claim_seconds=0.5)
+        worker.action("*")(lambda action: action.data)
+        thread = threading.Thread(target=worker.run, args=(False,), daemon=True)
+        thread.start()
+        with node.connect("/ws/cards") as peer:
+            for key in ("k", "k"):
+                peer.send({"type": "action", "id": 7, "key": key, "data": 3})
+                assert peer.receive()["data"] == 3
+        worker.stop()
+        thread.join()
     finally:
         client.close()
         redis.client.acl_deluser("worker")

@@ -16,8 +16,8 @@ from harness.wait import pass_time, until
 sys.path.insert(0, str(ROOT / "src/clients/python"))
 
 # pylint: disable=wrong-import-position
-from tidegate import ActionError, AsyncWorker, Worker, worker as worker_module  # noqa: E402
-from tidegate.worker import read_entry  # noqa: E402
+from tidegate import ActionError, AsyncWorker, Worker, _memory, _redis, _work  # noqa: E402
+from tidegate.action import read_entry  # noqa: E402
 
 # The gateway is not what they look at.
 pytestmark = pytest.mark.plain
@@ -70,7 +70,7 @@ class Bench:
 
 @pytest.fixture
 def bench(own_redis, monkeypatch):
-    monkeypatch.setattr(worker_module, "BLOCK_SECONDS", 0.1)  # how long stop() may take
+    monkeypatch.setattr(_work, "BLOCK_SECONDS", 0.1)  # how long stop() may take
     bench = Bench(own_redis)
     yield bench
     bench.stop()
@@ -152,7 +152,9 @@ def test_parts_come_in_order_and_end(bench, make):
 def test_a_key_that_was_answered_is_answered_again_and_not_carried_out(bench, make):
     done = []
     make(pay=lambda action: done.append(action.key) or len(done))
-    asked = [bench.ask({"name": "pay"}, key="k") for _ in range(3)] + [bench.ask({"name": "pay"}, key="other")]
+    asked = [bench.ask({"name": "pay"}, key="k")]
+    bench.await_answers(1)
+    asked += [bench.ask({"name": "pay"}, key="k") for _ in range(2)] + [bench.ask({"name": "pay"}, key="other")]
     answers = bench.await_answers(4)
     assert [answer["data"] for answer in answers if answer["action"] in asked[:3]] == [1, 1, 1]
     assert sorted(done) == ["k", "other"]
@@ -227,6 +229,14 @@ def leave_behind(bench, n=1):
     assert bench.server.client.xreadgroup("tidegate", "dead", {STREAM: ">"}, count=n)
 
 
+def begin(bench, once=False):
+    """As a worker does that dies at the first entry of the stream: where the key is."""
+    action = read_entry(*bench.server.client.xrange(STREAM)[0])
+    where = _memory.where(STREAM, action)
+    bench.server.client.set(where, _memory.claim(action, once).text())
+    return where
+
+
 def test_what_a_dead_worker_left_is_taken_over(bench, make):
     bench.ask({"name": "work"})
     leave_behind(bench)
@@ -256,8 +266,7 @@ def test_what_must_happen_once_is_not_begun_again_behind_a_dead_worker(bench, ma
     leave_behind(bench)
     done = []
     worker = make(once=("pay",), pay=lambda action: done.append(1), starts=False)
-    fields = {key.decode(): value.decode() for key, value in bench.server.client.xrange(STREAM)[0][1].items()}
-    bench.server.client.set(worker._memory(read_entry("1-1", fields)), "begun")  # and it had begun
+    begin(bench, once=True)
     bench.start(worker)
     assert bench.await_answers(1)[0]["error"]["code"] == "interrupted"
     assert not done
@@ -275,6 +284,280 @@ def test_redis_may_go_and_come_back(bench, make):
     bench.server.client.function_load(run("functions").stdout, replace=True)
     bench.ask({"name": "work", "n": 2}, conn="node.2")
     assert bench.await_answers(1)[-1]["data"] == 2
+
+
+# --- a key that is said again while the first is under way ---
+
+def test_a_key_that_is_under_way_waits_and_hears_the_same(bench, make):
+    done, gate = [], threading.Event()
+
+    def pay(action):
+        done.append(action.conn)
+        gate.wait(30)
+        return "paid"
+
+    make(name="one", at_once=2, pay=pay, other=lambda action: "other")
+    make(name="two", at_once=2, pay=pay, other=lambda action: "other")
+    first = bench.ask({"name": "pay"}, key="k")
+    until("it is begun", lambda: done)
+    again = [bench.ask({"name": "pay"}, conn=f"node.{n}", key="k") for n in range(2, 8)]
+    bench.ask({"name": "other"}, conn="node.9")
+    assert bench.await_answers(1)[0]["data"] == "other", "nobody else waits"
+    gate.set()
+    answers = {answer["action"]: answer["data"] for answer in bench.await_answers(8)}
+    assert [answers[asked] for asked in (first, *again)] == ["paid"] * 7
+    assert done == ["node.1"]
+    until("all are taken out", lambda: bench.left() == 0)
+
+
+def test_what_waits_for_a_key_holds_the_line_of_its_connection(bench, make):
+    done, gate = [], threading.Event()
+
+    def work(action):
+        if action.conn == "node.1":
+            gate.wait(30)
+        done.append((action.conn, action.data["n"]))
+
+    make(work=work)
+    bench.ask({"name": "work", "n": 1}, key="k")
+    until("it is begun", lambda: bench.server.client.keys("tg:k:*"))
+    bench.ask({"name": "work", "n": 1}, conn="node.2", key="k")
+    bench.ask({"name": "work", "n": 2}, conn="node.2")
+    bench.ask({"name": "work", "n": 3}, conn="node.3")
+    until("others are carried out", lambda: ("node.3", 3) in done)
+    assert done == [("node.3", 3)]
+    gate.set()
+    bench.await_answers(4)
+    assert done == [("node.3", 3), ("node.1", 1), ("node.2", 2)]
+
+
+def test_a_key_whose_worker_died_is_taken_over_with_its_entry(bench, make):
+    bench.ask({"name": "pay"}, key="k")
+    leave_behind(bench)
+    begin(bench)
+    done = []
+    make(pay=lambda action: done.append(action.conn) or "paid")
+    bench.ask({"name": "pay"}, conn="node.2", key="k")
+    assert [answer["data"] for answer in bench.await_answers(2)] == ["paid", "paid"]
+    assert done == ["node.1"], "the second waits for the first, which somebody takes over"
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_key_whose_action_is_dropped_is_free_again(bench, make, once):
+    bench.ask({"name": "pay"}, key="k", seconds=-1)
+    leave_behind(bench)
+    begin(bench, once)
+    make(once=("pay",) if once else (), pay=lambda action: "paid")
+    bench.ask({"name": "pay"}, conn="node.2", key="k")
+    answer, = bench.await_answers(1)
+    assert answer["error"]["code"] == "interrupted" if once else answer["data"] == "paid"
+    until("both are taken out", lambda: bench.left() == 0)
+
+
+def test_parts_are_repeated_as_they_were(bench, make):
+    def count(action):
+        yield from range(3)
+
+    make(count=count)
+    asked = bench.ask({"name": "count"}, key="k")
+    bench.await_answers(4)
+    again = bench.ask({"name": "count"}, conn="node.2", key="k")
+    answers = bench.await_answers(8)
+    first, second = ([{**answer, "action": 0} for answer in answers if answer["action"] == one] for one in (asked, again))
+    assert len(first) == 4 and first == second
+
+
+def test_an_answer_that_is_too_long_to_keep_is_not_repeated(bench, make):
+    done = []
+
+    def long(action):
+        done.append(1)
+        yield from ["x" * 100_000] * 3
+
+    make(long=long)
+    bench.ask({"name": "long"}, key="k")
+    bench.await_answers(4)
+    bench.ask({"name": "long"}, key="k")
+    assert bench.await_answers(5)[-1]["error"]["code"] == "carried_out"
+    assert len(done) == 1
+
+
+def test_a_key_with_other_data_is_refused(bench, make):
+    make(pay=lambda action: action.data["sum"])
+    bench.ask({"name": "pay", "sum": 1}, key="k")
+    assert bench.await_answers(1)[0]["data"] == 1
+    bench.ask({"sum": 1, "name": "pay"}, key="k")
+    assert bench.await_answers(2)[-1]["data"] == 1
+    bench.ask({"name": "pay", "sum": 2}, key="k")
+    assert bench.await_answers(3)[-1]["error"]["code"] == "key_reused"
+
+
+# --- stopping ---
+
+def test_stop_ends_what_is_under_way_and_gives_the_rest_back(bench, make):
+    done, gate = [], threading.Event()
+
+    def work(action):
+        done.append(action.data["n"])
+        if action.data["n"] == 0:
+            gate.wait(30)
+
+    old = make(name="old", work=work)
+    for n in range(5):
+        bench.ask({"name": "work", "n": n})
+    until("it has all of them", lambda: done and bench.server.client.xpending(STREAM, "tidegate")["pending"] == 5)
+    old.stop()
+    pass_time(3 * CLAIM_SECONDS)
+    assert bench.server.client.xpending_range(STREAM, "tidegate", "-", "+", 1)[0]["time_since_delivered"] < 1000 * CLAIM_SECONDS, \
+        "nobody takes over what is under way, however long it takes"
+    gate.set()
+    bench.await_answers(1)
+    until("it has stopped", lambda: not bench.workers[0][1].is_alive())
+    assert done == [0]
+    idle = [entry["time_since_delivered"] for entry in bench.server.client.xpending_range(STREAM, "tidegate", "-", "+", 9)]
+    assert len(idle) == 4 and min(idle) > 1_000_000, "whoever looks next takes them"
+    make(name="new", work=work)
+    bench.await_answers(5)
+    assert sorted(done) == [*range(5)]
+
+
+def test_a_worker_ends_though_redis_is_away(bench, make):
+    worker = make(work=lambda action: 1)
+    bench.ask({"name": "work"})
+    bench.await_answers(1)
+    bench.server.kill()
+    worker.stop()
+    until("it has stopped", lambda: not bench.workers[0][1].is_alive())
+    bench.server.start()
+
+
+# --- what others leave ---
+
+def test_what_was_left_is_found_behind_all_that_is_under_way(bench, make):
+    for n in range(60):
+        bench.ask({"name": "other"}, conn=f"node.{n}")
+    leave_behind(bench, 60)
+    last = bench.ask({"name": "work"}, conn="left")
+    leave_behind(bench)
+    entry = bench.server.client.xrevrange(STREAM, count=1)[0][0]
+    bench.server.client.xclaim(STREAM, "tidegate", "dead", 0, [entry], idle=100_000_000)
+    worker = make(at_once=1, work=lambda action: "found", starts=False)
+    worker.claim_seconds = 30
+    bench.start(worker)
+    assert bench.await_answers(1) == [{"action": last, "data": "found"}]
+
+
+def test_a_stream_that_is_deleted_begins_anew(bench, make):
+    make(work=lambda action: action.data["n"])
+    bench.ask({"name": "work", "n": 1})
+    bench.await_answers(1)
+    bench.server.client.flushall()
+    bench.ask({"name": "work", "n": 2})
+    assert bench.await_answers(1)[0]["data"] == 2
+
+
+def test_a_stream_that_is_something_else_ends_the_worker(bench, make):
+    bench.server.client.set(STREAM, "text")
+    worker = make(work=lambda action: 1, starts=False)
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        if isinstance(worker, AsyncWorker):
+            asyncio.run(worker.run())
+        else:
+            worker.run(signals=False)
+
+
+# --- moods of Redis ---
+
+MOODS = {
+    "READONLY": ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    "NOREPLICAS": ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"),
+}
+
+
+@pytest.mark.parametrize("mood", [*MOODS, "away"])
+def test_what_was_carried_out_while_redis_takes_no_writes_is_answered_and_not_repeated(bench, make, mood):
+    done, gate, client = [], threading.Event(), bench.server.client
+    client.config_set("appendfsync", "always")
+    client.config_set("appendonly", "yes")
+    until("the log is written", lambda: not client.info("persistence")["aof_rewrite_in_progress"])
+    bench.server.options = ("--appendonly", "yes", "--appendfsync", "always")
+
+    def work(action):
+        done.append(action.id)
+        gate.wait(30)
+        return "done"
+
+    make(work=work)
+    bench.ask({"name": "work"}, key="k")
+    until("it is carried out", lambda: done)
+    if mood == "away":
+        bench.server.kill()
+    else:
+        client.execute_command(*MOODS[mood][0].split(" "))
+    gate.set()
+    pass_time(0.5)
+    if mood == "away":
+        bench.server.start()
+    else:
+        client.execute_command(*MOODS[mood][1].split(" "))
+    until("it is taken out", lambda: settled(bench))
+    assert [answer["data"] for answer in bench.answers()] == ["done"]
+    assert len(done) == 1
+
+
+def settled(bench):
+    try:
+        return bench.left() == 0
+    except redis.RedisError:
+        return False
+
+
+# --- handlers ---
+
+def test_what_ends_a_program_does_not_end_a_worker(bench, make):
+    def leave(action):
+        sys.exit(3)
+
+    def leave_later(action):
+        yield 1
+        sys.exit(3)
+
+    make(leave=leave, later=leave_later, work=lambda action: 1)
+    bench.ask({"name": "leave"})
+    assert bench.await_answers(1)[0]["error"]["code"] == "failed"
+    bench.ask({"name": "later"})
+    assert bench.await_answers(3)[-1]["error"]["code"] == "failed"
+    bench.ask({"name": "work"})
+    assert bench.await_answers(4)[-1]["data"] == 1
+
+
+def test_parts_without_an_end_are_ended(bench, make, monkeypatch):
+    monkeypatch.setattr(_work, "PARTS_MAX", 5)
+    ended = []
+
+    def go_on(action):
+        try:
+            while True:
+                yield 1
+        finally:
+            ended.append(1)
+
+    make(go_on=go_on)
+    bench.ask({"name": "go_on"})
+    answers = bench.await_answers(6)
+    assert [answer.get("more") for answer in answers] == [True] * 5 + [None]
+    assert answers[-1]["error"]["code"] == "too_long"
+    until("the handler is told", lambda: ended)
+
+
+def test_the_answers_have_one_form_whatever_redis_py_is_told(monkeypatch):
+    """Under protocol 3 redis-py has other answers, and others from release to release; 4.3 knows no protocol."""
+    monkeypatch.setattr(redis, "__version__", "5.0.1")
+    for kind, client in ((_redis.THREADS, redis.Redis()), (_redis.ASYNCIO, redis.asyncio.Redis())):
+        client.connection_pool.connection_kwargs["protocol"] = 3
+        assert _redis.own_pool(kind, client, 1, "it").connection_kwargs["protocol"] == 2
+    monkeypatch.setattr(redis, "__version__", "4.3.4")
+    assert "protocol" not in _redis.own_pool(_redis.THREADS, redis.Redis(), 1, "it").connection_kwargs
 
 
 def test_a_wrong_client_is_refused():

@@ -1,6 +1,7 @@
 """Tidegate for backends: publish events that are there once, and carry out what clients ask."""
 
+from .action import Action, ActionError
 from .publisher import AsyncPublisher, NotPublished, Publisher
-from .worker import Action, ActionError, AsyncWorker, Worker
+from .worker import AsyncWorker, Worker
 
 __all__ = ["Action", "ActionError", "AsyncPublisher", "AsyncWorker", "NotPublished", "Publisher", "Worker"]

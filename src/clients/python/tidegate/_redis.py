@@ -1,6 +1,8 @@
 """Connections to Redis of our own, and what its errors mean. Redis-py 4.3 to 8.1 were tried."""
 
-import collections
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional
 
 import redis
 import redis.asyncio
@@ -12,17 +14,26 @@ from redis.backoff import NoBackoff
 # exceptions for it. Which ones have a class depends on its version.
 RETRIED = {"BusyLoadingError": "LOADING", "ReadOnlyError": "READONLY", "OutOfMemoryError": "OOM",
            "MasterDownError": "MASTERDOWN", "TryAgainError": "TRYAGAIN", "ClusterDownError": "CLUSTERDOWN"}
-RETRIED_WORDS = {*RETRIED.values(), "NOREPLICAS", "MISCONF", "BUSY"}
+RETRIED_WORDS = {*RETRIED.values(), "NOREPLICAS", "MISCONF", "BUSY", "UNBLOCKED"}
 # After these another server may stand at the address, and only a new connection finds it.
-ELSEWHERE = {"READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN"}
+ELSEWHERE = {"READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED"}
 
-Kind = collections.namedtuple("Kind", "client pool retry sentinel_pool")
+
+class Kind(NamedTuple):
+    """What redis-py has twice."""
+
+    client: Any
+    pool: Any
+    retry: Any
+    sentinel_pool: Any
+
+
 THREADS = Kind(redis.Redis, redis.ConnectionPool, redis.retry.Retry, redis.sentinel.SentinelConnectionPool)
 ASYNCIO = Kind(redis.asyncio.Redis, redis.asyncio.ConnectionPool, redis.asyncio.retry.Retry,
                redis.asyncio.sentinel.SentinelConnectionPool)
 
 
-def own_pool(kind, client, seconds, for_whom):
+def own_pool(kind: Kind, client: Any, seconds: float, for_whom: str) -> Any:
     """A pool to where the client's goes, whose connections wait for Redis no longer than so, and never try twice."""
     if not isinstance(client, kind.client):
         raise TypeError(f"{for_whom} wants a {kind.client.__module__}.Redis, not {client!r}")
@@ -31,13 +42,15 @@ def own_pool(kind, client, seconds, for_whom):
                     retry=kind.retry(NoBackoff(), 0))  # the only loop is ours
     if "path" not in settings:
         settings["socket_connect_timeout"] = seconds
+    if int(redis.__version__.split(".", 1)[0]) >= 5:
+        settings["protocol"] = 2  # the third one's answers differ from release to release of redis-py
     settings.pop("connection_pool", None)  # a Sentinel's connections know theirs
     if hasattr(pool, "sentinel_manager"):
         return kind.sentinel_pool(pool.service_name, pool.sentinel_manager, connection_class=pool.connection_class, **settings)
     return kind.pool(connection_class=pool.connection_class, **settings)
 
 
-def word_of(error):
+def word_of(error: BaseException) -> Optional[str]:
     """The word by which Redis named its mood, or None where the error is final."""
     text = str(error)
     word = RETRIED.get(type(error).__name__) or text.split(" ", 1)[0]

@@ -13,11 +13,14 @@ in the channel's log once.
 It opens connections of its own to where the client's go, because the client's may wait for Redis without an end.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import random
 import time
 import uuid
+from typing import Any, Optional
 
 import redis
 
@@ -28,6 +31,7 @@ ATTEMPT_SECONDS_MAX = 2.0  # how long Redis may be silent before it is asked aga
 PAUSE_SECONDS = 0.05
 PAUSE_SECONDS_MAX = 2.0
 
+
 class NotPublished(Exception):
     """Not acknowledged before the deadline. It may be in the log all the same: publish again with the same key."""
 
@@ -35,7 +39,9 @@ class NotPublished(Exception):
 class _Publisher:
     """What both publishers share: what is said, for how long, and what an error means."""
 
-    def __init__(self, client, size=1000, ttl_seconds=86_400, deadline_seconds=30):
+    kind: Any
+
+    def __init__(self, client: Any, size: int = 1000, ttl_seconds: float = 86_400, deadline_seconds: float = 30) -> None:
         """client: says where Redis is. size and ttl_seconds: what the channel's log keeps, as in the gateway's route.
 
         publish() returns or raises within deadline_seconds, also where Redis is frozen. (Not counted by Publisher: how
@@ -51,20 +57,20 @@ class _Publisher:
         self.pool = own_pool(self.kind, client, self.attempt_seconds, type(self).__name__)
         self.client = type(client)(connection_pool=self.pool)
 
-    def _words(self, channel, event, key):
+    def _words(self, channel: str, event: Any, key: str) -> tuple[Any, ...]:
         payload = event if isinstance(event, (str, bytes)) else json.dumps(event)
         epoch = "".join(random.choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", k=8))
         return ("FCALL", "tidegate_publish", 3,
                 f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}", f"tg:i:{{{channel}}}:{key}",
                 payload, channel, "publish", self.size + 1, self.ttl_ms, epoch, KEY_TTL_MS)  # one more: the anchor
 
-    def _late(self, pause, give_up):
+    def _late(self, pause: float, give_up: float) -> bool:
         """Whether another attempt after so long a pause might end after the deadline."""
         return time.monotonic() + pause + 2 * self.attempt_seconds > give_up
 
 
-def _entry(answer):
-    return answer[0].decode() if isinstance(answer[0], bytes) else answer[0]
+def _entry(answer: Any) -> str:
+    return answer[0].decode() if isinstance(answer[0], bytes) else str(answer[0])
 
 
 class Publisher(_Publisher):
@@ -72,7 +78,7 @@ class Publisher(_Publisher):
 
     kind = THREADS
 
-    def publish(self, channel, event, key=None):
+    def publish(self, channel: str, event: Any, key: Optional[str] = None) -> str:
         """Returns the entry's id, "offset-tag". The key names the event, not its text: your database's id of it."""
         key = key or uuid.uuid4().hex
         words = self._words(channel, event, key)
@@ -92,7 +98,7 @@ class Publisher(_Publisher):
             time.sleep(pause)
             longest = min(longest * 2, PAUSE_SECONDS_MAX)
 
-    def close(self):
+    def close(self) -> None:
         self.pool.disconnect()
 
 
@@ -101,7 +107,7 @@ class AsyncPublisher(_Publisher):
 
     kind = ASYNCIO
 
-    async def publish(self, channel, event, key=None):
+    async def publish(self, channel: str, event: Any, key: Optional[str] = None) -> str:
         """As Publisher.publish(), and the loop goes on meanwhile. Who gives up early may find the event published."""
         key = key or uuid.uuid4().hex
         words = self._words(channel, event, key)
@@ -128,5 +134,5 @@ class AsyncPublisher(_Publisher):
             await asyncio.sleep(pause)
             longest = min(longest * 2, PAUSE_SECONDS_MAX)
 
-    async def close(self):
+    async def close(self) -> None:
         await self.pool.disconnect()

@@ -1,0 +1,432 @@
+"""What both workers share: what is read, taken over, claimed, carried out, answered and given back, whoever waits for Redis."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import logging
+import os
+import random
+import socket
+import threading
+import time
+from typing import Any, Callable, Generator, Iterable, NamedTuple, Optional, TypeVar, Union
+
+import redis
+
+from . import _memory
+from ._redis import ELSEWHERE, own_pool, word_of
+from .action import Action, ActionError, Malformed, answer_to, members, read_entry, refusal, text_of
+from .publisher import NotPublished
+
+BLOCK_SECONDS = 1.0
+LOOK_SECONDS, LOOK_SECONDS_MAX = 0.1, 1.0  # between two looks at a key that another action has claimed, at first and later
+PATIENCE_SECONDS = 2.0  # how long Redis may be silent beyond BLOCK_SECONDS
+PAUSE_SECONDS_MAX = 2.0  # between two tries while it is away
+AWAY_SECONDS = 30.0  # so long an action that was carried out waits for Redis to hear of it
+BEHIND_MAX = 16  # actions taken for each that is under way: those of one connection wait for each other, and nobody else for them
+CLAIM_CALLS_MAX = 10  # of XAUTOCLAIM in a row: each looks at some entries, and most of these are nobody's to take
+PARTS_MAX = 10_000  # of one answer; a gateway takes no more
+GIVEN_BACK_MS = 3_600_000  # how long ago an entry that is given back was last touched, for whoever asks
+ANSWERS = {"size": 1000, "ttl_seconds": 60, "deadline_seconds": AWAY_SECONDS}  # of a gateway's channel of answers: docs/actions.md
+
+log = logging.getLogger("tidegate.worker")
+
+T = TypeVar("T")
+Step = Callable[[], Any]
+Steps = Generator[Step, Any, T]
+Handler = Callable[[Action], Any]
+
+
+def _is_due(since: float, seconds: float) -> bool:
+    return time.monotonic() - since >= seconds
+
+
+def _error_of(action: Action, error: BaseException) -> str:
+    """What the client hears of an error of a handler."""
+    if isinstance(error, ActionError):
+        log.info("refused: %s, %s", action.id, error.code)
+        return refusal(error)
+    log.error("a handler failed: %s", action.id, exc_info=error)
+    return refusal(ActionError("failed", "the worker failed"))
+
+
+class _Reply(NamedTuple):
+    """What a handler has said: the last part and its number, and all of it, unless that is too much to keep."""
+
+    last: str
+    n: int
+    said: Optional[list[str]]
+
+    @classmethod
+    def of_one(cls, said: str) -> _Reply:
+        return cls(said, 0, [said])
+
+
+class Work:
+    """
+    What both workers share: all that is decided and said. Steps are a generator that yields what has to be waited for, as
+    functions without arguments. _drive() of a worker calls them, or awaits what they return.
+    """
+
+    kind: Any
+    publisher_class: Any
+    changed: Any  # an event: something has ended, or has to wait
+    wait: Callable[[float], Any]          # for `changed`, so many seconds
+    start: Callable[[Steps[None]], None]  # has these steps done beside the others
+    sleep: Callable[[float], Any]
+    begin: Callable[[Handler, Action], Any]
+    has_parts: Callable[[Any], bool]
+    advance: Callable[[Any], Any]  # (is it the last, part)
+    end_parts: Callable[[Any], Any]
+
+    def __init__(self, client: Any, stream: str, *, group: str = "tidegate", name: Optional[str] = None, at_once: int = 16,
+                 claim_seconds: float = 5) -> None:
+        """at_once: actions that are carried out at the same time, of different connections."""
+        self.stream, self.group, self.at_once, self.claim_seconds = stream, group, at_once, claim_seconds
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}-{random.randrange(1 << 32):08x}"
+        self.handlers: dict[str, Handler] = {}
+        self.once: set[str] = set()
+        self.lock = threading.Lock()  # of all that follows; nobody holds it while waiting
+        self.lines: dict[str, collections.deque[Action]] = {}  # the action under way, and behind it those of the same connection
+        self.waiting: dict[str, float] = {}  # lines at which nobody is, because their first has to wait; and until when
+        self.waits: dict[str, float] = {}  # how long their firsts waited the last time
+        self.n = 0  # in all lines
+        self.claimed: dict[str, str] = {}  # the entries under way that have a key, and where that is
+        self.stopping = False
+        self.cursor: Any = "0-0"  # up to here XAUTOCLAIM has looked
+        self.offset_ms = 0.0  # of Redis' clock to ours
+        seconds = BLOCK_SECONDS + PATIENCE_SECONDS
+        self.client = type(client)(connection_pool=own_pool(self.kind, client, seconds, type(self).__name__))
+        self.publisher = self.publisher_class(client, **ANSWERS)
+
+    def action(self, name: str, *, once: bool = False) -> Callable[[Handler], Handler]:
+        """Decorates the handler of the actions whose data is an object with this `name`; "*": of all others."""
+        def take(handler: Handler) -> Handler:
+            self.handlers[name] = handler
+            if once:
+                self.once.add(name)
+            return handler
+        return take
+
+    def stop(self) -> None:
+        """Finishes what is under way, gives the rest back, and lets run() return. From any thread, or a signal's handler."""
+        self.stopping = True
+
+    # --- the loop ---
+
+    def _serve(self) -> Steps[None]:
+        """Until stop(), and then until what is under way has ended."""
+        housekept, tries = float("-inf"), 0
+        while not self.stopping or self.lines:
+            self.changed.clear()
+            try:
+                if _is_due(housekept, self.claim_seconds / 3):
+                    yield from self._keep_house()
+                    housekept = time.monotonic()
+                yield from self._take_turn()
+                tries = 0
+            except redis.RedisError as error:
+                if "NOGROUP" in str(error) or word_of(error) == "UNBLOCKED":  # the stream may have gone, and the group with it
+                    housekept, self.cursor = float("-inf"), "0-0"
+                elif word_of(error) is None:
+                    raise  # this does not get better
+                yield from self._pause(error, tries)
+                tries += 1
+
+    def _take_turn(self) -> Steps[None]:
+        if self.stopping:
+            yield from self._give_back()
+        else:
+            self._go_on()
+            room = self._room()
+            if room:
+                yield from self._take((yield from self._read(room)))
+                return
+        yield functools.partial(self.wait, LOOK_SECONDS if self.waiting else BLOCK_SECONDS)
+
+    def _room(self) -> int:
+        """How many more to take: others wait in the stream, where another worker finds them."""
+        with self.lock:
+            if len(self.waiting) >= BEHIND_MAX * self.at_once:
+                return 0
+            n = self.n - sum(len(self.lines[conn]) for conn in self.waiting)
+            return max(0, min(self.at_once - (len(self.lines) - len(self.waiting)), BEHIND_MAX * self.at_once - n))
+
+    def _go_on(self) -> None:
+        """With lines whose first has waited long enough to look again."""
+        now = time.monotonic()
+        with self.lock:
+            due = [conn for conn, when in self.waiting.items() if when <= now]
+            for conn in due:
+                del self.waiting[conn]
+        for conn in due:
+            self.start(self._work_off(conn))
+
+    def _give_back(self) -> Steps[None]:
+        """What was not begun is another worker's, which need not wait for it to look left behind."""
+        with self.lock:
+            left = [action.entry for conn in self.waiting for action in self.lines.pop(conn)]
+            self.waiting.clear()
+            self.waits.clear()
+            self.n -= len(left)
+        if not left:
+            return
+        log.info("gave back %d that were not begun", len(left))
+        try:
+            yield functools.partial(self.client.xclaim, self.stream, self.group, self.name, 0, left, idle=GIVEN_BACK_MS, justid=True)
+        except redis.RedisError as error:
+            log.warning("redis: %s: they are taken over a while later", error)
+
+    def _pause(self, error: Exception, tries: int) -> Steps[None]:
+        """Redis is not itself."""
+        log.warning("redis: %s", error)
+        if word_of(error) in ELSEWHERE:
+            yield functools.partial(self.client.connection_pool.disconnect, inuse_connections=False)
+        yield functools.partial(self.sleep, random.uniform(0, min(PAUSE_SECONDS_MAX, 0.05 * 2 ** min(tries, 10))))
+
+    def _retried(self, step: Step) -> Steps[Any]:
+        """This one step, again and again while Redis is away, up to AWAY_SECONDS."""
+        began, tries = time.monotonic(), 0
+        while True:
+            try:
+                return (yield step)
+            except redis.RedisError as error:
+                if word_of(error) is None or _is_due(began, AWAY_SECONDS):
+                    raise
+                reason = error
+            yield from self._pause(reason, tries)
+            tries += 1
+
+    # --- entries ---
+
+    def _read(self, room: int) -> Steps[list[Any]]:
+        seconds = LOOK_SECONDS if self.waiting else BLOCK_SECONDS
+        answer = yield functools.partial(self.client.xreadgroup, self.group, self.name, {self.stream: ">"}, count=room,
+                                         block=int(seconds * 1000))
+        return [entry for _, entries in answer or [] for entry in entries]
+
+    def _keep_house(self) -> Steps[None]:
+        """The group, the clock, what is under way here, and what others left."""
+        try:
+            yield functools.partial(self.client.xgroup_create, self.stream, self.group, id="0", mkstream=True)
+        except redis.ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+        seconds, micros = yield self.client.time
+        self.offset_ms = seconds * 1000 + micros // 1000 - time.time() * 1000
+        with self.lock:
+            own = [action.entry for line in self.lines.values() for action in line]
+            keys = list(self.claimed.values())
+        if own:  # or another worker would take them for left
+            yield functools.partial(self.client.xclaim, self.stream, self.group, self.name, 0, own, justid=True)
+        for key in keys:
+            yield functools.partial(self.client.pexpire, key, _memory.REMEMBER_SECONDS * 1000)
+        if not self.stopping:
+            yield from self._take_over(set(own))
+
+    def _take_over(self, own: set[str]) -> Steps[None]:
+        """What others left. The list of what is under way is long, so each call goes on where the last one has ended."""
+        for _ in range(CLAIM_CALLS_MAX):
+            room = self._room()
+            if not room:
+                return
+            answer = yield functools.partial(self.client.xautoclaim, self.stream, self.group, self.name,
+                                             int(self.claim_seconds * 1000), start_id=self.cursor, count=room)
+            self.cursor = text_of(answer[0])
+            left = [(entry, raw) for entry, raw in answer[1] if raw is not None and text_of(entry) not in own]
+            if left:
+                log.info("took over %d that another worker left", len(left))
+                yield from self._take(left)
+            if self.cursor == "0-0":
+                return
+
+    def _take(self, entries: Iterable[Any]) -> Steps[None]:
+        strange = []
+        for entry, raw in entries:
+            try:
+                action = read_entry(entry, raw)
+            except Malformed as error:
+                log.error("not an action, removed: %s", error)
+                strange.append(entry)
+                continue
+            with self.lock:
+                line = self.lines.setdefault(action.conn, collections.deque())
+                line.append(action)
+                self.n += 1
+                is_first = len(line) == 1
+            if is_first:
+                self.start(self._work_off(action.conn))
+        for entry in strange:
+            yield from self._remove(entry)
+
+    def _remove(self, entry: Any) -> Steps[None]:
+        def both() -> Any:
+            pipeline = self.client.pipeline()
+            pipeline.xack(self.stream, self.group, entry)
+            pipeline.xdel(self.stream, entry)
+            return pipeline.execute()
+
+        yield from self._retried(both)
+
+    def _work_off(self, conn: str) -> Steps[None]:
+        """A line, until it is empty, or has to wait, or nobody begins anything any more."""
+        goes_on = True
+        while goes_on:
+            waits = self.stopping or (yield from self._work(self.lines[conn][0]))
+            with self.lock:
+                if waits:
+                    self.waits[conn] = min(2 * self.waits.get(conn, LOOK_SECONDS / 2), LOOK_SECONDS_MAX)
+                    self.waiting[conn] = time.monotonic() + self.waits[conn]
+                else:
+                    self.waits.pop(conn, None)
+                    self.claimed.pop(self.lines[conn].popleft().entry, None)
+                    self.n -= 1
+                goes_on = not waits and bool(self.lines[conn])
+                if not self.lines[conn]:
+                    del self.lines[conn]
+            self.changed.set()
+
+    # --- one action ---
+
+    def _work(self, action: Action) -> Steps[bool]:
+        """True: it has to wait."""
+        try:
+            return (yield from self._carry_out(action))
+        except (redis.RedisError, NotPublished) as error:
+            log.warning("left to be taken over: %s: %s", action.id, error)
+        except Exception:  # pylint: disable=broad-except
+            log.exception("left to be taken over: %s", action.id)
+        return False
+
+    def _carry_out(self, action: Action) -> Steps[bool]:
+        if time.time() * 1000 + self.offset_ms > action.deadline_ms:
+            yield from self._drop(action)
+            return False
+        name, handler = self._handler(action)
+        has_key = bool(action.key and handler)
+        if has_key:
+            known = yield from self._claim(action, name in self.once)
+            if isinstance(known, _memory.Claim):
+                return True
+            if known:
+                log.info("answered again: %s", action.id)
+                yield from self._say_all(action, _memory.repeated(action, known))
+                return False
+        reply = yield from self._answer(action, handler)
+        if has_key:  # before it is said: a worker that dies in between leaves an answer, not an action
+            yield from self._remember(action, _memory.answered(action, reply.said))
+        yield from self._say(action, reply.last, reply.n)
+        yield from self._remove(action.entry)
+        log.info("carried out: %s %s", name, action.id)
+        return False
+
+    def _handler(self, action: Action) -> tuple[str, Optional[Handler]]:
+        """The handler is None if nobody knows such an action."""
+        name = action.data.get("name") if isinstance(action.data, dict) else None
+        for known in (name, "*"):
+            if isinstance(known, str) and known in self.handlers:
+                return known, self.handlers[known]
+        return "*", None
+
+    def _drop(self, action: Action) -> Steps[None]:
+        """Its client was told `timeout`. Whoever waits behind its key waits no longer."""
+        log.info("dropped, nobody waits for it any more: %s", action.id)
+        if action.key:
+            where = _memory.where(self.stream, action)
+            known = _memory.read((yield from self._retried(functools.partial(self.client.get, where))))
+            if isinstance(known, _memory.Claim) and known.entry == action.entry:
+                if known.once:
+                    yield from self._remember(action, _memory.interrupted(action))
+                else:
+                    yield from self._retried(functools.partial(self.client.delete, where))
+        yield from self._remove(action.entry)
+
+    # --- keys ---
+
+    def _claim(self, action: Action, once: bool) -> Steps[Union[_memory.Claim, _memory.Answered, None]]:
+        """None: it is ours to carry out. A claim: another action has the same key, and is under way. Else what to answer."""
+        where, ours = _memory.where(self.stream, action), _memory.claim(action, once)
+        put = functools.partial(self.client.set, where, ours.text(), ex=_memory.REMEMBER_SECONDS)
+        known: Union[_memory.Claim, _memory.Answered, None] = None
+        while known is None:
+            if (yield from self._retried(functools.partial(put, nx=True))):
+                known = ours
+            else:
+                known = _memory.read((yield from self._retried(functools.partial(self.client.get, where))))
+        if isinstance(known, _memory.Answered):
+            return known
+        if known.entry != action.entry:
+            return known
+        if known != ours:
+            log.info("took over, begun and not ended: %s", action.id)
+            if known.once:
+                gone = _memory.interrupted(action)
+                yield from self._remember(action, gone)
+                return gone
+            yield from self._retried(put)
+        with self.lock:
+            self.claimed[action.entry] = where
+        return None
+
+    def _remember(self, action: Action, known: _memory.Answered) -> Steps[None]:
+        yield from self._retried(functools.partial(self.client.set, _memory.where(self.stream, action), known.text(),
+                                                   ex=_memory.REMEMBER_SECONDS))
+
+    # --- answers ---
+
+    def _say(self, action: Action, said: str, n: int) -> Steps[None]:
+        """Part n, once: whoever repeats it, it is in the log of answers once."""
+        yield functools.partial(self.publisher.publish, action.reply, answer_to(action, said), key=f"{action.id}.{n}")
+
+    def _say_all(self, action: Action, said: list[str]) -> Steps[None]:
+        for n, part in enumerate(said):
+            yield from self._say(action, part, n)
+        yield from self._remove(action.entry)
+
+    def _answer(self, action: Action, handler: Optional[Handler]) -> Steps[_Reply]:
+        """All but its last part is said."""
+        try:
+            if handler is None:
+                raise ActionError("unknown_action", "no worker knows an action of this name")
+            result = yield functools.partial(self.begin, handler, action)
+            if not self.has_parts(result):
+                return _Reply.of_one(members({"data": result}))
+        except (Exception, SystemExit) as error:  # pylint: disable=broad-except
+            return _Reply.of_one(_error_of(action, error))
+        try:
+            reply = yield from self._parts(action, result)
+        except Exception:
+            yield from self._end(action, result)
+            raise
+        yield from self._end(action, result)
+        return reply
+
+    def _parts(self, action: Action, parts: Any) -> Steps[_Reply]:
+        kept: list[str] = []
+        n = n_bytes = 0
+        while True:
+            try:
+                is_last, part = yield functools.partial(self.advance, parts)
+                if n == PARTS_MAX:
+                    raise ActionError("too_long", f"an answer has no more than {PARTS_MAX} parts")
+                data = {} if is_last and part is None else {"data": part}
+                one = members(data if is_last else {**data, "more": True})
+            except (Exception, SystemExit) as error:  # pylint: disable=broad-except
+                is_last, one = True, _error_of(action, error)
+            n_bytes += len(one)
+            if n_bytes <= _memory.REMEMBER_BYTES_MAX:
+                kept.append(one)
+            else:
+                kept.clear()
+            if is_last:
+                return _Reply(one, n, kept or None)
+            yield from self._say(action, one, n)
+            n += 1
+
+    def _end(self, action: Action, parts: Any) -> Steps[None]:
+        """Of one that was not asked for all its parts."""
+        try:
+            yield functools.partial(self.end_parts, parts)
+        except Exception as error:  # pylint: disable=broad-except
+            log.error("a handler failed at its end: %s", action.id, exc_info=error)
