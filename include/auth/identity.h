@@ -22,7 +22,11 @@ enum {
 	IDENTITY_PART_MAX = 128,    /* of a claim as the part of a name, as long as an id of a path may be */
 	IDENTITY_PATTERN_MAX = 255, /* of a pattern in `channels`, as long as a channel's name may be */
 	IDENTITY_PATTERNS_MAX = 64, /* each subscribe is compared with all */
+	IDENTITY_TOKEN_MAX = 255,   /* of `jti`; of a longer one nothing is kept */
 };
+
+/* A token that does not say when it was made. */
+#define IDENTITY_UNDATED INT64_MIN
 
 struct identity;
 
@@ -51,6 +55,12 @@ bool identity_lists(const struct identity *identity, struct slice channel);
 
 /* When the token ends, in milliseconds of the wall clock; INT64_MAX: never. */
 int64_t identity_deadline_ms(const struct identity *identity);
+
+/* When the token was made (`iat`), in milliseconds of the wall clock; or IDENTITY_UNDATED. */
+int64_t identity_issued_ms(const struct identity *identity);
+
+/* The token's own name (`jti`), as it says; "" without one. Never NULL. */
+const char *identity_token(const struct identity *identity);
 
 void identity_free(struct identity *identity); /* accepts NULL */
 

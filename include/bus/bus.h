@@ -23,11 +23,13 @@ struct broker_listener;
 struct bus;
 struct census_question;
 struct channel_log;
+struct control_command;
 struct event_base;
 struct fault_off;
 struct log;
 struct message;
 struct metrics;
+struct order_text;
 struct route_table;
 struct survey;
 struct worker;
@@ -57,6 +59,13 @@ struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *me
 /* This node's id, to which backends answer; at most BUS_NODE_MAX bytes. Without it no action is carried. To
  * be called before bus_connect(). */
 void bus_set_node(struct bus *bus, const char *node);
+
+/* Control commands are followed, by all who may publish to tg:control. To be called before bus_connect(), and
+ * after bus_set_node(). */
+void bus_set_controlled(struct bus *bus);
+
+/* Reads a control command. NULL, or what is wrong with it, as a sentence without a full stop. */
+const char *bus_read_command(struct slice text, struct control_command *command);
 
 /* The listener that the broker must be created with. */
 struct broker_listener bus_broker_listener(struct bus *bus);
@@ -95,6 +104,9 @@ void bus_set_short(struct bus *bus, bool is_short);
 void bus_set_fault_off(struct bus *bus, const struct fault_off *off);
 #endif
 
+/* The broker is about to be freed: nobody is answered from now on. Accepts NULL. */
+void bus_fall_silent(struct bus *bus);
+
 /* No worker thread may run any more. Accepts NULL. */
 void bus_free(struct bus *bus);
 
@@ -107,6 +119,13 @@ struct worker_listener bus_worker_listener(struct bus *bus);
  */
 struct survey *bus_survey(struct bus *bus, const struct census_question *question,
 	void (*done)(void *arg, const struct survey *survey), void *arg);
+
+/*
+ * Has something done to connections on all workers of this node. done(), which may be NULL, is called once,
+ * in this call or later, when it is done everywhere. 0, or -ENOMEM and nothing is done.
+ */
+int bus_order(struct bus *bus, const struct order_text *text, void (*done)(void *arg, int r, uint64_t n),
+	void *arg);
 
 /* What this node knows about a channel that one of its workers wants, or wanted a moment ago. */
 struct bus_view {

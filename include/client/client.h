@@ -61,7 +61,11 @@ struct client {
 	/* recoveries that it gave up while their joins are still under way; behind them recoveries whose
 	 * joins wait for their turn */
 	struct list aside;
-	struct action_waiting *actions; /* that it waits for, the newest first */
+	union {
+		struct action_waiting *actions; /* that it waits for, the newest first; none once it closes */
+		/* closing: what is said in place of the reason's sentence; owned, or NULL */
+		char *farewell;
+	};
 	uint64_t id;
 	uint64_t opened_ms;
 	uint64_t deadline_ms;
@@ -159,6 +163,13 @@ void client_fail(struct client *client, enum close_reason reason);
 
 /* client_close() with one message before the close frame. last: borrowed; may be NULL. */
 void client_close_with(struct client *client, enum close_reason reason, struct message *last);
+
+/* client_close() in words of somebody else's. code: 0 is that of the reason; absent words are those of the
+ * reason, others have at most FRAME_CONTROL_MAX - 2 bytes of UTF-8 without NUL. */
+void client_dismiss(struct client *client, enum close_reason reason, uint16_t code, struct slice words);
+
+/* What is said of its end, and why it came. Borrowed until client_deinit(). */
+const char *client_farewell(const struct client *client);
 
 /* Is it neither closing nor gone? */
 static inline bool client_is_live(const struct client *client)

@@ -123,6 +123,8 @@ struct clients {
 	uint64_t last_action;               /* the number of the newest */
 	struct form_maker maker;
 	const struct confirmation *confirmation; /* while it is handed to those who wait for it */
+	struct list orders;                      /* order_part.link */
+	struct list *order_at; /* the client that the first of them comes to next; NULL without an order */
 	struct drain drain;
 	struct disconnects disconnects;
 	size_t n_clients;

@@ -71,6 +71,7 @@ struct config {
 	unsigned int message_rate;            /* of one connection, a second; 0: no bound */
 	unsigned int message_burst;           /* of one connection; 0: twice subscriptions_max */
 	unsigned int failures_max;            /* of one connection, a minute; 0: no bound */
+	bool control;                         /* control commands are followed */
 	bool io_uring;                        /* use it, if it is built in and the kernel allows it */
 	bool proxy_protocol;                  /* they say so, before anything else */
 	char **trusted_proxies;               /* addresses or CIDR blocks; NULL-terminated */
@@ -140,6 +141,9 @@ size_t config_warnings(const struct config *config, struct config_warning warnin
 
 /* Is there a way to say who one is? */
 bool config_wants_tokens(const struct config *config);
+
+/* Is anything done by functions in Redis: histories, actions, control? */
+bool config_wants_library(const struct config *config);
 
 /*
  * Reads the files of token_keys, and makes from them, from the other options, and from keys that came from

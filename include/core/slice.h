@@ -43,4 +43,15 @@ static inline bool slice_starts(struct slice slice, const char *text)
 	return slice.len >= len && (len == 0 || memcmp(slice.data, text, len) == 0);
 }
 
+/* Copies the bytes behind *atp, which has room for them, and moves *atp on. */
+static inline struct slice slice_keep(struct slice from, char **atp)
+{
+	struct slice copy = {*atp, from.len};
+
+	if (from.len)
+		memcpy(*atp, from.data, from.len);
+	*atp += from.len;
+	return copy;
+}
+
 #endif

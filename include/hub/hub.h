@@ -52,6 +52,7 @@ struct hub_subscription {
 	bool muted; /* gets no events until the subscriber changes this; must not be changed within a flush */
 	/* while muted: gets the events that are in no log; must not be changed within a flush */
 	bool hears_plain;
+	bool granted;   /* the subscriber's own: a backend gave it, whatever the rights say */
 	uint16_t era;   /* the subscriber's own: the history of the channel that answered it; 0 if none did */
 	void *owed;     /* the subscriber's own: what it owes its peer once confirmed */
 	void *recovery; /* the subscriber's own: its question to the channel's history */

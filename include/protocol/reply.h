@@ -34,6 +34,7 @@ struct message *reply_revoked(struct slice channel, uint64_t wall_ms);
 struct message *reply_authenticated(struct slice id, uint64_t left_ms, uint64_t wall_ms);
 
 /* {"type":"token_expiring","data":{"expires_in_ms":…},…} */
+struct message *reply_refresh(uint64_t wall_ms);
 struct message *reply_token_expiring(uint64_t left_ms, uint64_t wall_ms);
 
 /* What a client that knows recovery is told about its place in a channel's history. */

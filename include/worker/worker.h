@@ -29,6 +29,7 @@ struct confirmation;
 struct join;
 struct message;
 struct metrics;
+struct order_part;
 struct places;
 struct survey_part;
 struct ticket;
@@ -55,6 +56,8 @@ struct worker_listener {
 	void (*act)(void *arg, struct action *action);
 	/* A part that worker_post_survey() brought is answered and goes back to the bus. */
 	void (*surveyed)(void *arg, struct survey_part *part);
+	/* A part that worker_post_order() brought is carried out and goes back to the bus. */
+	void (*ordered)(void *arg, struct order_part *part);
 	/* Asks the broker; the ticket comes back through worker_post_ticket(). */
 	void (*ticket)(void *arg, struct ticket *ticket);
 	/* A token names a key that may be among those behind the URL of token_keys: they are wanted. */
@@ -154,6 +157,10 @@ int worker_post_keys(struct worker *worker, enum worker_keys_news news, struct v
 /* Sends the part to the worker, to be filled. It comes back through listener.surveyed(), or is lost with the
  * worker. 0, or -ENOMEM if it was not sent. */
 int worker_post_survey(struct worker *worker, struct survey_part *part);
+
+/* Sends the part to the worker, to be carried out. It comes back through listener.ordered(), or when the
+ * worker ends. 0, or -ENOMEM if it was not sent. */
+int worker_post_order(struct worker *worker, struct order_part *part);
 
 /* The worker stops accepting, and sends all clients away over this time; see clients_drain(). */
 void worker_post_drain(struct worker *worker, uint64_t time_ms, uint64_t seed);

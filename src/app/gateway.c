@@ -143,8 +143,7 @@ static int make_redis(struct gateway *gateway, const struct broker_listener *lis
 		.channel_prefix = config->channel_prefix,
 		.node_id = gateway->node_id,
 		.seed = gateway->seed,
-		.loads_library = route_table_keeps_history(config->routes) ||
-				 route_table_carries_actions(config->routes),
+		.loads_library = config_wants_library(config),
 		.payload_bytes_max = config->event_bytes_max,
 #ifdef TIDEGATE_FAULT_CONTROLS
 		.fault_off = gateway->fault_off,
@@ -164,6 +163,8 @@ static int make_bus(struct gateway *gateway, struct buf *error)
 	if (!gateway->bus)
 		return -ENOMEM;
 	bus_set_node(gateway->bus, gateway->node_id);
+	if (gateway->config->control)
+		bus_set_controlled(gateway->bus);
 	bus_set_routes(gateway->bus, gateway->config->routes);
 #ifdef TIDEGATE_FAULT_CONTROLS
 	bus_set_fault_off(gateway->bus, &gateway->fault_off);
@@ -428,6 +429,7 @@ static void gateway_free(struct gateway *gateway)
 	admin_free(gateway->admin);
 	announcer_free(gateway->announcer);
 	memory_watch_deinit(&gateway->memory);
+	bus_fall_silent(gateway->bus);
 	/* Before the workers: it cancels outstanding calls, and the bus passes the results
 	 * on to the workers. */
 	broker_free(gateway->broker);

@@ -103,8 +103,7 @@ static void apply(const struct reload_targets *to, const struct config *config)
 	set_places(to, config);
 	memory_watch_configure(to->memory, config->memory_max);
 	broker_set_payload_max(to->broker, config->event_bytes_max);
-	broker_set_loads_library(to->broker,
-		route_table_keeps_history(config->routes) || route_table_carries_actions(config->routes));
+	broker_set_loads_library(to->broker, config_wants_library(config));
 	bus_set_routes(to->bus, config->routes);
 	admin_configure(to->admin, config->routes, config->event_bytes_max);
 }

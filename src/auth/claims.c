@@ -124,8 +124,12 @@ static bool read_channels(struct identity_draft *draft, const json_t *channels)
 static int read_identity(
 	struct identity_draft *draft, const json_t *object, const struct identity_rules *rules)
 {
+	const json_t *iat = json_object_get(object, "iat");
 	char digits[INTEGER_MAX];
 
+	draft->dated = json_is_number(iat);
+	draft->issued_ms = draft->dated ? milliseconds(iat) : 0;
+	identity_draft_token(draft, text_of(json_object_get(object, "jti"), digits));
 	if (!identity_draft_user(draft, rules->user, text_of(json_object_get(object, rules->user), digits)))
 		return TOKEN_USER;
 	for (const char *const *name = rules->claims; name && *name; name++)

@@ -1,9 +1,9 @@
 /*
  * Identity: who a connection is, as its token or ticket said; see the header.
  *
- * The block ends with texts, each with a NUL behind it: the user; name and part of each claim; the
- * patterns, in which {sub} has become the user's part already. There are few of them, so they are searched
- * from the front.
+ * The block ends with texts, each with a NUL behind it: the user; the token's name; name and part of each
+ * claim; the patterns, in which {sub} has become the user's part already. There are few of them, so they are
+ * searched from the front.
  */
 
 #include "auth/identity.h"
@@ -17,6 +17,7 @@
 
 struct identity {
 	int64_t deadline_ms;
+	int64_t issued_ms;
 	uint16_t n_claims;
 	uint16_t n_patterns;
 	char text[];
@@ -35,7 +36,7 @@ const char *identity_user(const struct identity *identity)
 
 struct slice identity_claim(const struct identity *identity, const char *name)
 {
-	const char *at = behind(identity->text);
+	const char *at = behind(identity_token(identity));
 
 	for (unsigned int i = 0; i < identity->n_claims; i++) {
 		const char *part = behind(at);
@@ -50,6 +51,16 @@ struct slice identity_claim(const struct identity *identity, const char *name)
 int64_t identity_deadline_ms(const struct identity *identity)
 {
 	return identity->deadline_ms;
+}
+
+int64_t identity_issued_ms(const struct identity *identity)
+{
+	return identity->issued_ms;
+}
+
+const char *identity_token(const struct identity *identity)
+{
+	return behind(identity->text);
 }
 
 void identity_free(struct identity *identity)
@@ -89,7 +100,7 @@ static bool pattern_fits(struct slice pattern, struct slice channel)
 
 bool identity_lists(const struct identity *identity, struct slice channel)
 {
-	const char *at = behind(identity->text);
+	const char *at = behind(identity_token(identity));
 
 	if (channel.len == 0)
 		return false;
@@ -150,6 +161,15 @@ static bool has_nul(struct slice text)
 	return text.len && memchr(text.data, '\0', text.len);
 }
 
+void identity_draft_token(struct identity_draft *draft, struct slice name)
+{
+	_Static_assert(sizeof(draft->token) == IDENTITY_TOKEN_MAX + 1, "room for the longest name");
+	if (name.len == 0 || name.len > IDENTITY_TOKEN_MAX || has_nul(name))
+		return;
+	memcpy(draft->token, name.data, name.len);
+	draft->token[name.len] = '\0';
+}
+
 bool identity_draft_user(struct identity_draft *draft, const char *name, struct slice user)
 {
 	size_t len;
@@ -158,6 +178,7 @@ bool identity_draft_user(struct identity_draft *draft, const char *name, struct 
 	if (user.len == 0 || user.len > IDENTITY_USER_MAX || has_nul(user))
 		return false;
 	append_text(&draft->text, user);
+	append_text(&draft->text, slice_of(draft->token));
 	len = write_part(user, draft->part_text);
 	if (len) {
 		draft->part = (struct slice){draft->part_text, len};
@@ -223,6 +244,7 @@ int identity_draft_finish(struct identity_draft *draft, int64_t deadline_ms, str
 		return -ENOMEM;
 	*identity = (struct identity){
 		.deadline_ms = deadline_ms,
+		.issued_ms = draft->dated ? draft->issued_ms : IDENTITY_UNDATED,
 		.n_claims = (uint16_t)draft->n_claims,
 		.n_patterns = (uint16_t)draft->n_patterns,
 	};

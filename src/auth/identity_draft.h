@@ -16,9 +16,15 @@ struct identity_draft {
 	struct buf text;     /* what identity.c says of its layout */
 	struct slice part;   /* the user as a part of a name, of part_text; {NULL, 0} if it is none */
 	char part_text[128]; /* IDENTITY_PART_MAX */
+	char token[256];     /* IDENTITY_TOKEN_MAX, and a NUL: the token's name; "" without one */
+	bool dated;          /* it says when it was made: at issued_ms */
+	int64_t issued_ms;
 	unsigned int n_claims;
 	unsigned int n_patterns;
 };
+
+/* The name of the token, before its user. One that is too long, or has a NUL, is left out. */
+void identity_draft_token(struct identity_draft *draft, struct slice name);
 
 /* name: of the claim. False: it is empty, too long, or has a NUL. */
 bool identity_draft_user(struct identity_draft *draft, const char *name, struct slice user);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "broker/broker.h"
-#include "bus/bus_channel.h"
 #include "bus/bus_private.h"
 #include "core/clock.h"
 #include "core/text.h"
@@ -21,11 +20,6 @@
 enum {
 	ACTION_TEXT_MAX = BUS_NODE_MAX + 2 * 21 + 1, /* node.connection.number */
 };
-
-static struct slice channel_of(const struct actions *actions)
-{
-	return slice_of(actions->channel);
-}
 
 /* Workers count their connections in steps of their number (clients_init()). */
 static struct worker *worker_of(const struct bus *bus, uint64_t conn)
@@ -53,14 +47,6 @@ static void on_acted(void *arg, int r)
 	free(action);
 }
 
-/* Is every answer heard that is published from now on? */
-static bool is_listening(const struct actions *actions)
-{
-	const struct bus_channel *channel = actions->tap.channel;
-
-	return actions->listens && channel->history && history_is_live(channel->history);
-}
-
 void actions_take(struct actions *actions, struct action *action)
 {
 	const struct action_text *text = &action->text;
@@ -74,7 +60,7 @@ void actions_take(struct actions *actions, struct action *action)
 		.vars = text->vars,
 		.key = text->key,
 		.data = text->data,
-		.reply = channel_of(actions),
+		.reply = own_channel_name(&actions->answers),
 	};
 	int r = -ENOTCONN;
 
@@ -82,7 +68,7 @@ void actions_take(struct actions *actions, struct action *action)
 	asked.conn = (struct slice){
 		conn, (size_t)snprintf(conn, sizeof(conn), "%s.%" PRIu64, actions->node, action->conn)};
 	asked.id = (struct slice){id, (size_t)snprintf(id, sizeof(id), "%s.%" PRIu64, conn, action->number)};
-	if (is_listening(actions))
+	if (own_channel_is_live(&actions->answers))
 		r = broker_act(actions->bus->broker, &asked, on_acted, action);
 	if (r < 0)
 		on_acted(action, r);
@@ -193,7 +179,7 @@ static void on_event(void *arg, struct message *event)
 	metrics_add(bus->metrics, METRIC_ACTION_ANSWERS_DROPPED, 1);
 	if (log_limit_allow(bus->log, &actions->stray_limit, clock_monotonic_ms(), &suppressed))
 		log_warn(bus->log, "a backend's answer makes no sense",
-			log_slice("channel", channel_of(actions)),
+			log_str("channel", actions->answers.name),
 			log_str("remedy", "{\"action\": ID, \"data\": …} or {\"action\": ID, \"error\": "
 					  "{\"code\": …, \"message\": …}}"),
 			log_uint("suppressed", suppressed));
@@ -203,37 +189,21 @@ static void on_event(void *arg, struct message *event)
 
 void actions_init(struct actions *actions, struct bus *bus, const char *node)
 {
-	*actions = (struct actions){
-		.bus = bus,
-		.tap = {.event = on_event, .arg = actions},
-		.stray_limit = {.burst = 5, .interval_ms = 60000},
-	};
-	snprintf(actions->node, sizeof(actions->node), "%s", node);
-	snprintf(actions->channel, sizeof(actions->channel), "tg:r:%s", actions->node);
-}
-
-const struct route_history *actions_history(const struct actions *actions, struct slice channel)
-{
 	static const struct route_history history = {
 		.size = BUS_ANSWERS_SIZE,
 		.ttl_ms = BUS_ANSWERS_TTL_MS,
 	};
 
-	return slice_is(channel, actions->channel) ? &history : NULL;
+	*actions = (struct actions){
+		.bus = bus,
+		.stray_limit = {.burst = 5, .interval_ms = 60000},
+	};
+	snprintf(actions->node, sizeof(actions->node), "%s", node);
+	own_channel_init(&actions->answers, bus, "tg:r:", actions->node, &history, on_event, actions);
 }
 
 void actions_configure(struct actions *actions, bool carries)
 {
 	/* Without memory for it actions are answered `unavailable`, until the next reload. */
-	if (carries && !actions->listens)
-		actions->listens = bus_tap_add(actions->bus, &actions->tap, channel_of(actions)) == 0;
-	else if (!carries)
-		actions_stop(actions);
-}
-
-void actions_stop(struct actions *actions)
-{
-	if (actions->listens)
-		bus_tap_remove(actions->bus, &actions->tap);
-	actions->listens = false;
+	own_channel_follow(&actions->answers, carries);
 }

@@ -12,12 +12,14 @@
 #include "broker/broker.h"
 #include "bus/bus_channel.h"
 #include "bus/bus_private.h"
+#include "bus/own_channel.h"
 #include "bus/tickets.h"
 #include "core/clock.h"
 #include "core/mailbox.h"
 #include "mail/action.h"
 #include "mail/bus_mail.h"
 #include "mail/join.h"
+#include "mail/order.h"
 #include "mail/survey.h"
 #include "mail/ticket.h"
 #include "mail/wish.h"
@@ -154,6 +156,9 @@ static void take_mail(struct bus *bus, struct bus_mail *mail)
 		break;
 	case BUS_SURVEY:
 		survey_return((struct survey_part *)mail);
+		break;
+	case BUS_ORDER:
+		order_return((struct order_part *)mail);
 		break;
 	case BUS_ACTION:
 		actions_take(&bus->actions, (struct action *)mail);
@@ -308,6 +313,7 @@ struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *me
 	replays_init(&bus->replays);
 	list_init(&bus->ending);
 	list_init(&bus->surveys);
+	list_init(&bus->own_channels);
 	histories_init(&bus->histories, &bus_channel_history_listener, log, metrics);
 	bus->inbox = mailbox_new();
 	if (bus->inbox)
@@ -326,6 +332,7 @@ fail:
 void bus_set_node(struct bus *bus, const char *node)
 {
 	actions_init(&bus->actions, bus, node);
+	control_init(&bus->control, bus, node);
 }
 
 struct broker_listener bus_broker_listener(struct bus *bus)
@@ -349,6 +356,13 @@ void bus_connect(
 	loop_lag_start(&bus->lag, clock_monotonic_us(), TICK_MS * 1000);
 	on_state(bus, broker_state(broker), "");
 	listen_for_answers(bus);
+	if (bus->controlled)
+		control_start(&bus->control);
+}
+
+void bus_set_controlled(struct bus *bus)
+{
+	bus->controlled = true;
 }
 
 void bus_set_routes(struct bus *bus, struct route_table *routes)
@@ -399,10 +413,19 @@ static void free_mail(struct bus_mail *mail)
 	case BUS_SURVEY:
 		survey_lost((struct survey_part *)mail);
 		break;
+	case BUS_ORDER:
+		order_return((struct order_part *)mail);
+		break;
 	case BUS_TICKET:
 		ticket_free((struct ticket *)mail);
 		break;
 	}
+}
+
+void bus_fall_silent(struct bus *bus)
+{
+	if (bus)
+		bus->control.silent = true;
 }
 
 void bus_free(struct bus *bus)
@@ -413,7 +436,7 @@ void bus_free(struct bus *bus)
 	if (!bus)
 		return;
 	bus->n_workers = 0; /* they are gone: nothing is posted any more */
-	list_remove(&bus->actions.tap.link);
+	own_channels_forget(bus);
 	for (entry = map_next(&bus->channels, NULL); entry; entry = next) {
 		next = map_next(&bus->channels, entry);
 		bus_channel_free(map_value(entry, struct bus_channel, entry));
@@ -481,6 +504,13 @@ static void post_survey(void *arg, struct survey_part *part)
 	mailbox_push(bus->inbox, &part->mail.mail);
 }
 
+static void post_order(void *arg, struct order_part *part)
+{
+	struct bus *bus = arg;
+
+	mailbox_push(bus->inbox, &part->mail.mail);
+}
+
 static void post_ticket(void *arg, struct ticket *ticket)
 {
 	struct bus *bus = arg;
@@ -501,8 +531,8 @@ static void post_keys(void *arg)
 
 struct worker_listener bus_worker_listener(struct bus *bus)
 {
-	return (struct worker_listener){
-		bus, post_wish, post_join, post_spent, post_action, post_survey, post_ticket, post_keys};
+	return (struct worker_listener){bus, post_wish, post_join, post_spent, post_action, post_survey,
+		post_order, post_ticket, post_keys};
 }
 
 struct survey *bus_survey(

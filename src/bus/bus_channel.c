@@ -8,6 +8,7 @@
 
 #include "broker/broker.h"
 #include "bus/bus_private.h"
+#include "bus/own_channel.h"
 #include "channel_log/envelope.h"
 #include "core/clock.h"
 #include "mail/confirmation.h"
@@ -66,7 +67,7 @@ int bus_channel_configure(struct bus_channel *channel)
 	if (!bus->routes)
 		return 0;
 	channel->key = route_table_key(bus->routes, bus_channel_name(channel));
-	history = actions_history(&bus->actions, bus_channel_name(channel));
+	history = own_channels_history(bus, bus_channel_name(channel));
 	if (!history)
 		history = route_table_history(bus->routes, bus_channel_name(channel));
 	if (history)

@@ -5,6 +5,7 @@
 
 #include "bus/actions.h"
 #include "bus/bus.h"
+#include "bus/control.h"
 #include "bus/history.h"
 #include "bus/replays.h"
 #include "core/log.h"
@@ -24,7 +25,9 @@ struct bus {
 	struct route_table *routes; /* one reference, or NULL */
 	struct map channels;
 	struct histories histories;
+	struct list own_channels; /* own_channel.link */
 	struct actions actions;
+	struct control control;
 	struct replays replays;
 	struct list lingering; /* in order of linger_ms */
 	size_t n_lingering;
@@ -42,6 +45,7 @@ struct bus {
 	struct log_limit drop_limit;
 	struct log_limit rename_limit;
 	bool is_short;   /* of memory */
+	bool controlled; /* control commands are followed */
 	uint16_t era;    /* how often there were other routes; never 0 while a channel is there */
 	uint64_t now_us; /* of the events that are being handed over; 0 in between */
 	uint64_t wall_ms;

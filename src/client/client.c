@@ -12,6 +12,7 @@
 #include "client/delivery.h"
 #include "client/disconnects.h"
 #include "client/lease.h"
+#include "client/orders.h"
 #include "client/owed.h"
 #include "client/recovery.h"
 #include "client/slow.h"
@@ -296,6 +297,33 @@ void client_close_with(struct client *client, enum close_reason reason, struct m
 	delivery_flush_later(client);
 }
 
+void client_dismiss(struct client *client, enum close_reason reason, uint16_t code, struct slice words)
+{
+	if (!client_is_live(client))
+		return;
+	client_close(client, reason);
+	if (code)
+		client->close_code = code;
+	/* Without memory for them it hears the reason's own. */
+	if (words.data)
+		client->farewell = strndup(words.data, words.len);
+}
+
+const char *client_farewell(const struct client *client)
+{
+	if (client->state == CLIENT_CLOSING && client->farewell)
+		return client->farewell;
+	return close_reason_sentence(client->reason);
+}
+
+static void forget_farewell(struct client *client)
+{
+	if (client->state != CLIENT_CLOSING)
+		return;
+	free(client->farewell);
+	client->farewell = NULL;
+}
+
 void client_reject(struct client *client, enum close_reason reason)
 {
 	say_what_is_ready(client);
@@ -366,7 +394,7 @@ static void log_gone(const struct client *client)
 		log_uint("duration_ms", clients->now_ms - client->opened_ms),
 		log_uint("received", client->n_received), log_uint("sent", client->n_sent),
 		log_uint("dropped", client->n_dropped), log_uint("code", client->close_code),
-		log_str("reason", close_reason_sentence(client->reason)));
+		log_str("reason", client_farewell(client)));
 }
 
 void client_deinit(struct client *client)
@@ -381,11 +409,13 @@ void client_deinit(struct client *client)
 		metrics_sub(clients->metrics, METRIC_CONNECTIONS, 1);
 		metrics_add(clients->metrics, closed_metric(client), 1);
 	}
+	forget_farewell(client);
 	leave_channels(client);
 	actions_forget(client);
 	client_enter(client, CLIENT_NONE);
 	outbox_deinit(&client->outbox);
 	list_remove(&client->flush);
+	orders_pass_by(client);
 	list_remove(&client->link);
 	clients->n_clients--;
 	lease_deinit(client);

@@ -119,6 +119,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	list_init(&clients->subscribing);
 	list_init(&clients->recovering);
 	list_init(&clients->pressing);
+	list_init(&clients->orders);
 	expiry_init(&clients->expiry, 0);
 	keepalive_init(&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms);
 	r = form_maker_init(&clients->maker, limits->deflate_bytes_min);

@@ -221,9 +221,8 @@ static void take_leave(struct client *client)
 
 	if (client->owes_close) {
 		client->owes_close = false;
-		said(client,
-			ops->close(client->socket, client->close_code,
-				client->reason == CLOSE_PEER ? "" : close_reason_sentence(client->reason)));
+		said(client, ops->close(client->socket, client->close_code,
+				     client->reason == CLOSE_PEER ? "" : client_farewell(client)));
 	}
 	if (client->finishes && !client->doomed) {
 		client->finishes = false;

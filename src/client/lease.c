@@ -9,15 +9,22 @@
 #include "client/client.h"
 #include "client/clients.h"
 #include "client/expiry.h"
+#include "core/list.h"
 #include "protocol/reply.h"
+
+enum {
+	SECOND_MS = 1000,
+};
 
 struct lease {
 	struct expiry_link due;
 	struct client *client;
-	uint64_t expires_ms; /* the token's end on our clock; UINT64_MAX: never */
-	uint64_t ends_ms;    /* when the client is closed for it */
-	uint64_t renewed_ms; /* when it last showed a token; 0: not yet */
-	bool told;           /* that it expires */
+	uint64_t expires_ms;   /* the token's end on our clock; UINT64_MAX: never */
+	uint64_t ends_ms;      /* when the client is closed for it */
+	uint64_t renewed_ms;   /* when it last showed a token; 0: not yet */
+	uint64_t fresh_by_ms;  /* until then a fresh token has to come; 0: none has to */
+	int64_t fresh_from_ms; /* by the wall clock: an older one is not fresh */
+	bool told;             /* that it expires */
 };
 
 int lease_init(struct client *client)
@@ -53,15 +60,49 @@ static uint64_t spread(uint64_t id, uint64_t range)
 	return (share * (range & UINT32_MAX)) >> 32;
 }
 
-void lease_run(struct client *client)
+/* Has the fresh token come? One that does not say when it was made is believed to be one. */
+static bool is_fresh(const struct client *client)
+{
+	int64_t issued_ms = identity_issued_ms(rights_identity(&client->rights));
+
+	return issued_ms == IDENTITY_UNDATED || issued_ms >= client->lease->fresh_from_ms;
+}
+
+/* It is closed in time if no fresh token comes, and earlier if its own ends. */
+static void await_fresh(struct client *client)
+{
+	struct lease *lease = client->lease;
+
+	lease->told = true; /* that one is awaited is told by lease_refresh() */
+	if (!list_linked(&lease->due.link) || lease->ends_ms > lease->fresh_by_ms)
+		lease->ends_ms = lease->fresh_by_ms;
+	expiry_set(&client->clients->expiry, &lease->due, lease->ends_ms);
+}
+
+bool lease_refresh(struct client *client)
+{
+	const struct clients *clients = client->clients;
+	struct lease *lease = client->lease;
+
+	if (!lease)
+		return false;
+	/* Tokens say their time in whole seconds. */
+	lease->fresh_from_ms = (int64_t)(clients->wall_ms - clients->wall_ms % SECOND_MS) -
+			       (int64_t)clients->limits.token_leeway_ms;
+	lease->fresh_by_ms = clients->now_ms + LEASE_REFRESH_MS;
+	await_fresh(client);
+	if (client->speaks)
+		client_push(client, reply_refresh(clients->wall_ms));
+	return true;
+}
+
+static void run(struct client *client)
 {
 	struct clients *clients = client->clients;
 	struct lease *lease = client->lease;
 	uint64_t last_ms, now_ms = clients->now_ms;
 	int64_t deadline_ms, left_ms;
 
-	if (!lease)
-		return;
 	deadline_ms = identity_deadline_ms(rights_identity(&client->rights));
 	lease->told = false;
 	lease->expires_ms = UINT64_MAX;
@@ -78,6 +119,19 @@ void lease_run(struct client *client)
 				 : lease->expires_ms;
 	expiry_set(&clients->expiry, &lease->due,
 		lease->expires_ms > now_ms + LEASE_TOLD_MS ? lease->expires_ms - LEASE_TOLD_MS : now_ms);
+}
+
+void lease_run(struct client *client)
+{
+	struct lease *lease = client->lease;
+
+	if (!lease)
+		return;
+	run(client);
+	if (lease->fresh_by_ms && !is_fresh(client))
+		await_fresh(client);
+	else
+		lease->fresh_by_ms = 0;
 }
 
 bool lease_may_renew(struct client *client)
@@ -121,6 +175,8 @@ void lease_tick(struct clients *clients)
 
 		if (!lease->told)
 			tell(lease);
+		else if (lease->fresh_by_ms && lease->ends_ms == lease->fresh_by_ms)
+			client_close(lease->client, CLOSE_NOT_REFRESHED);
 		else
 			client_close(lease->client, CLOSE_TOKEN_EXPIRED);
 	}

@@ -18,8 +18,9 @@ struct client;
 struct clients;
 
 enum {
-	LEASE_TOLD_MS = 60000, /* before its end: time for a page to fetch another token */
-	LEASE_RENEW_MS = 1000, /* between two tokens of a connection: a signature costs up to 0.1 ms */
+	LEASE_TOLD_MS = 60000,    /* before its end: time for a page to fetch another token */
+	LEASE_RENEW_MS = 1000,    /* between two tokens of a connection: a signature costs up to 0.1 ms */
+	LEASE_REFRESH_MS = 30000, /* for a fresh token to come once a backend has asked for one */
 };
 
 /* 0, also for an anonymous client, which has none; or -ENOMEM. */
@@ -31,6 +32,12 @@ void lease_run(struct client *client);
 
 /* The client closes: nothing is due any more. */
 void lease_stop(struct client *client);
+
+/*
+ * A backend wants to see a fresh token, one that is made from now on: the client is told, if it speaks
+ * tidegate.v1, and closed after LEASE_REFRESH_MS without one. False: it has none to renew.
+ */
+bool lease_refresh(struct client *client);
 
 /* May it show a token now? Notes that it did. */
 bool lease_may_renew(struct client *client);

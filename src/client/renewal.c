@@ -46,7 +46,7 @@ static void end_what_is_lost(struct client *client)
 		struct slice channel = hub_subscription_channel(s);
 
 		next = s->next;
-		if (rights_may_subscribe(&client->rights, channel))
+		if (s->granted || rights_may_subscribe(&client->rights, channel))
 			continue;
 		memcpy(name, channel.data, channel.len); /* the channel goes with its last subscription */
 		end_subscription(client, s, (struct slice){name, channel.len});

@@ -49,22 +49,29 @@ static struct request read_request(const struct command *command)
 	return request;
 }
 
-/* May the client have one more subscription, and ask the node for it? If not, it was told why. */
-static bool may_subscribe(struct client *client, const struct request *request, struct slice channel)
+/* May the client have one more subscription, and wait for one more answer? If not, it was told why. */
+static bool has_room(struct client *client, const struct hub_subscription *subscription, struct slice id,
+	struct slice channel)
 {
-	const struct clients *clients = client->clients;
-	const struct hub_subscription *subscription = hub_find(clients->hub, &client->subscriber, channel);
-
-	if (client->subscriber.n >= clients->limits.subscriptions_max && !subscription) {
-		answer_error(client, request->id, "too_many_subscriptions",
+	if (client->subscriber.n >= client->clients->limits.subscriptions_max && !subscription) {
+		answer_error(client, id, "too_many_subscriptions",
 			"this connection has as many subscriptions as it may have", channel);
 		return false;
 	}
-	if (!owed_has_room(client)) {
-		answer_error(client, request->id, "busy",
-			"this connection waits for as many answers as it may", channel);
+	if (owed_has_room(client))
+		return true;
+	answer_error(client, id, "busy", "this connection waits for as many answers as it may", channel);
+	return false;
+}
+
+/* May the client have one more subscription, and ask the node for it? If not, it was told why. */
+static bool may_subscribe(struct client *client, const struct request *request, struct slice channel)
+{
+	const struct hub_subscription *subscription =
+		hub_find(client->clients->hub, &client->subscriber, channel);
+
+	if (!has_room(client, subscription, request->id, channel))
 		return false;
-	}
 	if ((!subscription || !subscription->confirmed || request->recovers) && !owed_may_ask(client)) {
 		answer_retry(client, request->id, "rate", "this connection subscribes too often", channel);
 		client_failed(client);
@@ -73,15 +80,13 @@ static bool may_subscribe(struct client *client, const struct request *request, 
 	return true;
 }
 
-/* Subscribes to a valid channel that this connection may have, and answers now or later. */
-static void subscribe(struct client *client, const struct request *request, struct slice channel)
+/* The client has the subscription from now on, and is answered at once or later. NULL: it was closed. */
+static struct hub_subscription *join(
+	struct client *client, const struct request *request, struct slice channel)
 {
 	struct hub_subscription *subscription;
-	int r;
+	int r = hub_subscribe(client->clients->hub, &client->subscriber, channel, &subscription);
 
-	if (!may_subscribe(client, request, channel))
-		return;
-	r = hub_subscribe(client->clients->hub, &client->subscriber, channel, &subscription);
 	if (r < 0)
 		client_close(client, CLOSE_INTERNAL);
 	else if (request->recovers && subscription->recovery && !recovery_is_late(subscription))
@@ -92,6 +97,28 @@ static void subscribe(struct client *client, const struct request *request, stru
 		answer_subscribed(client, request->id, channel);
 	else
 		owed_add(client, subscription, request->id, r == 0);
+	return client->state == CLIENT_OPEN ? hub_find(client->clients->hub, &client->subscriber, channel)
+					    : NULL;
+}
+
+/* Subscribes to a valid channel that this connection may have, and answers now or later. */
+static void subscribe(struct client *client, const struct request *request, struct slice channel)
+{
+	if (may_subscribe(client, request, channel))
+		(void)join(client, request, channel);
+}
+
+bool verbs_grant(struct client *client, struct slice channel)
+{
+	const struct request request = {0};
+	struct hub_subscription *subscription = hub_find(client->clients->hub, &client->subscriber, channel);
+
+	if (!has_room(client, subscription, absent, channel))
+		return false;
+	subscription = join(client, &request, channel);
+	if (subscription)
+		subscription->granted = true;
+	return subscription;
 }
 
 static void forbid(struct client *client, struct slice id, const char *message)
@@ -137,30 +164,43 @@ static void run_subscribe(struct client *client, const struct command *command)
 		subscribe(client, &request, channel);
 }
 
-static void run_unsubscribe(struct client *client, const struct command *command)
+static void leave(struct client *client, struct slice id, struct slice channel)
 {
-	struct clients *clients = client->clients;
-	struct slice channel = command_channel(command);
-	struct hub_subscription *subscription = hub_find(clients->hub, &client->subscriber, channel);
+	struct hub *hub = client->clients->hub;
+	struct hub_subscription *subscription = hub_find(hub, &client->subscriber, channel);
 
-	if (!route_channel_valid(channel.data, channel.len)) {
-		forbid(client, command->id, "there is no such channel");
-		return;
-	}
 	/* A subscribe from a moment ago that is not answered yet is answered first: every
 	 * command gets an answer. */
 	if (subscription && subscription->owed) {
 		owed_confirmed(client, subscription);
-		subscription = hub_find(
-			clients->hub, &client->subscriber, channel); /* gone if that closed the client */
+		subscription =
+			hub_find(hub, &client->subscriber, channel); /* gone if that closed the client */
 	}
 	if (subscription && subscription->recovery) {
 		recovery_give_up(client, subscription);
-		subscription = hub_find(clients->hub, &client->subscriber, channel);
+		subscription = hub_find(hub, &client->subscriber, channel);
 	}
 	if (subscription)
-		hub_unsubscribe(clients->hub, subscription);
-	client_push(client, reply_unsubscribed(command->id, channel, clients->wall_ms));
+		hub_unsubscribe(hub, subscription);
+	client_push(client, reply_unsubscribed(id, channel, client->clients->wall_ms));
+}
+
+static void run_unsubscribe(struct client *client, const struct command *command)
+{
+	struct slice channel = command_channel(command);
+
+	if (route_channel_valid(channel.data, channel.len))
+		leave(client, command->id, channel);
+	else
+		forbid(client, command->id, "there is no such channel");
+}
+
+bool verbs_take_away(struct client *client, struct slice channel)
+{
+	if (!hub_find(client->clients->hub, &client->subscriber, channel))
+		return false;
+	leave(client, absent, channel);
+	return true;
 }
 
 static void run_auth(struct client *client, const struct command *command)

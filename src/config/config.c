@@ -283,6 +283,12 @@ static int check_token_query(struct loader *loader)
 	return 0;
 }
 
+bool config_wants_library(const struct config *config)
+{
+	return config->control || route_table_keeps_history(config->routes) ||
+	       route_table_carries_actions(config->routes);
+}
+
 static enum route_auth default_auth(const struct config *config)
 {
 	if (config->auth != ROUTE_AUTH_DEFAULT)

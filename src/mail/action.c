@@ -3,18 +3,6 @@
 #include "mail/action.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-/* Copies the slice behind *atp and moves *atp on. */
-static struct slice keep(struct slice from, char **atp)
-{
-	struct slice copy = {*atp, from.len};
-
-	if (from.len)
-		memcpy(*atp, from.data, from.len);
-	*atp += from.len;
-	return copy;
-}
 
 struct action *action_new(const struct action_text *text)
 {
@@ -28,12 +16,12 @@ struct action *action_new(const struct action_text *text)
 	at = action->bytes;
 	action->mail.kind = BUS_ACTION;
 	action->text = (struct action_text){
-		.stream = keep(text->stream, &at),
-		.user = keep(text->user, &at),
-		.route = keep(text->route, &at),
-		.vars = keep(text->vars, &at),
-		.key = keep(text->key, &at),
-		.data = keep(text->data, &at),
+		.stream = slice_keep(text->stream, &at),
+		.user = slice_keep(text->user, &at),
+		.route = slice_keep(text->route, &at),
+		.vars = slice_keep(text->vars, &at),
+		.key = slice_keep(text->key, &at),
+		.data = slice_keep(text->data, &at),
 	};
 	return action;
 }

@@ -94,6 +94,11 @@ struct message *reply_authenticated(struct slice id, uint64_t left_ms, uint64_t 
 	return reply_lease("authenticated", id, left_ms, wall_ms);
 }
 
+struct message *reply_refresh(uint64_t wall_ms)
+{
+	return reply_lease("refresh", (struct slice){0}, UINT64_MAX, wall_ms);
+}
+
 struct message *reply_token_expiring(uint64_t left_ms, uint64_t wall_ms)
 {
 	return reply_lease("token_expiring", (struct slice){0}, left_ms, wall_ms);

@@ -16,6 +16,7 @@
 #include "client/census.h"
 #include "client/client.h"
 #include "client/clients.h"
+#include "client/orders.h"
 #include "client/slow.h"
 #include "config/config.h"
 #include "core/buf.h"
@@ -25,6 +26,7 @@
 #include "mail/census.h"
 #include "mail/confirmation.h"
 #include "mail/join.h"
+#include "mail/order.h"
 #include "mail/survey.h"
 #include "mail/ticket.h"
 #include "metrics/loop_lag.h"
@@ -43,6 +45,7 @@ enum {
 	MAIL_US = 20000,       /* time for mail in one turn, before sockets are served again */
 	SOCKETS_US = 1000,     /* time for sockets, before the loop looks for mail again */
 	PASSED_LOG_MS = 10000, /* between two lines about events that were passed over */
+	ORDER_PAUSE_US = 1000, /* between two steps of an order */
 	DRAIN_TICK_MS = 50,    /* a stream of clients, not waves */
 	SILENT_MS = 1000, /* for connections that have sent no request yet, after the last client had to go */
 };
@@ -173,10 +176,48 @@ static void drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
 	event_add(worker->drain_tick, &interval);
 }
 
-static void take(struct worker *worker, struct worker_mail *mail)
+/* Orders are carried out behind sockets, so that a large one holds nothing up. */
+static void carry_out_later(struct worker *worker, long us)
+{
+	const struct timeval pause = {0, us};
+
+	/* Without memory for it the next order, or the next tick, goes on. */
+	(void)event_add(worker->order_timer, &pause);
+}
+
+/* Takes what is freed with what it carries. False: it is other mail. */
+static bool take_carrier(struct worker *worker, struct worker_mail *mail)
 {
 	switch (mail->kind) {
+	case WORKER_JOINED:
+		clients_joined(&worker->clients, mail->join);
+		return true;
+	case WORKER_SURVEY:
+		census_take(&worker->clients, &mail->survey->survey->question, &mail->survey->census);
+		worker->listener.surveyed(worker->listener.arg, mail->survey);
+		return true;
+	case WORKER_ORDER:
+		orders_take(&worker->clients, mail->order);
+		carry_out_later(worker, 0);
+		return true;
+	case WORKER_TICKET:
+		ws_server_ticket(worker->server, mail->ticket);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void take(struct worker *worker, struct worker_mail *mail)
+{
+	if (take_carrier(worker, mail))
+		return;
+	switch (mail->kind) {
 	case WORKER_EVENTS: /* see take_events() */
+	case WORKER_JOINED:
+	case WORKER_SURVEY:
+	case WORKER_ORDER:
+	case WORKER_TICKET:
 		break;
 	case WORKER_CONFIRM:
 		clients_confirm(&worker->clients, (struct slice){mail->channel, mail->channel_len},
@@ -185,9 +226,6 @@ static void take(struct worker *worker, struct worker_mail *mail)
 	case WORKER_CONNECTED:
 		clients_connected(&worker->clients, mail->connected);
 		break;
-	case WORKER_JOINED:
-		clients_joined(&worker->clients, mail->join); /* frees the mail with the join */
-		return;
 	case WORKER_ANSWER:
 		clients_answered(&worker->clients, &mail->answer);
 		break;
@@ -207,13 +245,6 @@ static void take(struct worker *worker, struct worker_mail *mail)
 	case WORKER_TLS_KEYS:
 		ws_server_set_tls_keys(worker->server, mail->tls_keys);
 		break;
-	case WORKER_SURVEY:
-		census_take(&worker->clients, &mail->survey->survey->question, &mail->survey->census);
-		worker->listener.surveyed(worker->listener.arg, mail->survey); /* goes with the mail */
-		return;
-	case WORKER_TICKET:
-		ws_server_ticket(worker->server, mail->ticket); /* frees the mail with the ticket */
-		return;
 	case WORKER_KEYS:
 		take_keys(worker, mail);
 		break;
@@ -338,6 +369,8 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	metrics_set(&worker->metrics, METRIC_LOOP_LAG,
 		loop_lag_tick(&worker->lag, clock_monotonic_us(), TICK_MS * 1000));
 	clients_tick(&worker->clients);
+	if (!list_empty(&worker->clients.orders))
+		carry_out_later(worker, 0);
 	slow_shed(&worker->clients, atomic_exchange_explicit(&worker->shed_bytes, 0, memory_order_relaxed));
 	log_passed(worker);
 }
@@ -350,6 +383,22 @@ static void on_drain_tick(evutil_socket_t fd, short events, void *arg)
 	(void)events;
 	refresh_time(worker);
 	clients_drain_tick(&worker->clients);
+}
+
+static void on_order_timer(evutil_socket_t fd, short events, void *arg)
+{
+	struct worker *worker = arg;
+	struct order_part *part;
+	bool goes_on;
+
+	(void)fd;
+	(void)events;
+	refresh_time(worker);
+	goes_on = orders_step(&worker->clients, &part);
+	if (part)
+		worker->listener.ordered(worker->listener.arg, part);
+	if (goes_on)
+		carry_out_later(worker, ORDER_PAUSE_US);
 }
 
 static bool is_drained(const struct worker *worker)
@@ -511,8 +560,10 @@ static int make_loop(struct worker *worker, const struct worker_options *options
 	worker->behind_event = event_new(worker->base, -1, 0, on_behind, worker);
 	worker->tick = urgent_event(worker, -1, EV_PERSIST, on_tick);
 	worker->drain_tick = urgent_event(worker, -1, EV_PERSIST, on_drain_tick);
+	worker->order_timer = event_new(worker->base, -1, 0, on_order_timer, worker);
 	if (!worker->mail_event || !worker->behind_event || !worker->tick || !worker->drain_tick ||
-		event_add(worker->mail_event, NULL) < 0 || event_add(worker->tick, &interval) < 0)
+		!worker->order_timer || event_add(worker->mail_event, NULL) < 0 ||
+		event_add(worker->tick, &interval) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -629,6 +680,15 @@ static void free_mail(struct mail *mail)
 	}
 }
 
+/* To the bus, which is waiting for them. */
+static void give_orders_back(struct worker *worker)
+{
+	struct order_part *part;
+
+	while (worker->clients_ready && (part = orders_give_up(&worker->clients)))
+		order_return(part);
+}
+
 void worker_free(struct worker *worker)
 {
 	if (!worker)
@@ -645,6 +705,7 @@ void worker_free(struct worker *worker)
 	worker_mail_free(worker->outgoing);
 	worker_mail_free(worker->prepared);
 	ws_server_free(worker->server); /* ends the clients that are left */
+	give_orders_back(worker);
 	if (worker->clients_ready)
 		clients_deinit(&worker->clients);
 	if (worker->mail_event)
@@ -655,6 +716,8 @@ void worker_free(struct worker *worker)
 		event_free(worker->tick);
 	if (worker->drain_tick)
 		event_free(worker->drain_tick);
+	if (worker->order_timer)
+		event_free(worker->order_timer);
 	free_mail(worker->waiting);
 	if (worker->inbox)
 		free_mail(mailbox_take(worker->inbox));

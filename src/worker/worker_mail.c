@@ -8,6 +8,7 @@
 
 #include "auth/verifier.h"
 #include "mail/join.h"
+#include "mail/order.h"
 #include "mail/survey.h"
 #include "mail/ticket.h"
 #include "protocol/message.h"
@@ -73,6 +74,10 @@ void worker_mail_free(struct worker_mail *mail)
 	}
 	if (mail->survey) {
 		survey_lost(mail->survey); /* likewise */
+		return;
+	}
+	if (mail->order) {
+		order_return(mail->order); /* likewise */
 		return;
 	}
 	if (mail->ticket) {

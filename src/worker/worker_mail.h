@@ -15,6 +15,7 @@
 
 struct join;
 struct message;
+struct order_part;
 struct worker_settings;
 struct survey_part;
 struct ticket;
@@ -29,6 +30,7 @@ enum worker_mail_kind {
 	WORKER_RESYNC,
 	WORKER_LATE,
 	WORKER_SURVEY,
+	WORKER_ORDER,
 	WORKER_ANSWER,
 	WORKER_TICKET,
 	WORKER_KEYS,
@@ -45,6 +47,7 @@ struct worker_mail {
 	struct join *join; /* WORKER_JOINED; the mail is its carrier and goes with it */
 	struct survey_part *survey;       /* WORKER_SURVEY; likewise */
 	struct ticket *ticket;            /* WORKER_TICKET; likewise */
+	struct order_part *order;         /* WORKER_ORDER; likewise, once it is carried out */
 	enum worker_keys_news keys_news;  /* WORKER_KEYS */
 	struct verifier *verifier;        /* likewise; one reference, or NULL */
 	bool connected;                   /* WORKER_CONNECTED */

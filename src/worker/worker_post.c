@@ -8,6 +8,7 @@
 #include "core/mailbox.h"
 #include "mail/confirmation.h"
 #include "mail/join.h"
+#include "mail/order.h"
 #include "mail/survey.h"
 #include "mail/ticket.h"
 #include "tls/tls_keys.h"
@@ -132,6 +133,19 @@ int worker_post_survey(struct worker *worker, struct survey_part *part)
 	mail->survey = part;
 	part->carrier = mail;
 	survey_send(part);
+	post(worker, mail);
+	return 0;
+}
+
+int worker_post_order(struct worker *worker, struct order_part *part)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_ORDER, NULL, 0);
+
+	if (!mail)
+		return -ENOMEM;
+	mail->order = part;
+	part->carrier = mail;
+	order_send(part);
 	post(worker, mail);
 	return 0;
 }

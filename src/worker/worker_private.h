@@ -53,6 +53,7 @@ struct worker {
 	struct event *tick;
 	struct loop_lag lag;
 	struct event *drain_tick;
+	struct event *order_timer; /* pending while orders are being carried out */
 	struct log *log;
 	struct clients clients;
 	bool clients_ready; /* clients_init() was done */

@@ -38,6 +38,7 @@ LEFT_OUT = {
     "docs/actions.md: > XREADGROUP": "an answer of Redis: test_actions.py compares the fields",
     "docs/actions.md: ACL SETUSER": "test_redis_rights.py gives workers these rights",
     "docs/architecture.md: Redis": "a picture",
+    "docs/control.md: ACL SETUSER": "test_redis_rights.py gives an operator these rights",
     "docs/configuration.md: tidegate.yaml:6: unknown key": "what is said of a wrong file: test_config.c has the sentences",
     "docs/metrics.md: promtool check rules": "test_monitoring.py runs promtool on both files",
     "docs/operations.md: # /etc/sysctl.d": "test_operations_page.py looks the settings up; a test changes no kernel",
@@ -645,6 +646,24 @@ def test_a_worker_answers_by_hand_as_the_page_says(start, redis, shell, tmp_path
         shell(words + block("docs/actions.md: redis-cli FCALL"))
         assert peer.receive()["data"] == {"version": 8}
     redis.client.delete("cards-actions")
+
+
+CONTROL = "docs/control.md: redis-cli FCALL tidegate_publish 2 'tg:s:{tg:control}' 'tg:m:{tg:control}' \\ '"
+
+
+@runs(CONTROL + '{"do":"disconnect"')
+@runs(CONTROL + '{"do":"subscribe"')
+def test_commands_are_given_by_hand_as_the_page_says(gateway, redis, shell):
+    with redis.client.pubsub(ignore_subscribe_messages=True) as pubsub:
+        pubsub.subscribe("tg:c:f3a1")
+        until("we hear the answer", lambda: redis.client.pubsub_numsub("tg:c:f3a1")[0][1])
+        done = gateway.metric('tidegate_control_commands_total{do="disconnect"}')
+        entry, known, _ = shell(block(CONTROL + '{"do":"disconnect"')).split()
+        assert re.fullmatch(r"\d+-\d+", entry) and known == "0"
+        until("it is carried out", lambda: gateway.metric('tidegate_control_commands_total{do="disconnect"}') == done + 1)
+        shell(block(CONTROL + '{"do":"subscribe"'))
+        message = until("it is answered", lambda: pubsub.get_message(timeout=0.01))
+    assert json.loads(message["data"]) == {"node": gateway.get("/ready").json()["node"], "n": 0}
 
 
 @runs("src/clients/js/README.md: import { connect }")

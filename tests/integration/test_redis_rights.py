@@ -164,6 +164,24 @@ def test_actions_need_these_more_and_a_worker_these(start, redis, tmp_path):
     assert "+xlen" in line.fields["needs"]
 
 
+def test_who_gives_commands_needs_these(start, redis):
+    page = (ROOT / "docs/control.md").read_text(encoding="utf-8")
+    (_, rules), = re.findall(r"^ACL SETUSER (operator) on >SECRET (.*)$", page, re.MULTILINE)
+    set_user(redis, rules)
+    node = start(redis=redis)
+    client = type(redis.client)(port=redis.port, username="lean", password="secret")
+    with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+        pubsub.subscribe("tg:c:mine")
+        until("we hear the answer", lambda: redis.client.pubsub_numsub("tg:c:mine")[0][1])
+        until("the node hears commands", lambda: redis.client.pubsub_numsub("tg:control")[0][1])
+        client.fcall("tidegate_publish", 2, "tg:s:{tg:control}", "tg:m:{tg:control}",
+                     '{"do":"refresh","user":"42","reply":"tg:c:mine"}', "tg:control", "publish", 1001, 3600000, "abcdefgh")
+        message = until("it is answered", lambda: pubsub.get_message(timeout=0.01))
+    assert json.loads(message["data"]) == {"node": node.get("/ready").json()["node"], "n": 0}
+    with pytest.raises(Exception, match="no permissions"):
+        client.publish("cards", "{}")
+
+
 @pytest.mark.parametrize("right, reason", [
     ("+subscribe", "Redis refuses SUBSCRIBE tidegate:probe:"),
     ("+publish", "Redis refuses PUBLISH tidegate:probe:"),

@@ -29,7 +29,7 @@ NO_BOUND = {
         "LENGTH_DIGITS_MAX", "ROUTE_IDS_MAX", "SEGMENT_MAX", "SINCE_MAX", "DISCONNECT_ROUTE_MAX", "NAME_MAX_BYTES", "REASON_MAX",
         "ERROR_LOOK_MAX", "VALUE_QUOTED_MAX", "WORD_MAX", "COLUMNS_MAX", "LWS_HEAD_BYTES", "ADMIN_DIGEST_BYTES", "PREFETCH_LINE_BYTES",
         "CLOCK_LAST_MS", "WINDOW_BITS_MAX", "PARTS_MAX", "ACTION_TEXT_MAX", "INTEGER_MAX", "CURVE_NAME_MAX", "KEY_BYTES_MAX", "SHA1_BYTES",
-        "CONFIG_WARNINGS_MAX", "DER_MAX", "DRAFT_NAME_MAX",
+        "CONFIG_WARNINGS_MAX", "DER_MAX", "DRAFT_NAME_MAX", "OWN_CHANNEL_MAX", "CONTROL_NODE_MAX",
         "PREFIX_BYTES",
         "MEMORY_GAUGE_PATH_MAX",
     ),
@@ -42,6 +42,7 @@ NO_BOUND = {
         "ROUTE_ACTIONS_IN_FLIGHT_MAX", "ROUTE_ACTIONS_BACKLOG_MAX",
     ),
     "of the same answer as another one": ("admin/nodes: DEPTH_MAX",),
+    "of the form of a command": ("CONTROL_CODE_MAX", "protocol/control_command: DEPTH_MAX", "bus/control: LINES_MS"),
 }
 KEYS = {  # of routes: the default, the least, the most
     "slow.age": ("SLOW_AGE_MS", "SLOW_AGE_MS_MIN", "SLOW_AGE_MS_MAX"),

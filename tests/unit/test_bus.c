@@ -23,6 +23,7 @@
 #include "core/map.h"
 #include "mail/confirmation.h"
 #include "mail/join.h"
+#include "mail/order.h"
 #include "mail/survey.h"
 #include "mail/ticket.h"
 #include "mail/wish.h"
@@ -46,8 +47,9 @@ struct worker {
 	struct buf *said;
 	char number;
 	bool full;
-	struct message *last;      /* borrowed */
-	struct survey_part *asked; /* until it is sent home */
+	struct message *last;       /* borrowed */
+	struct survey_part *asked;  /* until it is sent home */
+	struct order_part *ordered; /* likewise */
 };
 
 struct world {
@@ -126,6 +128,16 @@ void worker_post_ticket(struct worker *worker, struct ticket *ticket)
 	buf_append(worker->said, ticket->text, ticket->text_len);
 	buf_append_char(worker->said, ' ');
 	ticket_free(ticket);
+}
+
+int worker_post_order(struct worker *worker, struct order_part *part)
+{
+	if (worker->full)
+		return -ENOMEM;
+	order_send(part);
+	buf_printf(worker->said, "%c:order ", worker->number);
+	worker->ordered = part;
+	return 0;
 }
 
 int worker_post_survey(struct worker *worker, struct survey_part *part)

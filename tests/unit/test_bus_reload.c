@@ -148,6 +148,13 @@ void worker_post_ticket(struct worker *worker, struct ticket *ticket)
 	ticket_free(ticket);
 }
 
+int worker_post_order(struct worker *worker, struct order_part *part)
+{
+	(void)worker;
+	(void)part;
+	return -ENOMEM; /* nobody commands here */
+}
+
 int worker_post_survey(struct worker *worker, struct survey_part *part)
 {
 	(void)worker;

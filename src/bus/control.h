@@ -1,0 +1,39 @@
+#ifndef TIDEGATE_BUS_CONTROL_H
+#define TIDEGATE_BUS_CONTROL_H
+
+/*
+ * Control: what backends and operators want done to connections, heard on tg:control and carried out here.
+ *
+ * Each node follows that channel, and so carries out what was said while its link was lost. A node that
+ * starts carries out what is said from then on. Who may publish there is decided in Redis; what does not make
+ * sense is counted, logged and passed over. Who wants an answer names a channel for it. On the bus thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bus/bus.h"
+#include "bus/own_channel.h"
+#include "core/log.h"
+
+enum {
+	CONTROL_LOG_SIZE = 1000, /* commands that a node may miss and still carry out */
+	CONTROL_LOG_TTL_MS = 3600 * 1000,
+};
+
+struct control {
+	struct bus *bus;
+	char node[BUS_NODE_MAX + 1];
+	struct own_channel commands;
+	bool silent; /* the broker is about to go */
+	struct log_limit refused_limit;
+	struct log_limit done_limit;
+};
+
+/* node: this one's id, at most BUS_NODE_MAX bytes. */
+void control_init(struct control *control, struct bus *bus, const char *node);
+
+/* Begins to follow the commands. */
+void control_start(struct control *control);
+
+#endif

@@ -1,0 +1,210 @@
+"""What backends and operators have done to connections through tg:control, on all nodes (docs/control.md)."""
+
+import json
+import time
+
+import pytest
+
+from harness import tokens
+from harness.wait import until
+from harness.websocket import Closed
+
+CHANNEL = "tg:control"
+ISSUER = tokens.Issuer()
+CONFIG = f"""
+token_secret: {ISSUER.secret}
+routes:
+  - {{path: /ws/cards, channel: cards, auth: optional}}
+  - {{path: "/ws/items/{{id}}", channel: "items:{{id}}", auth: optional, subscribe: none}}
+"""
+PROTOCOL = "Sec-WebSocket-Protocol"
+
+
+def say(redis, prefix="", **command):
+    """Gives a command as docs/control.md says, and returns the answers of the nodes if it asks for some."""
+    text = json.dumps(command) if "text" not in command else command["text"]
+    channel = prefix + CHANNEL
+    return redis.client.fcall("tidegate_publish", 2, f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}",
+                              text, channel, "publish", 1001, 3600000, "abcdefgh")
+
+
+def gather(redis, nodes, prefix="", **command):
+    """Gives a command and waits for the answers of so many nodes: {node: answer}."""
+    channel = "tg:c:a-test"
+    with redis.client.pubsub(ignore_subscribe_messages=True) as pubsub:
+        pubsub.subscribe(prefix + channel)
+        until("we hear the answers", lambda: redis.client.pubsub_numsub(prefix + channel)[0][1])
+        say(redis, prefix, **command, reply=channel)
+        answers = {}
+
+        def look():
+            message = pubsub.get_message(timeout=0.01)
+            if message:
+                answer = json.loads(message["data"])
+                answers[answer.pop("node")] = answer
+            return len(answers) == nodes
+
+        until("all nodes have answered", look)
+        return answers
+
+
+def counts(answers):
+    return sorted(answer["n"] for answer in answers.values())
+
+
+def peer(gateway, path="/ws/cards", speaks=True, user=None, **claims):
+    offered = ["tidegate.v1"] if speaks else []
+    headers = [("Authorization", "Bearer " + ISSUER.token(sub=user, **claims))] if user else []
+    if offered:
+        headers.append((PROTOCOL, ", ".join(offered)))
+    return gateway.connect(path, headers)
+
+
+def end_of(socket):
+    """(code, reason) of the close frame, past all messages."""
+    try:
+        while True:
+            socket.receive_text()
+    except Closed as closed:
+        if closed.code is not None:
+            socket.close(closed.code)
+        return closed.code, closed.reason.decode()
+
+
+@pytest.fixture
+def pair(start, own_redis, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(CONFIG, encoding="utf-8")
+    gateways = [start("--config", file, redis=own_redis) for _ in range(2)]
+    for gateway in gateways:
+        until("it follows", lambda gateway=gateway: "control" not in gateway.get("/ready").json()["missing"])
+    return gateways
+
+
+def node_of(gateway):
+    return gateway.get("/ready").json()["node"]
+
+
+def connection_of(gateway):
+    """The one that is open."""
+    (connection,) = [one for one in gateway.api("/connections")["connections"] if one["state"] == "open"]
+    return connection["id"]
+
+
+def test_all_of_a_users_connections_are_closed_on_all_nodes_and_no_others(pair, own_redis):
+    his = [peer(gateway, user="42") for gateway in pair for _ in range(2)]
+    others = [peer(pair[0], user="43"), peer(pair[1])]
+    assert counts(gather(own_redis, 2, do="disconnect", user="42")) == [2, 2]
+    for socket in his:
+        assert end_of(socket) == (4010, "disconnected by the operator")
+    for socket in others:
+        assert socket.ask({"type": "ping"})["type"] == "pong"
+    for gateway in pair:
+        assert gateway.metric('tidegate_control_commands_total{do="disconnect"}') == 1
+        until("they are gone", lambda gateway=gateway: gateway.metric('tidegate_connections_closed_total{code="4010"}') == 2)
+    assert counts(gather(own_redis, 2, do="disconnect", user="42")) == [0, 0]
+
+
+def test_a_connection_a_token_a_channel_and_a_route_are_told_apart(pair, own_redis):
+    one, two = pair
+    first, second = peer(one, user="42", jti="a"), peer(one, user="42", jti="b")
+    third, fourth = peer(two, "/ws/items/7"), peer(two, "/ws/items/8")
+    fifth = peer(two)
+    assert counts(gather(own_redis, 2, do="disconnect", token="b", code=4242, reason="pay first")) == [0, 1]
+    assert end_of(second) == (4242, "pay first")
+    assert counts(gather(own_redis, 2, do="disconnect", channel="items:7")) == [0, 1]
+    assert end_of(third)[0] == 4010
+    assert counts(gather(own_redis, 2, do="disconnect", route="/ws/items/{id}")) == [0, 1]
+    assert end_of(fourth)[0] == 4010
+    assert counts(gather(own_redis, 2, do="disconnect", conn=f"{node_of(two)}.{connection_of(two)}")) == [0, 1]
+    assert end_of(fifth)[0] == 4010
+    assert first.ask({"type": "ping"})["type"] == "pong"
+    assert counts(gather(own_redis, 2, do="disconnect", conn="0123456789abcdef.1")) == [0, 0]
+    assert any(line.fields["code"] == "4242" and line.fields["reason"] == "pay first"
+               for line in one.lines("client disconnected"))
+
+
+def test_a_channel_is_given_and_taken_whatever_the_rights(pair, own_redis):
+    socket = peer(pair[1], "/ws/items/7", user="42")
+    assert socket.ask({"type": "subscribe", "data": {"channel": "cards"}})["data"]["code"] == "forbidden"
+    assert counts(gather(own_redis, 2, do="subscribe", user="42", channel="cards")) == [0, 1]
+    told = socket.receive()
+    assert (told["type"], told["data"], "id" in told) == ("subscribed", {"channel": "cards"}, False)
+    own_redis.publish("cards", '{"n":1}')
+    assert socket.receive()["data"] == {"n": 1}
+    # A newer token takes what its rights do not give, but not what a backend gave.
+    socket.send({"type": "auth", "data": {"token": ISSUER.token(sub="42")}, "id": 1})
+    assert socket.receive()["type"] == "authenticated"
+    own_redis.publish("cards", '{"n":2}')
+    assert socket.receive()["data"] == {"n": 2}
+    assert counts(gather(own_redis, 2, do="unsubscribe", user="42", channel="cards")) == [0, 1]
+    told = socket.receive()
+    assert (told["type"], told["data"], "id" in told) == ("unsubscribed", {"channel": "cards"}, False)
+    assert counts(gather(own_redis, 2, do="unsubscribe", user="42", channel="cards")) == [0, 0]
+    assert socket.ask({"type": "subscribe", "data": {"channel": "cards"}})["data"]["code"] == "forbidden"
+
+
+def test_a_fresh_token_is_asked_for(pair, own_redis):
+    with peer(pair[0], user="42", iat=int(time.time()) - 300) as socket:
+        assert counts(gather(own_redis, 2, do="refresh", user="42")) == [0, 1]
+        told = socket.receive()
+        assert told["type"] == "refresh" and told.keys() == {"type", "timestamp"}
+        socket.send({"type": "auth", "data": {"token": ISSUER.token(sub="42", iat=int(time.time()))}})
+        assert socket.receive()["type"] == "authenticated"
+
+
+BAD = {
+    "no object": '["disconnect"]',
+    "no do": '{"user":"42"}',
+    "unknown do": '{"do":"reboot","user":"42"}',
+    "both": '{"do":"disconnect","user":"42","conn":"a.1"}',
+    "neither": '{"do":"disconnect"}',
+    "a code of the protocol's": '{"do":"disconnect","user":"42","code":1000}',
+    "a long reason": json.dumps({"do": "disconnect", "user": "42", "reason": "x" * 1000}),
+    "half a pair": '{"do":"disconnect","user":"42","reason":"\\ud800"}',
+    "a NUL": '{"do":"disconnect","user":"4\\u00002"}',
+    "a member that narrows": '{"do":"disconnect","user":"42","node":"a"}',
+    "twice": '{"do":"disconnect","user":"42","user":"43"}',
+    "ours": '{"do":"subscribe","user":"42","channel":"tg:control"}',
+    "no channel": '{"do":"disconnect","channel":"a b"}',
+    "a type": '{"type":"x","do":"disconnect","user":"42"}',
+    "milliseconds": '{"do":"revoke","user":"42","issued_before":1767225600000,"until":1767225600}',
+    "a token's time": '{"do":"revoke","token":"a","issued_before":1,"until":2}',
+    "no time": '{"do":"revoke","user":"42","until":2}',
+    "long": '{"do":"disconnect","user":"42"' + " " * 1_000_000 + "}",
+}
+
+
+def test_what_makes_no_sense_is_counted_logged_and_passed_over(pair, own_redis):
+    with peer(pair[0], user="42") as socket:
+        for text in BAD.values():
+            say(own_redis, text=text)
+        answers = gather(own_redis, 2, do="disconnect", user="42", code=1000)
+        assert all(answer["n"] == 0 and "4000 to 4999" in answer["error"] for answer in answers.values())
+        assert socket.ask({"type": "ping"})["type"] == "pong"
+    for gateway in pair:
+        assert gateway.metric("tidegate_control_commands_refused_total") == len(BAD) + 1
+        assert 1 <= len(gateway.lines("control command refused")) <= 5
+
+
+def test_an_answer_goes_to_no_channel_of_ours(pair, own_redis):
+    say(own_redis, do="disconnect", user="42", reply="tg:control")
+    until("it was refused", lambda: pair[0].metric("tidegate_control_commands_refused_total") == 1)
+    assert pair[1].metric('tidegate_control_commands_total{do="disconnect"}') == 0
+
+
+def test_no_client_hears_a_command_or_gives_one(pair, own_redis):
+    with peer(pair[0]) as socket:
+        for name in ("tg:control", "tg:c:a-test", f"tg:r:{node_of(pair[0])}"):
+            assert socket.ask({"type": "subscribe", "data": {"channel": name}})["data"]["code"] == "forbidden"
+    answer = pair[0].post("/publish", {"channel": CHANNEL, "payload": {"do": "disconnect", "user": "42"}})
+    assert answer.status == 400
+    assert own_redis.client.exists(f"tg:s:{{{CHANNEL}}}") == 0
+
+
+def test_commands_given_before_a_node_started_are_not_carried_out(pair, own_redis, start, tmp_path):
+    gather(own_redis, 2, do="disconnect", user="42")
+    late = start("--config", tmp_path / "tidegate.yaml", redis=own_redis)
+    with peer(late, user="42") as socket:
+        assert counts(gather(own_redis, 3, do="disconnect", user="nobody")) == [0, 0, 0]
+        assert socket.ask({"type": "ping"})["type"] == "pong"
