@@ -29,7 +29,7 @@ readonly TEST_PACKAGES=(libcmocka-dev curl clang llvm libclang-rt-dev clang-form
 	python3-pytest-xdist python3-cryptography python3-jwt python3-websockets python3-redis python3-yaml python3-jsonschema redis-server openssl iproute2
 	nftables prometheus
 	haproxy nginx libnginx-mod-stream systemd shellcheck python3-pyflakes mypy nodejs node-typescript)
-readonly DEMO_PACKAGES=(redis-server curl)
+readonly DEMO_PACKAGES=(redis-server curl python3-redis)
 readonly SERVICES=(redis-server prometheus haproxy nginx) # of those packages: not to be started
 
 # -fno-semantic-interposition and the like are of no use to a static library; what is here is what

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 #
-# The whole thing on one machine: a Redis, two gateways, and one screen that says where to look and what to type.
+# The whole thing on one machine: a Redis, two gateways, a board in the browser with its worker, and one screen that says
+# where to look and what to type.
 #
-# Promises: installs and builds what is missing; everything that it started ends with it, by Ctrl-C or otherwise.
+# Promises: installs and builds what is missing; everything that it started ends with it, by Ctrl-C or otherwise. A gateway
+# that the board's page has killed comes back after some seconds.
 # Refuses: to touch a Redis that it did not start, unless it is told its address.
 
 set -euo pipefail
@@ -10,6 +12,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly START_SECONDS=15
 readonly GATEWAYS=(1 2)
+readonly KILLED=137     # the code of a process that SIGKILL ended
+readonly AWAY_SECONDS=3 # so long a gateway stays away that was killed from the page
 
 pids=() names=()   # what was started, in order
 given=() notes=()  # ports that were handed out, and what there is to say about them
@@ -20,8 +24,8 @@ usage() {
 	cat <<TEXT
 Usage: deploy/local.sh [--redis URL]
 
-Installs packages (as root), builds, starts a Redis and two gateways, and says what to type to see an event that is
-published in Redis arrive on both. Ctrl-C stops all that it started.
+Installs packages (as root), builds, starts a Redis, two gateways and the worker of a demonstration, and says where that is
+and what to type to see an event that is published in Redis arrive on both gateways. Ctrl-C stops all that it started.
 
   --redis URL   use this Redis (redis://[user:password@]host[:port][/db]) and start none
   --help        this page
@@ -121,15 +125,31 @@ start_redis() {
 	wait_for redis redis_answers
 }
 
+# run_gateway N: on the ports that it was given.
+run_gateway() {
+	# A gateway refuses variables of its prefix that it does not know, and these two are deploy/deps.sh's.
+	start "gateway-$1" env -u TIDEGATE_CACHE -u TIDEGATE_DEPS_SOURCES build/tidegate serve --config deploy/demo/tidegate.yaml \
+		--listen "127.0.0.1:${ports[$1 - 1]}" --admin "127.0.0.1:${admins[$1 - 1]}" --redis "$redis"
+	printf '%s\n' "${ports[$1 - 1]} ${admins[$1 - 1]} ${pids[-1]}" >"$folder/gateways/$1"
+	wait_for "gateway-$1" ready "${admins[$1 - 1]}"
+}
+
 start_gateway() {
 	free_port $((8080 + $1))
 	ports+=("$found")
 	free_port $((9080 + $1))
 	admins+=("$found")
-	# A gateway refuses variables of its prefix that it does not know, and these two are deploy/deps.sh's.
-	start "gateway-$1" env -u TIDEGATE_CACHE -u TIDEGATE_DEPS_SOURCES build/tidegate serve --listen "127.0.0.1:${ports[-1]}" --admin "127.0.0.1:${admins[-1]}" \
-		--redis "$redis"
-	wait_for "gateway-$1" ready "${admins[-1]}"
+	run_gateway "$1"
+}
+
+# Of the packages that --demo brings; with a Redis of somebody else's they may not be there.
+start_worker() {
+	if ! /usr/bin/python3 -c 'import redis' 2>/dev/null; then
+		notes+=("without python3-redis no worker runs, and the board at /demo stays empty")
+		return
+	fi
+	start worker env REDIS_URL="$redis" TIDEGATE_DEMO_GATEWAYS="$folder/gateways" PYTHONPATH=src/clients/python PYTHONDONTWRITEBYTECODE=1 \
+		/usr/bin/python3 deploy/demo/worker.py
 }
 
 # --- the screen -------------------------------------------------------------------------------
@@ -139,6 +159,8 @@ screen() {
 
 ${bold}Two gateways and a Redis are running.${plain}  Ctrl-C stops what was started here.
 $([ "${#notes[@]}" = 0 ] || printf '  %s\n' "${notes[@]}")
+  ${bold}the board   http://127.0.0.1:${ports[0]}/demo   http://127.0.0.1:${ports[1]}/demo${plain}   open it twice
+
   gateway 1   ws://127.0.0.1:${ports[0]}/ws/cards     admin http://127.0.0.1:${admins[0]}/
   gateway 2   ws://127.0.0.1:${ports[1]}/ws/cards     admin http://127.0.0.1:${admins[1]}/
   Redis       $shown
@@ -162,6 +184,34 @@ ${bold}3. Look${plain} at them in a browser, http://127.0.0.1:${admins[0]}/, or:
      curl http://127.0.0.1:${admins[1]}/metrics
 
 TEXT
+}
+
+# --- the end, of one or of all ----------------------------------------------------------------
+
+# Says which process it was: the place in `pids`.
+place_of() {
+	local i
+	for i in "${!pids[@]}"; do
+		[ "${pids[$i]}" != "$1" ] || printf '%s' "$i"
+	done
+}
+
+# Until one ends that should not have.
+watch() {
+	local ended code place name
+	while :; do
+		code=0
+		wait -n -p ended "${pids[@]}" || code=$?
+		place=$(place_of "$ended")
+		name=${names[$place]}
+		[[ $code = "$KILLED" && $name = gateway-* ]] || failed "$name has ended; stopping the others"
+		unset "pids[$place]" "names[$place]"
+		pids=("${pids[@]}") names=("${names[@]}")
+		printf 'local: %s was killed, and comes back in %s s\n' "$name" "$AWAY_SECONDS"
+		sleep "$AWAY_SECONDS" &
+		wait $! # which, other than sleep itself, lets Ctrl-C through at once
+		run_gateway "${name#gateway-}"
+	done
 }
 
 # --- the command ------------------------------------------------------------------------------
@@ -191,7 +241,7 @@ parse() {
 }
 
 main() {
-	local found redis_port redis_cli shown ended i
+	local found redis_port redis_cli shown i
 	parse "$@"
 	if [ -n "$redis" ]; then
 		deploy/deps.sh
@@ -213,14 +263,13 @@ main() {
 		start_redis
 		shown="127.0.0.1:$redis_port (of this demonstration alone)"
 	fi
+	mkdir "$folder/gateways"
 	for i in "${GATEWAYS[@]}"; do
 		start_gateway "$i"
 	done
+	start_worker
 	screen
-	wait -n -p ended "${pids[@]}" || true
-	for i in "${!pids[@]}"; do
-		[ "${pids[$i]}" != "$ended" ] || failed "${names[$i]} has ended; stopping the others"
-	done
+	watch
 }
 
 main "$@"

@@ -93,6 +93,7 @@ struct config {
 	char **topics;      /* declared topics; NULL-terminated */
 
 	bool client_script;  /* the public port serves the JavaScript client */
+	bool demo;           /* and the page of the demonstration */
 	bool default_routes; /* the table also has the routes for cards, execution and topics */
 
 	struct route_table *routes;      /* one reference */

@@ -31,6 +31,7 @@ struct handshake_rules_spec {
 	struct verifier *verifier; /* gets one more reference; may be NULL */
 	bool keys_come_by_url;
 	bool serves_client; /* the JavaScript client */
+	bool serves_demo;   /* and the page of the demonstration */
 	struct credential_rules credentials;
 };
 

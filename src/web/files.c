@@ -14,6 +14,18 @@
 #define ASK_AGAIN "Cache-Control: no-cache\r\n"
 #define FOR_EVER  "Cache-Control: public, max-age=31536000, immutable\r\n"
 
+/*
+ * The page may load nothing from elsewhere, and connect to its own gateway and those of this machine:
+ * deploy/local.sh runs two, and the page goes to the other when one is killed.
+ */
+#define OF_DEMO                                                                                              \
+	ASK_AGAIN "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "       \
+		  "connect-src 'self' ws://127.0.0.1:* ws://localhost:*; img-src 'self' data:; base-uri "    \
+		  "'none'; "                                                                                 \
+		  "form-action 'none'; frame-ancestors 'none'\r\n"                                           \
+		  "Referrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\n"                                \
+		  "Cross-Origin-Resource-Policy: same-origin\r\n"
+
 #define CLIENT_BEGIN   "/tidegate."
 #define CLIENT_END     ".js"
 #define CLIENT_BY_HASH CLIENT_BEGIN TIDEGATE_JS_TAG CLIENT_END
@@ -25,10 +37,14 @@
 	}
 
 static const struct web_file files[] = {
-	{"/tidegate.js", WEB_CLIENT, JAVASCRIPT, TIDEGATE_JS_TAG,
+	{"/tidegate.js", WEB_CLIENT | WEB_DEMO, JAVASCRIPT, TIDEGATE_JS_TAG,
 		ASK_AGAIN FOR_ALL "Content-Location: " CLIENT_BY_HASH "\r\n", NULL, CONTENT(tidegate_js)},
 	{CLIENT_BY_HASH, WEB_CLIENT, JAVASCRIPT, TIDEGATE_JS_TAG, FOR_EVER FOR_ALL, NULL,
 		CONTENT(tidegate_js)},
+	{"/demo", WEB_DEMO, "text/html; charset=utf-8", DEMO_HTML_TAG, OF_DEMO, NULL, CONTENT(demo_html)},
+	{"/demo/demo.css", WEB_DEMO, "text/css; charset=utf-8", DEMO_CSS_TAG, OF_DEMO, NULL,
+		CONTENT(demo_css)},
+	{"/demo/demo.js", WEB_DEMO, JAVASCRIPT, DEMO_JS_TAG, OF_DEMO, NULL, CONTENT(demo_js)},
 };
 
 /* While gateways are replaced one by one, a page may come from one and name the client of another. */

@@ -12,6 +12,7 @@
 
 enum {
 	WEB_CLIENT = 1, /* the JavaScript client */
+	WEB_DEMO = 2,   /* the page of the demonstration, which uses that client */
 };
 
 struct web_file {

@@ -21,6 +21,7 @@ static int make_handshakes(const struct config *config, struct verifier *verifie
 		.verifier = verifier,
 		.keys_come_by_url = config_keys_url(config) != NULL,
 		.serves_client = config->client_script,
+		.serves_demo = config->demo,
 		.credentials = {.cookie = config->token_cookie,
 			.query = config->token_query,
 			.tickets = config->tickets},

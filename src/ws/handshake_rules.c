@@ -19,7 +19,7 @@ int handshake_rules_init(
 
 	*rules = (struct handshake_rules){
 		.credentials.tickets = names->tickets, .keys_come_by_url = spec->keys_come_by_url};
-	rules->files = spec->serves_client ? WEB_CLIENT : 0;
+	rules->files = (spec->serves_client ? WEB_CLIENT : 0) | (spec->serves_demo ? WEB_DEMO : 0);
 	if (spec->verifier)
 		rules->verifier = verifier_ref(spec->verifier);
 	rules->credentials.cookie = strdup(names->cookie ? names->cookie : "");

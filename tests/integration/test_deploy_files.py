@@ -19,7 +19,7 @@ SETTINGS = yaml.safe_load((DEPLOY / "compose/tidegate.yaml").read_text(encoding=
 HAPROXY = (DEPLOY / "haproxy/haproxy.cfg").read_text(encoding="utf-8")
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text(encoding="utf-8")
 VERSION = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text(encoding="utf-8"))[1]
-OURS = [name for name, service in SERVICES.items() if service["image"].startswith("tidegate")]
+OURS = [name for name, service in SERVICES.items() if service["image"].startswith("tidegate:")]
 
 
 def seconds(text):
@@ -71,6 +71,16 @@ def test_our_image_is_built_from_this_clone_in_this_version(name):
     assert (ROOT / build["dockerfile"]).is_file()
     assert SERVICES[name]["image"] == f"tidegate:{VERSION}"
     assert f"ARG VERSION={VERSION}\n" in DOCKERFILE
+
+
+def test_the_worker_is_built_here_too_and_has_what_its_files_name():
+    worker = SERVICES["worker"]
+    stage = re.search(rf"^FROM \S+ AS {worker['build']['target']}\n(.*?)^FROM", DOCKERFILE, re.MULTILINE | re.DOTALL)[1]
+    assert worker["image"] == f"tidegate/worker:{VERSION}" and worker["environment"]["REDIS_URL"] == SETTINGS["redis"]
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    for source in re.findall(r"^COPY (\S+)", stage, re.MULTILINE):
+        assert (ROOT / source).is_dir() and any(source.startswith(line[1:]) for line in ignored if line.startswith("!"))
+    assert SETTINGS["demo"] is True and {"actions": "demo-actions"}.items() <= SETTINGS["routes"][0].items()
 
 
 def test_other_images_have_a_release():

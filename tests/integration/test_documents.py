@@ -686,6 +686,19 @@ def test_the_javascript_client_hears_as_its_page_says(chromium, gateway, redis):
         page.stop()
 
 
+@runs("README.md: <script type=\"module\"> import")
+def test_five_lines_in_a_page_hear_a_card(chromium, gateway, redis):
+    code = block("README.md: <script type=\"module\"> import").replace("127.0.0.1:8080", f"127.0.0.1:{gateway.address[1]}")
+    assert len(re.findall(r"^  ", code, re.MULTILINE)) <= 5
+    page = browser.Site(f"<!doctype html><script>window.told = []; console.log = (...all) => told.push(all.join(' '))</script>{code}")
+    try:
+        chromium.show(page.url, "window.told && told.join()", lambda said: said == "load the cards now: first")
+        redis.publish("cards", json.dumps({"type": "card_updated", "data": {"id": "card-123", "column_id": "implement"}}))
+        chromium.look("told.at(-1)", lambda said: said == "card-123 implement")
+    finally:
+        page.stop()
+
+
 @runs("docs/testing.md: def test_answers_ping")
 def test_the_first_test_of_the_page_passes(gateway):
     names = {}

@@ -47,6 +47,13 @@ def children(pid):
     return found
 
 
+def serves(url):
+    try:
+        return urllib.request.urlopen(url, timeout=10).status == 200
+    except OSError:
+        return False
+
+
 @pytest.mark.plain
 def test_local_sh_shows_an_event_on_two_gateways_and_ends_what_it_started(tmp_path):
     script = Process([ROOT / "deploy" / "local.sh"], tmp_path, "local")
@@ -81,8 +88,16 @@ def test_local_sh_shows_an_event_on_two_gateways_and_ends_what_it_started(tmp_pa
             assert len(pages) == 4
             for page in pages:
                 assert urllib.request.urlopen(page, timeout=10).headers["Content-Type"].startswith("text/html")
+        boards = re.findall(r"http://127\.0\.0\.1:(\d+)/demo", screen)
+        assert [int(port) for port in boards] == ports
         started = children(script.pid)
-        assert sorted(started.values()) == ["redis-server", "tidegate", "tidegate"]
+        assert sorted(started.values()) == ["python3", "redis-server", "tidegate", "tidegate"]
+        killed = next(pid for pid, name in started.items() if name == "tidegate")
+        os.kill(killed, signal.SIGKILL)
+        until("the gateway is back", lambda: sorted(children(script.pid).values()) == sorted(started.values()))
+        for port in boards:
+            until("its board is served", lambda: serves(f"http://127.0.0.1:{port}/demo"))
+        started = children(script.pid)
         script.signal(signal.SIGINT)
         assert script.wait() == 130
         assert not [pid for pid in started if os.path.exists(f"/proc/{pid}")]

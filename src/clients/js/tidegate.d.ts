@@ -58,8 +58,8 @@ export interface Tidegate extends Listens {
   on(type: "retracted", listener: (count: number, channel: string) => unknown): () => void
   on(type: "error", listener: (error: TidegateError, channel: string) => unknown): () => void
   on<T = any>(type: string, listener: Listener<T>): () => void
-  /** history: go on from where the channel was (the default). */
-  subscribe(channel: string, options?: { history?: boolean }): Subscription
+  /** history: go on from where the channel was (the default); "all": and the first time begin with all that is kept of it. */
+  subscribe(channel: string, options?: { history?: boolean | "all" }): Subscription
   /** For good. Actions that are not answered are rejected with the code "closed". */
   close(): void
 }
@@ -73,5 +73,8 @@ export interface Options {
   WebSocket?: new (url: string, protocols: string[]) => any
 }
 
-/** url: absolute, or relative to the page; http and https count as ws and wss. Throws a TypeError for what is none. */
-export function connect(url: string | URL, options?: Options): Tidegate
+/**
+ * url: absolute, or relative to the page; http and https count as ws and wss. Throws a TypeError for what is none. Or an array of
+ * them, of which each connection takes the next; it may grow meanwhile.
+ */
+export function connect(url: string | URL | (string | URL)[], options?: Options): Tidegate

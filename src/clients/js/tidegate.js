@@ -18,8 +18,15 @@ export { TidegateError }
 const AGAIN = ["busy", "rate", "unavailable"] // errors of a subscribe that another try may mend
 const AGAIN_MS = 1000
 
+function socketUrl(text) {
+  const url = new URL(text, globalThis.location?.href)
+  url.protocol = url.protocol.replace("http", "ws")
+  return url
+}
+
 class Tidegate {
-  #url
+  #addresses
+  #taken = 0 // of the addresses
   #line
   #listeners = new Listeners() // of the endpoint's channels, and of the connection
   #subscribers = new Map() // by channel: Set of Listeners
@@ -29,9 +36,8 @@ class Tidegate {
   action = makeAction((message, way) => this.#say(message, way), id => this.#requests.drop(id))
 
   constructor(url, { storage, ...options }) {
-    this.#url = new URL(url, globalThis.location?.href)
-    this.#url.protocol = this.#url.protocol.replace("http", "ws")
-    this.#positions = new Positions(storage, this.#url.href)
+    this.#addresses = Array.isArray(url) ? url : [url]
+    this.#positions = new Positions(storage, socketUrl(this.#addresses[0]).href)
     for (const [name, { isEndpoint }] of this.#positions.entries())
       this.#channel(name).isEndpoint = isEndpoint
     this.#line = new Line(options, {
@@ -50,7 +56,7 @@ class Tidegate {
     return this.#listeners.on(type, listener)
   }
 
-  /** history: go on from where the channel was, after a broken connection or a reload of the page. */
+  /** history: go on from where the channel was, after a broken connection or a reload of the page; "all": begin with all that is kept. */
   subscribe(name, { history = true } = {}) {
     const channel = this.#channel(name)
     const listeners = new Listeners()
@@ -74,7 +80,7 @@ class Tidegate {
 
   /** Says where the endpoint's channels were. The first time that is "now": their state is loaded after the answer. */
   #resumingUrl() {
-    const url = new URL(this.#url)
+    const url = socketUrl(this.#addresses[this.#taken++ % this.#addresses.length])
     for (const channel of this.#channels.values())
       if (channel.isEndpoint && channel.position)
         url.searchParams.append("since", channel.position)
@@ -135,7 +141,9 @@ class Tidegate {
 
   #ask(channel) {
     const { name, position, keepsHistory } = channel
-    const data = { channel: name, ...(!keepsHistory ? {} : position ? { since: position } : { recover: true }) }
+    const begin = keepsHistory === "all" ? { since: "start" } : { recover: true }
+    channel.isKnown ||= keepsHistory === "all" // what is missing then is told with its reason
+    const data = { channel: name, ...(!keepsHistory ? {} : position ? { since: position } : begin) }
     this.#say({ type: "subscribe", data }, {
       answer: message => channel.goOn(message.data, () => this.#listenersOf(channel)),
       fail: error => {
@@ -177,5 +185,8 @@ class Tidegate {
   }
 }
 
-/** url: absolute, or relative to the page; http and https count as ws and wss. Throws a TypeError for what is none. */
+/**
+ * url: absolute, or relative to the page; http and https count as ws and wss. Throws a TypeError for what is none. Or an array of
+ * them, of which each connection takes the next; it may grow meanwhile.
+ */
 export const connect = (url, options = {}) => new Tidegate(url, options)

@@ -5,6 +5,7 @@ The page is as a front-end team would write it: `new WebSocket(…)` and nothing
 """
 
 import asyncio
+import base64
 import http.server
 import json
 import shutil
@@ -87,6 +88,13 @@ class Page(Site):
         super().__init__(PAGE.replace("ADDRESS", websocket_url))
 
 
+def is_complaint(event):
+    """Of DevTools: a warning or an error on the console, or what nobody caught."""
+    return (event["method"] == "Runtime.exceptionThrown"
+            or event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] in ("warning", "error")
+            or event["method"] == "Runtime.consoleAPICalled" and event["params"]["type"] in ("warning", "error"))
+
+
 class Browser:
     def __init__(self, directory):
         profile = directory / "profile"
@@ -131,10 +139,7 @@ class Browser:
             self.events = []
             for method in ("Log.enable", "Runtime.enable", "Runtime.evaluate"):  # they replay what there was
                 await self._call(devtools, method, **({"expression": "0"} if method.endswith("evaluate") else {}))
-            return [event["params"] for event in self.events
-                    if event["method"] == "Runtime.exceptionThrown"
-                    or event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] in ("warning", "error")
-                    or event["method"] == "Runtime.consoleAPICalled" and event["params"]["type"] in ("warning", "error")]
+            return [event["params"] for event in self.events if is_complaint(event)]
 
     def _devtools(self):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json/list") as answer:
@@ -167,6 +172,92 @@ class Browser:
                 assert "error" not in answer, answer
                 return answer["result"]
 
+    def tab(self, url):
+        """A further page, on which several things can be done one after the other."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/json/new?about:blank", method="PUT")
+        with urllib.request.urlopen(request) as answer:
+            return Tab(json.load(answer)["webSocketDebuggerUrl"], url)
+
     def stop(self):
         """Chromium is many processes; each is of the session that we started."""
         self.process.kill_session()
+
+
+class Tab:
+    """One page, and a connection to it that lasts: what is emulated holds, and its requests are noted."""
+
+    def __init__(self, devtools_url, url):
+        self.loop = asyncio.new_event_loop()
+        self.devtools = self.loop.run_until_complete(self._connect(devtools_url))
+        self.n_calls, self.events = 0, []
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self.call(f"{domain}.enable")
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)  # in front, also beside another one
+        self.call("Page.navigate", url=url)
+
+    @staticmethod
+    async def _connect(devtools_url):
+        return await websockets.connect(devtools_url, max_size=None, ping_interval=None)
+
+    def call(self, method, **params):
+        return self.loop.run_until_complete(self._call(method, params))
+
+    async def _call(self, method, params):
+        self.n_calls += 1
+        await self.devtools.send(json.dumps({"id": self.n_calls, "method": method, "params": params}))
+        while True:
+            answer = json.loads(await self.devtools.recv())
+            if "method" in answer:
+                self.events.append(answer)
+            if answer.get("id") == self.n_calls:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    def value(self, expression):
+        """Of a JavaScript expression, which may be a promise."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def look(self, expression, wanted=bool):
+        """Waits until the value satisfies wanted(), and returns it."""
+        last = []
+
+        def there():
+            last[:] = [self.value(expression)]
+            return wanted(last[0])
+
+        wait.until(f"{expression} on the page", there, START_SECONDS)
+        return last[0]
+
+    def screen(self, width, height, scheme="light", **more):
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=more.pop("scale", 1), mobile=False)
+        features = {"prefers-color-scheme": scheme, **more}
+        self.call("Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in features.items()])
+
+    def picture(self, kind="png", **more):
+        """The bytes of what is to be seen."""
+        return base64.b64decode(self.call("Page.captureScreenshot", format=kind, **more)["data"])
+
+    def key(self, key, code=None, number=0, text=None):
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code or key, windowsVirtualKeyCode=number,
+                      **({"text": text} if text and kind == "keyDown" else {}))
+
+    def mouse(self, kind, x, y, button="left", **more):
+        self.call("Input.dispatchMouseEvent", type=f"mouse{kind}", x=x, y=y, button=button, clickCount=1, **more)
+
+    def requested(self):
+        """The URLs that it has asked for so far, WebSockets too."""
+        self.call("Runtime.evaluate", expression="0")  # which brings what was under way
+        return [event["params"].get("request", event["params"])["url"] for event in self.events
+                if event["method"] in ("Network.requestWillBeSent", "Network.webSocketCreated")]
+
+    def complaints(self):
+        """What it has written to its console as a warning or an error, and what it did not catch."""
+        self.call("Runtime.evaluate", expression="0")
+        return [event["params"] for event in self.events if is_complaint(event)]
+
+    def close(self):
+        self.loop.run_until_complete(self.devtools.close())
+        self.loop.close()
