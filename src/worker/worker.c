@@ -44,6 +44,7 @@ enum {
 	TURN_BYTES = 16 << 20, /* for all sockets together: some 20 ms of the kernel's time */
 	MAIL_US = 20000,       /* time for mail in one turn, before sockets are served again */
 	SOCKETS_US = 1000,     /* time for sockets, before the loop looks for mail again */
+	ROUND_US = 10000,      /* the same where mail gave way to them: half of what it had */
 	PASSED_LOG_MS = 10000, /* between two lines about events that were passed over */
 	ORDER_PAUSE_US = 1000, /* between two steps of an order */
 	DRAIN_TICK_MS = 50,    /* a stream of clients, not waves */
@@ -297,11 +298,15 @@ static void take_mail(struct worker *worker)
 	clients_turn(&worker->clients);
 }
 
-/* The next mail waits until the sockets that are ready by now were served. */
+/* The next mail waits until the sockets that are ready by now were served, or have had their time: in a storm of
+ * connections there are thousands. Without memory for that they all are served. */
 static void give_way(struct worker *worker)
 {
+	static const struct timeval round = {0, ROUND_US};
+
 	event_del(worker->mail_event);
 	event_active(worker->behind_event, EV_READ, 0);
+	(void)event_add(worker->round_event, &round);
 }
 
 static void on_behind(evutil_socket_t fd, short events, void *arg)
@@ -310,9 +315,11 @@ static void on_behind(evutil_socket_t fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
+	event_del(worker->behind_event);
+	event_del(worker->round_event);
 	/* Without memory for it the mail waits for another round of the sockets. */
 	if (event_add(worker->mail_event, NULL) < 0) {
-		event_active(worker->behind_event, EV_READ, 0);
+		give_way(worker);
 		return;
 	}
 	worker->row_us = 0;
@@ -558,11 +565,12 @@ static int make_loop(struct worker *worker, const struct worker_options *options
 		return -ENOMEM;
 	worker->mail_event = urgent_event(worker, mailbox_fd(worker->inbox), EV_READ | EV_PERSIST, on_mail);
 	worker->behind_event = event_new(worker->base, -1, 0, on_behind, worker);
+	worker->round_event = urgent_event(worker, -1, 0, on_behind);
 	worker->tick = urgent_event(worker, -1, EV_PERSIST, on_tick);
 	worker->drain_tick = urgent_event(worker, -1, EV_PERSIST, on_drain_tick);
 	worker->order_timer = event_new(worker->base, -1, 0, on_order_timer, worker);
-	if (!worker->mail_event || !worker->behind_event || !worker->tick || !worker->drain_tick ||
-		!worker->order_timer || event_add(worker->mail_event, NULL) < 0 ||
+	if (!worker->mail_event || !worker->behind_event || !worker->round_event || !worker->tick ||
+		!worker->drain_tick || !worker->order_timer || event_add(worker->mail_event, NULL) < 0 ||
 		event_add(worker->tick, &interval) < 0)
 		return -ENOMEM;
 	return 0;
@@ -712,6 +720,8 @@ void worker_free(struct worker *worker)
 		event_free(worker->mail_event);
 	if (worker->behind_event)
 		event_free(worker->behind_event);
+	if (worker->round_event)
+		event_free(worker->round_event);
 	if (worker->tick)
 		event_free(worker->tick);
 	if (worker->drain_tick)
