@@ -34,7 +34,10 @@ struct lws_context *lws_loop_create_context(struct lws_loop *loop, struct lws_co
  * wakes up for the next timer. */
 void lws_loop_turn(struct lws_loop *loop);
 
-/* How often a descriptor was served so far. */
+/* A connection was served by somebody else than this loop. */
+void lws_loop_count(struct lws_loop *loop);
+
+/* How often a connection was served so far. */
 uint64_t lws_loop_n_served(const struct lws_loop *loop);
 
 /* Destroys the context, if there is one, and the loop. Accepts NULL. */

@@ -92,7 +92,7 @@ void ws_server_submit(struct ws_server *server);
 /* Who a client is by a token that it shows later: see clients_listener.identify(). */
 int ws_server_identify(struct ws_server *server, struct slice token, struct identity **identityp);
 
-/* Answers a handshake that was held back. socket: the one that the client was begun with. */
+/* Answers a handshake that was held back, a moment later. socket: the one that the client was begun with. */
 void ws_server_answer(void *socket);
 
 /* The answer to listener.ticket(), which is freed. */

@@ -70,6 +70,12 @@ static struct loop_io *io_of(struct lws *wsi)
 	return loop->ios[fd];
 }
 
+void lws_loop_count(struct lws_loop *loop)
+{
+	if (++loop->n_served - loop->turn_served >= LWS_LOOP_TURN_SERVED)
+		event_base_loopbreak(loop->base);
+}
+
 static void on_event(evutil_socket_t fd, short events, void *arg)
 {
 	struct loop_io *io = arg;
@@ -82,8 +88,7 @@ static void on_event(evutil_socket_t fd, short events, void *arg)
 		pollfd.events |= POLLOUT;
 	pollfd.revents = pollfd.events;
 	lws_service_fd(loop->context, &pollfd); /* may free io */
-	if (++loop->n_served - loop->turn_served >= LWS_LOOP_TURN_SERVED)
-		event_base_loopbreak(loop->base);
+	lws_loop_count(loop);
 }
 
 static int reserve(struct lws_loop *loop, int fd)

@@ -20,7 +20,7 @@ struct ws_connection {
 	struct ws_server *server;
 	struct address *address; /* that it counts for, or NULL */
 	struct tally_name *user; /* likewise */
-	struct list aborted;     /* in the server's list until the end of the turn */
+	struct list due;         /* in the server's list of those to be aborted, or to be answered */
 	struct buf *message;     /* a message that came in pieces, while it is incomplete */
 	const char *extensions;  /* the answer to its offers of extensions: a constant, or NULL */
 	char *path;              /* asked for, while the answer is held back; NULL if there was no memory */

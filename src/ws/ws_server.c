@@ -32,6 +32,7 @@
 #include "ws/places.h"
 #include "ws/tls.h"
 #include "ws/trusted.h"
+#include "ws/ws_answers.h"
 #include "ws/ws_connection.h"
 #include "ws/ws_file.h"
 #include "ws/ws_inflate.h"
@@ -114,7 +115,7 @@ static void connection_end(struct ws_connection *connection)
 		connection->client.clients->now_ms);
 	tally_leave(connection->server->places->users, connection->user);
 	client_deinit(&connection->client);
-	list_remove(&connection->aborted);
+	list_remove(&connection->due);
 	message_drop(connection);
 	path_drop(connection);
 	lws_set_opaque_user_data(connection->wsi, NULL);
@@ -292,11 +293,8 @@ void ws_server_answer(void *socket)
 {
 	struct ws_connection *connection = socket;
 
-	if (!connection->held)
-		return;
-	connection->held = false;
-	/* If it fails the connection is gone, or will be, and LWS_CALLBACK_WSI_DESTROY says so. */
-	(void)!lws_upgrade_resume(connection->wsi);
+	if (connection->held && !list_linked(&connection->due))
+		ws_answers_add(connection->server->answers, connection);
 }
 
 /* The handshake is about to be answered: is permessage-deflate part of it? 0: go on; -1: close. */
@@ -672,7 +670,9 @@ static int start_lws(struct ws_server *server, struct event_base *base)
 	}
 	ws_tls_ask(server->tls, &info);
 	server->loop = lws_loop_new(base);
-	if (!server->loop)
+	if (server->loop)
+		server->answers = ws_answers_new(base, server->loop);
+	if (!server->answers)
 		return -ENOMEM;
 	server->context = lws_loop_create_context(server->loop, &info);
 	if (server->context)
@@ -749,7 +749,8 @@ void ws_server_free(struct ws_server *server)
 		return;
 	listener_free(server->listener);
 	admission_free(server->admission);
-	lws_loop_free(server->loop);
+	lws_loop_free(server->loop); /* ends the connections that wait for their answers, too */
+	ws_answers_free(server->answers);
 	ws_tls_free(server->tls);
 	free(server->record);
 	ws_sender_free(server->sender);
@@ -821,9 +822,9 @@ void ws_server_turn(struct ws_server *server)
 {
 	while (!list_empty(&server->aborted)) {
 		struct ws_connection *connection =
-			list_entry(server->aborted.next, struct ws_connection, aborted);
+			list_entry(server->aborted.next, struct ws_connection, due);
 
-		list_remove(&connection->aborted);
+		list_remove(&connection->due);
 		if (connection->client.reason == CLOSE_SHED)
 			forget_unsent(connection->wsi);
 		/* Otherwise lws would wait some more seconds for a peer that does not read the bytes

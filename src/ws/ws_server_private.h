@@ -21,6 +21,7 @@ struct lws_loop;
 struct metrics;
 struct request_head;
 struct ticket;
+struct ws_answers;
 struct ws_inflate;
 struct ws_sender;
 struct verifier_thread;
@@ -36,6 +37,7 @@ struct ws_server {
 	struct admission *admission; /* NULL: peers speak for themselves */
 	struct places *places;       /* of all workers */
 	struct lws_loop *loop;
+	struct ws_answers *answers;
 	struct lws_context *context;
 	struct lws_vhost *vhost;
 	struct lws_protocols protocols[3];
@@ -51,7 +53,7 @@ struct ws_server {
 	struct log_limit rest_limit;
 	struct log_limit refused_limits[N_REFUSALS];
 	struct metrics *metrics;
-	struct list aborted;   /* ws_connection.aborted */
+	struct list aborted;   /* at the end of the turn; ws_connection.due */
 	size_t n_connections;  /* of lws: clients, handshakes under way, sockets that said nothing yet */
 	size_t head_bytes_max; /* of a request */
 	uint64_t tidy_ms;      /* when the table of addresses is tidied again */

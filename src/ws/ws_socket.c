@@ -116,8 +116,8 @@ static void socket_abort(void *socket)
 {
 	struct ws_connection *connection = socket;
 
-	if (!list_linked(&connection->aborted))
-		list_push_back(&connection->server->aborted, &connection->aborted);
+	list_remove(&connection->due);
+	list_push_back(&connection->server->aborted, &connection->due);
 }
 
 /*
