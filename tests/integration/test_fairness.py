@@ -1,6 +1,7 @@
 """What one connection asks of the node does not hold up what others ask: more than anybody could need, as fast as it goes."""
 
 import json
+import signal
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from harness.flood import Flood, Passersby, command
 from harness.gateway import TALKATIVE
 from harness.moody_redis import MoodyRedis
 from harness.wait import sized, until
+from harness.websocket import WebSocket, handshake
 
 FLOODERS = 4
 NEWCOMERS = 10
@@ -23,6 +25,8 @@ SLOW_FLOODERS = 2  # 400 channels a second, subscribed or left, at the rate that
 BUSY_SECONDS = 0.0004  # a channel, in a busy Redis: what a crowd asks for takes longer than a handshake waits
 FAST_SECONDS = 0.00005  # a channel, in a Redis that is busy with something else
 CROWD = 70
+WAITING = 200  # handshakes that one confirmation answers
+GIVING_UP = 20  # of them
 
 HISTORY = """
 routes:
@@ -93,6 +97,29 @@ def test_a_handshake_goes_before_what_open_connections_ask_for(start, slow_redis
         took = hears_what_follows_its_handshake(gateway, redis, 0)
     figure(f"a handshake beside {CROWD * OWN} subscribes, 0.4 ms a channel", f"{took * 1000:.0f} ms")
     assert took < HELD_BACK_SECONDS
+
+
+def test_all_who_wait_for_one_subscription_are_answered_and_hear_what_follows(start, own_redis):
+    """They are answered a few at a time; what is published meanwhile waits for them. Who gives up holds up nobody."""
+    gateway = start("--workers", "1", redis=own_redis)
+    peers = []
+    own_redis.process.signal(signal.SIGSTOP)
+    try:
+        for _ in range(WAITING):
+            peers.append(WebSocket(gateway.address, tls=gateway.tls))
+            peers[-1].send_raw(handshake("/ws/execution/awaited"))
+        until("all of them wait", lambda: gateway.metric("tidegate_subscriptions") == WAITING)
+        for gone in peers[:GIVING_UP]:
+            gone.abandon()
+    finally:
+        own_redis.process.signal(signal.SIGCONT)
+    until("one is subscribed", lambda: own_redis.subscribers("execution:awaited"))
+    own_redis.publish("execution:awaited", '{"type":"heard"}')
+    for peer in peers[GIVING_UP:]:
+        assert peer.read_response().status == 101
+        assert peer.receive()["type"] == "heard"
+        peer.abandon()
+    until("all are gone", lambda: gateway.metric("tidegate_connections") == 0)
 
 
 def test_who_subscribes_too_often_is_told_and_holds_no_channels(start, own_redis, figure):
