@@ -298,8 +298,8 @@ static void take_mail(struct worker *worker)
 	clients_turn(&worker->clients);
 }
 
-/* The next mail waits until the sockets that are ready by now were served, or have had their time: in a storm of
- * connections there are thousands. Without memory for that they all are served. */
+/* The next mail waits until the sockets that are ready by now were served, or have had their time: in a storm
+ * of connections there are thousands. Without memory for that they all are served. */
 static void give_way(struct worker *worker)
 {
 	static const struct timeval round = {0, ROUND_US};
