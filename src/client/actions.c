@@ -251,7 +251,7 @@ static void tell_answer(const struct action_waiting *waiting, const struct actio
 	if (answer->code.data)
 		client_push(client,
 			reply_action_error(id_of(waiting), answer->code, answer->message, clients->wall_ms));
-	else
+	else if (waiting->id_len) /* without an id the client waits for nothing, and hears errors only */
 		client_push(
 			client, reply_action(id_of(waiting), answer->data, answer->more, clients->wall_ms));
 }

@@ -10,6 +10,7 @@ import sys
 import traceback
 
 import bench as benches  # first: it knows where the harness is
+import actions
 import disk
 import failover
 import figures
@@ -23,7 +24,7 @@ import slow_clients
 import storm
 from seqcheck import allow_descriptors
 
-MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm)
+MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions)
 ALL = [fault for module in MODULES for fault in module.FAULTS]
 
 

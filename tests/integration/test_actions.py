@@ -81,7 +81,7 @@ def backends():
 
 
 def act(peer, data, **members):
-    peer.send({"type": "action", "data": data, **members})
+    peer.send({"type": "action", "id": 0, "data": data, **members})
 
 
 def test_an_action_is_answered_by_a_backend(gateway, own_redis, backends):
@@ -113,6 +113,23 @@ def test_the_variables_of_the_path_and_any_json_travel_as_they_stand(gateway, ow
     assert backend.seen[0]["data"] == '[1.0e2,{"a" :"\\u00e9"}]'
     assert json.loads(backend.seen[0]["vars"]) == {"execution_id": "42", "step": "one.two"}
     assert backend.seen[1]["data"] == "null" and backend.seen[1]["key"] == ""
+
+
+def test_an_action_without_an_id_hears_errors_only(gateway, own_redis, backends):
+    """As clients of old do, whose server never answered what went well."""
+    def judge(fields):
+        yield {"data": "part", "more": True}
+        yield {"error": {"code": "no", "message": "no"}} if fields["data"] == "1" else {"data": "well"}
+
+    backends(own_redis, judge)
+    with gateway.connect("/ws/cards") as peer:
+        for data in (0, 1):
+            peer.send({"type": "action", "data": data})
+        answer = peer.receive()
+        assert answer["data"]["code"] == "no" and "id" not in answer
+        act(peer, 0, id="q")
+        assert [peer.receive()["data"] for _ in range(2)] == ["part", "well"]
+    assert gateway.metric("tidegate_actions_answered_total") == 3
 
 
 def test_an_answer_in_a_thousand_parts_arrives_whole_and_in_order(gateway, own_redis, backends):

@@ -618,11 +618,11 @@ def test_the_worker_of_the_page_carries_out(start, redis, tmp_path, monkeypatch)
     thread.start()
     try:
         with gateway.connect("/ws/cards") as peer:
-            peer.send({"type": "action", "data": {"name": "move", "card": "c", "to": "done"}})
+            peer.send({"type": "action", "id": 1, "data": {"name": "move", "card": "c", "to": "done"}})
             assert peer.receive()["data"] == {"version": "c is in done"}
-            peer.send({"type": "action", "data": {"name": "move", "card": "c", "to": "nowhere"}})
+            peer.send({"type": "action", "id": 1, "data": {"name": "move", "card": "c", "to": "nowhere"}})
             assert peer.receive()["data"] == {"code": "no_such_column", "message": "there is no column nowhere"}
-            peer.send({"type": "action", "data": {"name": "run"}})
+            peer.send({"type": "action", "id": 1, "data": {"name": "run"}})
             parts = [peer.receive() for _ in range(3)]
             assert [(part.get("data"), part.get("more")) for part in parts] == [("one", True), ("two", True), (None, None)]
     finally:
