@@ -28,7 +28,8 @@ readonly BUILD_PACKAGES=(gcc libc6-dev pkgconf meson ninja-build cmake patch lib
 readonly TEST_PACKAGES=(libcmocka-dev curl clang llvm libclang-rt-dev clang-format python3-pytest
 	python3-pytest-xdist python3-cryptography python3-jwt python3-websockets python3-redis python3-yaml python3-jsonschema redis-server openssl iproute2
 	nftables prometheus
-	haproxy nginx libnginx-mod-stream systemd shellcheck python3-pyflakes mypy nodejs node-typescript)
+	haproxy nginx libnginx-mod-stream systemd shellcheck python3-pyflakes mypy nodejs node-typescript
+	node-react node-react-dom)
 readonly DEMO_PACKAGES=(redis-server curl python3-redis)
 readonly SERVICES=(redis-server prometheus haproxy nginx) # of those packages: not to be started
 

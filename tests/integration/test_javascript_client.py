@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 import subprocess
 
@@ -9,6 +10,7 @@ import pytest
 
 from harness import browser
 from harness.gateway import ROOT
+from harness.wait import until
 
 pytestmark = pytest.mark.plain
 
@@ -88,5 +90,51 @@ def test_a_page_goes_on_where_it_was_over_the_death_of_a_gateway(start, redis, c
         assert heard(59) == [[*range(60)], ["first"]]
         states = chromium.look("states.join()", bool).split(",")
         assert states[:2] == ["open", "waiting"] and states[-1] == "open"
+    finally:
+        page.stop()
+
+
+def test_its_hooks_work_in_react_itself(gateway, redis, chromium):
+    bundle = subprocess.run(["esbuild", "--bundle", "--format=iife", "--log-level=warning", "--define:process.env.NODE_ENV=\"development\"",
+                             CLIENT / "test/react_page.js"], text=True, capture_output=True, timeout=60, check=True,
+                            env={**os.environ, "NODE_PATH": "/usr/share/nodejs"}).stdout
+    page = browser.Site(f'<!doctype html><html data-address="{gateway.url("/ws/cards")}"><meta charset="utf-8"><link rel="icon" href="data:,">'
+                        f"<div id=root></div><script>{bundle}</script>".replace("</script>", "<\\/script>", bundle.count("</script>")))
+
+    def publish(channel, number):
+        redis.publish(channel, json.dumps({"type": "n", "data": number}))
+
+    def said(n):
+        """The last n that the client said, once there are as many."""
+        words = chromium.look("JSON.stringify(said.filter(({type}) => type !== 'ping').map(({type, data}) => [type, data.channel]))",
+                              lambda text: text and len(json.loads(text)) >= n)
+        return json.loads(words)[-n:]
+
+    def subscribers(channel):
+        return gateway.api(f"/channels/{channel}")["subscribers"]
+
+    try:
+        chromium.show(page.url, "document.getElementById('root')?.textContent", lambda state: state == "open")
+        chromium.look("show('items:1') ?? true", bool)
+        assert said(3) == [["subscribe", "items:1"], ["unsubscribe", "items:1"], ["subscribe", "items:1"]], "StrictMode mounts twice"
+        until("it is subscribed", lambda: subscribers("items:1") == 1)
+        publish("items:1", 1)
+        assert chromium.look("heard.join()", bool) == "1", "once"
+        chromium.look("show('items:1', 10) ?? true", bool)
+        publish("items:1", 2)
+        assert chromium.look("heard.join()", lambda text: len(text) > 1) == "1,20", "the newest handler"
+        assert chromium.look("said.filter(({type}) => type !== 'ping').length", bool) == 3, "and no new subscription"
+        chromium.look("show('items:2') ?? true", bool)
+        until("it has moved", lambda: (subscribers("items:1"), subscribers("items:2")) == (0, 1))
+        publish("items:1", 3)
+        publish("items:2", 4)
+        assert chromium.look("heard.join()", lambda text: text.endswith("4")) == "1,20,4"
+        chromium.look("show(null) ?? true", bool)
+        until("it has left", lambda: subscribers("items:2") == 0)
+        publish("cards", 5)
+        assert chromium.look("heard.join()", lambda text: text.endswith("5")) == "1,20,4,5", "the path's own channel"
+        chromium.look("show() ?? true", bool)
+        chromium.look("client.close() ?? true", bool)
+        chromium.look("document.getElementById('root').textContent", lambda state: state == "closed")
     finally:
         page.stop()

@@ -4,12 +4,15 @@ import { TidegateError } from "./requests.js"
 
 const TIMEOUT_MS = 30000 // more than a gateway waits for a worker
 
+/** A key that nobody else has. Pages over plain HTTP have no crypto.randomUUID(). */
+const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, "0")).join("")
+
 /**
  * say(message, {answer, fail}): sends it, now or when there is a connection; returns its id. drop(id): nobody waits any more.
  * Each action has a key, by which workers know one that was said again after a broken connection.
  */
 export function makeAction(say, drop) {
-  function begin(data, { key = crypto.randomUUID(), timeout = TIMEOUT_MS } = {}, hear, fail) {
+  function begin(data, { key = newKey(), timeout = TIMEOUT_MS } = {}, hear, fail) {
     let timer
     const watch = () => {
       clearTimeout(timer)

@@ -11,6 +11,8 @@ export class Channel {
   isEndpoint = false // the endpoint's path joins it
   wanted = 0 // subscriptions that the application holds
   isKnown = false // the application was told once to load its state
+  isAnswered = false // and that by this object, so that whoever comes later has to be told as well
+  isLeft = false // nobody holds a subscription any more: what still comes was on its way
   #waiting = []
   #isBusy = false
   #onDone
@@ -40,7 +42,12 @@ export class Channel {
       this.#tell({ listeners, types: ["retracted"], args: [told.retracted, this.name], position: this.position })
     else if (!isWhole || !this.isKnown)
       this.#tell({ listeners, types: ["gap"], args: [this.isKnown ? reason ?? "none" : "first", this.name], position: this.position })
-    this.isKnown = true
+    this.isKnown = this.isAnswered = true
+  }
+
+  /** For one who comes when the channel is answered already. Not at once: their listeners come in this turn. */
+  welcome(listeners) {
+    queueMicrotask(() => this.#tell({ listeners: () => [listeners], types: ["gap"], args: ["first", this.name] }))
   }
 
   async #tell(item) {
@@ -54,7 +61,7 @@ export class Channel {
         if (promise) // listeners that are done at once keep what they hear in the turn in which it came
           await promise
       }
-      if (next.position)
+      if (next.position && !this.isLeft)
         this.#onDone(next.position)
     }
     this.#isBusy = false

@@ -15,6 +15,7 @@ const OPEN_MS = 15000 // a gateway holds an answer for 2 s at most; networks tha
 const QUIET_MS = 25000 // so long without a word, and we ask; gateways ping below, where a page does not see it
 const PONG_MS = 10000
 const WAKE_PONG_MS = 5000 // who wakes up has been away long enough
+const LATE_MS = 2000 // a timer that comes so late was held up
 const HIDDEN_MS = 15000 // the least that a hidden page waits between two tries
 const REFUSED_MAX = 2 // fresh tokens in a row that may be refused
 
@@ -125,11 +126,14 @@ export class Line {
   }
 
   /** Asks after so much silence whether the connection still stands. */
-  #listen(quietMs, pongMs = PONG_MS) {
+  #listen(quietMs, pongMs = PONG_MS, isAgain = false) {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
+      const due = Date.now() + pongMs
       this.send({ type: "ping" })
       this.#timer = setTimeout(() => {
+        if (!isAgain && Date.now() > due + LATE_MS) // timers stood still, as those of hidden pages do; the answer may lie there unread
+          return this.#listen(0, WAKE_PONG_MS, true)
         this.#drop()
         this.#connect()
       }, pongMs)

@@ -27,6 +27,16 @@ export class Positions {
   /** isEndpoint: of a channel that the path joins, so that the next page asks for it with the URL. */
   keep(channel, position, isEndpoint) {
     this.#byChannel[channel] = { position, isEndpoint }
+    this.#store()
+  }
+
+  /** Nobody wants to go on there any more. */
+  drop(channel) {
+    delete this.#byChannel[channel]
+    this.#store()
+  }
+
+  #store() {
     try {
       this.#storage?.setItem(this.#key, JSON.stringify(this.#byChannel))
     } catch {

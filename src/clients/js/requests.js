@@ -42,6 +42,11 @@ export class Requests {
     this.#byId.delete(id)
   }
 
+  /** What is not answered yet. */
+  all() {
+    return [...this.#byId.values()].map(({ message }) => message)
+  }
+
   /** On a new connection: what is to be said again. Nobody waits for the others any more. */
   again() {
     const all = [...this.#byId.values()].filter(({ repeat }) => repeat)

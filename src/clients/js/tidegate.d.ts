@@ -50,6 +50,23 @@ export interface Action {
   parts<T = any>(data: unknown, options?: ActionOptions): AsyncGenerator<T, void, void>
 }
 
+export interface Presence {
+  channel: string
+  n_users: number
+  /** Connections without a user. */
+  n_anonymous: number
+  /** Up to 1,000, where the route lists them. */
+  users?: { user: string; info?: unknown }[]
+}
+
+/** What `on("presence_changed", …)` hears; joined and left are there where the route lists users. */
+export interface PresenceChange {
+  n_users: number
+  n_anonymous: number
+  joined?: { user: string; info?: unknown }[]
+  left?: { user: string; info?: unknown }[]
+}
+
 export interface Tidegate extends Listens {
   readonly state: State
   readonly action: Action
@@ -60,6 +77,8 @@ export interface Tidegate extends Listens {
   on<T = any>(type: string, listener: Listener<T>): () => void
   /** history: go on from where the channel was (the default); "all": and the first time begin with all that is kept of it. */
   subscribe(channel: string, options?: { history?: boolean | "all" }): Subscription
+  /** Who is on the channel now, where its route has `presence`. */
+  presence(channel: string): Promise<Presence>
   /** For good. Actions that are not answered are rejected with the code "closed". */
   close(): void
 }

@@ -33,6 +33,7 @@ class Tidegate {
   #channels = new Map()
   #positions
   #requests = new Requests()
+  #timers = new Set()
   action = makeAction((message, way) => this.#say(message, way), id => this.#requests.drop(id))
 
   constructor(url, { storage, ...options }) {
@@ -44,7 +45,7 @@ class Tidegate {
       url: () => this.#resumingUrl(),
       open: () => this.#opened(),
       message: message => this.#hear(message),
-      state: state => this.#listeners.tell(["state"], state),
+      state: state => this.#change(state),
     })
   }
 
@@ -58,8 +59,12 @@ class Tidegate {
 
   /** history: go on from where the channel was, after a broken connection or a reload of the page; "all": begin with all that is kept. */
   subscribe(name, { history = true } = {}) {
+    if (this.#channels.get(name)?.isLeft)
+      this.#channels.delete(name) // a new one, which knows nothing of what the old one heard
     const channel = this.#channel(name)
     const listeners = new Listeners()
+    if (channel.isAnswered)
+      channel.welcome(listeners)
     this.#subscribers.set(name, (this.#subscribers.get(name) ?? new Set()).add(listeners))
     channel.keepsHistory = history
     if (++channel.wanted === 1 && this.#line.isOpen)
@@ -71,12 +76,39 @@ class Tidegate {
     }
   }
 
+  /** Who is on the channel now. */
+  presence(channel) {
+    return new Promise((resolve, reject) =>
+      this.#say({ type: "presence", data: { channel } }, { repeat: true, answer: ({ data }) => resolve(data), fail: reject }))
+  }
+
   close() {
     this.#line.close()
-    this.#requests.failAll(new TidegateError({ code: "closed", message: "the client was closed" }))
   }
 
   // --- the connection ---
+
+  #change(state) {
+    if (state.name === "closed")
+      this.#failAll(state)
+    this.#listeners.tell(["state"], state)
+  }
+
+  /** There is no connection any more, and there will be none. */
+  #failAll({ reason }) {
+    for (const timer of this.#timers)
+      clearTimeout(timer)
+    this.#requests.failAll(new TidegateError({ code: "closed", message: reason || "the client was closed" }))
+  }
+
+  #later(run, ms = AGAIN_MS) {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      if (this.#line.isOpen)
+        run()
+    }, ms)
+    this.#timers.add(timer)
+  }
 
   /** Says where the endpoint's channels were. The first time that is "now": their state is loaded after the answer. */
   #resumingUrl() {
@@ -104,6 +136,8 @@ class Tidegate {
       this.#deliver(message)
     else if (!this.#requests.settle(message) && message.data?.channel)
       this.#told(message)
+    else if (message.data?.code === "rate" && message.id === undefined) // some were not read, and nobody knows which
+      this.#later(() => this.#requests.all().forEach(each => this.#line.send(each)), message.data.retry_after_ms)
   }
 
   #deliver(event) {
@@ -122,6 +156,8 @@ class Tidegate {
       channel.goOn(data, () => this.#listenersOf(channel))
     else if (type === "error" || type === "unsubscribed")
       this.#fail(channel, new TidegateError(type === "error" ? data : { code: data.reason ?? type }))
+    if (type === "unsubscribed")
+      channel.isEndpoint = false
   }
 
   // --- channels ---
@@ -148,7 +184,7 @@ class Tidegate {
       answer: message => channel.goOn(message.data, () => this.#listenersOf(channel)),
       fail: error => {
         if (AGAIN.includes(error.code))
-          setTimeout(() => channel.wanted && this.#line.isOpen && this.#ask(channel), error.retryAfterMs ?? AGAIN_MS)
+          this.#later(() => channel.wanted && this.#ask(channel), error.retryAfterMs)
         else
           this.#fail(channel, error)
       },
@@ -160,15 +196,19 @@ class Tidegate {
     if (!all?.delete(listeners) || --channel.wanted)
       return
     this.#subscribers.delete(channel.name)
+    if (channel.isEndpoint)
+      return
+    channel.isLeft = true
+    this.#positions.drop(channel.name)
     const done = () => this.#forget(channel) // not before: events may be on their way
     if (!this.#line.isOpen)
       done()
-    else if (!channel.isEndpoint)
+    else
       this.#say({ type: "unsubscribe", data: { channel: channel.name } }, { answer: done, fail: done })
   }
 
   #forget(channel) {
-    if (!channel.wanted && !channel.isEndpoint)
+    if (!channel.wanted && !channel.isEndpoint && this.#channels.get(channel.name) === channel)
       this.#channels.delete(channel.name)
   }
 
@@ -181,6 +221,8 @@ class Tidegate {
     const whole = this.#requests.add(message, way)
     if (this.#line.isOpen)
       this.#line.send(whole)
+    else if (this.state.name === "closed")
+      queueMicrotask(() => this.#failAll(this.state))
     return whole.id
   }
 }

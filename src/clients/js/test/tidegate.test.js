@@ -133,6 +133,45 @@ describe("the connection", () => {
     assert.equal(world.sockets.length, 2, "a new one at once")
   })
 
+  test("silence that is noticed late, after a sleep, is asked about once more", async () => {
+    const socket = await open()
+    await world.passes(25000)
+    socket.heard("ping")
+    await world.sleeps(60000)
+    assert.ok(!socket.isClosed, "the answer may lie there unread")
+    assert.deepEqual(socket.heard("ping"), [{ type: "ping" }])
+    await socket.says({ type: "pong" })
+    await world.passes(20000)
+    assert.equal(world.sockets.length, 1)
+    await world.passes(5000)
+    await world.sleeps(60000)
+    await world.sleeps(60000)
+    assert.ok(socket.isClosed, "but not for ever")
+  })
+
+  test("several addresses: each connection takes the next, with its positions", async () => {
+    const addresses = ["ws://one.example/ws/cards"]
+    const socket = await open({}, addresses)
+    addresses.push("https://two.example/ws/cards")
+    await socket.says(event("cards", 1, "e.1.1"))
+    const hosts = []
+    for (let i = 0; i < 3; i++) {
+      await world.socket.closes(1006)
+      await world.passes(client.state.ms)
+      hosts.push(world.socket.url.host)
+      assert.deepEqual(world.socket.url.searchParams.getAll("since"), ["e.1.1"])
+    }
+    assert.deepEqual(hosts, ["two.example", "one.example", "two.example"])
+  })
+
+  test("an error of the socket alone changes nothing: the close behind it does", async () => {
+    const socket = await open()
+    socket.onerror(new Event("error"))
+    assert.equal(client.state.name, "open")
+    await socket.closes(1006)
+    assert.equal(client.state.name, "waiting")
+  })
+
   test("what an old socket says late is not heard", async () => {
     const socket = await open()
     const heard = heardBy(client)
@@ -262,6 +301,39 @@ describe("the token", () => {
       await socket.says({ type, data: { expires_in_ms: 60000 } })
       assert.deepEqual(socket.heard("auth"), [{ type: "auth", data: { token: "jwt2" } }])
     })
+})
+
+describe("a token that never comes", () => {
+  test("is given up and asked for again", async () => {
+    let asked = 0
+    begin({ token: () => { asked++; return new Promise(() => {}) } })
+    await world.passes(14999)
+    assert.equal(client.state.name, "connecting")
+    await world.passes(1)
+    assert.deepEqual([client.state.name, client.state.reason, asked], ["waiting", "no token", 1])
+    await world.passes(500)
+    assert.equal(asked, 2)
+    assert.equal(world.sockets.length, 0)
+  })
+
+  test("and comes after all opens nothing any more", async () => {
+    let come
+    begin({ token: () => new Promise(resolve => (come ??= resolve)) })
+    await world.passes(15500)
+    come("late")
+    await settle()
+    assert.equal(world.sockets.length, 0)
+  })
+
+  test("leaves the connection that is open as it is", async () => {
+    let asked = 0
+    const socket = await open({ token: () => asked++ ? new Promise(() => {}) : "first" })
+    await socket.says({ type: "refresh" })
+    await world.passes(20000)
+    assert.equal(asked, 2)
+    assert.equal(client.state.name, "open")
+    assert.deepEqual(socket.heard("auth"), [])
+  })
 })
 
 describe("the endpoint's channels", () => {
@@ -492,6 +564,94 @@ describe("a subscription", () => {
     assert.equal(socket.heard().length, 200 - second)
   })
 
+  test("of a channel that is answered already is told to load its state, and nobody else again", async () => {
+    const socket = await open()
+    const first = client.subscribe("items:1")
+    const gaps = [heardBy(first, "gap")]
+    await socket.says({ ...subscribed("items:1", { pos: "e.1.1" }), id: 1 })
+    gaps.push(heardBy(client.subscribe("items:1"), "gap"))
+    await socket.says(event("items:1", 2, "e.2.2"))
+    assert.deepEqual(gaps, [["first"], ["first"]])
+    await socket.says(subscribed("cards"))
+    gaps.push(heardBy(client.subscribe("cards"), "gap"))
+    await settle()
+    assert.deepEqual(gaps[2], ["first"], "of one that the path joined, too")
+  })
+
+  test("that was given up and is made again knows nothing of the old one", async () => {
+    const map = new Map()
+    const storage = { getItem: key => map.get(key) ?? null, setItem: (key, value) => map.set(key, value) }
+    const socket = await open({ storage })
+    const first = client.subscribe("items:1")
+    await socket.says({ ...subscribed("items:1", { pos: "e.1.1" }), id: 1 }, event("items:1", 2, "e.2.2"))
+    assert.ok(map.values().next().value.includes("e.2.2"))
+    first.unsubscribe()
+    await socket.says(event("items:1", 3, "e.3.3"))
+    assert.ok(!map.values().next().value.includes("items:1"), "nor does the next page")
+    socket.heard()
+    const second = client.subscribe("items:1"), gaps = heardBy(second, "gap"), heard = heardBy(second)
+    assert.deepEqual(socket.heard(), [{ type: "subscribe", id: 3, data: { channel: "items:1", recover: true } }])
+    await socket.says({ type: "unsubscribed", id: 2, data: { channel: "items:1" } }, { ...subscribed("items:1", { pos: "e.5.5" }), id: 3 },
+      event("items:1", 6, "e.6.6"))
+    assert.deepEqual([gaps, heard], [["first"], [6]])
+  })
+
+  test("of all that is kept begins there, and is told only what is missing", async () => {
+    const socket = await open()
+    const gaps = heardBy(client.subscribe("items:1", { history: "all" }), "gap")
+    assert.deepEqual(socket.heard(), [{ type: "subscribe", id: 1, data: { channel: "items:1", since: "start" } }])
+    await socket.says({ ...subscribed("items:1", { pos: "e.0.0" }), id: 1 }, event("items:1", 1, "e.1.1"))
+    assert.deepEqual(gaps, [])
+    const others = heardBy(client.subscribe("items:2", { history: "all" }), "gap")
+    await socket.says({ ...subscribed("items:2", { recovered: false, reason: "limit", pos: "e.9.9" }), id: 2 })
+    assert.deepEqual(others, ["limit"])
+  })
+
+  test("goes on from the gateway's word where that is newer, and never behind what was heard", async () => {
+    const socket = await open()
+    client.subscribe("items:1")
+    await socket.says({ ...subscribed("items:1", { pos: "e.7.7" }), id: 1 })
+    socket.heard()
+    const asks = async () => {
+      await world.socket.closes(1006)
+      await world.passes(500)
+      await world.socket.opens()
+      const [{ id, data: { since } }] = world.socket.heard()
+      return { id, since }
+    }
+    let { id, since } = await asks()
+    assert.equal(since, "e.7.7", "of an answer without events")
+    await world.socket.says(event("items:1", 9, "e.9.9"), { ...subscribed("items:1", { pos: "e.8.8" }), id })
+    ;({ id, since } = await asks())
+    assert.equal(since, "e.9.9", "an answer that was under way longer than an event")
+    await world.socket.says({ ...subscribed("items:1", { recovered: false, reason: "epoch", pos: "f.1.1" }), id })
+    ;({ since } = await asks())
+    assert.equal(since, "f.1.1", "another log")
+  })
+
+  test("that a backend made or took away is heard by the endpoint's listeners", async () => {
+    const socket = await open()
+    const heard = heardBy(client), errors = heardBy(client, "error")
+    await socket.says(subscribed("news"), event("news", 1), { type: "unsubscribed", data: { channel: "news" } })
+    assert.deepEqual([heard, errors[0].code], [[1], "unsubscribed"])
+    await socket.closes(1006)
+    await world.passes(500)
+    await world.socket.opens()
+    assert.deepEqual(world.socket.heard(), [])
+  })
+
+  test("what was not read is said again when the gateway says so", async () => {
+    const socket = await open()
+    client.subscribe("items:1")
+    client.subscribe("items:2")
+    const said = socket.heard()
+    await socket.says({ ...subscribed("items:1"), id: 1 }, { type: "error", data: { code: "rate", retry_after_ms: 700 } })
+    await world.passes(699)
+    assert.deepEqual(socket.heard(), [])
+    await world.passes(1)
+    assert.deepEqual(socket.heard(), [said[1]])
+  })
+
   test("a right that is lost is told", async () => {
     const socket = await open()
     const errors = heardBy(client.subscribe("items:1"), "error")
@@ -545,6 +705,31 @@ describe("an action", () => {
     await assert.rejects(answer, { code: "closed" })
   })
 
+  test("a gateway that closes for good rejects them, and those that come after it", async () => {
+    const socket = await open()
+    const rejected = assert.rejects(client.action({ name: "move" }), { code: "closed", message: "token_revoked" })
+    await socket.closes(4003, "token_revoked")
+    await rejected
+    await assert.rejects(client.action({ name: "move" }), { code: "closed" })
+    await assert.rejects((async () => { for await (const part of client.action.parts({})) void part })(), { code: "closed" })
+  })
+
+  test("has a key of its own, also on a page that is not secure", async () => {
+    const { randomUUID } = crypto
+    try {
+      Object.defineProperty(crypto, "randomUUID", { value: undefined, configurable: true })
+      const socket = await open()
+      const both = [client.action({}), client.action({})].map(one => one.catch(() => {}))
+      const [first, second] = socket.heard().map(({ key }) => key)
+      assert.match(first, /^[0-9a-f]{32}$/)
+      assert.notEqual(first, second)
+      client.close()
+      await Promise.all(both)
+    } finally {
+      Object.defineProperty(crypto, "randomUUID", { value: randomUUID, configurable: true })
+    }
+  })
+
   test("in parts: each as it comes, and each renews the time", async () => {
     const socket = await open()
     const parts = []
@@ -575,6 +760,37 @@ describe("an action", () => {
     await settle()
     await socket.says({ type: "reply", id: 1, more: true, data: 0 }, { type: "error", id: 1, data: { code: "worker_failed" } })
     await rejected
+  })
+})
+
+describe("presence", () => {
+  test("is asked for, also over a broken connection", async () => {
+    const socket = await open()
+    const answer = client.presence("cards")
+    assert.deepEqual(socket.heard(), [{ type: "presence", id: 1, data: { channel: "cards" } }])
+    await socket.closes(1006)
+    await world.passes(500)
+    await world.socket.opens()
+    const data = { channel: "cards", n_users: 1, n_anonymous: 2, users: [{ user: "42" }] }
+    await world.socket.says({ type: "presence", id: 1, data })
+    assert.deepEqual(await answer, data)
+  })
+
+  test("that a route does not have is rejected, and so is that of a client that is closed", async () => {
+    const socket = await open()
+    const rejected = assert.rejects(client.presence("cards"), { code: "unsupported" })
+    await socket.says({ type: "error", id: 1, data: { code: "unsupported", channel: "cards" } })
+    await rejected
+    client.close()
+    await assert.rejects(client.presence("cards"), { code: "closed" })
+  })
+
+  test("changes are events of their channel", async () => {
+    const socket = await open()
+    const heard = heardBy(client, "presence_changed")
+    const data = { joined: [{ user: "42", info: "Ada" }], left: [], n_users: 3, n_anonymous: 1 }
+    await socket.says({ type: "presence_changed", data, channel: "cards" })
+    assert.deepEqual(heard, [data])
   })
 })
 

@@ -1,5 +1,5 @@
 /** What the types have to take, and what they must refuse. Compiled by a test, never run. */
-import { connect, type GapReason, type State, TidegateError } from "../tidegate.js"
+import { connect, type GapReason, type PresenceChange, type State, TidegateError } from "../tidegate.js"
 
 const client = connect("/ws/cards", { token: async () => "jwt", storage: sessionStorage })
 const off: () => void = client.on<{ id: number }>("card_updated", (card, event) => [card.id, event.channel])
@@ -9,12 +9,20 @@ client.on("error", error => error.code)
 const subscription = client.subscribe("execution:42", { history: false })
 subscription.on("log_line", async line => line.text)
 subscription.unsubscribe()
+client.subscribe("execution:43", { history: "all" })
+connect(["/ws/cards", "wss://other.example/ws/cards"])
+client.on<PresenceChange>("presence_changed", change => change.n_users + change.n_anonymous)
+async function look() {
+  const { users, n_anonymous } = await client.presence("cards")
+  return (users?.length ?? 0) + n_anonymous
+}
 async function act() {
   const answer = await client.action<{ version: number }>({ name: "move" }, { key: "k", timeout: 1000 })
   for await (const part of client.action.parts<string>({ name: "run" }))
     part.length + answer.version
 }
 act().catch((error: TidegateError) => error.retryAfterMs)
+look()
 off()
 // @ts-expect-error a token is asked for, not handed over: it would expire
 connect("/ws/cards", { token: "jwt" })

@@ -92,11 +92,17 @@ export const world = {
       if (!timer || timer.at > end)
         break
       timers.delete(id)
-      now = timer.at
+      now = Math.max(now, timer.at)
       timer.run()
     }
     now = end
     await settle()
+  },
+
+  /** The machine, or the page, stood still for so long: all timers that are due run late, one after the other. */
+  async sleeps(ms) {
+    now += ms
+    await this.passes(0)
   },
 
   online: () => online.fire("online"),
