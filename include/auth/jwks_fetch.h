@@ -43,6 +43,12 @@ int jwks_fetch_new(struct event_base *base, const char *url, const char *ca, jwk
  * -ENOMEM. */
 int jwks_fetch_start(struct jwks_fetch *fetch);
 
+/*
+ * Lets a fetch that is under way go on, and end where its time is over. To be called now and then: without
+ * memory the loop may have lost its events, and nothing else would ever end it. It may call fetched().
+ */
+void jwks_fetch_nudge(struct jwks_fetch *fetch);
+
 bool jwks_fetch_is_under_way(const struct jwks_fetch *fetch);
 
 /* Without a call of fetched(). Accepts NULL. */

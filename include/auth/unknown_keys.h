@@ -20,6 +20,7 @@
 enum {
 	UNKNOWN_KEYS_BITS = 4096,
 	UNKNOWN_KEYS_WORDS = UNKNOWN_KEYS_BITS / 64,
+	UNKNOWN_KEYS_AGAIN_MS = 1000, /* between two times that a fetch is wished for */
 };
 
 /* Zeroed memory: none yet. */
@@ -28,10 +29,15 @@ struct unknown_keys {
 	uint64_t under_way[UNKNOWN_KEYS_WORDS]; /* asked before the fetch that is under way */
 	uint64_t refused[UNKNOWN_KEYS_WORDS];   /* asked before the last fetch, which did not bring them */
 	uint64_t fetched_ms;                    /* when that one was over; 0: there was none */
+	uint64_t wish_ms; /* until then no fetch needs to be wished for, since one was */
 };
 
 /* True: the client may come again after the next fetch, which is wanted now. False: there is no such key. */
 bool unknown_keys_ask(struct unknown_keys *keys, struct slice name, uint64_t now_ms);
+
+/* Is a fetch to be wished for, since nobody did, or no fetch has come of it? And somebody has wished. */
+bool unknown_keys_wish_is_due(const struct unknown_keys *keys, uint64_t now_ms);
+void unknown_keys_wished(struct unknown_keys *keys, uint64_t now_ms);
 
 /* A fetch begins; and it has brought keys. One that failed only begins again. */
 void unknown_keys_begin(struct unknown_keys *keys);

@@ -146,13 +146,25 @@ bool config_wants_tokens(const struct config *config);
 /* Is anything done by functions in Redis: histories, actions, control? */
 bool config_wants_library(const struct config *config);
 
+/* What is known already when a verifier is made. */
+struct config_keys {
+	const struct verifier_keys *texts; /* of entries of token_keys; each is called as its entry */
+	size_t n_texts;
+	const char *const *claims; /* that tokens are asked for; NULL: those of the routes */
+};
+
 /*
- * Reads the files of token_keys, and makes from them, from the other options, and from keys that came from
- * elsewhere (NULL: none) what tokens are judged by. 0 and *verifierp, which is NULL where
- * config_wants_tokens() says no; CONFIG_BAD with one line appended to error; or -ENOMEM.
+ * Makes from the options, from the files of token_keys, and from what is known (NULL: nothing) what tokens are
+ * judged by. A file whose text is known is not read, and a URL counts only where its text is known. 0 and
+ * *verifierp, which is NULL where config_wants_tokens() says no; CONFIG_BAD with one line appended to error;
+ * or -ENOMEM.
  */
-int config_verifier(const struct config *config, const struct verifier_keys *fetched,
-	struct verifier **verifierp, struct buf *error);
+int config_verifier(const struct config *config, const struct config_keys *known, struct verifier **verifierp,
+	struct buf *error);
+
+/* Appends what stands in a file of token_keys, if its keys can be used. 0; CONFIG_BAD with one line appended
+ * to error; or -ENOMEM. */
+int config_read_keys(const struct config *config, const char *path, struct buf *text, struct buf *error);
 
 /* The URL among token_keys; NULL if there is none. */
 const char *config_keys_url(const struct config *config);

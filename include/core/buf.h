@@ -22,6 +22,9 @@ struct buf {
 
 void buf_deinit(struct buf *buf);
 
+/* The same of a buf with a secret in it: nothing of it stays in memory. */
+void buf_wipe(struct buf *buf);
+
 /* Empties the buf, keeps its memory, and forgets a failure. */
 void buf_reset(struct buf *buf);
 

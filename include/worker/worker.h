@@ -61,7 +61,7 @@ struct worker_listener {
 	/* Asks the broker; the ticket comes back through worker_post_ticket(). */
 	void (*ticket)(void *arg, struct ticket *ticket);
 	/* A token names a key that may be among those behind the URL of token_keys: they are wanted. */
-	void (*keys)(void *arg);
+	int (*keys)(void *arg); /* 0 or -ENOMEM */
 };
 
 struct worker_options {

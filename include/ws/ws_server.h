@@ -36,7 +36,7 @@ struct ws_server_listener {
 	 */
 	int (*ticket)(void *arg, struct slice name, void *owner, struct ticket **ticketp);
 	/* A token names a key that may be among those behind the URL of token_keys. */
-	void (*keys)(void *arg);
+	int (*keys)(void *arg); /* 0 or -ENOMEM */
 };
 
 struct ws_server_options {

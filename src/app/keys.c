@@ -8,8 +8,9 @@
 
 #include <event2/event.h>
 
+#include "app/claim_names.h"
+#include "app/key_files.h"
 #include "app/keys_url.h"
-#include "auth/jwks_url.h"
 #include "auth/verifier.h"
 #include "config/config.h"
 #include "core/buf.h"
@@ -17,13 +18,14 @@
 #include "core/file_mark.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
+#include "route/route.h"
 
 /* All that belongs to one configuration. */
 struct key_source {
 	const struct config *config; /* borrowed */
 	struct verifier *verifier;   /* NULL: nothing is configured */
 	struct keys_url *url;        /* NULL: files only */
-	struct file_mark *marks;     /* of token_keys, one an entry */
+	struct key_files *files;
 };
 
 struct keys {
@@ -34,23 +36,31 @@ struct keys {
 	struct event *tick;
 	struct key_source now;
 	struct key_source next; /* prepared */
+	struct claim_names claims;
 	bool started;
-	bool untold;  /* some worker does not know the newest keys */
-	bool fetched; /* from a URL, since the start */
+	bool stale;  /* the files say something else than the verifier, for want of memory */
+	bool untold; /* some worker does not know the newest keys, likewise */
 };
 
 /* --- building a verifier --- */
 
-/* What the URL says, given as `text`, or what it said last. 0, CONFIG_BAD or negative errno. */
-static int build(
-	const struct key_source *source, struct slice text, struct verifier **verifierp, struct buf *error)
+/* What the files say and what the URL says: `text`, which may be empty. 0, CONFIG_BAD or negative errno. */
+static int build(const struct keys *keys, const struct key_source *source, struct slice text,
+	struct verifier **verifierp, struct buf *error)
 {
-	struct verifier_keys fetched = {.text = text, .remote = true};
+	size_t n = key_files_count(source->files);
+	struct verifier_keys *texts = calloc(n + 1, sizeof(*texts));
+	struct config_keys known = {texts, n, claim_names_list(&keys->claims)};
+	int r;
 
-	if (!text.data)
-		return config_verifier(source->config, NULL, verifierp, error);
-	fetched.name = keys_url_name(source->url);
-	return config_verifier(source->config, &fetched, verifierp, error);
+	if (!texts)
+		return -ENOMEM;
+	key_files_list(source->files, texts);
+	if (text.data)
+		texts[known.n_texts++] = (struct verifier_keys){keys_url_name(source->url), text, true};
+	r = config_verifier(source->config, &known, verifierp, error);
+	free(texts);
+	return r;
 }
 
 static struct slice text_of(const struct key_source *source)
@@ -102,7 +112,7 @@ static int on_brought(void *arg, struct slice text, struct buf *error)
 {
 	struct keys *keys = arg;
 	struct verifier *verifier = NULL;
-	int r = build(&keys->now, text, &verifier, error);
+	int r = build(keys, &keys->now, text, &verifier, error);
 
 	/* A server that lost its keys for a moment must not lock everybody out. */
 	if (r == 0 && !count_used(verifier, keys_url_name(keys->now.url))) {
@@ -127,46 +137,43 @@ static void on_fetched(void *arg)
 {
 	struct keys *keys = arg;
 
-	keys->fetched = true;
 	keys->listener.fetched(keys->listener.arg);
 }
 
 /* --- from files --- */
 
-/* Looks at each file. True if one of them is another than at the last look. */
-static bool look(struct key_source *source)
+static void read_files(struct keys *keys)
 {
-	bool changed = false;
+	struct verifier *verifier = NULL;
+	struct buf error = {0};
+	int r;
 
-	for (size_t i = 0; source->config->token_keys[i]; i++)
-		if (!jwks_url_is_url(source->config->token_keys[i]))
-			changed |= file_mark_look(&source->marks[i], source->config->token_keys[i]);
-	return changed;
+	keys->stale |= key_files_look(keys->now.files);
+	if (!keys->stale)
+		return;
+	r = build(keys, &keys->now, text_of(&keys->now), &verifier, &error);
+	if (r == 0) {
+		keys->stale = false;
+		change(keys, verifier);
+		log_info(keys->log, "key files read again", log_uint("keys", count_used(verifier, NULL)));
+	} else { /* each text was good by itself, so there was no memory */
+		log_error(keys->log, "key files refused, the old keys go on",
+			log_str("reason", error.len ? buf_text(&error) : strerror(ENOMEM)));
+	}
+	buf_deinit(&error);
 }
 
 static void on_tick(evutil_socket_t fd, short events, void *arg)
 {
 	struct keys *keys = arg;
-	struct verifier *verifier = NULL;
-	struct buf error = {0};
-	int r;
 
 	(void)fd;
 	(void)events;
 	if (keys->untold)
 		keys->untold = keys->listener.changed(keys->listener.arg, keys->now.verifier) < 0;
-	if (!look(&keys->now))
-		return;
-	r = build(&keys->now, text_of(&keys->now), &verifier, &error);
-	if (r) {
-		metrics_add(keys->metrics, METRIC_KEYS_FILES_REFUSED, 1);
-		log_error(keys->log, "key files refused, the old keys go on",
-			log_str("reason", error.len ? buf_text(&error) : "out of memory"));
-	} else {
-		change(keys, verifier);
-		log_info(keys->log, "key files read again", log_uint("keys", count_used(verifier, NULL)));
-	}
-	buf_deinit(&error);
+	read_files(keys);
+	if (keys->now.url)
+		keys_url_tick(keys->now.url);
 }
 
 /* --- configurations --- */
@@ -175,7 +182,7 @@ static void source_deinit(struct key_source *source)
 {
 	verifier_unref(source->verifier);
 	keys_url_free(source->url);
-	free(source->marks);
+	key_files_free(source->files);
 	*source = (struct key_source){0};
 }
 
@@ -194,22 +201,18 @@ static int source_init(
 {
 	const char *url = config_keys_url(config);
 	bool kept = url && keys->now.url && keys_url_is(keys->now.url, url, config->token_keys_ca);
-	size_t n = 0;
-	int r = 0;
+	int r;
 
 	*source = (struct key_source){.config = config};
-	while (config->token_keys[n])
-		n++;
-	source->marks = calloc(n + 1, sizeof(*source->marks));
-	if (!source->marks)
-		return -ENOMEM;
-	(void)look(source); /* before they are read: what changes meanwhile is seen at the next look */
-	if (url && !kept)
+	r = key_files_new(config, keys->log, keys->metrics, &source->files, error);
+	if (r == 0)
+		r = claim_names_add(&keys->claims, route_table_claims(config->routes));
+	if (r == 0 && url && !kept)
 		r = source_url(keys, source, url, error);
 	else if (kept)
 		source->url = keys->now.url; /* until it is known whether it moves over */
 	if (r == 0)
-		r = build(source, text_of(source), &source->verifier, error);
+		r = build(keys, source, text_of(source), &source->verifier, error);
 	if (kept)
 		source->url = NULL;
 	if (r)
@@ -246,6 +249,7 @@ void keys_apply(struct keys *keys, bool go)
 	source_deinit(&keys->now);
 	keys->now = keys->next;
 	keys->next = (struct key_source){0};
+	keys->stale = keys->untold = false; /* whoever asked tells the workers */
 	tell_skipped(keys, keys->now.verifier);
 	metrics_set(keys->metrics, METRIC_KEYS, count_used(keys->now.verifier, NULL));
 }
@@ -265,7 +269,7 @@ void keys_want(struct keys *keys)
 
 bool keys_are_awaited(const struct keys *keys)
 {
-	return keys->now.url && !keys->fetched;
+	return keys->now.url && !keys_url_text(keys->now.url).len;
 }
 
 uint64_t keys_age_ms(const struct keys *keys, uint64_t now_ms)
@@ -316,5 +320,6 @@ void keys_free(struct keys *keys)
 		event_free(keys->tick);
 	source_deinit(&keys->next);
 	source_deinit(&keys->now);
+	claim_names_deinit(&keys->claims);
 	free(keys);
 }

@@ -5,8 +5,9 @@
  * Keys: what this node judges tokens by, kept fresh.
  *
  * Key files are looked at every ten seconds and at each reload, a URL is fetched now and then (keys_url.h).
- * Keys that cannot be used are refused as a whole, with a line in the log, and the old ones go on. On the
- * bus thread.
+ * A file or an answer that cannot be used is refused as a whole, with a line in the log: its last good keys go
+ * on, and neither stands in the way of the other. What fails for want of memory is tried again at the next look.
+ * On the bus thread.
  */
 
 #include <stdbool.h>
@@ -57,7 +58,7 @@ void keys_apply(struct keys *keys, bool go);
 /* A token names a key that is not known. */
 void keys_want(struct keys *keys);
 
-/* No keys have come from the URL since the start. */
+/* No keys have come from the URL yet, since the start or since a reload named another one. */
 bool keys_are_awaited(const struct keys *keys);
 
 /* How long ago the URL was last asked with success; 0 without a URL. */

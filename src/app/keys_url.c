@@ -130,7 +130,14 @@ static void schedule(struct keys_url *url)
 	if (jwks_fetch_is_under_way(url->fetch))
 		event_del(url->timer);
 	else
-		event_add(url->timer, &wait);
+		(void)event_add(url->timer, &wait); /* without memory the next tick tries again */
+}
+
+void keys_url_tick(struct keys_url *url)
+{
+	jwks_fetch_nudge(url->fetch);
+	if (!event_pending(url->timer, EV_TIMEOUT, NULL))
+		schedule(url);
 }
 
 void keys_url_start(struct keys_url *url)

@@ -46,6 +46,9 @@ const char *keys_url_name(const struct keys_url *url);
 /* What was fetched last and was good; borrowed until the next turn. {NULL, 0}: nothing yet. */
 struct slice keys_url_text(const struct keys_url *url);
 
+/* To be called now and then: goes on with what was left undone for want of memory. */
+void keys_url_tick(struct keys_url *url);
+
 /* An operator wants them fetched at once. */
 void keys_url_hurry(struct keys_url *url);
 

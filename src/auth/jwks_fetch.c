@@ -121,15 +121,21 @@ static void on_socket_ready(evutil_socket_t fd, short events, void *arg)
 	look_for_end(fetch);
 }
 
-static void on_time(evutil_socket_t fd, short events, void *arg)
+void jwks_fetch_nudge(struct jwks_fetch *fetch)
 {
-	struct jwks_fetch *fetch = arg;
 	int n_running;
 
-	(void)fd;
-	(void)events;
+	if (!fetch->easy)
+		return;
 	(void)curl_multi_socket_action(fetch->multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
 	look_for_end(fetch);
+}
+
+static void on_time(evutil_socket_t fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	jwks_fetch_nudge(arg);
 }
 
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket)
@@ -163,7 +169,7 @@ static int set_timer(CURLM *multi, long ms, void *arg)
 	if (ms < 0)
 		event_del(fetch->timer);
 	else
-		event_add(fetch->timer, &wait);
+		(void)event_add(fetch->timer, &wait); /* without memory jwks_fetch_nudge() comes instead */
 	return 0;
 }
 

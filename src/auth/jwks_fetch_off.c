@@ -30,6 +30,11 @@ int jwks_fetch_start(struct jwks_fetch *fetch)
 	return -EOPNOTSUPP;
 }
 
+void jwks_fetch_nudge(struct jwks_fetch *fetch)
+{
+	(void)fetch;
+}
+
 bool jwks_fetch_is_under_way(const struct jwks_fetch *fetch)
 {
 	(void)fetch;

@@ -339,7 +339,7 @@ static int add_secret_bytes(struct key_set *set, const char *name, struct slice 
 	if (r == 0 && !set->keys[set->n_keys - 1].signing)
 		r = -ENOMEM; /* nothing else can be wrong with it */
 	json_decref(jwk);
-	secret_deinit(&k);
+	buf_wipe(&k);
 	return r;
 }
 
@@ -351,7 +351,7 @@ int key_set_add_secret(struct key_set *set, const char *name, const char *secret
 	if (r)
 		return r < 0 ? r : KEY_SET_BAD;
 	r = add_secret_bytes(set, name, buf_slice(&bytes));
-	secret_deinit(&bytes);
+	buf_wipe(&bytes);
 	return r;
 }
 

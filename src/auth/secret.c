@@ -11,13 +11,6 @@
 
 static const char base64[] = "base64:";
 
-void secret_deinit(struct buf *bytes)
-{
-	if (bytes->data)
-		explicit_bzero(bytes->data, bytes->cap);
-	buf_deinit(bytes);
-}
-
 /* What is wrong with it; NULL: nothing. */
 static const char *fault_of(struct slice text, struct buf *bytes)
 {
@@ -45,12 +38,12 @@ int secret_read(const char *name, const char *text, struct buf *bytes, struct bu
 	const char *fault = fault_of(slice_of(text), bytes);
 
 	if (bytes->failed) {
-		secret_deinit(bytes);
+		buf_wipe(bytes);
 		return -ENOMEM;
 	}
 	if (!fault)
 		return 0;
 	buf_printf(error, "%s %s", name, fault);
-	secret_deinit(bytes);
+	buf_wipe(bytes);
 	return SECRET_BAD;
 }

@@ -11,10 +11,7 @@ enum {
 	SECRET_BYTES_MIN = 32, /* 256 bits, RFC 7518 section 3.2 */
 };
 
-/* Fills an empty buf, which secret_deinit() empties. name: of the option. 0, -ENOMEM, SECRET_BAD. */
+/* Fills an empty buf, which buf_wipe() empties. name: of the option. 0, -ENOMEM, SECRET_BAD. */
 int secret_read(const char *name, const char *text, struct buf *bytes, struct buf *error);
-
-/* Frees a buf with a secret in it, and leaves nothing of it in memory. */
-void secret_deinit(struct buf *bytes);
 
 #endif

@@ -34,7 +34,7 @@ int token_text_sign(const char *secret, struct slice payload, struct buf *out, s
 	if (out->failed || !HMAC(EVP_sha256(), bytes.data, (int)bytes.len, (unsigned char *)out->data + start,
 				   out->len - start, signature, &len))
 		r = -ENOMEM;
-	secret_deinit(&bytes);
+	buf_wipe(&bytes);
 	if (r)
 		return r;
 	buf_append_char(out, '.');

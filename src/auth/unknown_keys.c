@@ -19,8 +19,21 @@ bool unknown_keys_ask(struct unknown_keys *keys, struct slice name, uint64_t now
 	return true;
 }
 
+bool unknown_keys_wish_is_due(const struct unknown_keys *keys, uint64_t now_ms)
+{
+	return now_ms >= keys->wish_ms;
+}
+
+/* Neither the wish nor the news of a fetch is sure to arrive, for want of memory: so it holds for a moment
+ * only. */
+void unknown_keys_wished(struct unknown_keys *keys, uint64_t now_ms)
+{
+	keys->wish_ms = now_ms + UNKNOWN_KEYS_AGAIN_MS;
+}
+
 void unknown_keys_begin(struct unknown_keys *keys)
 {
+	keys->wish_ms = 0;
 	for (size_t i = 0; i < UNKNOWN_KEYS_WORDS; i++)
 		keys->under_way[i] |= keys->asked[i];
 	memset(keys->asked, 0, sizeof(keys->asked));

@@ -518,15 +518,16 @@ static void post_ticket(void *arg, struct ticket *ticket)
 	mailbox_push(bus->inbox, &ticket->mail.mail);
 }
 
-static void post_keys(void *arg)
+static int post_keys(void *arg)
 {
 	struct bus *bus = arg;
 	struct bus_mail *mail = malloc(sizeof(*mail));
 
 	if (!mail)
-		return; /* the client comes again, and so does its wish */
+		return -ENOMEM;
 	mail->kind = BUS_KEYS;
 	mailbox_push(bus->inbox, &mail->mail);
+	return 0;
 }
 
 struct worker_listener bus_worker_listener(struct bus *bus)

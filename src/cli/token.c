@@ -232,12 +232,14 @@ static int make_verifier(
 	const struct config *config, bool looks, struct verifier **verifierp, struct buf *error)
 {
 	struct verifier_keys fetched = {.name = config_keys_url(config), .remote = true};
+	struct config_keys known = {.texts = &fetched};
 	struct buf text = {0};
 	int r = looks ? keys_once(config, &text, error) : 0;
 
 	fetched.text = buf_slice(&text);
+	known.n_texts = text.len ? 1 : 0;
 	if (r == 0)
-		r = config_verifier(config, text.len ? &fetched : NULL, verifierp, error);
+		r = config_verifier(config, &known, verifierp, error);
 	buf_deinit(&text);
 	return r;
 }

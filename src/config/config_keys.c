@@ -33,11 +33,8 @@ const char *config_keys_url(const struct config *config)
 
 static void files_free(struct buf *texts, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (texts[i].data)
-			explicit_bzero(texts[i].data, texts[i].cap); /* a secret may have been among them */
-		buf_deinit(&texts[i]);
-	}
+	for (size_t i = 0; i < n; i++)
+		buf_wipe(&texts[i]); /* a secret may have been among them */
 	free(texts);
 }
 
@@ -77,7 +74,7 @@ static int refuse(const struct config *config, struct buf *why, struct buf *erro
 	return CONFIG_BAD;
 }
 
-static struct verifier_rules rules_of(const struct config *config)
+static struct verifier_rules rules_of(const struct config *config, const struct config_keys *known)
 {
 	return (struct verifier_rules){
 		.secret = config->token_secret,
@@ -89,7 +86,9 @@ static struct verifier_rules rules_of(const struct config *config)
 					{
 						.user = config->token_user,
 						.channels = config->token_channels,
-						.claims = route_table_claims(config->routes),
+						.claims = known && known->claims
+								  ? known->claims
+								  : route_table_claims(config->routes),
 					},
 				.issuer = config->token_issuer,
 				.audience = config->token_audience,
@@ -98,28 +97,39 @@ static struct verifier_rules rules_of(const struct config *config)
 	};
 }
 
-/* texts, keys: one for each file, and one more. */
-static int build(const struct config *config, const struct verifier_keys *fetched, struct buf *texts,
+static const struct verifier_keys *find_text(const struct config_keys *known, const char *entry)
+{
+	for (size_t i = 0; known && i < known->n_texts; i++)
+		if (!strcmp(known->texts[i].name, entry))
+			return &known->texts[i];
+	return NULL;
+}
+
+/* texts, keys: one for each entry of token_keys. */
+static int build(const struct config *config, const struct config_keys *known, struct buf *texts,
 	struct verifier_keys *keys, struct verifier **verifierp, struct buf *why)
 {
-	struct verifier_rules rules = rules_of(config);
+	struct verifier_rules rules = rules_of(config, known);
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && config->token_keys[i]; i++) {
-		if (jwks_url_is_url(config->token_keys[i]))
+		const char *entry = config->token_keys[i];
+		const struct verifier_keys *text = find_text(known, entry);
+
+		if (!text && jwks_url_is_url(entry))
 			continue;
-		r = read_keys(config->token_keys[i], &texts[i], why);
-		keys[rules.n_keys++] = (struct verifier_keys){
-			.name = config->token_keys[i], .text = {texts[i].data, texts[i].len}};
+		if (!text)
+			r = read_keys(entry, &texts[i], why);
+		keys[rules.n_keys++] =
+			text ? *text
+			     : (struct verifier_keys){.name = entry, .text = {texts[i].data, texts[i].len}};
 	}
-	if (r == 0 && fetched)
-		keys[rules.n_keys++] = *fetched;
 	rules.keys = keys;
 	return r ? r : verifier_new(&rules, verifierp, why);
 }
 
-int config_verifier(const struct config *config, const struct verifier_keys *fetched,
-	struct verifier **verifierp, struct buf *error)
+int config_verifier(const struct config *config, const struct config_keys *known, struct verifier **verifierp,
+	struct buf *error)
 {
 	struct verifier_keys *keys;
 	struct buf why = {0}, *texts;
@@ -134,12 +144,31 @@ int config_verifier(const struct config *config, const struct verifier_keys *fet
 	texts = calloc(n + 1, sizeof(*texts));
 	keys = calloc(n + 1, sizeof(*keys));
 	if (texts && keys)
-		r = build(config, fetched, texts, keys, verifierp, &why);
+		r = build(config, known, texts, keys, verifierp, &why);
 	if (r > 0)
 		r = refuse(config, &why, error);
 	buf_deinit(&why);
 	if (texts)
 		files_free(texts, n);
 	free(keys);
+	return r;
+}
+
+int config_read_keys(const struct config *config, const char *path, struct buf *text, struct buf *error)
+{
+	struct verifier_keys keys = {.name = path};
+	struct verifier_rules rules = {
+		.algorithms = (const char *const *)config->token_algorithms, .keys = &keys, .n_keys = 1};
+	struct verifier *verifier = NULL;
+	struct buf why = {0};
+	int r = read_keys(path, text, &why);
+
+	keys.text = (struct slice){text->data, text->len};
+	if (r == 0)
+		r = verifier_new(&rules, &verifier, &why);
+	verifier_unref(verifier);
+	if (r > 0)
+		r = refuse(config, &why, error);
+	buf_deinit(&why);
 	return r;
 }

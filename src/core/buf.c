@@ -25,6 +25,13 @@ void buf_deinit(struct buf *buf)
 	*buf = (struct buf){0};
 }
 
+void buf_wipe(struct buf *buf)
+{
+	if (buf->data)
+		explicit_bzero(buf->data, buf->cap);
+	buf_deinit(buf);
+}
+
 void buf_reset(struct buf *buf)
 {
 	buf->len = 0;

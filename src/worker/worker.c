@@ -485,11 +485,11 @@ static int on_ticket(void *arg, struct slice name, void *owner, struct ticket **
 	return 0;
 }
 
-static void on_keys(void *arg)
+static int on_keys(void *arg)
 {
 	struct worker *worker = arg;
 
-	worker->listener.keys(worker->listener.arg);
+	return worker->listener.keys(worker->listener.arg);
 }
 
 static void on_ready(void *arg, void *socket)

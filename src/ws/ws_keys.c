@@ -7,20 +7,19 @@
 
 bool ws_server_wants_key(struct ws_server *server, const char *kid)
 {
+	uint64_t now_ms = clock_monotonic_ms();
+
 	if (!server->rules.keys_come_by_url ||
-		!unknown_keys_ask(&server->unknown_keys, slice_of(kid), clock_monotonic_ms()))
+		!unknown_keys_ask(&server->unknown_keys, slice_of(kid), now_ms))
 		return false;
-	/* One wish is enough until the fetch begins. */
-	if (!server->keys_wanted)
-		server->up.keys(server->up.arg);
-	server->keys_wanted = true;
+	if (unknown_keys_wish_is_due(&server->unknown_keys, now_ms) && server->up.keys(server->up.arg) == 0)
+		unknown_keys_wished(&server->unknown_keys, now_ms);
 	return true;
 }
 
 void ws_server_keys_fetching(struct ws_server *server)
 {
 	unknown_keys_begin(&server->unknown_keys);
-	server->keys_wanted = false;
 }
 
 void ws_server_keys_fetched(struct ws_server *server)

@@ -60,7 +60,6 @@ struct ws_server {
 	uint64_t n_created;    /* connections that were made so far */
 	enum place arriving;   /* of the connection that lws is being given, or PLACE_NONE */
 	struct unknown_keys unknown_keys;
-	bool keys_wanted;       /* said, and no fetch has begun since */
 	unsigned int n_tickets; /* asked for and not back yet */
 	bool draining;
 	uint16_t port;

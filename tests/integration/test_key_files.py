@@ -48,7 +48,9 @@ def test_files_that_change_are_seen_good_and_bad(start, tmp_path):
     rotated = start("--config", config_of(tmp_path, "rotated", secret), "--workers", "2")
     path = tmp_path / "keys.json"
     path.write_text(jwks(keys[0]), encoding="utf-8")
-    broken = start("--config", config_of(tmp_path, "broken", path), "--log-format", "json")
+    beside = tmp_path / "beside.json"
+    beside.write_text(jwks(keys[0]), encoding="utf-8")
+    broken = start("--config", config_of(tmp_path, "broken", f"{path}, {beside}"), "--log-format", "json")
     assert (status(rotated, old), status(rotated, new)) == (101, 401)
     refused, over = [], threading.Event()
 
@@ -62,6 +64,7 @@ def test_files_that_change_are_seen_good_and_bad(start, tmp_path):
     try:
         kubernetes_secret(tmp_path / "secret", jwks(*keys))
         path.write_text('{"keys":[', encoding="utf-8")
+        beside.write_text(jwks(keys[1]), encoding="utf-8")
         rotated.wait_for_line("key files read again")
         until("each worker has the new key", lambda: all(status(rotated, new) == 101 for _ in range(10)))
     finally:
@@ -72,10 +75,11 @@ def test_files_that_change_are_seen_good_and_bad(start, tmp_path):
     line = broken.wait_for_line("key files refused, the old keys go on")
     assert "broken.yaml:3" in line.fields["reason"]
     assert broken.metric("tidegate_keys_files_refused_total") == 1
+    until("the file beside it brings its new keys", lambda: status(broken, new) == 101)
     assert status(broken, old) == 101
     assert broken.post("/reload", {}).status == 400
     assert status(broken, old) == 101
     path.write_text(jwks(keys[1]), encoding="utf-8")
     assert broken.post("/reload", {}).status == 200
-    until("the reload has brought it", lambda: status(broken, new) == 101)
-    assert status(broken, old) == 401
+    until("the reload has taken the old ones", lambda: status(broken, old) == 401)
+    assert status(broken, new) == 101

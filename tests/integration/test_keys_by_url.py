@@ -10,7 +10,7 @@ from harness.authority import Authority
 from harness.gateway import Gateway, run
 from harness.key_server import KeyServer
 from harness.ports import free_port
-from harness.tokens import Issuer, b64
+from harness.tokens import Issuer, b64, jwks
 from harness.wait import sized, until
 from harness.websocket import exchange, handshake
 
@@ -243,6 +243,35 @@ def test_keys_that_are_there_outlive_their_server(start, tmp_path, server, keys)
     assert node.post("/reload", {}).status == 200
     until("the new key has come", lambda: come(node, keys[1].token()) == 101)
     assert come(node, keys[0].token()) == (503, "keys_refreshing")
+
+
+def test_a_file_that_breaks_does_not_stand_in_the_way_of_the_url(serve, server, keys, tmp_path):
+    server.mood = server.fail
+    file = tmp_path / "keys.json"
+    file.write_text(jwks(keys[0]), encoding="utf-8")
+    node = serve(f"{file}, {server.url}", ready=False)
+    assert reason(node) and come(node, keys[0].token()) == 101
+    file.write_text("{", encoding="utf-8")
+    server.mood = None
+    server.publish(keys[1])
+    until("the keys of the URL have come", lambda: come(node, keys[1].token()) == 101)
+    assert come(node, keys[0].token()) == 101
+
+
+def test_ready_waits_for_the_keys_of_another_url(start, tmp_path, server, keys):
+    config = tmp_path / "tidegate.yaml"
+    config.write_text(ROUTES.format(keys=server.url), encoding="utf-8")
+    node = start("--config", config)
+    port = free_port()
+    config.write_text(ROUTES.format(keys=f"http://127.0.0.1:{port}/keys"), encoding="utf-8")
+    assert node.post("/reload", {}).status == 200
+    assert missing(node) == ["keys"] and node.get("/ready").status == 503
+    other = KeyServer(keys[1:], port)
+    try:
+        node.wait_until_ready()
+        assert come(node, keys[1].token()) == 101
+    finally:
+        other.stop()
 
 
 def test_another_url_brings_other_keys(start, tmp_path, server, keys):

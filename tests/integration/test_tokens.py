@@ -269,6 +269,23 @@ def test_a_secret_is_replaced_under_load_and_nobody_is_refused(start, tmp_path):
     assert code(ask(gateway, "/ws/cards", bearer(Issuer(secret=secrets[1]).token()))) == "token_invalid", "two ago is too long ago"
 
 
+def test_a_renewal_keeps_what_the_route_gave_though_a_reload_has_changed_its_claims(start, tmp_path):
+    """The connection keeps its route, so the claims of that route are asked for still."""
+    file = tmp_path / "tidegate.yaml"
+    text = f"token_secret: {HS.secret}\ndefault_routes: false\nroutes:\n  - {{{{path: /ws/mine, channel: 'of:{{claim}}'}}}}\n"
+    file.write_text(text.format(claim="{token.team}"), encoding="utf-8")
+    gateway = start("--config", file, "--workers", "1")
+    token = HS.token(team="red", name="Ada")
+    with gateway.connect("/ws/mine", [*bearer(token), ("Sec-WebSocket-Protocol", "tidegate.v1")]) as peer:
+        assert peer.ask({"type": "subscribe"})["data"]["channel"] == "of:red"
+        file.write_text(text.format(claim="{token.name}"), encoding="utf-8")
+        until("it is applied", reload(gateway))
+        assert peer.ask({"type": "auth", "id": 1, "data": {"token": HS.token(team="red", name="Ada")}})["type"] == "authenticated"
+        assert peer.ask({"type": "ping", "id": 2})["type"] == "pong"  # and nothing about `unsubscribed` before it
+        with gateway.connect("/ws/mine", [*bearer(token), ("Sec-WebSocket-Protocol", "tidegate.v1")]) as later:
+            assert later.ask({"type": "subscribe"})["data"]["channel"] == "of:Ada"
+
+
 def test_a_bad_key_file_is_refused_and_the_old_keys_stay(start, tmp_path):
     keys, file = tmp_path / "jwks", tmp_path / "tidegate.yaml"
     keys.write_text(tokens.jwks(ES), encoding="ascii")

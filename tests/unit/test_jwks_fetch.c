@@ -270,6 +270,68 @@ static void refuses_urls_that_it_would_not_ask(void **state)
 	buf_deinit(&error);
 }
 
+static bool memory_is_short;
+
+static void *reallocate(void *old, size_t size)
+{
+	return memory_is_short ? NULL : realloc(old, size);
+}
+
+static void *allocate(size_t size)
+{
+	return memory_is_short ? NULL : malloc(size);
+}
+
+static void never(evutil_socket_t fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	(void)arg;
+}
+
+/* So many timers that the loop has to grow for one more, which it cannot. */
+static size_t fill(struct world *world, struct event *timers[64])
+{
+	struct timeval hour = {3600, 0};
+	size_t n = 0;
+
+	for (; n < 64; n++) {
+		timers[n] = evtimer_new(world->base, never, NULL);
+		assert_non_null(timers[n]);
+		memory_is_short = true;
+		if (event_add(timers[n], &hour) < 0)
+			break;
+		memory_is_short = false;
+	}
+	memory_is_short = false;
+	assert_true(n < 64);
+	event_free(timers[n]);
+	return n;
+}
+
+static void goes_on_after_the_loop_had_no_memory_for_its_time(void **state)
+{
+	struct world *world = *state;
+	struct event *timers[64];
+	size_t n;
+
+	event_set_mem_functions(allocate, reallocate, free);
+	n = fill(world, timers);
+	world->answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+	memory_is_short = true;
+	assert_int_equal(jwks_fetch_start(world->fetch), 0);
+	memory_is_short = false;
+	for (int turn = 0; turn < 10; turn++)
+		event_base_loop(world->base, EVLOOP_NONBLOCK);
+	assert_int_equal(world->n_asked, 0); /* nobody would ever have gone on with it */
+	jwks_fetch_nudge(world->fetch);
+	while (!world->n_fetched)
+		event_base_loop(world->base, EVLOOP_ONCE);
+	assert_string_equal(buf_text(&world->text), "{}");
+	while (n > 0)
+		event_free(timers[--n]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -285,6 +347,7 @@ int main(void)
 		TEST(says_that_nobody_is_there),
 		TEST(may_be_freed_under_way),
 		TEST(refuses_urls_that_it_would_not_ask),
+		TEST(goes_on_after_the_loop_had_no_memory_for_its_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,6 +58,20 @@ static void a_key_that_came_up_during_the_fetch_waits_for_the_one_after(void **s
 	assert_false(unknown_keys_ask(&keys, key, NOW_MS + KEY_REFRESH_APART_MS));
 }
 
+static void a_fetch_is_wished_for_once_and_again_if_none_comes_of_it(void **state)
+{
+	struct unknown_keys keys = {0};
+
+	(void)state;
+	assert_true(unknown_keys_wish_is_due(&keys, NOW_MS));
+	assert_true(unknown_keys_wish_is_due(&keys, NOW_MS)); /* the wish could not be sent */
+	unknown_keys_wished(&keys, NOW_MS);
+	assert_false(unknown_keys_wish_is_due(&keys, NOW_MS + UNKNOWN_KEYS_AGAIN_MS - 1));
+	assert_true(unknown_keys_wish_is_due(&keys, NOW_MS + UNKNOWN_KEYS_AGAIN_MS));
+	unknown_keys_begin(&keys);
+	assert_true(unknown_keys_wish_is_due(&keys, NOW_MS));
+}
+
 static void a_fetch_that_failed_refuses_nobody(void **state)
 {
 	struct unknown_keys keys = {0};
@@ -87,6 +101,7 @@ int main(void)
 		cmocka_unit_test(waits_for_the_next_fetch_and_is_refused_after_it),
 		cmocka_unit_test(a_key_that_was_not_asked_for_before_the_fetch_is_not_refused),
 		cmocka_unit_test(a_key_that_came_up_during_the_fetch_waits_for_the_one_after),
+		cmocka_unit_test(a_fetch_is_wished_for_once_and_again_if_none_comes_of_it),
 		cmocka_unit_test(a_fetch_that_failed_refuses_nobody),
 		cmocka_unit_test(may_ask_again_when_the_next_fetch_may_come),
 	};
