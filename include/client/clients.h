@@ -27,6 +27,7 @@
 struct action;
 struct action_answer;
 struct action_queue;
+struct client;
 struct confirmation;
 struct credit;
 struct hub;
@@ -94,10 +95,11 @@ struct clients_listener {
 	/* The time, on the clock of message.arrived_us. Called once in several writes. */
 	uint64_t (*now_us)(void *arg);
 	/*
-	 * Who does this token say that somebody is? 0 and the identity, which is the caller's; an outcome
-	 * above; or -ENOMEM. NULL if takes_tokens is never true.
+	 * Who does this token, which the client shows, say that it is? 0 and the identity, which is the
+	 * caller's; an outcome above; or -ENOMEM. NULL if takes_tokens is never true.
 	 */
-	int (*identify)(void *arg, struct slice token, struct identity **identityp);
+	int (*identify)(
+		void *arg, const struct client *client, struct slice token, struct identity **identityp);
 };
 
 struct clients {

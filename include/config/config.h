@@ -140,6 +140,9 @@ enum {
 /* Returns how many there are, each of another kind. None: nothing is open that was not said to be. */
 size_t config_warnings(const struct config *config, struct config_warning warnings[CONFIG_WARNINGS_MAX]);
 
+/* How many messages a client may say at once: message_burst, or what it is where it is not set. */
+unsigned int config_message_burst(const struct config *config);
+
 /* Is there a way to say who one is? */
 bool config_wants_tokens(const struct config *config);
 
@@ -154,10 +157,10 @@ struct config_keys {
 };
 
 /*
- * Makes from the options, from the files of token_keys, and from what is known (NULL: nothing) what tokens are
- * judged by. A file whose text is known is not read, and a URL counts only where its text is known. 0 and
- * *verifierp, which is NULL where config_wants_tokens() says no; CONFIG_BAD with one line appended to error;
- * or -ENOMEM.
+ * Makes from the options, from the files of token_keys, and from what is known (NULL: nothing) what tokens
+ * are judged by. A file whose text is known is not read, and a URL counts only where its text is known. 0
+ * and *verifierp, which is NULL where config_wants_tokens() says no; CONFIG_BAD with one line appended to
+ * error; or -ENOMEM.
  */
 int config_verifier(const struct config *config, const struct config_keys *known, struct verifier **verifierp,
 	struct buf *error);

@@ -27,6 +27,9 @@ struct bucket {
  */
 struct bucket_rate bucket_rate(unsigned int n, unsigned int period_ms, unsigned int burst);
 
+/* The largest burst that is not cut. */
+unsigned int bucket_burst_max(unsigned int n, unsigned int period_ms);
+
 /* May it happen now? True counts it. */
 bool bucket_take(struct bucket *bucket, const struct bucket_rate *rate, uint64_t now_ms);
 

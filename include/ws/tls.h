@@ -15,6 +15,7 @@
 
 #include "tls/tls_keys.h"
 
+struct in6_addr;
 struct log;
 struct lws;
 struct lws_context_creation_info;
@@ -44,6 +45,14 @@ void ws_tls_begin(struct ws_tls *tls);
 
 /* Handshakes from now on are made with these. Takes its own reference. 0, or -ENOMEM and all is as before. */
 int ws_tls_set_keys(struct ws_tls *tls, struct tls_keys *keys);
+
+/*
+ * Whom a connection comes from, for the log, where a proxy has said so: the one that lws is being given,
+ * which may begin its handshake at once (NULL: it has been given); and one that lws has, borrowed until it
+ * is named again or ends. Without that the socket's peer is told. Nothing without TLS.
+ */
+void ws_tls_arriving(struct ws_tls *tls, const struct in6_addr *client);
+void ws_tls_name(struct lws *wsi, const struct in6_addr *client);
 
 /* For LWS_CALLBACK_HTTP_HEAD_TIMEOUT: the log tells of a handshake that is not over. */
 void ws_tls_late(struct ws_tls *tls, struct lws *wsi);

@@ -16,6 +16,7 @@
 #include "tls/tls_keys.h"
 
 struct buf;
+struct client;
 struct clients;
 struct event_base;
 struct handshake_rules;
@@ -90,7 +91,8 @@ uint64_t ws_server_n_served(const struct ws_server *server);
 void ws_server_submit(struct ws_server *server);
 
 /* Who a client is by a token that it shows later: see clients_listener.identify(). */
-int ws_server_identify(struct ws_server *server, struct slice token, struct identity **identityp);
+int ws_server_identify(struct ws_server *server, const struct client *client, struct slice token,
+	struct identity **identityp);
 
 /* Answers a handshake that was held back, a moment later. socket: the one that the client was begun with. */
 void ws_server_answer(void *socket);

@@ -5,9 +5,9 @@
  * Keys: what this node judges tokens by, kept fresh.
  *
  * Key files are looked at every ten seconds and at each reload, a URL is fetched now and then (keys_url.h).
- * A file or an answer that cannot be used is refused as a whole, with a line in the log: its last good keys go
- * on, and neither stands in the way of the other. What fails for want of memory is tried again at the next look.
- * On the bus thread.
+ * A file or an answer that cannot be used is refused as a whole, with a line in the log: its last good
+ * keys go on, and neither stands in the way of the other. What fails for want of memory is tried again at
+ * the next look. On the bus thread.
  */
 
 #include <stdbool.h>

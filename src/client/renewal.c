@@ -111,7 +111,7 @@ void renewal_run(struct client *client, struct slice id, struct slice token)
 
 	if (!may_renew(client, id))
 		return;
-	r = up->identify(up->arg, bare(token), &identity);
+	r = up->identify(up->arg, client, bare(token), &identity);
 	if (r == 0)
 		take_identity(client, id, identity);
 	else if (r < 0)

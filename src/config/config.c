@@ -20,6 +20,7 @@
 #include "config/read_file.h"
 #include "config/suggest.h"
 #include "config/value.h"
+#include "core/bucket.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/ip.h"
@@ -289,6 +290,28 @@ bool config_wants_library(const struct config *config)
 	       route_table_carries_actions(config->routes);
 }
 
+unsigned int config_message_burst(const struct config *config)
+{
+	return config->message_burst ? config->message_burst : 2 * config->subscriptions_max;
+}
+
+/* What may be said at once is counted in the time that pays for it, in the bucket of each client. */
+static int check_burst(struct loader *loader)
+{
+	const struct config *config = loader->config;
+	size_t option = config->message_burst ? OPTION_message_burst : OPTION_subscriptions_max;
+	unsigned int burst_max = bucket_burst_max(config->message_rate, 1000);
+
+	if (config_message_burst(config) <= burst_max)
+		return 0;
+	if (config->message_burst)
+		return contradiction(loader, option, OPTION_message_rate,
+			"message_burst is more than message_rate makes good in 71 minutes");
+	return contradiction(loader, option, OPTION_message_rate,
+		"twice subscriptions_max, which message_burst is where it is not set, is more than "
+		"message_rate makes good in 71 minutes");
+}
+
 static enum route_auth default_auth(const struct config *config)
 {
 	if (config->auth != ROUTE_AUTH_DEFAULT)
@@ -345,6 +368,8 @@ static int finish(struct loader *loader)
 		r = check_token_query(loader);
 	if (r == 0)
 		r = check_tls(loader);
+	if (r == 0)
+		r = check_burst(loader);
 	if (r)
 		return r;
 	route_table_set_auth(config->routes, default_auth(config));

@@ -7,17 +7,28 @@ enum {
 	BEHIND_MS = 60000, /* threads that share a bucket bring times of their own, some of them older */
 };
 
+/* The time that pays for one: at least 1 us. */
+static uint32_t cost_us(unsigned int n, unsigned int period_ms)
+{
+	uint64_t cost = (uint64_t)period_ms * US_PER_MS / n;
+
+	return cost < 1 ? 1 : cost > UINT32_MAX ? UINT32_MAX : (uint32_t)cost;
+}
+
+unsigned int bucket_burst_max(unsigned int n, unsigned int period_ms)
+{
+	return n ? UINT32_MAX / cost_us(n, period_ms) : UINT32_MAX;
+}
+
 struct bucket_rate bucket_rate(unsigned int n, unsigned int period_ms, unsigned int burst)
 {
 	struct bucket_rate rate = {0};
-	uint64_t cost, depth;
+	uint64_t depth;
 
 	if (!n)
 		return rate;
-	cost = (uint64_t)period_ms * US_PER_MS / n;
-	cost = cost < 1 ? 1 : cost > UINT32_MAX ? UINT32_MAX : cost;
-	depth = cost * (burst ? burst : 1);
-	rate.cost_us = (uint32_t)cost;
+	rate.cost_us = cost_us(n, period_ms);
+	depth = (uint64_t)rate.cost_us * (burst ? burst : 1);
 	rate.depth_us = depth > UINT32_MAX ? UINT32_MAX : (uint32_t)depth;
 	return rate;
 }

@@ -167,14 +167,21 @@ static void take_keys(struct worker *worker, struct worker_mail *mail)
 	}
 }
 
-static void drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
+/* Without memory for it the next tick tries again. */
+static void begin_drain_tick(struct worker *worker)
 {
 	struct timeval interval = {0, DRAIN_TICK_MS * 1000};
 
+	if (worker->clients.drain.begun && !event_pending(worker->drain_tick, EV_TIMEOUT, NULL))
+		(void)event_add(worker->drain_tick, &interval);
+}
+
+static void drain(struct worker *worker, uint64_t time_ms, uint64_t seed)
+{
 	worker->silent_ms = worker->clients.now_ms + time_ms + SILENT_MS;
 	ws_server_drain(worker->server);
 	clients_drain(&worker->clients, time_ms, seed);
-	event_add(worker->drain_tick, &interval);
+	begin_drain_tick(worker);
 }
 
 /* Orders are carried out behind sockets, so that a large one holds nothing up. */
@@ -378,6 +385,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	clients_tick(&worker->clients);
 	if (!list_empty(&worker->clients.orders))
 		carry_out_later(worker, 0);
+	begin_drain_tick(worker);
 	slow_shed(&worker->clients, atomic_exchange_explicit(&worker->shed_bytes, 0, memory_order_relaxed));
 	log_passed(worker);
 }
@@ -576,11 +584,12 @@ static int make_loop(struct worker *worker, const struct worker_options *options
 	return 0;
 }
 
-static int on_identify(void *arg, struct slice token, struct identity **identityp)
+static int on_identify(
+	void *arg, const struct client *client, struct slice token, struct identity **identityp)
 {
 	struct worker *worker = arg;
 
-	return ws_server_identify(worker->server, token, identityp);
+	return ws_server_identify(worker->server, client, token, identityp);
 }
 
 static int make_clients(

@@ -34,18 +34,16 @@ int worker_settings_new(const struct config *config, struct verifier *verifier,
 	struct worker_settings **settingsp, struct buf *error)
 {
 	struct worker_settings *settings = calloc(1, sizeof(*settings));
-	unsigned int burst;
 	int r;
 
 	if (!settings)
 		return -ENOMEM;
-	burst = config->message_burst ? config->message_burst : 2 * config->subscriptions_max;
 	settings->limits = (struct client_limits){
 		.message_bytes_max = config->message_bytes_max,
 		.outbox_bytes_max = config->outbox_bytes_max,
 		.deflate_bytes_min = config->compression_bytes_min,
 		.subscriptions_max = config->subscriptions_max,
-		.messages = bucket_rate(config->message_rate, MS_PER_SECOND, burst),
+		.messages = bucket_rate(config->message_rate, MS_PER_SECOND, config_message_burst(config)),
 		.failures = bucket_rate(config->failures_max, CLIENT_FAILURES_MS, config->failures_max),
 		.ping_interval_ms = config->ping_interval_ms,
 		.pong_timeout_ms = config->pong_timeout_ms,

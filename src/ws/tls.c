@@ -14,6 +14,7 @@
 #include <openssl/ssl.h>
 
 #include "core/clock.h"
+#include "core/ip.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
 #include "tls/tls_keys.h"
@@ -30,8 +31,9 @@ struct ws_tls {
 	struct tls_keys *keys;
 	SSL_CTX *context; /* lws' */
 	enum tls_version least;
-	int alert;          /* the last one that ended something; 0: none */
-	const SSL *alerted; /* whose it was; maybe gone, only compared */
+	int alert;                       /* the last one that ended something; 0: none */
+	const SSL *alerted;              /* whose it was; maybe gone, only compared */
+	const struct in6_addr *arriving; /* whom the connection that lws is being given comes from, or NULL */
 	struct log *log;
 	struct log_limit failed_limit;
 	struct metrics *metrics;
@@ -135,13 +137,17 @@ static void remote_of(int fd, char out[INET6_ADDRSTRLEN])
 
 static void tell_failed(struct ws_tls *tls, const SSL *ssl, const char *alert, const char *why)
 {
+	const struct in6_addr *client = tls->arriving ? tls->arriving : SSL_get_app_data(ssl);
 	char peer[INET6_ADDRSTRLEN] = "";
 	uint64_t suppressed;
 
 	metrics_add(tls->metrics, METRIC_TLS_HANDSHAKES_FAILED, 1);
 	if (!log_limit_allow(tls->log, &tls->failed_limit, clock_monotonic_ms(), &suppressed))
 		return;
-	remote_of(SSL_get_fd(ssl), peer);
+	if (client)
+		ip_print(client, peer);
+	else
+		remote_of(SSL_get_fd(ssl), peer);
 	log_info(tls->log, "tls handshake failed", log_str("remote", peer), log_str("alert", alert),
 		log_str("why", why), log_uint("suppressed", suppressed));
 }
@@ -158,6 +164,20 @@ static void failed(struct ws_tls *tls, const SSL *ssl)
 	if (is_http(error))
 		answer_http(SSL_get_fd(ssl));
 	tell_failed(tls, ssl, alert, why ? why : "the peer has hung up");
+}
+
+void ws_tls_arriving(struct ws_tls *tls, const struct in6_addr *client)
+{
+	if (tls)
+		tls->arriving = client;
+}
+
+void ws_tls_name(struct lws *wsi, const struct in6_addr *client)
+{
+	SSL *ssl = lws_get_ssl(wsi);
+
+	if (ssl)
+		SSL_set_app_data(ssl, (void *)client);
 }
 
 void ws_tls_late(struct ws_tls *tls, struct lws *wsi)

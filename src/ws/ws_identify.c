@@ -4,16 +4,33 @@
 
 #include "auth/token_fault.h"
 #include "auth/verifier.h"
+#include "client/client.h"
 #include "client/clients.h"
 #include "core/clock.h"
+#include "core/ip.h"
 #include "core/log.h"
 #include "ws/ws_server_private.h"
 
-int ws_server_identify(struct ws_server *server, struct slice token, struct identity **identityp)
+static void note_refusal(struct ws_server *server, const struct client *client, int fault,
+	const struct verifier_result *result)
+{
+	enum refusal as = fault == TOKEN_EXPIRED ? REFUSAL_TOKEN_EXPIRED : REFUSAL_TOKEN_INVALID;
+	char remote[INET6_ADDRSTRLEN];
+	uint64_t suppressed;
+
+	if (!log_limit_allow(server->log, &server->refused_limits[as], clock_monotonic_ms(), &suppressed))
+		return;
+	ip_print(&client->remote, remote);
+	log_warn(server->log, "token refused", log_str("code", handshake_refusal(as)->code),
+		log_str("why", token_fault_name((enum token_fault)fault)), log_str("place", "auth"),
+		log_str("kid", result->kid), log_str("alg", result->alg), log_uint("conn", client->id),
+		log_str("remote", remote), log_uint("suppressed", suppressed));
+}
+
+int ws_server_identify(struct ws_server *server, const struct client *client, struct slice token,
+	struct identity **identityp)
 {
 	struct verifier_result result;
-	uint64_t suppressed;
-	enum refusal as;
 	int r;
 
 	*identityp = NULL;
@@ -27,11 +44,6 @@ int ws_server_identify(struct ws_server *server, struct slice token, struct iden
 		return r;
 	if (r == TOKEN_UNKNOWN_KEY && ws_server_wants_key(server, result.kid))
 		return CLIENT_TOKEN_LATER;
-	as = r == TOKEN_EXPIRED ? REFUSAL_TOKEN_EXPIRED : REFUSAL_TOKEN_INVALID;
-	if (log_limit_allow(server->log, &server->refused_limits[as], clock_monotonic_ms(), &suppressed))
-		log_warn(server->log, "token refused", log_str("code", handshake_refusal(as)->code),
-			log_str("why", token_fault_name((enum token_fault)r)), log_str("place", "auth"),
-			log_str("kid", result.kid), log_str("alg", result.alg),
-			log_uint("suppressed", suppressed));
+	note_refusal(server, client, r, &result);
 	return r == TOKEN_EXPIRED ? CLIENT_TOKEN_EXPIRED : CLIENT_TOKEN_INVALID;
 }

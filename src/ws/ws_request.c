@@ -17,6 +17,7 @@
 #include "ws/handshake.h"
 #include "ws/lws_linger.h"
 #include "ws/places.h"
+#include "ws/tls.h"
 #include "ws/ws_file.h"
 #include "ws/ws_server_private.h"
 
@@ -43,6 +44,8 @@ int ws_request_begin(struct lws *wsi, const struct arrival *arrival)
 	if (!request)
 		return -ENOMEM;
 	request->arrival = *arrival;
+	if (arrival->named)
+		ws_tls_name(wsi, &request->arrival.peer);
 	lws_set_opaque_user_data(wsi, request);
 	return 0;
 }
@@ -70,8 +73,10 @@ void ws_request_end(struct ws_server *server, struct lws *wsi)
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 
-	if (request)
+	if (request) {
+		ws_tls_name(wsi, NULL);
 		arrival_end(&request->arrival, server->places->addresses, clock_monotonic_ms());
+	}
 	request_free(request);
 	lws_set_opaque_user_data(wsi, NULL);
 }

@@ -555,9 +555,11 @@ static void adopt(struct ws_server *server, int fd, struct arrival *arrival)
 	struct lws *wsi;
 
 	server->arriving = arrival->place;
+	ws_tls_arriving(server->tls, arrival->named ? &arrival->peer : NULL);
 	/* On failure lws closes the descriptor. */
 	wsi = lws_adopt_socket_vhost(server->vhost, fd);
 	server->arriving = PLACE_NONE;
+	ws_tls_arriving(server->tls, NULL);
 	if (server->n_created == n_created) /* it never became a connection, so its end is not that of one */
 		places_leave(server->places, arrival->place);
 	if (wsi && ws_request_begin(wsi, arrival) == 0)

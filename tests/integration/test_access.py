@@ -195,7 +195,9 @@ def test_a_bad_token_in_band_changes_nothing_and_stands_in_no_log(start, config,
             assert peer.receive()["data"]["code"] == code, why
             assert peer.ask({"type": "ping"})["type"] == "pong"
             assert peer.ask({"type": "auth", "data": {"token": token}})["data"]["code"] == "rate"
-        node.wait_for_line("token refused", place="auth", why=why)
+        line = node.wait_for_line("token refused", place="auth", why=why)
+        opened = node.lines("client connected")[-1]
+        assert (line.fields["conn"], line.fields["remote"]) == (opened.fields["conn"], opened.fields["remote"])
         assert token not in node.process.stderr()
 
 

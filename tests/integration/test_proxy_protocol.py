@@ -261,3 +261,11 @@ def test_tls_comes_behind_the_header(start, redis, tmp_path):
                 peer.sendall(handshake("/ws/cards"))
                 assert peer.recv(4096)[:13] == b"HTTP/1.1 101 "
                 assert remote_of_newest(gateway) == "2001:db8::7"
+    header = HEADERS["v1"][0]
+    for tail in ([header + b"\x16\x03\x01\x00\x02??"], [header, b"\x16\x03\x01\x00\x02??"]):  # no handshake, at once and later
+        before = len(gateway.lines("tls handshake failed"))
+        with connect(gateway.address) as raw:
+            for piece in tail:
+                raw.sendall(piece)
+            until("the log names the client", lambda: len(gateway.lines("tls handshake failed")) > before)
+        assert gateway.lines("tls handshake failed")[-1].fields["remote"] == CLIENT

@@ -214,10 +214,12 @@ static struct identity *identify(struct slice claims)
 	return identity;
 }
 
-static int on_identify(void *arg, struct slice token, struct identity **identityp)
+static int on_identify(
+	void *arg, const struct client *client, struct slice token, struct identity **identityp)
 {
 	struct world *world = arg;
 
+	(void)client;
 	world->n_identified++;
 	if (world->unidentified)
 		return world->unidentified;

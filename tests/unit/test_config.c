@@ -940,6 +940,13 @@ static void refuses_contradictions(void **state)
 	assert_refuses(f, "proxy_protocol: true\n",
 		"t.yaml:1: proxy_protocol lets in nobody but trusted_proxies, and there are none");
 	assert_loads(f, "proxy_protocol: true\ntrusted_proxies: [10.0.0.1]\n");
+	assert_refuses(f, "message_rate: 10\nmessage_burst: 100000\n",
+		"t.yaml:2: message_burst is more than message_rate makes good in 71 minutes");
+	assert_refuses(f, "message_rate: 1\nsubscriptions_max: 2148\n",
+		"t.yaml:2: twice subscriptions_max, which message_burst is where it is not set, is more than "
+		"message_rate makes good in 71 minutes");
+	assert_loads(f, "message_rate: 10\nmessage_burst: 42949\n");
+	assert_loads(f, "message_rate: 0\nmessage_burst: 100000\n");
 	assert_refuses(f, "subscriptions_max: 1\nroutes:\n- path: /a\n  channels: [a, b]\n",
 		"t.yaml:3: path '/a' joins 2 channels, subscriptions_max is 1");
 }
