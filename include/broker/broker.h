@@ -144,6 +144,18 @@ enum {
 	BROKER_TICKET_UNKNOWN = 1, /* nobody put it there, it was taken already, or it has expired */
 };
 
+/* A token, or a user's tokens, that count no more: a text of auth/revocations. */
+struct broker_revocation {
+	struct slice text;
+	double until_seconds; /* since 1970 */
+};
+
+/* Called once or more often, with some of the set each time, the same one perhaps twice; borrowed. r: 0, or
+ * why there is no more; is_last: this was the last call. Everybody who may write to Redis may have written
+ * them. */
+typedef void (*broker_revocations_fn)(
+	void *arg, int r, const struct broker_revocation *some, size_t n, bool is_last);
+
 enum {
 	BROKER_NODES_PARTIAL = 1, /* there are more nodes than were looked at */
 	BROKER_NODES_MAX = 500,   /* nodes that are listed */
@@ -176,6 +188,11 @@ struct broker_ops {
 	int (*withdraw)(struct broker *broker, broker_withdrawn_fn done, void *arg);
 	/* NULL: there is no place where others could put tickets. */
 	int (*take_ticket)(struct broker *broker, struct slice ticket, broker_ticket_fn done, void *arg);
+	/* All four are NULL if this node is alone. */
+	int (*revocations)(struct broker *broker, broker_revocations_fn each, void *arg);
+	int (*revoke)(struct broker *broker, const struct broker_revocation *revocation);
+	int (*unrevoke)(struct broker *broker, struct slice text);
+	int (*expire_revocations)(struct broker *broker, double now_seconds);
 	void (*free)(struct broker *broker);
 };
 
@@ -272,6 +289,16 @@ int broker_withdraw(struct broker *broker, broker_withdrawn_fn done, void *arg);
  * tickets here), -ENOTCONN, -EAGAIN, -ENOMEM.
  */
 int broker_take_ticket(struct broker *broker, struct slice ticket, broker_ticket_fn done, void *arg);
+
+/*
+ * The set of revocations that all nodes keep together: reads it; adds one, or another time to one; takes one
+ * out, or all that are over. Nobody hears how the latter ended: a refusal is in the log. 0, or why it was not
+ * asked: -EOPNOTSUPP (there are no others), -ENOTCONN, -EAGAIN, -ENOMEM.
+ */
+int broker_revocations(struct broker *broker, broker_revocations_fn each, void *arg);
+int broker_revoke(struct broker *broker, const struct broker_revocation *revocation);
+int broker_unrevoke(struct broker *broker, struct slice text);
+int broker_expire_revocations(struct broker *broker, double now_seconds);
 
 void broker_free(struct broker *broker); /* accepts NULL */
 

@@ -23,6 +23,7 @@ struct broker_listener;
 struct bus;
 struct census_question;
 struct channel_log;
+struct channel_log_resync;
 struct control_command;
 struct event_base;
 struct fault_off;
@@ -45,11 +46,20 @@ enum {
 /* Called for each event of a channel; the message is borrowed. It must not remove the tap. */
 typedef void (*bus_tap_fn)(void *arg, struct message *event);
 
+/* Called when every event of the channel comes from now on, again after each time that it was lost. The
+ * same. */
+typedef void (*bus_tap_confirmed_fn)(void *arg);
+
+/* Called when events may be missing, before others follow. The same. */
+typedef void (*bus_tap_resync_fn)(void *arg, const struct channel_log_resync *resync);
+
 /* A tap; embedded in the caller's struct. */
 struct bus_tap {
 	struct list link; /* of its channel */
 	struct bus_channel *channel;
 	bus_tap_fn event;
+	bus_tap_confirmed_fn confirmed; /* may be NULL, like the next */
+	bus_tap_resync_fn resync;
 	void *arg;
 };
 
@@ -61,8 +71,18 @@ struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *me
 void bus_set_node(struct bus *bus, const char *node);
 
 /* Control commands are followed, by all who may publish to tg:control. To be called before bus_connect(), and
- * after bus_set_node(). */
-void bus_set_controlled(struct bus *bus);
+ * after bus_set_node(). 0 or -ENOMEM. */
+int bus_set_controlled(struct bus *bus);
+
+/* Are control commands heard, and is known what was revoked before? */
+enum bus_control_state {
+	BUS_CONTROL_READY,
+	BUS_CONTROL_AWAITED, /* a moment after the link was made */
+	BUS_CONTROL_LACKING, /* Redis refuses it: people have to mend that */
+};
+
+/* BUS_CONTROL_READY where they are not followed. */
+enum bus_control_state bus_control_state(const struct bus *bus);
 
 /* Reads a control command. NULL, or what is wrong with it, as a sentence without a full stop. */
 const char *bus_read_command(struct slice text, struct control_command *command);

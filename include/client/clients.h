@@ -59,6 +59,7 @@ struct client_limits {
 enum {
 	CLIENT_TOKEN_INVALID = 1,
 	CLIENT_TOKEN_EXPIRED,
+	CLIENT_TOKEN_REVOKED,
 	CLIENT_TOKEN_LATER, /* its key is being fetched */
 };
 

@@ -16,6 +16,7 @@
 #include "core/list.h"
 #include "core/slice.h"
 #include "mail/bus_mail.h"
+#include "protocol/close_reason.h"
 
 struct order;
 struct revocations;
@@ -42,10 +43,13 @@ struct order_text {
 	enum order_target target;
 	uint64_t conn;
 	struct slice name;
+	bool is_dated;                     /* ORDER_USER: only those whose token */
+	int64_t issued_before_ms;          /* was made before this, or does not say when */
 	const struct revocations *revoked; /* outlives the order */
 	struct slice channel;              /* to subscribe or to leave */
-	/* of a disconnect: what is said to the peer; 0 and absent: what its reason says, which is
-	 * DISCONNECTED, or TOKEN_REVOKED for ORDER_REVOKED */
+	/* of a disconnect: the reason, and what is said to the peer in its place, unless that is 0 and
+	 * absent */
+	enum close_reason reason;
 	uint16_t code;
 	struct slice words;
 };

@@ -31,6 +31,7 @@ struct message;
 struct metrics;
 struct order_part;
 struct places;
+struct revocations;
 struct survey_part;
 struct ticket;
 struct tls_keys;
@@ -153,6 +154,10 @@ enum worker_keys_news {
 
 /* verifier: only with WORKER_KEYS_CHANGED, else NULL; takes its own reference. 0 or -ENOMEM. */
 int worker_post_keys(struct worker *worker, enum worker_keys_news news, struct verifier *verifier);
+
+/* Tokens that count no more from now on, in place of those that were told before. Takes its own reference. 0
+ * or -ENOMEM. */
+int worker_post_revocations(struct worker *worker, struct revocations *revocations);
 
 /* Sends the part to the worker, to be filled. It comes back through listener.surveyed(), or is lost with the
  * worker. 0, or -ENOMEM if it was not sent. */

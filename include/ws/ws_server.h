@@ -24,6 +24,7 @@ struct identity;
 struct log;
 struct metrics;
 struct places;
+struct revocations;
 struct slice;
 struct socket_ops;
 struct ticket;
@@ -104,6 +105,9 @@ void ws_server_ticket(struct ws_server *server, struct ticket *ticket);
 void ws_server_keys_fetching(struct ws_server *server);
 void ws_server_keys_fetched(struct ws_server *server);
 void ws_server_set_verifier(struct ws_server *server, struct verifier *verifier);
+
+/* Tokens that count no more from now on. Takes them over. */
+void ws_server_set_revocations(struct ws_server *server, struct revocations *revocations);
 
 /* The operations of the sockets that clients of a ws server write to, without and with TLS. */
 extern const struct socket_ops ws_socket_ops;

@@ -163,8 +163,8 @@ static int make_bus(struct gateway *gateway, struct buf *error)
 	if (!gateway->bus)
 		return -ENOMEM;
 	bus_set_node(gateway->bus, gateway->node_id);
-	if (gateway->config->control)
-		bus_set_controlled(gateway->bus);
+	if (gateway->config->control && bus_set_controlled(gateway->bus) < 0)
+		return -ENOMEM;
 	bus_set_routes(gateway->bus, gateway->config->routes);
 #ifdef TIDEGATE_FAULT_CONTROLS
 	bus_set_fault_off(gateway->bus, &gateway->fault_off);

@@ -6,9 +6,11 @@
 #include "app/status.h"
 #include "asyncapi/asyncapi.h"
 #include "broker/broker.h"
+#include "bus/bus.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/clock.h"
+#include "route/route.h"
 
 static unsigned int count_stuck(const struct gateway *gateway)
 {
@@ -57,12 +59,22 @@ bool gateway_say_live(void *arg, struct buf *out)
 static bool is_ready(const struct gateway *gateway)
 {
 	return broker_state(gateway->broker) == BROKER_READY && !shutdown_begun(&gateway->shutdown) &&
-	       !keys_are_awaited(gateway->keys) && !places_is_short(&gateway->places);
+	       !keys_are_awaited(gateway->keys) && !places_is_short(&gateway->places) &&
+	       bus_control_state(gateway->bus) != BUS_CONTROL_AWAITED;
+}
+
+/* Does Redis refuse the library to routes that want it? */
+static bool lacks_histories(const struct gateway *gateway)
+{
+	const struct route_table *routes = reload_config(&gateway->reload)->routes;
+
+	return broker_complaint(gateway->broker).len > 0 &&
+	       (route_table_keeps_history(routes) || route_table_carries_actions(routes));
 }
 
 /*
  * Refused histories do not make the gateway unready: it still serves everything else, and since all gateways
- * have the same rights, no gateway would be left. They are named nevertheless.
+ * have the same rights, no gateway would be left. They are named nevertheless, and so is refused control.
  */
 bool gateway_say_ready(void *arg, struct buf *out)
 {
@@ -80,7 +92,8 @@ bool gateway_say_ready(void *arg, struct buf *out)
 		{"draining", draining},
 		{"keys", awaited},
 		{"memory", is_short},
-		{"history", broker_complaint(gateway->broker).len > 0},
+		{"history", lacks_histories(gateway)},
+		{"control", connected && bus_control_state(gateway->bus) != BUS_CONTROL_READY},
 	};
 	const char *comma = "";
 

@@ -25,7 +25,8 @@ enum {
 };
 
 /* What the gateway says by itself, beside events. */
-static const char *const unasked[] = {"token_expiring", "resync", "degraded", "restored", "reconnect"};
+static const char *const unasked[] = {
+	"token_expiring", "refresh", "resync", "degraded", "restored", "reconnect"};
 
 enum {
 	N_UNASKED = sizeof(unasked) / sizeof(unasked[0]),
@@ -79,6 +80,12 @@ static json_t *bindings(const struct draft *draft, const struct route *route)
 		"{s:{s:s, s:o, s:s}}", "ws", "method", "GET", "query", query, "bindingVersion", "0.1.0");
 }
 
+/* Who has no token hears nothing of it. */
+static bool is_about_tokens(const char *name)
+{
+	return strcmp(name, "token_expiring") == 0 || strcmp(name, "refresh") == 0;
+}
+
 /* All messages of the channel. */
 static void add_messages(struct draft *draft, const struct route *route, json_t *messages)
 {
@@ -95,7 +102,7 @@ static void add_messages(struct draft *draft, const struct route *route, json_t 
 	}
 	put_message(draft, messages, "error");
 	for (size_t i = 0; i < N_UNASKED; i++)
-		if (strcmp(unasked[i], "token_expiring") != 0 || takes_tokens(draft, route))
+		if (!is_about_tokens(unasked[i]) || takes_tokens(draft, route))
 			put_message(draft, messages, unasked[i]);
 	json_object_foreach(draft->messages, name, message) if (strncmp(name, "close_", 6) == 0)
 		put_message(draft, messages, name);

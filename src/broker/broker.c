@@ -110,6 +110,27 @@ int broker_take_ticket(struct broker *broker, struct slice ticket, broker_ticket
 	return broker->ops->take_ticket ? broker->ops->take_ticket(broker, ticket, done, arg) : -EOPNOTSUPP;
 }
 
+int broker_revocations(struct broker *broker, broker_revocations_fn each, void *arg)
+{
+	return broker->ops->revocations ? broker->ops->revocations(broker, each, arg) : -EOPNOTSUPP;
+}
+
+int broker_revoke(struct broker *broker, const struct broker_revocation *revocation)
+{
+	return broker->ops->revoke ? broker->ops->revoke(broker, revocation) : -EOPNOTSUPP;
+}
+
+int broker_unrevoke(struct broker *broker, struct slice text)
+{
+	return broker->ops->unrevoke ? broker->ops->unrevoke(broker, text) : -EOPNOTSUPP;
+}
+
+int broker_expire_revocations(struct broker *broker, double now_seconds)
+{
+	return broker->ops->expire_revocations ? broker->ops->expire_revocations(broker, now_seconds)
+					       : -EOPNOTSUPP;
+}
+
 void broker_free(struct broker *broker)
 {
 	if (broker)

@@ -41,6 +41,12 @@ static struct redis_server *server_of_tickets(const struct broker *broker)
 	return ((const struct redis_broker *)broker)->server;
 }
 
+/* The server where revocations are kept. */
+static struct redis_server *server_of_revocations(const struct broker *broker)
+{
+	return ((const struct redis_broker *)broker)->server;
+}
+
 static enum broker_state state_of(const struct redis_server *server)
 {
 	return redis_server_is_ready(server) ? BROKER_READY : BROKER_CONNECTING;
@@ -158,6 +164,26 @@ static int redis_take_ticket(struct broker *broker, struct slice ticket, broker_
 	return redis_server_take_ticket(server_of_tickets(broker), ticket, done, arg);
 }
 
+static int redis_revocations(struct broker *broker, broker_revocations_fn each, void *arg)
+{
+	return redis_server_revocations(server_of_revocations(broker), each, arg);
+}
+
+static int redis_revoke(struct broker *broker, const struct broker_revocation *revocation)
+{
+	return redis_server_revoke(server_of_revocations(broker), revocation);
+}
+
+static int redis_unrevoke(struct broker *broker, struct slice text)
+{
+	return redis_server_unrevoke(server_of_revocations(broker), text);
+}
+
+static int redis_expire_revocations(struct broker *broker, double now_seconds)
+{
+	return redis_server_expire_revocations(server_of_revocations(broker), now_seconds);
+}
+
 static void redis_free(struct broker *broker)
 {
 	struct redis_broker *redis = (struct redis_broker *)broker;
@@ -184,6 +210,10 @@ static const struct broker_ops redis_ops = {
 	.nodes = redis_nodes,
 	.withdraw = redis_withdraw,
 	.take_ticket = redis_take_ticket,
+	.revocations = redis_revocations,
+	.revoke = redis_revoke,
+	.unrevoke = redis_unrevoke,
+	.expire_revocations = redis_expire_revocations,
 	.free = redis_free,
 };
 

@@ -214,6 +214,8 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	histories_tick(&bus->histories, now_ms);
 	surveys_tick(&bus->surveys, now_ms);
 	bus_channels_expire(bus, now_ms);
+	if (bus->controlled)
+		revoking_tick(&bus->control.revoking);
 	map_tidy(&bus->channels);
 	give_memory_back(bus, now_ms);
 }
@@ -293,6 +295,8 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 	(void)reason; /* the broker logs it and tells it to /ready */
 	for (unsigned int i = 0; i < bus->n_workers; i++)
 		worker_post_connected(bus->workers[i], state == BROKER_READY);
+	if (bus->controlled)
+		control_connected(&bus->control, state == BROKER_READY);
 	if (state == BROKER_READY)
 		histories_retry(&bus->histories);
 }
@@ -360,9 +364,12 @@ void bus_connect(
 		control_start(&bus->control);
 }
 
-void bus_set_controlled(struct bus *bus)
+int bus_set_controlled(struct bus *bus)
 {
-	bus->controlled = true;
+	int r = revoking_init(&bus->control.revoking, bus);
+
+	bus->controlled = r == 0;
+	return r;
 }
 
 void bus_set_routes(struct bus *bus, struct route_table *routes)
@@ -442,6 +449,7 @@ void bus_free(struct bus *bus)
 		bus_channel_free(map_value(entry, struct bus_channel, entry));
 	}
 	map_deinit(&bus->channels);
+	control_deinit(&bus->control);
 	replays_deinit(&bus->replays);
 	if (bus->mail_event)
 		event_free(bus->mail_event);

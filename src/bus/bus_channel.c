@@ -209,6 +209,16 @@ void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64
 	bus_channel_left(channel);
 }
 
+static void tell_taps_confirmed(struct bus_channel *channel)
+{
+	for (struct list *link = channel->taps.next; link != &channel->taps; link = link->next) {
+		struct bus_tap *tap = list_entry(link, struct bus_tap, link);
+
+		if (tap->confirmed)
+			tap->confirmed(tap->arg);
+	}
+}
+
 /* Every event from now on comes: tells the workers that waited for it. */
 static void confirm(struct bus_channel *channel)
 {
@@ -226,6 +236,7 @@ static void confirm(struct bus_channel *channel)
 		post_confirm(channel, i, told);
 	}
 	message_unref(told);
+	tell_taps_confirmed(channel);
 }
 
 /* Clients that wait for a log that cannot be read are better off without the history. */
@@ -388,7 +399,15 @@ static void on_history_dropped(void *arg, struct message *told)
 
 static void on_history_resync(void *arg, const struct channel_log_resync *resync)
 {
+	const struct bus_channel *channel = arg;
+
 	say_resync(arg, channel_log_reason_name(resync->reason), resync);
+	for (struct list *link = channel->taps.next; link != &channel->taps; link = link->next) {
+		const struct bus_tap *tap = list_entry(link, struct bus_tap, link);
+
+		if (tap->resync)
+			tap->resync(tap->arg, resync);
+	}
 }
 
 /* The log is live: can pub/sub still bring entries for the first time that the log had already? */

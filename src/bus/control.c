@@ -21,6 +21,7 @@ enum {
 	REFUSED_LINES = 5, /* of the log in a minute, about commands that make no sense */
 	DONE_LINES = 20,   /* likewise about those that were carried out */
 	LINES_MS = 60000,
+	FOLLOW_MS = 2000, /* from the link to the log of commands: milliseconds on a Redis that is well */
 };
 
 static const enum metric done_metrics[N_CONTROL_DO] = {
@@ -38,6 +39,7 @@ struct errand {
 	struct control *control;
 	enum control_do what;
 	struct control_text reply;
+	const char *wrong; /* that was not done; NULL: all was */
 };
 
 /* An answer that cannot be sent is one that did not come: who asked knows which nodes there are. */
@@ -62,19 +64,30 @@ static void answer(
 	buf_deinit(&text);
 }
 
+/* n: for how many connections; NULL: that is not known yet. */
+static void tell_done(struct control *control, enum control_do what, const uint64_t *n)
+{
+	struct bus *bus = control->bus;
+	uint64_t suppressed;
+
+	metrics_add(bus->metrics, done_metrics[what], 1);
+	if (!log_limit_allow(bus->log, &control->done_limit, clock_monotonic_ms(), &suppressed))
+		return;
+	if (n)
+		log_info(bus->log, "control command carried out", log_str("do", control_do_name(what)),
+			log_uint("n", *n), log_uint("suppressed", suppressed));
+	else
+		log_info(bus->log, "control command carried out", log_str("do", control_do_name(what)),
+			log_uint("suppressed", suppressed));
+}
+
 static void on_done(void *arg, int r, uint64_t n)
 {
 	struct errand *errand = arg;
 	struct control *control = errand->control;
-	struct bus *bus = control->bus;
-	uint64_t suppressed;
 
-	metrics_add(bus->metrics, done_metrics[errand->what], 1);
-	if (log_limit_allow(bus->log, &control->done_limit, clock_monotonic_ms(), &suppressed))
-		log_info(bus->log, "control command carried out",
-			log_str("do", control_do_name(errand->what)), log_uint("n", n),
-			log_uint("suppressed", suppressed));
-	answer(control, &errand->reply, r, n, NULL);
+	tell_done(control, errand->what, &n);
+	answer(control, &errand->reply, r, n, errand->wrong);
 	free(errand);
 }
 
@@ -103,6 +116,9 @@ static struct order_text order_of(const struct control_command *command)
 		.name = control_slice(&command->name),
 		.channel = control_slice(&command->channel),
 		.code = command->code,
+		.reason = command->what == CONTROL_REVOKE ? CLOSE_TOKEN_REVOKED : CLOSE_DISCONNECTED,
+		.is_dated = command->what == CONTROL_REVOKE && command->who == CONTROL_USER,
+		.issued_before_ms = command->issued_before_ms,
 	};
 
 	if (command->reason.len)
@@ -115,18 +131,54 @@ static bool is_for_others(const struct control *control, const struct control_co
 	return command->who == CONTROL_CONN && !slice_is(control_slice(&command->name), control->node);
 }
 
-static void carry_out(struct control *control, const struct control_command *command)
+/* wrong: what was not done. */
+static void carry_out(struct control *control, const struct control_command *command, const char *wrong)
 {
 	const struct order_text text = order_of(command);
 	struct errand *errand = malloc(sizeof(*errand));
 
 	if (errand)
-		*errand = (struct errand){control, command->what, command->reply};
+		*errand = (struct errand){control, command->what, command->reply, wrong};
 	if (errand && is_for_others(control, command))
 		on_done(errand, 0, 0);
 	else if (!errand || bus_order(control->bus, &text, on_done, errand) < 0) {
 		answer(control, &command->reply, -ENOMEM, 0, NULL);
 		free(errand);
+	}
+}
+
+bool control_revocation(const struct control_command *command, struct revocation *revocation)
+{
+	*revocation = (struct revocation){
+		.is_token = command->who == CONTROL_TOKEN,
+		.name = control_slice(&command->name),
+		.issued_before_ms = command->issued_before_ms,
+		.until_ms = command->until_ms,
+	};
+	return command->what == CONTROL_REVOKE;
+}
+
+/* Of many in a row that nobody waits for, the connections are closed together. */
+static void revoke(struct control *control, const struct control_command *command)
+{
+	struct revocation revocation;
+	bool is_over = command->until_ms <= (int64_t)clock_wall_ms();
+	int r;
+
+	(void)control_revocation(command, &revocation);
+	r = revoking_note(&control->revoking, &revocation);
+	if (r == REVOCATION_FULL) {
+		carry_out(control, command,
+			"this node knows as many revocations as it may: the connections may come back");
+	} else if (r < 0) {
+		carry_out(control, command, "this node has no memory for it: the connections may come back");
+	} else if (is_over || !command->reply.len) {
+		tell_done(control, CONTROL_REVOKE, NULL);
+		answer(control, &command->reply, 0, 0, NULL);
+	} else {
+		/* Before the others close them, so that these are counted. */
+		(void)revoking_tell(&control->revoking);
+		carry_out(control, command, NULL);
 	}
 }
 
@@ -136,8 +188,6 @@ const char *bus_read_command(struct slice text, struct control_command *command)
 	const struct control_text *channel =
 		command->who == CONTROL_CHANNEL ? &command->name : &command->channel;
 
-	if (!wrong && command->what == CONTROL_REVOKE)
-		return "revoke is not known here";
 	if (!wrong && channel->len && !route_channel_valid(channel->bytes, channel->len))
 		return "channel is the name of a channel";
 	return wrong;
@@ -169,19 +219,66 @@ static void refuse(struct control *control, const struct control_command *comman
 	answer(control, &command->reply, 0, 0, wrong);
 }
 
-static void on_event(void *arg, struct message *event)
+void control_take(struct control *control, struct slice payload)
 {
-	struct control *control = arg;
 	struct control_command command;
-	const char *wrong = bus_read_command(payload_of(event), &command);
+	const char *wrong = bus_read_command(payload, &command);
 
 	if (wrong)
 		refuse(control, &command, wrong);
+	else if (command.what == CONTROL_REVOKE)
+		revoke(control, &command);
 	else
-		carry_out(control, &command);
+		carry_out(control, &command, NULL);
+}
+
+static void on_event(void *arg, struct message *event)
+{
+	control_take(arg, payload_of(event));
 }
 
 /* --- following --- */
+
+static void on_followed(void *arg)
+{
+	struct control *control = arg;
+
+	control->followed = true;
+	control_log_read(&control->log, 0);
+}
+
+/* Commands were missed that no longer follow the newest that was heard. A fork took some back that were
+ * carried out already. */
+static void on_resync(void *arg, const struct channel_log_resync *resync)
+{
+	struct control *control = arg;
+
+	control_log_read(&control->log, resync->reason == CHANNEL_LOG_FORK ? 0 : resync->position.offset);
+}
+
+void control_connected(struct control *control, bool connected)
+{
+	control->followed = false;
+	control->connected_ms = clock_monotonic_ms();
+	revoking_connected(&control->revoking, connected);
+}
+
+enum bus_control_state bus_control_state(const struct bus *bus)
+{
+	const struct control *control = &bus->control;
+
+	if (!bus->controlled)
+		return BUS_CONTROL_READY;
+	if (control->revoking.refused)
+		return BUS_CONTROL_LACKING;
+	if (control->followed && revoking_is_done(&control->revoking))
+		return BUS_CONTROL_READY;
+	/* A Redis that keeps no log of commands must not keep all nodes from serving. */
+	if (control->revoking.has_set && (broker_complaint(bus->broker).len ||
+						 clock_monotonic_ms() - control->connected_ms >= FOLLOW_MS))
+		return BUS_CONTROL_LACKING;
+	return BUS_CONTROL_AWAITED;
+}
 
 void control_init(struct control *control, struct bus *bus, const char *node)
 {
@@ -197,6 +294,14 @@ void control_init(struct control *control, struct bus *bus, const char *node)
 	};
 	snprintf(control->node, sizeof(control->node), "%s", node);
 	own_channel_init(&control->commands, bus, "tg:", "control", &history, on_event, control);
+	control->commands.tap.confirmed = on_followed;
+	control->commands.tap.resync = on_resync;
+	control->log.control = control;
+}
+
+void control_deinit(struct control *control)
+{
+	revoking_deinit(&control->revoking);
 }
 
 void control_start(struct control *control)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "auth/identity.h"
+#include "auth/revocations.h"
 #include "client/client.h"
 #include "client/clients.h"
 #include "client/lease.h"
@@ -12,11 +13,19 @@
 #include "mail/order.h"
 #include "route/route.h"
 
-static bool is_user(const struct client *client, struct slice name)
+static bool is_user(const struct client *client, const struct order_text *text)
 {
 	const struct identity *identity = rights_identity(&client->rights);
 
-	return identity && slice_is(name, identity_user(identity));
+	return identity && slice_is(text->name, identity_user(identity)) &&
+	       (!text->is_dated || revocation_is_older(identity, text->issued_before_ms));
+}
+
+static bool is_revoked(const struct client *client, const struct revocations *revoked)
+{
+	const struct identity *identity = rights_identity(&client->rights);
+
+	return identity && revocations_have(revoked, identity, (int64_t)client->clients->wall_ms);
 }
 
 static bool is_token(const struct client *client, struct slice name)
@@ -34,7 +43,7 @@ static bool concerns(const struct order_text *text, const struct client *client)
 	case ORDER_CONNECTION:
 		return client->id == text->conn;
 	case ORDER_USER:
-		return is_user(client, text->name);
+		return is_user(client, text);
 	case ORDER_TOKEN:
 		return is_token(client, text->name);
 	case ORDER_CHANNEL:
@@ -42,7 +51,7 @@ static bool concerns(const struct order_text *text, const struct client *client)
 	case ORDER_ROUTE:
 		return slice_is(text->name, route_path(client->rights.route));
 	case ORDER_REVOKED:
-		break;
+		return is_revoked(client, text->revoked);
 	}
 	return false;
 }
@@ -55,7 +64,7 @@ static bool carry_out(const struct order_text *text, struct client *client)
 		return false;
 	switch (text->verb) {
 	case ORDER_DISCONNECT:
-		client_dismiss(client, CLOSE_DISCONNECTED, text->code, text->words);
+		client_dismiss(client, text->reason, text->code, text->words);
 		return true;
 	case ORDER_SUBSCRIBE:
 		return verbs_grant(client, text->channel);

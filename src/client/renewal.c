@@ -116,6 +116,8 @@ void renewal_run(struct client *client, struct slice id, struct slice token)
 		take_identity(client, id, identity);
 	else if (r < 0)
 		client_close(client, CLOSE_INTERNAL);
+	else if (r == CLIENT_TOKEN_REVOKED)
+		client_close(client, CLOSE_TOKEN_REVOKED);
 	else
 		refuse(client, id, r);
 }

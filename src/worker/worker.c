@@ -256,6 +256,10 @@ static void take(struct worker *worker, struct worker_mail *mail)
 	case WORKER_KEYS:
 		take_keys(worker, mail);
 		break;
+	case WORKER_REVOCATIONS:
+		ws_server_set_revocations(worker->server, mail->revocations);
+		mail->revocations = NULL;
+		break;
 	case WORKER_DRAIN:
 		drain(worker, mail->drain_ms, mail->seed);
 		break;

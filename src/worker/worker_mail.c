@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/revocations.h"
 #include "auth/verifier.h"
 #include "mail/join.h"
 #include "mail/order.h"
@@ -89,6 +90,7 @@ void worker_mail_free(struct worker_mail *mail)
 	free(mail->events);
 	worker_settings_free(mail->settings);
 	verifier_unref(mail->verifier);
+	revocations_unref(mail->revocations);
 	tls_keys_unref(mail->tls_keys);
 	free(mail);
 }

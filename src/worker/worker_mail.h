@@ -17,6 +17,7 @@ struct join;
 struct message;
 struct order_part;
 struct worker_settings;
+struct revocations;
 struct survey_part;
 struct ticket;
 struct tls_keys;
@@ -34,6 +35,7 @@ enum worker_mail_kind {
 	WORKER_ANSWER,
 	WORKER_TICKET,
 	WORKER_KEYS,
+	WORKER_REVOCATIONS,
 	WORKER_CONFIGURE,
 	WORKER_TLS_KEYS,
 	WORKER_DRAIN,
@@ -50,6 +52,7 @@ struct worker_mail {
 	struct order_part *order;         /* WORKER_ORDER; likewise, once it is carried out */
 	enum worker_keys_news keys_news;  /* WORKER_KEYS */
 	struct verifier *verifier;        /* likewise; one reference, or NULL */
+	struct revocations *revocations;  /* WORKER_REVOCATIONS; one reference */
 	bool connected;                   /* WORKER_CONNECTED */
 	uint64_t hash;                    /* WORKER_CONFIRM, WORKER_RESYNC, WORKER_LATE */
 	struct confirmation confirmation; /* WORKER_CONFIRM; its message is events[0], if there is one */

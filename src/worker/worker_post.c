@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "auth/revocations.h"
 #include "auth/verifier.h"
 #include "core/mailbox.h"
 #include "mail/confirmation.h"
@@ -133,6 +134,17 @@ int worker_post_survey(struct worker *worker, struct survey_part *part)
 	mail->survey = part;
 	part->carrier = mail;
 	survey_send(part);
+	post(worker, mail);
+	return 0;
+}
+
+int worker_post_revocations(struct worker *worker, struct revocations *revocations)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_REVOCATIONS, NULL, 0);
+
+	if (!mail)
+		return -ENOMEM;
+	mail->revocations = revocations_ref(revocations);
 	post(worker, mail);
 	return 0;
 }

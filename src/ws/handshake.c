@@ -7,6 +7,7 @@
 #include <libwebsockets.h>
 
 #include "auth/identity.h"
+#include "auth/revocations.h"
 #include "auth/ticket_form.h"
 #include "core/clock.h"
 #include "core/ip.h"
@@ -163,11 +164,24 @@ static const struct handshake_refusal *judge_ticket(const struct handshake_door 
 	return r ? refuse_ticket(token, REFUSAL_TICKET_INVALID, token_fault_name((enum token_fault)r)) : NULL;
 }
 
+/* A token that is good may have been taken back all the same. */
+static const struct handshake_refusal *check_revocations(
+	const struct handshake_door *door, struct handshake_token *token, struct identity **identityp)
+{
+	if (!revocations_have(door->revocations, *identityp, door->now_ms))
+		return NULL;
+	identity_free(*identityp);
+	*identityp = token->header.identity = NULL;
+	token->why = "revoked";
+	return &refusals[REFUSAL_TOKEN_REVOKED];
+}
+
 /* Who asks, as far as the route wants to know. */
 static const struct handshake_refusal *check_token(const struct request_head *head,
 	const struct handshake_door *door, enum route_auth auth, struct handshake_token *token,
 	struct identity **identityp)
 {
+	const struct handshake_refusal *refusal;
 	struct credential credential;
 
 	*identityp = NULL;
@@ -185,8 +199,9 @@ static const struct handshake_refusal *check_token(const struct request_head *he
 	/* A browser sends cookies for any page. The page has to be known, and was looked at before. */
 	if (credential.place == CREDENTIAL_COOKIE && head->n[HTTP_ORIGIN] == 0)
 		return &refusals[REFUSAL_BAD_ORIGIN];
-	return credential.place == CREDENTIAL_TICKET ? judge_ticket(door, &credential, token, identityp)
-						     : judge(door, &credential, token, identityp);
+	refusal = credential.place == CREDENTIAL_TICKET ? judge_ticket(door, &credential, token, identityp)
+							: judge(door, &credential, token, identityp);
+	return refusal ? refusal : check_revocations(door, token, identityp);
 }
 
 static const struct handshake_refusal *check_rights(struct rights *rights, struct route_table *routes,

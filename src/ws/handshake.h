@@ -20,6 +20,7 @@
 struct handshake_rules;
 struct lws;
 struct request_head;
+struct revocations;
 struct rights;
 struct route_table;
 struct ticket;
@@ -52,10 +53,11 @@ struct handshake_refusal {
 struct handshake_door {
 	struct route_table *routes;
 	const struct handshake_rules *rules;
-	struct verifier_thread *verifying; /* the room in which tokens are checked */
-	const struct ticket *ticket;       /* that the request named, answered; NULL: none was asked for */
-	const char *remote;                /* the client's address */
-	int64_t now_ms;                    /* wall clock */
+	struct verifier_thread *verifying;     /* the room in which tokens are checked */
+	const struct revocations *revocations; /* NULL: no token is revoked */
+	const struct ticket *ticket; /* that the request named, answered; NULL: none was asked for */
+	const char *remote;          /* the client's address */
+	int64_t now_ms;              /* wall clock */
 };
 
 /* What the log may tell of a token that let nobody in: never the token. */

@@ -2,6 +2,8 @@
 
 #include "ws/ws_server.h"
 
+#include "auth/identity.h"
+#include "auth/revocations.h"
 #include "auth/token_fault.h"
 #include "auth/verifier.h"
 #include "client/client.h"
@@ -38,6 +40,10 @@ int ws_server_identify(struct ws_server *server, const struct client *client, st
 		return CLIENT_TOKEN_INVALID; /* a reload took the keys away just now */
 	r = verifier_check(
 		server->rules.verifier, server->verifying, token, (int64_t)clock_wall_ms(), &result);
+	if (r == 0 && revocations_have(server->revocations, result.identity, (int64_t)clock_wall_ms())) {
+		identity_free(result.identity);
+		return CLIENT_TOKEN_REVOKED;
+	}
 	if (r == 0)
 		*identityp = result.identity;
 	if (r <= 0)

@@ -1,5 +1,6 @@
 /* Ws keys: what a worker's handshakes know of the keys that tokens are judged by, and of those that come. */
 
+#include "auth/revocations.h"
 #include "auth/unknown_keys.h"
 #include "auth/verifier.h"
 #include "core/clock.h"
@@ -31,4 +32,10 @@ void ws_server_set_verifier(struct ws_server *server, struct verifier *verifier)
 {
 	verifier_unref(server->rules.verifier);
 	server->rules.verifier = verifier;
+}
+
+void ws_server_set_revocations(struct ws_server *server, struct revocations *revocations)
+{
+	revocations_unref(server->revocations);
+	server->revocations = revocations;
 }

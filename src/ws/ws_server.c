@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "auth/identity.h"
+#include "auth/revocations.h"
 #include "auth/verifier.h"
 #include "channel_log/position.h"
 #include "client/clients.h"
@@ -195,6 +196,7 @@ static const struct handshake_refusal *check(
 		.routes = server->clients->routes,
 		.rules = &server->rules,
 		.verifying = server->verifying,
+		.revocations = server->revocations,
 		.ticket = entry->ticket,
 		.remote = remote,
 		.now_ms = clock_wall_ms(),
@@ -758,6 +760,7 @@ void ws_server_free(struct ws_server *server)
 	ws_sender_free(server->sender);
 	ws_inflate_free(server->inflate);
 	verifier_thread_free(server->verifying);
+	revocations_unref(server->revocations);
 	handshake_rules_deinit(&server->rules);
 	free(server);
 }

@@ -48,6 +48,7 @@ struct ws_server {
 	struct ws_inflate *inflate; /* of all connections that send deflated messages */
 	struct clients *clients;
 	struct handshake_rules rules;
+	struct revocations *revocations;   /* one reference; NULL: no token is revoked */
 	struct verifier_thread *verifying; /* the room in which tokens are checked */
 	struct log *log;
 	struct log_limit rest_limit;

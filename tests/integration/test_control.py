@@ -1,13 +1,18 @@
 """What backends and operators have done to connections through tg:control, on all nodes (docs/control.md)."""
 
 import json
+import sys
 import time
 
 import pytest
 
 from harness import tokens
+from harness.gateway import ROOT
 from harness.wait import until
-from harness.websocket import Closed
+from harness.websocket import Closed, Refused
+
+sys.path.insert(0, str(ROOT / "tests/fault"))
+from tcp_proxy import TcpProxy  # noqa: E402  # pylint: disable=wrong-import-position
 
 CHANNEL = "tg:control"
 ISSUER = tokens.Issuer()
@@ -208,3 +213,124 @@ def test_commands_given_before_a_node_started_are_not_carried_out(pair, own_redi
     with peer(late, user="42") as socket:
         assert counts(gather(own_redis, 3, do="disconnect", user="nobody")) == [0, 0, 0]
         assert socket.ask({"type": "ping"})["type"] == "pong"
+
+
+def refused(gateway, **claims):
+    """(status, code) of a handshake with such a token; None: it was let in."""
+    try:
+        peer(gateway, speaks=False, **claims).abandon()
+    except Refused as refusal:
+        return refusal.status, json.loads(refusal.response.body)["data"]["code"]
+    return None
+
+
+def now():
+    return int(time.time())
+
+
+def test_a_users_tokens_are_taken_back_on_all_nodes_at_once(pair, own_redis):
+    old, new = now() - 100, now()
+    his = [peer(gateway, user="42", iat=old) for gateway in pair for _ in range(2)]
+    undated, newer, other = peer(pair[0], user="42"), peer(pair[0], user="42", iat=new), peer(pair[1], user="43", iat=old)
+    began = time.monotonic()
+    say(own_redis, do="revoke", user="42", issued_before=new - 50, until=new + 600)
+    for socket in his:
+        assert end_of(socket) == (4001, "token_revoked: that token was taken back")
+    assert time.monotonic() - began < 5  # a second, on a machine that does nothing else
+    assert end_of(undated)[0] == 4001
+    for socket in (newer, other):
+        assert socket.ask({"type": "ping"})["type"] == "pong"
+    for gateway in pair:
+        assert refused(gateway, user="42", iat=old) == refused(gateway, user="42") == (401, "token_revoked")
+        assert refused(gateway, user="42", iat=new) is refused(gateway, user="43", iat=old) is None
+        assert gateway.metric("tidegate_revocations") == 1
+        assert gateway.metric('tidegate_handshakes_refused_total{reason="token_revoked"}') == 2
+    with peer(pair[0], user="42", iat=old) as told:
+        assert end_of(told) == (4001, "token_revoked")
+    newer.send({"type": "auth", "data": {"token": ISSUER.token(sub="42", iat=old)}})
+    assert end_of(newer)[0] == 4001
+
+
+def test_a_token_is_taken_back_by_its_name_until_its_end(pair, own_redis):
+    stolen, own = peer(pair[0], user="42", jti="stolen"), peer(pair[0], user="42", jti="own")
+    assert counts(gather(own_redis, 2, do="revoke", token="stolen", until=now() + 600)) == [0, 1]
+    assert end_of(stolen)[0] == 4001
+    assert refused(pair[1], user="42", jti="stolen") == (401, "token_revoked")
+    assert own.ask({"type": "ping"})["type"] == "pong"
+    # What is over is taken back, by hand or by time.
+    assert counts(gather(own_redis, 2, do="revoke", token="stolen", until=0)) == [0, 0]
+    until("it counts again", lambda: refused(pair[1], user="42", jti="stolen") is None)
+    assert own_redis.client.zcard("tg:{revoked}") == 0
+    gather(own_redis, 2, do="revoke", token="stolen", until=time.time() + 1.5)
+    assert refused(pair[0], user="42", jti="stolen") == (401, "token_revoked")
+    until("its time is over", lambda: refused(pair[0], user="42", jti="stolen") is None)
+
+
+def test_what_was_revoked_is_known_after_a_restart_and_by_who_comes_later(pair, own_redis, start, tmp_path):
+    gather(own_redis, 2, do="revoke", user="42", issued_before=now() + 1, until=now() + 600)
+    until("it is in the set", lambda: own_redis.client.zcard("tg:{revoked}") == 1)
+    own_redis.client.delete(f"tg:s:{{{CHANNEL}}}", f"tg:m:{{{CHANNEL}}}")  # the log is gone after an hour
+    for gateway in pair:
+        gateway.stop()
+    assert refused(start("--config", tmp_path / "tidegate.yaml", redis=own_redis), user="42") == (401, "token_revoked")
+    # The control run: it is the set that says so.
+    own_redis.client.delete("tg:{revoked}")
+    assert refused(start("--config", tmp_path / "tidegate.yaml", "--control", "false", redis=own_redis), user="42") is None
+    until("it is put back by who knows it", lambda: own_redis.client.client_kill_filter(_type="normal", skipme=True) and
+          own_redis.client.zcard("tg:{revoked}") == 1)
+
+
+def test_a_gateway_that_was_cut_off_knows_it_before_it_is_ready(start, own_redis, tmp_path):
+    """Its own connection too. The log is gone by then, so it is the set that says it: without that it gets in."""
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(CONFIG, encoding="utf-8")
+    proxy = TcpProxy(own_redis.port)
+    try:
+        start("--config", file, redis=own_redis)
+        cut = start("--config", file, redis=f"redis://127.0.0.1:{proxy.port}")
+        socket = peer(cut, user="42", iat=now() - 9)
+        for user, lost in (("42", ()), ("44", ("tg:{revoked}",))):
+            proxy.refuse()
+            until("it is cut off", lambda: cut.get("/ready").status == 503)
+            assert refused(cut, user="43") is None
+            assert counts(gather(own_redis, 1, do="revoke", user=user, issued_before=now() + 1, until=now() + 600)) == [0]
+            until("it is in the set", lambda user=user: [text for text in own_redis.client.zrange("tg:{revoked}", 0, -1)
+                                                         if text.endswith(user.encode())])
+            own_redis.client.delete(f"tg:s:{{{CHANNEL}}}", f"tg:m:{{{CHANNEL}}}", *lost)
+            proxy.listen()
+            cut.wait_until_ready()
+            assert refused(cut, user=user) == (None if lost else (401, "token_revoked"))
+        assert end_of(socket)[0] == 4001
+    finally:
+        proxy.stop()
+
+
+def test_a_gateway_that_was_cut_off_carries_out_what_it_missed(start, own_redis, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(CONFIG, encoding="utf-8")
+    proxy = TcpProxy(own_redis.port)
+    try:
+        cut = start("--config", file, redis=f"redis://127.0.0.1:{proxy.port}")
+        with peer(cut, user="42") as his, peer(cut, user="43") as other:
+            proxy.refuse()
+            until("it is cut off", lambda: cut.get("/ready").status == 503)
+            for user in ("42", "nobody"):
+                say(own_redis, do="disconnect", user=user, code=4100, reason="paid too late")
+            proxy.listen()
+            assert end_of(his) == (4100, "paid too late")
+            assert other.ask({"type": "ping"})["type"] == "pong"
+        until("both are done", lambda: cut.metric('tidegate_control_commands_total{do="disconnect"}') == 2)
+    finally:
+        proxy.stop()
+
+
+def test_what_was_revoked_while_no_gateway_was_there_is_known_from_the_log(own_redis, start, tmp_path, pair):
+    for gateway in pair:
+        gateway.stop()
+    say(own_redis, do="revoke", user="42", issued_before=now() + 1, until=now() + 600)
+    say(own_redis, do="disconnect", user="43")
+    assert own_redis.client.zcard("tg:{revoked}") == 0
+    late = start("--config", tmp_path / "tidegate.yaml", redis=own_redis)
+    assert refused(late, user="42") == (401, "token_revoked")
+    until("it is in the set", lambda: own_redis.client.zcard("tg:{revoked}") == 1)
+    assert late.metric('tidegate_control_commands_total{do="disconnect"}') == 0

@@ -649,10 +649,12 @@ def test_a_worker_answers_by_hand_as_the_page_says(start, redis, shell, tmp_path
 
 
 CONTROL = "docs/control.md: redis-cli FCALL tidegate_publish 2 'tg:s:{tg:control}' 'tg:m:{tg:control}' \\ '"
+REVOKE = CONTROL[:-1] + '"{\\"do\\":\\"revoke'
 
 
 @runs(CONTROL + '{"do":"disconnect"')
 @runs(CONTROL + '{"do":"subscribe"')
+@runs(REVOKE)
 def test_commands_are_given_by_hand_as_the_page_says(gateway, redis, shell):
     with redis.client.pubsub(ignore_subscribe_messages=True) as pubsub:
         pubsub.subscribe("tg:c:f3a1")
@@ -661,6 +663,8 @@ def test_commands_are_given_by_hand_as_the_page_says(gateway, redis, shell):
         entry, known, _ = shell(block(CONTROL + '{"do":"disconnect"')).split()
         assert re.fullmatch(r"\d+-\d+", entry) and known == "0"
         until("it is carried out", lambda: gateway.metric('tidegate_control_commands_total{do="disconnect"}') == done + 1)
+        shell(block(REVOKE))
+        until("it is known", lambda: gateway.metric("tidegate_revocations") == 1)
         shell(block(CONTROL + '{"do":"subscribe"'))
         message = until("it is answered", lambda: pubsub.get_message(timeout=0.01))
     assert json.loads(message["data"]) == {"node": gateway.get("/ready").json()["node"], "n": 0}

@@ -67,7 +67,8 @@ static uint64_t order(struct world *world, struct order_text text)
 
 static struct order_text text(enum order_verb verb, enum order_target target, const char *name)
 {
-	return (struct order_text){.verb = verb, .target = target, .name = slice_of(name)};
+	return (struct order_text){
+		.verb = verb, .target = target, .name = slice_of(name), .reason = CLOSE_DISCONNECTED};
 }
 
 static void closes_whom_it_names_and_nobody_else(void **state)
@@ -87,6 +88,7 @@ static void closes_whom_it_names_and_nobody_else(void **state)
 	hears(bob, "");
 	assert_int_equal(order(world, (struct order_text){.verb = ORDER_DISCONNECT,
 					      .target = ORDER_CONNECTION,
+					      .reason = CLOSE_DISCONNECTED,
 					      .conn = bob->client.id}),
 		1);
 	hears(bob, "close:4010 ");

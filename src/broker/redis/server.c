@@ -19,6 +19,7 @@
 #include "broker/redis/outage.h"
 #include "broker/redis/prover.h"
 #include "broker/redis/publication.h"
+#include "broker/redis/revocations.h"
 #include "broker/redis/subscriber.h"
 #include "broker/redis/tickets.h"
 #include "broker/redis/timer.h"
@@ -73,6 +74,7 @@ struct redis_server {
 	struct redis_log logs;
 	struct redis_nodes nodes;
 	struct redis_tickets tickets;
+	struct redis_revocations revocations;
 	bool loads_library;
 	uint64_t read_only_ms; /* when it was dialled again for being a replica */
 #ifdef TIDEGATE_FAULT_CONTROLS
@@ -368,6 +370,36 @@ int redis_server_take_ticket(
 	return redis_tickets_take(&server->tickets, server->commander, ticket, done, arg);
 }
 
+/* --- the revocations --- */
+
+int redis_server_revocations(struct redis_server *server, broker_revocations_fn each, void *arg)
+{
+	if (!server->ready)
+		return -ENOTCONN;
+	return redis_revocations_list(&server->revocations, server->commander, each, arg);
+}
+
+int redis_server_revoke(struct redis_server *server, const struct broker_revocation *revocation)
+{
+	if (!server->ready)
+		return -ENOTCONN;
+	return redis_revocations_add(&server->revocations, server->commander, revocation);
+}
+
+int redis_server_unrevoke(struct redis_server *server, struct slice text)
+{
+	if (!server->ready)
+		return -ENOTCONN;
+	return redis_revocations_remove(&server->revocations, server->commander, text);
+}
+
+int redis_server_expire_revocations(struct redis_server *server, double now_seconds)
+{
+	if (!server->ready)
+		return -ENOTCONN;
+	return redis_revocations_expire(&server->revocations, server->commander, now_seconds);
+}
+
 /* --- the server itself --- */
 
 struct slice redis_server_complaint(const struct redis_server *server)
@@ -417,6 +449,7 @@ void redis_server_free(struct redis_server *server)
 	if (!server)
 		return;
 	server->publications.cancelled = server->tickets.cancelled = true;
+	server->revocations.cancelled = true;
 	server->subscriber.listening = false;
 	server->ready = false; /* so that nobody who is told now can publish again */
 	if (server->library)
@@ -426,6 +459,7 @@ void redis_server_free(struct redis_server *server)
 	redis_library_free(server->library);
 	redis_nodes_deinit(&server->nodes);
 	redis_tickets_deinit(&server->tickets);
+	redis_revocations_deinit(&server->revocations);
 	redis_prover_deinit(&server->prover);
 	if (server->redial_timer)
 		event_free(server->redial_timer);
@@ -487,6 +521,8 @@ static int server_commands(struct redis_server *server, const struct redis_optio
 
 	if (r == 0)
 		r = redis_tickets_init(&server->tickets, server->log, options->channel_prefix);
+	if (r == 0)
+		r = redis_revocations_init(&server->revocations, server->log, options->channel_prefix);
 	if (r < 0)
 		return r;
 	r = redis_library_new(

@@ -76,6 +76,12 @@ int redis_server_depart(struct redis_server *server, broker_withdrawn_fn done, v
 int redis_server_take_ticket(
 	struct redis_server *server, struct slice ticket, broker_ticket_fn done, void *arg);
 
+/* As the functions of the broker. */
+int redis_server_revocations(struct redis_server *server, broker_revocations_fn each, void *arg);
+int redis_server_revoke(struct redis_server *server, const struct broker_revocation *revocation);
+int redis_server_unrevoke(struct redis_server *server, struct slice text);
+int redis_server_expire_revocations(struct redis_server *server, double now_seconds);
+
 struct slice redis_server_complaint(const struct redis_server *server);
 
 /* Appends the members of a JSON object: "state", "address", … as in broker_describe(). */

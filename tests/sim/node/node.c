@@ -116,6 +116,13 @@ void worker_post_ticket(struct worker *worker, struct ticket *ticket)
 	ticket_free(ticket);
 }
 
+int worker_post_revocations(struct worker *worker, struct revocations *revocations)
+{
+	(void)worker;
+	(void)revocations;
+	return 0;
+}
+
 int worker_post_order(struct worker *worker, struct order_part *part)
 {
 	(void)worker;

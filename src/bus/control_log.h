@@ -1,0 +1,29 @@
+#ifndef TIDEGATE_BUS_CONTROL_LOG_H
+#define TIDEGATE_BUS_CONTROL_LOG_H
+
+/*
+ * Control log: reads the commands of the last hour, beside the channel that brings the newer ones.
+ *
+ * Revocations among them count for whoever reads them. Others count where the channel says that it could not
+ * go on where it stood: then all that is in the log up to the place where it goes on was never heard. On the
+ * bus thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct control;
+
+struct control_log {
+	struct control *control;
+	uint64_t at;     /* read up to here */
+	uint64_t missed; /* commands up to here were never heard; 0: all were */
+	bool reading;
+	uint64_t missed_next; /* likewise, of the read after this one */
+	bool again;           /* once more, when that is over */
+};
+
+/* Begins to read, or will once more. missed: see above. */
+void control_log_read(struct control_log *log, uint64_t missed);
+
+#endif
