@@ -5,11 +5,13 @@ import gzip
 import hashlib
 import http.client
 import subprocess
+import urllib.request
 
 import pytest
 
+from harness.authority import Authority
 from harness.gateway import ROOT, Response
-from harness.websocket import handshake, exchange
+from harness.websocket import WebSocket, exchange, handshake
 
 CLIENT = "/tidegate.js"
 JAVASCRIPT = "text/javascript; charset=utf-8"
@@ -117,6 +119,24 @@ def test_a_reload_turns_it_off_and_a_route_may_have_its_path(start, tmp_path):
     file.write_text("client_script: false\n", encoding="utf-8")
     assert gateway.get("/reload", "POST").status == 200
     assert {ask(gateway, asked).status for asked in (CLIENT, path, "/tidegate.0123456789abcdef.js")} == {404}
+
+
+def test_over_tls_it_is_the_same(start, tmp_path, client):
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("gateway", "IP:127.0.0.1")
+    gateway = start("--tls-certificate", certificate, "--tls-key", key, tls=authority.client())
+    url = f"https://127.0.0.1:{gateway.address[1]}{CLIENT}"
+    with urllib.request.urlopen(url, context=authority.client(), timeout=30) as answer:
+        assert answer.read() == client.body
+
+
+def test_who_reads_slowly_gets_all_of_it(gateway, client):
+    with WebSocket(gateway.address, receive_buffer=1024) as peer:
+        peer.send_raw(f"GET {CLIENT} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        got = b""
+        while part := peer.socket.recv(512):
+            got += part
+    assert got.endswith(client.body)
 
 
 def test_those_who_load_it_leave_no_connection_behind(gateway):

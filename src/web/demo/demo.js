@@ -29,18 +29,31 @@ const board = new Board($, {
   say,
 })
 
+/** Who is there: asked once for each connection, told from then on. Without `presence` on the route nobody knows. */
+const look = () => tidegate.presence("cards").then(count, () => {})
+const count = ({ n_users: nUsers, n_anonymous: nAnonymous }) => panel.lookers(nUsers + nAnonymous)
+
+let nLoads = 0
+
 async function load() {
+  const turn = ++nLoads
   try {
     const { cards, node, ports, may_kill: mayKill } = await tidegate.action({ name: "board" })
+    if (turn !== nLoads)
+      return // asked on a connection that is gone, and so of another node
     board.fill(cards)
     for (const port of ports) {
       const address = `ws://${location.hostname}:${port}/ws/cards`
-      if (port !== +location.port && !addresses.includes(address))
-        addresses.push(address)
+      if (port === +location.port || addresses.includes(address))
+        continue
+      addresses.push(address)
+      $("second").href = `http://${location.hostname}:${port}/demo`
     }
     panel.isOn(node, mayKill)
   } catch ({ code, message }) {
     board.isEmpty(code === "timeout" || code === "unsupported" ? "No worker answers: deploy/local.sh starts one." : message)
+    if (code === "timeout")
+      load()
   }
 }
 
@@ -57,11 +70,13 @@ tidegate.on("card_updated", (card, event) => {
   board.put(card)
   execution.follows(card)
 })
-tidegate.on("presence_changed", ({ n_users: nUsers, n_anonymous: nAnonymous }) => panel.lookers(nUsers + nAnonymous))
+tidegate.on("presence_changed", count)
 tidegate.on("state", state => {
   panel.change(state)
-  if (state.name === "open")
-    load()
+  if (state.name !== "open")
+    return
+  load()
+  look()
 })
 panel.change(tidegate.state)
 Object.assign(window, { demo: { tidegate, board, cutter } }) // for the console

@@ -8,7 +8,7 @@ export class Dragging {
   #board
   #columns
   #ghosts
-  #drag // {id, element, ghost, x, y, left, top}
+  #drag // {pointer, id, element, ghost, x, y, left, top}
 
   constructor(board, columns, ghosts) {
     this.#board = board
@@ -16,8 +16,8 @@ export class Dragging {
     this.#ghosts = ghosts
     columns.addEventListener("pointerdown", event => this.#press(event))
     document.addEventListener("pointermove", event => this.#move(event))
-    document.addEventListener("pointerup", () => this.#drop(true))
-    document.addEventListener("pointercancel", () => this.#drop(false))
+    document.addEventListener("pointerup", ({ pointerId }) => pointerId === this.#drag?.pointer && this.#drop(true))
+    document.addEventListener("pointercancel", ({ pointerId }) => pointerId === this.#drag?.pointer && this.#drop(false))
     document.addEventListener("keydown", ({ key }) => key === "Escape" && this.#drop(false))
   }
 
@@ -28,12 +28,12 @@ export class Dragging {
     if (event.pointerType === "touch" && !event.target.closest(".grip"))
       return
     const { left, top } = element.getBoundingClientRect()
-    this.#drag = { id: element.dataset.id, element, x: event.clientX, y: event.clientY, left, top }
+    this.#drag = { pointer: event.pointerId, id: element.dataset.id, element, x: event.clientX, y: event.clientY, left, top }
   }
 
-  #move({ clientX: x, clientY: y }) {
+  #move({ pointerId, clientX: x, clientY: y }) {
     const drag = this.#drag
-    if (!drag || (!drag.ghost && Math.hypot(x - drag.x, y - drag.y) < BEGINS_PX))
+    if (drag?.pointer !== pointerId || (!drag.ghost && Math.hypot(x - drag.x, y - drag.y) < BEGINS_PX))
       return
     drag.ghost ??= this.#lift(drag)
     drag.ghost.style.translate = `${x - drag.x}px ${y - drag.y}px`

@@ -28,7 +28,7 @@ export class Keys {
         this.#be(id)
     })
     columns.addEventListener("focusout", ({ relatedTarget }) => {
-      if (this.#lifted && relatedTarget && !relatedTarget.closest(".card"))
+      if (this.#lifted && relatedTarget && relatedTarget.closest(".card")?.dataset.id !== this.#lifted)
         this.#put(false)
     })
   }

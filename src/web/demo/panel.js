@@ -12,6 +12,7 @@ export class Panel {
   #acts
   #node
   #measures = []
+  #isMeasuring = false
   #counts = { resumes: 0, events: 0, missed: 0 }
   #version // of the newest event: they have no holes between them
   #brokeAt
@@ -113,13 +114,16 @@ export class Panel {
   }
 
   async #measure() {
-    if (this.#$("state").dataset.state !== "open" || document.visibilityState === "hidden")
+    if (this.#isMeasuring || this.#$("state").dataset.state !== "open" || document.visibilityState === "hidden")
       return
     const began = performance.now()
+    this.#isMeasuring = true
     try {
       await this.#acts.measure()
     } catch {
       return // nobody answers, which the board says
+    } finally {
+      this.#isMeasuring = false
     }
     const ms = performance.now() - began
     this.#$("latency").textContent = `${ms.toFixed(ms < 10 ? 1 : 0)} ms`

@@ -31,9 +31,11 @@ export class WireCutter {
     this.#sockets.clear()
   }
 
+  /** The browser says so when a network comes back, and the client tries at once. */
   mend() {
     clearTimeout(this.#mending)
     this.#isCut = false
+    dispatchEvent(new Event("online"))
   }
 
   /** Asked before each connection. */
