@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -40,6 +41,11 @@ LEFT_OUT = {
     "docs/architecture.md: Redis": "a picture",
     "docs/control.md: ACL SETUSER": "test_redis_rights.py gives an operator these rights",
     "docs/configuration.md: tidegate.yaml:6: unknown key": "what is said of a wrong file: test_config.c has the sentences",
+    "docs/from-fastapi.md: class ConnectionManager": "test_way_over.py runs it",
+    "docs/from-fastapi.md: manager = Manager(redis.asyncio.Redis(), \"cards\", beside": "the same, with a Redis of its own",
+    "docs/from-fastapi.md: manager = Manager(redis.asyncio.Redis(), \"cards\")": "the same",
+    "docs/from-fastapi.md: split_clients": "test_way_over.py starts an nginx with it",
+    "docs/from-fastapi.md: worker = AsyncWorker": "test_way_over.py runs it",
     "docs/metrics.md: promtool check rules": "test_monitoring.py runs promtool on both files",
     "docs/operations.md: # /etc/sysctl.d": "test_operations_page.py looks the settings up; a test changes no kernel",
     "docs/operations.md: { printf 'apiVersion": "test_operations_page.py runs it",
@@ -300,6 +306,32 @@ def test_check_prints_what_the_page_shows(shell, tmp_path):
     printed = [line.split() for line in shell("unset TIDEGATE_ADMIN; " + command).splitlines()]
     for line in shown.splitlines():
         assert line == "…" or line.split() in printed, line
+
+
+@runs("docs/new-endpoint.md: tidegate check")
+@runs("docs/new-endpoint.md: tidegate tail")
+@runs("docs/new-endpoint.md: tidegate publish")
+def test_a_new_endpoint_is_there_after_the_steps_of_the_page(start, redis, shell, tmp_path):
+    (tmp_path / "schemas").mkdir()
+    page = (ROOT / "docs/new-endpoint.md").read_text(encoding="utf-8")
+    (tmp_path / "schemas/reading.json").write_text(re.search(r"`(\{.type.: .object.*?)`", page)[1], encoding="utf-8")
+    file = tmp_path / "tidegate.yaml"
+    file.write_text("", encoding="utf-8")
+    node = start("--config", file, redis=redis)
+    file.write_text(block("docs/new-endpoint.md: redis:"), encoding="utf-8")
+    settings = {"TIDEGATE_ADMIN": node.admin, "TIDEGATE_REDIS": redis.url}
+    environment = "".join(f"export {name}={value}\n" for name, value in settings.items())
+    assert "/ws/sensor/{sensor_id}" in shell(environment + block("docs/new-endpoint.md: tidegate check"))
+    words = block("docs/new-endpoint.md: tidegate tail").split()
+    tail = Process([BINARY, *words[1:]], tmp_path, "tail", env=settings)
+    try:
+        with node.connect("/ws/sensor/7") as peer:
+            until("both hear", lambda: redis.subscribers("sensor:7") == 2)
+            shell(environment + block("docs/new-endpoint.md: tidegate publish"))
+            assert peer.receive()["data"] == {"celsius": 21.5}
+            until("it is printed", lambda: "21.5" in tail.stdout())
+    finally:
+        tail.stop(expected=(-signal.SIGTERM,))
 
 
 @runs("docs/asyncapi.md: tidegate asyncapi")
