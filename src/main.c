@@ -103,6 +103,23 @@ static int run_tail(const struct config *config, const struct words *words)
 	return cli_tail(config, words->operands, words->n_operands);
 }
 
+static int run_action(const struct config *config, const struct words *words)
+{
+	const char *id = own_value(words, "--id"), *timeout = own_value(words, "--timeout");
+	const struct cli_action wanted = {
+		.path = words->operands[0],
+		.json = words->operands[1],
+		.url = own_value(words, "--url"),
+		.id = id ? id : "1",
+		.key = own_value(words, "--key"),
+		.token = own_value(words, "--token"),
+		.ca = own_value(words, "--ca"),
+		.timeout = timeout ? timeout : "30s",
+	};
+
+	return cli_action(config, &wanted);
+}
+
 static int run_status(const struct config *config, const struct words *words)
 {
 	return cli_status(config, own_value(words, "--json"));

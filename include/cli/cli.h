@@ -30,6 +30,22 @@ int cli_publish(const struct config *config, const struct cli_publication *publi
 /* `tidegate tail CHANNEL…`: prints what a subscriber would see, until it is interrupted. */
 int cli_tail(const struct config *config, char *const *channels, int n);
 
+/* What `tidegate action` asks, and of whom. */
+struct cli_action {
+	const char *path;
+	const char *json;
+	const char *url; /* NULL: where a gateway with this configuration listens */
+	const char *id;
+	const char *key;     /* NULL: none */
+	const char *token;   /* itself, or the file that has it; NULL: none */
+	const char *ca;      /* a file of authorities; NULL: the usual ones */
+	const char *timeout; /* a duration */
+};
+
+/* `tidegate action PATH JSON`: prints the parts of the answer, a line each. 0: answered; 1: refused, or not
+ * sent; 3: it may have been carried out. */
+int cli_action(const struct config *config, const struct cli_action *action);
+
 /* `tidegate status`: the state of a gateway and of the other gateways at its Redis. as_json: the answer of
  * the admin API as it is. */
 int cli_status(const struct config *config, bool as_json);

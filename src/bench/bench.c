@@ -83,8 +83,8 @@ static int aim_at_limit(struct plan *plan, struct limit *limit)
 		fprintf(stderr, "tidegate: bench: limit server: pid %d, port %u\n", (int)limit->pid,
 			limit->port);
 	server.sin_port = htons(limit->port);
-	memcpy(&plan->server, &server, sizeof(server));
-	plan->server_len = sizeof(server);
+	memcpy(&plan->url.server, &server, sizeof(server));
+	plan->url.server_len = sizeof(server);
 	plan->path = "/limit/{n}";
 	plan->servers[0] = limit->pid;
 	plan->n_servers = 1;

@@ -20,9 +20,9 @@
 #include "bench/inflater.h"
 #include "bench/peer.h"
 #include "bench/plan.h"
-#include "bench/server_frame.h"
 #include "bench/window.h"
 #include "core/clock.h"
+#include "ws_client/server_frame.h"
 
 enum {
 	EVENTS_MAX = 256,   /* connections a turn: the publisher must not wait long for its own */

@@ -1,9 +1,4 @@
-/*
- * Crowd, opening: from a socket to an open WebSocket connection, and back.
- *
- * All connections send the same key, the example of RFC 6455: what is measured is the server, and the one
- * answer that is right for it needs no SHA-1 here.
- */
+/* Crowd, opening: from a socket to an open WebSocket connection, and back. */
 
 #include "bench/peer.h"
 
@@ -20,12 +15,9 @@
 
 #include "bench/plan.h"
 #include "bench/window.h"
-
-#define HANDSHAKE_KEY    "dGhlIHNhbXBsZSBub25jZQ=="
-#define HANDSHAKE_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+#include "ws_client/ws_opening.h"
 
 enum {
-	REQUEST_MAX = 1024 + PLAN_TOKEN_SIZE,
 	SLOW_RCVBUF_BYTES = 4096, /* so that a client that never reads is full soon, as a phone is */
 };
 
@@ -56,7 +48,7 @@ static int peer_connect(struct crowd *crowd, struct peer *peer)
 	struct epoll_event event = {.data.u64 = (uint64_t)(peer - crowd->peers)};
 	int on = 1, small = SLOW_RCVBUF_BYTES, r;
 
-	peer->wire.fd = socket(plan->server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	peer->wire.fd = socket(plan->url.server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (peer->wire.fd < 0)
 		return -errno;
 	r = peer_bind(crowd, peer);
@@ -65,14 +57,14 @@ static int peer_connect(struct crowd *crowd, struct peer *peer)
 	setsockopt(peer->wire.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (peer->slow)
 		setsockopt(peer->wire.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	r = connect(peer->wire.fd, (const struct sockaddr *)&plan->server, plan->server_len);
+	r = connect(peer->wire.fd, (const struct sockaddr *)&plan->url.server, plan->url.server_len);
 	if (r < 0 && errno != EINPROGRESS)
 		return -errno;
 	peer->state = PEER_CONNECTING;
 	event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (r < 0 ? EPOLLOUT : 0);
 	if (epoll_ctl(crowd->epoll_fd, EPOLL_CTL_ADD, peer->wire.fd, &event) < 0)
 		return -errno;
-	if (crowd->shared->tls && wire_speak_tls(&peer->wire, crowd->shared->tls) < 0)
+	if (crowd->shared->tls && wire_speak_tls(&peer->wire, crowd->shared->tls, NULL) < 0)
 		return -ENOMEM;
 	if (r == 0)
 		peer_ask(crowd, peer);
@@ -96,25 +88,18 @@ void crowd_open_some(struct crowd *crowd)
 	}
 }
 
-static size_t write_request(const struct crowd *crowd, const struct peer *peer, char out[REQUEST_MAX])
+static size_t write_request(const struct crowd *crowd, const struct peer *peer, char out[WS_OPENING_MAX])
 {
 	const struct plan *plan = crowd->shared->plan;
 	char path[PLAN_NAME_MAX];
 
 	plan_expand(plan->path, peer->channel, path);
-	return (size_t)snprintf(out, REQUEST_MAX,
-		"GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Key: " HANDSHAKE_KEY "\r\nSec-WebSocket-Version: 13\r\n%s%s%s%s\r\n",
-		path, plan->host, *plan->token ? "Authorization: Bearer " : "", plan->token,
-		*plan->token ? "\r\n" : "",
-		plan->deflate ? "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
-				"client_no_context_takeover\r\n"
-			      : "");
+	return ws_opening_write(&(struct ws_opening){path, plan->url.host, plan->token, plan->deflate}, out);
 }
 
 void peer_ask(struct crowd *crowd, struct peer *peer)
 {
-	char request[REQUEST_MAX];
+	char request[WS_OPENING_MAX];
 	size_t len = write_request(crowd, peer, request);
 	ssize_t n = wire_send(&peer->wire, request, len);
 
@@ -145,23 +130,16 @@ static void peer_opened(struct crowd *crowd, struct peer *peer)
 
 long peer_answered(struct crowd *crowd, struct peer *peer, const unsigned char *data, size_t len)
 {
-	const unsigned char *end = data ? memmem(data, len, "\r\n\r\n", 4) : NULL;
-	const unsigned char *line_end = data ? memchr(data, '\r', len) : NULL;
-	char line[64];
+	struct ws_opened opened;
+	long n = ws_opening_take(data, len, &opened);
 
-	if (!end)
-		return len < REQUEST_MAX ? 0 : -EPROTO;
-	len = (size_t)(end - data) + 4;
-	if (len > 12 && !memcmp(data, "HTTP/1.1 101", 12) &&
-		memmem(data, len, HANDSHAKE_ACCEPT, strlen(HANDSHAKE_ACCEPT))) {
-		if (memmem(data, len, "permessage-deflate", 18))
-			crowd_count(&crowd->counts.deflated, 1);
-		peer_opened(crowd, peer);
-		return (long)len;
-	}
-	snprintf(line, sizeof(line), "%.*s", (int)(line_end - data), (const char *)data);
-	crowd_note(crowd, "the server refused: ", line);
-	return -ECONNREFUSED;
+	if (n == -ECONNREFUSED)
+		crowd_note(crowd, "the server refused: ", opened.refusal);
+	if (n <= 0)
+		return n;
+	crowd_count(&crowd->counts.deflated, opened.deflated);
+	peer_opened(crowd, peer);
+	return n;
 }
 
 void crowd_wake_slow(struct crowd *crowd)

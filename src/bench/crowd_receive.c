@@ -10,16 +10,9 @@
 #include "bench/event.h"
 #include "bench/inflater.h"
 #include "bench/plan.h"
-#include "bench/server_frame.h"
 #include "bench/window.h"
-
-enum {
-	OPCODE_TEXT = 0x1,
-	OPCODE_CLOSE = 0x8,
-	OPCODE_PING = 0x9,
-	OPCODE_PONG = 0xa,
-	CONTROL_MAX = 125,
-};
+#include "ws_client/client_frame.h"
+#include "ws_client/server_frame.h"
 
 /* One that was not here before. */
 static void peer_delivered(struct crowd *crowd, struct peer *peer, uint64_t number, uint64_t at_us)
@@ -78,12 +71,14 @@ static int peer_text(struct crowd *crowd, struct peer *peer, const struct server
  * a server forgives. */
 static int peer_pong(struct peer *peer, const struct server_frame *frame)
 {
-	unsigned char pong[6 + CONTROL_MAX] = {0x80 | OPCODE_PONG, (unsigned char)(0x80 | frame->len)};
+	unsigned char pong[CLIENT_FRAME_HEAD_MAX + CONTROL_MAX];
+	size_t head;
 
 	if (frame->len > CONTROL_MAX)
 		return -EPROTO;
-	memcpy(pong + 6, frame->payload, frame->len);
-	(void)wire_send(&peer->wire, pong, 6 + frame->len);
+	head = client_frame_head(OPCODE_PONG, frame->len, pong);
+	memcpy(pong + head, frame->payload, frame->len);
+	(void)wire_send(&peer->wire, pong, head + frame->len);
 	return 0;
 }
 

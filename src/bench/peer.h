@@ -6,7 +6,7 @@
 #include "bench/crowd.h"
 #include "bench/histogram.h"
 #include "bench/sequence.h"
-#include "bench/wire.h"
+#include "ws_client/wire.h"
 
 struct inflater;
 struct window_share;

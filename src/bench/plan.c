@@ -60,52 +60,9 @@ static int whole(const char *value, double min, double max, uint32_t *outp)
 	return 0;
 }
 
-/* host:port, [host]:port, or a bare host: *portp remains the port of its scheme. */
-static int split_authority(char *authority, const char **hostp, const char **portp)
-{
-	char *colon = strrchr(authority, ':');
-
-	*hostp = authority;
-	if (authority[0] == '[') {
-		char *end = strchr(authority, ']');
-
-		if (!end || (end[1] && end[1] != ':'))
-			return -1;
-		*hostp = authority + 1;
-		*end = '\0';
-		colon = end[1] ? end + 1 : NULL;
-	}
-	if (colon) {
-		*colon = '\0';
-		*portp = colon + 1;
-	}
-	return **hostp && **portp ? 0 : -1;
-}
-
 static int take_url(struct plan *plan, const char *value)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
-	const char *host, *port;
-	char copy[PLAN_NAME_MAX];
-	size_t len;
-
-	plan->tls = !strncmp(value, "wss://", 6);
-	if (!plan->tls && strncmp(value, "ws://", 5))
-		return -1;
-	value += plan->tls ? 6 : 5;
-	len = strcspn(value, "/?#");
-	if (len >= sizeof(copy) || (value[len] && strcmp(value + len, "/")))
-		return -1;
-	memcpy(copy, value, len);
-	copy[len] = '\0';
-	memcpy(plan->host, copy, len + 1);
-	port = plan->tls ? "443" : "80";
-	if (split_authority(copy, &host, &port) < 0 || getaddrinfo(host, port, &hints, &found))
-		return -1;
-	memcpy(&plan->server, found->ai_addr, found->ai_addrlen);
-	plan->server_len = found->ai_addrlen;
-	freeaddrinfo(found);
-	return 0;
+	return ws_url_parse(&plan->url, value);
 }
 
 /* No byte that would end a line of the request, or a word in it. */
@@ -145,28 +102,9 @@ static int take_redis(struct plan *plan, const char *value)
 	return 0;
 }
 
-/* A token begins with the bytes of {" in base64; all else is the name of a file that has it. */
 static int take_token(struct plan *plan, const char *value)
 {
-	size_t len = 0;
-	FILE *file;
-
-	if (strncmp(value, "ey", 2) == 0) {
-		len = strlen(value);
-		memcpy(plan->token, value, len < PLAN_TOKEN_SIZE ? len : 0);
-	} else {
-		file = fopen(value, "re");
-		if (!file)
-			return -1;
-		len = fread(plan->token, 1, PLAN_TOKEN_SIZE, file);
-		fclose(file);
-	}
-	while (len > 0 && len < PLAN_TOKEN_SIZE && isspace((unsigned char)plan->token[len - 1]))
-		len--;
-	if (len == 0 || len >= PLAN_TOKEN_SIZE)
-		return -1;
-	plan->token[len] = '\0';
-	return check_line(plan->token);
+	return ws_token_read(value, plan->token);
 }
 
 static int take_connections(struct plan *plan, const char *value)
@@ -447,9 +385,9 @@ static int check(struct plan *plan)
 		return refuse("several channels need {n} in", "--path", NULL);
 	if (plan->n_channels > 1 && !plan->limit && !plan->open_only && !strstr(plan->channel, "{n}"))
 		return refuse("several channels need {n} in", "--channel", NULL);
-	if (plan->limit && plan->tls)
+	if (plan->limit && plan->url.tls)
 		return refuse("the server that is the limit speaks no TLS:", "--limit", NULL);
-	if (plan->n_sources && plan->server.ss_family != AF_INET)
+	if (plan->n_sources && plan->url.server.ss_family != AF_INET)
 		return refuse("source addresses are IPv4, and so must be", "--url", NULL);
 	return 0;
 }

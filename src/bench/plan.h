@@ -11,13 +11,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
+
+#include "ws_client/ws_token.h"
+#include "ws_client/ws_url.h"
 
 enum {
 	PLAN_SERVERS_MAX = 16,
 	PLAN_SOURCES_MAX = 256,
-	PLAN_NAME_MAX = 256,    /* a path or a channel, written out */
-	PLAN_TOKEN_SIZE = 8001, /* as long as a gateway takes them, with NUL */
+	PLAN_NAME_MAX = 256, /* a path or a channel, written out */
 	PLAN_THREADS_MAX = 64,
 
 	PLAN_HELP = 1,  /* the help was printed; nothing is to be done */
@@ -31,16 +32,13 @@ enum plan_limit {
 };
 
 struct plan {
-	char host[PLAN_NAME_MAX]; /* as in the URL, for the Host header: with port */
-	struct sockaddr_storage server;
-	socklen_t server_len;
-	bool tls; /* wss:// */
+	struct ws_url url;
 	const char *path;
 	const char *channel;
 	char own_path[64]; /* where neither was said; the plan is not copied */
 	char own_channel[64];
 	const char *redis;
-	char token[PLAN_TOKEN_SIZE]; /* that every connection shows; "" for none */
+	char token[WS_TOKEN_SIZE]; /* that every connection shows; "" for none */
 
 	uint32_t n_connections;
 	uint32_t n_slow; /* of n_connections; the last ones */

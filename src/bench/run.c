@@ -16,8 +16,8 @@
 #include "bench/histogram.h"
 #include "bench/publisher.h"
 #include "bench/run_private.h"
-#include "bench/wire.h"
 #include "core/clock.h"
+#include "ws_client/wire.h"
 
 enum {
 	PROGRESS_US = 1000000,
@@ -59,8 +59,8 @@ static int run_build(struct run *run, const struct plan *plan)
 		r = event_init(&run->event, plan->payload, clock_wall_ms() << 22 ^ (uint64_t)getpid());
 	if (r == 0 && plan->window)
 		r = window_init(&run->window, plan->window);
-	if (r == 0 && plan->tls) {
-		run->tls = wire_tls_new();
+	if (r == 0 && plan->url.tls) {
+		run->tls = wire_tls_new(NULL);
 		r = run->tls ? 0 : -ENOMEM;
 	}
 	run->shared = (struct crowd_shared){

@@ -53,7 +53,7 @@ def test_a_wrong_option_is_one_line_and_exit_2(words):
     refused(result)
 
 
-COMMANDS = ("serve", "publish", "tail", "status", "config", "disconnect", "health", "functions", "check", "asyncapi", "reload", "token", "manual",
+COMMANDS = ("serve", "publish", "tail", "action", "status", "config", "disconnect", "health", "functions", "check", "asyncapi", "reload", "token", "manual",
             "completion", "version")
 
 
@@ -64,7 +64,7 @@ def test_the_help_of_a_command_is_about_that_command(command):
     assert text.startswith(f"Usage: tidegate {command}")
     assert run("help", command).stdout == text
     assert ("--drain-delay" in text) == (command in ("serve", "check", "asyncapi"))
-    assert ("--key KEY" in text) == (command == "publish")
+    assert ("--key KEY" in text) == (command in ("publish", "action"))
     assert ("--admin-token" in text) == (command not in ("health", "functions", "token", "manual", "completion", "version"))
 
 

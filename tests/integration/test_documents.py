@@ -663,6 +663,27 @@ def test_the_worker_of_the_page_carries_out(start, redis, tmp_path, monkeypatch)
         redis.client.delete("cards-actions")
 
 
+@runs("docs/actions.md: tidegate action")
+def test_an_action_is_tried_out_as_the_page_says(start, redis, shell, tmp_path, monkeypatch):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text("routes: [{path: /ws/cards, channel: cards, actions: cards-actions}]\n", encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    until("it hears answers", lambda: any(name.startswith(b"tg:r:") for name in redis.client.pubsub_channels()))
+    monkeypatch.syspath_prepend(str(ROOT / "src/clients/python"))
+    from tidegate import Worker  # pylint: disable=import-outside-toplevel
+    worker = Worker(redis_py.Redis(port=redis.port), "cards-actions")
+    worker.action("move")(lambda action: [action.key, action.data["to"]])
+    thread = threading.Thread(target=worker.run, args=(False,), daemon=True)
+    thread.start()
+    try:
+        listen = f"export TIDEGATE_LISTEN={gateway.address[0]}:{gateway.address[1]}\n"
+        assert json.loads(shell(listen + block("docs/actions.md: tidegate action"))) == ["3f0c", "done"]
+    finally:
+        worker.stop()
+        thread.join()
+        redis.client.delete("cards-actions")
+
+
 @runs("docs/actions.md: redis-cli XGROUP")
 @runs("docs/actions.md: redis-cli FCALL")
 def test_a_worker_answers_by_hand_as_the_page_says(start, redis, shell, tmp_path):

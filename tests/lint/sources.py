@@ -130,7 +130,7 @@ def main():
         *memory(sources),
         *folders.findings(read("src/*.[ch]", "include/*.h"), read(folders.PAGE)[folders.PAGE]),
         *references.findings(),
-        *limits.findings(read("src/*.[ch]", "src/*.lua", "include/*.h", ":!src/bench", ":!src/cli", ":!include/bench"),
+        *limits.findings(read("src/*.[ch]", "src/*.lua", "include/*.h", ":!src/bench", ":!src/cli", ":!include/bench", ":!src/ws_client", ":!include/ws_client"),
                          read("src/config/options.def")["src/config/options.def"]),
     ]
     print(*findings, sep="\n", end="\n" if findings else "")

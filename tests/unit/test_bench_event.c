@@ -1,7 +1,6 @@
-/* Event and server frame: what bench/event.h and bench/server_frame.h promise. */
+/* Event and server frame: what bench/event.h and ws_client/server_frame.h promise. */
 
 #include "bench/event.h"
-#include "bench/server_frame.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +9,7 @@
 #include <cmocka.h>
 
 #include "protocol/json.h"
+#include "ws_client/server_frame.h"
 
 static void is_as_long_as_asked_and_json(void **state)
 {

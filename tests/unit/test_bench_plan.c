@@ -83,8 +83,8 @@ static void has_defaults_for_everything(void **state)
 	assert_int_equal(plan.n_connections, 1000);
 	assert_int_equal(plan.window, 64);
 	assert_int_equal(plan.payload, 150);
-	assert_string_equal(plan.host, "127.0.0.1:8080");
-	assert_int_equal(((struct sockaddr_in *)&plan.server)->sin_port, htons(8080));
+	assert_string_equal(plan.url.host, "127.0.0.1:8080");
+	assert_int_equal(((struct sockaddr_in *)&plan.url.server)->sin_port, htons(8080));
 	assert_int_equal(plan.limit, PLAN_LIMIT_NONE);
 }
 
@@ -184,11 +184,11 @@ static void tls_is_the_scheme_and_its_port(void **state)
 
 	(void)state;
 	assert_int_equal(parse(&plan, "--url wss://127.0.0.1"), 0);
-	assert_true(plan.tls);
-	assert_int_equal(((struct sockaddr_in *)&plan.server)->sin_port, htons(443));
+	assert_true(plan.url.tls);
+	assert_int_equal(((struct sockaddr_in *)&plan.url.server)->sin_port, htons(443));
 	assert_int_equal(parse(&plan, "--url wss://127.0.0.1:8443 --url ws://127.0.0.1"), 0);
-	assert_false(plan.tls);
-	assert_int_equal(((struct sockaddr_in *)&plan.server)->sin_port, htons(80));
+	assert_false(plan.url.tls);
+	assert_int_equal(((struct sockaddr_in *)&plan.url.server)->sin_port, htons(80));
 	assert_refused("--url wss://127.0.0.1:1 --limit each", "limit");
 }
 

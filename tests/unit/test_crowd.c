@@ -56,15 +56,15 @@ static int make(void **state)
 	assert_int_equal(getsockname(f->listen_fd, (struct sockaddr *)&address, &len), 0);
 	f->plan = (struct plan){
 		.path = "/ws/items/{n}",
-		.host = "test",
+		.url.host = "test",
 		.n_connections = N_CLIENTS,
 		.n_channels = 1,
 		.n_threads = 1,
 		.opening_max = 8,
 		.payload = 150,
 	};
-	memcpy(&f->plan.server, &address, len);
-	f->plan.server_len = len;
+	memcpy(&f->plan.url.server, &address, len);
+	f->plan.url.server_len = len;
 	assert_int_equal(event_init(&f->event, 150, 1), 0);
 	assert_int_equal(window_init(&f->window, 8), 0);
 	f->shared = (struct crowd_shared){

@@ -1,6 +1,6 @@
 /* Wire: the bytes of one connection; see the header. */
 
-#include "bench/wire.h"
+#include "ws_client/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include "tls/tls_wire.h"
 
@@ -18,7 +19,18 @@ struct wire_tls {
 	BIO_METHOD *method;
 };
 
-struct wire_tls *wire_tls_new(void)
+static int believe(SSL_CTX *context, const char *ca)
+{
+	SSL_CTX_set_verify(context, ca ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	if (!ca)
+		return 0;
+	ERR_clear_error();
+	return (*ca ? SSL_CTX_load_verify_file(context, ca) : SSL_CTX_set_default_verify_paths(context)) == 1
+		       ? 0
+		       : -EINVAL;
+}
+
+struct wire_tls *wire_tls_new(const char *ca)
 {
 	struct wire_tls *tls = calloc(1, sizeof(*tls));
 
@@ -26,11 +38,10 @@ struct wire_tls *wire_tls_new(void)
 		return NULL;
 	tls->context = SSL_CTX_new(TLS_client_method());
 	tls->method = tls_wire_new();
-	if (!tls->context || !tls->method) {
+	if (!tls->context || !tls->method || believe(tls->context, ca) < 0) {
 		wire_tls_free(tls);
 		return NULL;
 	}
-	SSL_CTX_set_verify(tls->context, SSL_VERIFY_NONE, NULL);
 	SSL_CTX_set_mode(tls->context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	return tls;
 }
@@ -44,13 +55,24 @@ void wire_tls_free(struct wire_tls *tls)
 	free(tls);
 }
 
-int wire_speak_tls(struct wire *wire, const struct wire_tls *tls)
+int wire_speak_tls(struct wire *wire, const struct wire_tls *tls, const char *name)
 {
 	wire->session = SSL_new(tls->context);
 	if (!wire->session || tls_wire_attach(tls->method, wire->session, wire->fd) < 0)
 		return -ENOMEM;
+	if (name && X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(wire->session), name) != 1 &&
+		(SSL_set_tlsext_host_name(wire->session, name) != 1 ||
+			SSL_set1_host(wire->session, name) != 1))
+		return -ENOMEM;
 	SSL_set_connect_state(wire->session);
 	return 0;
+}
+
+const char *wire_distrust(const struct wire *wire)
+{
+	long verified = wire->session ? SSL_get_verify_result(wire->session) : X509_V_OK;
+
+	return verified == X509_V_OK ? NULL : X509_verify_cert_error_string(verified);
 }
 
 /* What OpenSSL has come to, in the words of recv(2). */

@@ -1,5 +1,5 @@
-#ifndef TIDEGATE_BENCH_SERVER_FRAME_H
-#define TIDEGATE_BENCH_SERVER_FRAME_H
+#ifndef TIDEGATE_WS_CLIENT_SERVER_FRAME_H
+#define TIDEGATE_WS_CLIENT_SERVER_FRAME_H
 
 /*
  * Server frame: a WebSocket frame as a client receives it (RFC 6455 section 5.2), parsed where it lies.
