@@ -249,6 +249,16 @@ static void add_slow_route(struct route_table *table, const char *path, struct r
 	buf_deinit(&error);
 }
 
+static void add_asking_route(struct route_table *table, const char *path, uint64_t timeout_ms)
+{
+	const struct route_spec spec = {.path = path,
+		.actions = {.stream = "work", .timeout_ms = timeout_ms, .in_flight = 3, .backlog = 5}};
+	struct buf error = {0};
+
+	assert_int_equal(route_table_add(table, &spec, &error), 0);
+	buf_deinit(&error);
+}
+
 static struct route_table *make_routes(void)
 {
 	static const char *const names[] = {"cards", "execution:{id}", "a", "b", "user:{user}"};
@@ -261,6 +271,8 @@ static struct route_table *make_routes(void)
 	add_route(table, "/ws/none", NULL, 0, true);
 	add_route(table, "/ws/shut", names, 1, false);
 	add_route(table, "/ws/own/{user}", names + 4, 1, false);
+	add_asking_route(table, "/ws/ask/{id}", 1000);
+	add_asking_route(table, "/ws/patient-ask", 5000);
 	add_slow_route(table, "/ws/patient", (struct route_slow){.age_max_ms = SLOW_AGE_NONE});
 	add_slow_route(table, "/ws/narrow", (struct route_slow){.bytes_max = NARROW});
 	add_slow_route(table, "/ws/drop", (struct route_slow){.policy = SLOW_DROP_OLDEST});
