@@ -20,6 +20,7 @@
 enum {
 	IDENTITY_USER_MAX = 255,    /* bytes: what OpenID Connect allows of `sub` */
 	IDENTITY_PART_MAX = 128,    /* of a claim as the part of a name, as long as an id of a path may be */
+	IDENTITY_TEXT_MAX = 255,    /* of a claim as it stands: room for a name in any script */
 	IDENTITY_PATTERN_MAX = 255, /* of a pattern in `channels`, as long as a channel's name may be */
 	IDENTITY_PATTERNS_MAX = 64, /* each subscribe is compared with all */
 	IDENTITY_TOKEN_MAX = 255,   /* of `jti`; of a longer one nothing is kept */
@@ -32,18 +33,20 @@ struct identity;
 
 /* Which claims mean what. Borrowed for the length of a call, unless its taker says otherwise. */
 struct identity_rules {
-	const char *user;          /* the claim that names the user: "sub" */
-	const char *channels;      /* the claim that lists channels: "channels" */
-	const char *const *claims; /* further claims that routes use; NULL-terminated, or NULL */
+	const char *user;     /* the claim that names the user: "sub" */
+	const char *channels; /* the claim that lists channels: "channels" */
+	/* Further claims that routes use; NULL-terminated, or NULL. "=NAME" is the claim NAME as it stands
+	 * and not as the part of a name. */
+	const char *const *claims;
 };
 
 /* As the token says, not escaped; without NUL, otherwise any UTF-8. Never NULL, never empty. */
 const char *identity_user(const struct identity *identity);
 
 /*
- * A claim as the part of a channel's name. {NULL, 0}: the token has no string or integer of this name, it is
- * empty, or its form is longer than IDENTITY_PART_MAX; or nobody had asked for the claim when the token was
- * read. Borrowed for the identity's life.
+ * A claim as the part of a channel's name, or as it stands where its name begins with '='. {NULL, 0}: the
+ * token has no string or integer of this name, it is empty, or its form is longer than IDENTITY_PART_MAX;
+ * or nobody had asked for the claim when the token was read. Borrowed for the identity's life.
  */
 struct slice identity_claim(const struct identity *identity, const char *name);
 

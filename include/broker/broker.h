@@ -130,12 +130,60 @@ struct broker_action {
 /* r: also -EBUSY, the stream holds `backlog` entries. */
 typedef void (*broker_acted_fn)(void *arg, int r);
 
+/* Where a node's part of who is on a channel is kept, and who is told when that changes. */
+struct broker_presence {
+	struct slice node; /* a name that no other node has had */
+	struct slice channel;
+	bool tells;          /* an event of the channel says what has changed over all nodes */
+	bool names;          /* with the users that came and went */
+	uint32_t log_size;   /* of the channel's history, as broker_log_options.size; 0: it keeps none */
+	uint64_t log_ttl_ms; /* likewise */
+};
+
+/* One user on this node. */
+struct broker_user {
+	struct slice user; /* empty: all connections without one */
+	uint32_t n;        /* its connections from now on; 0: it is no longer here */
+	struct slice text; /* a JSON object that says who it is; empty: as was said before */
+};
+
+/* Who is on a channel, over all nodes. */
+struct broker_roll {
+	uint64_t n_users;
+	uint64_t n_anonymous; /* connections without a user */
+	uint64_t n_joined;    /* users that this call brought, or that went with it */
+	uint64_t n_left;
+	struct slice users; /* of broker_ask_presence(): JSON objects with commas between. Borrowed */
+	uint64_t cursor;    /* of the next call that clears up; 0: there is no more */
+};
+
+/* roll: borrowed; NULL unless r is 0. */
+typedef void (*broker_roll_fn)(void *arg, int r, const struct broker_roll *roll);
+
+/* A node's word that it is there. */
+struct broker_lease {
+	struct slice node;
+	uint64_t ttl_ms;   /* how long the word counts */
+	bool is_first;     /* this node has never held a lease under this name */
+	bool judges;       /* finds out whose lease has ended */
+	uint64_t claim_ms; /* how long a dead node is the caller's to clear up, before others take it over */
+	struct slice claimed; /* the one that it is busy with; absent: none */
+};
+
+/* held: false: the lease had ended, and others have seen it. dead: a node that is the caller's to clear up;
+ * empty: there is none. Borrowed. */
+typedef void (*broker_lease_fn)(void *arg, int r, bool held, struct slice dead);
+
+/* names: some of what is held; borrowed. */
+typedef void (*broker_held_fn)(void *arg, int r, const struct slice *names, size_t n);
+
 /*
  * The announcements of the nodes, one JSON object each, in no order; borrowed. n is 0 if r is negative; r may
  * be BROKER_NODES_PARTIAL. Everybody who may write to Redis may have written them.
  */
 typedef void (*broker_nodes_fn)(void *arg, int r, const struct slice *nodes, size_t n);
 typedef void (*broker_withdrawn_fn)(void *arg);
+typedef void (*broker_done_fn)(void *arg, int r);
 
 /* r: 0 with the text of the ticket, borrowed; BROKER_TICKET_UNKNOWN; or negative errno. */
 typedef void (*broker_ticket_fn)(void *arg, int r, struct slice text);
@@ -159,6 +207,13 @@ typedef void (*broker_revocations_fn)(
 enum {
 	BROKER_NODES_PARTIAL = 1, /* there are more nodes than were looked at */
 	BROKER_NODES_MAX = 500,   /* nodes that are listed */
+};
+
+enum {
+	BROKER_USERS_MAX = 200,         /* that one call of broker_set_presence() brings */
+	BROKER_ROLL_MAX = 1000,         /* users that broker_ask_presence() lists */
+	BROKER_ROLL_BYTES = 128 * 1024, /* of them */
+	BROKER_HELD_MAX = 200,          /* names in one call of broker_hold() */
 };
 
 /* The operations of a broker. The functions below call through them. */
@@ -186,6 +241,22 @@ struct broker_ops {
 	int (*announce)(struct broker *broker, struct slice text, uint64_t ttl_ms);
 	int (*nodes)(struct broker *broker, broker_nodes_fn done, void *arg);
 	int (*withdraw)(struct broker *broker, broker_withdrawn_fn done, void *arg);
+	/* NULL: no broker of this kind knows who is where. */
+	int (*set_presence)(struct broker *broker, const struct broker_presence *presence,
+		const struct broker_user *users, size_t n, broker_roll_fn done, void *arg);
+	int (*ask_presence)(
+		struct broker *broker, struct slice channel, bool names, broker_roll_fn done, void *arg);
+	/* All are NULL if this node is alone. */
+	int (*clear_presence)(struct broker *broker, const struct broker_presence *presence, uint64_t cursor,
+		broker_roll_fn done, void *arg);
+	int (*lease)(
+		struct broker *broker, const struct broker_lease *lease, broker_lease_fn done, void *arg);
+	int (*end_lease)(
+		struct broker *broker, struct slice node, uint64_t in_ms, broker_done_fn done, void *arg);
+	int (*cleared)(struct broker *broker, struct slice node, broker_done_fn done, void *arg);
+	int (*hold)(struct broker *broker, struct slice node, bool hold, const struct slice *names, size_t n,
+		broker_done_fn done, void *arg);
+	int (*hold_some)(struct broker *broker, struct slice node, broker_held_fn done, void *arg);
 	/* NULL: there is no place where others could put tickets. */
 	int (*take_ticket)(struct broker *broker, struct slice ticket, broker_ticket_fn done, void *arg);
 	/* All four are NULL if this node is alone. */
@@ -300,6 +371,22 @@ int broker_revoke(struct broker *broker, const struct broker_revocation *revocat
 int broker_unrevoke(struct broker *broker, struct slice text);
 int broker_expire_revocations(struct broker *broker, double now_seconds);
 
+/*
+ * Says how many connections of these users this node has on the channel, at most BROKER_USERS_MAX. A call
+ * that is repeated changes nothing. done(), not NULL, exactly once, later, as above; or the result is
+ * -EOPNOTSUPP, -ENOTCONN, -EAGAIN or -ENOMEM.
+ */
+int broker_set_presence(struct broker *broker, const struct broker_presence *presence,
+	const struct broker_user *users, size_t n, broker_roll_fn done, void *arg);
+
+/* Who is on this channel? names: the first BROKER_ROLL_MAX users, too. Otherwise the same. */
+int broker_ask_presence(
+	struct broker *broker, struct slice channel, bool names, broker_roll_fn done, void *arg);
+
+/* What a node holds is what has to be cleared up if it dies: names, at most BROKER_HELD_MAX of them in one
+ * call. */
+int broker_hold(struct broker *broker, struct slice node, bool hold, const struct slice *names, size_t n,
+	broker_done_fn done, void *arg);
 void broker_free(struct broker *broker); /* accepts NULL */
 
 #endif

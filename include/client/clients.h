@@ -37,6 +37,8 @@ struct join;
 struct log;
 struct message;
 struct metrics;
+struct presence_change;
+struct roll_call;
 struct route_table;
 struct socket_ops;
 struct wish;
@@ -91,6 +93,11 @@ struct clients_listener {
 	void (*spent)(void *arg, struct credit *credit);
 	/* Takes an action to the bus, and over; what became of it comes back through clients_answered(). */
 	void (*act)(void *arg, struct action *action);
+	/* Takes to the bus, and over, that somebody came to a channel or left it. */
+	void (*presence)(void *arg, struct presence_change *change);
+	/* Takes a question to the bus, and over, which comes back through clients_told_roll(). 0 or
+	 * -ENOMEM: not taken. */
+	int (*roll_call)(void *arg, struct roll_call *call);
 	/* All bytes that were given to socket_ops.send_later() must be sent now. NULL if it is never used. */
 	void (*submit)(void *arg);
 	/* The time, on the clock of message.arrived_us. Called once in several writes. */
@@ -124,6 +131,7 @@ struct clients {
 	struct map actions;      /* that are not answered, by their numbers */
 	struct action_queue *action_queues; /* the same in order of their deadlines */
 	uint64_t last_action;               /* the number of the newest */
+	struct list roll_calls;             /* under way, of clients that are or were here */
 	struct form_maker maker;
 	const struct confirmation *confirmation; /* while it is handed to those who wait for it */
 	struct list orders;                      /* order_part.link */
@@ -186,6 +194,9 @@ void clients_connected(struct clients *clients, bool connected);
 
 /* The bus' answer to clients_listener.join(). Takes over the join. */
 void clients_joined(struct clients *clients, struct join *join);
+
+/* The answer to listener.roll_call(). Takes over the question. */
+void clients_told_roll(struct clients *clients, struct roll_call *call);
 
 /* What became of an action, or a part of its answer. The event in it stays the caller's. */
 void clients_answered(struct clients *clients, const struct action_answer *answer);

@@ -53,6 +53,7 @@ struct hub_subscription {
 	/* while muted: gets the events that are in no log; must not be changed within a flush */
 	bool hears_plain;
 	bool granted;   /* the subscriber's own: a backend gave it, whatever the rights say */
+	bool present;   /* the subscriber's own: the end of it is told with left() */
 	uint16_t era;   /* the subscriber's own: the history of the channel that answered it; 0 if none did */
 	void *owed;     /* the subscriber's own: what it owes its peer once confirmed */
 	void *recovery; /* the subscriber's own: its question to the channel's history */
@@ -90,6 +91,10 @@ struct hub_listener {
 	 * ahead of a delivery. */
 	size_t subscriber_bytes;
 	void *wish_arg; /* of wish(), which goes further up than the others */
+	/* A subscription has begun; one that is `present` is about to end. Inside the calls no subscription
+	 * may begin or end. Both NULL: nobody wants to know. */
+	void (*joined)(void *arg, struct hub_subscription *subscription);
+	void (*left)(void *arg, struct hub_subscription *subscription);
 };
 
 /* NULL when out of memory. */

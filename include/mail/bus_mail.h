@@ -7,13 +7,15 @@
 
 enum bus_mail_kind {
 	BUS_WISH,
-	BUS_JOIN,   /* a client wants to hear a channel from where it was */
-	BUS_SPENT,  /* the answer of a join has been queued for its client */
-	BUS_SURVEY, /* a part of a survey, answered */
-	BUS_ORDER,  /* a part of an order, carried out */
-	BUS_ACTION, /* what a client asks of a backend */
-	BUS_KEYS,   /* a client waits for a key that is not known yet */
-	BUS_TICKET, /* a client waits for what stands in the broker under its ticket */
+	BUS_JOIN,      /* a client wants to hear a channel from where it was */
+	BUS_SPENT,     /* the answer of a join has been queued for its client */
+	BUS_SURVEY,    /* a part of a survey, answered */
+	BUS_ORDER,     /* a part of an order, carried out */
+	BUS_PRESENCE,  /* somebody came to a channel, or left it */
+	BUS_ROLL_CALL, /* a client asks who is on a channel */
+	BUS_ACTION,    /* what a client asks of a backend */
+	BUS_KEYS,      /* a client waits for a key that is not known yet */
+	BUS_TICKET,    /* a client waits for what stands in the broker under its ticket */
 };
 
 struct bus_mail {

@@ -32,6 +32,7 @@ enum command_type {
 	COMMAND_AUTH,
 	COMMAND_PING,
 	COMMAND_ACTION,
+	COMMAND_PRESENCE,
 };
 
 /* Outcomes; each is one error code of the protocol, see command_error_code(). */
@@ -41,7 +42,8 @@ enum {
 	COMMAND_UNKNOWN_TYPE, /* "unknown_type" */
 	COMMAND_BAD_ID,       /* "bad_id": neither string nor integer, or too long */
 	COMMAND_BAD_DATA,     /* "bad_data": `data` is there but no object */
-	/* "missing_channel": data.channel is no string, or is empty; or an unsubscribe without a channel */
+	/* "missing_channel": data.channel is no string, or is empty; or an unsubscribe or a presence
+	 * without a channel */
 	COMMAND_MISSING_CHANNEL,
 	COMMAND_MISSING_TOKEN, /* "missing_token": an auth without data.token, or that is no string */
 	COMMAND_BAD_KEY,       /* "bad_key": `key` of an action is no string of 1 to COMMAND_KEY_MAX bytes */

@@ -61,6 +61,18 @@ struct message *reply_action(struct slice id, struct slice data, bool more, uint
 struct message *reply_action_error(
 	struct slice id, struct slice code, struct slice message, uint64_t wall_ms);
 
+/* Who is on a channel. */
+struct reply_roll {
+	uint64_t n_users;
+	uint64_t n_anonymous;
+	bool names;
+	struct slice users; /* JSON objects with commas between */
+};
+
+/* {"type":"presence","data":{"channel":…,"n_users":…,"n_anonymous":…,"users":[…]},…} */
+struct message *reply_presence(
+	struct slice id, struct slice channel, const struct reply_roll *roll, uint64_t wall_ms);
+
 /* {"type":"degraded","data":{"reason":"upstream"},…} and {"type":"restored",…} */
 struct message *reply_degraded(uint64_t wall_ms);
 struct message *reply_restored(uint64_t wall_ms);

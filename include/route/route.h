@@ -99,6 +99,21 @@ enum {
 	ROUTE_ACTIONS_STREAM_MAX = 255, /* bytes of the stream's key */
 };
 
+enum {
+	ROUTE_PRESENCE_GRACE_MS = 5000, /* the default */
+	ROUTE_PRESENCE_GRACE_MS_MAX = 300000,
+	ROUTE_PRESENCE_INFO_MAX = 64, /* bytes of the name of a claim */
+};
+
+/* What is kept and told of who is on the channels that a route joins. Zeroed: nothing. */
+struct route_presence {
+	bool on;
+	bool list;         /* users are named to clients that ask, and in events */
+	bool events;       /* an event says what has changed */
+	uint64_t grace_ms; /* who comes back within this time was not away */
+	const char *info;  /* the claim of the token that is told of a user; NULL: none */
+};
+
 /* Where what its clients ask of a backend goes (docs/actions.md). Zeroed: nowhere. */
 struct route_actions {
 	const char *stream;     /* its key in Redis; NULL: clients are answered `unsupported` */
@@ -143,6 +158,8 @@ struct route_spec {
 	struct route_slow slow;
 	struct route_history history; /* of the channels that it joins, not of those in its subscribe list */
 	struct route_actions actions;
+	struct route_presence
+		presence; /* of the channels that it joins, not of those in its subscribe list */
 };
 
 struct route; /* owned by its table */
@@ -183,7 +200,8 @@ const struct route *route_table_get(const struct route_table *table, size_t i);
 /* What ROUTE_AUTH_DEFAULT is from now on; at first it is ROUTE_AUTH_NONE. While the table is private. */
 void route_table_set_auth(struct route_table *table, enum route_auth auth);
 
-/* The claims that its routes use as {token.NAME}, each once; NULL-terminated. Borrowed from the table. */
+/* The claims that its routes use as {token.NAME}, and as "=NAME" those that presence tells (auth/claims.h);
+ * each once, NULL-terminated. Borrowed from the table. */
 const char *const *route_table_claims(const struct route_table *table);
 
 /* path: as it was sent, without the query. The match knows no identity yet. 0, ROUTE_NOT_FOUND or
@@ -239,6 +257,9 @@ const struct route_history *route_history(const struct route *route);
 /* Never NULL. Without a stream it carries none; otherwise the defaults are filled in. */
 const struct route_actions *route_actions(const struct route *route);
 
+/* Never NULL. */
+const struct route_presence *route_presence(const struct route *route);
+
 const char *slow_policy_name(enum slow_policy policy);
 
 /* False if there is no policy of this name. */
@@ -257,7 +278,11 @@ const struct key_path *route_table_key(const struct route_table *table, struct s
  */
 const struct route_history *route_table_history(const struct route_table *table, struct slice channel);
 
-/* Does any of its routes keep a history, or carry actions? */
+/* What is kept of who is on this (valid) channel, likewise; NULL: nothing. */
+const struct route_presence *route_table_presence(const struct route_table *table, struct slice channel);
+
+/* Does any of its routes keep a history, carry actions, or keep who is there? */
+bool route_table_keeps_presence(const struct route_table *table);
 bool route_table_keeps_history(const struct route_table *table);
 bool route_table_carries_actions(const struct route_table *table);
 

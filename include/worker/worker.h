@@ -30,6 +30,8 @@ struct join;
 struct message;
 struct metrics;
 struct order_part;
+struct presence_change;
+struct roll_call;
 struct places;
 struct revocations;
 struct survey_part;
@@ -55,6 +57,10 @@ struct worker_listener {
 	void (*spent)(void *arg, struct credit *credit);
 	/* Takes an action to a backend; what becomes of it comes back through worker_post_answer(). */
 	void (*act)(void *arg, struct action *action);
+	/* Somebody came to a channel or left it: takes that over. */
+	void (*presence)(void *arg, struct presence_change *change);
+	/* A question who is on a channel; comes back through worker_post_roll(). */
+	void (*roll_call)(void *arg, struct roll_call *call);
 	/* A part that worker_post_survey() brought is answered and goes back to the bus. */
 	void (*surveyed)(void *arg, struct survey_part *part);
 	/* A part that worker_post_order() brought is carried out and goes back to the bus. */
@@ -117,6 +123,9 @@ void worker_post_answer(struct worker *worker, const struct action_answer *answe
 
 /* The answer to listener.join(). Takes over the join. */
 void worker_post_joined(struct worker *worker, struct join *join);
+
+/* The answer to listener.roll_call(). Takes over the question. */
+void worker_post_roll(struct worker *worker, struct roll_call *call);
 
 /* The answer to listener.ticket(). Takes over the ticket. */
 void worker_post_ticket(struct worker *worker, struct ticket *ticket);

@@ -133,7 +133,10 @@ static int read_identity(
 	if (!identity_draft_user(draft, rules->user, text_of(json_object_get(object, rules->user), digits)))
 		return TOKEN_USER;
 	for (const char *const *name = rules->claims; name && *name; name++)
-		if (strcmp(*name, rules->user) != 0)
+		if (**name == '=')
+			identity_draft_text(
+				draft, *name, text_of(json_object_get(object, *name + 1), digits));
+		else if (strcmp(*name, rules->user) != 0)
 			identity_draft_claim(draft, *name, text_of(json_object_get(object, *name), digits));
 	if (!read_channels(draft, json_object_get(object, rules->channels)))
 		return TOKEN_CHANNELS;

@@ -196,6 +196,12 @@ void identity_draft_claim(struct identity_draft *draft, const char *name, struct
 		append_claim(draft, name, (struct slice){part, len});
 }
 
+void identity_draft_text(struct identity_draft *draft, const char *name, struct slice value)
+{
+	if (value.len && value.len <= IDENTITY_TEXT_MAX && !has_nul(value))
+		append_claim(draft, name, value);
+}
+
 /* A literal has nothing in it that looks like a pattern: user:4* would promise what is not there. */
 static bool is_pattern_part(struct slice part)
 {

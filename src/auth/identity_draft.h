@@ -32,6 +32,9 @@ bool identity_draft_user(struct identity_draft *draft, const char *name, struct 
 /* What cannot be the part of a name is left out: to whoever asks it is absent. */
 void identity_draft_claim(struct identity_draft *draft, const char *name, struct slice value);
 
+/* The same as it stands, up to IDENTITY_TEXT_MAX bytes. */
+void identity_draft_text(struct identity_draft *draft, const char *name, struct slice value);
+
 /* False: it is no pattern, or one too many. */
 bool identity_draft_pattern(struct identity_draft *draft, struct slice pattern);
 

@@ -131,6 +131,26 @@ int broker_expire_revocations(struct broker *broker, double now_seconds)
 					       : -EOPNOTSUPP;
 }
 
+int broker_set_presence(struct broker *broker, const struct broker_presence *presence,
+	const struct broker_user *users, size_t n, broker_roll_fn done, void *arg)
+{
+	return broker->ops->set_presence ? broker->ops->set_presence(broker, presence, users, n, done, arg)
+					 : -EOPNOTSUPP;
+}
+
+int broker_ask_presence(
+	struct broker *broker, struct slice channel, bool names, broker_roll_fn done, void *arg)
+{
+	return broker->ops->ask_presence ? broker->ops->ask_presence(broker, channel, names, done, arg)
+					 : -EOPNOTSUPP;
+}
+
+int broker_hold(struct broker *broker, struct slice node, bool hold, const struct slice *names, size_t n,
+	broker_done_fn done, void *arg)
+{
+	return broker->ops->hold ? broker->ops->hold(broker, node, hold, names, n, done, arg) : -EOPNOTSUPP;
+}
+
 void broker_free(struct broker *broker)
 {
 	if (broker)

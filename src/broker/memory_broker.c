@@ -20,6 +20,7 @@
 
 #include <event2/event.h>
 
+#include "broker/memory_presence.h"
 #include "broker/memory_store.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -36,6 +37,7 @@ enum memory_kind {
 	MEMORY_PUBLICATION,
 	MEMORY_LOG_PUBLICATION,
 	MEMORY_LOG_READ,
+	MEMORY_ROLL, /* of what was asked: its users are the payload */
 };
 
 /* A report for the next turn. Channel, payload and idempotency key stand in bytes[], in this order. */
@@ -46,9 +48,12 @@ struct memory_job {
 		broker_published_fn published;
 		broker_log_published_fn log_published;
 		broker_log_read_fn log_read;
+		broker_roll_fn roll;
 	} done;
 	void *arg;
 	struct broker_log_options options; /* of a log publication; its key points into bytes[] */
+	struct broker_roll roll;           /* of MEMORY_ROLL */
+	int r;                             /* likewise */
 	uint64_t from;                     /* these of a log read */
 	uint64_t ttl_ms;
 	uint32_t count;
@@ -71,6 +76,7 @@ struct memory_broker {
 	struct list mark; /* stands among the jobs during a turn, behind the last job of that turn */
 	struct map channels;
 	struct memory_store *store;
+	struct memory_presence presence;
 	struct buf push; /* the envelope that is being handed over */
 	bool announced;  /* that it is ready */
 };
@@ -187,6 +193,59 @@ static int memory_read(struct broker *broker, struct slice channel, uint64_t fro
 	return memory_push(memory, &job, channel, (struct slice){0});
 }
 
+static int memory_push_roll(struct memory_broker *memory, struct slice channel, int r,
+	const struct broker_roll *roll, struct slice users, broker_roll_fn done, void *arg)
+{
+	const struct memory_job job = {
+		.kind = MEMORY_ROLL, .done.roll = done, .arg = arg, .r = r, .roll = *roll};
+
+	return memory_push(memory, &job, channel, users);
+}
+
+/* The event has its place among the others now. Without memory for it nobody is told. */
+static void memory_push_event(
+	struct memory_broker *memory, const struct broker_presence *presence, const struct buf *event)
+{
+	const struct broker_log_options options = {
+		.size = presence->log_size, .ttl_ms = presence->log_ttl_ms};
+
+	if (event->failed || !event->len)
+		return;
+	(void)memory_push(memory,
+		&(struct memory_job){.kind = presence->log_size ? MEMORY_LOG_PUBLICATION : MEMORY_PUBLICATION,
+			.options = options},
+		presence->channel, buf_slice(event));
+}
+
+static int memory_set_presence(struct broker *broker, const struct broker_presence *presence,
+	const struct broker_user *users, size_t n, broker_roll_fn done, void *arg)
+{
+	struct memory_broker *memory = (struct memory_broker *)broker;
+	struct broker_roll roll;
+	struct buf event = {0};
+	int r = memory_presence_set(
+		&memory->presence, presence, users, n, &roll, presence->tells ? &event : NULL);
+
+	memory_push_event(memory, presence, &event);
+	buf_deinit(&event);
+	return memory_push_roll(memory, presence->channel, r, &roll, (struct slice){0}, done, arg);
+}
+
+static int memory_ask_presence(
+	struct broker *broker, struct slice channel, bool names, broker_roll_fn done, void *arg)
+{
+	struct memory_broker *memory = (struct memory_broker *)broker;
+	struct broker_roll roll;
+	struct buf texts = {0};
+	int r = -ENOMEM;
+
+	memory_presence_ask(&memory->presence, channel, names, &roll, &texts);
+	if (!texts.failed)
+		r = memory_push_roll(memory, channel, 0, &roll, buf_slice(&texts), done, arg);
+	buf_deinit(&texts);
+	return r;
+}
+
 /* Delivers a publication. True if the channel is wanted. */
 static bool memory_say_publication(struct memory_broker *memory, const struct memory_job *job,
 	struct slice channel, struct slice payload)
@@ -270,6 +329,14 @@ static void memory_say_log_read(
 	free(entries);
 }
 
+static void memory_say_roll(const struct memory_job *job, struct slice users)
+{
+	struct broker_roll roll = job->roll;
+
+	roll.users = users;
+	job->done.roll(job->arg, job->r, job->r == 0 ? &roll : NULL);
+}
+
 /* Delivers one report. True if it was an event. */
 static bool memory_say(struct memory_broker *memory, const struct memory_job *job)
 {
@@ -287,6 +354,9 @@ static bool memory_say(struct memory_broker *memory, const struct memory_job *jo
 		return memory_say_log_publication(memory, job, channel, payload);
 	case MEMORY_LOG_READ:
 		memory_say_log_read(memory, job, channel);
+		return false;
+	case MEMORY_ROLL:
+		memory_say_roll(job, payload);
 		return false;
 	}
 	return false;
@@ -353,6 +423,8 @@ static void memory_cancel(const struct memory_job *job)
 		job->done.log_published(job->arg, -ECANCELED, NULL, false);
 	else if (job->kind == MEMORY_LOG_READ)
 		job->done.log_read(job->arg, -ECANCELED, NULL, NULL, 0);
+	else if (job->kind == MEMORY_ROLL)
+		job->done.roll(job->arg, -ECANCELED, NULL);
 }
 
 static void memory_free(struct broker *broker)
@@ -378,6 +450,7 @@ static void memory_free(struct broker *broker)
 	}
 	map_deinit(&memory->channels);
 	memory_store_free(memory->store);
+	memory_presence_deinit(&memory->presence);
 	buf_deinit(&memory->push);
 	free(memory);
 }
@@ -390,6 +463,8 @@ static const struct broker_ops memory_ops = {
 	.log_read = memory_read,
 	.state = memory_state,
 	.describe = memory_describe,
+	.set_presence = memory_set_presence,
+	.ask_presence = memory_ask_presence,
 	.free = memory_free,
 };
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "broker/redis/lease.h"
 #include "broker/redis/server.h"
 #include "broker/redis/url.h"
 #include "core/buf.h"
@@ -184,6 +185,68 @@ static int redis_expire_revocations(struct broker *broker, double now_seconds)
 	return redis_server_expire_revocations(server_of_revocations(broker), now_seconds);
 }
 
+static int redis_set_presence(struct broker *broker, const struct broker_presence *presence,
+	const struct broker_user *users, size_t n, broker_roll_fn done, void *arg)
+{
+	return redis_server_set_presence(server_of(broker, presence->channel), presence, users, n, done, arg);
+}
+
+static int redis_clear_presence(struct broker *broker, const struct broker_presence *presence,
+	uint64_t cursor, broker_roll_fn done, void *arg)
+{
+	return redis_server_clear_presence(server_of(broker, presence->channel), presence, cursor, done, arg);
+}
+
+static int redis_ask_presence(
+	struct broker *broker, struct slice channel, bool names, broker_roll_fn done, void *arg)
+{
+	return redis_server_ask_presence(server_of(broker, channel), channel, names, done, arg);
+}
+
+/* What nodes hold stands where their leases do. NULL: it is away. */
+static struct redis_leases *leases_of(struct broker *broker)
+{
+	return redis_server_leases(server_of_nodes(broker));
+}
+
+static int redis_lease(
+	struct broker *broker, const struct broker_lease *lease, broker_lease_fn done, void *arg)
+{
+	struct redis_leases *leases = leases_of(broker);
+
+	return leases ? redis_lease_renew(leases, lease, done, arg) : -ENOTCONN;
+}
+
+static int redis_end_lease(
+	struct broker *broker, struct slice node, uint64_t in_ms, broker_done_fn done, void *arg)
+{
+	struct redis_leases *leases = leases_of(broker);
+
+	return leases ? redis_lease_end(leases, node, in_ms, done, arg) : -ENOTCONN;
+}
+
+static int redis_cleared(struct broker *broker, struct slice node, broker_done_fn done, void *arg)
+{
+	struct redis_leases *leases = leases_of(broker);
+
+	return leases ? redis_lease_cleared(leases, node, done, arg) : -ENOTCONN;
+}
+
+static int redis_hold(struct broker *broker, struct slice node, bool hold, const struct slice *names,
+	size_t n, broker_done_fn done, void *arg)
+{
+	struct redis_leases *leases = leases_of(broker);
+
+	return leases ? redis_lease_hold(leases, node, hold, names, n, done, arg) : -ENOTCONN;
+}
+
+static int redis_hold_some(struct broker *broker, struct slice node, broker_held_fn done, void *arg)
+{
+	struct redis_leases *leases = leases_of(broker);
+
+	return leases ? redis_lease_hold_some(leases, node, done, arg) : -ENOTCONN;
+}
+
 static void redis_free(struct broker *broker)
 {
 	struct redis_broker *redis = (struct redis_broker *)broker;
@@ -214,6 +277,14 @@ static const struct broker_ops redis_ops = {
 	.revoke = redis_revoke,
 	.unrevoke = redis_unrevoke,
 	.expire_revocations = redis_expire_revocations,
+	.set_presence = redis_set_presence,
+	.clear_presence = redis_clear_presence,
+	.ask_presence = redis_ask_presence,
+	.lease = redis_lease,
+	.end_lease = redis_end_lease,
+	.cleared = redis_cleared,
+	.hold = redis_hold,
+	.hold_some = redis_hold_some,
 	.free = redis_free,
 };
 

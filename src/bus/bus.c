@@ -20,6 +20,7 @@
 #include "mail/bus_mail.h"
 #include "mail/join.h"
 #include "mail/order.h"
+#include "mail/presence.h"
 #include "mail/survey.h"
 #include "mail/ticket.h"
 #include "mail/wish.h"
@@ -141,6 +142,35 @@ static void take_wish(struct bus *bus, struct wish_mail *mail)
 	free(mail);
 }
 
+/* --- presence --- */
+
+static void wake_presence(struct bus *bus)
+{
+	static const struct timeval interval = {0, PRESENCE_TICK_MS * 1000};
+
+	if (presence_is_active(&bus->presence) && !event_pending(bus->presence_tick, EV_TIMEOUT, NULL))
+		event_add(bus->presence_tick, &interval);
+}
+
+static void on_presence_tick(evutil_socket_t fd, short events, void *arg)
+{
+	struct bus *bus = arg;
+
+	(void)fd;
+	(void)events;
+	presence_tick(&bus->presence, clock_monotonic_ms());
+	wake_presence(bus);
+}
+
+static void take_presence(struct bus *bus, struct presence_change *change)
+{
+	if (presence_take(&bus->presence, change, clock_monotonic_ms()) < 0)
+		log_error(bus->log, "a user's presence is lost: out of memory",
+			log_slice("channel", presence_change_channel(change)));
+	free(change);
+	wake_presence(bus);
+}
+
 static void take_mail(struct bus *bus, struct bus_mail *mail)
 {
 	switch (mail->kind) {
@@ -162,6 +192,12 @@ static void take_mail(struct bus *bus, struct bus_mail *mail)
 		break;
 	case BUS_ACTION:
 		actions_take(&bus->actions, (struct action *)mail);
+		break;
+	case BUS_PRESENCE:
+		take_presence(bus, (struct presence_change *)mail);
+		break;
+	case BUS_ROLL_CALL:
+		roll_calls_take(&bus->roll_calls, (struct roll_call *)mail);
 		break;
 	case BUS_KEYS:
 		if (bus->keys.wanted)
@@ -318,12 +354,15 @@ struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *me
 	list_init(&bus->ending);
 	list_init(&bus->surveys);
 	list_init(&bus->own_channels);
+	presence_init(&bus->presence, metrics);
+	bus->roll_calls.bus = bus;
+	bus->presence_tick = evtimer_new(base, on_presence_tick, bus);
 	histories_init(&bus->histories, &bus_channel_history_listener, log, metrics);
 	bus->inbox = mailbox_new();
 	if (bus->inbox)
 		bus->mail_event = event_new(base, mailbox_fd(bus->inbox), EV_READ | EV_PERSIST, on_mail, bus);
 	bus->tick = event_new(base, -1, EV_PERSIST, on_tick, bus);
-	if (!bus->mail_event || !bus->tick || event_add(bus->mail_event, NULL) < 0 ||
+	if (!bus->mail_event || !bus->tick || !bus->presence_tick || event_add(bus->mail_event, NULL) < 0 ||
 		event_add(bus->tick, &interval) < 0)
 		goto fail;
 	return bus;
@@ -346,6 +385,11 @@ struct broker_listener bus_broker_listener(struct bus *bus)
 
 static void listen_for_answers(struct bus *bus)
 {
+	if (bus->broker && bus->routes && bus->actions.bus && !*bus->presence.node &&
+		route_table_keeps_presence(bus->routes)) {
+		presence_set_node(&bus->presence, bus->actions.node, clock_monotonic_ms());
+		wake_presence(bus);
+	}
 	if (bus->broker && bus->routes && bus->actions.bus)
 		actions_configure(&bus->actions, route_table_carries_actions(bus->routes));
 }
@@ -354,7 +398,7 @@ void bus_connect(
 	struct bus *bus, struct broker *broker, struct worker *const *workers, unsigned int n_workers)
 {
 	bus->broker = broker;
-	bus->histories.broker = broker;
+	bus->histories.broker = bus->presence.broker = broker;
 	bus->workers = workers;
 	bus->n_workers = n_workers;
 	loop_lag_start(&bus->lag, clock_monotonic_us(), TICK_MS * 1000);
@@ -377,6 +421,7 @@ void bus_set_routes(struct bus *bus, struct route_table *routes)
 	struct route_table *old = bus->routes;
 
 	bus->routes = route_table_ref(routes);
+	bus->presence.routes = bus->routes;
 	if (!++bus->era)
 		bus->era++;
 	for (struct map_entry *e = map_next(&bus->channels, NULL); e; e = map_next(&bus->channels, e)) {
@@ -407,6 +452,7 @@ static void free_mail(struct bus_mail *mail)
 {
 	switch (mail->kind) {
 	case BUS_WISH:
+	case BUS_PRESENCE:
 	case BUS_ACTION:
 	case BUS_KEYS:
 		free(mail);
@@ -422,6 +468,9 @@ static void free_mail(struct bus_mail *mail)
 		break;
 	case BUS_ORDER:
 		order_return((struct order_part *)mail);
+		break;
+	case BUS_ROLL_CALL:
+		roll_call_free((struct roll_call *)mail);
 		break;
 	case BUS_TICKET:
 		ticket_free((struct ticket *)mail);
@@ -451,6 +500,10 @@ void bus_free(struct bus *bus)
 	map_deinit(&bus->channels);
 	control_deinit(&bus->control);
 	replays_deinit(&bus->replays);
+	presence_deinit(&bus->presence);
+	roll_calls_deinit(&bus->roll_calls);
+	if (bus->presence_tick)
+		event_free(bus->presence_tick);
 	if (bus->mail_event)
 		event_free(bus->mail_event);
 	if (bus->tick)
@@ -505,6 +558,20 @@ static void post_action(void *arg, struct action *action)
 	mailbox_push(bus->inbox, &action->mail.mail);
 }
 
+static void post_presence(void *arg, struct presence_change *change)
+{
+	struct bus *bus = arg;
+
+	mailbox_push(bus->inbox, &change->mail.mail);
+}
+
+static void post_roll_call(void *arg, struct roll_call *call)
+{
+	struct bus *bus = arg;
+
+	mailbox_push(bus->inbox, &call->mail.mail);
+}
+
 static void post_survey(void *arg, struct survey_part *part)
 {
 	struct bus *bus = arg;
@@ -540,8 +607,8 @@ static int post_keys(void *arg)
 
 struct worker_listener bus_worker_listener(struct bus *bus)
 {
-	return (struct worker_listener){bus, post_wish, post_join, post_spent, post_action, post_survey,
-		post_order, post_ticket, post_keys};
+	return (struct worker_listener){bus, post_wish, post_join, post_spent, post_action, post_presence,
+		post_roll_call, post_survey, post_order, post_ticket, post_keys};
 }
 
 struct survey *bus_survey(

@@ -7,7 +7,9 @@
 #include "bus/bus.h"
 #include "bus/control.h"
 #include "bus/history.h"
+#include "bus/presence.h"
 #include "bus/replays.h"
+#include "bus/roll_calls.h"
 #include "core/log.h"
 #include "core/map.h"
 #include "core/slice.h"
@@ -28,6 +30,9 @@ struct bus {
 	struct list own_channels; /* own_channel.link */
 	struct actions actions;
 	struct control control;
+	struct presence presence;
+	struct event *presence_tick; /* pending while presence is active */
+	struct roll_calls roll_calls;
 	struct replays replays;
 	struct list lingering; /* in order of linger_ms */
 	size_t n_lingering;

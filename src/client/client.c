@@ -14,6 +14,7 @@
 #include "client/lease.h"
 #include "client/orders.h"
 #include "client/owed.h"
+#include "client/presence.h"
 #include "client/recovery.h"
 #include "client/slow.h"
 #include "client/socket.h"
@@ -69,11 +70,13 @@ static void client_enter(struct client *client, enum client_state state)
 		metrics_add(clients->metrics, METRIC_CONNECTIONS, 1);
 		metrics_add(clients->metrics, METRIC_CONNECTIONS_OPENED, 1);
 		log_opened(client);
+		presence_opened(client);
 		break;
 	case CLIENT_CLOSING:
 		lease_stop(client);
 		leave_channels(client);
 		actions_forget(client);
+		presence_forget(client);
 		clients->ops->fall_silent(client->socket);
 		client->deadline_ms = clients->now_ms + CLIENT_CLOSING_MS;
 		list_push_back(&clients->closing, &client->due);
@@ -412,6 +415,7 @@ void client_deinit(struct client *client)
 	forget_farewell(client);
 	leave_channels(client);
 	actions_forget(client);
+	presence_forget(client);
 	client_enter(client, CLIENT_NONE);
 	outbox_deinit(&client->outbox);
 	list_remove(&client->flush);

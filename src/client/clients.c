@@ -9,6 +9,7 @@
 #include "client/delivery.h"
 #include "client/lease.h"
 #include "client/owed.h"
+#include "client/presence.h"
 #include "client/recovery.h"
 #include "client/slow.h"
 #include "client/socket.h"
@@ -78,6 +79,18 @@ static void on_confirmed(void *arg, struct hub_subscription *subscription)
 	}
 }
 
+static void on_joined(void *arg, struct hub_subscription *subscription)
+{
+	(void)arg;
+	presence_came(subscriber_client(subscription->subscriber), subscription);
+}
+
+static void on_left(void *arg, struct hub_subscription *subscription)
+{
+	(void)arg;
+	presence_left(subscriber_client(subscription->subscriber), subscription);
+}
+
 static void on_deliver(
 	void *arg, struct hub_subscriber *subscriber, const struct hub_batch *batch, bool alone)
 {
@@ -99,7 +112,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics)
 {
 	struct hub_listener up = {clients, listener->wish, on_confirmed, on_deliver, on_flushed,
-		&clients->maker, sizeof(struct client), listener->arg};
+		&clients->maker, sizeof(struct client), listener->arg, on_joined, on_left};
 	int r;
 
 	*clients = (struct clients){
@@ -120,6 +133,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	list_init(&clients->recovering);
 	list_init(&clients->pressing);
 	list_init(&clients->orders);
+	list_init(&clients->roll_calls);
 	expiry_init(&clients->expiry, 0);
 	keepalive_init(&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms);
 	r = form_maker_init(&clients->maker, limits->deflate_bytes_min);
@@ -139,6 +153,7 @@ void clients_configure(
 
 	clients->limits = *limits;
 	clients->routes = route_table_ref(routes);
+	presence_configured(clients, old);
 	route_table_unref(old);
 	keepalive_set(
 		&clients->keepalive, limits->ping_interval_ms, limits->pong_timeout_ms, clients->now_ms);
@@ -220,6 +235,11 @@ static void tell_degraded(struct clients *clients, bool degraded)
 void clients_answered(struct clients *clients, const struct action_answer *answer)
 {
 	actions_answered(clients, answer);
+}
+
+void clients_told_roll(struct clients *clients, struct roll_call *call)
+{
+	presence_answered(clients, call);
 }
 
 void clients_joined(struct clients *clients, struct join *join)

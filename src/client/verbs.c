@@ -9,6 +9,7 @@
 #include "client/client.h"
 #include "client/clients.h"
 #include "client/owed.h"
+#include "client/presence.h"
 #include "client/recovery.h"
 #include "client/renewal.h"
 #include "protocol/command.h"
@@ -218,6 +219,11 @@ static void run_action(struct client *client, const struct command *command)
 	actions_begin(client, command);
 }
 
+static void run_presence(struct client *client, const struct command *command)
+{
+	presence_ask(client, command);
+}
+
 void verbs_run(struct client *client, const struct command *command)
 {
 	static void (*const verbs[])(struct client *, const struct command *) = {
@@ -226,6 +232,7 @@ void verbs_run(struct client *client, const struct command *command)
 		[COMMAND_AUTH] = run_auth,
 		[COMMAND_PING] = run_ping,
 		[COMMAND_ACTION] = run_action,
+		[COMMAND_PRESENCE] = run_presence,
 	};
 
 	verbs[command->type](client, command);

@@ -287,7 +287,7 @@ static int check_token_query(struct loader *loader)
 bool config_wants_library(const struct config *config)
 {
 	return config->control || route_table_keeps_history(config->routes) ||
-	       route_table_carries_actions(config->routes);
+	       route_table_carries_actions(config->routes) || route_table_keeps_presence(config->routes);
 }
 
 unsigned int config_message_burst(const struct config *config)

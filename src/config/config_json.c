@@ -91,6 +91,9 @@ static void write_route(const struct config *config, size_t i, struct buf *out)
 	buf_append_str(out, ",\"actions\":");
 	actions_describe(route, &scratch);
 	append_described(out, &scratch);
+	buf_append_str(out, ",\"presence\":");
+	presence_describe(route, &scratch);
+	append_described(out, &scratch);
 	buf_append_str(out, ",\"source\":");
 	route_source_describe(config, i, &scratch);
 	append_described(out, &scratch);

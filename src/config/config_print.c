@@ -16,7 +16,7 @@
 #include "route/route.h"
 
 enum {
-	COLUMNS_MAX = 10, /* further ones are printed, but not aligned among themselves */
+	COLUMNS_MAX = 11, /* further ones are printed, but not aligned among themselves */
 	GAP = 2,          /* spaces between columns */
 };
 
@@ -133,6 +133,21 @@ void actions_describe(const struct route *route, struct buf *out)
 	buf_printf(out, " %u %u", actions->in_flight, actions->backlog);
 }
 
+void presence_describe(const struct route *route, struct buf *out)
+{
+	const struct route_presence *presence = route_presence(route);
+
+	if (!presence->on) {
+		buf_append_str(out, "off");
+		return;
+	}
+	value_types[VALUE_DURATION].print(&presence->grace_ms, out);
+	buf_append_str(out, presence->list ? " list" : "");
+	buf_append_str(out, presence->events ? " events" : "");
+	if (presence->info)
+		buf_printf(out, " info %s", presence->info);
+}
+
 void route_source_describe(const struct config *config, size_t i, struct buf *out)
 {
 	if (i < config->sources->n_route_lines)
@@ -164,6 +179,8 @@ static void print_route(const struct config *config, size_t i, struct buf *cells
 	history_describe(route, cells);
 	buf_append_str(cells, "\tactions ");
 	actions_describe(route, cells);
+	buf_append_str(cells, "\tpresence ");
+	presence_describe(route, cells);
 	buf_append_char(cells, '\t');
 	route_source_describe(config, i, cells);
 	buf_append_char(cells, '\n');

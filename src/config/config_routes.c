@@ -42,6 +42,8 @@ struct route_draft {
 	unsigned int history_line;
 	struct route_actions actions;
 	const yaml_node_t *messages; /* read when the route has its place in the table; NULL: none */
+	struct route_presence presence;
+	unsigned int presence_line;
 };
 
 static int read_path(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
@@ -390,6 +392,75 @@ static int read_messages(struct reader *reader, const yaml_node_t *value, struct
 	return 0;
 }
 
+static int read_presence_list(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	return reader_value(reader, value, "list", &value_types[VALUE_BOOL], &draft->presence.list, NULL);
+}
+
+static int read_presence_events(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	return reader_value(reader, value, "events", &value_types[VALUE_BOOL], &draft->presence.events, NULL);
+}
+
+static int read_presence_grace(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	static const struct value_bounds bounds = {0, ROUTE_PRESENCE_GRACE_MS_MAX};
+
+	return reader_value(
+		reader, value, "grace", &value_types[VALUE_DURATION], &draft->presence.grace_ms, &bounds);
+}
+
+static int read_presence_info(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	int r = reader_text(reader, value, "info", &draft->presence.info);
+	size_t len = r == 0 ? strlen(draft->presence.info) : 1;
+
+	if (len == 0 || len > ROUTE_PRESENCE_INFO_MAX)
+		return reader_refuse(reader, reader_line(value),
+			"the info of presence is the name of a claim, of 1 to %d bytes",
+			ROUTE_PRESENCE_INFO_MAX);
+	return r;
+}
+
+static const struct route_key presence_keys[] = {
+	{"grace", read_presence_grace},
+	{"list", read_presence_list},
+	{"events", read_presence_events},
+	{"info", read_presence_info},
+};
+
+enum {
+	N_PRESENCE_KEYS = sizeof(presence_keys) / sizeof(presence_keys[0]),
+};
+
+static int read_one_presence_key(struct reader *reader, size_t key, const yaml_node_t *value, void *arg)
+{
+	return presence_keys[key].read(reader, value, arg);
+}
+
+/* A mapping, even an empty one, means that the route keeps presence. */
+static int read_presence(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	struct reader_keys keys = {
+		.where = " in presence", .n = N_PRESENCE_KEYS, .read = read_one_presence_key, .arg = draft};
+	const char *word = "";
+	int r = 0;
+
+	draft->presence_line = reader_line(value);
+	draft->presence = (struct route_presence){true, true, true, ROUTE_PRESENCE_GRACE_MS, NULL};
+	if (value->type == YAML_SCALAR_NODE && !reader_is_null(value))
+		r = reader_text(reader, value, "presence", &word);
+	if (r)
+		return r;
+	if (value->type != YAML_MAPPING_NODE && !value_truth(word, &draft->presence.on))
+		return reader_refuse(reader, reader_line(value),
+			"presence is 'on', 'off', or 'grace: …', 'list: …', 'events: …' and 'info: …' below "
+			"it");
+	for (size_t i = 0; i < N_PRESENCE_KEYS; i++)
+		keys.names[i] = presence_keys[i].name;
+	return value->type == YAML_MAPPING_NODE ? reader_mapping(reader, value, &keys) : 0;
+}
+
 /* The keys of a route. A new key is a row here and a line in docs/configuration.md. */
 static const struct route_key route_keys[] = {
 	{"path", read_path},
@@ -404,6 +475,7 @@ static const struct route_key route_keys[] = {
 	{"history", read_history},
 	{"actions", read_actions},
 	{"messages", read_messages},
+	{"presence", read_presence},
 };
 
 enum {
@@ -431,6 +503,7 @@ static struct route_spec draft_spec(const struct route_draft *draft)
 		.slow = draft->slow,
 		.history = draft->history,
 		.actions = draft->actions,
+		.presence = draft->presence,
 	};
 }
 
@@ -446,15 +519,12 @@ static bool is_refused(const struct route_spec *spec)
 	return refused;
 }
 
-/* Would it be taken without its history? The table may keep it then: it is thrown away with the rest. */
-static bool is_refused_for_history(const struct route_draft *draft, struct route_table *table)
+/* Would it be taken as this? The table may keep it then: it is thrown away with the rest. */
+static bool would_be_taken(const struct route_spec *spec, struct route_table *table)
 {
-	struct route_spec spec = draft_spec(draft);
 	struct buf ignored = {0};
-	int r;
+	int r = route_table_add(table, spec, &ignored);
 
-	spec.history = (struct route_history){0};
-	r = route_table_add(table, &spec, &ignored);
 	buf_deinit(&ignored);
 	return r == 0;
 }
@@ -480,7 +550,13 @@ static unsigned int refused_line(const struct route_draft *draft, struct route_t
 		if (is_refused(&spec))
 			return draft->subscribe.lines[i];
 	}
-	if (is_refused_for_history(draft, table))
+	spec = draft_spec(draft);
+	spec.presence = (struct route_presence){0};
+	if (would_be_taken(&spec, table))
+		return draft->presence_line;
+	spec = draft_spec(draft);
+	spec.history = (struct route_history){0};
+	if (would_be_taken(&spec, table))
 		return draft->history_line;
 	return draft->key_line ? draft->key_line : draft->line; /* nothing else is left to refuse */
 }

@@ -225,6 +225,8 @@ int hub_subscribe(struct hub *hub, struct hub_subscriber *subscriber, struct sli
 	hub->n_subscriptions++;
 	*subscriptionp = subscription;
 	want(hub, found, subscriber->urgent);
+	if (hub->listener.joined)
+		hub->listener.joined(hub->listener.arg, subscription);
 	return 0;
 }
 
@@ -232,8 +234,11 @@ void hub_unsubscribe(struct hub *hub, struct hub_subscription *subscription)
 {
 	struct hub_channel *channel = subscription->channel;
 	struct hub_subscription **link = &subscription->subscriber->first;
-	struct hub_subscription *last = channel->subscribers[--channel->n_subscribers];
+	struct hub_subscription *last;
 
+	if (subscription->present)
+		hub->listener.left(hub->listener.arg, subscription);
+	last = channel->subscribers[--channel->n_subscribers];
 	channel->subscribers[subscription->slot] = last;
 	last->slot = subscription->slot;
 	while (*link != subscription)

@@ -52,6 +52,7 @@ static const struct {
 	{"auth", COMMAND_AUTH},
 	{"ping", COMMAND_PING},
 	{"action", COMMAND_ACTION},
+	{"presence", COMMAND_PRESENCE},
 };
 
 static const struct {
@@ -62,7 +63,7 @@ static const struct {
 		"A message is one JSON object with no more than 64 tokens and 8 levels and no name twice."},
 	[COMMAND_MISSING_TYPE] = {"missing_type", "A message needs a \"type\" that is a string."},
 	[COMMAND_UNKNOWN_TYPE] = {"unknown_type",
-		"The type is none of subscribe, unsubscribe, auth, ping and action."},
+		"The type is none of subscribe, unsubscribe, auth, ping, presence and action."},
 	[COMMAND_BAD_ID] = {"bad_id", "The \"id\" must be a string or an integer of at most 128 bytes."},
 	[COMMAND_BAD_DATA] = {"bad_data", "The \"data\" must be an object."},
 	[COMMAND_MISSING_CHANNEL] = {"missing_channel",
@@ -207,7 +208,7 @@ static void read_history(struct command *command, const struct tokens *tokens, i
 
 static bool has_channel(enum command_type type)
 {
-	return type == COMMAND_SUBSCRIBE || type == COMMAND_UNSUBSCRIBE;
+	return type == COMMAND_SUBSCRIBE || type == COMMAND_UNSUBSCRIBE || type == COMMAND_PRESENCE;
 }
 
 static int read_data(struct command *command, const struct tokens *tokens)
@@ -282,7 +283,8 @@ static int read_tokens(struct command *command, const char *text, size_t len)
 		r = read_data(command, &tokens);
 	if (r)
 		return r;
-	if (command->type == COMMAND_UNSUBSCRIBE && !command->channel_len)
+	if ((command->type == COMMAND_UNSUBSCRIBE || command->type == COMMAND_PRESENCE) &&
+		!command->channel_len)
 		return COMMAND_MISSING_CHANNEL;
 	if (command->type == COMMAND_AUTH && !json_is_string(command->token))
 		return COMMAND_MISSING_TOKEN;

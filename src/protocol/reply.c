@@ -173,6 +173,25 @@ struct message *reply_resync(struct slice channel, const char *reason, bool cont
 	return reply_end(&out, wall_ms);
 }
 
+struct message *reply_presence(
+	struct slice id, struct slice channel, const struct reply_roll *roll, uint64_t wall_ms)
+{
+	struct buf out = {0};
+
+	reply_begin(&out, "presence", id);
+	buf_append_str(&out, ",\"data\":{\"channel\":");
+	buf_append_json_string(&out, channel.data, channel.len);
+	buf_printf(
+		&out, ",\"n_users\":%" PRIu64 ",\"n_anonymous\":%" PRIu64, roll->n_users, roll->n_anonymous);
+	if (roll->names) {
+		buf_append_str(&out, ",\"users\":[");
+		buf_append(&out, roll->users.data, roll->users.len);
+		buf_append_char(&out, ']');
+	}
+	buf_append_char(&out, '}');
+	return reply_end(&out, wall_ms);
+}
+
 struct message *reply_degraded(uint64_t wall_ms)
 {
 	struct buf out = {0};

@@ -140,6 +140,28 @@ static int take_history(struct route *route, const struct route_spec *spec, stru
 	return ROUTE_BAD_TEMPLATE;
 }
 
+/* As with a history. */
+static int take_presence(struct route *route, const struct route_spec *spec, struct buf *error)
+{
+	route->presence = spec->presence;
+	route->presence.info = NULL;
+	if (!spec->presence.on)
+		return 0;
+	if (route->n_channels == 0) {
+		buf_printf(error, "path '%s': it keeps presence, but joins no channel to keep it of",
+			spec->path);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	if (!spec->presence.info)
+		return 0;
+	route->info = malloc(strlen(spec->presence.info) + 2);
+	if (!route->info)
+		return -ENOMEM;
+	route->info[0] = '=';
+	route->presence.info = strcpy(route->info + 1, spec->presence.info);
+	return 0;
+}
+
 static int take_actions(struct route *route, const struct route_spec *spec)
 {
 	const struct route_actions *actions = &spec->actions;
@@ -181,6 +203,9 @@ int route_new(const struct route_spec *spec, struct route **routep, struct buf *
 	r = take_history(route, spec, error);
 	if (r)
 		goto fail;
+	r = take_presence(route, spec, error);
+	if (r)
+		goto fail;
 	r = take_actions(route, spec);
 	if (r)
 		goto fail;
@@ -205,6 +230,7 @@ void route_free(struct route *route)
 	free(route->subscribe);
 	template_deinit(&route->path);
 	free((char *)route->actions.stream);
+	free(route->info);
 	free(route->key);
 	free(route);
 }
@@ -300,6 +326,11 @@ const struct route_slow *route_slow(const struct route *route)
 const struct route_actions *route_actions(const struct route *route)
 {
 	return &route->actions;
+}
+
+const struct route_presence *route_presence(const struct route *route)
+{
+	return &route->presence;
 }
 
 const struct route_history *route_history(const struct route *route)

@@ -28,6 +28,8 @@ struct route {
 	struct key_path *key;   /* NULL without a key */
 	struct route_history history;
 	struct route_actions actions; /* its stream is ours */
+	struct route_presence presence;
+	char *info; /* "=NAME": what presence.info points into; NULL: none */
 };
 
 /* 0, ROUTE_BAD_TEMPLATE with one sentence appended to error, or -ENOMEM. */

@@ -26,9 +26,11 @@ struct route_table {
 	struct tree_node *paths; /* -> struct route */
 	struct tree_node *keys;  /* the channels that latest_by_key routes join or list -> struct key_path */
 	struct tree_node *histories; /* the channels that routes with a history join -> struct route */
+	struct tree_node *presences; /* the same of routes that keep presence */
 	const char **claims;         /* NULL-terminated; the texts are the templates'; NULL: none */
 	size_t n_claims;
 	enum route_auth auth; /* of routes that do not say */
+	bool keeps_presence;  /* one of them does */
 };
 
 struct route_table *route_table_new(void)
@@ -41,7 +43,8 @@ struct route_table *route_table_new(void)
 	table->paths = tree_new();
 	table->keys = tree_new();
 	table->histories = tree_new();
-	if (!table->paths || !table->keys || !table->histories)
+	table->presences = tree_new();
+	if (!table->paths || !table->keys || !table->histories || !table->presences)
 		goto fail;
 	return table;
 
@@ -67,6 +70,7 @@ void route_table_unref(struct route_table *table)
 	tree_free(table->paths);
 	tree_free(table->keys);
 	tree_free(table->histories);
+	tree_free(table->presences);
 	free(table);
 }
 
@@ -145,21 +149,43 @@ static int check_histories(const struct route_table *table, const struct route *
 	return 0;
 }
 
-static int reserve_histories(struct route_table *table, const struct route *route)
+static bool presence_equal(const struct route_presence *a, const struct route_presence *b)
 {
-	for (size_t i = 0; i < n_kept_templates(route); i++) {
+	return a->list == b->list && a->events == b->events && a->grace_ms == b->grace_ms &&
+	       !a->info == !b->info && (!a->info || strcmp(a->info, b->info) == 0);
+}
+
+static int check_presences(const struct route_table *table, const struct route *route, struct buf *error)
+{
+	for (size_t i = 0; route->presence.on && i < route->n_channels; i++) {
+		const struct template *template = &route->channels[i];
+		const struct route *other = tree_get(table->presences, template);
+
+		if (!other || presence_equal(&other->presence, &route->presence))
+			continue;
+		buf_printf(error, "presence: route '%s' has another one for channel '%s'", route_path(other),
+			template->text);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	return 0;
+}
+
+/* Room for the first n channels of the route, so that setting them cannot fail. */
+static int reserve_channels(struct tree_node *tree, const struct route *route, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
 		const struct template *template = &route->channels[i];
 
-		if (!tree_get(table->histories, template) && tree_set(table->histories, template, NULL) < 0)
+		if (!tree_get(tree, template) && tree_set(tree, template, NULL) < 0)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static void set_histories(struct route_table *table, const struct route *route)
+static void set_channels(struct tree_node *tree, struct route *route, size_t n)
 {
-	for (size_t i = 0; i < n_kept_templates(route); i++) {
-		int r = tree_set(table->histories, &route->channels[i], route);
+	for (size_t i = 0; i < n; i++) {
+		int r = tree_set(tree, &route->channels[i], route);
 
 		assert(r == 0);
 		(void)r;
@@ -174,6 +200,7 @@ static int reserve_claims(struct route_table *table, const struct route *route)
 	for (size_t i = 0; i < route->n_channels + route->n_subscribe; i++)
 		for (size_t j = 0; j < named_template(route, i)->n_parts; j++)
 			n += named_template(route, i)->parts[j].claim != NULL;
+	n += route->info != NULL;
 	if (n == 0)
 		return 0;
 	grown = reallocarray(table->claims, table->n_claims + n + 1, sizeof(*grown));
@@ -199,6 +226,13 @@ static void set_claims(struct route_table *table, const struct route *route)
 		for (size_t j = 0; j < named_template(route, i)->n_parts; j++)
 			if (named_template(route, i)->parts[j].claim)
 				set_claim(table, named_template(route, i)->parts[j].claim);
+	if (route->info)
+		set_claim(table, route->info);
+}
+
+static size_t n_present_channels(const struct route *route)
+{
+	return route->presence.on ? route->n_channels : 0;
 }
 
 /* The route goes into the tree of paths last: if a step before fails, no match can find it. */
@@ -217,7 +251,9 @@ static int table_insert(struct route_table *table, struct route *route)
 	r = reserve_keys(table, route);
 	if (r < 0)
 		return r;
-	r = reserve_histories(table, route);
+	r = reserve_channels(table->histories, route, n_kept_templates(route));
+	if (r == 0)
+		r = reserve_channels(table->presences, route, n_present_channels(route));
 	if (r < 0)
 		return r;
 	r = tree_set(table->paths, &route->path, route);
@@ -225,7 +261,9 @@ static int table_insert(struct route_table *table, struct route *route)
 		return r;
 	set_claims(table, route);
 	set_keys(table, route);
-	set_histories(table, route);
+	set_channels(table->histories, route, n_kept_templates(route));
+	table->keeps_presence |= route->presence.on;
+	set_channels(table->presences, route, n_present_channels(route));
 	if (route->auth_written == ROUTE_AUTH_DEFAULT)
 		route->auth = table->auth;
 	route->index = table->n_routes;
@@ -253,6 +291,9 @@ int route_table_add(struct route_table *table, const struct route_spec *spec, st
 	if (r)
 		goto fail;
 	r = check_histories(table, route, error);
+	if (r)
+		goto fail;
+	r = check_presences(table, route, error);
 	if (r)
 		goto fail;
 	r = table_insert(table, route);
@@ -386,6 +427,20 @@ const struct route_history *route_table_history(const struct route_table *table,
 	const struct route *route = n > 0 ? tree_match(table->histories, parts, n) : NULL;
 
 	return route ? &route->history : NULL;
+}
+
+const struct route_presence *route_table_presence(const struct route_table *table, struct slice channel)
+{
+	struct slice parts[ROUTE_SEGMENTS_MAX];
+	size_t n = route_split(channel.data, channel.len, ':', parts);
+	const struct route *route = n > 0 ? tree_match(table->presences, parts, n) : NULL;
+
+	return route ? &route->presence : NULL;
+}
+
+bool route_table_keeps_presence(const struct route_table *table)
+{
+	return table->keeps_presence;
 }
 
 bool route_table_carries_actions(const struct route_table *table)

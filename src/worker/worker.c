@@ -27,6 +27,7 @@
 #include "mail/confirmation.h"
 #include "mail/join.h"
 #include "mail/order.h"
+#include "mail/presence.h"
 #include "mail/survey.h"
 #include "mail/ticket.h"
 #include "metrics/loop_lag.h"
@@ -211,9 +212,27 @@ static bool take_carrier(struct worker *worker, struct worker_mail *mail)
 	case WORKER_TICKET:
 		ws_server_ticket(worker->server, mail->ticket);
 		return true;
+	case WORKER_ROLL:
+		clients_told_roll(&worker->clients, mail->roll_call);
+		return true;
 	default:
 		return false;
 	}
+}
+
+/* What is about one channel, and has its place among the events. */
+static void take_about(struct worker *worker, struct worker_mail *mail)
+{
+	struct slice channel = {mail->channel, mail->channel_len};
+
+	if (mail->kind == WORKER_CONFIRM)
+		clients_confirm(&worker->clients, channel, mail->hash, &mail->confirmation);
+	else if (mail->kind == WORKER_RESYNC)
+		clients_resync(&worker->clients, channel, mail->hash, mail->events[0], mail->close_others);
+	else
+		clients_late(&worker->clients, channel, mail->hash, mail->events[0], mail->era);
+	if (mail->kind != WORKER_CONFIRM)
+		backlog_taken(&worker->backlog, mail->bytes);
 }
 
 static void take(struct worker *worker, struct worker_mail *mail)
@@ -226,10 +245,7 @@ static void take(struct worker *worker, struct worker_mail *mail)
 	case WORKER_SURVEY:
 	case WORKER_ORDER:
 	case WORKER_TICKET:
-		break;
-	case WORKER_CONFIRM:
-		clients_confirm(&worker->clients, (struct slice){mail->channel, mail->channel_len},
-			mail->hash, &mail->confirmation);
+	case WORKER_ROLL:
 		break;
 	case WORKER_CONNECTED:
 		clients_connected(&worker->clients, mail->connected);
@@ -237,15 +253,10 @@ static void take(struct worker *worker, struct worker_mail *mail)
 	case WORKER_ANSWER:
 		clients_answered(&worker->clients, &mail->answer);
 		break;
+	case WORKER_CONFIRM:
 	case WORKER_RESYNC:
-		clients_resync(&worker->clients, (struct slice){mail->channel, mail->channel_len}, mail->hash,
-			mail->events[0], mail->close_others);
-		backlog_taken(&worker->backlog, mail->bytes);
-		break;
 	case WORKER_LATE:
-		clients_late(&worker->clients, (struct slice){mail->channel, mail->channel_len}, mail->hash,
-			mail->events[0], mail->era);
-		backlog_taken(&worker->backlog, mail->bytes);
+		take_about(worker, mail);
 		break;
 	case WORKER_CONFIGURE:
 		configure(worker, mail->settings);
@@ -517,6 +528,24 @@ static void on_act(void *arg, struct action *action)
 	worker->listener.act(worker->listener.arg, action);
 }
 
+static void on_presence(void *arg, struct presence_change *change)
+{
+	struct worker *worker = arg;
+
+	worker->listener.presence(worker->listener.arg, change);
+}
+
+static int on_roll_call(void *arg, struct roll_call *call)
+{
+	struct worker *worker = arg;
+
+	call->carrier = worker_mail_new(WORKER_ROLL, NULL, 0);
+	if (!call->carrier)
+		return -ENOMEM;
+	worker->listener.roll_call(worker->listener.arg, call);
+	return 0;
+}
+
 static void on_submit(void *arg)
 {
 	struct worker *worker = arg;
@@ -599,8 +628,8 @@ static int on_identify(
 static int make_clients(
 	struct worker *worker, const struct worker_settings *settings, const struct worker_options *options)
 {
-	struct clients_listener up = {
-		worker, on_wish, on_ready, on_join, on_spent, on_act, on_submit, on_now_us, on_identify};
+	struct clients_listener up = {worker, on_wish, on_ready, on_join, on_spent, on_act, on_presence,
+		on_roll_call, on_submit, on_now_us, on_identify};
 	int r;
 
 	r = clients_init(&worker->clients, &up, options->tls_keys ? &ws_tls_socket_ops : &ws_socket_ops,

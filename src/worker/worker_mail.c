@@ -10,6 +10,7 @@
 #include "auth/verifier.h"
 #include "mail/join.h"
 #include "mail/order.h"
+#include "mail/presence.h"
 #include "mail/survey.h"
 #include "mail/ticket.h"
 #include "protocol/message.h"
@@ -83,6 +84,10 @@ void worker_mail_free(struct worker_mail *mail)
 	}
 	if (mail->ticket) {
 		ticket_free(mail->ticket); /* likewise */
+		return;
+	}
+	if (mail->roll_call) {
+		roll_call_free(mail->roll_call); /* likewise */
 		return;
 	}
 	for (uint32_t i = mail->n_taken; i < mail->n_events; i++)

@@ -16,6 +16,7 @@
 struct join;
 struct message;
 struct order_part;
+struct roll_call;
 struct worker_settings;
 struct revocations;
 struct survey_part;
@@ -34,6 +35,7 @@ enum worker_mail_kind {
 	WORKER_ORDER,
 	WORKER_ANSWER,
 	WORKER_TICKET,
+	WORKER_ROLL,
 	WORKER_KEYS,
 	WORKER_REVOCATIONS,
 	WORKER_CONFIGURE,
@@ -50,6 +52,7 @@ struct worker_mail {
 	struct survey_part *survey;       /* WORKER_SURVEY; likewise */
 	struct ticket *ticket;            /* WORKER_TICKET; likewise */
 	struct order_part *order;         /* WORKER_ORDER; likewise, once it is carried out */
+	struct roll_call *roll_call;      /* WORKER_ROLL; likewise */
 	enum worker_keys_news keys_news;  /* WORKER_KEYS */
 	struct verifier *verifier;        /* likewise; one reference, or NULL */
 	struct revocations *revocations;  /* WORKER_REVOCATIONS; one reference */

@@ -10,6 +10,7 @@
 #include "mail/confirmation.h"
 #include "mail/join.h"
 #include "mail/order.h"
+#include "mail/presence.h"
 #include "mail/survey.h"
 #include "mail/ticket.h"
 #include "tls/tls_keys.h"
@@ -79,6 +80,14 @@ void worker_post_joined(struct worker *worker, struct join *join)
 	struct worker_mail *mail = join->carrier;
 
 	mail->join = join;
+	post(worker, mail);
+}
+
+void worker_post_roll(struct worker *worker, struct roll_call *call)
+{
+	struct worker_mail *mail = call->carrier;
+
+	mail->roll_call = call;
 	post(worker, mail);
 }
 

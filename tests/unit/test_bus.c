@@ -97,6 +97,12 @@ void worker_post_answer(struct worker *worker, const struct action_answer *answe
 	(void)answer;
 }
 
+void worker_post_roll(struct worker *worker, struct roll_call *call)
+{
+	(void)worker; /* nobody asks here: tests/integration/test_presence.py does */
+	(void)call;
+}
+
 void worker_post_joined(struct worker *worker, struct join *join)
 {
 	(void)worker;

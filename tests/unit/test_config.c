@@ -468,10 +468,11 @@ static void refuses_unknown_keys(void **state)
 
 	assert_refuses(f, "routes:\n- path: /a\n  chanel: a\n",
 		"t.yaml:3: unknown key 'chanel' in a route: did you mean 'channel'? (known: path, channel, "
-		"channels, subscribe, auth, access, ids, slow, compression, history, actions, messages)");
+		"channels, subscribe, auth, access, ids, slow, compression, history, actions, messages, "
+		"presence)");
 	assert_refuses(f, "routes:\n- path: /a\n  \"qu\\nux\": a\n",
 		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, auth, "
-		"access, ids, slow, compression, history, actions, messages)");
+		"access, ids, slow, compression, history, actions, messages, presence)");
 	assert_int_equal(load_yaml(f, "\nlisten: :1\nping_intervall: 3s\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: unknown key 'ping_intervall': did you mean "
 						    "'ping_interval'? (known: listen, admin, "));
@@ -959,7 +960,7 @@ static void prints_values_with_their_sources(void **state)
 	const char *yaml =
 		"ping_interval: 90\nroutes:\n- path: /a/{id}\n  channels: [a, \"a:{id}\"]\n  "
 		"subscribe: none\n  compression: on\n  history: {size: 50, ttl: 48h, on_gap: close}\n";
-	char line[256];
+	char line[320];
 
 	write_bytes(f->file, yaml, strlen(yaml));
 	assert_int_equal(load(f, f->file, environment, flags), 0);
@@ -975,12 +976,14 @@ static void prints_values_with_their_sources(void **state)
 	snprintf(line, sizeof(line),
 		"\n  /a/{id}                       a,a:{id}                  subscribe none  auth none  "
 		"access "
-		"route  slow disconnect 1MiB 10s  compression on   history 50 2d close  actions off  %s:3\n",
+		"route  slow disconnect 1MiB 10s  compression on   history 50 2d close  actions off  "
+		"presence off  %s:3\n",
 		f->file);
 	assert_true(prints(f->config, line));
-	assert_true(prints(f->config, "\n  /ws/cards                     cards                     subscribe "
-				      "any   auth none  access route  slow disconnect 1MiB "
-				      "10s  compression off  history off          actions off  default\n"));
+	assert_true(prints(f->config,
+		"\n  /ws/cards                     cards                     subscribe "
+		"any   auth none  access route  slow disconnect 1MiB "
+		"10s  compression off  history off          actions off  presence off  default\n"));
 }
 
 static void asks_who_it_is_where_a_route_says_so(void **state)
@@ -1079,7 +1082,7 @@ static void keeps_a_history_where_a_route_says_so(void **state)
 	assert_true(prints(f->config, "  history 1000 24h  "));
 	assert_true(keeps_history(f->config, "a:7"));
 	assert_false(keeps_history(f->config, "cards"));
-	assert_true(prints(f->config, "  history off       actions off  default\n"));
+	assert_true(prints(f->config, "  history off       actions off  presence off  default\n"));
 	history = with_history(f, "{size: 1000000, ttl: 365d, on_gap: close}");
 	assert_int_equal(history->size, 1000000);
 	assert_true(history->ttl_ms == ROUTE_HISTORY_TTL_MS_MAX);

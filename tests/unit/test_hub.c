@@ -157,7 +157,8 @@ static void on_flushed(void *arg)
 static int setup(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
-	struct hub_listener listener = {world, on_wish, on_confirmed, on_deliver, on_flushed, NULL, 0, world};
+	struct hub_listener listener = {
+		world, on_wish, on_confirmed, on_deliver, on_flushed, NULL, 0, world, NULL, NULL};
 
 	assert_non_null(world);
 	listener.maker = &world->maker;

@@ -3,16 +3,11 @@
 #include "broker/redis/action.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "broker/redis/library.h"
+#include "broker/redis/number.h"
 #include "broker/redis/reply.h"
-
-enum {
-	NUMBER_MAX = 21, /* digits of 2^64 - 1, and a NUL */
-};
 
 struct waiting {
 	broker_acted_fn done;
@@ -30,21 +25,16 @@ static void on_acted(void *arg, int r, const struct redis_reply *reply)
 	free(waiting);
 }
 
-static struct slice number_write(char text[NUMBER_MAX], uint64_t number)
-{
-	return (struct slice){text, (size_t)snprintf(text, NUMBER_MAX, "%" PRIu64, number)};
-}
-
 int redis_action_send(
 	struct redis_library *library, const struct broker_action *action, broker_acted_fn done, void *arg)
 {
-	char backlog[NUMBER_MAX], timeout[NUMBER_MAX];
+	char backlog[REDIS_NUMBER_MAX], timeout[REDIS_NUMBER_MAX];
 	const struct redis_call_words words = {
 		.keys = {action->stream},
 		.n_keys = 1,
-		.args = {number_write(backlog, action->backlog), number_write(timeout, action->timeout_ms),
-			action->id, action->conn, action->user, action->route, action->vars, action->key,
-			action->data, action->reply},
+		.args = {redis_number_write(backlog, action->backlog),
+			redis_number_write(timeout, action->timeout_ms), action->id, action->conn,
+			action->user, action->route, action->vars, action->key, action->data, action->reply},
 		.n_args = REDIS_CALL_ARGS_MAX,
 	};
 	struct waiting *waiting = malloc(sizeof(*waiting));

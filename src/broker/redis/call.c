@@ -17,28 +17,42 @@ static char *copy_word(struct redis_call *call, char *at, struct slice word)
 	return at + word.len;
 }
 
+static size_t count_bytes(const struct slice *words, size_t n)
+{
+	size_t n_bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		n_bytes += words[i].len;
+	return n_bytes;
+}
+
+static char *copy_words(struct redis_call *call, char *at, const struct slice *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		at = copy_word(call, at, words[i]);
+	return at;
+}
+
 struct redis_call *redis_call_new(const struct redis_call_words *words)
 {
+	size_t n_words = REDIS_CALL_ADDRESS + 1 + words->n_keys + words->n_args + words->n_more;
+	size_t n_bytes = sizeof(struct redis_call) + n_words * sizeof(struct slice) +
+			 count_bytes(words->keys, words->n_keys) + count_bytes(words->args, words->n_args) +
+			 count_bytes(words->more, words->n_more);
 	struct redis_call *call;
-	size_t n_bytes = 0;
 	char *at;
 
 	assert(words->n_keys <= REDIS_CALL_KEYS_MAX && words->n_args <= REDIS_CALL_ARGS_MAX);
-	for (size_t i = 0; i < words->n_keys; i++)
-		n_bytes += words->keys[i].len;
-	for (size_t i = 0; i < words->n_args; i++)
-		n_bytes += words->args[i].len;
-	call = malloc(sizeof(*call) + n_bytes);
+	call = malloc(n_bytes);
 	if (!call)
 		return NULL;
-	*call = (struct redis_call){.n_bytes = sizeof(*call) + n_bytes};
+	*call = (struct redis_call){.n_bytes = n_bytes, .n_words = REDIS_CALL_ADDRESS};
 	snprintf(call->numkeys, sizeof(call->numkeys), "%u", (unsigned int)words->n_keys);
 	call->words[call->n_words++] = slice_of(call->numkeys);
-	at = call->bytes;
-	for (size_t i = 0; i < words->n_keys; i++)
-		at = copy_word(call, at, words->keys[i]);
-	for (size_t i = 0; i < words->n_args; i++)
-		at = copy_word(call, at, words->args[i]);
+	at = (char *)(call->words + n_words);
+	at = copy_words(call, at, words->keys, words->n_keys);
+	at = copy_words(call, at, words->args, words->n_args);
+	copy_words(call, at, words->more, words->n_more);
 	return call;
 }
 

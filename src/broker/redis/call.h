@@ -19,9 +19,9 @@ struct redis_library;
 struct redis_reply;
 
 enum {
-	REDIS_CALL_KEYS_MAX = 3,
+	REDIS_CALL_KEYS_MAX = 4,
 	REDIS_CALL_ARGS_MAX = 10,
-	REDIS_CALL_WORDS = 1 + REDIS_CALL_KEYS_MAX + REDIS_CALL_ARGS_MAX, /* how many keys, and these */
+	REDIS_CALL_ADDRESS = 2, /* words before these: which command, and which function */
 };
 
 /* r: 0 with a reply that is no error; or negative errno as in broker.h, with NULL. */
@@ -33,6 +33,8 @@ struct redis_call_words {
 	size_t n_keys;
 	struct slice args[REDIS_CALL_ARGS_MAX];
 	size_t n_args;
+	const struct slice *more; /* arguments behind these, as many as there are; may be NULL */
+	size_t n_more;
 };
 
 struct redis_call {
@@ -44,10 +46,10 @@ struct redis_call {
 	redis_called_fn fn;
 	void *arg;
 	size_t n_bytes; /* of memory */
-	size_t n_words;
-	struct slice words[REDIS_CALL_WORDS];
 	char numkeys[4];
-	char bytes[]; /* of the words */
+	size_t n_words;
+	struct slice words
+		[]; /* room for the address, then how many keys, these, arguments; behind them all bytes */
 };
 
 /* The words are copied; the members from library to arg are the caller's to fill. NULL: out of memory. */

@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "broker/redis/complaint.h"
 #include "broker/redis/error.h"
@@ -69,11 +68,9 @@ static void on_called(void *arg, const struct redis_reply *reply);
 static int call_send(struct redis_call *call)
 {
 	struct redis_library *library = call->library;
-	struct slice words[2 + REDIS_CALL_WORDS];
 
-	redis_loader_address(&library->loader, call->function, call->repeated, words);
-	memcpy(words + 2, call->words, call->n_words * sizeof(*words));
-	return redis_link_ask(library->link, words, 2 + call->n_words, on_called, call);
+	redis_loader_address(&library->loader, call->function, call->repeated, call->words);
+	return redis_link_ask(library->link, call->words, call->n_words, on_called, call);
 }
 
 /* A call that was taken over. */
@@ -129,7 +126,7 @@ static void call_refused(struct redis_call *call, struct slice error)
 	struct redis_library *library = call->library;
 
 	redis_complaint_call(&library->complaint, call->function,
-		library->loader.has_scripts ? "EVAL" : "FCALL", call->words[1], error);
+		library->loader.has_scripts ? "EVAL" : "FCALL", call->words[REDIS_CALL_ADDRESS + 1], error);
 	if (redis_error_names(error, "READONLY"))
 		library->read_only(library->arg);
 	redis_call_end(call, redis_error_errno(error), NULL);

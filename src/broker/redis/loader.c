@@ -55,46 +55,31 @@ static void on_loaded(void *arg, const struct redis_reply *reply)
 }
 
 /* Without its sum a script is sent whole each time: dear, and it works. So no answer is a failure here. */
-static void script_loaded(
-	struct redis_loader *loader, enum redis_function function, const struct redis_reply *reply)
+static void on_script(void *arg, const struct redis_reply *reply)
 {
+	const struct redis_loader_script *script = arg;
+	struct redis_loader *loader = script->loader;
+
 	if (!reply)
 		return;
 	if (reply->values[0].kind == REDIS_STRING && reply->values[0].len == REDIS_LOADER_SUM_DIGITS)
-		memcpy(loader->sums[function], redis_reply_text(reply, 0).data, REDIS_LOADER_SUM_DIGITS);
-	if (function == N_REDIS_FUNCTIONS - 1)
+		memcpy(loader->sums[script->function], redis_reply_text(reply, 0).data,
+			REDIS_LOADER_SUM_DIGITS);
+	if (script->function == N_REDIS_FUNCTIONS - 1)
 		loader->listener.found(loader->listener.arg);
-}
-
-static void on_publish_script(void *arg, const struct redis_reply *reply)
-{
-	script_loaded(arg, REDIS_FUNCTION_PUBLISH, reply);
-}
-
-static void on_read_script(void *arg, const struct redis_reply *reply)
-{
-	script_loaded(arg, REDIS_FUNCTION_READ, reply);
-}
-
-static void on_action_script(void *arg, const struct redis_reply *reply)
-{
-	script_loaded(arg, REDIS_FUNCTION_ACTION, reply);
 }
 
 static int load_scripts(struct redis_loader *loader, struct redis_link *link)
 {
-	static const redis_answer_fn answers[N_REDIS_FUNCTIONS] = {
-		[REDIS_FUNCTION_PUBLISH] = on_publish_script,
-		[REDIS_FUNCTION_READ] = on_read_script,
-		[REDIS_FUNCTION_ACTION] = on_action_script,
-	};
 	int r = 0;
 
-	for (int i = 0; i < N_REDIS_FUNCTIONS && r == 0; i++)
+	for (int i = 0; i < N_REDIS_FUNCTIONS && r == 0; i++) {
+		loader->awaited[i] = (struct redis_loader_script){loader, (enum redis_function)i};
 		r = redis_link_ask(link,
 			(struct slice[]){
 				slice_of("SCRIPT"), slice_of("LOAD"), buf_slice(&loader->scripts[i])},
-			3, answers[i], loader);
+			3, on_script, &loader->awaited[i]);
+	}
 	return r;
 }
 

@@ -29,11 +29,18 @@ struct redis_loader_listener {
 	void (*failed)(void *arg, const char *command, struct slice error); /* the server refuses */
 };
 
+/* One function, for the answer to the load of its script. */
+struct redis_loader_script {
+	struct redis_loader *loader;
+	enum redis_function function;
+};
+
 struct redis_loader {
 	struct redis_loader_listener listener;
 	bool has_scripts; /* the server knows no functions */
 	struct buf library;
 	struct buf scripts[N_REDIS_FUNCTIONS];
+	struct redis_loader_script awaited[N_REDIS_FUNCTIONS];
 	char sums[N_REDIS_FUNCTIONS][REDIS_LOADER_SUM_DIGITS + 1]; /* "": the server has no such script */
 };
 

@@ -11,19 +11,17 @@
 #include "broker/redis/log.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/epoch_draw.h"
 #include "broker/redis/library.h"
+#include "broker/redis/number.h"
 #include "broker/redis/reply.h"
 #include "core/buf.h"
 #include "metrics/metrics.h"
 
 enum {
-	NUMBER_MAX = 21, /* digits of 2^64 - 1, and a NUL */
 	N_KEYS = 3,
 	VALUES_BEFORE_ENTRIES = 5, /* the root, epoch, offset, tag, the array of entries */
 };
@@ -73,11 +71,6 @@ static int keys_make(
 	return 0;
 }
 
-static struct slice number_write(char text[NUMBER_MAX], uint64_t number)
-{
-	return (struct slice){text, (size_t)snprintf(text, NUMBER_MAX, "%" PRIu64, number)};
-}
-
 static int log_call(struct redis_log *log, enum redis_function function, const struct redis_call_words *words,
 	redis_called_fn fn, const struct waiting *waiting)
 {
@@ -100,7 +93,7 @@ int redis_log_publish(struct redis_log *log, struct slice name, struct slice pay
 	const struct broker_log_options *options, broker_log_published_fn done, void *arg)
 {
 	const struct waiting waiting = {log, arg, {.published = done}};
-	char maxlen[NUMBER_MAX], ttl[NUMBER_MAX], key_ttl[NUMBER_MAX];
+	char maxlen[REDIS_NUMBER_MAX], ttl[REDIS_NUMBER_MAX], key_ttl[REDIS_NUMBER_MAX];
 	struct epoch epoch; /* used if the log is not there yet */
 	struct redis_call_words words = {.n_args = options->key.data ? 7 : 6};
 	struct buf keys = {0};
@@ -111,10 +104,10 @@ int redis_log_publish(struct redis_log *log, struct slice name, struct slice pay
 	words.args[1] = name;
 	words.args[2] = slice_of("publish");
 	/* One more than is promised: who stands behind the oldest needs to find the one before it. */
-	words.args[3] = number_write(maxlen, (uint64_t)options->size + 1);
-	words.args[4] = number_write(ttl, options->ttl_ms);
+	words.args[3] = redis_number_write(maxlen, (uint64_t)options->size + 1);
+	words.args[4] = redis_number_write(ttl, options->ttl_ms);
 	words.args[5] = (struct slice){epoch.text, EPOCH_LETTERS};
-	words.args[6] = number_write(key_ttl, options->key_ttl_ms);
+	words.args[6] = redis_number_write(key_ttl, options->key_ttl_ms);
 	if (r == 0)
 		r = log_call(log, REDIS_FUNCTION_PUBLISH, &words, on_published, &waiting);
 	buf_deinit(&keys);
@@ -125,18 +118,18 @@ int redis_log_read(struct redis_log *log, struct slice name, uint64_t from, uint
 	broker_log_read_fn done, void *arg)
 {
 	const struct waiting waiting = {log, arg, {.read = done}};
-	char first[NUMBER_MAX], n[NUMBER_MAX], ttl[NUMBER_MAX], bytes[NUMBER_MAX];
+	char first[REDIS_NUMBER_MAX], n[REDIS_NUMBER_MAX], ttl[REDIS_NUMBER_MAX], bytes[REDIS_NUMBER_MAX];
 	struct epoch epoch; /* used if the log is not there yet */
 	struct redis_call_words words = {.n_args = 5};
 	struct buf keys = {0};
 	int r = keys_make(&keys, &words, name, (struct slice){0});
 
 	epoch_draw(&epoch);
-	words.args[0] = number_write(first, from);
-	words.args[1] = number_write(n, count);
+	words.args[0] = redis_number_write(first, from);
+	words.args[1] = redis_number_write(n, count);
 	words.args[2] = (struct slice){epoch.text, EPOCH_LETTERS};
-	words.args[3] = number_write(ttl, ttl_ms);
-	words.args[4] = number_write(bytes, BROKER_LOG_READ_BYTES);
+	words.args[3] = redis_number_write(ttl, ttl_ms);
+	words.args[4] = redis_number_write(bytes, BROKER_LOG_READ_BYTES);
 	if (r == 0)
 		r = log_call(log, REDIS_FUNCTION_READ, &words, on_read, &waiting);
 	buf_deinit(&keys);

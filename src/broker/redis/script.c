@@ -26,6 +26,14 @@ static const struct {
 		"+hmget +hset +xrange +pexpire +del +time"},
 	[REDIS_FUNCTION_ACTION] = {"tidegate_action", "return action(KEYS, ARGV)\n",
 		"+xlen +xadd +time and the stream"},
+	[REDIS_FUNCTION_PRESENCE] = {"tidegate_presence", "return presence(KEYS, ARGV)\n",
+		"+hget +hset +hdel +hlen, and what tidegate_publish needs"},
+	[REDIS_FUNCTION_LEAVE] = {"tidegate_leave", "return leave(KEYS, ARGV)\n",
+		"+hscan +hget +hset +hdel +hlen, and what tidegate_publish needs"},
+	[REDIS_FUNCTION_PRESENT] = {"tidegate_present", "return present(KEYS, ARGV)\n", "+hscan +hget +hlen"},
+	[REDIS_FUNCTION_LEASE] = {"tidegate_lease", "return lease(KEYS, ARGV)\n",
+		"+zadd +zrem +zscore +zrangebyscore +time"},
+	[REDIS_FUNCTION_HOLDS] = {"tidegate_holds", "return holds(KEYS, ARGV)\n", "+sadd +srem +srandmember"},
 };
 
 static void append_from(size_t first, struct buf *out)

@@ -12,11 +12,13 @@
 
 #include "broker/backoff.h"
 #include "broker/redis/action.h"
+#include "broker/redis/lease.h"
 #include "broker/redis/library.h"
 #include "broker/redis/link.h"
 #include "broker/redis/log.h"
 #include "broker/redis/nodes.h"
 #include "broker/redis/outage.h"
+#include "broker/redis/presence.h"
 #include "broker/redis/prover.h"
 #include "broker/redis/publication.h"
 #include "broker/redis/revocations.h"
@@ -75,6 +77,7 @@ struct redis_server {
 	struct redis_nodes nodes;
 	struct redis_tickets tickets;
 	struct redis_revocations revocations;
+	struct redis_leases leases;
 	bool loads_library;
 	uint64_t read_only_ms; /* when it was dialled again for being a replica */
 #ifdef TIDEGATE_FAULT_CONTROLS
@@ -334,6 +337,53 @@ int redis_server_act(
 	return r;
 }
 
+/* --- presence --- */
+
+int redis_server_set_presence(struct redis_server *server, const struct broker_presence *presence,
+	const struct broker_user *users, size_t n, broker_roll_fn done, void *arg)
+{
+	struct broker_presence named = *presence;
+	struct buf name = {0};
+	int r = server_name(server, presence->channel, &name);
+
+	named.channel = buf_slice(&name);
+	if (r == 0)
+		r = redis_presence_set(server->library, &named, users, n, done, arg);
+	buf_deinit(&name);
+	return r;
+}
+
+int redis_server_clear_presence(struct redis_server *server, const struct broker_presence *presence,
+	uint64_t cursor, broker_roll_fn done, void *arg)
+{
+	struct broker_presence named = *presence;
+	struct buf name = {0};
+	int r = server_name(server, presence->channel, &name);
+
+	named.channel = buf_slice(&name);
+	if (r == 0)
+		r = redis_presence_clear(server->library, &named, cursor, done, arg);
+	buf_deinit(&name);
+	return r;
+}
+
+int redis_server_ask_presence(
+	struct redis_server *server, struct slice channel, bool names, broker_roll_fn done, void *arg)
+{
+	struct buf name = {0};
+	int r = server_name(server, channel, &name);
+
+	if (r == 0)
+		r = redis_presence_ask(server->library, buf_slice(&name), names, done, arg);
+	buf_deinit(&name);
+	return r;
+}
+
+struct redis_leases *redis_server_leases(struct redis_server *server)
+{
+	return server->ready ? &server->leases : NULL;
+}
+
 /* --- the nodes --- */
 
 int redis_server_announce(struct redis_server *server, struct slice text, uint64_t ttl_ms)
@@ -460,6 +510,7 @@ void redis_server_free(struct redis_server *server)
 	redis_nodes_deinit(&server->nodes);
 	redis_tickets_deinit(&server->tickets);
 	redis_revocations_deinit(&server->revocations);
+	redis_leases_deinit(&server->leases);
 	redis_prover_deinit(&server->prover);
 	if (server->redial_timer)
 		event_free(server->redial_timer);
@@ -527,6 +578,9 @@ static int server_commands(struct redis_server *server, const struct redis_optio
 		return r;
 	r = redis_library_new(
 		server->log, buf_slice(&server->address), on_read_only, server, &server->library);
+	if (r < 0)
+		return r;
+	r = redis_leases_init(&server->leases, server->library, options->channel_prefix);
 	if (r < 0)
 		return r;
 	server->publications = (struct redis_publications){

@@ -67,6 +67,16 @@ int redis_server_log_read(struct redis_server *server, struct slice channel, uin
 int redis_server_act(
 	struct redis_server *server, const struct broker_action *action, broker_acted_fn done, void *arg);
 
+int redis_server_set_presence(struct redis_server *server, const struct broker_presence *presence,
+	const struct broker_user *users, size_t n, broker_roll_fn done, void *arg);
+int redis_server_clear_presence(struct redis_server *server, const struct broker_presence *presence,
+	uint64_t cursor, broker_roll_fn done, void *arg);
+int redis_server_ask_presence(
+	struct redis_server *server, struct slice channel, bool names, broker_roll_fn done, void *arg);
+
+/* The leases of the nodes on this server, for redis/lease.h; NULL while it is not ready. */
+struct redis_leases *redis_server_leases(struct redis_server *server);
+
 /* As the functions of the broker, for the nodes that announce themselves on this server. */
 int redis_server_announce(struct redis_server *server, struct slice text, uint64_t ttl_ms);
 int redis_server_nodes(struct redis_server *server, broker_nodes_fn done, void *arg);

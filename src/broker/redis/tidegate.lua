@@ -23,7 +23,7 @@
 -- Servers without functions are given the same text as a script; nothing here may rely on more than Redis 5 has without
 -- asking for it.
 
-local VERSION = 5
+local VERSION = 6
 local BYTES = 4194304 -- of payloads in one answer, unless told otherwise
 local PART = 100 -- entries fetched at once: what is left out for its size was not copied either
 local TTL_MIN = 30000 -- milliseconds
@@ -202,10 +202,177 @@ local function action(k, a)
     'data', a[9], 'reply', a[10], 'deadline', string.format('%.0f', now_ms() + a[2]))
 end
 
+-- Who is on a channel (docs/presence.md). A node says how many connections of a user it has, and not how many more, so a call
+-- that is repeated changes nothing. `tg:q:{channel}` has one field a user: connections on all nodes, a blank, a JSON object that
+-- says who it is. The user '' stands for all connections without one.
+local function total_of(value)
+  local n, text = string.match(value or '', '^(%d+) ?(.*)$')
+  return tonumber(n or 0), text or ''
+end
+
+-- Users, and connections without one.
+local function count_present(key)
+  local strangers = total_of(redis.call('HGET', key, '') or nil)
+  return redis.call('HLEN', key) - (strangers > 0 and 1 or 0), strangers
+end
+
+local function tell_presence(k, a, joined, left)
+  local names, users, strangers = '', count_present(k[2])
+  if a[6] ~= '' then
+    names = '"joined":[' .. table.concat(joined, ',') .. '],"left":[' .. table.concat(left, ',') .. '],'
+  end
+  local event = string.format('{"type":"presence_changed","data":{%s"n_users":%d,"n_anonymous":%d}}', names, users, strangers)
+  if a[3] ~= '0' then
+    publish({k[3], k[4]}, {event, a[1], a[2], a[3], a[4], a[5]})
+  else
+    redis.call(a[2], a[1], event)
+  end
+end
+
+-- The user's connections on this node, and so on all. What they were on all, and who it is.
+local function set_present(k, user, n, text)
+  local was = tonumber(redis.call('HGET', k[1], user) or nil) or 0
+  local total, known = total_of(redis.call('HGET', k[2], user) or nil)
+  local now = math.max(total - was + n, 0)
+  if text == '' then
+    text = known
+  end
+  if n > 0 then
+    redis.call('HSET', k[1], user, n)
+  elseif was > 0 then
+    redis.call('HDEL', k[1], user)
+  end
+  if now > 0 then
+    redis.call('HSET', k[2], user, string.format('%.0f ', now) .. text)
+  elseif total > 0 then
+    redis.call('HDEL', k[2], user)
+  end
+  return total, now, text
+end
+
+-- KEYS who is here by this node, by all, stream, meta
+-- ARGV channel, publish|spublish or '' (nobody is told), maxlen (0: the channel has no log), ttl_ms, fresh_epoch, names or '',
+--   then for each user: the user, its connections on this node from now on, a JSON object of it
+-- Answers users, connections without one, and how many users came and went over all nodes.
+local function presence(k, a)
+  -- Before any effect, as above.
+  if a[2] ~= '' and redis.acl_check_cmd and not redis.acl_check_cmd(a[2], a[1], '') then
+    return redis.error_reply('NOPERM tidegate: this user may not publish to the channel')
+  end
+  local joined, left, changed = {}, {}, false
+  for i = 7, #a, 3 do
+    local total, now, text = set_present(k, a[i], a[i + 1] + 0, a[i + 2])
+    if a[i] == '' then
+      changed = changed or now ~= total
+    elseif total == 0 and now > 0 then
+      joined[#joined + 1] = text
+    elseif total > 0 and now == 0 then
+      left[#left + 1] = text
+    end
+  end
+  if a[2] ~= '' and (changed or #joined > 0 or #left > 0) then
+    tell_presence(k, a, joined, left)
+  end
+  local users, strangers = count_present(k[2])
+  return {users, strangers, #joined, #left}
+end
+
+-- KEYS as above
+-- ARGV six as above, cursor, count
+-- Takes out some of what a dead node left. The answer as above, and the cursor of the next call, which is 0 when there is no more.
+local function leave(k, a)
+  local part = redis.call('HSCAN', k[1], a[7], 'COUNT', a[8])
+  local words = {a[1], a[2], a[3], a[4], a[5], a[6]}
+  for i = 1, #part[2], 2 do
+    words[#words + 1] = part[2][i]
+    words[#words + 1] = '0'
+    words[#words + 1] = ''
+  end
+  local answer = presence(k, words)
+  if not answer.err then
+    answer[5] = part[1]
+  end
+  return answer
+end
+
+-- KEYS who is here by all nodes
+-- ARGV users, bytes of them at most
+-- Answers users, connections without one, and the first of the users as JSON objects with commas between.
+local function present(k, a)
+  local users, strangers = count_present(k[1])
+  local texts, bytes, cursor = {}, a[2] + 0, '0'
+  repeat
+    local part = redis.call('HSCAN', k[1], cursor, 'COUNT', PART)
+    cursor = part[1]
+    for i = 1, #part[2], 2 do
+      local _, text = total_of(part[2][i + 1])
+      bytes = bytes - #text - 1
+      if bytes > 0 and #texts < a[1] + 0 and part[2][i] ~= '' then
+        texts[#texts + 1] = text
+      end
+    end
+  until cursor == '0' or bytes <= 0 or #texts >= a[1] + 0
+  return {users, strangers, table.concat(texts, ',')}
+end
+
+-- A node that is there says so again and again, and has a lease for so long. What it is about to put into Redis and somebody
+-- has to take out if it dies stands in a set of its own.
+-- KEYS leases, dead: sorted sets of nodes, by the time on Redis' clock when a lease ends, or a claim on a dead one
+-- ARGV renew, node, ttl_ms, first|again, judge|, claim_ms, claimed
+--        Answers 1 or, for one whose lease has ended and was seen by others, 0; and the dead node that is the caller's to clear up,
+--        for claim_ms. judge: expired leases are found out, which only a caller should who was connected for longer than a
+--        lease. claimed: one that the caller is busy with.
+--      end, node, in_ms: others need not wait for longer
+--      cleared, node
+local function lease(k, a)
+  local now = now_ms()
+  if a[1] == 'cleared' then
+    return redis.call('ZREM', k[2], a[2])
+  elseif a[1] == 'end' then
+    return redis.call('ZADD', k[1], 'XX', string.format('%.0f', now + a[3]), a[2])
+  end
+  if a[4] ~= 'first' and not redis.call('ZSCORE', k[1], a[2]) then
+    return {0, ''}
+  end
+  redis.call('ZADD', k[1], string.format('%.0f', now + a[3]), a[2])
+  if a[5] == 'judge' then
+    local late = redis.call('ZRANGEBYSCORE', k[1], '-inf', string.format('%.0f', now), 'LIMIT', 0, PART)
+    for i = 1, #late do
+      redis.call('ZREM', k[1], late[i])
+      redis.call('ZADD', k[2], string.format('%.0f', now), late[i])
+    end
+  end
+  local claim = string.format('%.0f', now + a[6])
+  if a[7] ~= '' then
+    redis.call('ZADD', k[2], 'XX', claim, a[7])
+    return {1, ''}
+  end
+  local dead = redis.call('ZRANGEBYSCORE', k[2], '-inf', string.format('%.0f', now), 'LIMIT', 0, 1)
+  if not dead[1] then
+    return {1, ''}
+  end
+  redis.call('ZADD', k[2], claim, dead[1])
+  return {1, dead[1]}
+end
+
+-- KEYS a node's set
+-- ARGV add|remove, name...; or some, count
+local function holds(k, a)
+  if a[1] == 'some' then
+    return redis.call('SRANDMEMBER', k[1], a[2])
+  end
+  return redis.call(a[1] == 'add' and 'SADD' or 'SREM', k[1], unpack(a, 2))
+end
+
 if redis.register_function then
   redis.register_function('tidegate_publish', publish)
   redis.register_function('tidegate_read', read)
   redis.register_function('tidegate_action', action)
+  redis.register_function('tidegate_presence', presence)
+  redis.register_function('tidegate_leave', leave)
+  redis.register_function({function_name = 'tidegate_present', callback = present, flags = {'no-writes'}})
+  redis.register_function('tidegate_lease', lease)
+  redis.register_function('tidegate_holds', holds)
   redis.register_function({
     function_name = 'tidegate_version',
     callback = function() return VERSION end,

@@ -87,6 +87,12 @@ void worker_post_answer(struct worker *worker, const struct action_answer *answe
 	(void)answer;
 }
 
+void worker_post_roll(struct worker *worker, struct roll_call *call)
+{
+	(void)worker; /* nobody asks who is there, either: tests/integration/test_presence.py does */
+	(void)call;
+}
+
 void worker_post_joined(struct worker *worker, struct join *join)
 {
 	post(worker, (struct node_mail){.kind = MAIL_JOINED, .join = join});
@@ -433,7 +439,7 @@ void node_init(struct node *node, uint64_t seed)
 		.ping_interval_ms = UINT64_C(1) << 40, /* no peer answers pings */
 		.pong_timeout_ms = 10000};
 	const struct clients_listener listener = {
-		node, on_wish, on_ready, on_join, on_spent, NULL, NULL, on_now_us, NULL};
+		node, on_wish, on_ready, on_join, on_spent, NULL, NULL, NULL, NULL, on_now_us, NULL};
 	struct route_table *table;
 
 	memset(node, 0, sizeof(*node));

@@ -1,0 +1,188 @@
+"""Who is on a channel, over all nodes."""
+
+import json
+import re
+import shlex
+
+import pytest
+
+from harness.gateway import ROOT, TALKATIVE
+from harness.tokens import SECRET, Issuer
+from harness.wait import until
+
+CONFIG = """
+routes:
+  - path: /ws/cards
+    channel: cards
+    auth: optional
+    history: on
+    presence: {grace: %s, info: name}
+  - path: "/ws/rooms/{room}"
+    channel: "room:{room}"
+    auth: optional
+    presence: {grace: 0s, list: false}
+  - path: /ws/quiet
+    channel: quiet
+    auth: optional
+    presence: {grace: 0s, events: false}
+  - path: /ws/plain
+    channel: plain
+    auth: optional
+"""
+
+
+@pytest.fixture
+def issuer():
+    return Issuer()
+
+
+@pytest.fixture
+def gateways(start, own_redis, tmp_path):
+    """gateways(n, grace) are running, one after the other."""
+
+    def start_some(count=1, grace="0s", redis=own_redis, *options):
+        file = tmp_path / "tidegate.yaml"
+        file.write_text(CONFIG % grace, encoding="utf-8")
+        return [start("--config", file, "--token-secret", SECRET, *TALKATIVE, *options, redis=redis) for _ in range(count)]
+
+    return start_some
+
+
+def connect(gateway, issuer, user=None, name=None, path="/ws/cards", **options):
+    headers = []
+    if user:
+        more = {"name": name} if name else {}
+        headers.append(("Authorization", f"Bearer {issuer.token(sub=user, **more)}"))
+    return gateway.connect(path, headers, **options)
+
+
+def ask(peer, channel="cards"):
+    """What the gateway says of a channel; events that come before are left out."""
+    peer.send({"type": "presence", "id": 1, "data": {"channel": channel}})
+    while (answer := peer.receive()).get("id") != 1:
+        pass
+    return answer
+
+
+def present(peer, channel="cards"):
+    data = ask(peer, channel)["data"]
+    if "users" not in data:
+        return data["code"]
+    return sorted(user["user"] for user in data["users"]), data["n_anonymous"]
+
+
+def changes(peer, until_users):
+    """The presence events, up to the one that says so many users."""
+    events = []
+    while not events or events[-1]["data"]["n_users"] != until_users:
+        event = peer.receive()
+        if event["type"] == "presence_changed":
+            events.append(event)
+    return [event["data"] for event in events]
+
+
+def test_users_are_one_however_many_connections_and_nodes_they_have(gateways, issuer):
+    one, two = gateways(2)
+    with connect(one, issuer) as watcher:
+        until("it is there", lambda: present(watcher) == ([], 1))
+        with connect(one, issuer, "42", "Zoë \"Z\"") as ada, connect(two, issuer, "42", "Zoë \"Z\"") as again, \
+                connect(two, issuer, "7"):
+            until("both are there", lambda: present(watcher) == (["42", "7"], 1))
+            infos = {user["user"]: user.get("info") for user in ask(watcher)["data"]["users"]}
+            assert infos["42"] == "Zoë \"Z\"" and infos["7"] is None
+            ada.close()
+            until("one connection left", lambda: one.metric("tidegate_connections") == 1)
+            assert present(again)[0] == ["42", "7"]
+        until("all have gone", lambda: present(watcher) == ([], 1))
+
+
+def test_each_join_and_leave_is_told_once_and_in_the_order_of_the_log(gateways, issuer, own_redis):
+    one, two = gateways(2)
+    with connect(one, issuer) as watcher:
+        until("it is there", lambda: present(watcher) == ([], 1))
+        with connect(two, issuer, "42", "Ada"):
+            (*_, event) = changes(watcher, 1)
+            assert event["joined"] == [{"user": "42", "info": "Ada"}] and event["left"] == []
+            with connect(one, issuer, "7"):
+                assert changes(watcher, 2)[-1]["joined"] == [{"user": "7"}]
+            assert changes(watcher, 1)[-1] == {"joined": [], "left": [{"user": "7"}], "n_users": 1, "n_anonymous": 1}
+    entries = [json.loads(fields[b"d"]) for _, fields in own_redis.client.xrange("tg:s:{cards}")]
+    told = [(name, user["user"]) for entry in entries for name in ("joined", "left") for user in entry["data"][name]]
+    assert told[:3] == [("joined", "42"), ("joined", "7"), ("left", "7")]
+
+
+def test_what_stands_in_redis_is_what_the_page_says(gateways, issuer, own_redis):
+    (gateway,) = gateways()
+    page = (ROOT / "docs/presence.md").read_text(encoding="utf-8")
+    with connect(gateway, issuer) as watcher, connect(gateway, issuer, "42", "Ada"), connect(gateway, issuer, "42", "Ada"):
+        until("all are there", lambda: present(watcher) == (["42"], 1))
+        until("both connections", lambda: own_redis.client.hget("tg:q:{cards}", "42")[:1] == b"2")
+        kept = {key.decode(): value.decode() for key, value in own_redis.client.hgetall("tg:q:{cards}").items()}
+        assert kept == {"42": '2 {"user":"42","info":"Ada"}', "": "1 "}
+        assert all(json.dumps(value) in page for value in kept.values())
+        (command,) = re.findall(r"redis-cli (FCALL_RO .*)", page)
+        answer = own_redis.client.execute_command(*shlex.split(command))
+        assert answer == [1, 1, b'{"user":"42","info":"Ada"}']
+
+
+def test_a_page_that_is_loaded_anew_is_silent(gateways, issuer):
+    (gateway,) = gateways(grace="3s")
+    with connect(gateway, issuer) as watcher, connect(gateway, issuer, path="/ws/plain") as asker:
+        until("it is there", lambda: present(asker) == ([], 1))
+        for _ in range(3):
+            with connect(gateway, issuer, "42"):
+                until("it is there", lambda: present(asker) == (["42"], 1))
+        with connect(gateway, issuer, "marker"):
+            events = changes(watcher, 2)
+        told = [user["user"] for event in events for user in event["joined"]]
+        assert told == ["42", "marker"] and not any(event["left"] for event in events)
+
+
+def test_without_a_list_only_numbers_are_told(gateways, issuer):
+    (gateway,) = gateways()
+    with connect(gateway, issuer, path="/ws/rooms/1") as watcher, connect(gateway, issuer, "42", path="/ws/rooms/1"):
+        until("both are there", lambda: ask(watcher, "room:1")["data"] == {"channel": "room:1", "n_users": 1, "n_anonymous": 1})
+        with connect(gateway, issuer, "7", path="/ws/rooms/1"):
+            assert changes(watcher, 2)[-1] == {"n_users": 2, "n_anonymous": 1}
+
+
+def test_a_channel_that_nobody_may_hear_cannot_be_asked_about(gateways, issuer):
+    (gateway,) = gateways()
+    with connect(gateway, issuer, path="/ws/plain") as peer:
+        assert ask(peer, "plain")["data"]["code"] == "unsupported"
+        assert ask(peer, "nowhere:1:2")["data"]["code"] == "forbidden"
+        peer.send({"type": "presence", "id": 2})
+        assert peer.receive()["data"]["code"] == "missing_channel"
+
+
+def test_subscribing_is_being_there_and_unsubscribing_is_leaving(gateways, issuer):
+    (gateway,) = gateways()
+    with connect(gateway, issuer, "42", path="/ws/plain") as peer:
+        for verb, users in (("subscribe", ["42"]), ("unsubscribe", [])):
+            peer.ask({"type": verb, "data": {"channel": "quiet"}})
+            until(verb, lambda users=users: present(peer, "quiet") == (users, 0))
+
+
+def test_a_node_alone_knows_who_is_there(gateways, issuer):
+    (gateway,) = gateways(redis=None)
+    with connect(gateway, issuer) as watcher:
+        until("it is there", lambda: present(watcher) == ([], 1))
+        with connect(gateway, issuer, "42", "Ada"), connect(gateway, issuer, "42", "Ada"):
+            assert changes(watcher, 1)[-1]["joined"] == [{"user": "42", "info": "Ada"}]
+            assert present(watcher) == (["42"], 1)
+        assert changes(watcher, 0)[-1]["left"] == [{"user": "42", "info": "Ada"}]
+
+
+def test_presence_begins_and_ends_with_a_reload(gateways, issuer, tmp_path):
+    (gateway,) = gateways()
+    file = tmp_path / "tidegate.yaml"
+    text = file.read_text(encoding="utf-8")
+    with connect(gateway, issuer, "42") as peer:
+        until("it is there", lambda: present(peer) == (["42"], 0))
+        for new, there in ((text.replace("presence: {grace: 0s, info: name}", "presence: off"), "unsupported"), (text, ["42"])):
+            file.write_text(new, encoding="utf-8")
+            assert gateway.get("/reload", "POST").status == 200
+            if there == "unsupported":
+                assert ask(peer)["data"]["code"] == there
+            else:
+                until("it is there again", lambda: present(peer) == (["42"], 0))
