@@ -7,7 +7,7 @@
  *
  * lws says which descriptors to watch, and we tell it what happened to them. lws_loop_turn() runs its timers
  * once per turn of the loop: time-outs of handshakes and closes. An open connection has no timer. A storm of
- * connections cannot hold a turn up: after LWS_LOOP_TURN_SERVED of them the loop is left for lws_loop_turn().
+ * connections cannot hold a turn up: see lws_loop_set_pause().
  */
 
 #include <libwebsockets.h>
@@ -17,7 +17,9 @@ struct buf;
 struct lws_loop;
 
 enum {
-	LWS_LOOP_TURN_SERVED = 32, /* a millisecond of plain handshakes, some ten of TLS */
+	LWS_LOOP_TURN_SERVED = 32, /* without a pause: so many of them, and the loop is left */
+	LWS_LOOP_PAUSE_SERVED = 4, /* before the clock is looked at: two milliseconds of TLS handshakes */
+	LWS_LOOP_PAUSE_US = 1000,
 };
 
 /* The base outlives the loop. NULL when out of memory. */
@@ -34,8 +36,18 @@ struct lws_context *lws_loop_create_context(struct lws_loop *loop, struct lws_co
  * wakes up for the next timer. */
 void lws_loop_turn(struct lws_loop *loop);
 
+/* When connections were served for a millisecond and others are still to be, it is called in the place of
+ * leaving the loop, and must call lws_loop_turn(). */
+typedef void (*lws_loop_pause_fn)(void *arg);
+
+/*
+ * To leave the loop means that the kernel tells of all connections that are ready once more, which in a storm
+ * costs a seventh of what serving them does.
+ */
+void lws_loop_set_pause(struct lws_loop *loop, lws_loop_pause_fn pause, void *arg);
+
 /* A connection was served by somebody else than this loop. */
-void lws_loop_count(struct lws_loop *loop);
+void lws_loop_served(struct lws_loop *loop);
 
 /* How often a connection was served so far. */
 uint64_t lws_loop_n_served(const struct lws_loop *loop);

@@ -39,6 +39,8 @@ struct ws_server_listener {
 	int (*ticket)(void *arg, struct slice name, void *owner, struct ticket **ticketp);
 	/* A token names a key that may be among those behind the URL of token_keys. */
 	int (*keys)(void *arg); /* 0 or -ENOMEM */
+	/* Sockets were served for a while, and others wait: see lws_loop_set_pause(). May be NULL. */
+	void (*pause)(void *arg);
 };
 
 struct ws_server_options {

@@ -44,8 +44,8 @@ enum {
 	EVENTS_AT_ONCE = 64,   /* between two looks at the clock */
 	TURN_BYTES = 16 << 20, /* for all sockets together: some 20 ms of the kernel's time */
 	MAIL_US = 20000,       /* time for mail in one turn, before sockets are served again */
-	SOCKETS_US = 1000,     /* time for sockets, before the loop looks for mail again */
-	ROUND_US = 10000,      /* the same where mail gave way to them: half of what it had */
+	ROUND_US = 10000,      /* time for sockets where mail gave way to them: half of what it had */
+	POLL_US = 10000,       /* time for sockets, before the loop looks for timers and what else is ready */
 	PASSED_LOG_MS = 10000, /* between two lines about events that were passed over */
 	ORDER_PAUSE_US = 1000, /* between two steps of an order */
 	DRAIN_TICK_MS = 50,    /* a stream of clients, not waves */
@@ -321,14 +321,12 @@ static void take_mail(struct worker *worker)
 }
 
 /* The next mail waits until the sockets that are ready by now were served, or have had their time: in a storm
- * of connections there are thousands. Without memory for that they all are served. */
+ * of connections there are thousands. */
 static void give_way(struct worker *worker)
 {
-	static const struct timeval round = {0, ROUND_US};
-
 	event_del(worker->mail_event);
 	event_active(worker->behind_event, EV_READ, 0);
-	(void)event_add(worker->round_event, &round);
+	worker->round_end_us = clock_monotonic_us() + ROUND_US;
 }
 
 static void on_behind(evutil_socket_t fd, short events, void *arg)
@@ -338,7 +336,6 @@ static void on_behind(evutil_socket_t fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	event_del(worker->behind_event);
-	event_del(worker->round_event);
 	/* Without memory for it the mail waits for another round of the sockets. */
 	if (event_add(worker->mail_event, NULL) < 0) {
 		give_way(worker);
@@ -449,6 +446,24 @@ static void turn(struct worker *worker)
 	worker->row_us = 0;
 	if (is_drained(worker))
 		atomic_store_explicit(&worker->drained, true, memory_order_relaxed);
+}
+
+/* Sockets were served for a while. Mail goes before the rest of them, and what was said meanwhile goes out.
+ * To ask the kernel for mail would be slow: it would tell of all sockets that are ready once more. */
+static void on_pause(void *arg)
+{
+	struct worker *worker = arg;
+
+	if (event_pending(worker->mail_event, EV_READ, NULL)) {
+		take_mail(worker);
+		if (worker->waiting)
+			give_way(worker);
+	} else if (clock_monotonic_us() >= worker->round_end_us) {
+		on_behind(-1, 0, worker);
+	}
+	turn(worker);
+	if (worker->stopped)
+		event_base_loopbreak(worker->base);
 }
 
 static void *run(void *arg)
@@ -564,7 +579,7 @@ static uint64_t on_now_us(void *arg)
 static int make_base(struct worker *worker, const struct worker_options *options)
 {
 	struct event_config *config = event_config_new();
-	struct timeval slice = {0, SOCKETS_US};
+	struct timeval slice = {0, POLL_US};
 
 	(void)options; /* only tests of faults look at it */
 	if (!config)
@@ -606,12 +621,11 @@ static int make_loop(struct worker *worker, const struct worker_options *options
 		return -ENOMEM;
 	worker->mail_event = urgent_event(worker, mailbox_fd(worker->inbox), EV_READ | EV_PERSIST, on_mail);
 	worker->behind_event = event_new(worker->base, -1, 0, on_behind, worker);
-	worker->round_event = urgent_event(worker, -1, 0, on_behind);
 	worker->tick = urgent_event(worker, -1, EV_PERSIST, on_tick);
 	worker->drain_tick = urgent_event(worker, -1, EV_PERSIST, on_drain_tick);
 	worker->order_timer = event_new(worker->base, -1, 0, on_order_timer, worker);
-	if (!worker->mail_event || !worker->behind_event || !worker->round_event || !worker->tick ||
-		!worker->drain_tick || !worker->order_timer || event_add(worker->mail_event, NULL) < 0 ||
+	if (!worker->mail_event || !worker->behind_event || !worker->tick || !worker->drain_tick ||
+		!worker->order_timer || event_add(worker->mail_event, NULL) < 0 ||
 		event_add(worker->tick, &interval) < 0)
 		return -ENOMEM;
 	return 0;
@@ -659,9 +673,11 @@ static int make_server(struct worker *worker, const struct worker_options *optio
 		.head_bytes_max = options->config->handshake_bytes_max,
 		.proxy_protocol = options->config->proxy_protocol,
 		.use_uring = options->config->io_uring,
-		.listener = {worker, on_ticket, on_keys},
+		.listener = {worker, on_ticket, on_keys, on_pause},
 	};
 
+	if (FAULT_OFF(options, priorities))
+		server.listener.pause = NULL;
 	return ws_server_new(&server, &worker->server, error);
 }
 
@@ -762,8 +778,6 @@ void worker_free(struct worker *worker)
 		event_free(worker->mail_event);
 	if (worker->behind_event)
 		event_free(worker->behind_event);
-	if (worker->round_event)
-		event_free(worker->round_event);
 	if (worker->tick)
 		event_free(worker->tick);
 	if (worker->drain_tick)

@@ -41,7 +41,7 @@ struct worker {
 	struct event_base *base;
 	struct event *mail_event;     /* not added while mail waits behind sockets */
 	struct event *behind_event;   /* active meanwhile, behind the sockets that are ready */
-	struct event *round_event;    /* added meanwhile: the time of these sockets is over */
+	uint64_t round_end_us;        /* when the time of these sockets is over */
 	uint64_t row_us;              /* for mail since a socket was served */
 	uint64_t row_served;          /* the sockets that were served by then */
 	struct mail *waiting;         /* taken from the inbox, but too much for one turn */

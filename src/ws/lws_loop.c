@@ -12,6 +12,7 @@
 #include <event2/event_struct.h>
 
 #include "core/buf.h"
+#include "core/clock.h"
 
 /* A descriptor of lws. */
 struct loop_io {
@@ -28,8 +29,11 @@ struct lws_loop {
 	struct loop_io **ios; /* by descriptor */
 	int n_ios;
 	uint64_t n_served;
-	uint64_t turn_served; /* of them before the last turn */
-	void *loops[1];       /* lws wants an array with one loop for each service thread */
+	uint64_t turn_served;    /* of them before the last turn */
+	uint64_t turned_us;      /* when that was */
+	lws_loop_pause_fn pause; /* NULL: the loop is left */
+	void *pause_arg;
+	void *loops[1]; /* lws wants an array with one loop for each service thread */
 	/* A log for lws that says nothing. The log that lws shares among all contexts counts its users
 	 * without a lock, and ends the process if two threads have miscounted. */
 	lws_log_cx_t log;
@@ -70,10 +74,21 @@ static struct loop_io *io_of(struct lws *wsi)
 	return loop->ios[fd];
 }
 
-void lws_loop_count(struct lws_loop *loop)
+void lws_loop_set_pause(struct lws_loop *loop, lws_loop_pause_fn pause, void *arg)
 {
-	if (++loop->n_served - loop->turn_served >= LWS_LOOP_TURN_SERVED)
+	loop->pause = pause;
+	loop->pause_arg = arg;
+}
+
+void lws_loop_served(struct lws_loop *loop)
+{
+	uint64_t n = ++loop->n_served - loop->turn_served;
+
+	if (!loop->pause && n >= LWS_LOOP_TURN_SERVED)
 		event_base_loopbreak(loop->base);
+	if (loop->pause && n >= LWS_LOOP_PAUSE_SERVED &&
+		clock_monotonic_us() >= loop->turned_us + LWS_LOOP_PAUSE_US)
+		loop->pause(loop->pause_arg);
 }
 
 static void on_event(evutil_socket_t fd, short events, void *arg)
@@ -88,7 +103,7 @@ static void on_event(evutil_socket_t fd, short events, void *arg)
 		pollfd.events |= POLLOUT;
 	pollfd.revents = pollfd.events;
 	lws_service_fd(loop->context, &pollfd); /* may free io */
-	lws_loop_count(loop);
+	lws_loop_served(loop);
 }
 
 static int reserve(struct lws_loop *loop, int fd)
@@ -226,6 +241,7 @@ struct lws_context *lws_loop_create_context(struct lws_loop *loop, struct lws_co
 void lws_loop_turn(struct lws_loop *loop)
 {
 	loop->turn_served = loop->n_served;
+	loop->turned_us = clock_monotonic_us();
 	if (lws_service_adjust_timeout(loop->context, TIMER_MS, 0) == 0) {
 		_lws_plat_service_forced_tsi(loop->context, 0);
 		event_active(loop->timer, EV_TIMEOUT, 0); /* there may be more: another turn at once */

@@ -27,9 +27,9 @@ static void answer_first(struct ws_answers *answers)
 
 	list_remove(&connection->due);
 	connection->held = false;
-	lws_loop_count(answers->loop);
 	/* If it fails the connection is gone, or will be, and LWS_CALLBACK_WSI_DESTROY says so. */
 	(void)!lws_upgrade_resume(connection->wsi);
+	lws_loop_served(answers->loop);
 }
 
 static void on_due(evutil_socket_t fd, short events, void *arg)

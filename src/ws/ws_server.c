@@ -678,6 +678,7 @@ static int start_lws(struct ws_server *server, struct event_base *base)
 		server->answers = ws_answers_new(base, server->loop);
 	if (!server->answers)
 		return -ENOMEM;
+	lws_loop_set_pause(server->loop, server->up.pause, server->up.arg);
 	server->context = lws_loop_create_context(server->loop, &info);
 	if (server->context)
 		server->vhost = lws_create_vhost(server->context, &info);
