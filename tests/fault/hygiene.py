@@ -88,6 +88,7 @@ class Hygiene:
         self.began = self.over_at = self.settled_at = None
         self.cpu_before = None
         self.fds, self.kib = {}, {}
+        self.growth_kib_max = GROWTH_KIB_MAX
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -171,7 +172,7 @@ class Hygiene:
             n_fds, grown = self._fds(watched), watched.gateway.resident_kib() - self.kib[watched]
             if n_fds:
                 yield f"{n_fds} descriptors left over"
-            if grown > GROWTH_KIB_MAX and SANITIZER == "none":
+            if grown > self.growth_kib_max and SANITIZER == "none":
                 yield f"{grown >> 10} MiB left over"
         lies = list(self._lies())
         if lies:

@@ -7,7 +7,6 @@ token, signed with RS256.
 """
 
 import json
-import os
 import time
 
 import harness.gateway
@@ -19,6 +18,8 @@ from harness.tokens import Issuer
 N_LISTENERS, RATE, N_CROWD = 100, 50, 2000
 WARMUP_SECONDS = 1
 P99_MS, P99_TLS_MS = 25, 50
+# What 2,000 handshakes at once had glibc keep for the next ones: the same after 4 storms and after 6.
+GROWTH_TLS_KIB_MAX = 160 << 10
 
 
 class Benches:
@@ -39,10 +40,7 @@ class Benches:
         return self.start("--connections", N_LISTENERS, "--rate", RATE, "--duration", seconds, "--warmup", WARMUP_SECONDS)
 
     def crowd(self, n):
-        """It shares the CPUs with the listeners and the gateway, and must not hold up there whoever is measured."""
-        process = self.start("--connections", n, "--opening", n, "--open-only", "--sources", 8)
-        os.setpriority(os.PRIO_PROCESS, process.pid, 19)
-        return process
+        return self.start("--connections", n, "--opening", n, "--open-only", "--sources", 8)
 
     @staticmethod
     def result(process):
@@ -69,6 +67,8 @@ def f16(bench, tls=False, tokens=False):
     bound = P99_TLS_MS if tls else P99_MS
     quiet = benches.result(benches.listeners(bench.sized(5, 2)))
     hygiene = bench.watch(gateway)
+    if tls:
+        hygiene.growth_kib_max = GROWTH_TLS_KIB_MAX
     hygiene.begin()
     listeners, began, n_storms = benches.listeners(bench.sized(10, 4)), time.monotonic(), 0
     while listeners.alive():
