@@ -10,8 +10,9 @@
  */
 
 /*
- * The subcommand; argv[0] is the word `bench` itself. Returns the exit status: 0; 1 if the run failed or an
- * event was lost, doubled or reordered; 2 after one line on standard error for a wrong command line.
+ * The subcommand; argv[0] is the word `bench` itself. Returns the exit status: 0; 1 if the run failed, an
+ * event was lost, doubled or reordered, or an action lost or doubled; 2 after one line on standard error
+ * for a wrong command line.
  */
 int bench_main(int argc, char **argv);
 

@@ -19,6 +19,7 @@
 #include "bench/plan.h"
 #include "bench/publisher.h"
 #include "bench/run.h"
+#include "bench/run_actions.h"
 
 enum {
 	FILES_SPARE = 32, /* open besides the connections */
@@ -95,7 +96,7 @@ static int measure(struct run *run)
 {
 	int r = run_open(run);
 
-	if (run->plan->open_only)
+	if (run->plan->open_only || run->plan->actions)
 		return r;
 	if (r == 0)
 		r = run_prime(run);
@@ -118,6 +119,8 @@ static int run_and_report(const struct plan *plan, struct publisher *publisher)
 		r = measure(run);
 	if (r < 0) {
 		status = fail(buf_text(&run->error));
+	} else if (plan->actions) {
+		status = run_actions(run);
 	} else {
 		if (!plan->json)
 			report_table(&run->report, plan, stdout);
@@ -139,9 +142,9 @@ static int publish_and_run(const struct plan *plan, const struct limit *limit)
 
 	if (plan->limit)
 		publisher = publisher_limit(plan, limit->fd);
-	else if (!plan->open_only)
+	else if (!plan->open_only && !plan->actions)
 		publisher = publisher_redis(plan, &error);
-	if (!publisher && (plan->limit || !plan->open_only))
+	if (!publisher && (plan->limit || !(plan->open_only || plan->actions)))
 		status = fail(error.len ? buf_text(&error) : "out of memory");
 	if (status == 0)
 		status = run_and_report(plan, publisher);

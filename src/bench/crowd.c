@@ -22,11 +22,13 @@
 #include "bench/plan.h"
 #include "bench/window.h"
 #include "core/clock.h"
+#include "ws_client/client_frame.h"
 #include "ws_client/server_frame.h"
 
 enum {
 	EVENTS_MAX = 256,   /* connections a turn: the publisher must not wait long for its own */
 	FRAME_EXTRA = 4096, /* what a gateway may add to an event */
+	SAID_MAX = 256,     /* bytes of what a client says */
 };
 
 #define WATCH_FLAG (UINT64_C(1) << 63) /* in epoll's data: not a connection but a bit */
@@ -268,6 +270,21 @@ int crowd_turn(struct crowd *crowd, int timeout_ms)
 		eventfd_write(crowd->shared->wake_fd, 1); /* fails only if it is about to wake anyway */
 	crowd->got_whole = false;
 	return bits;
+}
+
+void crowd_say(struct crowd *crowd, uint32_t connection, const char *text, size_t len)
+{
+	struct peer *peer = &crowd->peers[connection];
+	unsigned char frame[CLIENT_FRAME_HEAD_MAX + SAID_MAX];
+	size_t head = client_frame_head(OPCODE_TEXT, len, frame);
+
+	if (peer->state != PEER_OPEN || len > SAID_MAX)
+		return;
+	memcpy(frame + head, text, len);
+	if (wire_send(&peer->wire, frame, head + len) == (ssize_t)(head + len))
+		return;
+	crowd_note(crowd, "the server does not read what its clients say", "");
+	peer_end(crowd, peer);
 }
 
 const struct crowd_counts *crowd_counts(const struct crowd *crowd)

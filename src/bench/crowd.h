@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct action_load;
 struct event;
 struct histogram;
 struct plan;
@@ -44,14 +45,15 @@ struct crowd_counts {
 /* What all crowds share. Times are clock_monotonic_us(). */
 struct crowd_shared {
 	const struct plan *plan;
-	const struct wire_tls *tls; /* NULL: plain */
-	const struct event *event;  /* only its mark is read, which does not change */
-	struct window *window;      /* NULL at a fixed rate */
-	_Atomic uint64_t published; /* events that are or were under way */
-	_Atomic uint64_t from_us;   /* the latency of events due from here … */
-	_Atomic uint64_t to_us;     /* … to here is recorded */
-	atomic_bool wake_slow;      /* those that never read read at last, to see whether they were cut off */
-	int wake_fd;                /* an eventfd: a crowd has got something whole */
+	const struct wire_tls *tls;  /* NULL: plain */
+	const struct event *event;   /* only its mark is read, which does not change */
+	struct window *window;       /* NULL at a fixed rate */
+	struct action_load *actions; /* NULL: events are what is measured */
+	_Atomic uint64_t published;  /* events that are or were under way */
+	_Atomic uint64_t from_us;    /* the latency of events due from here … */
+	_Atomic uint64_t to_us;      /* … to here is recorded */
+	atomic_bool wake_slow; /* those that never read read at last, to see whether they were cut off */
+	int wake_fd;           /* an eventfd: a crowd has got something whole */
 };
 
 struct crowd;
@@ -72,6 +74,9 @@ int crowd_watch(struct crowd *crowd, int fd, unsigned int bit);
 int crowd_turn(struct crowd *crowd, int timeout_ms);
 
 const struct crowd_counts *crowd_counts(const struct crowd *crowd);
+
+/* Sends a text on the connection, which breaks where the socket has no room for it. */
+void crowd_say(struct crowd *crowd, uint32_t connection, const char *text, size_t len);
 
 /* Connections that read and are open, of this channel. */
 uint32_t crowd_share(const struct crowd *crowd, uint32_t channel);

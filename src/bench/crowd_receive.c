@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "bench/action_load.h"
 #include "bench/event.h"
 #include "bench/inflater.h"
 #include "bench/plan.h"
@@ -30,6 +31,12 @@ static int peer_event(struct crowd *crowd, struct peer *peer, const char *text, 
 	uint64_t number, at_us;
 	int r;
 
+	if (crowd->shared->actions) {
+		bool is_answer = action_load_hear(crowd->shared->actions, text, len, crowd->now_us);
+
+		crowd_count(is_answer ? &crowd->counts.delivered : &crowd->counts.foreign, 1);
+		return 0;
+	}
 	if (!event_parse(crowd->shared->event, text, len, &number, &at_us)) {
 		crowd_count(&crowd->counts.foreign, 1);
 		return 0;

@@ -107,6 +107,17 @@ static int take_token(struct plan *plan, const char *value)
 	return ws_token_read(value, plan->token);
 }
 
+static int take_actions(struct plan *plan, const char *value)
+{
+	plan->actions = value;
+	return *value ? check_line(value) : -1;
+}
+
+static int take_workers(struct plan *plan, const char *value)
+{
+	return whole(value, 1, PLAN_WORKERS_MAX, &plan->n_workers);
+}
+
 static int take_connections(struct plan *plan, const char *value)
 {
 	return whole(value, 1, CONNECTIONS_MAX, &plan->n_connections);
@@ -268,6 +279,8 @@ static const struct option_row rows[] = {
 	{"path", "TEMPLATE", take_path, "the endpoint; {n} becomes the channel's number; default one of this run's own"},
 	{"channel", "TEMPLATE", take_channel, "what it joins, such as items:{n}; both or neither"},
 	{"redis", "URL", take_redis, "where to publish; default redis://127.0.0.1:6379"},
+	{"actions", "STREAM", take_actions, "clients ask, by a --path that carries actions to this stream, and workers of ours answer"},
+	{"workers", "N", take_workers, "of these workers; default 1"},
 	{"connections", "N", take_connections, "how many clients; default 1000"},
 	{"channels", "N", take_channels, "how many channels they are spread over, round robin; default 1"},
 	{"token", "TOKEN|FILE", take_token, "what every client shows as Authorization: Bearer; a file keeps it out of `ps`"},
@@ -302,7 +315,11 @@ static void print_help(void)
 	fputs("Usage: tidegate bench [OPTION...]\n\n"
 	      "Opens connections, publishes through Redis, and counts what arrives. Prints a table and, as "
 	      "its last\n"
-	      "line, JSON. Ends with 1 if an event was lost, doubled or reordered.\n\nOptions:\n",
+	      "line, JSON. Ends with 1 if an event was lost, doubled or reordered. With --actions clients "
+	      "ask "
+	      "instead,\nworkers answer through Redis, and it ends with 1 if an action was lost, or answered "
+	      "or "
+	      "carried out twice.\n\nOptions:\n",
 		stdout);
 	for (size_t i = 0; i < N_ROWS; i++) {
 		char left[64];
@@ -370,9 +387,23 @@ static void take_own_channels(struct plan *plan)
 	plan->channel = plan->channel ? plan->channel : plan->own_channel;
 }
 
+/* Likewise, where clients ask. */
+static int check_actions(struct plan *plan)
+{
+	if (!plan->path)
+		return refuse("where do clients ask? Say", "--path",
+			"one whose route has actions: {stream: STREAM}");
+	if (plan->limit || plan->open_only || plan->n_slow || plan->n_threads > 1)
+		return refuse("nothing to do here have --limit, --open-only, --slow and --threads beside",
+			"--actions", NULL);
+	return 0;
+}
+
 /* What single options cannot see. */
 static int check(struct plan *plan)
 {
+	if (plan->actions)
+		return check_actions(plan);
 	if (!plan->limit && !plan->open_only && !plan->path != !plan->channel)
 		return refuse("one without the other is heard by nobody:",
 			plan->path ? "--path" : "--channel", "say both, --path and --channel, or neither");
@@ -401,6 +432,7 @@ int plan_parse(struct plan *plan, int argc, char **argv)
 		.n_connections = 1000,
 		.n_channels = 1,
 		.n_threads = 1,
+		.n_workers = 1,
 		.opening_max = 128,
 		.window = 64,
 		.duration_s = 10,

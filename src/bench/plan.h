@@ -20,6 +20,7 @@ enum {
 	PLAN_SOURCES_MAX = 256,
 	PLAN_NAME_MAX = 256, /* a path or a channel, written out */
 	PLAN_THREADS_MAX = 64,
+	PLAN_WORKERS_MAX = 64,
 
 	PLAN_HELP = 1,  /* the help was printed; nothing is to be done */
 	PLAN_WRONG = 2, /* one line was written to standard error */
@@ -38,6 +39,8 @@ struct plan {
 	char own_path[64]; /* where neither was said; the plan is not copied */
 	char own_channel[64];
 	const char *redis;
+	const char *actions;       /* the stream of what clients ask; NULL: events are measured */
+	uint32_t n_workers;        /* of actions */
 	char token[WS_TOKEN_SIZE]; /* that every connection shows; "" for none */
 
 	uint32_t n_connections;

@@ -11,15 +11,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "bench/figure.h"
 #include "bench/plan.h"
-
-/* One figure: how it is called on either side, and with how many digits. */
-struct figure {
-	const char *name;  /* in JSON */
-	const char *label; /* in the table; NULL: not there */
-	int digits;
-	double value; /* NAN: not measured */
-};
 
 enum {
 	N_FIGURES = 40,
@@ -31,14 +24,9 @@ bool report_is_clean(const struct report *report)
 	       !report->closed && !report->late;
 }
 
-static double ratio(double a, double b)
-{
-	return b > 0 ? a / b : NAN;
-}
-
 static double per(const struct plan *plan, uint64_t from, uint64_t to, uint64_t n)
 {
-	return plan->n_servers && to >= from ? ratio((double)(to - from), (double)n) : NAN;
+	return plan->n_servers && to >= from ? figure_ratio((double)(to - from), (double)n) : NAN;
 }
 
 static size_t opening_figures(const struct report *r, const struct plan *plan, struct figure *out)
@@ -47,7 +35,8 @@ static size_t opening_figures(const struct report *r, const struct plan *plan, s
 
 	out[n++] = (struct figure){"connections", "connections", 0, (double)r->opened};
 	out[n++] = (struct figure){"connections_deflate", NULL, 0, (double)r->deflated};
-	out[n++] = (struct figure){"opened_per_s", "opened / s", 0, ratio((double)r->opened, r->opening_s)};
+	out[n++] = (struct figure){
+		"opened_per_s", "opened / s", 0, figure_ratio((double)r->opened, r->opening_s)};
 	out[n++] = (struct figure){"opening_cpu_us", "server CPU us / connection opened", 2,
 		per(plan, r->start.cpu_ns, r->opened_cost.cpu_ns, r->opened) / 1e3};
 	out[n++] = (struct figure){"resident_bytes", "server resident bytes, connections open", 0,
@@ -65,22 +54,22 @@ static size_t rate_figures(const struct report *r, const struct plan *plan, stru
 	out[n++] = (struct figure){"measured_s", "measured seconds", 1, r->measured_s};
 	out[n++] = (struct figure){"events", NULL, 0, (double)r->published};
 	out[n++] = (struct figure){"deliveries", NULL, 0, (double)r->delivered};
-	out[n++] =
-		(struct figure){"events_per_s", "events / s", 1, ratio((double)r->published, r->measured_s)};
 	out[n++] = (struct figure){
-		"deliveries_per_s", "deliveries / s", 0, ratio((double)r->delivered, r->measured_s)};
+		"events_per_s", "events / s", 1, figure_ratio((double)r->published, r->measured_s)};
+	out[n++] = (struct figure){
+		"deliveries_per_s", "deliveries / s", 0, figure_ratio((double)r->delivered, r->measured_s)};
 	out[n++] = (struct figure){"server_cpu_us_per_delivery", "server CPU us / delivery", 4,
-		ratio(cpu_us, (double)r->delivered)};
-	out[n++] =
-		(struct figure){"server_cpu_percent", "server CPU %", 1, ratio(cpu_us / 1e4, r->measured_s)};
+		figure_ratio(cpu_us, (double)r->delivered)};
 	out[n++] = (struct figure){
-		"client_cpu_percent", "bench CPU %", 1, ratio((double)r->client_ns / 1e7, r->measured_s)};
+		"server_cpu_percent", "server CPU %", 1, figure_ratio(cpu_us / 1e4, r->measured_s)};
+	out[n++] = (struct figure){"client_cpu_percent", "bench CPU %", 1,
+		figure_ratio((double)r->client_ns / 1e7, r->measured_s)};
 	out[n++] = (struct figure){"client_cpu_us_per_delivery", "bench CPU us / delivery", 4,
-		ratio((double)r->client_ns / 1e3, (double)r->delivered)};
-	out[n++] = (struct figure){
-		"bytes_per_delivery", "bytes / delivery", 1, ratio((double)r->bytes, (double)r->delivered)};
-	out[n++] = (struct figure){
-		"deliveries_per_read", "deliveries / read", 1, ratio((double)r->delivered, (double)r->reads)};
+		figure_ratio((double)r->client_ns / 1e3, (double)r->delivered)};
+	out[n++] = (struct figure){"bytes_per_delivery", "bytes / delivery", 1,
+		figure_ratio((double)r->bytes, (double)r->delivered)};
+	out[n++] = (struct figure){"deliveries_per_read", "deliveries / read", 1,
+		figure_ratio((double)r->delivered, (double)r->reads)};
 	out[n++] = (struct figure){"server_resident_end_bytes", "server resident bytes, at the end", 0,
 		plan->n_servers ? (double)r->to.resident_bytes : NAN};
 	return n;
@@ -141,14 +130,7 @@ void report_table(const struct report *report, const struct plan *plan, FILE *ou
 	struct figure list[N_FIGURES];
 	size_t n = figures(report, plan, list);
 
-	for (size_t i = 0; i < n; i++) {
-		if (!list[i].label)
-			continue;
-		if (isnan(list[i].value))
-			fprintf(out, "%-42s %14s\n", list[i].label, "-");
-		else
-			fprintf(out, "%-42s %14.*f\n", list[i].label, list[i].digits, list[i].value);
-	}
+	figures_table(list, n, out);
 }
 
 static const char *target(const struct plan *plan)
@@ -171,11 +153,6 @@ void report_json(const struct report *report, const struct plan *plan, FILE *out
 		target(plan), report_is_clean(report) ? "true" : "false", plan->n_channels, plan->n_slow,
 		plan->payload);
 	fprintf(out, "\"window\":%" PRIu64 ",\"rate\":%g", plan->window, plan->rate);
-	for (size_t i = 0; i < n; i++) {
-		if (isnan(list[i].value))
-			fprintf(out, ",\"%s\":null", list[i].name);
-		else
-			fprintf(out, ",\"%s\":%.*f", list[i].name, list[i].digits, list[i].value);
-	}
+	figures_json(list, n, out);
 	fputs("}\n", out);
 }

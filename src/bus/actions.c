@@ -130,7 +130,8 @@ static bool read_id(const struct actions *actions, struct slice id, struct actio
 	if (len <= (long)node_len || memcmp(text, actions->node, node_len) != 0 || text[node_len] != '.')
 		return false;
 	rest = (struct slice){text + node_len + 1, (size_t)len - node_len - 1};
-	return take_number(&rest, &answer->conn) && take_number(&rest, &answer->number) && rest.len == 0;
+	return take_number(&rest, &answer->conn) && take_number(&rest, &answer->number) && rest.len == 0 &&
+	       answer->conn; /* they count from 1 */
 }
 
 /* False for an error without a code, which tells a client nothing. */
