@@ -135,6 +135,26 @@ static int run_disconnect(const struct config *config, const struct words *words
 	return cli_disconnect(config, words->operands[0]);
 }
 
+static int run_control(const struct config *config, const struct words *words)
+{
+	static const char *const names[] = {"conn", "user", "token", "channel", "route", "reason", "code"};
+	struct cli_control_member members[sizeof(names) / sizeof(names[0])];
+	struct cli_control wanted = {.what = words->operands[0],
+		.members = members,
+		.has_user = own_value(words, "--user"),
+		.lasts = own_value(words, "--for"),
+		.as_json = own_value(words, "--json")};
+	char flag[16];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(flag, sizeof(flag), "--%s", names[i]);
+		if (own_value(words, flag))
+			members[wanted.n_members++] = (struct cli_control_member){
+				names[i], own_value(words, flag), strcmp(names[i], "code") == 0};
+	}
+	return cli_control(config, &wanted);
+}
+
 static int run_health(const struct config *config, const struct words *words)
 {
 	(void)words;

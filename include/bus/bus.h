@@ -37,11 +37,16 @@ struct worker;
 struct worker_listener;
 
 enum {
-	BUS_LINGERING_MAX = 1024, /* channels beyond this number are given up at once */
-	BUS_NODE_MAX = 64,        /* bytes of a node's id */
+	BUS_LINGERING_MAX = 1024,    /* channels beyond this number are given up at once */
+	BUS_NODE_MAX = 64,           /* bytes of a node's id */
+	BUS_CONTROL_LOG_SIZE = 1000, /* commands that a node may miss and still carry out */
+	BUS_CONTROL_LOG_TTL_MS = 3600 * 1000,
 	/* a page that is loaded anew comes back within this time and costs Redis nothing */
 	BUS_LINGER_MS = 2000,
 };
+
+/* Where control commands are published. */
+#define BUS_CONTROL_CHANNEL "tg:control"
 
 /* Called for each event of a channel; the message is borrowed. It must not remove the tap. */
 typedef void (*bus_tap_fn)(void *arg, struct message *event);
@@ -76,12 +81,12 @@ int bus_set_controlled(struct bus *bus);
 
 /* Are control commands heard, and is known what was revoked before? */
 enum bus_control_state {
+	BUS_CONTROL_OFF, /* they are not followed */
 	BUS_CONTROL_READY,
 	BUS_CONTROL_AWAITED, /* a moment after the link was made */
 	BUS_CONTROL_LACKING, /* Redis refuses it: people have to mend that */
 };
 
-/* BUS_CONTROL_READY where they are not followed. */
 enum bus_control_state bus_control_state(const struct bus *bus);
 
 /* Reads a control command. NULL, or what is wrong with it, as a sentence without a full stop. */

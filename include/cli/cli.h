@@ -53,6 +53,26 @@ int cli_status(const struct config *config, bool as_json);
 /* `tidegate config`: the settings of a running gateway. as_json: the answer of the admin API as it is. */
 int cli_config(const struct config *config, bool as_json);
 
+/* A member of a control command, as it was said on the command line. */
+struct cli_control_member {
+	const char *name;
+	const char *value;
+	bool is_number;
+};
+
+/* What `tidegate control` is to have done. */
+struct cli_control {
+	const char *what; /* disconnect, subscribe, … */
+	const struct cli_control_member *members;
+	size_t n_members;
+	bool has_user;     /* among them */
+	const char *lasts; /* a duration: of a revocation; may be NULL */
+	bool as_json;      /* the answer of the admin API as it is */
+};
+
+/* `tidegate control`: a command to all gateways. 0 if all that are there have carried it out. */
+int cli_control(const struct config *config, const struct cli_control *wanted);
+
 /* `tidegate disconnect ID`: closes one connection of a gateway. */
 int cli_disconnect(const struct config *config, const char *id);
 

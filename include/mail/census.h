@@ -27,7 +27,6 @@ enum census_subject {
 	/* the top connections on channel `text` and of route `route`, where these are not empty */
 	CENSUS_CONNECTIONS,
 	CENSUS_CONNECTION, /* the connection with this id, and its channels */
-	CENSUS_DISCONNECT, /* closes the connection with this id; n: 1 if it was there */
 	CENSUS_DISCONNECTS,
 };
 

@@ -41,6 +41,7 @@ struct admin {
 	const struct route_table *routes;
 	struct log *log;
 	struct metrics *metrics;
+	uint64_t n_commands; /* that operators gave */
 	size_t event_bytes_max;
 	size_t body_bytes_max; /* the same, and room for the JSON around it */
 };

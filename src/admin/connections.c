@@ -1,4 +1,4 @@
-/* Connections: GET /connections, GET /connections/ID and POST /disconnect. */
+/* Connections: GET /connections and GET /connections/ID. */
 
 #include "admin/endpoints.h"
 
@@ -193,41 +193,4 @@ void admin_connection(struct admin_request *request)
 		admin_ask(request, &question, on_connection);
 	else
 		admin_answer_error(request, 400, "", "bad_connection", "the id of a connection is a number");
-}
-
-static void on_disconnected(void *arg, const struct survey *survey)
-{
-	struct admin_request *request = arg;
-	struct buf body = {0};
-
-	if (!admin_asked(request, survey) || !owner(request, survey))
-		return;
-	buf_printf(&body, "{\"connection\":%" PRIu64 ",\"disconnected\":true}", survey->question.id);
-	admin_answer_json(request, &body);
-}
-
-/* Logs who asked; the line about the connection's end tells the outcome. */
-static void ask_to_disconnect(struct admin_request *request, const struct census_question *question)
-{
-	char peer[64] = "";
-
-	lws_get_peer_simple(request->wsi, peer, sizeof(peer));
-	log_info(request->admin->log, "the operator asks to disconnect a client",
-		log_uint("conn", question->id), log_str("operator", peer));
-	admin_ask(request, question, on_disconnected);
-}
-
-void admin_disconnect(struct admin_request *request)
-{
-	struct census_question question = {.subject = CENSUS_DISCONNECT, .limit = 1};
-	struct json_member member = {.name = "connection"};
-	bool is_object;
-
-	if (json_check(request->body.data ? request->body.data : "", request->body.len, MESSAGE_DEPTH_MAX,
-		    &member, 1, &is_object) ||
-		!is_object || member.n != 1 || !parse_id(member.value, &question.id))
-		admin_answer_error(request, 400, "", "bad_connection",
-			"say which: {\\\"connection\\\": 7}, with the id as in /connections");
-	else
-		ask_to_disconnect(request, &question);
 }

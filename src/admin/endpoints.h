@@ -24,10 +24,13 @@ void admin_tail(struct admin_request *request);
 void admin_channels(struct admin_request *request);
 void admin_channel(struct admin_request *request);
 
+/* control.c */
+void admin_control(struct admin_request *request);
+void admin_disconnect(struct admin_request *request);
+
 /* connections.c */
 void admin_connections(struct admin_request *request);
 void admin_connection(struct admin_request *request);
-void admin_disconnect(struct admin_request *request);
 
 /* disconnects.c, nodes.c, page.c */
 void admin_disconnects(struct admin_request *request);

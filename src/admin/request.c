@@ -10,6 +10,7 @@
 #include <libwebsockets.h>
 
 #include "admin/admin_private.h"
+#include "admin/control.h"
 #include "admin/tail.h"
 #include "bus/bus.h"
 #include "core/clock.h"
@@ -43,6 +44,7 @@ void admin_request_free(struct admin_request *request)
 	if (request->survey)
 		survey_cancel(request->survey);
 	admin_tail_free(request->tail);
+	admin_control_leave(request->control);
 	if (request->deadline)
 		event_free(request->deadline);
 	buf_deinit(&request->text);

@@ -15,6 +15,7 @@
 #include "ws/lws_linger.h"
 
 struct admin;
+struct admin_control;
 struct admin_endpoint;
 struct admin_publication;
 struct admin_tail;
@@ -51,6 +52,7 @@ struct admin_request {
 	struct survey *survey;                 /* under way for it, or NULL */
 	struct admin_publication *publication; /* likewise */
 	struct admin_tail *tail;
+	struct admin_control *control;         /* a command that it gives, or NULL */
 	struct event *deadline;                /* until when the broker is waited for, or NULL */
 	char argument[ADMIN_ARGUMENT_MAX + 1]; /* "" if the endpoint has no argument */
 };

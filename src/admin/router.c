@@ -31,6 +31,7 @@ static const struct admin_endpoint endpoints[] = {
 	{ADMIN_GET, ADMIN_TOKEN, "/disconnects", admin_disconnects},
 	{ADMIN_GET, ADMIN_TOKEN, "/tail", admin_tail},
 	{ADMIN_POST, ADMIN_TOKEN, "/publish", admin_publish},
+	{ADMIN_POST, ADMIN_TOKEN, "/control", admin_control},
 	{ADMIN_POST, ADMIN_TOKEN, "/disconnect", admin_disconnect},
 	{ADMIN_POST_BARE, ADMIN_TOKEN, "/reload", admin_reload},
 };

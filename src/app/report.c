@@ -83,6 +83,7 @@ bool gateway_say_ready(void *arg, struct buf *out)
 	bool draining = shutdown_begun(&gateway->shutdown);
 	bool awaited = keys_are_awaited(gateway->keys);
 	bool is_short = places_is_short(&gateway->places);
+	enum bus_control_state control = bus_control_state(gateway->bus);
 	bool ready = is_ready(gateway);
 	const struct {
 		const char *name;
@@ -93,7 +94,7 @@ bool gateway_say_ready(void *arg, struct buf *out)
 		{"keys", awaited},
 		{"memory", is_short},
 		{"history", lacks_histories(gateway)},
-		{"control", connected && bus_control_state(gateway->bus) != BUS_CONTROL_READY},
+		{"control", connected && (control == BUS_CONTROL_AWAITED || control == BUS_CONTROL_LACKING)},
 	};
 	const char *comma = "";
 

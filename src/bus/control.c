@@ -268,7 +268,7 @@ enum bus_control_state bus_control_state(const struct bus *bus)
 	const struct control *control = &bus->control;
 
 	if (!bus->controlled)
-		return BUS_CONTROL_READY;
+		return BUS_CONTROL_OFF;
 	if (control->revoking.refused)
 		return BUS_CONTROL_LACKING;
 	if (control->followed && revoking_is_done(&control->revoking))
@@ -283,8 +283,8 @@ enum bus_control_state bus_control_state(const struct bus *bus)
 void control_init(struct control *control, struct bus *bus, const char *node)
 {
 	static const struct route_history history = {
-		.size = CONTROL_LOG_SIZE,
-		.ttl_ms = CONTROL_LOG_TTL_MS,
+		.size = BUS_CONTROL_LOG_SIZE,
+		.ttl_ms = BUS_CONTROL_LOG_TTL_MS,
 	};
 
 	*control = (struct control){
@@ -293,7 +293,7 @@ void control_init(struct control *control, struct bus *bus, const char *node)
 		.done_limit = {.burst = DONE_LINES, .interval_ms = LINES_MS},
 	};
 	snprintf(control->node, sizeof(control->node), "%s", node);
-	own_channel_init(&control->commands, bus, "tg:", "control", &history, on_event, control);
+	own_channel_init(&control->commands, bus, BUS_CONTROL_CHANNEL, "", &history, on_event, control);
 	control->commands.tap.confirmed = on_followed;
 	control->commands.tap.resync = on_resync;
 	control->log.control = control;

@@ -19,11 +19,6 @@
 #include "bus/revoking.h"
 #include "core/log.h"
 
-enum {
-	CONTROL_LOG_SIZE = 1000, /* commands that a node may miss and still carry out */
-	CONTROL_LOG_TTL_MS = 3600 * 1000,
-};
-
 struct control {
 	struct bus *bus;
 	char node[BUS_NODE_MAX + 1];

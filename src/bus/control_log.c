@@ -54,7 +54,7 @@ static void read_page(struct control_log *log)
 {
 	const struct control *control = log->control;
 	int r = broker_log_read(control->bus->broker, own_channel_name(&control->commands), log->at, PAGE,
-		CONTROL_LOG_TTL_MS, on_page, log);
+		BUS_CONTROL_LOG_TTL_MS, on_page, log);
 
 	log->reading = r == 0;
 	if (r < 0) /* what follows is heard in any case */

@@ -1,4 +1,4 @@
-/* `tidegate disconnect`: one connection of a gateway, closed through its admin port. */
+/* `tidegate disconnect`: one connection, closed through the admin port of its gateway or of another one. */
 
 #include "cli/cli.h"
 
@@ -12,17 +12,33 @@ enum {
 	ID_DIGITS_MAX = 19, /* so many always fit into 64 bits */
 };
 
+/* Behind the node, if one is named. */
+static const char *number_of(const char *id)
+{
+	const char *dot = strrchr(id, '.');
+
+	return dot && dot != id ? dot + 1 : id;
+}
+
 int cli_disconnect(const struct config *config, const char *id)
 {
 	struct buf body = {0}, answer = {0}, error = {0};
-	size_t len = strspn(id, "0123456789");
+	const char *number = number_of(id);
+	size_t len = strspn(number, "0123456789");
 	int status;
 
-	if (id[len] || !len || len > ID_DIGITS_MAX) {
-		fputs("tidegate: disconnect: the id of a connection is a number, conn= in the log\n", stderr);
+	if (number[len] || !len || len > ID_DIGITS_MAX) {
+		fputs("tidegate: disconnect: the id of a connection is a number, conn= in the log, or "
+		      "NODE.NUMBER\n",
+			stderr);
 		return EXIT_USAGE;
 	}
-	buf_printf(&body, "{\"connection\":%s}", id);
+	buf_append_str(&body, "{\"connection\":");
+	if (number == id)
+		buf_append_str(&body, id);
+	else
+		buf_append_json_string(&body, id, strlen(id));
+	buf_append_char(&body, '}');
 	status = admin_request_whole(config, "/disconnect", body.data, body.len, &answer, &error);
 	if (status == 200)
 		printf("disconnected %s\n", id);

@@ -175,16 +175,6 @@ static void take_connection(const struct clients *clients, uint64_t id, struct c
 		add_channel(census, hub_subscription_channel(s), 0, 0);
 }
 
-static void disconnect(const struct clients *clients, uint64_t id, struct census *census)
-{
-	struct client *client = find_client(clients, id);
-
-	if (!client || client->state == CLIENT_CLOSING)
-		return;
-	census->n = 1;
-	client_close(client, CLOSE_DISCONNECTED);
-}
-
 static void take_disconnects(const struct clients *clients, struct census *census)
 {
 	census->disconnects = malloc(sizeof(*census->disconnects));
@@ -211,9 +201,6 @@ void census_take(struct clients *clients, const struct census_question *question
 		break;
 	case CENSUS_CONNECTION:
 		take_connection(clients, question->id, census);
-		break;
-	case CENSUS_DISCONNECT:
-		disconnect(clients, question->id, census);
 		break;
 	case CENSUS_DISCONNECTS:
 		take_disconnects(clients, census);

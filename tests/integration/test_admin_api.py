@@ -161,7 +161,7 @@ def test_a_connection_is_closed_with_4010_and_that_is_logged(node):
         assert (closed.value.code, closed.value.reason) == (4010, b"disconnected by the operator")
         peer.close(4010)
         assert other.ask({"type": "ping"})["type"] == "pong"
-    node.wait_for_line("the operator asks to disconnect", conn=str(target), operator="127.0.0.1")
+    node.wait_for_line("the operator gives a command", do="disconnect", conn=str(target), operator="127.0.0.1")
     node.wait_for_line("client disconnected", conn=str(target), code="4010")
     assert node.post("/disconnect", {"connection": target}).status == 404
     assert node.metric('tidegate_connections_closed_total{code="4010"}') == 1

@@ -53,7 +53,7 @@ def test_a_wrong_option_is_one_line_and_exit_2(words):
     refused(result)
 
 
-COMMANDS = ("serve", "publish", "tail", "action", "status", "config", "disconnect", "health", "functions", "check", "asyncapi", "reload", "token", "manual",
+COMMANDS = ("serve", "publish", "tail", "action", "status", "config", "disconnect", "control", "health", "functions", "check", "asyncapi", "reload", "token", "manual",
             "completion", "version")
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness import tokens
-from harness.gateway import ROOT
+from harness.gateway import ROOT, run
 from harness.wait import until
 from harness.websocket import Closed, Refused
 
@@ -334,3 +334,105 @@ def test_what_was_revoked_while_no_gateway_was_there_is_known_from_the_log(own_r
     assert refused(late, user="42") == (401, "token_revoked")
     until("it is in the set", lambda: own_redis.client.zcard("tg:{revoked}") == 1)
     assert late.metric('tidegate_control_commands_total{do="disconnect"}') == 0
+
+
+def test_the_admin_port_of_any_node_gathers_what_all_have_done(pair, own_redis):
+    until("both are announced", lambda: len(pair[0].api("/nodes")["nodes"]) == 2)
+    his = [peer(gateway, user="42") for gateway in pair]
+    told = pair[0].post("/control", {"do": "disconnect", "user": "42", "code": 4102, "reason": "moved"})
+    assert told.status == 200, told.body
+    told = told.json()
+    assert (told["do"], told["state"], told["n"], told["silent"]) == ("disconnect", "complete", 2, [])
+    assert sorted(one["node"] for one in told["nodes"]) == sorted(map(node_of, pair))
+    for socket in his:
+        assert end_of(socket) == (4102, "moved")
+    assert pair[0].wait_for_line("the operator gives a command", do="disconnect")
+    for wrong in ({"do": "disconnect"}, {"do": "refresh", "user": "42", "reply": "a"}, [1]):
+        refused_with = pair[0].post("/control", wrong)
+        assert (refused_with.status, refused_with.json()["error"]["code"]) == (400, "bad_command")
+    own_redis.client.delete("tg:{nodes}:" + node_of(pair[1]))
+
+
+def test_one_connection_is_closed_whichever_node_is_asked(pair):
+    one, two = pair
+    with peer(two) as socket:
+        name = f"{node_of(two)}.{connection_of(two)}"
+        assert one.post("/disconnect", {"connection": name[:-1] + "999"}).status == 404
+        told = one.post("/disconnect", {"connection": name})
+        assert (told.status, told.json()) == (200, {"connection": name, "disconnected": True})
+        assert end_of(socket)[0] == 4010
+    with peer(two) as socket:
+        until("the first is gone", lambda: len(two.api("/connections")["connections"]) == 1)
+        number = connection_of(two)
+        assert two.post("/disconnect", {"connection": number}).json() == {"connection": number, "disconnected": True}
+        assert end_of(socket)[0] == 4010
+    silent = one.post("/disconnect", {"connection": "0123456789abcdef.1"})
+    assert (silent.status, silent.json()["error"]["code"]) == (503, "silent")
+
+
+def test_a_node_that_does_not_answer_is_named(pair, own_redis):
+    until("both are announced", lambda: len(pair[0].api("/nodes")["nodes"]) == 2)
+    own_redis.client.sadd("tg:{nodes}", "gone")
+    own_redis.client.set("tg:{nodes}:gone", '{"node":"gone"}', px=15000)
+    told = pair[0].post("/control", {"do": "refresh", "user": "42"}).json()
+    assert (told["n"], told["silent"], len(told["nodes"])) == (0, ["gone"], 2)
+    done = command(pair[0], "refresh", "--user", "42")
+    assert (done.returncode, done.stdout) == (1, "refresh: 0 connections, 2 of 3 nodes\n")
+    assert 'tidegate: control: "gone" does not answer' in done.stderr
+
+
+def command(gateway, *words):
+    return run("control", "--admin", gateway.admin, *words)
+
+
+def test_the_command_line_gives_commands(pair):
+    until("both are announced", lambda: len(pair[0].api("/nodes")["nodes"]) == 2)
+    first, second, third = peer(pair[0], user="42", jti="a"), peer(pair[1], user="42"), peer(pair[1], user="43")
+    done = command(pair[0], "disconnect", "--token", "a", "--code", "4999", "--reason", "pay \"first\"")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "disconnect: 1 connections, 2 of 2 nodes\n", "")
+    assert end_of(first) == (4999, 'pay "first"')
+    assert json.loads(command(pair[0], "subscribe", "--user", "43", "--channel", "secret", "--json").stdout)["n"] == 1
+    assert third.receive()["data"] == {"channel": "secret"}
+    assert command(pair[1], "revoke", "--user", "42", "--for", "1h").stdout == "revoke: 1 connections, 2 of 2 nodes\n"
+    assert end_of(second)[0] == 4001
+    assert refused(pair[0], user="42") == (401, "token_revoked")
+    assert command(pair[1], "revoke", "--user", "42", "--for", "0").returncode == 0
+    until("it counts again", lambda: refused(pair[0], user="42") is None)
+    for wrong, sentence in ((("reboot", "--user", "42"), "do is one of"), (("disconnect",), "disconnect takes one of"),
+                            (("revoke", "--user", "42"), "revoke takes"), (("revoke", "--user", "42", "--for", "soon"), "--for"),
+                            (("disconnect", "--user", "42", "--code", "x"), "a command is a JSON object")):
+        done = command(pair[0], *wrong)
+        assert (done.returncode, done.stdout) == (2, "") and sentence in done.stderr, done
+
+
+def test_in_memory_it_is_this_node_alone(start, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(CONFIG, encoding="utf-8")
+    node = start("--config", file)
+    with peer(node, user="42") as socket:
+        told = node.post("/control", {"do": "revoke", "user": "42", "issued_before": now() + 1, "until": now() + 600}).json()
+        assert (told["state"], told["n"], told["silent"]) == ("alone", 1, [])
+        assert end_of(socket)[0] == 4001
+    assert refused(node, user="42") == (401, "token_revoked")
+
+
+def test_without_redis_a_command_is_refused_and_one_connection_here_is_closed(start, own_redis, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(CONFIG, encoding="utf-8")
+    node = start("--config", file, redis=own_redis)
+    with peer(node, user="42") as socket:
+        own_redis.kill()
+        until("it is away", lambda: node.get("/ready").status == 503)
+        told = node.post("/control", {"do": "disconnect", "user": "42"})
+        assert (told.status, told.json()["error"]["code"]) == (503, "unavailable")
+        assert node.post("/disconnect", {"connection": connection_of(node)}).status == 200
+        assert end_of(socket)[0] == 4010
+
+
+def test_where_control_is_off_no_command_counts(start, own_redis, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(CONFIG, encoding="utf-8")
+    node = start("--config", file, "--control", "false", redis=own_redis)
+    assert own_redis.client.pubsub_numsub(CHANNEL)[0][1] == 0
+    assert (node.post("/control", {"do": "refresh", "user": "42"}).status, own_redis.client.keys("tg:*control*")) == (409, [])
+    assert own_redis.client.function_list() == []

@@ -270,7 +270,7 @@ def test_events_are_taken_by_the_admin_port(gateway, shell):
 
 @runs("docs/admin.md: $ tidegate status")
 def test_the_command_line_prints_what_the_page_shows(gateway, shell):
-    (status, shown), (disconnect, said) = dialogue(block("docs/admin.md: $ tidegate status"))
+    (status, shown), (disconnect, said), *commands = dialogue(block("docs/admin.md: $ tidegate status"))
     printed = shell(status)
     shown, printed = ([line[:12].strip() for line in text.splitlines()] for text in (shown, printed))
     head = shown.index("NODE")
@@ -278,11 +278,23 @@ def test_the_command_line_prints_what_the_page_shows(gateway, shell):
     with gateway.connect():
         (peer,) = gateway.api("/connections")["connections"]
         assert shell(disconnect.replace("17", str(peer["id"]))) == said.replace("17", str(peer["id"]))
+    until("it is announced", lambda: len(gateway.api("/nodes")["nodes"]) == 1)
+    for command, said in commands:
+        assert re.sub(r"\d+", "N", shell(command)) == re.sub(r"\d+", "N", said)
 
 
 @runs("docs/admin.md: curl -H")
 def test_the_token_is_sent_as_the_page_says(gateway, shell):
     assert json.loads(shell(block("docs/admin.md: curl -H")))["node"] == gateway.api("/status")["node"]
+
+
+@runs("docs/admin.md: $ curl -s 127.0.0.1:9080/control")
+def test_a_command_is_answered_as_the_page_shows(gateway, shell):
+    ((command, shown),) = dialogue(block("docs/admin.md: $ curl -s 127.0.0.1:9080/control"))
+    shown, answer = json.loads(shown), json.loads(shell(command))
+    assert (shown.pop("silent"), list(shown)) == ([], list(answer)[:-1])
+    same_shape(shown, {name: value for name, value in answer.items() if name != "silent"})
+    assert gateway.get("/ready").status == 200
 
 
 @runs("docs/admin.md: $ curl -s '127.0.0.1:9080/channels")

@@ -339,21 +339,6 @@ static void tells_all_of_one_connection(void **state)
 	assert_int_equal(ask(world, question)->n, 0);
 }
 
-static void disconnects_one_with_4010(void **state)
-{
-	struct world *world = *state;
-	struct census_question question = {.subject = CENSUS_DISCONNECT, .id = FIRST_ID};
-	struct client *one = open_one(world, "/ws/cards"), *other = open_one(world, "/ws/cards");
-
-	assert_int_equal(ask(world, question)->n, 1);
-	assert_int_equal(one->state, CLIENT_CLOSING);
-	assert_int_equal(one->close_code, 4010);
-	assert_int_equal(other->state, CLIENT_OPEN);
-	assert_int_equal(ask(world, question)->n, 0); /* is on its way already */
-	question.id = 999;
-	assert_int_equal(ask(world, question)->n, 0);
-}
-
 static void remembers_the_last_that_left_and_why(void **state)
 {
 	struct world *world = *state;
@@ -401,7 +386,6 @@ int main(void)
 		TEST(looks_only_where_it_is_told),
 		TEST(counts_the_subscribers_of_channels),
 		TEST(tells_all_of_one_connection),
-		TEST(disconnects_one_with_4010),
 		TEST(remembers_the_last_that_left_and_why),
 		TEST(nobody_left_yet),
 	};

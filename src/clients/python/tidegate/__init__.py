@@ -1,8 +1,10 @@
-"""Tidegate for backends: publish events that are there once, and carry out what clients ask."""
+"""Tidegate for backends: publish events that are there once, carry out what clients ask, and steer their connections."""
 
 from .action import Action, ActionError
+from .control import AsyncControl, Control, Outcome, Refused
 from .manager import Manager
 from .publisher import AsyncPublisher, NotPublished, Publisher
 from .worker import AsyncWorker, Worker
 
-__all__ = ["Action", "ActionError", "AsyncPublisher", "AsyncWorker", "Manager", "NotPublished", "Publisher", "Worker"]
+__all__ = ["Action", "ActionError", "AsyncControl", "AsyncPublisher", "AsyncWorker", "Control", "Manager", "NotPublished", "Outcome",
+           "Publisher", "Refused", "Worker"]
