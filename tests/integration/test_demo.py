@@ -77,6 +77,16 @@ def test_two_windows_on_two_gateways_see_a_card_move(demo):
     assert here.tab.complaints() == there.tab.complaints() == []
 
 
+def test_it_says_how_many_are_looking_over_all_gateways(demo):
+    here = demo.open(0)
+    here.look(text("lookers-text"), lambda shown: shown == "1 is looking")
+    demo.open(1)
+    here.look(text("lookers-text"), lambda shown: shown == "2 are looking")
+    assert here.value("document.getElementById('faces').children.length") == 2
+    demo.close_tab(demo.tabs.pop())
+    here.look(text("lookers-text"), lambda shown: shown == "1 is looking")
+
+
 def test_who_writes_last_wins_in_every_window(demo):
     here, there = demo.open(0), demo.open(1)
     moves = "Promise.all(%s.map(column => demo.tidegate.action({name: 'move', card: 'card-106', column, rank: 0, by: 'Both'}))).then(() => 0)"
@@ -144,7 +154,7 @@ def test_offline_it_waits_and_comes_back_with_the_network(demo):
     offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
     here.tab.call("Network.emulateNetworkConditions", offline=True, **offline)
     here.value("demo.cutter.cut()")
-    assert here.look("JSON.stringify(demo.tidegate.state)", lambda state: '"waiting"' in state) and here.value("demo.tidegate.state.isOffline")
+    here.look("demo.tidegate.state.name === 'waiting' && demo.tidegate.state.isOffline")
     here.tab.call("Network.emulateNetworkConditions", offline=False, **offline)
     here.look(STATE, lambda state: state == "open")
     assert here.value(text("missed")) == "0"

@@ -102,10 +102,14 @@ class Demo:
         board.look(STATE, lambda state: state == "open")
         return board
 
+    @staticmethod
+    def close_tab(tab):
+        tab.call("Page.close")
+        tab.close()
+
     def close_tabs(self):
         for tab in self.tabs:
-            tab.call("Page.close")
-            tab.close()
+            self.close_tab(tab)
         self.tabs = []
 
     def stop(self):
