@@ -452,6 +452,8 @@ static void says_why_it_refuses_a_frame(void **state)
 
 	expect_violation(*state, "\x89\xfe\x00\x7e\x00\x00\x00\x00", 8, 1002);
 	expect_violation(*state, "\x82\xff\x80\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00", 14, 1002);
+	expect_violation(*state, "\x82\xfe\x00\x7d\x00\x00\x00\x00", 8, 1002);
+	expect_violation(*state, "\x82\xff\x00\x00\x00\x00\x00\x00\xff\xff\x00\x00\x00\x00", 14, 1002);
 	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03", 1), 1002);
 	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03\xe8\xff", 3), 1007);
 	expect_violation(*state, bytes, frame(bytes, 0x88, "\x03\xe8\xe2\x82", 4), 1007);

@@ -39,12 +39,14 @@ def masks():
 
 
 def widths():
-    """RFC 6455 section 5.2 wants the fewest bytes that can say a length from who sends, and says nothing of who receives: all lengths
-    are taken. The top bit of eight bytes is 0, and no control frame has a length in more than one."""
+    """RFC 6455 section 5.2: the fewest bytes that can say a length MUST be used. The top bit of eight bytes is 0, and no control
+    frame has a length in more than one."""
     for n, head in ((5, b"\x81\xfe" + struct.pack(">H", 5)), (0, b"\x81\xfe" + struct.pack(">H", 0)),
                     (125, b"\x81\xfe" + struct.pack(">H", 125)), (5, b"\x81\xff" + struct.pack(">Q", 5)),
                     (126, b"\x81\xff" + struct.pack(">Q", 126)), (65535, b"\x81\xff" + struct.pack(">Q", 65535))):
-        yield Case(f"1.4 length {n} in {len(head) - 2} bytes", [head + b"\0\0\0\0" + b"x" * n], [echo(b"x" * n)])
+        yield Case(f"1.4 length {n} in {len(head) - 2} bytes", [head + b"\0\0\0\0" + b"x" * n], [], PROTOCOL)
+        yield Case(f"1.4 length {n} in {len(head) - 2} bytes, behind a text, byte by byte", [text_frame(b"a") + head], [echo(b"a")], PROTOCOL,
+                   chop=1)
     yield Case("1.4 a ping with a length in 2 bytes", [b"\x89\xfe" + struct.pack(">H", 3) + b"\0\0\0\0abc"], [], PROTOCOL)
     yield Case("1.4 a ping with a length in 8 bytes", [b"\x89\xff" + struct.pack(">Q", 3) + b"\0\0\0\0abc"], [], PROTOCOL)
     for top in (1 << 63, (1 << 63) + 5, (1 << 64) - 1):
