@@ -1,13 +1,17 @@
 /*
  * Fuzz the way from a path to channels: whatever matches has sound ids and channel names, and a connection
  * may have back what it joined. A first byte of 'T' makes the rest a template instead, up to a newline, and
- * the path what follows it; so the tables differ too.
+ * the path what follows it; so the tables differ too. A first byte of 'S' makes it the whole of a route, for
+ * somebody with a token: a byte of switches, and lines with the template, two channels, one to subscribe to, a
+ * key, and the path.
  */
 
 #include "fuzz.h"
 
 #include <string.h>
 
+#include "auth/claims.h"
+#include "auth/identity.h"
 #include "core/buf.h"
 #include "protocol/json.h"
 #include "route/access.h"
@@ -48,11 +52,11 @@ static void check_told(const struct route_match *match, const char *ids)
 	route_variables(match, &out);
 	PROMISE(json_check(out.data, out.len, 2, NULL, 0, &is_object) == 0 && is_object);
 	buf_deinit(&out);
-	route_rematch(match->route, ids, NULL, &again);
+	route_rematch(match->route, ids, match->identity, &again);
 	PROMISE(again.n_values == match->n_values);
 	for (size_t i = 0; i < again.n_values; i++)
 		PROMISE(!strcmp(again.values[i].text, match->values[i].text));
-	PROMISE(route_serves_alike(match->route, match->route) && !route_needs_token(match->route));
+	PROMISE(route_serves_alike(match->route, match->route));
 	PROMISE(!route_joins_by_id(match->route) || match->n_values);
 }
 
@@ -64,7 +68,10 @@ static void check_match(const struct route_table *table, const struct route_matc
 	PROMISE(match->n_values <= ROUTE_VARIABLES_MAX);
 	PROMISE(route_ids(match, ids) == strlen(ids));
 	check_told(match, ids);
-	PROMISE(access_may_enter(match)); /* none of the routes asks who it is */
+	/* Without a token none of the routes asks who it is. */
+	PROMISE(match->identity || (!route_needs_token(match->route) && access_may_enter(match)));
+	if (!access_may_enter(match))
+		return;
 	for (size_t i = 0; i < match->n_values; i++)
 		PROMISE(is_id(
 			match->values[i].text, match->values[i].len, route_takes_any_ids(match->route)));
@@ -98,6 +105,118 @@ static size_t add_template(struct route_table *table, const char *text, size_t s
 	return newline ? len + 1 : len;
 }
 
+/* The next line of the text. */
+static char *take_line(const char **text, size_t *size)
+{
+	const char *newline = *size ? memchr(*text, '\n', *size) : NULL;
+	size_t len = newline ? (size_t)(newline - *text) : *size;
+	char *line = strndup(*text, len);
+
+	PROMISE(line);
+	*text += len + (newline ? 1 : 0);
+	*size -= len + (newline ? 1 : 0);
+	return line;
+}
+
+/* The route that the input describes, added to both tables alike; the input is what is left, the path. */
+static void add_route(struct route_table *tables[2], const char **text, size_t *size, struct buf *error)
+{
+	unsigned char on = *size ? (unsigned char)**text : 0;
+	char *lines[5];
+	struct route_spec spec = {
+		.n_channels = on & 1   ? 2
+			      : on & 2 ? 0
+				       : 1,
+		.n_subscribe = on & 2 ? 1 : 0,
+		.subscribe_any_route = !(on & 2),
+		.any_ids = on & 4,
+		.compression = on & 8,
+		.auth = on & 16   ? ROUTE_AUTH_REQUIRED
+			: on & 32 ? ROUTE_AUTH_NONE
+				  : ROUTE_AUTH_OPTIONAL,
+		.access = on & 32 ? ROUTE_ACCESS_TOKEN : ROUTE_ACCESS_ROUTE,
+		.history = {.size = on & 64 ? 10 : 0},
+		.actions = {.stream = on & 128 ? "actions" : NULL},
+	};
+
+	*text += *size ? 1 : 0;
+	*size -= *size ? 1 : 0;
+	for (size_t i = 0; i < 5; i++)
+		lines[i] = take_line(text, size);
+	spec.path = lines[0];
+	spec.channels = (const char *const *)&lines[1];
+	spec.subscribe = (const char *const *)&lines[3];
+	spec.slow.policy = *lines[4] ? SLOW_LATEST_BY_KEY : SLOW_DISCONNECT;
+	spec.slow.key = *lines[4] ? lines[4] : NULL;
+	for (size_t i = 0; i < 2; i++) {
+		int r = route_table_add(tables[i], &spec, error);
+
+		PROMISE(r >= 0 && (r == 0 || r == ROUTE_CONFLICT || error->len));
+		buf_reset(error);
+	}
+	for (size_t i = 0; i < 5; i++)
+		free(lines[i]);
+}
+
+/* What a document says of a route, and what a reload compares: a twin is alike, and no other. */
+static void check_twin(const struct route *route, const struct route *twin, const struct route *other)
+{
+	PROMISE(route_serves_alike(route, twin) && !route_serves_alike(route, other));
+	PROMISE(!strcmp(route_path(route), route_path(twin)));
+	for (size_t i = 0; i < route_n_channels(route); i++)
+		PROMISE(!strcmp(route_channel_template(route, i), route_channel_template(twin, i)));
+	for (size_t i = 0; i < route_n_subscribe(route); i++)
+		PROMISE(!strcmp(route_subscribe_template(route, i), route_subscribe_template(twin, i)));
+	PROMISE(route_subscribes_any_route(route) == route_subscribes_any_route(twin));
+	PROMISE(route_compresses(route) == route_compresses(twin));
+	PROMISE(route_auth_written(route) == route_auth_written(twin));
+	PROMISE(route_access(route) == route_access(twin));
+	PROMISE(route_access_written(route) == route_access_written(twin));
+	PROMISE(route_slow(route)->policy == route_slow(twin)->policy);
+	PROMISE(!route_actions(route)->stream == !route_actions(twin)->stream);
+	PROMISE(route_history(route)->size == route_history(twin)->size);
+}
+
+static struct identity *somebody(const struct route_table *table)
+{
+	const struct claims_rules rules = {
+		.identity = {"sub", "channels", route_table_claims(table)}, .exp_optional = true};
+	struct identity *identity = NULL;
+
+	PROMISE(claims_read(
+			slice_of("{\"sub\":\"ada|7\",\"team\":\"red\",\"channels\":[\"cards:*\",\"cards\"]}"),
+			&rules, 0, &identity) == 0);
+	return identity;
+}
+
+/* A table with one route more, for somebody with a token. */
+static void look_as_somebody(const char *text, size_t size)
+{
+	static const char *const channels[] = {"cards"};
+	struct route_table *tables[2] = {route_table_new(), route_table_new()};
+	struct identity *identity;
+	struct route_match match;
+	struct buf error = {0};
+	int r;
+
+	PROMISE(tables[0] && tables[1]);
+	for (size_t i = 0; i < 2; i++)
+		add(tables[i], "/ws/cards", channels, 1, &error);
+	add_route(tables, &text, &size, &error);
+	if (route_table_size(tables[0]) == 2)
+		check_twin(route_table_get(tables[0], 1), route_table_get(tables[1], 1),
+			route_table_get(tables[0], 0));
+	identity = somebody(tables[0]);
+	r = route_table_match(tables[0], text, size, &match);
+	match.identity = identity;
+	if (r == 0)
+		check_match(tables[0], &match);
+	identity_free(identity);
+	route_table_unref(tables[0]);
+	route_table_unref(tables[1]);
+	buf_deinit(&error);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const channels[] = {"cards", "execution:{id}", "{topic}:{id}", "{a}:{b}:{c}"};
@@ -108,6 +227,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int r;
 
 	PROMISE(table);
+	if (size > 0 && path[0] == 'S')
+		look_as_somebody(path + 1, size - 1);
 	add(table, "/ws/cards", &channels[0], 1, &error);
 	add(table, "/ws/execution/{id}", &channels[1], 1, &error);
 	add(table, "/ws/{topic}/{id}", &channels[2], 1, &error);
