@@ -115,7 +115,7 @@ def test_who_knows_recovery_is_told_when_to_come_back(start, config, redis):
 
 def test_while_clients_are_sent_away_nobody_is_let_in(start):
     gateway = start("--workers", "1", "--drain-time", PATIENT)
-    with listen(gateway), WebSocket(gateway.address) as silent:
+    with listen(gateway), WebSocket(gateway.address, tls=gateway.tls) as silent:
         ask_to_stop(gateway)
 
         def refused():
@@ -139,10 +139,15 @@ def test_who_waits_in_the_queue_of_the_kernel_is_answered(start):
     gateway = start("--shutdown-timeout", PATIENT)
     gateway.process.signal(signal.SIGSTOP)
     queued = [WebSocket(gateway.address) for _ in range(BUSY)]
-    for peer in queued:
-        peer.send_raw(handshake("/ws/cards"))
+    if not gateway.tls:
+        for peer in queued:
+            peer.send_raw(handshake("/ws/cards"))
     gateway.process.signal(signal.SIGTERM)
     gateway.process.signal(signal.SIGCONT)
+    if gateway.tls:  # nothing can be asked before the gateway has said its word
+        for peer in queued:
+            peer.begin_tls(gateway.tls)
+            peer.send_raw(handshake("/ws/cards"))
     answers = {answer_of(peer) for peer in queued}
     assert answers <= {503, 1012}
     for peer in queued:
@@ -154,7 +159,7 @@ def test_a_handshake_that_waits_for_redis_is_answered(start, own_redis):
     gateway = start(redis=own_redis)
     own_redis.process.signal(signal.SIGSTOP)
     try:
-        with WebSocket(gateway.address) as held:
+        with WebSocket(gateway.address, tls=gateway.tls) as held:
             held.send_raw(handshake("/ws/items/held?token=secret"))
             until("its request was read", lambda: gateway.metric("tidegate_subscriptions") == 1)
             gateway.process.signal(signal.SIGTERM)

@@ -105,9 +105,13 @@ class WebSocket:
         self.socket.settimeout(wait.PATIENCE_SECONDS)
         self.socket.connect(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if tls:
-            self.socket = tls.wrap_socket(self.socket, server_hostname=address[0], suppress_ragged_eofs=False)
         self.pending = b""
+        if tls:
+            self.begin_tls(tls)
+
+    def begin_tls(self, tls):
+        """The handshake, with a context of ssl."""
+        self.socket = tls.wrap_socket(self.socket, server_hostname=self.socket.getpeername()[0], suppress_ragged_eofs=False)
 
     @classmethod
     def connect(cls, address, path, headers=(), receive_buffer=None, tls=None, **request):
