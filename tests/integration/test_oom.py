@@ -27,5 +27,9 @@ def test_a_session_survives_whichever_allocation_fails(figure):
     figure("a sample of failing allocations", session("--sample", SAMPLE))
 
 
+def test_a_session_over_tls_survives_it_too(figure):
+    figure("a sample of failing allocations, over TLS", session("--tls", "--sample", SAMPLE // 2, "--seed", 1))
+
+
 def test_what_was_once_found(figure):
     figure("allocations that were once the end", session("--start", *FOUND))

@@ -18,6 +18,7 @@ import sys
 import tempfile
 
 import session  # first: it knows where the harness is
+from harness.authority import Authority
 from harness.redis_server import RedisServer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -33,9 +34,9 @@ def build_library(directory):
     return library
 
 
-def one(binary, library, url, parent, kind, k, keep):
+def one(binary, library, url, parent, authority, kind, k, keep):
     directory = pathlib.Path(tempfile.mkdtemp(prefix=f"{kind}-{k}-", dir=parent))
-    wrong, count = session.verdict(binary, library, url, directory, **{kind: k})
+    wrong, count = session.verdict(binary, library, url, directory, authority, **{kind: k})
     log = (directory / "stderr").read_text(encoding="utf-8", errors="replace") if wrong or keep else ""
     shutil.rmtree(directory)
     return kind, k, wrong, count, log
@@ -59,6 +60,7 @@ def main():
     parser.add_argument("--sample", type=int, help="so many k of each kind, instead of 1 to 2,000")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--wrapped", action="store_true", help="the binary has the failing malloc in it (-Dfailing_malloc=true)")
+    parser.add_argument("--tls", action="store_true", help="the public port speaks TLS")
     parser.add_argument("--keep", action="store_true", help="print the logs, also of what went well")
     options = parser.parse_args()
     binary = os.environ.get("TIDEGATE_BIN") or ROOT / "build" / "tidegate"
@@ -67,8 +69,9 @@ def main():
     server, failed, most = RedisServer(parent / "redis"), 0, 0
     try:
         library = None if options.wrapped else build_library(parent)
+        authority = Authority(parent) if options.tls else None
         with concurrent.futures.ProcessPoolExecutor(JOBS) as pool:
-            runs = [pool.submit(one, binary, library, server.url, parent, kind, k, options.keep) for kind, k in asked_for(options)]
+            runs = [pool.submit(one, binary, library, server.url, parent, authority, kind, k, options.keep) for kind, k in asked_for(options)]
             for run in concurrent.futures.as_completed(runs):
                 kind, k, wrong, count, log = run.result()
                 failed += wrong is not None

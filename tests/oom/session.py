@@ -21,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 import redis as redis_py  # noqa: E402
 from harness.process import REPORT, WITH_US, clean_environment  # noqa: E402
 from harness.tokens import Issuer  # noqa: E402
+from harness.wait import Timeout  # noqa: E402
 from harness.websocket import CLOSE, WebSocket, frame, handshake  # noqa: E402
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
@@ -37,24 +38,29 @@ token_secret: {secret}
 trusted_proxies: [10.0.0.0/8]
 origins: [same, "https://app.example.com"]
 topics: [prices]
+tickets: true
+{tls}
 routes:
   - {{path: "/ws/kept/{{id}}", channel: "kept:{{id}}", history: {{size: 100}}, compression: "on"}}
   - {{path: "/ws/me", channels: ["user:{{token.sub}}"], auth: required}}
   - {{path: "/ws/latest", channel: latest, slow: {{policy: latest_by_key, key: data.key}}}}
+  - {{path: "/ws/ask", channel: asked, actions: {{stream: {prefix}acts, timeout: 100ms}}}}
 """
 
 
 class Run:
     """
     A gateway whose allocation number `start` fails, counted from its start; or number `once`, or each `every`-th, counted from when it
-    serves.
+    serves. Over TLS with an Authority.
     """
 
-    def __init__(self, binary, library, url, directory, start=0, once=0, every=0):
+    def __init__(self, binary, library, url, directory, authority=None, start=0, once=0, every=0):
         self.directory, self.prefix = directory, f"{directory.name}-"
         self.client = redis_py.from_url(url)
         self.config = directory / "tidegate.yaml"
-        self.config.write_text(CONFIG.format(secret=SECRET), encoding="utf-8")
+        self.tls = authority and authority.client()
+        tls = authority and "tls_certificate: {}\ntls_key: {}".format(*authority.issue(directory.name, "IP:127.0.0.1"))
+        self.config.write_text(CONFIG.format(secret=SECRET, prefix=self.prefix, tls=tls or ""), encoding="utf-8")
         self.stderr = directory / "stderr"
         env = {"FAIL_AT": str(start or once), "FAIL_EVERY": str(every), "FAIL_REPORT": str(directory / "count")}
         self.later = not start
@@ -96,6 +102,12 @@ class Run:
     def peer(self, path, headers=(), seconds=ANSWER_SECONDS, **more):
         peer = WebSocket(("127.0.0.1", self.public))
         peer.socket.settimeout(seconds)
+        if self.tls:
+            try:
+                peer.begin_tls(self.tls)
+            except BaseException:
+                peer.abandon()
+                raise
         peer.send_raw(handshake(path, headers, **more))
         peer.response = peer.read_response()
         if peer.response is not None and peer.response.status == 101:
@@ -141,13 +153,53 @@ def listen_deflated(run):
         peer.receive_bits()
 
 
+def hear(run, user, path, headers=()):
+    """Who is let in hears an event; other answers stay as they are."""
+    with run.peer(path, headers) as peer:
+        if peer.response is not None and peer.response.status == 101:
+            run.publish(f"user:{user}", '{"type":"n"}')
+            with contextlib.suppress(Timeout):
+                peer.receive()
+
+
 def show_tokens(run):
     token = Issuer(secret=SECRET).token(sub="alice", channels=["kept:*"])
     for path, headers in (("/ws/me", [("Authorization", f"Bearer {token}")]), ("/ws/me", []),
                           ("/ws/me", [("Sec-WebSocket-Protocol", f"tidegate.v1, tidegate.bearer.{token}x")])):
-        with run.peer(path, headers) as peer:
-            run.publish("user:alice", '{"type":"n"}')
+        hear(run, "alice", path, headers)
+
+
+def renew(run):
+    issuer = Issuer(secret=SECRET)
+    with run.peer("/ws/me", [("Authorization", f"Bearer {issuer.token(sub='alice')}"), ("Sec-WebSocket-Protocol", "tidegate.v1")]) as peer:
+        commands(peer, [{"type": "auth", "id": 1, "data": {"token": issuer.token(sub="alice")}}, {"type": "ping", "id": 2}])
+
+
+def show_a_ticket(run):
+    for ticket in (os.urandom(16).hex(), "of-nobody-but-of-32-characters-00"):
+        if not ticket.startswith("of-nobody"):
+            run.client.set(f"tg:t:{run.prefix}{ticket}", json.dumps({"sub": "bob"}), ex=30)
+        hear(run, "bob", f"/ws/me?ticket={ticket}")
+
+
+def ask_a_backend(run):
+    """One action that a backend answers, and one that nobody does."""
+    stream = f"{run.prefix}acts"
+    with run.peer("/ws/ask") as peer:
+        for number in (1, 2):
+            peer.send({"type": "action", "id": number, "data": {"action": "move"}})
+            entries = run.client.xread({stream: "0"}, block=100)
+            run.client.delete(stream)
+            if entries and number == 1:
+                answer_action(run, {name.decode(): value.decode() for name, value in entries[0][1][0][1].items()})
             peer.receive()
+
+
+def answer_action(run, fields):
+    """As a worker does: docs/actions.md."""
+    channel = fields["reply"]
+    run.client.fcall("tidegate_publish", 2, f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}",
+                     json.dumps({"action": fields["id"], "data": {}}), channel, "publish", 1001, 60000, "abcdefgh")
 
 
 def refuse(run):
@@ -163,7 +215,7 @@ def administer(run):
     run.ask("POST", "/disconnect", {"channel": "kept:1"})
 
 
-STEPS = (listen, listen_deflated, show_tokens, administer, refuse, listen)
+STEPS = (listen, listen_deflated, show_tokens, renew, show_a_ticket, ask_a_backend, administer, refuse, listen)
 
 
 def play(run):
@@ -214,9 +266,9 @@ def judge(run):
     return None if good else "serves no more"
 
 
-def verdict(binary, library, url, directory, **which):
+def verdict(binary, library, url, directory, authority=None, **which):
     """(None or what is wrong, allocations)"""
-    run = Run(binary, library, url, directory, **which)
+    run = Run(binary, library, url, directory, authority, **which)
     try:
         wrong = judge(run)
     finally:
