@@ -40,8 +40,9 @@ void ws_tls_ask(const struct ws_tls *tls, struct lws_context_creation_info *info
  * 0 or -ENOMEM. */
 int ws_tls_take(struct ws_tls *tls, void *ssl_ctx);
 
-/* After lws_create_vhost(), which sets what ws_tls_take() cannot set before. Nothing without TLS (NULL). */
-void ws_tls_begin(struct ws_tls *tls);
+/* After lws_create_vhost(), which sets what ws_tls_take() cannot set before. 0 or -ENOMEM; nothing without
+ * TLS (NULL). */
+int ws_tls_begin(struct ws_tls *tls);
 
 /* Handshakes from now on are made with these. Takes its own reference. 0, or -ENOMEM and all is as before. */
 int ws_tls_set_keys(struct ws_tls *tls, struct tls_keys *keys);

@@ -422,8 +422,7 @@ static int start_lws(struct admin *admin, struct event_base *base)
 		admin->vhost = lws_create_vhost(admin->context, &info);
 	if (!admin->vhost)
 		return -ENOMEM;
-	ws_tls_begin(admin->tls);
-	return 0;
+	return ws_tls_begin(admin->tls);
 }
 
 void admin_configure(struct admin *admin, const struct route_table *routes, size_t event_bytes_max)

@@ -18,6 +18,7 @@
 #include "core/log.h"
 #include "metrics/metrics.h"
 #include "tls/tls_keys.h"
+#include "ws/tls_rehearsal.h"
 
 /* For TLS 1.2; those of 1.3 are all of this kind. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -32,6 +33,7 @@ struct ws_tls {
 	SSL_CTX *context; /* lws' */
 	enum tls_version least;
 	int alert;                       /* the last one that ended something; 0: none */
+	bool rehearses;                  /* nobody is there yet: nothing is counted or told */
 	const SSL *alerted;              /* whose it was; maybe gone, only compared */
 	const struct in6_addr *arriving; /* whom the connection that lws is being given comes from, or NULL */
 	struct log *log;
@@ -196,6 +198,8 @@ static void on_info(const SSL *ssl, int where, int value)
 {
 	struct ws_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
+	if (tls->rehearses)
+		return;
 	if (where & SSL_CB_ALERT) {
 		tls->alert = value >> 8 == SSL3_AL_FATAL ? value : 0;
 		tls->alerted = ssl;
@@ -256,11 +260,18 @@ int ws_tls_take(struct ws_tls *tls, void *ssl_ctx)
 	return ask_clients(tls->context, tls_keys_parts(tls->keys));
 }
 
-void ws_tls_begin(struct ws_tls *tls)
+int ws_tls_begin(struct ws_tls *tls)
 {
+	int r;
+
+	if (!tls)
+		return 0;
 	/* lws has put its own here, which goes on with whom it has no protocol in common. */
-	if (tls)
-		SSL_CTX_set_alpn_select_cb(tls->context, choose_protocol, NULL);
+	SSL_CTX_set_alpn_select_cb(tls->context, choose_protocol, NULL);
+	tls->rehearses = true;
+	r = tls_rehearse(tls->context);
+	tls->rehearses = false;
+	return r;
 }
 
 int ws_tls_set_keys(struct ws_tls *tls, struct tls_keys *keys)

@@ -684,8 +684,7 @@ static int start_lws(struct ws_server *server, struct event_base *base)
 		server->vhost = lws_create_vhost(server->context, &info);
 	if (!server->vhost)
 		return -ENOMEM;
-	ws_tls_begin(server->tls);
-	return 0;
+	return ws_tls_begin(server->tls);
 }
 
 static int make_tls(struct ws_server *server, const struct ws_server_options *options)

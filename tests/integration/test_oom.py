@@ -31,5 +31,10 @@ def test_a_session_over_tls_survives_it_too(figure):
     figure("a sample of failing allocations, over TLS", session("--tls", "--sample", SAMPLE // 2, "--seed", 1))
 
 
+def test_one_failed_allocation_does_not_end_tls_for_good(figure):
+    """OpenSSL remembers for good that it could not find an algorithm, were it for want of memory."""
+    figure("allocations in the first handshakes", session("--tls", "--once", 78, 192, 196, 227, 250, 254, "--every", 63, 65, 79, 87))
+
+
 def test_what_was_once_found(figure):
     figure("allocations that were once the end", session("--start", *FOUND))

@@ -819,8 +819,10 @@ static const char *warned(struct fixture *f, const char *yaml)
 
 static void says_what_is_open_and_how_to_close_it(void **state)
 {
-	static const char everything[] = "anybody who reaches the public port may read every channel: set "
-					 "token_secret, token_keys, or auth: none\n";
+	static const char everything[] =
+		"anybody who reaches the public port may read every channel: set "
+		"token_secret or token_keys, so that clients need a token; or auth: none, if it is "
+		"meant to be open\n";
 	struct fixture *f = *state;
 	char expected[256];
 
