@@ -137,7 +137,8 @@ size_t config_warnings(const struct config *config, struct config_warning warnin
 		snprintf(warnings[n].what, size, strchr(config->listen.host, ':') ? "[%s]:%u" : "%s:%u",
 			config->listen.host, config->listen.port);
 		n = add(warnings, n, "anybody who reaches the public port may read every channel",
-			"set token_secret, token_keys, or auth: none");
+			"set token_secret or token_keys, so that clients need a token; or auth: none, if it "
+			"is meant to be open");
 	}
 	list_chosen(config, warnings[n].what, size);
 	if (config_wants_tokens(config) && *warnings[n].what)

@@ -231,10 +231,10 @@ def test_a_stranger_is_told_in_one_line_what_is_open_and_how_to_close_it(start):
     node = start("--listen", "0.0.0.0:0")
     (line,) = [line for line in node.log() if line.level == "warn"]
     assert line.message == "anybody who reaches the public port may read every channel"
-    assert line.fields["what"].startswith("0.0.0.0:") and line.fields["remedy"] == "set token_secret, token_keys, or auth: none"
+    assert line.fields["what"].startswith("0.0.0.0:") and line.fields["remedy"] == "set token_secret or token_keys, so that clients need a token; or auth: none, if it is meant to be open"
     said = run("check", "--listen", "0.0.0.0:8080").stderr
     assert said == ("tidegate: warning: 0.0.0.0:8080: anybody who reaches the public port may read every channel: "
-                    "set token_secret, token_keys, or auth: none\n")
+                    "set token_secret or token_keys, so that clients need a token; or auth: none, if it is meant to be open\n")
     assert not run("check", "--listen", "0.0.0.0:8080", "--auth", "none").stderr
     assert not run("check", "--listen", "127.0.0.1:8080").stderr
 
