@@ -2,8 +2,8 @@
  * Fuzz the way from a path to channels: whatever matches has sound ids and channel names, and a connection
  * may have back what it joined. A first byte of 'T' makes the rest a template instead, up to a newline, and
  * the path what follows it; so the tables differ too. A first byte of 'S' makes it the whole of a route, for
- * somebody with a token: a byte of switches, and lines with the template, two channels, one to subscribe to, a
- * key, and the path.
+ * somebody with a token: a byte of switches, and lines with the template, two channels, one to subscribe to,
+ * a key, and the path.
  */
 
 #include "fuzz.h"

@@ -1,10 +1,10 @@
 /*
- * Fuzz the way of a token behind its form: a header and a payload, with a newline between them, are signed with
- * a key that the verifier knows, and then changed, or not. The first byte chooses the key, the second the change,
- * the next three where and to what.
+ * Fuzz the way of a token behind its form: a header and a payload, with a newline between them, are signed
+ * with a key that the verifier knows, and then changed, or not. The first byte chooses the key, the second
+ * the change, the next three where and to what.
  *
- * What was signed for an algorithm and says that algorithm is never refused for its signature. What was changed,
- * cut, or keyed with what is public, is never let in.
+ * What was signed for an algorithm and says that algorithm is never refused for its signature. What was
+ * changed, cut, or keyed with what is public, is never let in.
  */
 
 #include "fuzz.h"
