@@ -34,6 +34,7 @@ NO_BOUND = {
         "PREFIX_BYTES",
         "MEMORY_GAUGE_PATH_MAX",
     ),
+    "turns of a handshake with oneself": ("TURNS_MAX",),
     "a unit": ("US_PER_MS", "US_PER_S", "MS_PER_SECOND", "DAY_MS", "SECOND_MS"),
     "how much is taken or kept at once": ("SLICE_BYTES", "KEEP_BYTES", "CHUNK_BYTES", "PROC_FILE_MAX", "PROC_BYTES", "WS_RECORD_BYTES"),
     "how often something is looked at": ("TIMER_MS", "POLL_MS", "PULSE_MS", "FILE_LOOK_MS"),
