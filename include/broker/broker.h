@@ -387,6 +387,23 @@ int broker_ask_presence(
  * call. */
 int broker_hold(struct broker *broker, struct slice node, bool hold, const struct slice *names, size_t n,
 	broker_done_fn done, void *arg);
+/* Takes out some of what a node has left on a channel when it died. Otherwise the same; also below. */
+int broker_clear_presence(struct broker *broker, const struct broker_presence *presence, uint64_t cursor,
+	broker_roll_fn done, void *arg);
+
+/* This node is there. To be said again well before the lease ends. */
+int broker_lease(struct broker *broker, const struct broker_lease *lease, broker_lease_fn done, void *arg);
+
+/* This node is about to end: the others need not wait for longer than this. done() may be NULL. */
+int broker_end_lease(
+	struct broker *broker, struct slice node, uint64_t in_ms, broker_done_fn done, void *arg);
+
+/* A dead node that was the caller's to clear up has left nothing any more. */
+int broker_cleared(struct broker *broker, struct slice node, broker_done_fn done, void *arg);
+
+/* Some of what a node holds. */
+int broker_hold_some(struct broker *broker, struct slice node, broker_held_fn done, void *arg);
+
 void broker_free(struct broker *broker); /* accepts NULL */
 
 #endif

@@ -71,9 +71,12 @@ struct bus_tap {
 /* NULL when out of memory. */
 struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *metrics);
 
-/* This node's id, to which backends answer; at most BUS_NODE_MAX bytes. Without it no action is carried. To
- * be called before bus_connect(). */
-void bus_set_node(struct bus *bus, const char *node);
+/* lease_ms: without a word for so long others take it for dead. This node's id, to which backends answer;
+ * at most BUS_NODE_MAX bytes. Without it no action is carried. To be called before bus_connect(). */
+void bus_set_node(struct bus *bus, const char *node, uint64_t lease_ms);
+
+/* This node is about to end: other nodes need not wait for long to clear up behind it. */
+void bus_leave(struct bus *bus);
 
 /* Control commands are followed, by all who may publish to tg:control. To be called before bus_connect(), and
  * after bus_set_node(). 0 or -ENOMEM. */

@@ -57,6 +57,7 @@ struct config {
 	uint64_t pong_timeout_ms;
 	uint64_t shutdown_timeout_ms;
 	uint64_t drain_delay_ms;
+	uint64_t node_lease_ms;
 	uint64_t drain_time_ms;
 	size_t message_bytes_max;             /* from a client */
 	size_t event_bytes_max;               /* from a backend */

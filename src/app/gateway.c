@@ -162,7 +162,7 @@ static int make_bus(struct gateway *gateway, struct buf *error)
 	gateway->bus = bus_new(gateway->base, gateway->log, &gateway->metrics);
 	if (!gateway->bus)
 		return -ENOMEM;
-	bus_set_node(gateway->bus, gateway->node_id);
+	bus_set_node(gateway->bus, gateway->node_id, gateway->config->node_lease_ms);
 	if (gateway->config->control && bus_set_controlled(gateway->bus) < 0)
 		return -ENOMEM;
 	bus_set_routes(gateway->bus, gateway->config->routes);
@@ -516,6 +516,7 @@ static void withdraw(struct gateway *gateway)
 
 	announcer_free(gateway->announcer); /* or it would announce us again */
 	gateway->announcer = NULL;
+	bus_leave(gateway->bus);
 	if (broker_withdraw(gateway->broker, on_withdrawn, gateway) < 0)
 		return;
 	/* The loop turns at least as often as the bus ticks. Publications from before are

@@ -151,6 +151,33 @@ int broker_hold(struct broker *broker, struct slice node, bool hold, const struc
 	return broker->ops->hold ? broker->ops->hold(broker, node, hold, names, n, done, arg) : -EOPNOTSUPP;
 }
 
+int broker_clear_presence(struct broker *broker, const struct broker_presence *presence, uint64_t cursor,
+	broker_roll_fn done, void *arg)
+{
+	return broker->ops->clear_presence ? broker->ops->clear_presence(broker, presence, cursor, done, arg)
+					   : -EOPNOTSUPP;
+}
+
+int broker_lease(struct broker *broker, const struct broker_lease *lease, broker_lease_fn done, void *arg)
+{
+	return broker->ops->lease ? broker->ops->lease(broker, lease, done, arg) : -EOPNOTSUPP;
+}
+
+int broker_end_lease(struct broker *broker, struct slice node, uint64_t in_ms, broker_done_fn done, void *arg)
+{
+	return broker->ops->end_lease ? broker->ops->end_lease(broker, node, in_ms, done, arg) : -EOPNOTSUPP;
+}
+
+int broker_cleared(struct broker *broker, struct slice node, broker_done_fn done, void *arg)
+{
+	return broker->ops->cleared ? broker->ops->cleared(broker, node, done, arg) : -EOPNOTSUPP;
+}
+
+int broker_hold_some(struct broker *broker, struct slice node, broker_held_fn done, void *arg)
+{
+	return broker->ops->hold_some ? broker->ops->hold_some(broker, node, done, arg) : -EOPNOTSUPP;
+}
+
 void broker_free(struct broker *broker)
 {
 	if (broker)

@@ -171,6 +171,71 @@ static void take_presence(struct bus *bus, struct presence_change *change)
 	wake_presence(bus);
 }
 
+/* --- the node's lease --- */
+
+static void on_lease_held(void *arg, const char *node, uint64_t until_ms)
+{
+	struct bus *bus = arg;
+
+	presence_set_node(&bus->presence, node, until_ms);
+	wake_presence(bus);
+}
+
+static void on_lease_lost(void *arg)
+{
+	struct bus *bus = arg;
+
+	log_warn(bus->log, "other gateways took this one for dead: its users are said to be there again");
+	presence_set_node(&bus->presence, "", 0);
+}
+
+static void on_dead(void *arg, struct slice node)
+{
+	struct bus *bus = arg;
+
+	reaper_begin(&bus->reaper, node);
+}
+
+static struct slice on_busy(void *arg)
+{
+	struct bus *bus = arg;
+
+	return reaper_busy(&bus->reaper);
+}
+
+static void on_lease_tick(evutil_socket_t fd, short events, void *arg)
+{
+	struct bus *bus = arg;
+
+	(void)fd;
+	(void)events;
+	node_lease_tick(&bus->lease, broker_state(bus->broker) == BROKER_READY, clock_monotonic_ms());
+}
+
+/* From the first route on that keeps presence. Without memory for it the next reload tries again. */
+static void keep_lease(struct bus *bus)
+{
+	uint64_t ms = bus->lease.ttl_ms / NODE_LEASE_PARTS;
+	struct timeval interval = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+
+	if (bus->lease_tick)
+		return;
+	bus->reaper = (struct reaper){
+		.broker = bus->broker, .presence = &bus->presence, .log = bus->log, .metrics = bus->metrics};
+	bus->lease.broker = bus->broker;
+	bus->lease_tick = event_new(bus->base, -1, EV_PERSIST, on_lease_tick, bus);
+	if (bus->lease_tick && event_add(bus->lease_tick, &interval) < 0) {
+		event_free(bus->lease_tick);
+		bus->lease_tick = NULL;
+	}
+}
+
+void bus_leave(struct bus *bus)
+{
+	if (bus->lease_tick)
+		node_lease_end(&bus->lease);
+}
+
 static void take_mail(struct bus *bus, struct bus_mail *mail)
 {
 	switch (mail->kind) {
@@ -372,10 +437,13 @@ fail:
 	return NULL;
 }
 
-void bus_set_node(struct bus *bus, const char *node)
+void bus_set_node(struct bus *bus, const char *node, uint64_t lease_ms)
 {
 	actions_init(&bus->actions, bus, node);
 	control_init(&bus->control, bus, node);
+	node_lease_init(&bus->lease,
+		&(struct node_lease_listener){bus, on_lease_held, on_lease_lost, on_dead, on_busy}, node,
+		lease_ms);
 }
 
 struct broker_listener bus_broker_listener(struct bus *bus)
@@ -385,11 +453,8 @@ struct broker_listener bus_broker_listener(struct bus *bus)
 
 static void listen_for_answers(struct bus *bus)
 {
-	if (bus->broker && bus->routes && bus->actions.bus && !*bus->presence.node &&
-		route_table_keeps_presence(bus->routes)) {
-		presence_set_node(&bus->presence, bus->actions.node, clock_monotonic_ms());
-		wake_presence(bus);
-	}
+	if (bus->broker && bus->routes && bus->actions.bus && route_table_keeps_presence(bus->routes))
+		keep_lease(bus);
 	if (bus->broker && bus->routes && bus->actions.bus)
 		actions_configure(&bus->actions, route_table_carries_actions(bus->routes));
 }
@@ -504,6 +569,8 @@ void bus_free(struct bus *bus)
 	roll_calls_deinit(&bus->roll_calls);
 	if (bus->presence_tick)
 		event_free(bus->presence_tick);
+	if (bus->lease_tick)
+		event_free(bus->lease_tick);
 	if (bus->mail_event)
 		event_free(bus->mail_event);
 	if (bus->tick)

@@ -7,7 +7,9 @@
 #include "bus/bus.h"
 #include "bus/control.h"
 #include "bus/history.h"
+#include "bus/node_lease.h"
 #include "bus/presence.h"
+#include "bus/reaper.h"
 #include "bus/replays.h"
 #include "bus/roll_calls.h"
 #include "core/log.h"
@@ -33,6 +35,9 @@ struct bus {
 	struct presence presence;
 	struct event *presence_tick; /* pending while presence is active */
 	struct roll_calls roll_calls;
+	struct node_lease lease;
+	struct reaper reaper;
+	struct event *lease_tick; /* NULL: no route has ever kept presence */
 	struct replays replays;
 	struct list lingering; /* in order of linger_ms */
 	size_t n_lingering;

@@ -15,7 +15,6 @@
 enum {
 	TEXT_BYTES_MAX = 32 * 1024, /* of the users in one call: what an event of it may have */
 	UNKNOWN = -1,               /* what the broker was told last: nobody knows whether it heard */
-	NAME_MAX_BYTES = ROUTE_CHANNEL_MAX + 1, /* of what is held: a letter and the channel */
 };
 
 /* Does the node hold the channel? Then others clear it up if it dies. */
@@ -421,7 +420,7 @@ static bool wants(const struct channel *channel, bool hold)
 /* Holds channels, or lets them go, as many as one call may name. Returns how many. */
 static size_t hold_some(struct presence *presence, bool hold)
 {
-	char texts[BROKER_HELD_MAX][NAME_MAX_BYTES];
+	char texts[BROKER_HELD_MAX][PRESENCE_HELD_MAX];
 	struct slice names[BROKER_HELD_MAX];
 	struct holding *holding = malloc(sizeof(*holding));
 	size_t n = 0;
@@ -485,7 +484,7 @@ void presence_tick(struct presence *presence, uint64_t now_ms)
 		end_leaves(channel, now_ms);
 		channel_settle(channel);
 	}
-	if (!*presence->node)
+	if (!*presence->node || now_ms >= presence->until_ms)
 		return;
 	while (presence->n_calls < PRESENCE_CALLS_MAX && hold_some(presence, true) == BROKER_HELD_MAX)
 		;
@@ -526,11 +525,13 @@ static void forget_what_was_told(struct channel *channel)
 	}
 }
 
-void presence_set_node(struct presence *presence, const char *node, uint64_t now_ms)
+void presence_set_node(struct presence *presence, const char *node, uint64_t until_ms)
 {
 	struct map_entry *next;
 
-	presence->now_ms = now_ms;
+	presence->until_ms = until_ms;
+	if (strcmp(presence->node, node) == 0)
+		return;
 	presence->era++;
 	snprintf(presence->node, sizeof(presence->node), "%s", node);
 	for (struct map_entry *e = map_next(&presence->channels, NULL); e; e = next) {

@@ -32,6 +32,7 @@ struct route_table;
 #define PRESENCE_HELD 'p'
 
 enum {
+	PRESENCE_HELD_MAX = 256, /* bytes of what is held: that letter, and the channel */
 	PRESENCE_TICK_MS = 250,
 	PRESENCE_NODE_MAX = 96,    /* bytes of the name under which a node's users are kept */
 	PRESENCE_CALLS_MAX = 1000, /* under way at once */
@@ -48,6 +49,7 @@ struct presence {
 	uint64_t era;                     /* how often the name was another */
 	uint64_t n_users;                 /* on all channels, users and nameless ones */
 	size_t n_calls;                   /* under way */
+	uint64_t until_ms;                /* how long the name is ours */
 	uint64_t now_ms;                  /* of the last tick */
 };
 
@@ -55,10 +57,10 @@ void presence_init(struct presence *presence, struct metrics *metrics);
 void presence_deinit(struct presence *presence); /* no call may be under way */
 
 /*
- * From now on this node's users are kept under this name, which no node has had: all are put there anew.
- * "": nothing is said, until there is a name.
+ * The name is this node's until then. Under another name than before all users are put into the broker
+ * anew. "": nothing is said, until there is a name.
  */
-void presence_set_node(struct presence *presence, const char *node, uint64_t now_ms);
+void presence_set_node(struct presence *presence, const char *node, uint64_t until_ms);
 
 /* A connection came or left. 0 or -ENOMEM. */
 int presence_take(struct presence *presence, const struct presence_change *change, uint64_t now_ms);

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import signal
 
 import pytest
 
@@ -186,3 +187,74 @@ def test_presence_begins_and_ends_with_a_reload(gateways, issuer, tmp_path):
                 assert ask(peer)["data"]["code"] == there
             else:
                 until("it is there again", lambda: present(peer) == (["42"], 0))
+
+
+def die(gateway):
+    """Without a word."""
+    gateway.process.ended = True
+    gateway.process.kill()
+
+
+LEASE = ("--node-lease", "1500ms")
+
+
+def told(redis, channel="cards"):
+    """Who joined and left, in the order of the channel's log."""
+    entries = [json.loads(fields[b"d"]) for _, fields in redis.client.xrange(f"tg:s:{{{channel}}}")]
+    return [(name, user["user"]) for entry in entries for name in ("joined", "left") for user in entry["data"][name]]
+
+
+def test_a_gateway_that_is_killed_leaves_nobody_behind_and_each_leave_is_told_once(gateways, issuer, own_redis):
+    one, two, three = gateways(3, "0s", own_redis, *LEASE)
+    users = [str(number) for number in range(60)]
+    with connect(one, issuer, path="/ws/plain") as asker, connect(three, issuer, "both"):
+        peers = [connect(two, issuer, user) for user in [*users, "both"]]
+        until("all are there", lambda: own_redis.client.hlen("tg:q:{cards}") == 61)
+        die(two)
+        until("they have left", lambda: present(asker)[0] == ["both"])
+        until("it is cleared up", lambda: one.metric("tidegate_dead_nodes_cleared_total") +
+              three.metric("tidegate_dead_nodes_cleared_total") == 1)
+        for peer in peers:
+            peer.socket.close()
+        assert sorted(told(own_redis)) == sorted([("joined", "both"), *((word, user) for user in users for word in ("joined", "left"))])
+        dead = [key for key in own_redis.client.keys("tg:p:{cards}:*") if own_redis.client.hexists(key, "0")]
+        assert not dead and own_redis.client.zcard("tg:{nodes}:dead") == 0
+
+
+def test_a_gateway_that_was_away_for_longer_than_its_lease_puts_its_users_back(gateways, issuer, own_redis):
+    one, two = gateways(2, "0s", own_redis, *LEASE)
+    with connect(one, issuer, path="/ws/plain") as asker, connect(two, issuer, "42"):
+        until("it is there", lambda: present(asker) == (["42"], 0))
+        two.process.signal(signal.SIGSTOP)
+        try:
+            until("it counts as dead", lambda: present(asker) == ([], 0))
+        finally:
+            two.process.signal(signal.SIGCONT)
+        until("it is there again", lambda: present(asker) == (["42"], 0))
+    until("it has left", lambda: own_redis.client.hlen("tg:q:{cards}") == 0)
+    assert told(own_redis) == [("joined", "42"), ("left", "42")] * 2
+
+
+def test_what_the_last_gateway_left_is_cleared_up_by_the_next(gateways, issuer, own_redis):
+    (one,) = gateways(1, "0s", own_redis, *LEASE)
+    with connect(one, issuer, "42") as peer:
+        until("it is there", lambda: present(peer) == (["42"], 0))
+        die(one)
+    assert own_redis.client.hlen("tg:q:{cards}") == 1
+    (two,) = gateways(1, "0s", own_redis, *LEASE)
+    with connect(two, issuer, path="/ws/plain") as asker:
+        until("nobody is there", lambda: present(asker) == ([], 0))
+    assert told(own_redis) == [("joined", "42"), ("left", "42")]
+
+
+def test_presence_is_right_again_after_redis_was_away(gateways, issuer, own_redis):
+    (gateway,) = gateways()
+    with connect(gateway, issuer) as watcher, connect(gateway, issuer, "42") as ada:
+        until("both are there", lambda: present(watcher) == (["42"], 1))
+        own_redis.kill()
+        until("it is away", lambda: gateway.get("/ready").status == 503)
+        ada.close()
+        with connect(gateway, issuer, "7"):
+            own_redis.start()
+            gateway.wait_until_ready()
+            until("the truth", lambda: present(watcher) == (["7"], 1))

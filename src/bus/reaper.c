@@ -1,0 +1,158 @@
+/* Reaper: clears up behind a node that has died; see the header. */
+
+#include "bus/reaper.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "metrics/metrics.h"
+
+static void ask_names(struct reaper *reaper);
+
+static struct slice name_at(const struct reaper *reaper, size_t i)
+{
+	return (struct slice){reaper->names[i], reaper->lens[i]};
+}
+
+static struct slice dead_node(const struct reaper *reaper)
+{
+	return slice_of(reaper->node);
+}
+
+/* It is over, or fails: the claim on the node ends by itself. */
+static void go_idle(struct reaper *reaper)
+{
+	reaper->node[0] = '\0';
+}
+
+static void give_up(struct reaper *reaper, int r)
+{
+	if (r != -ECANCELED)
+		log_warn(reaper->log, "clearing up behind a dead node failed: it is tried again",
+			log_slice("dead", dead_node(reaper)), log_str("reason", strerror(-r)));
+	go_idle(reaper);
+}
+
+static void on_cleared(void *arg, int r)
+{
+	struct reaper *reaper = arg;
+
+	if (r < 0) {
+		give_up(reaper, r);
+		return;
+	}
+	metrics_add(reaper->metrics, METRIC_NODES_CLEARED, 1);
+	log_info(reaper->log, "a gateway died: what it left in Redis is cleared up",
+		log_slice("dead", dead_node(reaper)), log_uint("users", reaper->n_users));
+	go_idle(reaper);
+}
+
+static void on_let_go(void *arg, int r)
+{
+	struct reaper *reaper = arg;
+
+	if (r < 0)
+		give_up(reaper, r);
+	else
+		ask_names(reaper);
+}
+
+static void let_go(struct reaper *reaper)
+{
+	struct slice names[BROKER_HELD_MAX];
+	int r;
+
+	for (size_t i = 0; i < reaper->n; i++)
+		names[i] = name_at(reaper, i);
+	r = broker_hold(reaper->broker, dead_node(reaper), false, names, reaper->n, on_let_go, reaper);
+	if (r < 0)
+		give_up(reaper, r);
+}
+
+static void clear_next(struct reaper *reaper);
+
+static void on_part(void *arg, int r, const struct broker_roll *roll)
+{
+	struct reaper *reaper = arg;
+
+	if (r < 0) {
+		give_up(reaper, r);
+		return;
+	}
+	reaper->n_users += roll->n_left;
+	metrics_add(reaper->metrics, METRIC_PRESENCE_LEFT, roll->n_left);
+	reaper->cursor = roll->cursor;
+	reaper->at += reaper->cursor == 0;
+	clear_next(reaper);
+}
+
+/* One call at a time: others are to be served meanwhile. */
+static void clear_next(struct reaper *reaper)
+{
+	struct broker_presence place = {.node = dead_node(reaper)};
+	struct slice name;
+	int r;
+
+	while (reaper->at < reaper->n && name_at(reaper, reaper->at).data[0] != PRESENCE_HELD)
+		reaper->at++; /* of a newer gateway; it holds nothing that we know of */
+	if (reaper->at == reaper->n) {
+		let_go(reaper);
+		return;
+	}
+	name = name_at(reaper, reaper->at);
+	presence_place(reaper->presence, (struct slice){name.data + 1, name.len - 1}, &place);
+	r = broker_clear_presence(reaper->broker, &place, reaper->cursor, on_part, reaper);
+	if (r < 0)
+		give_up(reaper, r);
+}
+
+/* Nobody but gateways writes there, but everybody could. */
+static bool is_name(struct slice name)
+{
+	return name.len > 1 && name.len <= PRESENCE_HELD_MAX;
+}
+
+static void on_names(void *arg, int r, const struct slice *names, size_t n)
+{
+	struct reaper *reaper = arg;
+
+	reaper->n = reaper->at = reaper->cursor = 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (!is_name(names[i]))
+			continue;
+		memcpy(reaper->names[reaper->n], names[i].data, names[i].len);
+		reaper->lens[reaper->n++] = (uint16_t)names[i].len;
+	}
+	if (r == 0 && reaper->n) {
+		clear_next(reaper);
+		return;
+	}
+	if (r == 0)
+		r = broker_cleared(reaper->broker, dead_node(reaper), on_cleared, reaper);
+	if (r < 0)
+		give_up(reaper, r);
+}
+
+static void ask_names(struct reaper *reaper)
+{
+	int r = broker_hold_some(reaper->broker, dead_node(reaper), on_names, reaper);
+
+	if (r < 0)
+		give_up(reaper, r);
+}
+
+void reaper_begin(struct reaper *reaper, struct slice node)
+{
+	if (*reaper->node || node.len > PRESENCE_NODE_MAX)
+		return;
+	memcpy(reaper->node, node.data, node.len);
+	reaper->node[node.len] = '\0';
+	reaper->n_users = 0;
+	ask_names(reaper);
+}
+
+struct slice reaper_busy(const struct reaper *reaper)
+{
+	return dead_node(reaper);
+}
