@@ -154,6 +154,7 @@ void status_write(const struct status *status, struct buf *out)
 		total(status, METRIC_SUBSCRIPTIONS), total(status, METRIC_CHANNELS));
 	buf_printf(out, ",\"queued_bytes\":%" PRIu64 ",\"loop_lag_seconds\":%.6f",
 		total(status, METRIC_QUEUED_BYTES), seconds(status, METRIC_LOOP_LAG));
+	buf_printf(out, ",\"revocations\":%" PRIu64, total(status, METRIC_REVOCATIONS));
 	write_memory(status->memory, out);
 	write_totals(status, out);
 	write_pulse(status->pulse, out);

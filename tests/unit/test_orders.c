@@ -185,6 +185,23 @@ static void asks_for_a_fresh_token_and_closes_without_one(void **state)
 		close_reason_sentence(ana->client.reason), "token_expired: no fresh token came in time");
 }
 
+/* Its handshake was judged before the order came: it must not slip in behind it. */
+static void closes_who_is_about_to_come_in(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = &world->peers[0];
+	struct order_text give_it = text(ORDER_SUBSCRIBE, ORDER_CHANNEL, "cards");
+
+	clients_connected(&world->clients, true);
+	assert_int_equal(begin_as(world, peer, CARDS, ANA), CLIENT_HELD);
+	give_it.channel = slice_of("secret");
+	assert_int_equal(
+		order(world, give_it), 0); /* nobody could have asked before its handshake's answer */
+	assert_int_equal(order(world, text(ORDER_DISCONNECT, ORDER_USER, "ana")), 1);
+	assert_int_equal(peer->n_aborts, 1);
+	client_deinit(&peer->client);
+}
+
 static void gives_back_what_it_does_not_come_to(void **state)
 {
 	struct world *world = *state;
@@ -211,6 +228,7 @@ int main(void)
 		CLIENTS_TEST(meets_nobody_twice_who_comes_back_meanwhile),
 		CLIENTS_TEST(goes_on_when_the_client_that_it_came_to_leaves),
 		CLIENTS_TEST(asks_for_a_fresh_token_and_closes_without_one),
+		CLIENTS_TEST(closes_who_is_about_to_come_in),
 		CLIENTS_TEST(gives_back_what_it_does_not_come_to),
 	};
 
