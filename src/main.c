@@ -161,6 +161,11 @@ static int run_health(const struct config *config, const struct words *words)
 	return cli_health(config);
 }
 
+static int run_shard(const struct config *config, const struct words *words)
+{
+	return cli_shard(config, words->operands[0], own_value(words, "--key"));
+}
+
 static int run_functions(const struct config *config, const struct words *words)
 {
 	(void)config;

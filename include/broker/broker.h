@@ -24,9 +24,15 @@ struct event_base;
 struct log;
 struct metrics;
 
+/* Where control commands come; the broker keeps what was revoked beside it. */
+#define BROKER_CONTROL_CHANNEL "tg:control"
+
 enum broker_state {
 	BROKER_CONNECTING, /* never ready yet, or lost; it keeps trying */
-	BROKER_READY,      /* a probe has proven that events flow */
+	/* Some of its servers are ready, and others are not: see broker_channel_state(). Not before all were
+	 * ready for the first time, or had 30 s to be so. */
+	BROKER_PARTIAL,
+	BROKER_READY, /* a probe has proven that events flow, on each server */
 };
 
 /* The broker's reports. Slices are borrowed for the length of the call. */
@@ -47,9 +53,9 @@ struct broker_listener {
 	 * for each wanted channel of the server that was lost, whether it had been subscribed there or was
 	 * about to be; other channels go on. */
 	void (*lost)(void *arg, struct slice channel);
-	/* The state of the broker as a whole has changed; it starts as BROKER_CONNECTING. lost() comes before
-	 * the change to connecting, and subscribed() after the change to ready. reason: one sentence for the
-	 * log and /ready; borrowed. */
+	/* The state of the broker as a whole has changed, or one of several servers was lost or is back; it
+	 * starts as BROKER_CONNECTING. lost() comes before it is said that a server is lost, and subscribed()
+	 * after it is said that it is ready. reason: one sentence for the log and /ready; borrowed. */
 	void (*state)(void *arg, enum broker_state state, const char *reason);
 };
 

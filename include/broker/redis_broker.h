@@ -2,7 +2,8 @@
 #define TIDEGATE_BROKER_REDIS_BROKER_H
 
 /*
- * Redis broker: events through plain pub/sub of one Redis server, logs through its functions.
+ * Redis broker: events through plain pub/sub of Redis servers, logs through their functions. Several servers
+ * share the channels.
  */
 
 #include <stdbool.h>
@@ -13,12 +14,12 @@
 #include "core/fault_off.h"
 
 struct redis_tls;
-struct redis_url;
+struct redis_urls;
 
 struct redis_options {
-	const struct redis_url *url; /* copied */
-	const struct redis_tls *tls; /* for a URL with TLS; must outlive the broker */
-	const char *channel_prefix;  /* put before every channel name in Redis; "" for none; copied */
+	const struct redis_urls *urls; /* copied */
+	const struct redis_tls *tls;   /* for URLs with TLS; must outlive the broker */
+	const char *channel_prefix;    /* put before every channel name in Redis; "" for none; copied */
 	const char *node_id; /* unique per process; names the probe channel and CLIENT SETNAME; copied */
 	uint64_t seed;       /* for jitter */
 	/* load the library after each connect, for backends that publish to logs; otherwise with the first

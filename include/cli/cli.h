@@ -83,6 +83,9 @@ int cli_health(const struct config *config);
 /* `tidegate functions`: prints the library that Redis needs for history, to be loaded by hand. */
 int cli_functions(void);
 
+/* `tidegate shard`: prints which element of `redis` has a channel, or the key of this name. */
+int cli_shard(const struct config *config, const char *name, bool is_key);
+
 /* What `tidegate token` is to make, or to look at. */
 struct cli_token {
 	const char *token; /* to look at; "-": standard input; NULL: to make one */

@@ -25,7 +25,7 @@
 #include "app/warnings.h"
 #include "broker/memory_broker.h"
 #include "broker/redis/tls.h"
-#include "broker/redis/url.h"
+#include "broker/redis/urls.h"
 #include "broker/redis_broker.h"
 #include "bus/bus.h"
 #include "config/config.h"
@@ -128,17 +128,17 @@ static int make_loop(struct gateway *gateway)
 static int make_redis(struct gateway *gateway, const struct broker_listener *listener, struct buf *error)
 {
 	const struct config *config = gateway->config;
-	struct redis_url url;
-	int r = redis_url_parse(config->redis, &url, error);
+	struct redis_urls urls;
+	int r = redis_urls_parse(config->redis, &urls, error);
 
-	if (r == 0 && url.tls)
+	if (r == 0 && redis_urls_want_tls(config->redis))
 		r = redis_tls_new(&config->redis_tls, error, &gateway->redis_tls);
 	if (r < 0) {
-		redis_url_deinit(&url);
+		redis_urls_deinit(&urls);
 		return r;
 	}
 	struct redis_options options = {
-		.url = &url,
+		.urls = &urls,
 		.tls = gateway->redis_tls,
 		.channel_prefix = config->channel_prefix,
 		.node_id = gateway->node_id,
@@ -151,7 +151,7 @@ static int make_redis(struct gateway *gateway, const struct broker_listener *lis
 	};
 	r = redis_broker_new(
 		gateway->base, &options, listener, gateway->log, &gateway->metrics, &gateway->broker);
-	redis_url_deinit(&url);
+	redis_urls_deinit(&urls);
 	return r;
 }
 

@@ -33,7 +33,9 @@ void gateway_describe(void *arg, struct buf *out)
 	struct gateway *gateway = arg;
 
 	buf_append_str(out, shutdown_begun(&gateway->shutdown) ? "Taking leave of clients" : "Serving");
-	if (*gateway->config->redis && broker_state(gateway->broker) != BROKER_READY)
+	if (*gateway->config->redis && broker_state(gateway->broker) == BROKER_PARTIAL)
+		buf_append_str(out, "; part of Redis is away");
+	else if (*gateway->config->redis && broker_state(gateway->broker) != BROKER_READY)
 		buf_append_str(out, "; Redis is away");
 	else if (broker_complaint(gateway->broker).len)
 		buf_append_str(out, "; Redis refuses histories");
@@ -55,12 +57,14 @@ bool gateway_say_live(void *arg, struct buf *out)
 	return n_stuck == 0;
 }
 
-/* Should clients be sent here? */
+/* Should clients be sent here? A server of several that is away is away for all gateways, and if all of them
+ * said no, nobody would be served. */
 static bool is_ready(const struct gateway *gateway)
 {
-	return broker_state(gateway->broker) == BROKER_READY && !shutdown_begun(&gateway->shutdown) &&
+	return broker_state(gateway->broker) != BROKER_CONNECTING && !shutdown_begun(&gateway->shutdown) &&
 	       !keys_are_awaited(gateway->keys) && !places_is_short(&gateway->places) &&
-	       bus_control_state(gateway->bus) != BUS_CONTROL_AWAITED;
+	       (bus_control_state(gateway->bus) != BUS_CONTROL_AWAITED ||
+		       broker_state(gateway->broker) == BROKER_PARTIAL);
 }
 
 /* Does Redis refuse the library to routes that want it? */
@@ -79,7 +83,7 @@ static bool lacks_histories(const struct gateway *gateway)
 bool gateway_say_ready(void *arg, struct buf *out)
 {
 	struct gateway *gateway = arg;
-	bool connected = broker_state(gateway->broker) == BROKER_READY;
+	bool connected = broker_state(gateway->broker) != BROKER_CONNECTING;
 	bool draining = shutdown_begun(&gateway->shutdown);
 	bool awaited = keys_are_awaited(gateway->keys);
 	bool is_short = places_is_short(&gateway->places);

@@ -1,66 +1,146 @@
 /*
  * Redis broker: maps channels to Redis servers, and speaks for them as one.
  *
- * There is one server, which has all channels. What a server is, and when it is ready, is told in
- * redis/server.h.
+ * A channel is its server's alone: by its slot (redis/slot.h), which the keys of its log share. Nothing is
+ * moved when a server is away: its channels wait for it, and all others go on. What a server is, and when it
+ * is ready, is told in redis/server.h.
  */
 
 #include "broker/redis_broker.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
 
 #include "broker/redis/lease.h"
 #include "broker/redis/server.h"
-#include "broker/redis/url.h"
+#include "broker/redis/slot.h"
+#include "broker/redis/tickets.h"
+#include "broker/redis/timer.h"
+#include "broker/redis/urls.h"
 #include "core/buf.h"
 #include "metrics/metrics.h"
+
+enum {
+	SETTLE_MS = 30000,     /* docs/redis.md: so long a start waits for all servers */
+	NAME_MAX_BYTES = 1024, /* of what is hashed: more than a prefix, a channel's name or a key ever has */
+};
 
 struct redis_broker {
 	struct broker broker; /* first: the interface casts to us */
 	struct broker_listener listener;
 	struct metrics *metrics;
-	struct redis_server *server;
+	struct redis_server **servers; /* in the order of the URLs, which is part of the hash */
+	unsigned int n_servers;
+	char *prefix;
+	struct buf ticket_start; /* of the key of each ticket */
+	bool settled;            /* all were ready once, or had the time for it */
+	struct event *settle_timer;
 };
+
+static struct redis_broker *of(const struct broker *broker)
+{
+	return (struct redis_broker *)broker;
+}
+
+/* --- which server --- */
+
+/* The server of a name in Redis that starts so and ends so. The only place where that is decided. */
+static struct redis_server *server_of_name(const struct broker *broker, struct slice start, struct slice end)
+{
+	const struct redis_broker *redis = of(broker);
+	char name[NAME_MAX_BYTES];
+	size_t n;
+
+	if (redis->n_servers == 1)
+		return redis->servers[0];
+	n = start.len < sizeof(name) ? start.len : sizeof(name);
+	memcpy(name, start.data, n);
+	if (end.len > sizeof(name) - n)
+		end.len = sizeof(name) - n;
+	memcpy(name + n, end.data, end.len);
+	return redis
+		->servers[redis_slot_server(redis_slot((struct slice){name, n + end.len}), redis->n_servers)];
+}
 
 /* The server that has this channel. */
 static struct redis_server *server_of(const struct broker *broker, struct slice channel)
 {
-	(void)channel;
-	return ((const struct redis_broker *)broker)->server;
+	return server_of_name(broker, slice_of(of(broker)->prefix), channel);
 }
 
-/* The server where the nodes announce themselves. */
+/* The server that has this key. */
+static struct redis_server *server_of_key(const struct broker *broker, struct slice key)
+{
+	return server_of_name(broker, (struct slice){"", 0}, key);
+}
+
+/* The server where backends put this ticket. */
+static struct redis_server *server_of_ticket(const struct broker *broker, struct slice ticket)
+{
+	const struct redis_broker *redis = of(broker);
+
+	return server_of_name(broker, buf_slice(&redis->ticket_start), ticket);
+}
+
+/* The server where the nodes announce themselves: the first, so that all nodes look in one place. */
 static struct redis_server *server_of_nodes(const struct broker *broker)
 {
-	return ((const struct redis_broker *)broker)->server;
+	return of(broker)->servers[0];
 }
 
-/* The server where backends put tickets. */
-static struct redis_server *server_of_tickets(const struct broker *broker)
-{
-	return ((const struct redis_broker *)broker)->server;
-}
-
-/* The server where revocations are kept. */
+/* The server where revocations are kept: that of the control channel, so that a node follows both or none. */
 static struct redis_server *server_of_revocations(const struct broker *broker)
 {
-	return ((const struct redis_broker *)broker)->server;
+	return server_of(broker, slice_of(BROKER_CONTROL_CHANNEL));
 }
 
-static enum broker_state state_of(const struct redis_server *server)
+/* --- the state of all --- */
+
+static unsigned int n_ready(const struct redis_broker *redis)
 {
-	return redis_server_is_ready(server) ? BROKER_READY : BROKER_CONNECTING;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < redis->n_servers; i++)
+		n += redis_server_is_ready(redis->servers[i]);
+	return n;
 }
 
-/* --- what comes up --- */
+static enum broker_state state_of(const struct redis_broker *redis)
+{
+	unsigned int n = n_ready(redis);
+
+	if (n == redis->n_servers)
+		return BROKER_READY;
+	return n && redis->settled ? BROKER_PARTIAL : BROKER_CONNECTING;
+}
 
 static void on_changed(void *arg, struct redis_server *server, const char *reason)
 {
 	struct redis_broker *redis = arg;
+	enum broker_state state = state_of(redis);
 
-	metrics_set(redis->metrics, METRIC_REDIS_READY, redis_server_is_ready(server));
-	redis->listener.state(redis->listener.arg, state_of(server), reason);
+	(void)server; /* its own lines in the log say which */
+	redis->settled = redis->settled || state == BROKER_READY;
+	metrics_set(redis->metrics, METRIC_REDIS_READY, state == BROKER_READY);
+	redis->listener.state(redis->listener.arg, state, reason);
+}
+
+static void on_settle_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis_broker *redis = arg;
+
+	(void)fd;
+	(void)what;
+	if (redis->settled)
+		return;
+	redis->settled = true;
+	if (state_of(redis) == BROKER_PARTIAL)
+		redis->listener.state(redis->listener.arg, BROKER_PARTIAL,
+			"not all Redis servers are ready, and there is no more waiting for the others");
 }
 
 static void on_measured(void *arg, struct redis_server *server, uint64_t took_us)
@@ -106,43 +186,91 @@ static int redis_log_read(struct broker *broker, struct slice channel, uint64_t 
 	return redis_server_log_read(server_of(broker, channel), channel, from, count, ttl_ms, done, arg);
 }
 
-/* Where the answers come: a cluster would want the server of the stream. */
+/* The answer comes on the reply channel's own server. */
 static int redis_act(
 	struct broker *broker, const struct broker_action *action, broker_acted_fn done, void *arg)
 {
-	return redis_server_act(server_of(broker, action->reply), action, done, arg);
+	return redis_server_act(server_of_key(broker, action->stream), action, done, arg);
 }
 
 static enum broker_state redis_state(const struct broker *broker)
 {
-	return state_of(((const struct redis_broker *)broker)->server);
+	return state_of(of(broker));
 }
 
 static enum broker_state redis_channel_state(const struct broker *broker, struct slice channel)
 {
-	return state_of(server_of(broker, channel));
+	return redis_server_is_ready(server_of(broker, channel)) ? BROKER_READY : BROKER_CONNECTING;
+}
+
+/* The addresses of servers that are not ready. */
+static void append_degraded(const struct redis_broker *redis, struct buf *out)
+{
+	const char *comma = "";
+
+	for (unsigned int i = 0; i < redis->n_servers; i++) {
+		struct slice address = redis_server_address(redis->servers[i]);
+
+		if (redis_server_is_ready(redis->servers[i]))
+			continue;
+		buf_append_str(out, comma);
+		buf_append_json_string(out, address.data, address.len);
+		comma = ",";
+	}
+}
+
+static void describe_several(const struct redis_broker *redis, struct buf *out)
+{
+	static const char *const names[] = {
+		[BROKER_CONNECTING] = "connecting", [BROKER_PARTIAL] = "partial", [BROKER_READY] = "ready"};
+	size_t n_channels = 0;
+
+	for (unsigned int i = 0; i < redis->n_servers; i++)
+		n_channels += redis_server_n_channels(redis->servers[i]);
+	buf_printf(out, "\"state\":\"%s\",\"n_channels\":%zu,\"degraded\":[", names[state_of(redis)],
+		n_channels);
+	append_degraded(redis, out);
+	buf_append_str(out, "],\"servers\":[");
+	for (unsigned int i = 0; i < redis->n_servers; i++) {
+		buf_append_str(out, i ? ",{" : "{");
+		redis_server_describe(redis->servers[i], out);
+		buf_append_char(out, '}');
+	}
+	buf_append_char(out, ']');
 }
 
 static void redis_describe(const struct broker *broker, struct buf *out)
 {
+	const struct redis_broker *redis = of(broker);
+
 	buf_append_str(out, "{\"kind\":\"redis\",");
-	redis_server_describe(((const struct redis_broker *)broker)->server, out);
+	if (redis->n_servers == 1)
+		redis_server_describe(redis->servers[0], out);
+	else
+		describe_several(redis, out);
 	buf_append_char(out, '}');
 }
 
 static struct slice redis_complaint(const struct broker *broker)
 {
-	return redis_server_complaint(((const struct redis_broker *)broker)->server);
+	const struct redis_broker *redis = of(broker);
+	struct slice complaint = {0};
+
+	for (unsigned int i = 0; !complaint.len && i < redis->n_servers; i++)
+		complaint = redis_server_complaint(redis->servers[i]);
+	return complaint;
 }
 
 static void redis_set_payload_max(struct broker *broker, size_t payload_bytes_max)
 {
-	redis_server_set_payload_max(((struct redis_broker *)broker)->server, payload_bytes_max);
+	for (unsigned int i = 0; i < of(broker)->n_servers; i++)
+		redis_server_set_payload_max(of(broker)->servers[i], payload_bytes_max);
 }
 
 static void redis_set_loads_library(struct broker *broker, bool loads_library)
 {
-	redis_server_set_loads_library(((struct redis_broker *)broker)->server, loads_library);
+	for (unsigned int i = 0; i < of(broker)->n_servers; i++)
+		redis_server_set_loads_library(of(broker)->servers[i], loads_library);
 }
 
 static int redis_announce(struct broker *broker, struct slice text, uint64_t ttl_ms)
@@ -162,7 +290,7 @@ static int redis_withdraw(struct broker *broker, broker_withdrawn_fn done, void 
 
 static int redis_take_ticket(struct broker *broker, struct slice ticket, broker_ticket_fn done, void *arg)
 {
-	return redis_server_take_ticket(server_of_tickets(broker), ticket, done, arg);
+	return redis_server_take_ticket(server_of_ticket(broker, ticket), ticket, done, arg);
 }
 
 static int redis_revocations(struct broker *broker, broker_revocations_fn each, void *arg)
@@ -249,9 +377,15 @@ static int redis_hold_some(struct broker *broker, struct slice node, broker_held
 
 static void redis_free(struct broker *broker)
 {
-	struct redis_broker *redis = (struct redis_broker *)broker;
+	struct redis_broker *redis = of(broker);
 
-	redis_server_free(redis->server);
+	for (unsigned int i = 0; i < redis->n_servers; i++)
+		redis_server_free(redis->servers[i]);
+	if (redis->settle_timer)
+		event_free(redis->settle_timer);
+	free(redis->servers);
+	free(redis->prefix);
+	buf_deinit(&redis->ticket_start);
 	free(redis);
 }
 
@@ -288,16 +422,48 @@ static const struct broker_ops redis_ops = {
 	.free = redis_free,
 };
 
+static bool can_be_dialled(const struct redis_options *options)
+{
+	if (!options->urls || !options->urls->n || !options->node_id || !options->channel_prefix)
+		return false;
+	for (size_t i = 0; i < options->urls->n; i++)
+		if (options->urls->elements[i].kind != REDIS_SINGLE ||
+			(options->urls->elements[i].server.tls && !options->tls))
+			return false;
+	return true;
+}
+
+static int make_servers(struct redis_broker *redis, struct event_base *base,
+	const struct redis_options *options, struct log *log)
+{
+	const struct redis_server_listener listener = {redis, on_changed, on_measured};
+	struct redis_options its = *options;
+
+	redis->servers = calloc(options->urls->n, sizeof(*redis->servers));
+	if (!redis->servers)
+		return -ENOMEM;
+	for (size_t i = 0; i < options->urls->n; i++) {
+		int r;
+
+		its.seed = options->seed + i; /* so that they do not dial in step */
+		r = redis_server_new(base, &options->urls->elements[i].server, &its, &redis->listener,
+			&listener, log, redis->metrics, &redis->servers[i]);
+		if (r < 0)
+			return r;
+		redis->n_servers++;
+	}
+	redis_timer_set(redis->settle_timer, SETTLE_MS);
+	return 0;
+}
+
 int redis_broker_new(struct event_base *base, const struct redis_options *options,
 	const struct broker_listener *listener, struct log *log, struct metrics *metrics,
 	struct broker **brokerp)
 {
-	const struct redis_url *url = options->url;
 	struct redis_broker *redis;
-	int r;
+	int r = -ENOMEM;
 
-	if (!url || (!url->host && !url->unix_path) || (url->tls && !options->tls) || !options->node_id ||
-		!options->channel_prefix)
+	if (!can_be_dialled(options))
 		return -EINVAL;
 	redis = calloc(1, sizeof(*redis));
 	if (!redis)
@@ -305,10 +471,12 @@ int redis_broker_new(struct event_base *base, const struct redis_options *option
 	redis->broker.ops = &redis_ops;
 	redis->listener = *listener;
 	redis->metrics = metrics;
+	redis->prefix = strdup(options->channel_prefix);
+	redis_tickets_start(options->channel_prefix, &redis->ticket_start);
+	redis->settle_timer = evtimer_new(base, on_settle_time, redis);
 	metrics_set(metrics, METRIC_REDIS_READY, 0);
-	r = redis_server_new(base, url, options, listener,
-		&(struct redis_server_listener){redis, on_changed, on_measured}, log, metrics,
-		&redis->server);
+	if (redis->prefix && redis->settle_timer && !redis->ticket_start.failed)
+		r = make_servers(redis, base, options, log);
 	if (r < 0) {
 		redis_free(&redis->broker);
 		return r;

@@ -389,16 +389,34 @@ static void on_lost(void *arg, struct slice name)
 		bus_channel_lost(channel);
 }
 
+static void post_connected(struct bus *bus, bool connected)
+{
+	bus->is_connected = connected;
+	for (unsigned int i = 0; i < bus->n_workers; i++)
+		worker_post_connected(bus->workers[i], connected);
+}
+
+/* Of several servers one has the control channel, and the revocations. */
+static void look_for_control(struct bus *bus)
+{
+	bool there = broker_channel_state(bus->broker, slice_of(BROKER_CONTROL_CHANNEL)) == BROKER_READY;
+
+	if (bus->controlled && there != bus->has_control)
+		control_connected(&bus->control, there);
+	bus->has_control = there;
+}
+
+/* Where a part of the broker is away, its channels were lost one by one. */
 static void on_state(void *arg, enum broker_state state, const char *reason)
 {
 	struct bus *bus = arg;
+	bool connected = state != BROKER_CONNECTING;
 
 	(void)reason; /* the broker logs it and tells it to /ready */
-	for (unsigned int i = 0; i < bus->n_workers; i++)
-		worker_post_connected(bus->workers[i], state == BROKER_READY);
-	if (bus->controlled)
-		control_connected(&bus->control, state == BROKER_READY);
-	if (state == BROKER_READY)
+	if (connected != bus->is_connected)
+		post_connected(bus, connected);
+	look_for_control(bus);
+	if (connected)
 		histories_retry(&bus->histories);
 }
 
@@ -467,7 +485,12 @@ void bus_connect(
 	bus->workers = workers;
 	bus->n_workers = n_workers;
 	loop_lag_start(&bus->lag, clock_monotonic_us(), TICK_MS * 1000);
-	on_state(bus, broker_state(broker), "");
+	post_connected(bus, broker_state(broker) != BROKER_CONNECTING);
+	bus->has_control = broker_channel_state(broker, slice_of(BROKER_CONTROL_CHANNEL)) == BROKER_READY;
+	if (bus->controlled)
+		control_connected(&bus->control, bus->has_control);
+	if (bus->is_connected)
+		histories_retry(&bus->histories);
 	listen_for_answers(bus);
 	if (bus->controlled)
 		control_start(&bus->control);

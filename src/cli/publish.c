@@ -79,6 +79,18 @@ static int through_admin(const struct config *config, const struct cli_publicati
 	return status != 200;
 }
 
+/* Then a connection is all that it takes, and no more rights than to publish. */
+static bool is_one_server_without_tls(const char *text)
+{
+	struct redis_url url;
+	struct buf ignored = {0};
+	bool is_one = redis_url_parse(text, &url, &ignored) == 0 && !url.tls;
+
+	redis_url_deinit(&url);
+	buf_deinit(&ignored);
+	return is_one;
+}
+
 /* To the channel's log as well, if its route keeps one, or if that was asked for. */
 static int to_redis(const struct config *config, const struct cli_publication *wanted)
 {
@@ -87,9 +99,8 @@ static int to_redis(const struct config *config, const struct cli_publication *w
 
 	if (!history && (wanted->history || wanted->key))
 		history = &unless_said;
-	/* A plain one over TCP needs no more rights than to publish: no broker, which wants to hear its
-	 * probe. */
-	return history || redis_url_wants_tls(config->redis)
+	/* A broker wants to hear its probe. */
+	return history || !is_one_server_without_tls(config->redis)
 		       ? publish_through_broker(config, history, wanted)
 		       : through_redis(config, wanted->channel, wanted->json);
 }

@@ -24,6 +24,7 @@ struct publication {
 	struct redis_session session;
 	const struct route_history *history;
 	const struct cli_publication *wanted;
+	bool is_sent;
 	int status; /* of the process */
 };
 
@@ -95,8 +96,11 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 	struct publication *publication = arg;
 
 	(void)reason; /* the broker's own lines say it */
-	if (state != BROKER_READY)
+	(void)state;  /* the server of another channel may be away */
+	if (publication->is_sent || broker_channel_state(publication->session.broker,
+					    slice_of(publication->wanted->channel)) != BROKER_READY)
 		return;
+	publication->is_sent = true;
 	if ((publication->history ? publish_logged(publication) : publish(publication)) < 0)
 		finish(publication, "Redis went away before anything was published");
 }

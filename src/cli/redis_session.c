@@ -10,7 +10,7 @@
 #include <event2/event.h>
 
 #include "broker/redis/tls.h"
-#include "broker/redis/url.h"
+#include "broker/redis/urls.h"
 #include "broker/redis_broker.h"
 #include "config/config.h"
 #include "core/buf.h"
@@ -20,7 +20,7 @@
 int redis_session_open(struct redis_session *session, const struct config *config, const char *what,
 	const struct broker_listener *listener, struct buf *error)
 {
-	struct redis_url url;
+	struct redis_urls urls;
 	char node_id[64];
 	int r;
 
@@ -28,16 +28,16 @@ int redis_session_open(struct redis_session *session, const struct config *confi
 		.base = event_base_new(),
 		.log = log_new(STDERR_FILENO, LOG_WARN, config->log_format),
 	};
-	r = redis_url_parse(config->redis, &url, error);
-	if (r == 0 && url.tls)
+	r = redis_urls_parse(config->redis, &urls, error);
+	if (r == 0 && redis_urls_want_tls(config->redis))
 		r = redis_tls_new(&config->redis_tls, error, &session->tls);
 	if (r < 0) {
-		redis_url_deinit(&url);
+		redis_urls_deinit(&urls);
 		return r;
 	}
 	snprintf(node_id, sizeof(node_id), "%s-%ld-%" PRIu64, what, (long)getpid(), clock_wall_ms());
 	struct redis_options options = {
-		.url = &url,
+		.urls = &urls,
 		.tls = session->tls,
 		.channel_prefix = config->channel_prefix,
 		.node_id = node_id,
@@ -47,7 +47,7 @@ int redis_session_open(struct redis_session *session, const struct config *confi
 	r = session->base && session->log ? redis_broker_new(session->base, &options, listener, session->log,
 						    NULL, &session->broker)
 					  : -ENOMEM;
-	redis_url_deinit(&url);
+	redis_urls_deinit(&urls);
 	if (r < 0)
 		buf_append_str(error, "out of memory");
 	return r;

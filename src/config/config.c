@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/redis/url.h"
+#include "broker/redis/urls.h"
 #include "config/config_open.h"
 #include "config/cpus.h"
 #include "config/loader.h"
@@ -262,7 +262,7 @@ static int check_redis_tls(struct loader *loader)
 		{OPTION_redis_tls_verify, tls->verify != REDIS_TLS_FULL},
 	};
 
-	if (!*config->redis || redis_url_wants_tls(config->redis))
+	if (!*config->redis || redis_urls_want_tls(config->redis))
 		return 0;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].given)

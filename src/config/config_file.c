@@ -31,7 +31,7 @@ static int read_option(struct reader *reader, const struct option *option, const
 		return loader_set_text(reader->loader, option, source, "");
 	if (reader_is(value, option->type->nothing))
 		return loader_set_text(reader->loader, option, source, option->type->nothing);
-	if (option_is_list(option) && value->type != YAML_SCALAR_NODE)
+	if (option_may_be_listed(option) && value->type != YAML_SCALAR_NODE)
 		r = reader_texts(reader, value, option->name, VALUE_LIST_MAX, texts, NULL, &n);
 	else
 		r = reader_text(reader, value, option->name, &texts[0]);

@@ -92,6 +92,11 @@ bool option_is_list(const struct option *option)
 	return option->type->is_list;
 }
 
+bool option_may_be_listed(const struct option *option)
+{
+	return option->type->is_list || option->type == &value_types[VALUE_REDIS_URL];
+}
+
 const char *option_placeholder(const struct option *option)
 {
 	return option->type->placeholder;

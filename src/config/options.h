@@ -48,6 +48,7 @@ void option_flag(const struct option *option, struct buf *out);
 
 size_t option_index(const struct option *option);
 bool option_is_list(const struct option *option);
+bool option_may_be_listed(const struct option *option); /* in YAML; elsewhere it separates its items itself */
 
 /* ADDRESS, DURATION, … for the help text. */
 const char *option_placeholder(const struct option *option);

@@ -14,7 +14,7 @@
 #include "auth/jwks_url.h"
 #include "auth/verifier.h"
 #include "broker/redis/tls.h"
-#include "broker/redis/url.h"
+#include "broker/redis/urls.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "core/ip.h"
@@ -375,47 +375,72 @@ static void secret_deinit(void *member)
 	string_deinit(member);
 }
 
+/* Several are kept as they would be written in one line. */
+static int redis_join(const char *const *texts, size_t n, struct buf *out, struct buf *error)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (n > 1 && !strstr(texts[i], "://")) {
+			buf_append_str(error, "each of several Redis URLs starts with its scheme");
+			return CONFIG_BAD;
+		}
+		if (i)
+			buf_append_char(out, ',');
+		buf_append_str(out, texts[i]);
+	}
+	return out->failed || !buf_text(out) ? -ENOMEM : 0;
+}
+
+static int refuse_sentinels(const struct redis_urls *urls, struct buf *error)
+{
+	for (size_t i = 0; i < urls->n; i++)
+		if (urls->elements[i].kind == REDIS_SENTINEL) {
+			buf_append_str(error, "this Tidegate asks no sentinels: write the URL of a server");
+			return CONFIG_BAD;
+		}
+	return 0;
+}
+
 /* The text itself never gets into the sentence: there may be a password in it. */
 static int redis_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
 	struct buf *error)
 {
-	struct redis_url url = {0};
+	struct redis_urls urls = {0};
+	struct buf text = {0};
 	int r;
 
-	(void)n;
 	(void)bounds;
-	if (!texts[0][0])
+	if (n == 0) {
+		buf_append_str(error, "it is empty: name a server, or say 'memory'");
+		return CONFIG_BAD;
+	}
+	if (n == 1 && !texts[0][0])
 		return replace(member, "");
-	r = redis_url_parse(texts[0], &url, error);
-	if (r < 0)
-		return r == -EINVAL ? CONFIG_BAD : r;
-	redis_url_deinit(&url);
-	return replace(member, texts[0]);
+	r = redis_join(texts, n, &text, error);
+	if (r == 0)
+		r = redis_urls_parse(buf_text(&text), &urls, error);
+	if (r == 0)
+		r = refuse_sentinels(&urls, error);
+	redis_urls_deinit(&urls);
+	if (r == 0)
+		r = replace(member, buf_text(&text));
+	if (text.data)
+		explicit_bzero(text.data, text.cap);
+	buf_deinit(&text);
+	return r == -EINVAL ? CONFIG_BAD : r;
 }
 
-/* Prints the parsed URL, so that an odd spelling cannot let the password slip through. */
+/* Prints the parsed URLs, so that an odd spelling cannot let a password slip through. */
 static void redis_print(const void *member, struct buf *out)
 {
 	const char *text = *(char *const *)member;
-	const char *scheme_end = strstr(text, "://");
-	struct redis_url url = {0};
+	struct redis_urls urls = {0};
 	struct buf ignored = {0};
 
-	if (!text[0] || !scheme_end) {
+	if (!text[0])
 		buf_append_str(out, "memory");
-		return;
-	}
-	buf_append(out, text, (size_t)(scheme_end - text) + 3);
-	if (redis_url_parse(text, &url, &ignored) == 0) {
-		if (url.user)
-			append_printable(out, url.user);
-		if (url.password)
-			buf_append_str(out, ":***");
-		if (url.user || url.password)
-			buf_append_char(out, '@');
-		redis_url_describe(&url, out);
-		redis_url_deinit(&url);
-	}
+	else if (redis_urls_parse(text, &urls, &ignored) == 0)
+		redis_urls_print(&urls, out);
+	redis_urls_deinit(&urls);
 	buf_deinit(&ignored);
 }
 

@@ -53,7 +53,7 @@ def test_a_wrong_option_is_one_line_and_exit_2(words):
     refused(result)
 
 
-COMMANDS = ("serve", "publish", "tail", "action", "status", "config", "disconnect", "control", "health", "functions", "check", "asyncapi", "reload", "token", "manual",
+COMMANDS = ("serve", "publish", "tail", "action", "status", "config", "disconnect", "control", "health", "functions", "shard", "check", "asyncapi", "reload", "token", "manual",
             "completion", "version")
 
 
@@ -65,7 +65,7 @@ def test_the_help_of_a_command_is_about_that_command(command):
     assert run("help", command).stdout == text
     assert ("--drain-delay" in text) == (command in ("serve", "check", "asyncapi"))
     assert ("--key KEY" in text) == (command in ("publish", "action"))
-    assert ("--admin-token" in text) == (command not in ("action", "health", "functions", "token", "manual", "completion", "version"))
+    assert ("--admin-token" in text) == (command not in ("action", "health", "functions", "shard", "token", "manual", "completion", "version"))
 
 
 def test_help_knows_bench_and_nothing_that_is_not_there():
@@ -116,7 +116,7 @@ def complete(*words):
 
 
 def test_bash_completes_commands_flags_and_values():
-    assert complete("s") == ["serve", "status"]
+    assert complete("s") == ["serve", "status", "shard"]
     assert complete("publish", "--k") == ["--key"]
     assert complete("token", "--us") == ["--user"]
     assert complete("serve", "--log-l") == ["--log-level"]

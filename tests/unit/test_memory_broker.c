@@ -151,7 +151,7 @@ static void is_ready_on_its_first_turn(void **state)
 	struct world *world = *state;
 
 	assert_int_equal(broker_state(world->broker), BROKER_CONNECTING);
-	turn_says(world, "state1 ");
+	turn_says(world, "state2 ");
 	assert_int_equal(broker_state(world->broker), BROKER_READY);
 	turn_says(world, "");
 }
@@ -160,7 +160,7 @@ static void delivers_in_order_to_what_is_wanted_and_counts(void **state)
 {
 	struct world *world = *state;
 
-	turn_says(world, "state1 ");
+	turn_says(world, "state2 ");
 	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	publish(world, "a", "1");
 	publish(world, "b", "2");
@@ -175,7 +175,7 @@ static void says_subscribed_again_when_asked_again_and_nothing_when_no_longer_wa
 {
 	struct world *world = *state;
 
-	turn_says(world, "state1 ");
+	turn_says(world, "state2 ");
 	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	turn_says(world, "+a ");
 	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
@@ -192,7 +192,7 @@ static void an_echo_waits_for_the_turn_after(void **state)
 {
 	struct world *world = *state;
 
-	turn_says(world, "state1 ");
+	turn_says(world, "state2 ");
 	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	turn_says(world, "+a ");
 	world->n_echoes = 2;
@@ -207,7 +207,7 @@ static void appends_and_pushes_in_the_order_of_the_calls(void **state)
 {
 	struct world *world = *state;
 
-	turn_says(world, "state1 ");
+	turn_says(world, "state2 ");
 	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	publish_log(world, "a", "x", NULL);
 	read_log(world, "a", 1, 10);
@@ -228,7 +228,7 @@ static void publishes_once_under_one_key(void **state)
 {
 	struct world *world = *state;
 
-	turn_says(world, "state1 ");
+	turn_says(world, "state2 ");
 	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	turn_says(world, "+a ");
 	publish_log(world, "a", "x", "key");
@@ -247,7 +247,7 @@ static void a_read_ends_where_it_is_large_enough(void **state)
 	char *payload = calloc(1, TOO_LARGE);
 	struct slice large = {payload, HALF};
 
-	turn_says(world, "state1 ");
+	turn_says(world, "state2 ");
 	for (unsigned int i = 0; i < 3; i++)
 		assert_int_equal(
 			broker_log_publish(world->broker, slice_of("a"), large, &kept, NULL, NULL), 0);
@@ -281,7 +281,7 @@ static void cancels_what_is_under_way_when_it_is_freed(void **state)
 {
 	struct world *world = *state;
 
-	turn_says(world, "state1 ");
+	turn_says(world, "state2 ");
 	buf_reset(&world->said);
 	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	assert_int_equal(broker_publish(world->broker, slice_of("a"), slice_of("1"), on_canceled, world), 0);
@@ -301,7 +301,7 @@ static void describes_itself(void **state)
 	struct world *world = *state;
 	struct buf text = {0};
 
-	turn_says(world, "state1 ");
+	turn_says(world, "state2 ");
 	assert_int_equal(broker_subscribe(world->broker, slice_of("a")), 0);
 	broker_describe(world->broker, &text);
 	assert_string_equal(buf_text(&text), "{\"kind\":\"memory\",\"state\":\"ready\",\"n_channels\":1,"

@@ -24,7 +24,7 @@
 #include <hiredis/hiredis.h>
 
 #include "broker/redis/reply.h"
-#include "broker/redis/url.h"
+#include "broker/redis/urls.h"
 #include "channel_log/envelope.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -189,17 +189,17 @@ static void start_broker(struct world *world, const char *login, const char *pre
 		.probe_idle_ms = 200,
 		.probe_timeout_ms = 1000,
 		.loads_library = loads_library};
-	struct redis_url url;
+	struct redis_urls urls;
 	struct buf error = {0};
 	char text[160];
 
 	snprintf(text, sizeof(text), "unix://%s%s", login, world->redis.socket);
-	assert_int_equal(redis_url_parse(text, &url, &error), 0);
-	options.url = &url;
+	assert_int_equal(redis_urls_parse(text, &urls, &error), 0);
+	options.urls = &urls;
 	assert_int_equal(redis_broker_new(world->loop.base, &options, &listener, world->log.log,
 				 &world->metrics, &world->broker),
 		0);
-	redis_url_deinit(&url);
+	redis_urls_deinit(&urls);
 	AWAIT(world, world->state == BROKER_READY);
 }
 

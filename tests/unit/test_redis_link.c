@@ -25,7 +25,7 @@
 #include <hiredis/hiredis.h>
 
 #include "broker/redis/server.h"
-#include "broker/redis/url.h"
+#include "broker/redis/urls.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "metrics/metrics.h"
@@ -157,18 +157,18 @@ static void start_broker(
 {
 	const struct broker_listener listener = {
 		world, on_event, on_drained, on_subscribed, on_lost, on_state};
-	struct redis_url url;
+	struct redis_urls urls;
 	struct buf error = {0};
 
-	assert_int_equal(redis_url_parse(text, &url, &error), 0);
-	options.url = &url;
+	assert_int_equal(redis_urls_parse(text, &urls, &error), 0);
+	options.urls = &urls;
 	options.channel_prefix = prefix;
 	options.node_id = "test node";
 	options.seed = 42;
 	assert_int_equal(redis_broker_new(world->loop.base, &options, &listener, world->log.log,
 				 &world->metrics, &world->broker),
 		0);
-	redis_url_deinit(&url);
+	redis_urls_deinit(&urls);
 }
 
 /* A broker on the Unix socket, with probes quick enough for a test. */

@@ -27,7 +27,6 @@ struct redis_url {
  * sentence (nothing of the text in it, so never the password) appended to error, or -ENOMEM.
  */
 int redis_url_parse(const char *text, struct redis_url *url, struct buf *error);
-bool redis_url_wants_tls(const char *text);                             /* as text, sound or not */
 int redis_url_copy(const struct redis_url *from, struct redis_url *to); /* 0 or -ENOMEM */
 void redis_url_deinit(struct redis_url *url);
 

@@ -452,6 +452,16 @@ int redis_server_expire_revocations(struct redis_server *server, double now_seco
 
 /* --- the server itself --- */
 
+struct slice redis_server_address(const struct redis_server *server)
+{
+	return buf_slice(&server->address);
+}
+
+size_t redis_server_n_channels(const struct redis_server *server)
+{
+	return server->subscriber.channels.n_wanted;
+}
+
 struct slice redis_server_complaint(const struct redis_server *server)
 {
 	return redis_library_refusal(server->library);

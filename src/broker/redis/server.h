@@ -92,6 +92,9 @@ int redis_server_revoke(struct redis_server *server, const struct broker_revocat
 int redis_server_unrevoke(struct redis_server *server, struct slice text);
 int redis_server_expire_revocations(struct redis_server *server, double now_seconds);
 
+struct slice redis_server_address(const struct redis_server *server); /* no secret; borrowed */
+size_t redis_server_n_channels(const struct redis_server *server);    /* that are wanted */
+
 struct slice redis_server_complaint(const struct redis_server *server);
 
 /* Appends the members of a JSON object: "state", "address", … as in broker_describe(). */

@@ -15,11 +15,16 @@ struct taking {
 	void *arg;
 };
 
+void redis_tickets_start(const char *prefix, struct buf *out)
+{
+	buf_printf(out, "tg:t:%s", prefix);
+}
+
 int redis_tickets_init(struct redis_tickets *tickets, struct log *log, const char *prefix)
 {
 	*tickets =
 		(struct redis_tickets){.log = log, .refused_limit = {.burst = 2, .interval_ms = 60 * 1000}};
-	buf_printf(&tickets->start, "tg:t:%s", prefix);
+	redis_tickets_start(prefix, &tickets->start);
 	return tickets->start.failed ? -ENOMEM : 0;
 }
 

@@ -26,6 +26,9 @@ struct redis_tickets {
 	bool cancelled;   /* the server is being freed: outstanding tickets are cancelled, not lost */
 };
 
+/* Appends what the key of each ticket starts with. */
+void redis_tickets_start(const char *prefix, struct buf *out);
+
 /* 0 or -ENOMEM. The log is borrowed for its life. */
 int redis_tickets_init(struct redis_tickets *tickets, struct log *log, const char *prefix);
 void redis_tickets_deinit(struct redis_tickets *tickets); /* all links are freed by then */

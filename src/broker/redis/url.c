@@ -13,25 +13,23 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "broker/redis/url_text.h"
 #include "core/buf.h"
 #include "core/slice.h"
 #include "core/text.h"
 
-static const char tls_scheme[] = "rediss://";
-
 enum {
-	REDIS_PORT = 6379,
 	REDIS_HOST_MAX = 255, /* of a name in DNS */
 };
 
-static int url_refuse(struct buf *error, const char *why)
+int redis_url_refuse(struct buf *error, const char *why)
 {
 	buf_append_str(error, why);
 	return -EINVAL;
 }
 
-/* A copy, percent-decoded once. NUL cannot be in any of these strings, so it is refused. */
-static int url_decode(struct slice text, struct buf *error, char **outp)
+/* NUL cannot be in any of these strings, so it is refused. */
+int redis_url_decode(struct slice text, struct buf *error, char **outp)
 {
 	char *out = malloc(text.len + 1);
 	size_t n = 0;
@@ -45,7 +43,7 @@ static int url_decode(struct slice text, struct buf *error, char **outp)
 
 			if (byte <= 0) {
 				free(out);
-				return url_refuse(error,
+				return redis_url_refuse(error,
 					"a % in the Redis URL is not followed by two hex digits "
 					"of a usable byte (write %25 for the character itself)");
 			}
@@ -77,8 +75,7 @@ static bool url_number(struct slice text, long max, long *numberp)
 	return true;
 }
 
-/* The text before the first of these bytes; *restp starts at that byte or is empty. */
-static struct slice url_until(struct slice text, const char *stops, struct slice *restp)
+struct slice redis_url_until(struct slice text, const char *stops, struct slice *restp)
 {
 	size_t n = 0;
 
@@ -88,8 +85,8 @@ static struct slice url_until(struct slice text, const char *stops, struct slice
 	return (struct slice){text.data, n};
 }
 
-/* Takes [user][:password]@ off the front. The last @ counts: a raw one in a password is forgiven. */
-static int url_take_login(struct redis_url *url, struct slice *authority, struct buf *error)
+/* The last @ counts: a raw one in a password is forgiven. */
+int redis_url_take_login(struct redis_url *url, struct slice *authority, struct buf *error)
 {
 	const char *at = memrchr(authority->data, '@', authority->len);
 	struct slice login, user, password;
@@ -99,74 +96,74 @@ static int url_take_login(struct redis_url *url, struct slice *authority, struct
 		return 0;
 	login = (struct slice){authority->data, (size_t)(at - authority->data)};
 	*authority = (struct slice){at + 1, authority->len - login.len - 1};
-	user = url_until(login, ":", &password);
+	user = redis_url_until(login, ":", &password);
 	if (password.len == 0)
-		return url_refuse(error,
+		return redis_url_refuse(error,
 			"the Redis URL has a user but no password: write user:password@ or :password@");
 	password = (struct slice){password.data + 1, password.len - 1};
 	if (password.len == 0)
-		return url_refuse(error, "the password in the Redis URL is empty");
+		return redis_url_refuse(error, "the password in the Redis URL is empty");
 	if (user.len) {
-		r = url_decode(user, error, &url->user);
+		r = redis_url_decode(user, error, &url->user);
 		if (r < 0)
 			return r;
 	}
-	return url_decode(password, error, &url->password);
+	return redis_url_decode(password, error, &url->password);
 }
 
 static int url_take_port(struct redis_url *url, struct slice rest, struct buf *error)
 {
-	long port = REDIS_PORT;
+	long port = 0;
 
-	if (rest.len == 0) {
-		url->port = (uint16_t)port;
+	if (rest.len == 0)
 		return 0;
-	}
 	if (rest.data[0] != ':' ||
 		!url_number((struct slice){rest.data + 1, rest.len - 1}, UINT16_MAX, &port) || port == 0)
-		return url_refuse(error,
+		return redis_url_refuse(error,
 			"the port in the Redis URL is not a number from 1 to 65535 (a / ? or # in a "
 			"password must be written as %2F %3F or %23)");
 	url->port = (uint16_t)port;
 	return 0;
 }
 
-static int url_take_host(struct redis_url *url, struct slice authority, struct buf *error)
+int redis_url_take_host(
+	struct redis_url *url, struct slice authority, uint16_t default_port, struct buf *error)
 {
 	struct slice host, rest;
 	int r;
 
+	url->port = default_port;
 	if (authority.len && authority.data[0] == '[') {
-		host = url_until((struct slice){authority.data + 1, authority.len - 1}, "]", &rest);
+		host = redis_url_until((struct slice){authority.data + 1, authority.len - 1}, "]", &rest);
 		if (rest.len == 0)
-			return url_refuse(error, "the [ in the Redis URL has no ]");
+			return redis_url_refuse(error, "the [ in the Redis URL has no ]");
 		rest = (struct slice){rest.data + 1, rest.len - 1};
 	} else {
-		host = url_until(authority, ":", &rest);
+		host = redis_url_until(authority, ":", &rest);
 		if (rest.len && memchr(rest.data + 1, ':', rest.len - 1))
-			return url_refuse(
+			return redis_url_refuse(
 				error, "an IPv6 address in the Redis URL needs brackets: redis://[::1]:6379");
 	}
 	if (host.len == 0)
-		return url_refuse(error, "the Redis URL names no host");
+		return redis_url_refuse(error, "the Redis URL names no host");
 	if (host.len > REDIS_HOST_MAX)
-		return url_refuse(error, "the host in the Redis URL is longer than 255 bytes");
-	r = url_decode(host, error, &url->host);
+		return redis_url_refuse(error, "the host in the Redis URL is longer than 255 bytes");
+	r = redis_url_decode(host, error, &url->host);
 	if (r < 0)
 		return r;
 	for (const char *c = url->host; *c; c++)
 		if ((unsigned char)*c <= ' ' || *c == 0x7f)
-			return url_refuse(
+			return redis_url_refuse(
 				error, "the host in the Redis URL contains a blank or a control character");
 	return url_take_port(url, rest, error);
 }
 
-static int url_take_db(struct redis_url *url, struct slice text, struct buf *error)
+int redis_url_take_db(struct redis_url *url, struct slice text, struct buf *error)
 {
 	long db = 0;
 
 	if (text.len && !url_number(text, INT_MAX, &db))
-		return url_refuse(error, "the database in the Redis URL is not a number");
+		return redis_url_refuse(error, "the database in the Redis URL is not a number");
 	url->db = (int)db;
 	return 0;
 }
@@ -174,18 +171,19 @@ static int url_take_db(struct redis_url *url, struct slice text, struct buf *err
 static int url_parse_tcp(struct slice text, struct redis_url *url, struct buf *error)
 {
 	struct slice rest;
-	struct slice authority = url_until(text, "/?#", &rest);
+	struct slice authority = redis_url_until(text, "/?#", &rest);
 	int r;
 
-	r = url_take_login(url, &authority, error);
+	r = redis_url_take_login(url, &authority, error);
 	if (r < 0)
 		return r;
-	r = url_take_host(url, authority, error);
+	r = redis_url_take_host(url, authority, REDIS_PORT, error);
 	if (r < 0 || rest.len == 0)
 		return r;
 	if (rest.data[0] != '/')
-		return url_refuse(error, "redis:// takes no options: only [user:password@]host[:port][/db]");
-	return url_take_db(url, (struct slice){rest.data + 1, rest.len - 1}, error);
+		return redis_url_refuse(
+			error, "redis:// takes no options: only [user:password@]host[:port][/db]");
+	return redis_url_take_db(url, (struct slice){rest.data + 1, rest.len - 1}, error);
 }
 
 static int url_parse_tls(struct slice text, struct redis_url *url, struct buf *error)
@@ -197,31 +195,26 @@ static int url_parse_tls(struct slice text, struct redis_url *url, struct buf *e
 static int url_parse_unix(struct slice text, struct redis_url *url, struct buf *error)
 {
 	struct slice rest, query;
-	struct slice authority = url_until(text, "/?#", &rest);
-	struct slice path = url_until(rest, "?", &query);
+	struct slice authority = redis_url_until(text, "/?#", &rest);
+	struct slice path = redis_url_until(rest, "?", &query);
 	int r;
 
-	r = url_take_login(url, &authority, error);
+	r = redis_url_take_login(url, &authority, error);
 	if (r < 0)
 		return r;
 	if (authority.len || path.len < 2)
-		return url_refuse(error,
+		return redis_url_refuse(error,
 			"a Unix socket in the Redis URL needs an absolute path: unix:///run/redis.sock");
-	r = url_decode(path, error, &url->unix_path);
+	r = redis_url_decode(path, error, &url->unix_path);
 	if (r < 0)
 		return r;
 	if (strlen(url->unix_path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return url_refuse(error, "the socket's path in the Redis URL is longer than 107 bytes");
+		return redis_url_refuse(error, "the socket's path in the Redis URL is longer than 107 bytes");
 	if (query.len == 0)
 		return 0;
 	if (query.len < 5 || memcmp(query.data, "?db=", 4) != 0)
-		return url_refuse(error, "the only option of a Unix socket in the Redis URL is ?db=");
-	return url_take_db(url, (struct slice){query.data + 4, query.len - 4}, error);
-}
-
-bool redis_url_wants_tls(const char *text)
-{
-	return strncasecmp(text, tls_scheme, strlen(tls_scheme)) == 0;
+		return redis_url_refuse(error, "the only option of a Unix socket in the Redis URL is ?db=");
+	return redis_url_take_db(url, (struct slice){query.data + 4, query.len - 4}, error);
 }
 
 int redis_url_parse(const char *text, struct redis_url *url, struct buf *error)
@@ -231,7 +224,7 @@ int redis_url_parse(const char *text, struct redis_url *url, struct buf *error)
 		int (*parse)(struct slice text, struct redis_url *url, struct buf *error);
 	} schemes[] = {
 		{"redis://", url_parse_tcp},
-		{tls_scheme, url_parse_tls},
+		{"rediss://", url_parse_tls},
 		{"unix://", url_parse_unix},
 		{"redis+unix://", url_parse_unix},
 	};
@@ -248,7 +241,7 @@ int redis_url_parse(const char *text, struct redis_url *url, struct buf *error)
 			redis_url_deinit(url);
 		return r;
 	}
-	return url_refuse(
+	return redis_url_refuse(
 		error, "the Redis URL must start with redis://, rediss://, unix:// or redis+unix://");
 }
 

@@ -1,0 +1,123 @@
+"""Several Redis servers side by side: each has its channels, and is away alone."""
+
+import json
+import sys
+
+import pytest
+
+from harness.gateway import ROOT, run
+from harness.redis_server import DurableRedis
+from harness.wait import until
+
+sys.path.insert(0, str(ROOT / "src/clients/python"))
+
+# pylint: disable=wrong-import-position
+from tidegate.sharding import shard_of, slot_of  # noqa: E402
+
+pytestmark = pytest.mark.plain
+
+N = 3
+ROUTES = """
+topics: []
+routes:
+  - {path: "/ws/items/{id}", channel: "items:{id}", history: {size: 100}}
+"""
+
+
+@pytest.fixture
+def servers(tmp_path):
+    made = []
+    for i in range(N):
+        folder = tmp_path / f"redis{i}"
+        folder.mkdir()
+        made.append(DurableRedis(folder))
+    yield made
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture
+def urls(servers):
+    return ",".join(server.url for server in servers)
+
+
+def one_of_each(kind):
+    """A channel of this kind for each server."""
+    found = {}
+    for number in range(1000):
+        found.setdefault(shard_of(f"{kind}:{number}", N), f"{kind}:{number}")
+    return [found[i] for i in range(N)]
+
+
+def ready(gateway):
+    answer = gateway.get("/ready")
+    return answer.status, answer.json()
+
+
+def test_the_command_line_and_the_helper_agree_with_redis(servers, urls):
+    """Slots as Redis says; servers as the vectors of the unit test say."""
+    assert slot_of("tg:s:{items:42}") == slot_of("items:42") == 12580
+    assert [shard_of("items:42", n) for n in (1, 2, 3)] == [0, *(shard_of("tg:m:{items:42}", n) for n in (2, 3))]
+    for name in ("cards", "items:1", "items:2", "items:3", "items:44"):
+        place = shard_of(name, N)
+        assert run("shard", name, "--redis", urls).stdout.split() == [str(place), f"127.0.0.1:{servers[place].port}/0"]
+    prefixed = run("shard", "cards", "--redis", urls, "--channel-prefix", "app:").stdout
+    assert prefixed.startswith(f"{shard_of('app:cards', N)} ")
+    assert run("shard", "--key", "tg:a:{x}", "--redis", urls, "--channel-prefix", "app:").stdout.startswith(f"{shard_of('x', N)} ")
+
+
+def test_one_that_is_away_takes_its_own_channels_along_and_no_others(servers, urls, start, tmp_path):
+    (tmp_path / "routes.yaml").write_text(ROUTES, encoding="utf-8")
+    gateway = start("--config", str(tmp_path / "routes.yaml"), redis=urls)
+    channels = one_of_each("items")
+    peers = [gateway.connect(f"/ws/{channel.replace(':', '/')}") for channel in channels]
+
+    def hears(place, data):
+        assert run("publish", channels[place], json.dumps({"type": "n", "data": data}), "--redis", urls).returncode == 0
+        assert peers[place].receive()["data"] == data
+
+    for place in range(N):
+        until("it is heard", lambda place=place: servers[place].subscribers(channels[place]) == 1)
+        hears(place, place)
+    assert ready(gateway)[1]["broker"]["state"] == "ready"
+    servers[1].kill()
+    until("it is partial", lambda: ready(gateway)[1]["broker"]["state"] == "partial")
+    status, said = ready(gateway)
+    assert (status, said["ready"], said["broker"]["degraded"]) == (200, True, [f"127.0.0.1:{servers[1].port}/0"])
+    hears(0, 10)
+    hears(2, 12)
+    servers[1].start()
+    until("it is ready", lambda: ready(gateway)[1]["broker"]["state"] == "ready")
+    until("it is heard", lambda: servers[1].subscribers(channels[1]) == 1)
+    hears(1, 11)
+
+
+def test_a_start_waits_for_all_of_them(servers, urls, start):
+    servers[2].kill()
+    gateway = start(redis=urls, ready=False)
+    until("two are there", lambda: len(ready(gateway)[1]["broker"]["degraded"]) == 1)
+    assert ready(gateway)[0] == 503
+    servers[2].start()
+    gateway.wait_until_ready()
+
+
+@pytest.mark.parametrize("text, says", [
+    ("redis://h1:6379,h2:6379", "speaks to no Redis Cluster"),
+    ("redis-sentinel://h1/m", "is written redis+sentinel://HOST/NAME"),
+    ("redis://:hunter2@h1,redis://h1", "two of the Redis URLs name the same server"),
+    ("[redis://h1, h2]", "starts with its scheme"),
+    ("[]", "it is empty"),
+    ("redis+sentinel://:hunter2@s1,s2/m", "asks no sentinels"),
+])
+def test_a_wrong_list_is_one_line(tmp_path, text, says):
+    path = tmp_path / "t.yaml"
+    path.write_text(f"redis: {text}\n", encoding="utf-8")
+    result = run("check", str(path))
+    assert result.returncode == 2 and says in result.stderr and "hunter2" not in result.stderr, result.stderr
+
+
+def test_a_list_in_yaml_is_what_a_comma_is_elsewhere(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text("redis:\n  - redis://:hunter2@h1\n  - rediss://h2/3\n", encoding="utf-8")
+    printed = run("check", str(path)).stdout
+    assert "redis://:***@h1:6379/0,rediss://h2:6379/3 " in printed and "hunter2" not in printed
