@@ -86,6 +86,11 @@ static void write_totals(const struct status *status, struct buf *out)
 		{"connections_opened", METRIC_CONNECTIONS_OPENED},
 		{"connections_closed", METRIC_CLOSED_1000},
 		{"handshakes_refused", METRIC_REFUSED_NOT_FOUND},
+		{"actions_sent", METRIC_ACTIONS_SENT},
+		{"actions_answered", METRIC_ACTIONS_ANSWERED},
+		{"actions_timed_out", METRIC_ACTIONS_TIMED_OUT},
+		{"actions_refused", METRIC_ACTIONS_TOO_MANY},
+		{"actions_abandoned", METRIC_ACTIONS_ABANDONED},
 	};
 
 	buf_append_str(out, ",\"totals\":{");

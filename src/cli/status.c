@@ -183,6 +183,23 @@ static void print_load(const struct page *page)
 		grouped(json_number_at(s, "totals.handshakes_refused"), b));
 }
 
+/* Where clients ask anything of backends. */
+static void print_actions(const struct page *page)
+{
+	struct slice s = page->status;
+	double sent = json_number_at(s, "totals.actions_sent"),
+	       refused = json_number_at(s, "totals.actions_refused");
+	char a[32], b[32], c[32];
+
+	if (!sent && !refused)
+		return;
+	label("actions");
+	printf("%s answered of %s, %s timed out, %s refused, %s abandoned\n",
+		grouped(json_number_at(s, "totals.actions_answered"), a), grouped(sent, b),
+		grouped(json_number_at(s, "totals.actions_timed_out"), c), grouped(refused, (char[32]){0}),
+		grouped(json_number_at(s, "totals.actions_abandoned"), (char[32]){0}));
+}
+
 /* Prints the configuration in force, and whether a newer one was refused, which an operator has to know. */
 static void print_config(const struct page *page)
 {
@@ -246,6 +263,7 @@ static void print_page(struct slice answer)
 		(void)json_array_next(nodes, &pos, &page.status);
 	print_node(&page);
 	print_load(&page);
+	print_actions(&page);
 	print_config(&page);
 	print_nodes(&page);
 }

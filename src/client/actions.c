@@ -256,6 +256,13 @@ static void tell_answer(const struct action_waiting *waiting, const struct actio
 			client, reply_action(id_of(waiting), answer->data, answer->more, clients->wall_ms));
 }
 
+static void tell_endless(const struct action_waiting *waiting)
+{
+	metrics_add(waiting->client->clients->metrics, METRIC_ACTIONS_TOO_LONG, 1);
+	answer_error(waiting->client, id_of(waiting), "too_long", "the backend's answer has too many parts",
+		absent);
+}
+
 void actions_answered(struct clients *clients, const struct action_answer *answer)
 {
 	struct action_waiting *waiting = find(clients, answer->number);
@@ -271,8 +278,7 @@ void actions_answered(struct clients *clients, const struct action_answer *answe
 	}
 	take_off(waiting);
 	if (answer->r == 0 && answer->more && !answer->code.data)
-		answer_error(waiting->client, id_of(waiting), "too_long",
-			"the backend's answer has too many parts", absent);
+		tell_endless(waiting);
 	else if (answer->r == 0)
 		tell_answer(waiting, answer);
 	else
@@ -313,6 +319,7 @@ void actions_forget(struct client *client)
 
 		take_off(waiting);
 		free(waiting);
+		metrics_add(client->clients->metrics, METRIC_ACTIONS_ABANDONED, 1);
 	}
 }
 

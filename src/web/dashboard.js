@@ -208,6 +208,9 @@ function showFacts(node) {
   show('dropped', count(node.totals.messages_dropped), node.totals.messages_dropped ? 'warn' : '')
   show('events-refused', count(node.totals.events_dropped), node.totals.events_dropped ? 'warn' : '')
   show('handshakes-refused', count(node.totals.handshakes_refused), node.totals.handshakes_refused ? 'warn' : '')
+  const lost = node.totals.actions_timed_out + node.totals.actions_refused
+  show('actions', node.totals.actions_sent + lost ? count(node.totals.actions_answered) + ' of ' + count(node.totals.actions_sent)
+    + (lost ? ', ' + count(lost) + ' refused or late' : '') : '–', lost ? 'warn' : '')
   show('subscriptions', count(node.subscriptions))
   show('channel-count', count(node.channels))
   show('sent', bytes(node.totals.sent_bytes))

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from harness.gateway import run
 from harness.wait import until
 
 STREAM = "cards-actions"
@@ -197,6 +198,24 @@ def test_no_more_are_in_flight_than_the_route_allows_and_time_ends_them(gateway,
         assert (peer.receive()["id"]) == 4
     assert gateway.metric("tidegate_action_answers_dropped_total") == 3
     assert gateway.metric("tidegate_actions_timed_out_total") == 3
+
+
+def test_each_action_that_was_sent_is_counted_at_its_end(gateway, own_redis, backends):
+    """Answered, timed out, refused, or abandoned with its connection: the sum is what was sent."""
+    with gateway.connect("/ws/cards") as peer:
+        act(peer, 0, id=0)
+        assert peer.receive()["data"]["code"] == "timeout"
+        backends(own_redis, lambda fields: [{"data": 1}] if fields["data"] == "1" else [])
+        act(peer, 1, id=1)
+        assert peer.receive()["data"] == 1
+        act(peer, 2, id=2)
+        act(peer, 3, id=3)
+        until("they were sent", lambda: gateway.metric("tidegate_actions_sent_total") == 4)
+    until("it has gone", lambda: gateway.metric("tidegate_actions_abandoned_total") == 2)
+    totals = gateway.get("/status").json()["totals"]
+    assert [totals[f"actions_{what}"] for what in ("sent", "answered", "timed_out", "refused", "abandoned")] == [4, 1, 1, 0, 2]
+    shown = run("status", "--admin", gateway.admin)
+    assert "1 answered of 4, 1 timed out, 0 refused, 2 abandoned" in shown.stdout
 
 
 def test_a_full_stream_is_busy_at_once(gateway, own_redis):

@@ -198,6 +198,7 @@ static void an_answer_for_a_connection_that_has_gone_is_dropped(void **state)
 	answer(world, here, "{\"channel\":\"a\"}", false);
 	hears(other, "reply#1(a) ");
 	pass(world, 2000); /* their time ends with them */
+	assert_int_equal(metrics_get(&world->metrics, METRIC_ACTIONS_ABANDONED), 2);
 	assert_int_equal(metrics_get(&world->metrics, METRIC_ACTIONS_TIMED_OUT), 0);
 }
 
@@ -239,6 +240,7 @@ static void an_answer_without_an_end_is_ended(void **state)
 	}
 	answer(world, asked, "1", true);
 	hears(peer, "error#1(too_long) ");
+	assert_int_equal(metrics_get(&world->metrics, METRIC_ACTIONS_TOO_LONG), 1);
 	answer(world, asked, "1", true);
 	hears(peer, "");
 	assert_int_equal(dropped(world), 1);
