@@ -84,6 +84,13 @@ int position_parse(struct slice text, struct position *position);
 /* Writes the text and a NUL; returns its length. */
 size_t position_format(const struct position *position, char out[POSITION_TEXT_MAX]);
 
+/*
+ * Reads the positions of several channels, joined by commas, each behind its channel's name: what an event
+ * stream of several channels has told its peer ("cards=E.102.T,user:7=E.9.T"). One position alone, or a word,
+ * is read as since_parse() does. others: room for n_max positions behind the first, which the result borrows.
+ */
+struct since since_parse_list(struct slice text, struct position *others, uint32_t n_max);
+
 /* Reads what a client said: "now", "start" or a position; anything else is SINCE_MALFORMED. */
 struct since since_parse(struct slice text);
 

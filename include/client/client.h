@@ -27,12 +27,14 @@
 #include "core/list.h"
 #include "hub/hub.h"
 #include "protocol/close_reason.h"
+#include "protocol/transport.h"
 #include "route/rights.h"
 
 struct action_waiting;
 struct clients;
 struct lease;
 struct message;
+struct places;
 struct since;
 
 enum client_state {
@@ -66,6 +68,7 @@ struct client {
 		/* closing: what is said in place of the reason's sentence; owned, or NULL */
 		char *farewell;
 	};
+	struct places *places; /* where it stands in its channels; NULL: its peer keeps that by itself */
 	uint64_t id;
 	uint64_t opened_ms;
 	uint64_t deadline_ms;
@@ -82,9 +85,10 @@ struct client {
 	uint32_t n_dropped;  /* events that it lost because it read too slowly */
 	uint16_t close_code; /* the code that was sent or received */
 	uint16_t n_actions;  /* in actions */
-	uint8_t n_joins; /* joins under way, up to CLIENT_JOINS_MAX; without those that went out of turn */
-	uint8_t state;   /* enum client_state */
-	uint8_t reason;  /* enum close_reason, once it closes */
+	uint8_t n_joins;   /* joins under way, up to CLIENT_JOINS_MAX; without those that went out of turn */
+	uint8_t state;     /* enum client_state */
+	uint8_t reason;    /* enum close_reason, once it closes */
+	uint8_t transport; /* enum transport */
 	uint8_t n_unconfirmed; /* parked: subscriptions of the route that are not confirmed */
 	bool aware : 1;        /* has shown that it knows recovery: is told resync, degraded, restored */
 	bool speaks : 1;       /* tidegate.v1: it is told what only our own clients understand */
@@ -101,7 +105,7 @@ struct client {
 /* A connection with an empty outbox costs this, lws' own memory, and a few dozen bytes for
  * each subscription. */
 _Static_assert(
-	sizeof(struct client) <= 304, "a client has become larger than what a million of them may cost");
+	sizeof(struct client) <= 312, "a client has become larger than what a million of them may cost");
 
 /*
  * Begins a client whose handshake is valid, with the subscriptions of its route. Takes the rights over, even
@@ -116,6 +120,13 @@ void client_let_in(struct client *client);
 
 /* The peer has agreed to tidegate.v1. To be called right after client_init(). */
 void client_speaks(struct client *client);
+
+/*
+ * The peer listens to a stream of server-sent events, where it cannot say anything: it answers no ping,
+ * and its browser keeps for it the one position that the stream told last. since: as in client_resume();
+ * NULL: it told none. To be called right after client_init(). 0 or -ENOMEM.
+ */
+int client_streams(struct client *client, const struct since *since);
 
 /* The peer has told its position in the URL: the channels of its route are recovered from there. To be called
  * right after client_init(). */

@@ -62,7 +62,7 @@ struct hub_subscription {
 /* Messages of one channel, oldest first; borrowed for the length of the call. */
 struct hub_batch {
 	struct message *const *messages;
-	uint32_t n;
+	uint32_t n;        /* 0: there was no memory for the only form that the peer understands */
 	const void *bytes; /* all their frames, one behind the other */
 	size_t len;
 };

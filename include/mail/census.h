@@ -18,6 +18,7 @@
 
 #include "core/buf.h"
 #include "core/slice.h"
+#include "protocol/transport.h"
 
 struct disconnects;
 
@@ -72,6 +73,7 @@ struct census_connection {
 	bool blocked;      /* its socket is full */
 	bool aware;
 	bool deflates;
+	enum transport transport;
 	char remote[INET6_ADDRSTRLEN];
 };
 

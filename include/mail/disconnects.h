@@ -23,7 +23,8 @@ struct disconnect {
 	uint64_t wall_ms;
 	uint64_t duration_ms;
 	uint16_t code;
-	uint8_t reason; /* enum close_reason */
+	uint8_t reason;    /* enum close_reason */
+	uint8_t transport; /* enum transport */
 	char remote[INET6_ADDRSTRLEN];
 	char route[DISCONNECT_ROUTE_MAX + 1];
 };

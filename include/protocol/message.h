@@ -37,6 +37,9 @@ struct message {
 	uint64_t key_hash;   /* of channel and key; see message_set_key() */
 	uint32_t key_at;     /* the offset of the key in the frame */
 	uint32_t key_len;    /* 0: no key */
+	uint32_t pos_at;     /* the offset of the position in the frame */
+	uint16_t pos_len;    /* 0: it says none, or its form does not show it */
+	uint32_t retry_ms;   /* it asks its reader to come back after this time; 0: it does not */
 	uint32_t frame_len;
 	uint32_t header_len; /* of a plain frame: the text is frame + header_len */
 	bool renames;        /* an event whose payload had members with the gateway's reserved names */
@@ -76,7 +79,8 @@ bool message_same_key(const struct message *a, const struct message *b);
 
 /*
  * The message in this form: made by the first who asks, on whatever thread, and the same for all. It is the
- * message itself where the plain form does as well, or when out of memory. Borrowed: it lives as long as the
+ * message itself where the plain form does as well. When out of memory it is that, too, or NULL for a form
+ * whose peers do not understand the plain one (form_plain_does()). Borrowed: it lives as long as the
  * message, or as a reference to it that is taken as to any other. Its message_text() is no text unless it is
  * plain, and it has no other forms.
  */
@@ -90,6 +94,14 @@ static inline struct message *message_as(struct message *message, enum form form
 /* Makes a reply of this text. NULL when out of memory. */
 struct message *message_from_text(const char *text, size_t len);
 
+/* Makes a message of bytes that need no form: what stands between the messages of an event stream. NULL when
+ * out of memory. */
+struct message *message_from_bytes(const char *bytes, size_t len);
+
+/* The reply tells its reader a position, which is the len bytes at this offset of its text. Only for its
+ * maker. */
+void message_set_pos(struct message *reply, size_t at, size_t len);
+
 struct message *message_ref(struct message *message);
 
 /* Accepts NULL. */
@@ -99,6 +111,12 @@ void message_unref(struct message *message);
 static inline bool message_is_event(const struct message *message)
 {
 	return message->channel_len != 0;
+}
+
+/* Where in a channel's log its reader is now; empty if it does not say. */
+static inline struct slice message_pos(const struct message *message)
+{
+	return (struct slice){(const char *)message->frame + message->pos_at, message->pos_len};
 }
 
 static inline struct slice message_text(const struct message *message)

@@ -60,6 +60,9 @@ void rights_follow(struct rights *rights, struct route_table *newest);
  * long as rights_may_subscribe() them: a renewal may have taken them. */
 void rights_match(const struct rights *rights, struct route_match *match);
 
+/* Is there a history of any of the channels that its path leads to? */
+bool rights_keep_history(const struct rights *rights);
+
 /* False also for what is no channel's name: names cannot be probed. */
 bool rights_may_subscribe(const struct rights *rights, struct slice channel);
 

@@ -125,7 +125,7 @@ struct route_actions {
 enum {
 	ROUTE_NOT_FOUND = 1, /* no template has this shape: 404 */
 	ROUTE_BAD_ID = 2,    /* the shape fits, an id does not, or the ids make no valid channel name: 400 */
-	ROUTE_CONFLICT = 3,  /* another template matches the same paths */
+	ROUTE_CONFLICT = 3, /* another template matches the same paths, of routes or of their event streams */
 	ROUTE_BAD_TEMPLATE = 4, /* see the sentence in the error buffer */
 
 	ROUTE_ID_MAX = 128,       /* bytes of an id as it stands in names */
@@ -160,6 +160,9 @@ struct route_spec {
 	struct route_actions actions;
 	struct route_presence
 		presence; /* of the channels that it joins, not of those in its subscribe list */
+	/* The path of its event streams, with the same variables in the same order; NULL: /sse/… where its
+	 * own path is /ws/…, else none; "": none. */
+	const char *sse;
 };
 
 struct route; /* owned by its table */
@@ -209,6 +212,10 @@ const char *const *route_table_claims(const struct route_table *table);
 int route_table_match(
 	const struct route_table *table, const char *path, size_t len, struct route_match *match);
 
+/* The same for the paths of event streams. */
+int route_table_match_sse(
+	const struct route_table *table, const char *path, size_t len, struct route_match *match);
+
 /* The template as it was declared: the route's name in logs and metrics. */
 const char *route_path(const struct route *route);
 
@@ -253,6 +260,9 @@ const struct route_slow *route_slow(const struct route *route);
 
 /* Never NULL. Its size is 0 without a history; otherwise the default time is filled in. */
 const struct route_history *route_history(const struct route *route);
+
+/* The path of its event streams; NULL: it has none. */
+const char *route_sse(const struct route *route);
 
 /* Never NULL. Without a stream it carries none; otherwise the defaults are filled in. */
 const struct route_actions *route_actions(const struct route *route);

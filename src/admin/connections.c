@@ -32,6 +32,7 @@ static void write_connection(
 	clock_format(wall_ms - row->open_ms, opened);
 	buf_printf(out, "{\"id\":%" PRIu64 ",\"route\":", row->id);
 	buf_append_json_string(out, route.data, route.len);
+	buf_printf(out, ",\"transport\":\"%s\"", transport_name(row->transport));
 	buf_append_str(out, ",\"remote\":");
 	buf_append_json_string(out, row->remote, strlen(row->remote));
 	buf_printf(out, ",\"state\":\"%s\",\"opened\":\"%.*s\",\"open_seconds\":%.3f", row->state,

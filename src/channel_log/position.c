@@ -92,3 +92,33 @@ struct since since_parse(struct slice text)
 		return (struct since){.kind = SINCE_MALFORMED};
 	return since;
 }
+
+/* "cards=E.102.T". The name says nothing that the position does not: its epoch is that of one log. */
+static int named_position_parse(struct slice text, struct position *position)
+{
+	struct slice name;
+
+	if (cut(&text, '=', &name) || !name.len)
+		return POSITION_MALFORMED;
+	return position_parse(text, position);
+}
+
+struct since since_parse_list(struct slice text, struct position *others, uint32_t n_max)
+{
+	struct since since = {.kind = SINCE_POSITION, .others = others};
+	struct slice element;
+	bool more;
+
+	if (!text.len || !memchr(text.data, '=', text.len))
+		return since_parse(text);
+	more = cut(&text, ',', &element) == 0;
+	if (named_position_parse(more ? element : text, &since.position))
+		return (struct since){.kind = SINCE_MALFORMED};
+	while (more) {
+		more = cut(&text, ',', &element) == 0;
+		if (since.n_others == n_max ||
+			named_position_parse(more ? element : text, &others[since.n_others++]))
+			return (struct since){.kind = SINCE_MALFORMED};
+	}
+	return since;
+}

@@ -75,6 +75,7 @@ static void print_route(struct slice route)
 	printf("  slow %s", json_text_at(route, "slow", text, sizeof(text)));
 	printf("  compression %s", json_is_true(json_at(route, "compression")) ? "on" : "off");
 	printf("  history %s", json_text_at(route, "history", text, sizeof(text)));
+	printf("  sse %s", json_text_at(route, "sse", text, sizeof(text)));
 	printf("  %s\n", json_text_at(route, "source", text, sizeof(text)));
 }
 

@@ -74,6 +74,7 @@ static void describe(struct census *census, const struct client *client, struct 
 		.blocked = client->blocked,
 		.aware = client->aware,
 		.deflates = client->subscriber.form == FORM_DEFLATED,
+		.transport = client->transport,
 	};
 	ip_print(&client->remote, row->remote);
 	buf_append(&census->text, route, row->route_len);

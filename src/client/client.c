@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channel_log/position.h"
 #include "client/actions.h"
 #include "client/answer.h"
 #include "client/clients.h"
@@ -14,6 +15,7 @@
 #include "client/lease.h"
 #include "client/orders.h"
 #include "client/owed.h"
+#include "client/places.h"
 #include "client/presence.h"
 #include "client/recovery.h"
 #include "client/slow.h"
@@ -44,8 +46,19 @@ static void log_opened(const struct client *client)
 
 	ip_print(&client->remote, remote);
 	log_info(client->clients->log, "client connected", log_uint("conn", client->id),
-		log_str("route", route_path(client->rights.route)), log_str("remote", remote));
+		log_str("route", route_path(client->rights.route)),
+		log_str("transport", transport_name(client->transport)), log_str("remote", remote));
 }
+
+static const struct {
+	enum metric open;
+	enum metric opened;
+} transport_metrics[N_TRANSPORTS] = {
+#define TRANSPORT(id, word, sentence)                                                                        \
+	[TRANSPORT_##id] = {METRIC_TRANSPORT_OPEN_##id, METRIC_TRANSPORT_OPENED_##id},
+#include "protocol/transport.def"
+#undef TRANSPORT
+};
 
 /* The only place where the state changes: lists, counts and the log follow. */
 static void client_enter(struct client *client, enum client_state state)
@@ -69,6 +82,8 @@ static void client_enter(struct client *client, enum client_state state)
 		lease_run(client);
 		metrics_add(clients->metrics, METRIC_CONNECTIONS, 1);
 		metrics_add(clients->metrics, METRIC_CONNECTIONS_OPENED, 1);
+		metrics_add(clients->metrics, transport_metrics[client->transport].open, 1);
+		metrics_add(clients->metrics, transport_metrics[client->transport].opened, 1);
 		log_opened(client);
 		presence_opened(client);
 		break;
@@ -173,6 +188,23 @@ void client_resume(struct client *client, const struct since *since)
 		next = s->next;
 		recovery_begin(client, s, since, (struct slice){0}, true);
 	}
+}
+
+int client_streams(struct client *client, const struct since *since)
+{
+	const struct since now = {.kind = SINCE_NOW};
+
+	client->transport = TRANSPORT_SSE;
+	client->subscriber.form = client->subscriber.n > 1 ? FORM_SSE_BARE : FORM_SSE;
+	if (client->subscriber.n > 1) {
+		client->places = places_new();
+		if (!client->places)
+			return -ENOMEM;
+	}
+	/* A browser that was told no position cannot say where it was when the stream breaks. */
+	if (since || rights_keep_history(&client->rights))
+		client_resume(client, since ? since : &now);
+	return 0;
 }
 
 void client_open(struct client *client)
@@ -393,7 +425,8 @@ static void log_gone(const struct client *client)
 
 	ip_print(&client->remote, remote);
 	log_info(clients->log, "client disconnected", log_uint("conn", client->id),
-		log_str("route", route_path(client->rights.route)), log_str("remote", remote),
+		log_str("route", route_path(client->rights.route)),
+		log_str("transport", transport_name(client->transport)), log_str("remote", remote),
 		log_uint("duration_ms", clients->now_ms - client->opened_ms),
 		log_uint("received", client->n_received), log_uint("sent", client->n_sent),
 		log_uint("dropped", client->n_dropped), log_uint("code", client->close_code),
@@ -410,6 +443,7 @@ void client_deinit(struct client *client)
 		log_gone(client);
 		disconnects_note(&clients->disconnects, client);
 		metrics_sub(clients->metrics, METRIC_CONNECTIONS, 1);
+		metrics_sub(clients->metrics, transport_metrics[client->transport].open, 1);
 		metrics_add(clients->metrics, closed_metric(client), 1);
 	}
 	forget_farewell(client);
@@ -418,6 +452,7 @@ void client_deinit(struct client *client)
 	presence_forget(client);
 	client_enter(client, CLIENT_NONE);
 	outbox_deinit(&client->outbox);
+	places_free(client->places);
 	list_remove(&client->flush);
 	orders_pass_by(client);
 	list_remove(&client->link);

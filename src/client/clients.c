@@ -41,12 +41,17 @@ void clients_unpark_all(struct clients *clients)
 		unpark(list_entry(clients->parked.next, struct client, due));
 }
 
-/* The client misses events: tells it, or closes it. */
-static void tell_gap(struct client *client, struct message *told, bool close_others)
+/* The client of this subscription misses events: tells it, or closes it. */
+static void tell_gap(const struct hub_subscription *subscription, struct message *told, bool close_others)
 {
-	if (client->aware)
+	struct client *client = subscriber_client(subscription->subscriber);
+
+	if (client->aware) {
 		client_push(client, message_ref(told));
-	else if (close_others && client->state == CLIENT_PARKED)
+		if (client_is_live(client))
+			delivery_note_place(
+				client, hub_subscription_channel(subscription), message_pos(told));
+	} else if (close_others && client->state == CLIENT_PARKED)
 		client->doomed =
 			CLOSE_GAP; /* once it is open: no close frame goes before the handshake's answer */
 	else if (close_others)
@@ -69,7 +74,7 @@ static void on_confirmed(void *arg, struct hub_subscription *subscription)
 
 	if (came_before(subscription, clients->confirmation)) {
 		hub_flush(clients->hub); /* the events before the resync are delivered before it */
-		tell_gap(client, clients->confirmation->told, clients->confirmation->close_others);
+		tell_gap(subscription, clients->confirmation->told, clients->confirmation->close_others);
 		if (client_is_live(client) && subscription->owed)
 			owed_confirmed(client, subscription);
 	} else if (client->state == CLIENT_PARKED && --client->n_unconfirmed == 0) {
@@ -265,7 +270,7 @@ static void on_resync(void *arg, struct hub_subscription *subscription)
 	/* Not while it waits for an answer about its position, which comes after this and takes it into
 	 * account. */
 	if (promised && !subscription->muted)
-		tell_gap(client, resync->told, resync->close_others);
+		tell_gap(subscription, resync->told, resync->close_others);
 }
 
 void clients_resync(
@@ -360,6 +365,13 @@ static struct client *keepalive_client(struct keepalive_link *link)
 	return list_entry(link, struct client, keepalive);
 }
 
+static void ask_for_life(struct client *client)
+{
+	delivery_ping(client);
+	if (client->transport == TRANSPORT_SSE)
+		client_heard(client); /* its kernel answers: see ws/sse_stream.c */
+}
+
 static void tick_keepalive(struct clients *clients)
 {
 	struct keepalive_link *link;
@@ -367,7 +379,7 @@ static void tick_keepalive(struct clients *clients)
 	while ((link = keepalive_next_dead(&clients->keepalive, clients->now_ms)))
 		client_close(keepalive_client(link), CLOSE_NO_PONG);
 	while ((link = keepalive_next_ping(&clients->keepalive, clients->now_ms)))
-		delivery_ping(keepalive_client(link));
+		ask_for_life(keepalive_client(link));
 }
 
 /* The first client whose deadline has passed, or NULL. */

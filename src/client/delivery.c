@@ -8,6 +8,7 @@
 #include "client/client.h"
 #include "client/clients.h"
 #include "client/delivery_time.h"
+#include "client/places.h"
 #include "client/slow.h"
 #include "client/socket.h"
 #include "hub/hub.h"
@@ -66,7 +67,7 @@ void delivery_queue(struct client *client, struct message *message)
 	queued(client, r);
 }
 
-/* The form of a message for this client alone. Borrowed, as message_as() says. */
+/* The form of a message for this client alone. Borrowed, as message_as() says, which may be NULL. */
 static struct message *single(struct client *client, struct message *plain)
 {
 	return message_as(plain, form_single(client->subscriber.form), &client->clients->maker);
@@ -74,18 +75,47 @@ static struct message *single(struct client *client, struct message *plain)
 
 void delivery_queue_single(struct client *client, struct message *plain)
 {
-	delivery_queue(client, single(client, plain));
+	struct message *message = single(client, plain);
+
+	if (message)
+		delivery_queue(client, message);
+	else
+		doom(client, CLOSE_INTERNAL);
 }
 
 void delivery_queue_promised(struct client *client, struct message *plain)
 {
+	struct message *message = single(client, plain);
+
 	if (!client->doomed && client_is_live(client))
-		queued(client, slow_queue_promised(client, single(client, plain)));
+		queued(client, message ? slow_queue_promised(client, message) : -ENOMEM);
 }
 
 void delivery_queue_last(struct client *client, struct message *plain)
 {
-	(void)outbox_push(&client->outbox, single(client, plain), SIZE_MAX, &client->clients->queued_bytes);
+	struct message *message = single(client, plain);
+
+	if (message)
+		(void)outbox_push(&client->outbox, message, SIZE_MAX, &client->clients->queued_bytes);
+}
+
+void delivery_note_place(struct client *client, struct slice channel, struct slice pos)
+{
+	if (places_note(client->places, channel, pos) < 0)
+		doom(client, CLOSE_INTERNAL);
+}
+
+/* Behind the messages of this turn. */
+static void tell_places(struct client *client)
+{
+	struct message *told;
+
+	if (client->state != CLIENT_OPEN || client->doomed || !places_untold(client->places))
+		return;
+	told = places_tell(client->places);
+	if (!told || outbox_push(&client->outbox, told, SIZE_MAX, &client->clients->queued_bytes) < 0)
+		doom(client, CLOSE_INTERNAL);
+	message_unref(told);
 }
 
 /* Handles the result of a ping or a close of the socket. */
@@ -145,6 +175,20 @@ void client_sent(struct client *client, const void *cookie, ssize_t n)
 		queue_rest(client, batch, (size_t)n);
 }
 
+/* Queues the messages, and notes each one's place behind it: queueing may send what was queued so far, and
+ * its places with it. */
+static void queue_batch(struct client *client, const struct hub_batch *batch)
+{
+	for (uint32_t i = 0; i < batch->n; i++) {
+		struct message *event = batch->messages[i];
+
+		delivery_queue(client, event);
+		if (client->places)
+			delivery_note_place(client, (struct slice){event->channel, event->channel_len},
+				message_pos(event));
+	}
+}
+
 void delivery_batch(struct client *client, const struct hub_batch *batch, bool alone)
 {
 	const struct socket_ops *ops = client->clients->ops;
@@ -152,9 +196,13 @@ void delivery_batch(struct client *client, const struct hub_batch *batch, bool a
 
 	if (client->state == CLIENT_CLOSING || client->doomed)
 		return;
-	if (!alone || client->blocked || client->state != CLIENT_OPEN || !outbox_empty(&client->outbox)) {
-		for (uint32_t i = 0; i < batch->n; i++)
-			delivery_queue(client, batch->messages[i]);
+	if (!batch->n) {
+		doom(client, CLOSE_INTERNAL);
+		return;
+	}
+	if (!alone || client->places || client->blocked || client->state != CLIENT_OPEN ||
+		!outbox_empty(&client->outbox)) {
+		queue_batch(client, batch);
 		return;
 	}
 	if (ops->send_later)
@@ -234,6 +282,7 @@ void delivery_flush(struct client *client)
 {
 	if (client->blocked || client->state == CLIENT_PARKED || client->state == CLIENT_NONE)
 		return;
+	tell_places(client);
 	while (!outbox_empty(&client->outbox) && flush_some(client))
 		;
 	if (client->state == CLIENT_CLOSING && outbox_empty(&client->outbox) && !client->blocked &&

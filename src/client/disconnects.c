@@ -28,6 +28,7 @@ void disconnects_note(struct disconnects *disconnects, const struct client *clie
 	disconnect->duration_ms = client->clients->now_ms - client->opened_ms;
 	disconnect->code = client->close_code;
 	disconnect->reason = client->reason;
+	disconnect->transport = client->transport;
 	ip_print(&client->remote, disconnect->remote);
 	copy_text(disconnect->route, sizeof(disconnect->route), route_path(client->rights.route));
 	disconnects->by_reason[client->reason]++;

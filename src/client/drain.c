@@ -51,7 +51,7 @@ uint64_t drain_after_ms(struct drain *drain)
 /* Without a drain time all come back at once, and their own random waits are better than a hint of 0. */
 static struct message *farewell(struct clients *clients, const struct client *client)
 {
-	if (!client->aware || !clients->drain.time_ms)
+	if ((!client->aware && client->transport != TRANSPORT_SSE) || !clients->drain.time_ms)
 		return NULL;
 	return reply_reconnect("drain", drain_after_ms(&clients->drain), clients->wall_ms);
 }

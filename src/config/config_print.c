@@ -181,7 +181,7 @@ static void print_route(const struct config *config, size_t i, struct buf *cells
 	actions_describe(route, cells);
 	buf_append_str(cells, "\tpresence ");
 	presence_describe(route, cells);
-	buf_append_char(cells, '\t');
+	buf_printf(cells, "\tsse %s\t", route_sse(route) ? route_sse(route) : "off");
 	route_source_describe(config, i, cells);
 	buf_append_char(cells, '\n');
 }

@@ -44,6 +44,9 @@ struct route_draft {
 	const yaml_node_t *messages; /* read when the route has its place in the table; NULL: none */
 	struct route_presence presence;
 	unsigned int presence_line;
+	const char *sse;
+	unsigned int sse_line;
+	bool sse_on; /* as it is written */
 };
 
 static int read_path(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
@@ -461,6 +464,22 @@ static int read_presence(struct reader *reader, const yaml_node_t *value, struct
 	return value->type == YAML_MAPPING_NODE ? reader_mapping(reader, value, &keys) : 0;
 }
 
+/* A word or a path: `on` is the place that needs no path, and the default. */
+static int read_sse(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	int r = reader_text(reader, value, "sse", &draft->sse);
+	bool on;
+
+	draft->sse_line = reader_line(value);
+	if (r || *draft->sse == '/')
+		return r;
+	if (!value_truth(draft->sse, &on))
+		return reader_refuse(reader, draft->sse_line, "sse is 'on', 'off' or a path");
+	draft->sse = on ? NULL : "";
+	draft->sse_on = on;
+	return 0;
+}
+
 /* The keys of a route. A new key is a row here and a line in docs/configuration.md. */
 static const struct route_key route_keys[] = {
 	{"path", read_path},
@@ -476,6 +495,7 @@ static const struct route_key route_keys[] = {
 	{"actions", read_actions},
 	{"messages", read_messages},
 	{"presence", read_presence},
+	{"sse", read_sse},
 };
 
 enum {
@@ -504,6 +524,7 @@ static struct route_spec draft_spec(const struct route_draft *draft)
 		.history = draft->history,
 		.actions = draft->actions,
 		.presence = draft->presence,
+		.sse = draft->sse,
 	};
 }
 
@@ -533,10 +554,14 @@ static bool would_be_taken(const struct route_spec *spec, struct route_table *ta
  * in a process' life. */
 static unsigned int refused_line(const struct route_draft *draft, struct route_table *table)
 {
-	struct route_spec spec = {.path = draft->path, .auth = draft->auth};
+	struct route_spec spec = {.path = draft->path, .auth = draft->auth, .sse = ""};
 
 	if (is_refused(&spec))
 		return draft->path_line;
+	spec.sse = draft->sse;
+	if (is_refused(&spec))
+		return draft->sse_line;
+	spec.sse = "";
 	for (size_t i = 0; i < draft->channels.n; i++) {
 		/* All channels up to this one, so that the second of two equal channels is found too. */
 		spec.channels = draft->channels.texts;
@@ -591,6 +616,9 @@ static int add_route(struct reader *reader, const struct route_draft *draft)
 	r = route_table_add(config->routes, &spec, &why);
 	if (r == 0)
 		r = note_line(config->sources, draft->line);
+	else if (r == ROUTE_CONFLICT)
+		r = reader_refuse(reader, draft->sse_line ? draft->sse_line : draft->path_line, "%s",
+			buf_text(&why) ? buf_text(&why) : "another route has this path");
 	else if (r > 0)
 		r = reader_refuse(reader, refused_line(draft, config->routes), "%s",
 			buf_text(&why) ? buf_text(&why) : "not a valid route");
@@ -619,6 +647,9 @@ static int read_route(struct reader *reader, const yaml_node_t *node)
 	if (!draft.has_channels)
 		return reader_refuse(
 			reader, draft.line, "a route needs a 'channel' (or 'channels', which may be [])");
+	if (draft.sse_on && strncmp(draft.path, "/ws/", 4) != 0)
+		return reader_refuse(reader, draft.sse_line,
+			"'sse: on' is for paths below /ws/; for others say the path: sse: /events/cards");
 	if (draft.auth == ROUTE_AUTH_NONE && draft.access == ROUTE_ACCESS_TOKEN)
 		return reader_refuse(reader, draft.access_line,
 			"'access: token' needs a token, and with 'auth: none' nobody is asked for one");

@@ -58,7 +58,7 @@ void batch_forms_make(struct batch_forms *forms, enum form form, const struct hu
 	struct message **messages;
 	bool any = false;
 
-	*batch = *plain;
+	*batch = form_plain_does(form) ? *plain : (struct hub_batch){0};
 	if (!forms->maker)
 		return;
 	if (!room->reserved && !reserve(room, n_messages, len + n_messages * form_growth(form)))
@@ -66,6 +66,8 @@ void batch_forms_make(struct batch_forms *forms, enum form form, const struct hu
 	messages = room->messages + room->n_messages;
 	for (uint32_t i = 0; i < plain->n; i++) {
 		messages[i] = message_as(plain->messages[i], form, forms->maker);
+		if (!messages[i])
+			return;
 		any |= messages[i] != plain->messages[i];
 	}
 	if (!any)

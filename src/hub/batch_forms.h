@@ -36,9 +36,9 @@ struct batch_forms {
 void batch_forms_deinit(struct batch_forms *forms);
 
 /*
- * Makes the batch in this form, which is not the plain one. If that is no better, or without
- * memory, it is the plain batch, which every peer understands. n_messages, len: of all batches that
- * are laid out in the flush.
+ * Makes the batch in this form, which is not the plain one. If that is no better, or without memory, it is
+ * the plain batch; a batch of no messages, without memory, where peers do not understand that. n_messages,
+ * len: of all batches that are laid out in the flush.
  */
 void batch_forms_make(struct batch_forms *forms, enum form form, const struct hub_batch *plain,
 	uint32_t n_messages, size_t len, struct hub_batch *batch);

@@ -426,7 +426,10 @@ static void hand_out_merged(struct hub *hub, struct hub_subscriber *subscriber)
 
 		if (subscriber->form != FORM_PLAIN && hub->forms.maker)
 			message = message_as(message, subscriber->form, hub->forms.maker);
-		hub_batch_lay_out(&one, NULL);
+		if (message)
+			hub_batch_lay_out(&one, NULL);
+		else
+			one.n = 0;
 		hub->listener.deliver(hub->listener.arg, subscriber, &one, false);
 	}
 }

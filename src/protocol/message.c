@@ -175,6 +175,9 @@ static struct message *message_new(size_t text_len, struct message_channel chann
 	message->key_hash = 0;
 	message->key_at = 0;
 	message->key_len = 0;
+	message->pos_at = 0;
+	message->pos_len = 0;
+	message->retry_ms = 0;
 	name = (char *)message->frame + message->frame_len;
 	put(name, channel.name);
 	name[channel.name.len] = '\0';
@@ -207,6 +210,9 @@ int message_from_event(struct message_channel channel, struct slice payload, str
 	message->arrived_us = arrived_us;
 	message->renames = splice.renames;
 	message->is_entry = pos.data != NULL;
+	/* Its quote and the last brace follow. */
+	message->pos_at = (uint32_t)(message->frame_len - 2 - pos.len);
+	message->pos_len = (uint16_t)pos.len;
 	*messagep = message;
 	return 0;
 }
@@ -237,6 +243,26 @@ struct message *message_from_text(const char *data, size_t len)
 	if (message)
 		put((char *)message->frame + message->header_len, (struct slice){data, len});
 	return message;
+}
+
+struct message *message_from_bytes(const char *bytes, size_t len)
+{
+	struct message *message = message_from_text(bytes, len);
+
+	if (!message)
+		return NULL;
+	memmove(message->frame, message->frame + message->header_len, len);
+	message->header_len = 0;
+	message->frame_len = (uint32_t)len;
+	for (size_t i = 0; i < N_FORMS - 1; i++)
+		atomic_store_explicit(&message->others[i], message, memory_order_relaxed);
+	return message;
+}
+
+void message_set_pos(struct message *reply, size_t at, size_t len)
+{
+	reply->pos_at = (uint32_t)(reply->header_len + at);
+	reply->pos_len = (uint16_t)len;
 }
 
 struct message *message_ref(struct message *message)

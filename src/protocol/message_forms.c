@@ -21,6 +21,8 @@ static void fill(struct message *made, const struct message *plain, const struct
 
 	memcpy(made->frame, bytes->head, bytes->head_len);
 	memcpy(made->frame + bytes->head_len, bytes->body.data, bytes->body.len);
+	if (bytes->tail.len)
+		memcpy(behind - bytes->tail.len, bytes->tail.data, bytes->tail.len);
 	made->channel = memcpy(behind, plain->channel, plain->channel_len + 1);
 	made->key_at = made->frame_len + plain->channel_len + 1;
 	memcpy(made->frame + made->key_at, plain->frame + plain->key_at, plain->key_len);
@@ -28,7 +30,7 @@ static void fill(struct message *made, const struct message *plain, const struct
 
 static struct message *form_new(const struct message *plain, const struct form_bytes *bytes)
 {
-	size_t frame_len = bytes->head_len + bytes->body.len;
+	size_t frame_len = bytes->head_len + bytes->body.len + bytes->tail.len;
 	struct message *made = malloc(sizeof(*made) + frame_len + plain->channel_len + 1 + plain->key_len);
 
 	if (!made)
@@ -41,6 +43,9 @@ static struct message *form_new(const struct message *plain, const struct form_b
 	made->arrived_us = plain->arrived_us;
 	made->key_hash = plain->key_hash;
 	made->key_len = plain->key_len;
+	made->pos_at = bytes->is_text ? plain->pos_at - plain->header_len + (uint32_t)bytes->head_len : 0;
+	made->pos_len = bytes->is_text ? plain->pos_len : 0;
+	made->retry_ms = plain->retry_ms;
 	made->renames = plain->renames;
 	made->is_entry = plain->is_entry;
 	made->header_len = (uint32_t)bytes->head_len;
@@ -70,7 +75,7 @@ struct message *message_other_form(struct message *message, enum form form, stru
 		return found;
 	made = make(message, form, maker);
 	if (!made)
-		return message; /* as it is it says the same */
+		return form_plain_does(form) ? message : NULL;
 	if (atomic_compare_exchange_strong_explicit(
 		    place, &found, made, memory_order_acq_rel, memory_order_acquire))
 		return made;

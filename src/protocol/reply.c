@@ -129,6 +129,13 @@ static void append_member_bool(struct buf *out, const char *name, bool value)
 	buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
 }
 
+/* Appends a position, which wants no escapes. Returns where it stands. */
+static size_t append_pos(struct buf *out, const char *pos)
+{
+	buf_printf(out, ",\"pos\":\"%s\"", pos);
+	return out->len - strlen(pos) - 1;
+}
+
 static void append_member_text(struct buf *out, const char *name, const char *value)
 {
 	buf_printf(out, ",\"%s\":", name);
@@ -139,6 +146,8 @@ struct message *reply_recovered(
 	struct slice id, struct slice channel, const struct reply_recovery *recovery, uint64_t wall_ms)
 {
 	struct buf out = {0};
+	struct message *reply;
+	size_t at = 0;
 
 	reply_begin(&out, "subscribed", id);
 	buf_append_str(&out, ",\"data\":{\"channel\":");
@@ -148,18 +157,23 @@ struct message *reply_recovered(
 		append_member_bool(&out, "recovered", recovery->recovered);
 		if (recovery->reason)
 			append_member_text(&out, "reason", recovery->reason);
-		append_member_text(&out, "pos", recovery->pos);
+		at = append_pos(&out, recovery->pos);
 		if (recovery->recovered)
 			buf_printf(&out, ",\"count\":%" PRIu32, recovery->count);
 	}
 	buf_append_char(&out, '}');
-	return reply_end(&out, wall_ms);
+	reply = reply_end(&out, wall_ms);
+	if (reply && at)
+		message_set_pos(reply, at, strlen(recovery->pos));
+	return reply;
 }
 
 struct message *reply_resync(struct slice channel, const char *reason, bool continuous, uint64_t retracted,
 	const char *pos, uint64_t wall_ms)
 {
 	struct buf out = {0};
+	struct message *reply;
+	size_t at;
 
 	reply_begin(&out, "resync", (struct slice){0});
 	buf_append_str(&out, ",\"data\":{\"channel\":");
@@ -168,9 +182,12 @@ struct message *reply_resync(struct slice channel, const char *reason, bool cont
 	append_member_bool(&out, "continuous", continuous);
 	if (continuous)
 		buf_printf(&out, ",\"retracted\":%" PRIu64, retracted);
-	append_member_text(&out, "pos", pos);
+	at = append_pos(&out, pos);
 	buf_append_char(&out, '}');
-	return reply_end(&out, wall_ms);
+	reply = reply_end(&out, wall_ms);
+	if (reply)
+		message_set_pos(reply, at, strlen(pos));
+	return reply;
 }
 
 struct message *reply_presence(
@@ -212,10 +229,14 @@ struct message *reply_restored(uint64_t wall_ms)
 struct message *reply_reconnect(const char *reason, uint64_t after_ms, uint64_t wall_ms)
 {
 	struct buf out = {0};
+	struct message *reply;
 
 	reply_begin(&out, "reconnect", (struct slice){0});
 	buf_printf(&out, ",\"data\":{\"reason\":\"%s\",\"after_ms\":%" PRIu64 "}", reason, after_ms);
-	return reply_end(&out, wall_ms);
+	reply = reply_end(&out, wall_ms);
+	if (reply)
+		reply->retry_ms = (uint32_t)after_ms;
+	return reply;
 }
 
 struct message *reply_action(struct slice id, struct slice data, bool more, uint64_t wall_ms)

@@ -100,6 +100,21 @@ void rights_match(const struct rights *rights, struct route_match *match)
 	route_rematch(rights->route, own_ids(rights), rights_identity(rights), match);
 }
 
+bool rights_keep_history(const struct rights *rights)
+{
+	char name[ROUTE_CHANNEL_MAX + 1];
+	struct route_match match;
+	bool any = false;
+
+	rights_match(rights, &match);
+	for (size_t i = 0; i < route_n_channels(match.route) && !any; i++) {
+		size_t len = route_channel(&match, i, name);
+
+		any = route_table_history(rights->routes, (struct slice){name, len}) != NULL;
+	}
+	return any;
+}
+
 bool rights_may_subscribe(const struct rights *rights, struct slice channel)
 {
 	struct route_match match;

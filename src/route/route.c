@@ -29,16 +29,76 @@ static int parse_channel(struct template *template, const char *text, const stru
 	return r;
 }
 
-static int parse_path(struct route *route, const char *text, struct buf *error)
+/* key: that of the configuration. */
+static int parse_path(struct template *template, const char *key, const char *text, struct buf *error)
 {
 	struct buf why = {0};
 	int r;
 
-	r = template_parse_path(&route->path, text, &why);
+	r = template_parse_path(template, text, &why);
 	if (r == ROUTE_BAD_TEMPLATE)
-		buf_printf(error, "path '%s': %s", text, buf_text(&why) ? buf_text(&why) : "it is not valid");
+		buf_printf(
+			error, "%s '%s': %s", key, text, buf_text(&why) ? buf_text(&why) : "it is not valid");
 	buf_deinit(&why);
 	return r;
+}
+
+/* The next variable from the i-th part on, or NULL. */
+static const struct template_part *next_variable(const struct template *template, size_t *ip)
+{
+	while (*ip < template->n_parts) {
+		const struct template_part *part = &template->parts[(*ip)++];
+
+		if (part->is_variable)
+			return part;
+	}
+	return NULL;
+}
+
+/* A match counts its ids from the left. */
+static bool same_variables(const struct template *a, const struct template *b)
+{
+	const struct template_part *one, *other;
+	size_t i = 0, j = 0;
+
+	do {
+		one = next_variable(a, &i);
+		other = next_variable(b, &j);
+		if (!one || !other)
+			return one == other;
+	} while (slice_equal(one->text, other->text));
+	return false;
+}
+
+/* The place of its event streams that nobody has to write: beside that of its WebSockets. */
+static int parse_default_sse(struct route *route, struct buf *error)
+{
+	struct buf text = {0};
+	int r = -ENOMEM;
+
+	if (strncmp(route->path.text, "/ws/", 4) != 0)
+		return 0;
+	buf_printf(&text, "/sse/%s", route->path.text + 4);
+	if (buf_text(&text))
+		r = parse_path(&route->sse, "sse", buf_text(&text), error);
+	buf_deinit(&text);
+	return r;
+}
+
+static int parse_sse(struct route *route, const struct route_spec *spec, struct buf *error)
+{
+	int r;
+
+	if (!spec->sse)
+		return parse_default_sse(route, error);
+	if (!*spec->sse)
+		return 0;
+	r = parse_path(&route->sse, "sse", spec->sse, error);
+	if (r || same_variables(&route->path, &route->sse))
+		return r;
+	buf_printf(
+		error, "sse '%s': it needs the variables of '%s', in the same order", spec->sse, spec->path);
+	return ROUTE_BAD_TEMPLATE;
 }
 
 /* Nobody would ever have that claim. */
@@ -188,7 +248,10 @@ int route_new(const struct route_spec *spec, struct route **routep, struct buf *
 	route->any_ids = spec->any_ids;
 	route->auth = route->auth_written = spec->auth;
 	route->access = spec->access;
-	r = parse_path(route, spec->path, error);
+	r = parse_path(&route->path, "path", spec->path, error);
+	if (r)
+		goto fail;
+	r = parse_sse(route, spec, error);
 	if (r)
 		goto fail;
 	r = parse_channels(route, spec, error);
@@ -229,6 +292,7 @@ void route_free(struct route *route)
 	free(route->channels);
 	free(route->subscribe);
 	template_deinit(&route->path);
+	template_deinit(&route->sse);
 	free((char *)route->actions.stream);
 	free(route->info);
 	free(route->key);
@@ -321,6 +385,11 @@ bool route_joins_by_id(const struct route *route)
 const struct route_slow *route_slow(const struct route *route)
 {
 	return &route->slow;
+}
+
+const char *route_sse(const struct route *route)
+{
+	return route->sse.text;
 }
 
 const struct route_actions *route_actions(const struct route *route)

@@ -29,7 +29,8 @@ struct route {
 	struct route_history history;
 	struct route_actions actions; /* its stream is ours */
 	struct route_presence presence;
-	char *info; /* "=NAME": what presence.info points into; NULL: none */
+	char *info;          /* "=NAME": what presence.info points into; NULL: none */
+	struct template sse; /* the path of its event streams; without a text it has none */
 };
 
 /* 0, ROUTE_BAD_TEMPLATE with one sentence appended to error, or -ENOMEM. */

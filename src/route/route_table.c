@@ -23,8 +23,9 @@ struct route_table {
 	atomic_uint n_refs;
 	struct route **routes;
 	size_t n_routes;
-	struct tree_node *paths; /* -> struct route */
-	struct tree_node *keys;  /* the channels that latest_by_key routes join or list -> struct key_path */
+	struct tree_node *paths;   /* -> struct route */
+	struct tree_node *streams; /* the paths of event streams -> struct route */
+	struct tree_node *keys; /* the channels that latest_by_key routes join or list -> struct key_path */
 	struct tree_node *histories; /* the channels that routes with a history join -> struct route */
 	struct tree_node *presences; /* the same of routes that keep presence */
 	const char **claims;         /* NULL-terminated; the texts are the templates'; NULL: none */
@@ -41,10 +42,11 @@ struct route_table *route_table_new(void)
 		return NULL;
 	atomic_init(&table->n_refs, 1);
 	table->paths = tree_new();
+	table->streams = tree_new();
 	table->keys = tree_new();
 	table->histories = tree_new();
 	table->presences = tree_new();
-	if (!table->paths || !table->keys || !table->histories || !table->presences)
+	if (!table->paths || !table->streams || !table->keys || !table->histories || !table->presences)
 		goto fail;
 	return table;
 
@@ -68,6 +70,7 @@ void route_table_unref(struct route_table *table)
 	free(table->routes);
 	free(table->claims);
 	tree_free(table->paths);
+	tree_free(table->streams);
 	tree_free(table->keys);
 	tree_free(table->histories);
 	tree_free(table->presences);
@@ -235,7 +238,16 @@ static size_t n_present_channels(const struct route *route)
 	return route->presence.on ? route->n_channels : 0;
 }
 
-/* The route goes into the tree of paths last: if a step before fails, no match can find it. */
+static void set_stream(struct route_table *table, const struct route *route)
+{
+	int r = route->sse.text ? tree_set(table->streams, &route->sse, route) : 0;
+
+	assert(r == 0);
+	(void)r;
+}
+
+/* Of all its places, in the order in which they can be taken back: the route goes into the tree of paths
+ * last, so if a step before fails, no match can find it. */
 static int table_insert(struct route_table *table, struct route *route)
 {
 	struct route **grown;
@@ -256,9 +268,14 @@ static int table_insert(struct route_table *table, struct route *route)
 		r = reserve_channels(table->presences, route, n_present_channels(route));
 	if (r < 0)
 		return r;
+	if (route->sse.text)
+		r = tree_set(table->streams, &route->sse, NULL); /* its room */
+	if (r < 0)
+		return r;
 	r = tree_set(table->paths, &route->path, route);
 	if (r < 0)
 		return r;
+	set_stream(table, route);
 	set_claims(table, route);
 	set_keys(table, route);
 	set_channels(table->histories, route, n_kept_templates(route));
@@ -271,22 +288,47 @@ static int table_insert(struct route_table *table, struct route *route)
 	return 0;
 }
 
+/* Whoever asks for a path means one thing. */
+static int check_paths(const struct route_table *table, const struct route *route, struct buf *error)
+{
+	const struct route *other = tree_get(table->paths, &route->path);
+	const char *path = route_path(route), *sse = route_sse(route);
+
+	if (other) {
+		buf_printf(error, "path '%s': it matches the same paths as '%s'", path, route_path(other));
+		return ROUTE_CONFLICT;
+	}
+	other = tree_get(table->streams, &route->path);
+	if (other) {
+		buf_printf(error, "path '%s': the event streams of '%s' are there (it may say sse: off)",
+			path, route_path(other));
+		return ROUTE_CONFLICT;
+	}
+	other = sse ? tree_get(table->paths, &route->sse) : NULL;
+	if (other || (sse && template_same_shape(&route->sse, &route->path))) {
+		buf_printf(error, "sse '%s': it matches the same paths as '%s' (another path, or sse: off)",
+			sse, other ? route_path(other) : path);
+		return ROUTE_CONFLICT;
+	}
+	other = sse ? tree_get(table->streams, &route->sse) : NULL;
+	if (other) {
+		buf_printf(error, "sse '%s': the event streams of '%s' are there", sse, route_path(other));
+		return ROUTE_CONFLICT;
+	}
+	return 0;
+}
+
 int route_table_add(struct route_table *table, const struct route_spec *spec, struct buf *error)
 {
-	const struct route *other;
 	struct route *route;
 	int r;
 
 	r = route_new(spec, &route, error);
 	if (r)
 		return r;
-	other = tree_get(table->paths, &route->path);
-	if (other) {
-		buf_printf(
-			error, "path '%s': it matches the same paths as '%s'", spec->path, route_path(other));
-		r = ROUTE_CONFLICT;
+	r = check_paths(table, route, error);
+	if (r)
 		goto fail;
-	}
 	r = check_keys(table, route, error);
 	if (r)
 		goto fail;
@@ -372,9 +414,9 @@ static int segments_parse(struct segments *segments, const char *path, size_t le
 	return 0;
 }
 
-static int bind_ids(struct route_match *match, const struct segments *segments)
+/* path: the template that the segments fit. */
+static int bind_ids(struct route_match *match, const struct template *path, const struct segments *segments)
 {
-	const struct template *path = &match->route->path;
 
 	match->identity = NULL;
 	match->n_values = 0;
@@ -404,7 +446,22 @@ int route_table_match(
 	match->route = tree_match(table->paths, segments.parts, segments.n);
 	if (!match->route)
 		return ROUTE_NOT_FOUND;
-	return bind_ids(match, &segments);
+	return bind_ids(match, &match->route->path, &segments);
+}
+
+int route_table_match_sse(
+	const struct route_table *table, const char *path, size_t len, struct route_match *match)
+{
+	struct segments segments;
+	int r;
+
+	r = segments_parse(&segments, path, len);
+	if (r)
+		return r;
+	match->route = tree_match(table->streams, segments.parts, segments.n);
+	if (!match->route)
+		return ROUTE_NOT_FOUND;
+	return bind_ids(match, &match->route->sse, &segments);
 }
 
 const struct route *route_table_at(const struct route_table *table, const struct slice *segments, size_t n)

@@ -239,6 +239,19 @@ int template_parse_channel(struct template *template, const char *text, const st
 	return check_name(template, error);
 }
 
+bool template_same_shape(const struct template *a, const struct template *b)
+{
+	bool same = a->n_parts == b->n_parts;
+
+	for (size_t i = 0; same && i < a->n_parts; i++) {
+		const struct template_part *one = &a->parts[i], *other = &b->parts[i];
+
+		same = one->is_variable == other->is_variable && one->wide == other->wide &&
+		       (one->is_variable || slice_equal(one->text, other->text));
+	}
+	return same;
+}
+
 bool template_has_claims(const struct template *template)
 {
 	for (size_t i = 0; i < template->n_parts; i++)

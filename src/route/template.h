@@ -47,6 +47,9 @@ int template_parse_path(struct template *template, const char *text, struct buf 
 int template_parse_channel(struct template *template, const char *text, const struct template *path,
 	bool may_be_free, bool wide, struct buf *error);
 
+/* Do both match the same texts, whatever the names of their variables? */
+bool template_same_shape(const struct template *a, const struct template *b);
+
 /* Does its name depend on who asks? */
 bool template_has_claims(const struct template *template);
 

@@ -240,6 +240,7 @@ function showConfig(answer, version) {
     [route.slow, 'wide'],
     [route.compression ? 'on' : 'off', 'wide'],
     [route.history, ''],
+    [route.sse, 'wide'],
     [route.source, 'wide'],
   ]))
   rows('options', answer.options, option => option.name, (row, option) => texts(row, [

@@ -28,7 +28,10 @@ enum {
 	SHA1_BYTES = 20,
 	ACCEPT_SIZE = 32, /* the same in base64, with NUL */
 	BODY_SIZE = 256,
-	RESPONSE_SIZE = 768,
+	CONTENT_SIZE = 96,
+	/* A longer origin is none of a host: names have 253 bytes. Its page does not read the answer. */
+	ORIGIN_MAX = 300,
+	RESPONSE_SIZE = 1536,
 };
 
 /* Offered by our own clients. The answer names no subprotocol to a client that offers none or others. */
@@ -60,10 +63,22 @@ static bool key_good(const struct request_head *head)
 	return key.data[KEY_LEN - 2] == '=' && key.data[KEY_LEN - 1] == '=';
 }
 
-static const struct handshake_refusal *check_path(
-	const struct request_head *head, const struct route_table *routes, struct route_match *match)
+/* A path is that of a WebSocket for whoever asks for one, else that of an event stream if there is one. */
+static enum transport match_path(const struct request_head *head, const struct route_table *routes,
+	struct route_match *match, int *outcomep)
 {
-	switch (route_table_match(routes, head->path.data, head->path.len, match)) {
+	if (!request_head_lists(head, HTTP_UPGRADE, "websocket")) {
+		*outcomep = route_table_match_sse(routes, head->path.data, head->path.len, match);
+		if (*outcomep != ROUTE_NOT_FOUND)
+			return TRANSPORT_SSE;
+	}
+	*outcomep = route_table_match(routes, head->path.data, head->path.len, match);
+	return TRANSPORT_WEBSOCKET;
+}
+
+static const struct handshake_refusal *refuse_path(int outcome)
+{
+	switch (outcome) {
 	case 0:
 		return NULL;
 	case ROUTE_BAD_ID:
@@ -90,6 +105,17 @@ static const struct handshake_refusal *check_upgrade(const struct request_head *
 	if (credential_in_subprotocols(head) &&
 		!request_head_lists(head, HTTP_WEBSOCKET_PROTOCOL, SUBPROTOCOL))
 		return &refusals[REFUSAL_BAD_SUBPROTOCOL];
+	return NULL;
+}
+
+/*
+ * A request that may open an event stream, whatever the path. HTTP/1.0 will do, since the stream ends with
+ * its connection. The subprotocols of a WebSocket are no place for a token here.
+ */
+static const struct handshake_refusal *check_stream(const struct request_head *head)
+{
+	if (request_head_has_body(head) || credential_in_subprotocols(head))
+		return &refusals[REFUSAL_BAD_HTTP];
 	return NULL;
 }
 
@@ -217,19 +243,35 @@ static const struct handshake_refusal *check_rights(struct rights *rights, struc
 	}
 }
 
+/* A browser asks so before it lets a page send a token in a field to another site. */
+static const struct handshake_refusal *check_preflight(
+	const struct request_head *head, const struct handshake_door *door)
+{
+	const struct handshake_refusal *refusal = check_origin(head, door->rules->origins, door->remote);
+
+	return refusal ? refusal : &refusals[REFUSAL_PREFLIGHT];
+}
+
 const struct handshake_refusal *handshake_check(const struct request_head *head,
-	const struct handshake_door *door, struct rights *rights, struct handshake_token *token)
+	const struct handshake_door *door, struct rights *rights, enum transport *transportp,
+	struct handshake_token *token)
 {
 	const struct handshake_refusal *refusal;
 	struct identity *identity;
 	struct route_match match;
+	bool streams;
+	int outcome;
 
 	*token = (struct handshake_token){0};
+	*transportp = match_path(head, door->routes, &match, &outcome);
+	streams = *transportp == TRANSPORT_SSE;
+	if (streams && request_head_method_is(head, "OPTIONS"))
+		return check_preflight(head, door);
 	if (!request_head_method_is(head, "GET"))
-		return &refusals[REFUSAL_BAD_METHOD];
-	refusal = check_path(head, door->routes, &match);
+		return &refusals[streams ? REFUSAL_BAD_SSE_METHOD : REFUSAL_BAD_METHOD];
+	refusal = refuse_path(outcome);
 	if (!refusal)
-		refusal = check_upgrade(head);
+		refusal = streams ? check_stream(head) : check_upgrade(head);
 	if (!refusal)
 		refusal = check_origin(head, door->rules->origins, door->remote);
 	if (!refusal)
@@ -293,29 +335,56 @@ static size_t write_closed(
 	return (size_t)len + frame_len;
 }
 
-static size_t write_refused(
-	const struct request_head *head, const struct handshake_refusal *refusal, char *out, size_t size)
+bool handshake_page_reads(
+	const struct request_head *head, const struct handshake_rules *rules, const char *remote)
 {
-	char date[HTTP_DATE_SIZE], body[BODY_SIZE];
+	return head->n[HTTP_ORIGIN] && !check_origin(head, rules->origins, remote);
+}
+
+void handshake_write_cors(const struct request_head *head, char out[HANDSHAKE_CORS_SIZE])
+{
+	struct slice origin = head->value[HTTP_ORIGIN];
+
+	out[0] = '\0';
+	if (origin.len <= ORIGIN_MAX)
+		(void)snprintf(out, HANDSHAKE_CORS_SIZE,
+			"Access-Control-Allow-Origin: %.*s\r\nAccess-Control-Allow-Credentials: true\r\n"
+			"Access-Control-Expose-Headers: Retry-After\r\n",
+			(int)origin.len, origin.data);
+}
+
+/* No body goes with 204, not even an empty one, and none to HEAD. */
+static size_t write_refused(const struct request_head *head, const struct handshake_refusal *refusal,
+	bool page_reads, char *out, size_t size)
+{
+	char date[HTTP_DATE_SIZE], body[BODY_SIZE], cors[HANDSHAKE_CORS_SIZE] = "",
+						    content[CONTENT_SIZE] = "";
 	int body_len = snprintf(body, sizeof(body),
 		"{\"type\":\"error\",\"data\":{\"code\":\"%s\",\"message\":\"%s\"}}\n", refusal->code,
 		refusal->message);
 
 	http_date((int64_t)clock_wall_ms(), date);
+	if (page_reads)
+		handshake_write_cors(head, cors);
+	if (refusal->status != 204)
+		(void)snprintf(content, sizeof(content),
+			"Content-Type: application/json\r\nContent-Length: %d\r\n", body_len);
+	if (refusal->status == 204 || request_head_method_is(head, "HEAD"))
+		body[0] = '\0';
 	return (size_t)snprintf(out, size,
-		"HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s"
-		"Cache-Control: no-store\r\nConnection: close\r\n\r\n%s",
-		refusal->status, refusal->reason, date, body_len, refusal->headers,
-		request_head_method_is(head, "HEAD") ? "" : body);
+		"HTTP/1.1 %u %s\r\nDate: %s\r\n%s%s%sVary: Origin\r\nCache-Control: no-store\r\n"
+		"Connection: close\r\n\r\n%s",
+		refusal->status, refusal->reason, date, content, refusal->headers, cors, body);
 }
 
-void handshake_refuse(
-	struct lws *wsi, const struct request_head *head, const struct handshake_refusal *refusal)
+void handshake_refuse(struct lws *wsi, const struct request_head *head,
+	const struct handshake_refusal *refusal, bool page_reads)
 {
 	char response[LWS_PRE + RESPONSE_SIZE];
 	char *text = response + LWS_PRE;
-	size_t len = refusal->close && reads_close(head) ? write_closed(head, refusal, text, RESPONSE_SIZE)
-							 : write_refused(head, refusal, text, RESPONSE_SIZE);
+	size_t len = refusal->close && reads_close(head)
+			     ? write_closed(head, refusal, text, RESPONSE_SIZE)
+			     : write_refused(head, refusal, page_reads, text, RESPONSE_SIZE);
 
 	/* The peer may be gone already; then the answer is not needed. */
 	(void)lws_write(wsi, (unsigned char *)text, len, LWS_WRITE_HTTP);

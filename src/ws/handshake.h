@@ -16,6 +16,7 @@
 #include "auth/ticket_form.h"
 #include "auth/verifier.h"
 #include "metrics/metrics.h"
+#include "protocol/transport.h"
 
 struct handshake_rules;
 struct lws;
@@ -35,6 +36,7 @@ enum refusal {
 
 enum {
 	HANDSHAKE_REQUEST_SIZE = 256,
+	HANDSHAKE_CORS_SIZE = 512,
 };
 
 /* The answer of a refusal; a constant row of a table. */
@@ -70,12 +72,13 @@ struct handshake_token {
 };
 
 /*
- * NULL: let it in, with these rights, which are the caller's to free. Else why not, and *token says more:
- * if it names a ticket, that is to be asked for, and the same head checked again with the answer; the
- * refusal is for where it cannot be asked for.
+ * NULL: let it in, by this transport and with these rights, which are the caller's to free. Else why not, and
+ * *token says more: if it names a ticket, that is to be asked for, and the same head checked again with the
+ * answer; the refusal is for where it cannot be asked for.
  */
 const struct handshake_refusal *handshake_check(const struct request_head *head,
-	const struct handshake_door *door, struct rights *rights, struct handshake_token *token);
+	const struct handshake_door *door, struct rights *rights, enum transport *transportp,
+	struct handshake_token *token);
 
 /* The refusal for bytes that are not a head, by the outcome of request_head_parse(). */
 const struct handshake_refusal *handshake_unreadable(int outcome);
@@ -83,10 +86,17 @@ const struct handshake_refusal *handshake_unreadable(int outcome);
 /* The others, by their name. */
 const struct handshake_refusal *handshake_refusal(enum refusal refusal);
 
+/* May the page that asks read the answer (CORS)? Only a browser's page asks for that. */
+bool handshake_page_reads(
+	const struct request_head *head, const struct handshake_rules *rules, const char *remote);
+
+/* The fields that let it. */
+void handshake_write_cors(const struct request_head *head, char out[HANDSHAKE_CORS_SIZE]);
+
 /* Writes the refusal, as an HTTP response or as a WebSocket that is closed at once: nothing follows it. The
- * head may be empty. */
-void handshake_refuse(
-	struct lws *wsi, const struct request_head *head, const struct handshake_refusal *refusal);
+ * head may be empty. page_reads: handshake_page_reads(). */
+void handshake_refuse(struct lws *wsi, const struct request_head *head,
+	const struct handshake_refusal *refusal, bool page_reads);
 
 /* Does the client offer our subprotocol? Then it is agreed to. */
 bool handshake_speaks(const struct request_head *head);

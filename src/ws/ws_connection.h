@@ -23,10 +23,12 @@ struct ws_connection {
 	struct list due;         /* in the server's list of those to be aborted, or to be answered */
 	struct buf *message;     /* a message that came in pieces, while it is incomplete */
 	const char *extensions;  /* the answer to its offers of extensions: a constant, or NULL */
+	char *head;              /* of the answer of an event stream that is held back, or NULL */
 	char *path;              /* asked for, while the answer is held back; NULL if there was no memory */
 	bool held_back;          /* by us: the answer to the handshake waits for a confirmation */
 	bool held;               /* and by lws */
-	bool finishes;           /* our direction ends once lws has sent the bytes that it keeps */
+	bool streams;  /* server-sent events: the transport is an answer of HTTP, and no WebSocket */
+	bool finishes; /* our direction ends once lws has sent the bytes that it keeps */
 };
 
 /* lws has sent the bytes that it kept, and the socket takes more. */

@@ -7,6 +7,7 @@
 
 #include <libwebsockets.h>
 
+#include "client/socket.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -18,6 +19,7 @@
 #include "ws/lws_linger.h"
 #include "ws/places.h"
 #include "ws/tls.h"
+#include "ws/ws_connection.h"
 #include "ws/ws_file.h"
 #include "ws/ws_server_private.h"
 
@@ -31,9 +33,10 @@ struct ws_request {
 	struct arrival arrival;
 	/* of a head that has not come whole; or that waits for its ticket, with what came behind it */
 	struct buf bytes;
-	struct ticket *ticket; /* that it names */
-	bool waits;            /* for the ticket's answer: until then the bus has it */
-	bool answered;         /* without having become a WebSocket */
+	struct ticket *ticket;        /* that it names */
+	bool waits;                   /* for the ticket's answer: until then the bus has it */
+	bool answered;                /* without having become a WebSocket */
+	struct ws_connection *stream; /* that it has become, or NULL */
 	struct lws_linger linger;
 };
 
@@ -73,6 +76,8 @@ void ws_request_end(struct ws_server *server, struct lws *wsi)
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 
+	if (request && request->stream)
+		ws_server_end(request->stream);
 	if (request) {
 		ws_tls_name(wsi, NULL);
 		arrival_end(&request->arrival, server->places->addresses, clock_monotonic_ms());
@@ -178,9 +183,11 @@ static void tell(struct ws_server *server, struct told *told)
 		tell_other(server->log, told);
 }
 
+/* A preflight is answered as it should be: nothing to tell. */
 static void note(struct ws_server *server, struct told *told)
 {
-	tell(server, told);
+	if (told->refusal->id != REFUSAL_PREFLIGHT)
+		tell(server, told);
 	metrics_add(server->metrics, told->refusal->metric, 1);
 }
 
@@ -192,11 +199,25 @@ void ws_request_note(struct ws_server *server, const struct request_head *head, 
 	note(server, &told);
 }
 
+/* Writes a refusal to whoever asks. */
+static void refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
+	const struct in6_addr *peer, const struct handshake_refusal *refusal)
+{
+	char remote[INET6_ADDRSTRLEN];
+	bool page_reads = false;
+
+	if (head->n[HTTP_ORIGIN]) {
+		handshake_remote(peer, server->rules.trusted, head, remote);
+		page_reads = handshake_page_reads(head, &server->rules, remote);
+	}
+	handshake_refuse(wsi, head, refusal, page_reads);
+}
+
 void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
 	const struct in6_addr *peer, const struct handshake_refusal *refusal)
 {
 	ws_request_note(server, head, peer, refusal);
-	handshake_refuse(wsi, head, refusal);
+	refuse(server, wsi, head, peer, refusal);
 }
 
 /* Does it hold one of the few places for those who are told that there is no place? */
@@ -231,7 +252,7 @@ static void refuse_and_linger(struct ws_server *server, struct lws *wsi, const s
 	struct told told = {.peer = &request->arrival.peer, .head = head, .refusal = refusal, .token = token};
 
 	note(server, &told);
-	handshake_refuse(wsi, head, refusal);
+	refuse(server, wsi, head, &request->arrival.peer, refusal);
 	answered(server, wsi, request);
 }
 
@@ -275,6 +296,36 @@ static const struct handshake_refusal *send_file(struct ws_server *server, struc
 	return NULL;
 }
 
+/* It may be answered now. Of its request nothing else is left by then that a line in the log would tell. */
+static void open_stream(struct ws_server *server, struct lws *wsi, struct ws_request *request)
+{
+	char *path = request->stream->path;
+	struct request_head head = {.method = {"GET", 3}, .path = slice_of(path ? path : "")};
+	const struct handshake_refusal *refusal;
+
+	request->stream->path = NULL;
+	refusal = ws_server_open_stream(request->stream);
+
+	if (refusal) {
+		request->stream = NULL;
+		refuse_and_linger(server, wsi, &head, refusal, NULL);
+	}
+	free(path);
+}
+
+/* The request stays as long as its stream. */
+static void begin_stream(struct ws_server *server, struct lws *wsi, struct ws_connection *stream)
+{
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+
+	request->stream = stream;
+	buf_deinit(&request->bytes);
+	ticket_free(request->ticket);
+	request->ticket = NULL;
+	if (!stream->held)
+		open_stream(server, wsi, request);
+}
+
 static void on_head(
 	struct ws_server *server, struct lws *wsi, const struct request_head *head, struct slice early)
 {
@@ -287,9 +338,12 @@ static void on_head(
 		refusal = ws_server_admit(server, wsi, &entry);
 	if (!refusal && entry.file)
 		refusal = send_file(server, wsi, head, entry.file);
+	if (refusal || entry.stream)
+		lws_set_opaque_user_data(wsi, request);
+	if (!refusal && entry.stream)
+		begin_stream(server, wsi, entry.stream);
 	if (!refusal)
 		return;
-	lws_set_opaque_user_data(wsi, request);
 	if (*entry.token.ticket)
 		refusal = ask(server, wsi, request, entry.token.ticket);
 	if (refusal)
@@ -333,13 +387,25 @@ static void go_on(struct ws_server *server, struct lws *wsi, struct ws_request *
 		request_free(request);
 }
 
+static void serve_stream(struct ws_server *server, struct lws *wsi, struct ws_request *request)
+{
+	if (request->stream->held)
+		return;
+	if (request->stream->head)
+		open_stream(server, wsi, request);
+	else
+		ws_socket_writable(request->stream);
+}
+
 void ws_request_writable(struct ws_server *server, struct lws *wsi)
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 
 	if (!request || request->waits || request->linger.begun)
 		return;
-	if (request->answered)
+	if (request->stream)
+		serve_stream(server, wsi, request);
+	else if (request->answered)
 		linger(server, wsi, request);
 	else if (request->ticket)
 		go_on(server, wsi, request);
@@ -389,7 +455,12 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 
 	if (!request)
 		return -1; /* there was no memory for it */
-	if (request->answered)
+	/* An event stream has a listener, who says nothing: one who has hung up has left. */
+	if (request->stream && len == 0) {
+		(void)client_peer_closed(&request->stream->client, CLOSE_CODE_NONE);
+		return -1;
+	}
+	if (request->answered || request->stream)
 		return lws_linger_forget(&request->linger, len) < 0 ? -1 : (int)len;
 	if (request->ticket)
 		return keep_early(server, request, data, len);

@@ -2,7 +2,8 @@
 #define TIDEGATE_WS_WS_REQUEST_H
 
 /*
- * Ws request: a connection of the public port until it has asked for a WebSocket, got a file, or was refused.
+ * Ws request: a connection of the public port until it has asked for a WebSocket, got a file, or was refused;
+ * and all the time that it is an event stream, which is the answer to a request.
  *
  * It has memory of its own, which lws keeps for us while the connection waits for its head
  * (lws_http_head_wanted()). A request that names a ticket waits here until that was looked up, and is then

@@ -31,6 +31,7 @@
 #include "ws/listener.h"
 #include "ws/lws_loop.h"
 #include "ws/places.h"
+#include "ws/sse_stream.h"
 #include "ws/tls.h"
 #include "ws/trusted.h"
 #include "ws/ws_answers.h"
@@ -110,7 +111,7 @@ static void path_drop(struct ws_connection *connection)
 	connection->path = NULL;
 }
 
-static void connection_end(struct ws_connection *connection)
+void ws_server_end(struct ws_connection *connection)
 {
 	address_table_leave(connection->server->places->addresses, connection->address, false,
 		connection->client.clients->now_ms);
@@ -119,7 +120,9 @@ static void connection_end(struct ws_connection *connection)
 	list_remove(&connection->due);
 	message_drop(connection);
 	path_drop(connection);
-	lws_set_opaque_user_data(connection->wsi, NULL);
+	free(connection->head);
+	if (!connection->streams)
+		lws_set_opaque_user_data(connection->wsi, NULL);
 	free(connection);
 }
 
@@ -189,8 +192,8 @@ static int bring_head(struct lws *wsi, const struct ws_entry *entry)
 	return r;
 }
 
-static const struct handshake_refusal *check(
-	struct ws_server *server, struct ws_entry *entry, const char *remote, struct rights *rights)
+static const struct handshake_refusal *check(struct ws_server *server, struct ws_entry *entry,
+	const char *remote, struct rights *rights, enum transport *transportp)
 {
 	const struct handshake_door door = {
 		.routes = server->clients->routes,
@@ -201,7 +204,8 @@ static const struct handshake_refusal *check(
 		.remote = remote,
 		.now_ms = clock_wall_ms(),
 	};
-	const struct handshake_refusal *refusal = handshake_check(entry->head, &door, rights, &entry->token);
+	const struct handshake_refusal *refusal =
+		handshake_check(entry->head, &door, rights, transportp, &entry->token);
 
 	if (refusal && entry->token.key_is_unknown && ws_server_wants_key(server, entry->token.header.kid))
 		return handshake_refusal(REFUSAL_KEYS_REFRESHING);
@@ -225,6 +229,35 @@ static const struct handshake_refusal *count_user(
 	return handshake_refusal(r == TALLY_FULL ? REFUSAL_USER_FULL : REFUSAL_OUT_OF_MEMORY);
 }
 
+/* What belongs to a WebSocket, and the rest is for lws to do. 0, or -ENOMEM. */
+static int begin_socket(struct ws_connection *connection, const struct ws_entry *entry)
+{
+	if (handshake_speaks(entry->head))
+		client_speaks(&connection->client);
+	connection->extensions = extensions_for(&connection->client, entry->head);
+	resume(connection, entry->head);
+	return bring_head(connection->wsi, entry);
+}
+
+/* What belongs to an event stream, of which lws sees but the socket. 0, or -ENOMEM. */
+static int begin_stream(struct ws_connection *connection, struct ws_entry *entry, const char *remote)
+{
+	const struct ws_server *server = connection->server;
+	int r;
+
+	connection->streams = true;
+	r = sse_stream_prepare(
+		connection, entry->head, handshake_page_reads(entry->head, &server->rules, remote));
+	if (r == 0)
+		r = sse_stream_resume(connection, entry->head);
+	if (r < 0)
+		return r;
+	connection->held = connection->held_back;
+	lws_set_timeout(connection->wsi, NO_PENDING_TIMEOUT, 0);
+	entry->stream = connection;
+	return 0;
+}
+
 const struct handshake_refusal *ws_server_admit(
 	struct ws_server *server, struct lws *wsi, struct ws_entry *entry)
 {
@@ -232,7 +265,9 @@ const struct handshake_refusal *ws_server_admit(
 	struct ws_connection *connection;
 	char remote[INET6_ADDRSTRLEN];
 	struct tally_name *user;
+	enum transport transport;
 	struct rights rights;
+	int r;
 
 	refresh_time(server);
 	entry->token = (struct handshake_token){0};
@@ -244,7 +279,7 @@ const struct handshake_refusal *ws_server_admit(
 	if (entry->file)
 		return NULL;
 	if (!refusal)
-		refusal = check(server, entry, remote, &rights);
+		refusal = check(server, entry, remote, &rights, &transport);
 	if (!refusal)
 		refusal = count_user(server, &rights, &user);
 	if (refusal)
@@ -254,12 +289,10 @@ const struct handshake_refusal *ws_server_admit(
 		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
 	}
 	connection = lws_get_opaque_user_data(wsi);
-	if (handshake_speaks(entry->head))
-		client_speaks(&connection->client);
-	connection->extensions = extensions_for(&connection->client, entry->head);
-	resume(connection, entry->head);
-	if (bring_head(wsi, entry) < 0) {
-		connection_end(connection);
+	r = transport == TRANSPORT_SSE ? begin_stream(connection, entry, remote)
+				       : begin_socket(connection, entry);
+	if (r < 0) {
+		ws_server_end(connection);
 		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
 	}
 	connection->address = entry->arrival->address;
@@ -295,8 +328,22 @@ void ws_server_answer(void *socket)
 {
 	struct ws_connection *connection = socket;
 
-	if (connection->held && !list_linked(&connection->due))
+	if (connection->held && connection->streams) {
+		connection->held = false;
+		lws_callback_on_writable(connection->wsi); /* where it may also end */
+	} else if (connection->held && !list_linked(&connection->due))
 		ws_answers_add(connection->server->answers, connection);
+}
+
+const struct handshake_refusal *ws_server_open_stream(struct ws_connection *stream)
+{
+	refresh_time(stream->server);
+	if (!stream->server->draining) {
+		sse_stream_open(stream);
+		return NULL;
+	}
+	ws_server_end(stream);
+	return handshake_refusal(REFUSAL_DRAINING);
 }
 
 /* The handshake is about to be answered: is permessage-deflate part of it? 0: go on; -1: close. */
@@ -456,7 +503,7 @@ static int on_connection(
 		return on_violation(connection, in, len);
 	case LWS_CALLBACK_CLOSED:
 	case LWS_CALLBACK_WSI_DESTROY:
-		connection_end(connection);
+		ws_server_end(connection);
 		return 0;
 	default:
 		return 0;

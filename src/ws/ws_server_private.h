@@ -22,6 +22,7 @@ struct metrics;
 struct request_head;
 struct ticket;
 struct ws_answers;
+struct ws_connection;
 struct ws_inflate;
 struct ws_sender;
 struct verifier_thread;
@@ -74,12 +75,19 @@ struct ws_entry {
 	const struct ticket *ticket;  /* that the request names, answered; NULL: none was asked for */
 	struct handshake_token token; /* when it is refused: what more is known */
 	const struct web_file *file;  /* that it asks for instead, to be answered with */
+	struct ws_connection *stream; /* that it asks for instead: it stays with the request */
 };
 
-/* NULL, with a connection begun and the rest left to lws, or with entry->file; or why not. If entry->token
- * names a ticket, that is asked for first. */
+/* NULL, with a connection begun and the rest left to lws, or with entry->file or entry->stream; or why not.
+ * If entry->token names a ticket, that is asked for first. */
 const struct handshake_refusal *ws_server_admit(
 	struct ws_server *server, struct lws *wsi, struct ws_entry *entry);
+
+/* The connection of an event stream may be answered: opens it. NULL, or why not: then it has ended. */
+const struct handshake_refusal *ws_server_open_stream(struct ws_connection *stream);
+
+/* It ends, and its client with it. */
+void ws_server_end(struct ws_connection *connection);
 
 /* A token names a key that we do not have. True: it may come by URL, so the client may come again a
  * moment later; it is asked for. */

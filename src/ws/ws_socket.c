@@ -19,6 +19,7 @@
 #include "core/list.h"
 #include "core/slice.h"
 #include "protocol/frame.h"
+#include "ws/sse_stream.h"
 #include "ws/tls.h"
 #include "ws/ws_connection.h"
 #include "ws/ws_sender.h"
@@ -74,26 +75,21 @@ static ssize_t say(struct ws_connection *connection, unsigned char *frame, size_
 
 static ssize_t socket_ping(void *socket)
 {
+	struct ws_connection *connection = socket;
 	unsigned char frame[FRAME_CONTROL_SIZE];
 
+	if (connection->streams)
+		return sse_stream_ping(connection);
 	/* Not empty: lws does not report an empty pong. */
-	return say(socket, frame, frame_control_write(frame, FRAME_PING, "tidegate", 8));
-}
-
-static ssize_t socket_close(void *socket, uint16_t code, const char *sentence)
-{
-	unsigned char frame[FRAME_CONTROL_SIZE];
-
-	return say(socket, frame,
-		code == CLOSE_CODE_NONE ? frame_control_write(frame, FRAME_CLOSE, NULL, 0)
-					: frame_close_write(frame, code, sentence));
+	return say(connection, frame, frame_control_write(frame, FRAME_PING, "tidegate", 8));
 }
 
 static void socket_fall_silent(void *socket)
 {
 	struct ws_connection *connection = socket;
 
-	lws_ws_user_closes(connection->wsi);
+	if (!connection->streams)
+		lws_ws_user_closes(connection->wsi);
 }
 
 static void socket_finish(void *socket)
@@ -103,6 +99,22 @@ static void socket_finish(void *socket)
 	connection->finishes = lws_partial_buffered(connection->wsi) || !ws_tls_finish(connection->wsi);
 	if (connection->finishes)
 		lws_callback_on_writable(connection->wsi);
+}
+
+static ssize_t socket_close(void *socket, uint16_t code, const char *sentence)
+{
+	struct ws_connection *connection = socket;
+	unsigned char frame[FRAME_CONTROL_SIZE];
+	ssize_t n;
+
+	if (connection->streams) {
+		n = sse_stream_close(connection, code, sentence);
+		socket_finish(connection); /* the peer has nothing to answer */
+		return n;
+	}
+	return say(connection, frame,
+		code == CLOSE_CODE_NONE ? frame_control_write(frame, FRAME_CLOSE, NULL, 0)
+					: frame_close_write(frame, code, sentence));
 }
 
 void ws_socket_writable(struct ws_connection *connection)

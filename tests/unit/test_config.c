@@ -469,10 +469,10 @@ static void refuses_unknown_keys(void **state)
 	assert_refuses(f, "routes:\n- path: /a\n  chanel: a\n",
 		"t.yaml:3: unknown key 'chanel' in a route: did you mean 'channel'? (known: path, channel, "
 		"channels, subscribe, auth, access, ids, slow, compression, history, actions, messages, "
-		"presence)");
+		"presence, sse)");
 	assert_refuses(f, "routes:\n- path: /a\n  \"qu\\nux\": a\n",
 		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, auth, "
-		"access, ids, slow, compression, history, actions, messages, presence)");
+		"access, ids, slow, compression, history, actions, messages, presence, sse)");
 	assert_int_equal(load_yaml(f, "\nlisten: :1\nping_intervall: 3s\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: unknown key 'ping_intervall': did you mean "
 						    "'ping_interval'? (known: listen, admin, "));
@@ -979,13 +979,14 @@ static void prints_values_with_their_sources(void **state)
 		"\n  /a/{id}                       a,a:{id}                  subscribe none  auth none  "
 		"access "
 		"route  slow disconnect 1MiB 10s  compression on   history 50 2d close  actions off  "
-		"presence off  %s:3\n",
+		"presence off  sse off                            %s:3\n",
 		f->file);
 	assert_true(prints(f->config, line));
-	assert_true(prints(f->config,
-		"\n  /ws/cards                     cards                     subscribe "
-		"any   auth none  access route  slow disconnect 1MiB "
-		"10s  compression off  history off          actions off  presence off  default\n"));
+	assert_true(
+		prints(f->config, "\n  /ws/cards                     cards                     subscribe "
+				  "any   auth none  access route  slow disconnect 1MiB "
+				  "10s  compression off  history off          actions off  presence off  sse "
+				  "/sse/cards                     default\n"));
 }
 
 static void asks_who_it_is_where_a_route_says_so(void **state)
@@ -1073,6 +1074,49 @@ static void takes_any_ids_where_a_route_says_so(void **state)
 		f, "routes:\n- path: /a\n  channel: a\n  ids: wide\n", "t.yaml:4: ids is 'plain' or 'any'");
 }
 
+static void streams_where_a_route_says_so(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *routes;
+		const char *says; /* in what is printed, or why it is refused */
+		bool refused;
+	} rows[] = {
+		{"[{path: /ws/b, channel: b}]", "  sse /sse/b  ", false},
+		{"[{path: /ws/b, channel: b, sse: true}]", "  sse /sse/b  ", false},
+		{"[{path: /ws/b, channel: b, sse: off}]", "  sse off", false},
+		{"[{path: /b, channel: b}]", "  sse off", false},
+		{"[{path: /b, channel: b, sse: /events/b}]", "  sse /events/b", false},
+		{"[{path: '/ws/{a}/{b}', channel: '{a}:{b}', sse: '/e/{a}/x/{b}'}]", "  sse /e/{a}/x/{b}",
+			false},
+		{"[{path: /b, channel: b, sse: on}]", "'sse: on' is for paths below /ws/", true},
+		{"[{path: /ws/b, channel: b, sse: maybe}]", "sse is 'on', 'off' or a path", true},
+		{"[{path: /ws/b, channel: b, sse: /ws/b}]",
+			"sse '/ws/b': it matches the same paths as '/ws/b'", true},
+		{"[{path: /sse/b, channel: b}, {path: /ws/b, channel: b}]",
+			"sse '/sse/b': it matches the same paths as '/sse/b'", true},
+		{"[{path: /ws/b, channel: b}, {path: /sse/b, channel: b}]",
+			"path '/sse/b': the event streams of '/ws/b' are there", true},
+		{"[{path: /ws/b, channel: b}, {path: /c, channel: c, sse: /sse/b}]",
+			"sse '/sse/b': the event streams of '/ws/b' are there", true},
+		{"[{path: '/ws/{a}', channel: '{a}', sse: '/e/{b}'}]", "it needs the variables of '/ws/{a}'",
+			true},
+		{"[{path: '/ws/{a}/{b}', channel: '{a}', sse: '/e/{b}/{a}'}]", "in the same order", true},
+		{"[{path: '/ws/{a}', channel: '{a}', sse: /e}]", "it needs the variables of '/ws/{a}'", true},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "routes: %s\n", rows[i].routes);
+		assert_int_equal(load_yaml(f, text), rows[i].refused ? CONFIG_BAD : 0);
+		if (rows[i].refused)
+			assert_non_null(strstr(buf_text(&f->error), rows[i].says));
+		else
+			assert_true(prints(f->config, rows[i].says));
+	}
+}
+
 static void keeps_a_history_where_a_route_says_so(void **state)
 {
 	struct fixture *f = *state;
@@ -1084,7 +1128,8 @@ static void keeps_a_history_where_a_route_says_so(void **state)
 	assert_true(prints(f->config, "  history 1000 24h  "));
 	assert_true(keeps_history(f->config, "a:7"));
 	assert_false(keeps_history(f->config, "cards"));
-	assert_true(prints(f->config, "  history off       actions off  presence off  default\n"));
+	assert_true(prints(f->config, "  history off       actions off  presence off  sse /sse/cards         "
+				      "            default\n"));
 	history = with_history(f, "{size: 1000000, ttl: 365d, on_gap: close}");
 	assert_int_equal(history->size, 1000000);
 	assert_true(history->ttl_ms == ROUTE_HISTORY_TTL_MS_MAX);
@@ -1473,6 +1518,7 @@ int main(void)
 		with_folder(compresses_where_a_route_says_so),
 		with_folder(takes_any_ids_where_a_route_says_so),
 		with_folder(keeps_a_history_where_a_route_says_so),
+		with_folder(streams_where_a_route_says_so),
 		with_folder(takes_either_spelling_of_a_truth),
 		with_folder(refuses_what_history_is_not),
 		with_folder(refuses_a_history_that_cannot_be_kept),

@@ -127,6 +127,26 @@ static void knows_the_words_for_a_beginning(void **state)
 	assert_int_equal(since_parse(slice_of("starts")).kind, SINCE_MALFORMED);
 }
 
+static void reads_the_positions_of_several_channels(void **state)
+{
+	static const char *const wrong[] = {"", ",", "=", "a=", "=e.1.1", "a=e.1.1,", ",a=e.1.1",
+		"a=e.1.1,,b=e.1.1", "a=e.1.1,b", "a=e.1.1,e.1.1", "a=b=e.1.1", "a=now", "a=e.1.1 ,b=e.1.1",
+		"a=e.1.1,b=e.1.1,c=e.1.1,d=e.1.1"};
+	struct position others[2];
+	struct since since = since_parse_list(slice_of("cards=e.1.2,user:7=f.3.4,x=g.0.0"), others, 2);
+
+	(void)state;
+	assert_int_equal(since.kind, SINCE_POSITION);
+	assert_true(since.position.offset == 1 && since.n_others == 2);
+	assert_true(since.others[0].offset == 3 && since.others[1].epoch.text[0] == 'g');
+	since = since_parse_list(slice_of("cards=e.1.2"), others, 2);
+	assert_true(since.kind == SINCE_POSITION && since.n_others == 0);
+	assert_int_equal(since_parse_list(slice_of("e.1.2"), others, 0).kind, SINCE_POSITION);
+	assert_int_equal(since_parse_list(slice_of("now"), others, 2).kind, SINCE_NOW);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		assert_int_equal(since_parse_list(slice_of(wrong[i]), others, 2).kind, SINCE_MALFORMED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +156,7 @@ int main(void)
 		cmocka_unit_test(looks_at_no_byte_past_the_end),
 		cmocka_unit_test(reads_the_id_of_a_stream_entry),
 		cmocka_unit_test(knows_the_words_for_a_beginning),
+		cmocka_unit_test(reads_the_positions_of_several_channels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@ import tempfile
 
 from harness import wait
 from harness.authority import Authority
+from harness.event_stream import EventStream
 from harness.log import parse_line
 from harness.process import Process, clean_environment
 from harness.websocket import WebSocket
@@ -98,6 +99,11 @@ class Gateway:
         """An open WebSocket of the raw kind."""
         options.setdefault("tls", self.tls)
         return WebSocket.connect(self.address, path, headers, **options)
+
+    def stream(self, path="/sse/cards", headers=(), **options):
+        """An open stream of server-sent events."""
+        options.setdefault("tls", self.tls)
+        return EventStream.connect(self.address, path, headers, **options)
 
     def url(self, path):
         return f"{'wss' if self.tls else 'ws'}://{self.address[0]}:{self.address[1]}{path}"

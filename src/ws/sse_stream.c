@@ -1,0 +1,122 @@
+/* Sse stream: the transport of server-sent events; see the header. */
+
+#include "ws/sse_stream.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <libwebsockets.h>
+
+#include "channel_log/position.h"
+#include "client/client.h"
+#include "client/clients.h"
+#include "core/buf.h"
+#include "core/clock.h"
+#include "http/date.h"
+#include "http/query.h"
+#include "http/request_head.h"
+#include "protocol/event_stream.h"
+#include "route/route.h"
+#include "ws/handshake.h"
+#include "ws/ws_connection.h"
+
+enum {
+	/* A browser comes back so long after a stream broke: each after another time, for a gateway that ends
+	 * has many. Browsers' own times are 3 s and 5 s. */
+	RETRY_MS = 1000,
+	RETRY_SPREAD_MS = 2000,
+};
+
+/* Nobody between us and the browser may keep what comes, or compress it: then it would wait for more. */
+int sse_stream_prepare(struct ws_connection *connection, const struct request_head *head, bool page_reads)
+{
+	char date[HTTP_DATE_SIZE], cors[HANDSHAKE_CORS_SIZE] = "";
+	struct buf out = {0};
+	uint32_t spread = (uint32_t)(connection->client.id * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+
+	http_date((int64_t)clock_wall_ms(), date);
+	if (page_reads)
+		handshake_write_cors(head, cors);
+	buf_printf(&out,
+		"HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+		"Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n%sVary: Origin\r\n"
+		"Connection: close\r\n\r\n",
+		date, cors);
+	event_stream_open(&out, RETRY_MS + spread % RETRY_SPREAD_MS);
+	if (buf_text(&out))
+		connection->head = strdup(buf_text(&out));
+	buf_deinit(&out);
+	return connection->head ? 0 : -ENOMEM;
+}
+
+int sse_stream_resume(struct ws_connection *connection, const struct request_head *head)
+{
+	struct slice id = head->value[HTTP_LAST_EVENT_ID];
+	struct position others[ROUTE_CHANNELS_MAX - 1];
+	char text[REQUEST_HEAD_MAX];
+	struct since since;
+	int len;
+
+	if (head->n[HTTP_LAST_EVENT_ID] > 1)
+		since = (struct since){.kind = SINCE_MALFORMED};
+	else if (id.len)
+		since = since_parse_list(id, others, ROUTE_CHANNELS_MAX - 1);
+	else if ((len = query_text(head->query, "since", NULL, text, sizeof(text))) >= 0)
+		since = since_parse_list((struct slice){text, (size_t)len}, others, ROUTE_CHANNELS_MAX - 1);
+	else
+		return client_streams(&connection->client, NULL);
+	return client_streams(&connection->client, &since);
+}
+
+/*
+ * The peer answers no pings, but its kernel does: a heartbeat that nobody acknowledges ends the connection,
+ * and so does a peer that reads nothing for as long as a WebSocket might.
+ */
+static void watch(const struct ws_connection *connection)
+{
+	const struct client_limits *limits = &connection->client.clients->limits;
+	unsigned int ms = (unsigned int)(limits->ping_interval_ms + limits->pong_timeout_ms);
+
+	/* Without it TCP's own, longer time holds. */
+	(void)setsockopt(lws_get_socket_fd(connection->wsi), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
+/* lws keeps the bytes that the socket does not take now, and sends them before anything else. */
+static ssize_t say(struct ws_connection *connection, const char *text, size_t len)
+{
+	int n = lws_write(connection->wsi, (unsigned char *)text, len, LWS_WRITE_HTTP);
+
+	return n < 0 ? -EPIPE : (ssize_t)len;
+}
+
+void sse_stream_open(struct ws_connection *connection)
+{
+	bool broken = say(connection, connection->head, strlen(connection->head)) < 0;
+
+	free(connection->head);
+	connection->head = NULL;
+	watch(connection);
+	client_open(&connection->client);
+	if (broken)
+		client_close(&connection->client, CLOSE_GONE);
+}
+
+ssize_t sse_stream_ping(struct ws_connection *connection)
+{
+	return say(connection, EVENT_STREAM_PING, sizeof(EVENT_STREAM_PING) - 1);
+}
+
+ssize_t sse_stream_close(struct ws_connection *connection, uint16_t code, const char *sentence)
+{
+	struct buf out = {0};
+	ssize_t n = -ENOMEM;
+
+	event_stream_close(&out, code, sentence, clock_wall_ms());
+	if (!out.failed)
+		n = say(connection, out.data, out.len);
+	buf_deinit(&out);
+	return n;
+}

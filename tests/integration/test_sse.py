@@ -1,0 +1,324 @@
+"""Server-sent events: the same events as on a WebSocket, by the same rules, on a stream that a browser opens again by itself."""
+
+import json
+import re
+import signal
+import sys
+import time
+
+import pytest
+
+from harness.event_stream import request
+from harness.gateway import ROOT, run
+from harness.tokens import Issuer
+from harness.wait import until
+from harness.websocket import Closed, Refused, exchange
+
+sys.path.insert(0, str(ROOT / "src/clients/python"))
+
+# pylint: disable=wrong-import-position
+from tidegate import Publisher  # noqa: E402
+
+ORIGIN = "https://app.example.com"
+SHARED_ROUTES = f"""
+origins: [same, "{ORIGIN}"]
+ping_interval: 1s
+routes:
+  - {{path: /ws/cards, channel: cards}}
+  - {{path: "/ws/kept/{{id}}", channel: "kept:{{id}}", history: {{size: 100}}}}
+  - {{path: "/ws/pair/{{id}}", channels: ["left:{{id}}", "right:{{id}}"], history: {{size: 100}}}}
+  - {{path: /ws/none, channel: none, sse: off}}
+  - {{path: "/live/{{id}}", channel: "live:{{id}}", sse: "/events/{{id}}"}}
+"""
+
+
+@pytest.fixture
+def publish(redis):
+    helper = Publisher(redis.client, size=100)
+
+    def one(channel, *numbers):
+        for number in numbers:
+            helper.publish(channel, {"type": "n", "data": number})
+
+    return one
+
+
+def numbers(stream, n):
+    return [stream.receive()["data"] for _ in range(n)]
+
+
+def test_it_hears_what_a_websocket_hears(gateway, redis):
+    with gateway.connect("/ws/cards") as socket, gateway.stream() as stream:
+        for data in [1, "x", None, {"a": [1, 2]}, "\u2028\u2029\x00\x0b\x85", "data: x\n\nid: 7\r\n"]:
+            redis.publish("cards", json.dumps({"type": "n", "data": data}, ensure_ascii=False))
+            text = stream.receive_text()
+            assert text == socket.receive_text()
+            assert json.loads(text)["data"] == data
+        assert stream.response.headers["cache-control"].startswith("no-store")
+        assert stream.response.headers["x-accel-buffering"] == "no"
+        assert stream.last_id == "", "a channel without a history has no ids"
+
+
+def test_an_event_of_several_lines_is_one_line(gateway, redis):
+    with gateway.connect("/ws/cards") as socket, gateway.stream() as stream:
+        redis.publish("cards", '{\n  "type": "n",\r\n\t"data":\r[1,\n2]\n}\n')
+        assert stream.receive() == socket.receive()
+        redis.publish("cards", '\n[1,\n\n2]\n')
+        assert stream.receive()["data"] == socket.receive()["data"] == [1, 2]
+
+
+def test_a_burst_comes_in_order(gateway, redis):
+    with gateway.stream() as stream:
+        pipe = redis.client.pipeline(transaction=False)
+        for number in range(500):
+            pipe.publish("cards", json.dumps({"type": "n", "data": number}))
+        pipe.execute()
+        assert numbers(stream, 500) == [*range(500)]
+
+
+def test_other_places_and_none(gateway, redis):
+    with gateway.stream("/events/7") as stream:
+        redis.publish("live:7", '{"type":"n","data":1}')
+        assert stream.receive()["channel"] == "live:7"
+    for path, status in (("/sse/none", 404), ("/sse/nothing", 404), ("/live/7", 426), ("/sse/kept/%00", 400)):
+        with pytest.raises(Refused) as refused:
+            gateway.stream(path)
+        assert refused.value.status == status, path
+        assert refused.value.response.headers["content-type"] == "application/json"
+    with pytest.raises(Refused) as refused:
+        gateway.connect("/sse/cards")
+    assert refused.value.status == 404, "it is no place of a WebSocket"
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "NONSENSE"])
+def test_other_methods_are_told_so(gateway, method):
+    answer = exchange(gateway.address, request("/sse/cards", method=method))
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, OPTIONS")
+
+
+def test_http_1_0_and_a_body(gateway, redis):
+    with gateway.stream(version="HTTP/1.0") as stream:
+        redis.publish("cards", '{"type":"n","data":1}')
+        assert stream.receive()["data"] == 1
+        assert "transfer-encoding" not in stream.response.headers
+    answer = exchange(gateway.address, request("/sse/cards", [("Content-Length", "2")], body=b"{}"))
+    assert answer.status == 400
+
+
+def test_pages_of_other_sites(gateway):
+    with gateway.stream(headers=[("Origin", ORIGIN)]) as stream:
+        assert stream.response.headers["access-control-allow-origin"] == ORIGIN
+        assert stream.response.headers["access-control-allow-credentials"] == "true"
+        assert stream.response.headers["vary"] == "Origin"
+    with pytest.raises(Refused) as refused:
+        gateway.stream(headers=[("Origin", "https://evil.example")])
+    assert refused.value.status == 403
+    assert "access-control-allow-origin" not in refused.value.response.headers
+    with pytest.raises(Refused) as refused:
+        gateway.stream("/sse/nothing", headers=[("Origin", ORIGIN)])
+    assert refused.value.response.headers["access-control-allow-origin"] == ORIGIN, "the page may know why"
+
+
+def test_a_preflight_is_answered(gateway):
+    asks = [("Origin", ORIGIN), ("Access-Control-Request-Method", "GET"), ("Access-Control-Request-Headers", "authorization")]
+    before = gateway.metric('tidegate_handshakes_refused_total{reason="preflight"}')
+    answer = exchange(gateway.address, request("/sse/cards", asks, method="OPTIONS"))
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert "Authorization" in answer.headers["access-control-allow-headers"] and "content-length" not in answer.headers
+    assert gateway.metric('tidegate_handshakes_refused_total{reason="preflight"}') == before + 1
+    asks[0] = ("Origin", "https://evil.example")
+    assert exchange(gateway.address, request("/sse/cards", asks, method="OPTIONS")).status == 403
+    assert exchange(gateway.address, request("/ws/cards", asks, method="OPTIONS")).status == 405
+
+
+def test_the_first_stream_is_told_where_it_is_and_comes_back_there(gateway, publish):
+    publish("kept:a", 1, 2)
+    with gateway.stream("/sse/kept/a") as stream:
+        told = stream.receive()
+        assert told["type"] == "subscribed" and told["data"]["pos"] == stream.last_id
+        assert 1000 <= stream.retry_ms < 3000
+        publish("kept:a", 3)
+        event = stream.receive()
+        assert (event["data"], event["pos"]) == (3, stream.last_id)
+    publish("kept:a", 4, 5)
+    with gateway.stream("/sse/kept/a", last_id=stream.last_id) as again:
+        told = again.receive()["data"]
+        assert (told["recovered"], told["count"], told["pos"]) == (True, 2, stream.last_id)
+        assert numbers(again, 2) == [4, 5]
+        publish("kept:a", 6)
+        assert numbers(again, 1) == [6]
+
+
+def test_since_in_the_url_gives_way_to_the_last_id(gateway, publish):
+    publish("kept:b", 1, 2, 3)
+    with gateway.stream("/sse/kept/b?since=start") as stream:
+        stream.receive()
+        assert numbers(stream, 2) == [1, 2]
+    with gateway.stream("/sse/kept/b?since=start", last_id=stream.last_id) as stream:
+        assert stream.receive()["data"]["count"] == 1
+        assert numbers(stream, 1) == [3]
+
+
+@pytest.mark.parametrize("garbage", ["x", "0", "kept:c", "kept:c=", "=a.1.1", "kept:c=a.1.1,", "kept:c=a.1", ",", "a.1.1,b.1.1", "\xff",
+                                     ",".join(f"c{n}=a.1.1" for n in range(17)), "7" * 4000])
+def test_garbage_as_the_last_id_is_told_so(gateway, publish, garbage):
+    publish("kept:c", 1)
+    with gateway.stream("/sse/kept/c", last_id=garbage) as stream:
+        told = stream.receive()["data"]
+        assert (told["recovered"], told["reason"]) == (False, "format")
+        assert told["pos"] == stream.last_id, "from there it can go on"
+        publish("kept:c", 2)
+        heard = until("what comes then", lambda: stream.receive()["data"])
+        assert heard in (1, 2), "the node may hear of the first one only now"
+
+
+def test_two_last_ids_are_garbage(gateway, publish):
+    publish("kept:c", 1)
+    with gateway.stream("/sse/kept/c", [("Last-Event-ID", "a.1.1"), ("Last-Event-ID", "a.1.1")]) as stream:
+        assert stream.receive()["data"]["reason"] == "format"
+
+
+def test_a_stream_of_two_channels_has_one_id_of_both(gateway, publish):
+    publish("left:a", 1)
+    with gateway.stream("/sse/pair/a") as stream:
+        assert {stream.receive()["data"]["channel"] for _ in range(2)} == {"left:a", "right:a"}
+        publish("left:a", 2)
+        publish("right:a", 3)
+        assert numbers(stream, 2) == [2, 3]
+        places = {}
+
+        def both_places():
+            places.update(place.split("=") for place in stream.last_id.split(",") if place)
+            done = {channel: pos.split(".")[1] for channel, pos in places.items()} == {"left:a": "2", "right:a": "1"}
+            return done or (stream.receive_block() and False)
+
+        until("an id of both", both_places)
+    publish("right:a", 4)
+    publish("left:a", 5, 6)
+    with gateway.stream("/sse/pair/a", last_id=stream.last_id) as again:
+        heard = [again.receive() for _ in range(5)]
+        assert all(one["data"]["recovered"] for one in heard if one["type"] == "subscribed")
+        assert sorted(one["data"] for one in heard if one["type"] == "n") == [4, 5, 6]
+    with gateway.stream("/sse/pair/a", last_id=stream.last_id.split(",")[0]) as one_only:
+        told = {}
+        while len(told) < 2:
+            message = one_only.receive()
+            if message["type"] == "subscribed":
+                told[message["data"]["channel"]] = message["data"]["recovered"]
+        assert sorted(told.values()) == [False, True], "what nobody knows is told"
+
+
+def test_a_comment_is_the_heartbeat(gateway):
+    with gateway.stream() as stream:
+        until("two heartbeats", lambda: stream.receive_block() is not None and stream.comments >= 2)
+
+
+def test_the_operator_sees_the_transport(gateway):
+    with gateway.connect("/ws/cards"), gateway.stream() as stream:
+        rows = gateway.api("/connections?route=/ws/cards")["connections"]
+        assert sorted(row["transport"] for row in rows) == ["sse", "websocket"]
+        (row,) = [row for row in rows if row["transport"] == "sse"]
+        assert gateway.metric('tidegate_transport_connections{transport="sse"}') == 1
+        opened = gateway.lines("client connected", conn=str(row["id"]))[0]
+        assert (opened.fields["transport"], opened.fields["route"]) == ("sse", "/ws/cards")
+        routes = {route["path"]: route["sse"] for route in gateway.api("/config")["routes"]}
+        assert (routes["/ws/cards"], routes["/ws/none"], routes["/live/{id}"]) == ("/sse/cards", "off", "/events/{id}")
+        stream.abandon()
+        gone = gateway.wait_for_line("client disconnected", conn=str(row["id"]))
+        assert gone.fields["reason"] == "the peer closed" and gone.fields["transport"] == "sse"
+        until("it is not counted", lambda: gateway.metric('tidegate_transport_connections{transport="sse"}') == 0)
+
+
+def test_it_is_disconnected_with_a_word(gateway):
+    with gateway.stream() as stream:
+        (row,) = gateway.api("/connections?route=/ws/cards")["connections"]
+        assert gateway.post("/disconnect", {"connection": row["id"]}).status == 200
+        with pytest.raises(Closed) as closed:
+            stream.receive()
+        assert closed.value.code == 4010 and stream.retry_ms == 30000
+        stream.expect_end()
+
+
+def test_what_a_listener_says_is_not_read(gateway, redis):
+    with gateway.stream() as stream:
+        stream.send_raw(b"GET /sse/cards HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+        redis.publish("cards", '{"type":"n","data":1}')
+        assert numbers(stream, 1) == [1]
+
+
+def test_a_token_lets_in_and_ends_the_stream(start, redis, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    issuer = Issuer()
+    file.write_text(f"token_secret: {issuer.secret}\n" "token_cookie: session\ntoken_query: token\nauth: required\n"
+                    f"origins: ['{ORIGIN}']\n"
+                    "routes: [{path: /ws/cards, channel: cards}]\n", encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    now = time.time()
+    token = issuer.token()
+    for headers, path in (([("Authorization", f"Bearer {token}")], "/sse/cards"), ([], f"/sse/cards?token={token}"),
+                          ([("Cookie", f"session={token}"), ("Origin", ORIGIN)], "/sse/cards")):
+        with gateway.stream(path, headers) as stream:
+            assert stream.response.status == 200
+    for headers, code in (([], "token_missing"), ([("Authorization", "Bearer x")], "token_invalid"),
+                          ([("Authorization", f"Bearer {issuer.token(exp=int(now) - 3600)}")], "token_expired")):
+        with pytest.raises(Refused) as refused:
+            gateway.stream(headers=headers)
+        assert refused.value.status == 401 and json.loads(refused.value.response.body)["data"]["code"] == code
+    with pytest.raises(Refused) as refused:
+        gateway.stream(headers=[("Sec-WebSocket-Protocol", f"tidegate.v1, tidegate.bearer.{token}")])
+    assert refused.value.status == 400, "that is the place of a WebSocket"
+
+
+def test_a_slow_reader_is_bounded_like_a_websocket(start, redis, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text("routes: [{path: /ws/cards, channel: cards, slow: {bytes: 64KiB, age: none}},\n"
+                    " {path: /ws/new, channel: cards, slow: {policy: drop_oldest, bytes: 64KiB, age: none}}]\n", encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    event = json.dumps({"type": "n", "data": "x" * 8000})
+    with gateway.stream("/sse/cards", receive_buffer=4096) as slow, gateway.stream("/sse/new", receive_buffer=4096) as late:
+        def cut():
+            for _ in range(100):
+                redis.publish("cards", event)
+            return gateway.metric('tidegate_messages_dropped_total{policy="disconnect"}') > 0
+        until("the slow one is closed", cut)
+        assert gateway.metric("tidegate_queued_bytes") <= 70000
+        assert slow.close_code() == 4100
+        slow.expect_end()
+        redis.publish("cards", '{"type":"n","data":"last"}')
+        until("the newest is there", lambda: late.receive()["data"] == "last")
+
+
+def test_limits_count_streams(start, redis):
+    gateway = start("--connections-per-address", "2", redis=redis)
+    with gateway.stream(), gateway.stream():
+        with pytest.raises(Refused) as refused:
+            gateway.stream()
+        assert refused.value.status == 429 and refused.value.response.headers["retry-after"] == "30"
+    until("they are gone", lambda: gateway.metric("tidegate_connections") == 0)
+    gateway.stream().abandon()
+
+
+def test_a_drain_tells_each_its_own_time(start, redis, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text("routes: [{path: /ws/cards, channel: cards}]\n", encoding="utf-8")
+    gateway = start("--config", file, "--drain-time", "2s", redis=redis)
+    streams = [gateway.stream() for _ in range(10)]
+    gateway.process.signal(signal.SIGTERM)
+    times = set()
+    for stream in streams:
+        told = stream.receive()
+        assert told["type"] == "reconnect" and stream.retry_ms == told["data"]["after_ms"] <= 500
+        times.add(stream.retry_ms)
+        assert stream.close_code() == 1012
+        stream.expect_end()
+        stream.abandon()
+    assert len(times) > 1
+    gateway.process.end()
+
+
+def test_the_path_shows_in_the_table_of_routes(tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(SHARED_ROUTES, encoding="utf-8")
+    done = run("check", file)
+    assert re.search(r"/ws/pair/\{id\} .* sse /sse/pair/\{id\} ", done.stdout + done.stderr), done.stdout + done.stderr
