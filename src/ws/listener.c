@@ -71,14 +71,19 @@ static int accept_one(struct listener *listener)
 	return fd;
 }
 
+static bool is_watched(const struct listener *listener)
+{
+	return listener->readable && event_pending(listener->readable, EV_READ, NULL);
+}
+
 static void on_readable(evutil_socket_t unused, short events, void *arg)
 {
 	struct listener *listener = arg;
 
 	(void)unused;
 	(void)events;
-	/* accept() may have it rest. */
-	for (int n = 0; n < LISTENER_ACCEPTS_MAX && event_pending(listener->readable, EV_READ, NULL); n++) {
+	/* accept() may have it rest, or end. */
+	for (int n = 0; n < LISTENER_ACCEPTS_MAX && is_watched(listener); n++) {
 		int fd = accept_one(listener);
 
 		if (fd >= 0) {
