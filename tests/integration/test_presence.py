@@ -1,15 +1,23 @@
 """Who is on a channel, over all nodes."""
 
+import asyncio
 import json
 import re
 import shlex
 import signal
+import sys
+import threading
 
 import pytest
+import redis.asyncio as redis_asyncio
 
 from harness.gateway import ROOT, TALKATIVE
 from harness.tokens import SECRET, Issuer
 from harness.wait import until
+
+sys.path.insert(0, str(ROOT / "src/clients/python"))
+
+from tidegate import AsyncPresence, Change, Presence, Roll  # noqa: E402  pylint: disable=wrong-import-position
 
 CONFIG = """
 routes:
@@ -258,3 +266,39 @@ def test_presence_is_right_again_after_redis_was_away(gateways, issuer, own_redi
             own_redis.start()
             gateway.wait_until_ready()
             until("the truth", lambda: present(watcher) == (["7"], 1))
+
+
+def test_backends_ask_and_follow_in_python(gateways, issuer, own_redis):
+    (gateway,) = gateways()
+    ada = {"user": "42", "info": "Ada"}
+    heard = []
+
+    def follow():
+        for change in Presence(own_redis.client).follow("cards"):
+            heard.append(change)
+            if change.left:
+                return
+
+    async def ask():
+        client = redis_asyncio.Redis(port=own_redis.port)
+        try:
+            follower = AsyncPresence(client).follow("cards")
+            first = asyncio.ensure_future(follower.__anext__())
+            while len(own_redis.client.pubsub_numsub("cards")) == 0 or own_redis.client.pubsub_numsub("cards")[0][1] < 3:
+                await asyncio.sleep(0.01)
+            own_redis.client.publish("cards", json.dumps({"type": "presence_changed", "data": {"n_users": 7, "n_anonymous": 1}}))
+            change = await first
+            await follower.aclose()
+            return change, await AsyncPresence(client).roll("cards")
+        finally:
+            await client.close()
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    until("it follows", lambda: own_redis.client.pubsub_numsub("cards")[0][1] >= 1)
+    with connect(gateway, issuer, "42", "Ada"):
+        until("it is there", lambda: own_redis.client.hlen("tg:q:{cards}") == 1)
+        assert Presence(own_redis.client).roll("cards") == Roll(1, 0, [ada])
+        assert asyncio.run(ask()) == (Change(7, 1), Roll(1, 0, [ada]))
+    thread.join(15)
+    assert heard == [Change(1, 0, joined=[ada]), Change(7, 1), Change(0, 0, left=[ada])]

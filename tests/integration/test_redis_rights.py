@@ -116,6 +116,24 @@ def test_a_publisher_needs_these(redis):
         client.close()
 
 
+def test_presence_needs_these_more(start, redis, tmp_path):
+    (more,) = re.findall(r"^Routes with `presence` need `(.*?)` besides", PAGE, re.MULTILINE)
+    file = tmp_path / "presence.yaml"
+    file.write_text("routes: [{path: /ws/cards, channel: cards, presence: {grace: 0s}}]\n", encoding="ascii")
+    set_user(redis, f"{ALL} {more}")
+    one, two = (start("--config", file, "--node-lease", "1500ms", redis=url(redis)) for _ in range(2))
+    with one.connect("/ws/cards") as peer, two.connect("/ws/cards"):
+        until("both are there", lambda: redis.client.hget("tg:q:{cards}", "") == b"2 ")
+        two.process.ended = True
+        two.process.kill()
+        until("it is cleared up", lambda: redis.client.hget("tg:q:{cards}", "") == b"1 ")
+        peer.send({"type": "presence", "id": 1, "data": {"channel": "cards"}})
+        while (answer := peer.receive())["type"] != "presence":
+            pass
+        assert answer["data"] == {"channel": "cards", "n_users": 0, "n_anonymous": 1, "users": []}
+    assert not one.lines("refused a call")
+
+
 def test_actions_need_these_more_and_a_worker_these(start, redis, tmp_path):
     page = (ROOT / "docs/actions.md").read_text(encoding="utf-8")
     (_, more), = re.findall(r"^A gateway (needs) (.*) for the stream besides", page, re.MULTILINE)

@@ -1,11 +1,12 @@
-"""Tidegate for backends: publish events that are there once, carry out what clients ask, and steer their connections."""
+"""Tidegate for backends: publish events that are there once, carry out what clients ask, steer connections, know who is there."""
 
 from .action import Action, ActionError
 from .control import AsyncControl, Control, Outcome, Refused
 from .manager import Manager
+from .presence import AsyncPresence, Change, Presence, Roll
 from .publisher import AsyncPublisher, NotPublished, Publisher
 from .sharding import shard_of, slot_of
 from .worker import AsyncWorker, Worker
 
-__all__ = ["Action", "ActionError", "AsyncControl", "AsyncPublisher", "AsyncWorker", "Control", "Manager", "NotPublished",
-           "Outcome", "Publisher", "Refused", "Worker", "shard_of", "slot_of"]
+__all__ = ["Action", "ActionError", "AsyncControl", "AsyncPresence", "AsyncPublisher", "AsyncWorker", "Change", "Control",
+           "Manager", "NotPublished", "Outcome", "Presence", "Publisher", "Refused", "Roll", "Worker", "shard_of", "slot_of"]
