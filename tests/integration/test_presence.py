@@ -284,8 +284,7 @@ def test_backends_ask_and_follow_in_python(gateways, issuer, own_redis):
         try:
             follower = AsyncPresence(client).follow("cards")
             first = asyncio.ensure_future(follower.__anext__())
-            while len(own_redis.client.pubsub_numsub("cards")) == 0 or own_redis.client.pubsub_numsub("cards")[0][1] < 3:
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(until, "it follows, too", lambda: own_redis.client.pubsub_numsub("cards")[0][1] == 3)
             own_redis.client.publish("cards", json.dumps({"type": "presence_changed", "data": {"n_users": 7, "n_anonymous": 1}}))
             change = await first
             await follower.aclose()
