@@ -192,6 +192,7 @@ def test_what_makes_no_sense_is_counted_logged_and_passed_over(pair, own_redis):
         assert 1 <= len(gateway.lines("control command refused")) <= 5
 
 
+@pytest.mark.plain
 def test_an_answer_goes_to_no_channel_of_ours(pair, own_redis):
     say(own_redis, do="disconnect", user="42", reply="tg:control")
     until("it was refused", lambda: pair[0].metric("tidegate_control_commands_refused_total") == 1)
@@ -370,6 +371,7 @@ def test_one_connection_is_closed_whichever_node_is_asked(pair):
     assert (silent.status, silent.json()["error"]["code"]) == (503, "silent")
 
 
+@pytest.mark.plain
 def test_a_node_that_does_not_answer_is_named(pair, own_redis):
     until("both are announced", lambda: len(pair[0].api("/nodes")["nodes"]) == 2)
     own_redis.client.sadd("tg:{nodes}", "gone")
@@ -385,6 +387,7 @@ def command(gateway, *words):
     return run("control", "--admin", gateway.admin, *words)
 
 
+@pytest.mark.plain
 def test_the_command_line_gives_commands(pair):
     until("both are announced", lambda: len(pair[0].api("/nodes")["nodes"]) == 2)
     first, second, third = peer(pair[0], user="42", jti="a"), peer(pair[1], user="42"), peer(pair[1], user="43")
@@ -416,6 +419,7 @@ def test_in_memory_it_is_this_node_alone(start, tmp_path):
     assert refused(node, user="42") == (401, "token_revoked")
 
 
+@pytest.mark.plain
 def test_without_redis_a_command_is_refused_and_one_connection_here_is_closed(start, own_redis, tmp_path):
     file = tmp_path / "tidegate.yaml"
     file.write_text(CONFIG, encoding="utf-8")
@@ -429,6 +433,7 @@ def test_without_redis_a_command_is_refused_and_one_connection_here_is_closed(st
         assert end_of(socket)[0] == 4010
 
 
+@pytest.mark.plain
 def test_where_control_is_off_no_command_counts(start, own_redis, tmp_path):
     file = tmp_path / "tidegate.yaml"
     file.write_text(CONFIG, encoding="utf-8")
