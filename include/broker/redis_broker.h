@@ -26,6 +26,8 @@ struct redis_options {
 	 * call that needs it */
 	bool loads_library;
 
+	bool wants_primary; /* the shard's: a server that says it is a replica is not used */
+
 	/* From here on 0 is the default. */
 	size_t payload_bytes_max;  /* a larger event is dropped and counted, the link lives on; 256 KiB
 				      (docs/limits.md, Redis) */

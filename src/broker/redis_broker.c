@@ -17,6 +17,7 @@
 
 #include "broker/redis/lease.h"
 #include "broker/redis/server.h"
+#include "broker/redis/shard.h"
 #include "broker/redis/slot.h"
 #include "broker/redis/tickets.h"
 #include "broker/redis/timer.h"
@@ -33,8 +34,8 @@ struct redis_broker {
 	struct broker broker; /* first: the interface casts to us */
 	struct broker_listener listener;
 	struct metrics *metrics;
-	struct redis_server **servers; /* in the order of the URLs, which is part of the hash */
-	unsigned int n_servers;
+	struct redis_shard **shards; /* in the order of the URLs, which is part of the hash */
+	unsigned int n_shards;
 	char *prefix;
 	struct buf ticket_start; /* of the key of each ticket */
 	bool settled;            /* all were ready once, or had the time for it */
@@ -49,33 +50,38 @@ static struct redis_broker *of(const struct broker *broker)
 /* --- which server --- */
 
 /* The server of a name in Redis that starts so and ends so. The only place where that is decided. */
-static struct redis_server *server_of_name(const struct broker *broker, struct slice start, struct slice end)
+static struct redis_shard *shard_of_name(const struct broker *broker, struct slice start, struct slice end)
 {
 	const struct redis_broker *redis = of(broker);
 	char name[NAME_MAX_BYTES];
 	size_t n;
 
-	if (redis->n_servers == 1)
-		return redis->servers[0];
+	if (redis->n_shards == 1)
+		return redis->shards[0];
 	n = start.len < sizeof(name) ? start.len : sizeof(name);
 	memcpy(name, start.data, n);
 	if (end.len > sizeof(name) - n)
 		end.len = sizeof(name) - n;
 	memcpy(name + n, end.data, end.len);
 	return redis
-		->servers[redis_slot_server(redis_slot((struct slice){name, n + end.len}), redis->n_servers)];
+		->shards[redis_slot_server(redis_slot((struct slice){name, n + end.len}), redis->n_shards)];
 }
 
 /* The server that has this channel. */
+static struct redis_shard *shard_of(const struct broker *broker, struct slice channel)
+{
+	return shard_of_name(broker, slice_of(of(broker)->prefix), channel);
+}
+
 static struct redis_server *server_of(const struct broker *broker, struct slice channel)
 {
-	return server_of_name(broker, slice_of(of(broker)->prefix), channel);
+	return redis_shard_server(shard_of(broker, channel));
 }
 
 /* The server that has this key. */
 static struct redis_server *server_of_key(const struct broker *broker, struct slice key)
 {
-	return server_of_name(broker, (struct slice){"", 0}, key);
+	return redis_shard_server(shard_of_name(broker, (struct slice){"", 0}, key));
 }
 
 /* The server where backends put this ticket. */
@@ -83,13 +89,13 @@ static struct redis_server *server_of_ticket(const struct broker *broker, struct
 {
 	const struct redis_broker *redis = of(broker);
 
-	return server_of_name(broker, buf_slice(&redis->ticket_start), ticket);
+	return redis_shard_server(shard_of_name(broker, buf_slice(&redis->ticket_start), ticket));
 }
 
 /* The server where the nodes announce themselves: the first, so that all nodes look in one place. */
 static struct redis_server *server_of_nodes(const struct broker *broker)
 {
-	return of(broker)->servers[0];
+	return redis_shard_server(of(broker)->shards[0]);
 }
 
 /* The server where revocations are kept: that of the control channel, so that a node follows both or none. */
@@ -104,8 +110,8 @@ static unsigned int n_ready(const struct redis_broker *redis)
 {
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < redis->n_servers; i++)
-		n += redis_server_is_ready(redis->servers[i]);
+	for (unsigned int i = 0; i < redis->n_shards; i++)
+		n += redis_server_is_ready(redis_shard_server(redis->shards[i]));
 	return n;
 }
 
@@ -113,7 +119,7 @@ static enum broker_state state_of(const struct redis_broker *redis)
 {
 	unsigned int n = n_ready(redis);
 
-	if (n == redis->n_servers)
+	if (n == redis->n_shards)
 		return BROKER_READY;
 	return n && redis->settled ? BROKER_PARTIAL : BROKER_CONNECTING;
 }
@@ -155,7 +161,7 @@ static void on_measured(void *arg, struct redis_server *server, uint64_t took_us
 
 static int redis_subscribe(struct broker *broker, struct slice channel)
 {
-	return redis_server_subscribe(server_of(broker, channel), channel);
+	return redis_shard_subscribe(shard_of(broker, channel), channel);
 }
 
 static void redis_hurry(struct broker *broker, struct slice channel)
@@ -165,7 +171,7 @@ static void redis_hurry(struct broker *broker, struct slice channel)
 
 static void redis_unsubscribe(struct broker *broker, struct slice channel)
 {
-	redis_server_unsubscribe(server_of(broker, channel), channel);
+	redis_shard_unsubscribe(shard_of(broker, channel), channel);
 }
 
 static int redis_publish(struct broker *broker, struct slice channel, struct slice payload,
@@ -208,10 +214,10 @@ static void append_degraded(const struct redis_broker *redis, struct buf *out)
 {
 	const char *comma = "";
 
-	for (unsigned int i = 0; i < redis->n_servers; i++) {
-		struct slice address = redis_server_address(redis->servers[i]);
+	for (unsigned int i = 0; i < redis->n_shards; i++) {
+		struct slice address = redis_server_address(redis_shard_server(redis->shards[i]));
 
-		if (redis_server_is_ready(redis->servers[i]))
+		if (redis_server_is_ready(redis_shard_server(redis->shards[i])))
 			continue;
 		buf_append_str(out, comma);
 		buf_append_json_string(out, address.data, address.len);
@@ -225,15 +231,15 @@ static void describe_several(const struct redis_broker *redis, struct buf *out)
 		[BROKER_CONNECTING] = "connecting", [BROKER_PARTIAL] = "partial", [BROKER_READY] = "ready"};
 	size_t n_channels = 0;
 
-	for (unsigned int i = 0; i < redis->n_servers; i++)
-		n_channels += redis_server_n_channels(redis->servers[i]);
+	for (unsigned int i = 0; i < redis->n_shards; i++)
+		n_channels += redis_server_n_channels(redis_shard_server(redis->shards[i]));
 	buf_printf(out, "\"state\":\"%s\",\"n_channels\":%zu,\"degraded\":[", names[state_of(redis)],
 		n_channels);
 	append_degraded(redis, out);
 	buf_append_str(out, "],\"servers\":[");
-	for (unsigned int i = 0; i < redis->n_servers; i++) {
+	for (unsigned int i = 0; i < redis->n_shards; i++) {
 		buf_append_str(out, i ? ",{" : "{");
-		redis_server_describe(redis->servers[i], out);
+		redis_shard_describe(redis->shards[i], out);
 		buf_append_char(out, '}');
 	}
 	buf_append_char(out, ']');
@@ -244,8 +250,8 @@ static void redis_describe(const struct broker *broker, struct buf *out)
 	const struct redis_broker *redis = of(broker);
 
 	buf_append_str(out, "{\"kind\":\"redis\",");
-	if (redis->n_servers == 1)
-		redis_server_describe(redis->servers[0], out);
+	if (redis->n_shards == 1)
+		redis_shard_describe(redis->shards[0], out);
 	else
 		describe_several(redis, out);
 	buf_append_char(out, '}');
@@ -256,21 +262,21 @@ static struct slice redis_complaint(const struct broker *broker)
 	const struct redis_broker *redis = of(broker);
 	struct slice complaint = {0};
 
-	for (unsigned int i = 0; !complaint.len && i < redis->n_servers; i++)
-		complaint = redis_server_complaint(redis->servers[i]);
+	for (unsigned int i = 0; !complaint.len && i < redis->n_shards; i++)
+		complaint = redis_server_complaint(redis_shard_server(redis->shards[i]));
 	return complaint;
 }
 
 static void redis_set_payload_max(struct broker *broker, size_t payload_bytes_max)
 {
-	for (unsigned int i = 0; i < of(broker)->n_servers; i++)
-		redis_server_set_payload_max(of(broker)->servers[i], payload_bytes_max);
+	for (unsigned int i = 0; i < of(broker)->n_shards; i++)
+		redis_shard_set_payload_max(of(broker)->shards[i], payload_bytes_max);
 }
 
 static void redis_set_loads_library(struct broker *broker, bool loads_library)
 {
-	for (unsigned int i = 0; i < of(broker)->n_servers; i++)
-		redis_server_set_loads_library(of(broker)->servers[i], loads_library);
+	for (unsigned int i = 0; i < of(broker)->n_shards; i++)
+		redis_shard_set_loads_library(of(broker)->shards[i], loads_library);
 }
 
 static int redis_announce(struct broker *broker, struct slice text, uint64_t ttl_ms)
@@ -379,11 +385,11 @@ static void redis_free(struct broker *broker)
 {
 	struct redis_broker *redis = of(broker);
 
-	for (unsigned int i = 0; i < redis->n_servers; i++)
-		redis_server_free(redis->servers[i]);
+	for (unsigned int i = 0; i < redis->n_shards; i++)
+		redis_shard_free(redis->shards[i]);
 	if (redis->settle_timer)
 		event_free(redis->settle_timer);
-	free(redis->servers);
+	free(redis->shards);
 	free(redis->prefix);
 	buf_deinit(&redis->ticket_start);
 	free(redis);
@@ -427,30 +433,31 @@ static bool can_be_dialled(const struct redis_options *options)
 	if (!options->urls || !options->urls->n || !options->node_id || !options->channel_prefix)
 		return false;
 	for (size_t i = 0; i < options->urls->n; i++)
-		if (options->urls->elements[i].kind != REDIS_SINGLE ||
+		if (options->urls->elements[i].kind == REDIS_CLUSTER ||
 			(options->urls->elements[i].server.tls && !options->tls))
 			return false;
 	return true;
 }
 
-static int make_servers(struct redis_broker *redis, struct event_base *base,
+static int make_shards(struct redis_broker *redis, struct event_base *base,
 	const struct redis_options *options, struct log *log)
 {
-	const struct redis_server_listener listener = {redis, on_changed, on_measured};
+	const struct redis_server_listener listener = {
+		.arg = redis, .changed = on_changed, .measured = on_measured};
 	struct redis_options its = *options;
 
-	redis->servers = calloc(options->urls->n, sizeof(*redis->servers));
-	if (!redis->servers)
+	redis->shards = calloc(options->urls->n, sizeof(*redis->shards));
+	if (!redis->shards)
 		return -ENOMEM;
 	for (size_t i = 0; i < options->urls->n; i++) {
 		int r;
 
-		its.seed = options->seed + i; /* so that they do not dial in step */
-		r = redis_server_new(base, &options->urls->elements[i].server, &its, &redis->listener,
-			&listener, log, redis->metrics, &redis->servers[i]);
+		its.seed = options->seed + i * 7919; /* so that they do not dial in step */
+		r = redis_shard_new(base, &options->urls->elements[i], &its, &redis->listener, &listener, log,
+			redis->metrics, &redis->shards[i]);
 		if (r < 0)
 			return r;
-		redis->n_servers++;
+		redis->n_shards++;
 	}
 	redis_timer_set(redis->settle_timer, SETTLE_MS);
 	return 0;
@@ -476,7 +483,7 @@ int redis_broker_new(struct event_base *base, const struct redis_options *option
 	redis->settle_timer = evtimer_new(base, on_settle_time, redis);
 	metrics_set(metrics, METRIC_REDIS_READY, 0);
 	if (redis->prefix && redis->settle_timer && !redis->ticket_start.failed)
-		r = make_servers(redis, base, options, log);
+		r = make_shards(redis, base, options, log);
 	if (r < 0) {
 		redis_free(&redis->broker);
 		return r;

@@ -390,16 +390,6 @@ static int redis_join(const char *const *texts, size_t n, struct buf *out, struc
 	return out->failed || !buf_text(out) ? -ENOMEM : 0;
 }
 
-static int refuse_sentinels(const struct redis_urls *urls, struct buf *error)
-{
-	for (size_t i = 0; i < urls->n; i++)
-		if (urls->elements[i].kind == REDIS_SENTINEL) {
-			buf_append_str(error, "this Tidegate asks no sentinels: write the URL of a server");
-			return CONFIG_BAD;
-		}
-	return 0;
-}
-
 /* The text itself never gets into the sentence: there may be a password in it. */
 static int redis_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
 	struct buf *error)
@@ -418,8 +408,6 @@ static int redis_parse(void *member, const char *const *texts, size_t n, const s
 	r = redis_join(texts, n, &text, error);
 	if (r == 0)
 		r = redis_urls_parse(buf_text(&text), &urls, error);
-	if (r == 0)
-		r = refuse_sentinels(&urls, error);
 	redis_urls_deinit(&urls);
 	if (r == 0)
 		r = replace(member, buf_text(&text));

@@ -107,7 +107,7 @@ def test_a_start_waits_for_all_of_them(servers, urls, start):
     ("redis://:hunter2@h1,redis://h1", "two of the Redis URLs name the same server"),
     ("[redis://h1, h2]", "starts with its scheme"),
     ("[]", "it is empty"),
-    ("redis+sentinel://:hunter2@s1,s2/m", "asks no sentinels"),
+    ("redis+sentinel://:hunter2@s1,s2", "needs the name of the primary"),
 ])
 def test_a_wrong_list_is_one_line(tmp_path, text, says):
     path = tmp_path / "t.yaml"

@@ -630,7 +630,8 @@ static void start_side(struct world *world, struct side *side, const char *user)
 {
 	const struct broker_listener events = {
 		side, on_side_event, on_side_drained, on_side_subscribed, on_side_lost, NULL};
-	const struct redis_server_listener listener = {side, on_side_changed, on_side_measured};
+	const struct redis_server_listener listener = {
+		.arg = side, .changed = on_side_changed, .measured = on_side_measured};
 	const struct redis_options options = {.channel_prefix = "", .node_id = user};
 	const struct redis_url url = {
 		.unix_path = world->redis.socket, .user = (char *)user, .password = (char *)"secret"};

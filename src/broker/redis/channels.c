@@ -348,3 +348,14 @@ bool redis_channels_tell_lost(struct redis_channels *channels, struct slice *cha
 	*channelp = (struct slice){channel->entry.key, channel->entry.key_len};
 	return true;
 }
+
+bool redis_channels_walk(
+	const struct redis_channels *channels, struct map_entry **atp, struct slice *channelp)
+{
+	while ((*atp = map_next(&channels->by_name, *atp))) {
+		*channelp = (struct slice){(*atp)->key, (*atp)->key_len};
+		if (map_value(*atp, struct channel, entry)->wanted)
+			return true;
+	}
+	return false;
+}

@@ -97,6 +97,10 @@ void redis_channels_retry(struct redis_channels *channels, size_t n);
  */
 void redis_channels_lost(struct redis_channels *channels);
 
+/* The wanted channels one after the other, from *atp NULL on, while none is dropped. */
+bool redis_channels_walk(
+	const struct redis_channels *channels, struct map_entry **atp, struct slice *channelp);
+
 /* The next channel whose loss has to be told, and counts it as told. */
 bool redis_channels_tell_lost(struct redis_channels *channels, struct slice *channelp);
 

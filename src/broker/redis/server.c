@@ -36,6 +36,7 @@
 enum {
 	PAYLOAD_BYTES_MAX = 256 * 1024, /* docs/limits.md, Redis */
 	DIAL_TIMEOUT_MS = 2000,
+	HELD_MS = 250,        /* until it is asked again whether the server may be dialled */
 	PROBE_IDLE_MS = 4000, /* docs/recovery-protocol.md R10: a frozen Redis is noticed in 8 s, where 9 are
 				 promised */
 	PROBE_TIMEOUT_MS = 2000, /* docs/recovery-protocol.md R10 */
@@ -63,6 +64,8 @@ struct redis_server {
 	uint32_t dial_timeout_ms;
 
 	bool ready;
+	bool retired;       /* another one has taken over */
+	bool wants_primary; /* whoever says it is a replica is not the server that was meant */
 	struct redis_subscriber subscriber;
 	struct redis_link *commander;
 	bool can_command; /* the commander is greeted */
@@ -110,6 +113,13 @@ static void server_outage(struct redis_server *server, uint64_t now_ms)
 	server->listener.changed(server->listener.arg, server, redis_outage_reason(&server->outage));
 }
 
+/* Another server took over, and now this one's subscriber is gone, too. */
+static void server_ended(struct redis_server *server)
+{
+	redis_subscriber_lost(&server->subscriber);
+	server->listener.changed(server->listener.arg, server, redis_outage_reason(&server->outage));
+}
+
 /* Either link is gone, or useless: both go. Not from inside a call of a link, other than closed(). */
 static void server_lost(struct redis_server *server, enum redis_link_end end, const char *reason)
 {
@@ -119,6 +129,10 @@ static void server_lost(struct redis_server *server, enum redis_link_end end, co
 	server->commander = NULL;
 	server->can_command = false;
 	redis_outage_because(&server->outage, reason); /* which may be the link's, or the prover's */
+	if (server->retired) {
+		server_ended(server);
+		return;
+	}
 	redis_prover_stop(&server->prover);
 	redis_subscriber_lost(&server->subscriber);
 	if (server->ready)
@@ -183,13 +197,38 @@ static void on_echo(void *arg, struct slice token)
 	redis_prover_echo(&server->prover, token);
 }
 
-static void on_commander_ready(void *arg)
+static void server_can_command(struct redis_server *server)
 {
-	struct redis_server *server = arg;
-
 	server->can_command = true;
 	redis_library_attach(server->library, server->commander);
 	server_prove(server);
+}
+
+/* Sentinels named it as the primary; it may not be that yet, or any more. Where we have no right to ask, it
+ * is believed. */
+static void on_role(void *arg, const struct redis_reply *reply)
+{
+	struct redis_server *server = arg;
+
+	if (!reply || !server->commander)
+		return;
+	if (reply->values[0].kind == REDIS_ARRAY && reply->n_values > 1 &&
+		!slice_is(redis_reply_text(reply, 1), "master"))
+		redis_link_fail(server->commander, REDIS_LINK_LOST,
+			"the sentinels name it as the primary, and it says that it is a replica");
+	else
+		server_can_command(server);
+}
+
+static void on_commander_ready(void *arg)
+{
+	struct redis_server *server = arg;
+	const struct slice argv[] = {slice_of("ROLE")};
+
+	if (!server->wants_primary)
+		server_can_command(server);
+	else if (redis_link_ask(server->commander, argv, 1, on_role, server) < 0)
+		redis_link_fail(server->commander, REDIS_LINK_LOST, "out of memory");
 }
 
 static void on_unasked(void *arg, const struct redis_reply *reply)
@@ -245,10 +284,48 @@ static void on_redial(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (server->listener.may_dial && !server->listener.may_dial(server->listener.arg)) {
+		redis_timer_set(server->redial_timer, HELD_MS);
+		return;
+	}
 	server->outage.n_attempts++;
 	r = server_dial(server);
 	if (r < 0)
 		server_lost(server, REDIS_LINK_LOST, strerror(-r));
+}
+
+/* --- another takes over --- */
+
+int redis_server_adopt(struct redis_server *server, const struct redis_server *other)
+{
+	struct map_entry *at = NULL;
+	struct slice channel;
+	int r = 0;
+
+	while (r == 0 && redis_channels_walk(&other->subscriber.channels, &at, &channel))
+		r = redis_server_subscribe(server, channel);
+	return r;
+}
+
+void redis_server_retire(struct redis_server *server)
+{
+	struct redis_link *commander = server->commander;
+	struct map_entry *at = NULL;
+	struct slice channel;
+
+	server->retired = true;
+	server->ready = server->can_command = false;
+	server->commander = NULL;
+	redis_prover_stop(&server->prover);
+	while (redis_channels_walk(&server->subscriber.channels, &at, &channel))
+		server->subscriber.events.lost(server->subscriber.events.arg, channel);
+	redis_library_lost(server->library, false);
+	redis_link_free(commander);
+}
+
+void redis_server_because(struct redis_server *server, const char *reason)
+{
+	redis_outage_because(&server->outage, reason);
 }
 
 /* --- the channels --- */
@@ -605,6 +682,7 @@ static void server_configure(struct redis_server *server, const struct redis_opt
 		options->payload_bytes_max ? options->payload_bytes_max : PAYLOAD_BYTES_MAX;
 	server->tls = options->tls;
 	server->loads_library = options->loads_library;
+	server->wants_primary = options->wants_primary;
 	server->dial_timeout_ms = options->dial_timeout_ms ? options->dial_timeout_ms : DIAL_TIMEOUT_MS;
 	backoff_init(&server->backoff, BACKOFF_BASE_MS, BACKOFF_CAP_MS, options->seed);
 #ifdef TIDEGATE_FAULT_CONTROLS

@@ -37,6 +37,8 @@ struct redis_server_listener {
 	void (*changed)(void *arg, struct redis_server *server, const char *reason);
 	/* An event took so long from us to the server and back. */
 	void (*measured)(void *arg, struct redis_server *server, uint64_t took_us);
+	/* May it be dialled now? If not, it asks again. NULL: always. */
+	bool (*may_dial)(void *arg);
 };
 
 /*
@@ -91,6 +93,19 @@ int redis_server_revocations(struct redis_server *server, broker_revocations_fn 
 int redis_server_revoke(struct redis_server *server, const struct broker_revocation *revocation);
 int redis_server_unrevoke(struct redis_server *server, struct slice text);
 int redis_server_expire_revocations(struct redis_server *server, double now_seconds);
+
+/* Wants all channels that the other one wants. 0 or -ENOMEM. */
+int redis_server_adopt(struct redis_server *server, const struct redis_server *other);
+
+/*
+ * Another server takes over from one that is ready: lost() is said of its channels, calls end, and nothing is
+ * left but its subscriber, whose events still come. When that is closed, changed() is called once more, and
+ * no dial follows.
+ */
+void redis_server_retire(struct redis_server *server);
+
+/* Why it is not dialled. */
+void redis_server_because(struct redis_server *server, const char *reason);
 
 struct slice redis_server_address(const struct redis_server *server); /* no secret; borrowed */
 size_t redis_server_n_channels(const struct redis_server *server);    /* that are wanted */

@@ -1,0 +1,120 @@
+"""Sentinel: the gateway hears whichever server the sentinels name, and the one before for as long as it is there."""
+
+import json
+import signal
+
+import pytest
+
+from harness.sentinels import Sentinels
+from harness.wait import until
+
+ROUTES = """
+topics: []
+routes:
+  - {path: "/ws/plain/{id}", channel: "plain:{id}"}
+  - {path: "/ws/kept/{id}", channel: "kept:{id}", history: {size: 100}}
+"""
+
+pytestmark = pytest.mark.plain
+
+
+@pytest.fixture
+def sentinels(tmp_path):
+    made = Sentinels(tmp_path)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def gateway(sentinels, start, tmp_path):
+    (tmp_path / "routes.yaml").write_text(ROUTES, encoding="utf-8")
+    return start("--config", str(tmp_path / "routes.yaml"), redis=sentinels.url)
+
+
+def address(gateway):
+    return gateway.get("/ready").json()["broker"]["address"]
+
+
+def hears_of(peer, server, data):
+    server.publish("plain:a", json.dumps({"type": "n", "data": data}))
+    assert peer.receive()["data"] == data
+
+
+def follows(gateway, peer, sentinels, old):
+    """Everything flows from another server than that."""
+    until("it moved", lambda: address(gateway) != f"127.0.0.1:{old.port}/0" and gateway.get("/ready").status == 200)
+    new = next(server for server in sentinels.servers if server is not old)
+    assert address(gateway) == f"127.0.0.1:{new.port}/0"
+    until("it is subscribed", lambda: new.subscribers("plain:a") == 1)
+    hears_of(peer, new, "new")
+    return new
+
+
+def test_a_planned_failover_loses_nothing_of_either_server(gateway, sentinels):
+    old = sentinels.primary()
+    with gateway.connect("/ws/plain/a") as peer:
+        until("it is subscribed", lambda: old.subscribers("plain:a") == 1)
+        hears_of(peer, old, "before")
+        sentinels.failover()
+        follows(gateway, peer, sentinels, old)
+        assert old.client.info("replication")["role"] == "master", "it took too long for what is to be shown"
+        hears_of(peer, old, "by one who has not noticed")
+    assert gateway.get("/ready").status == 200
+
+
+def test_a_killed_primary_is_followed(gateway, sentinels):
+    old = sentinels.primary()
+    with gateway.connect("/ws/plain/a") as peer:
+        until("it is subscribed", lambda: old.subscribers("plain:a") == 1)
+        old.kill()
+        follows(gateway, peer, sentinels, old)
+
+
+def test_a_frozen_primary_is_left_before_its_probe_is_missed(gateway, sentinels):
+    old = sentinels.primary()
+    with gateway.connect("/ws/plain/a") as peer:
+        until("it is subscribed", lambda: old.subscribers("plain:a") == 1)
+        old.process.signal(signal.SIGSTOP)
+        try:
+            follows(gateway, peer, sentinels, old)
+        finally:
+            old.process.signal(signal.SIGCONT)
+
+
+def test_without_sentinels_it_stays_and_dials_where_it_was(gateway, sentinels):
+    old = sentinels.primary()
+    for process, _ in sentinels.sentinels:
+        process.kill()
+    with gateway.connect("/ws/plain/a") as peer:
+        hears_of(peer, old, "1")
+        old.kill()
+        until("it is lost", lambda: gateway.get("/ready").status == 503)
+        old.start()
+        gateway.wait_until_ready()
+        until("it is subscribed", lambda: old.subscribers("plain:a") == 1)
+        hears_of(peer, old, "2")
+
+
+def test_one_sentinel_of_the_configuration_tells_of_the_others(sentinels, start):
+    first = sentinels.url.split(",")[0] + "/mymaster"
+    gateway = start(redis=first)
+    until("all vote", lambda: gateway.get("/ready").json()["broker"]["n_sentinels_voting"] == 3)
+    sentinels.sentinels[0][0].kill()
+    old = sentinels.servers[0]
+    old.kill()
+    until("it moved", lambda: address(gateway) == f"127.0.0.1:{sentinels.servers[1].port}/0" and gateway.get("/ready").status == 200)
+
+
+def test_sentinels_have_a_password_of_their_own(tmp_path, start):
+    made = Sentinels(tmp_path, n=2, password="hunter2")
+    try:
+        start(redis=made.url)
+        gateway = start(redis=made.url.replace("hunter2", "wrong"), ready=False, name="wrong")
+        until("it says why", lambda: "WRONGPASS" in gateway.get("/ready").json()["broker"]["reason"])
+    finally:
+        made.stop()
+
+
+def test_a_name_that_no_sentinel_knows_is_said(sentinels, start):
+    gateway = start(redis=sentinels.url.replace("/mymaster", "/other"), ready=False)
+    until("it says why", lambda: "no sentinel knows 'other'" in gateway.get("/ready").json()["broker"]["reason"])
