@@ -9,7 +9,7 @@ from harness.gateway import BINARY, run
 from harness.process import clean_environment
 from harness.tokens import SECRET, Issuer
 from harness.wait import until
-from test_actions import STREAM, Backend, echo
+from test_actions import Backend, echo
 
 REFUSED, WRONG, UNKNOWN = 1, 2, 3
 CONFIG = """

@@ -81,7 +81,10 @@ static uint32_t total(const struct world *world, int user)
 
 static void user_name(int user, char name[8])
 {
-	snprintf(name, 8, user ? "user-%d" : "", user);
+	if (user)
+		snprintf(name, 8, "user-%d", user);
+	else
+		name[0] = '\0';
 }
 
 static int user_of(struct slice name)

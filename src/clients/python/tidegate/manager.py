@@ -8,8 +8,11 @@ Sockets are the gateways' now, so nothing is left of connect() and disconnect(),
 (docs/from-fastapi.md goes through it step by step).
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
+from typing import Any, Optional
 from urllib.parse import quote
 
 from .publisher import AsyncPublisher
@@ -18,7 +21,7 @@ from .publisher import AsyncPublisher
 class Manager:
     """For asyncio, within one event loop."""
 
-    def __init__(self, client, topic, history=False, beside=None):
+    def __init__(self, client: Any, topic: str, history: bool = False, beside: Any = None) -> None:
         """client: a redis.asyncio.Redis. topic: the channel of broadcast(); those of items are "topic:ITEM".
 
         history: the gateways' route keeps one, so that clients which come back get what they missed.
@@ -28,21 +31,21 @@ class Manager:
         self.topic = topic
         self.beside = beside
         self.client = client
-        self.publisher = AsyncPublisher(client) if history else None
+        self.publisher: Optional[AsyncPublisher] = AsyncPublisher(client) if history else None
 
-    async def broadcast(self, message):
+    async def broadcast(self, message: Any) -> None:
         """To all who look at the topic. message: what json.dumps() takes; or a str, which is JSON already."""
         await self._send(self.topic, message, "broadcast", message)
 
-    async def broadcast_to_item(self, item_id, message):
+    async def broadcast_to_item(self, item_id: Any, message: Any) -> None:
         """To all who look at this item. Of an id, what cannot stand in a channel's name is escaped as gateways do it."""
         await self._send(f"{self.topic}:{quote(str(item_id), safe='')}", message, "broadcast_to_item", item_id, message)
 
-    async def close(self):
+    async def close(self) -> None:
         if self.publisher:
             await self.publisher.close()
 
-    async def _send(self, channel, message, name, *told):
+    async def _send(self, channel: str, message: Any, name: str, *told: Any) -> None:
         """Neither way waits for the other, or fails with it. The first that failed is the caller's to know."""
         ways = [self._publish(channel, message)]
         if self.beside is not None:
@@ -51,14 +54,14 @@ class Manager:
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    async def _publish(self, channel, message):
+    async def _publish(self, channel: str, message: Any) -> None:
         payload = message if isinstance(message, (str, bytes)) else json.dumps(message)
         if self.publisher:
             await self.publisher.publish(channel, payload)
         else:
             await self.client.publish(channel, payload)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         """connect(), disconnect(), handle_message(), active_connections, …: of the manager beside this one."""
         if self.__dict__.get("beside") is not None:
             return getattr(self.beside, name)

@@ -1,11 +1,14 @@
 """Which of several Redis servers has a channel, where a gateway's `redis` is a list of them."""
 
+from __future__ import annotations
+
 import binascii
+from typing import Union
 
 SLOTS = 16384
 
 
-def slot_of(name):
+def slot_of(name: Union[str, bytes]) -> int:
     """The slot of a channel or a key, as Redis Cluster computes it: by what stands between its first { and the next }."""
     name = name.encode() if isinstance(name, str) else name
     start = name.find(b"{")
@@ -15,7 +18,7 @@ def slot_of(name):
     return binascii.crc_hqx(name, 0) % SLOTS
 
 
-def shard_of(name, n):
+def shard_of(name: Union[str, bytes], n: int) -> int:
     """The place, 0 to n - 1, of the server that has this channel or key (the jump hash of Lamping and Veach)."""
     key, at, following = slot_of(name), -1, 0
     while following < n:
