@@ -92,6 +92,7 @@ class Reader(threading.Thread):
     def __init__(self, peer):
         super().__init__(daemon=True)
         self.peer, self.numbers, self.code = peer, [], None
+        self.peer.socket.settimeout(60)  # as long as its worker goes last
         self.start()
 
     def run(self):
@@ -205,7 +206,7 @@ def test_a_quiet_channel_loses_nothing_beside_a_flood(own_redis, gateway):
 
     overrun(own_redis, gateway, "cards", say_once)
     own_redis.publish("quiet", json.dumps({"type": "n", "data": {"n": 1}}))
-    until("it heard both", lambda: quiet.numbers == [0, 1])
+    until("it heard both", lambda: quiet.numbers == [0, 1], seconds=60)
     for peer in [*crowd, quiet.peer]:
         peer.abandon()
 
@@ -232,7 +233,7 @@ def test_the_last_word_of_each_key_is_heard_and_in_order(own_redis, gateway):
     slowing = gateway.connect("/ws/latest", headers=DEFLATE, receive_buffer=4096)
     count = overrun(own_redis, gateway, "prices")
     all_taken(gateway, count)
-    until("it hears the last", lambda: reader.numbers and reader.numbers[-1] == count - 1)
+    until("it hears the last", lambda: reader.numbers and reader.numbers[-1] == count - 1, seconds=60)
     assert reader.numbers == sorted(set(reader.numbers)) and len(reader.numbers) < count
     assert set(range(count - KEYS, count)) <= set(reader.numbers)
     reader.peer.abandon()
