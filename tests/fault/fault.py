@@ -8,11 +8,11 @@ class Control:
     The same fault with a mechanism left out: `misses` begins or is part of the figure that must then be missed.
 
     Either `off` names what the gateways leave out (src/core/fault_off.def; a binary built with -Dfault_controls=true), or
-    the keywords are handed to the fault, which does without the mechanism in its own way.
+    the keywords are handed to the fault, which does without the mechanism in its own way. full_only: not with --short.
     """
 
-    def __init__(self, without, misses, off="", **given):
-        self.without, self.misses, self.off, self.given = without, misses, off, given
+    def __init__(self, without, misses, off="", full_only=False, **given):
+        self.without, self.misses, self.off, self.full_only, self.given = without, misses, off, full_only, given
 
 
 class Fault:

@@ -20,11 +20,12 @@ import hostile
 import partition
 import redis_outage
 import rolling_restart
+import sentinels
 import slow_clients
 import storm
 from seqcheck import allow_descriptors
 
-MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions)
+MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions, sentinels)
 ALL = [fault for module in MODULES for fault in module.FAULTS]
 
 
@@ -69,7 +70,8 @@ def run_fault(fault, short, with_controls):
     print(f"{fault.name}: {fault.sentence}", flush=True)
     rows = run_once(fault, short, **fault.given)
     for control in fault.controls if with_controls else ():
-        run_control(fault, control, short, rows)
+        if not (short and control.full_only):
+            run_control(fault, control, short, rows)
     return [figures.heading(fault.name, fault.sentence), *rows]
 
 

@@ -199,6 +199,7 @@ def test_an_answer_goes_to_no_channel_of_ours(pair, own_redis):
     assert pair[1].metric('tidegate_control_commands_total{do="disconnect"}') == 0
 
 
+@pytest.mark.plain
 def test_no_client_hears_a_command_or_gives_one(pair, own_redis):
     with peer(pair[0]) as socket:
         for name in ("tg:control", "tg:c:a-test", f"tg:r:{node_of(pair[0])}"):
@@ -208,6 +209,7 @@ def test_no_client_hears_a_command_or_gives_one(pair, own_redis):
     assert own_redis.client.exists(f"tg:s:{{{CHANNEL}}}") == 0
 
 
+@pytest.mark.plain
 def test_commands_given_before_a_node_started_are_not_carried_out(pair, own_redis, start, tmp_path):
     gather(own_redis, 2, do="disconnect", user="42")
     late = start("--config", tmp_path / "tidegate.yaml", redis=own_redis)
@@ -267,6 +269,7 @@ def test_a_token_is_taken_back_by_its_name_until_its_end(pair, own_redis):
     until("its time is over", lambda: refused(pair[0], user="42", jti="stolen") is None)
 
 
+@pytest.mark.plain
 def test_what_was_revoked_is_known_after_a_restart_and_by_who_comes_later(pair, own_redis, start, tmp_path):
     gather(own_redis, 2, do="revoke", user="42", issued_before=now() + 1, until=now() + 600)
     until("it is in the set", lambda: own_redis.client.zcard("tg:{revoked}") == 1)
@@ -325,6 +328,7 @@ def test_a_gateway_that_was_cut_off_carries_out_what_it_missed(start, own_redis,
         proxy.stop()
 
 
+@pytest.mark.plain
 def test_what_was_revoked_while_no_gateway_was_there_is_known_from_the_log(own_redis, start, tmp_path, pair):
     for gateway in pair:
         gateway.stop()

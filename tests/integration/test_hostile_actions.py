@@ -97,6 +97,7 @@ def test_an_answer_of_two_megabytes_is_dropped_and_its_client_told(gateway, own_
     assert gateway.resident_kib() - before < sized(32, 200) * 1024
 
 
+@pytest.mark.plain
 def test_parts_for_ever_are_ended_and_then_nobody_listens(gateway, own_redis, others):
     """The bound is a count: 10,000 parts. Bytes are bounded by the client's outbox, as all that it is sent is."""
     with gateway.connect("/ws/cards") as peer:
@@ -124,6 +125,7 @@ def test_parts_for_ever_are_ended_and_then_nobody_listens(gateway, own_redis, ot
         until("the rest is dropped", lambda: gateway.metric("tidegate_action_answers_dropped_total") == 499)
 
 
+@pytest.mark.plain
 def test_who_does_not_read_his_parts_is_closed_and_bounded(gateway, own_redis, others):
     with gateway.connect("/ws/cards", receive_buffer=4096) as peer:
         act(peer, 1, id=1)
@@ -135,6 +137,7 @@ def test_who_does_not_read_his_parts_is_closed_and_bounded(gateway, own_redis, o
         assert peer.close_code() == SLOW
 
 
+@pytest.mark.plain
 def test_ten_thousand_actions_of_one_client_are_refused_above_what_he_may(gateway, own_redis, others):
     """He never listens for an answer before he asks again. Three are carried, the others refused at once."""
     n = sized(10_000, 2_000)
@@ -156,6 +159,7 @@ def test_ten_thousand_actions_of_one_client_are_refused_above_what_he_may(gatewa
     assert own_redis.client.xlen(STREAM) == codes["timeout"] <= 9, "three at a time, each for two seconds"
 
 
+@pytest.mark.plain
 def test_a_full_stream_is_busy_at_once_and_costs_no_memory(gateway, own_redis, others):
     for _ in range(200):
         own_redis.client.xadd(STREAM, {"id": "of nobody"})
@@ -170,6 +174,7 @@ def test_a_full_stream_is_busy_at_once_and_costs_no_memory(gateway, own_redis, o
     assert gateway.resident_kib() - before < sized(8, 100) * 1024
 
 
+@pytest.mark.plain
 def test_a_stream_of_another_type_is_unavailable_and_alone(gateway, own_redis, others):
     own_redis.client.rpush(STREAM, "a list")
     with gateway.connect("/ws/cards") as peer:

@@ -120,6 +120,7 @@ def test_each_join_and_leave_is_told_once_and_in_the_order_of_the_log(gateways, 
     assert told[:3] == [("joined", "42"), ("joined", "7"), ("left", "7")]
 
 
+@pytest.mark.plain
 def test_what_stands_in_redis_is_what_the_page_says(gateways, issuer, own_redis):
     (gateway,) = gateways()
     page = (ROOT / "docs/presence.md").read_text(encoding="utf-8")
@@ -134,6 +135,7 @@ def test_what_stands_in_redis_is_what_the_page_says(gateways, issuer, own_redis)
         assert answer == [1, 1, b'{"user":"42","info":"Ada"}']
 
 
+@pytest.mark.plain
 def test_a_page_that_is_loaded_anew_is_silent(gateways, issuer):
     (gateway,) = gateways(grace="3s")
     with connect(gateway, issuer) as watcher, connect(gateway, issuer, path="/ws/plain") as asker:
@@ -147,6 +149,7 @@ def test_a_page_that_is_loaded_anew_is_silent(gateways, issuer):
         assert told == ["42", "marker"] and not any(event["left"] for event in events)
 
 
+@pytest.mark.plain
 def test_without_a_list_only_numbers_are_told(gateways, issuer):
     (gateway,) = gateways()
     with connect(gateway, issuer, path="/ws/rooms/1") as watcher, connect(gateway, issuer, "42", path="/ws/rooms/1"):
@@ -229,6 +232,7 @@ def test_a_gateway_that_is_killed_leaves_nobody_behind_and_each_leave_is_told_on
         assert not dead and own_redis.client.zcard("tg:{nodes}:dead") == 0
 
 
+@pytest.mark.plain
 def test_a_gateway_that_was_away_for_longer_than_its_lease_puts_its_users_back(gateways, issuer, own_redis):
     one, two = gateways(2, "0s", own_redis, *LEASE)
     with connect(one, issuer, path="/ws/plain") as asker, connect(two, issuer, "42"):
@@ -243,6 +247,7 @@ def test_a_gateway_that_was_away_for_longer_than_its_lease_puts_its_users_back(g
     assert told(own_redis) == [("joined", "42"), ("left", "42")] * 2
 
 
+@pytest.mark.plain
 def test_what_the_last_gateway_left_is_cleared_up_by_the_next(gateways, issuer, own_redis):
     (one,) = gateways(1, "0s", own_redis, *LEASE)
     with connect(one, issuer, "42") as peer:
@@ -268,6 +273,7 @@ def test_presence_is_right_again_after_redis_was_away(gateways, issuer, own_redi
             until("the truth", lambda: present(watcher) == (["7"], 1))
 
 
+@pytest.mark.plain
 def test_backends_ask_and_follow_in_python(gateways, issuer, own_redis):
     (gateway,) = gateways()
     ada = {"user": "42", "info": "Ada"}
