@@ -6,7 +6,8 @@
  *
  * One order after the other, in the order in which they came, and of each so many clients in a step that
  * events are not held up: a step looks at some thousands, and does something to a few hundred. An order
- * concerns the clients that are there when it begins; who comes back meanwhile is not met twice.
+ * concerns the clients that are there when it comes; who comes back meanwhile is not met twice. Revocations
+ * go before all other orders that have not begun.
  */
 
 #include <stdbool.h>

@@ -26,7 +26,8 @@
 #include "protocol/message.h"
 
 enum {
-	GATHER_SECONDS = 2, /* for all nodes to answer: one that is well takes milliseconds */
+	GATHER_SECONDS = 2,  /* for all nodes to answer: one that is well takes milliseconds */
+	CHANNELS_TRIED = 50, /* for one whose server is there */
 	CHANNEL_SIZE = 8 + ROLL_NODE_MAX + 21, /* tg:c:NODE:NUMBER */
 };
 
@@ -289,6 +290,18 @@ static void write_command(struct admin_control *control, struct slice object)
 	buf_printf(&control->command, ",\"reply\":\"%s\"}", control->channel);
 }
 
+/* Of several servers one that is there has the channel of the answers. */
+static void name_channel(struct admin_control *control, struct admin *admin)
+{
+	unsigned int n = 0;
+
+	do {
+		snprintf(control->channel, sizeof(control->channel), "tg:c:%.*s:%" PRIu64, ROLL_NODE_MAX,
+			admin->node_id, ++admin->n_commands);
+	} while (broker_channel_state(control->broker, slice_of(control->channel)) != BROKER_READY &&
+		 ++n < CHANNELS_TRIED);
+}
+
 /* NULL: without memory, and the request is answered. */
 static struct admin_control *control_new(struct admin_request *request, enum control_do what)
 {
@@ -308,8 +321,7 @@ static struct admin_control *control_new(struct admin_request *request, enum con
 	control->what = what;
 	control->listed = 1;
 	control->tap = (struct bus_tap){.event = on_answer, .confirmed = on_confirmed, .arg = control};
-	snprintf(control->channel, sizeof(control->channel), "tg:c:%.*s:%" PRIu64, ROLL_NODE_MAX,
-		admin->node_id, ++admin->n_commands);
+	name_channel(control, admin);
 	request->control = control;
 	return control;
 }
@@ -346,7 +358,8 @@ static bool may_give(struct admin_request *request)
 	else if (bus_control_state(request->admin->bus) == BUS_CONTROL_OFF)
 		admin_answer_error(request, 409, "", "control_off",
 			"this gateway follows no commands: its configuration says control: false");
-	else if (broker_state(request->admin->broker) != BROKER_READY)
+	else if (broker_channel_state(request->admin->broker, slice_of(BROKER_CONTROL_CHANNEL)) !=
+		 BROKER_READY)
 		answer_unpublished(request, -ENOTCONN);
 	else
 		return true;

@@ -498,7 +498,8 @@ void bus_connect(
 
 int bus_set_controlled(struct bus *bus)
 {
-	int r = revoking_init(&bus->control.revoking, bus);
+	const struct revoking_listener listener = {&bus->control, control_told};
+	int r = revoking_init(&bus->control.revoking, bus, &listener);
 
 	bus->controlled = r == 0;
 	return r;

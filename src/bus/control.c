@@ -42,6 +42,13 @@ struct errand {
 	const char *wrong; /* that was not done; NULL: all was */
 };
 
+/* An answered revocation: it is carried out when the handshakes know it, so that the answer may say so, and
+ * before those that nobody waits for close the same connections, so that these are counted. */
+struct awaited {
+	struct list link;
+	struct control_command command;
+};
+
 /* An answer that cannot be sent is one that did not come: who asked knows which nodes there are. */
 static void answer(
 	struct control *control, const struct control_text *reply, int r, uint64_t n, const char *wrong)
@@ -88,6 +95,7 @@ static void on_done(void *arg, int r, uint64_t n)
 
 	tell_done(control, errand->what, &n);
 	answer(control, &errand->reply, r, n, errand->wrong);
+	control->n_errands--;
 	free(errand);
 }
 
@@ -126,6 +134,18 @@ static struct order_text order_of(const struct control_command *command)
 	return text;
 }
 
+static void refuse(struct control *control, const struct control_command *command, const char *wrong)
+{
+	struct bus *bus = control->bus;
+	uint64_t suppressed;
+
+	metrics_add(bus->metrics, METRIC_CONTROL_REFUSED, 1);
+	if (log_limit_allow(bus->log, &control->refused_limit, clock_monotonic_ms(), &suppressed))
+		log_warn(bus->log, "control command refused", log_str("reason", wrong),
+			log_uint("suppressed", suppressed));
+	answer(control, &command->reply, 0, 0, wrong);
+}
+
 static bool is_for_others(const struct control *control, const struct control_command *command)
 {
 	return command->who == CONTROL_CONN && !slice_is(control_slice(&command->name), control->node);
@@ -135,14 +155,21 @@ static bool is_for_others(const struct control *control, const struct control_co
 static void carry_out(struct control *control, const struct control_command *command, const char *wrong)
 {
 	const struct order_text text = order_of(command);
-	struct errand *errand = malloc(sizeof(*errand));
+	struct errand *errand;
 
+	if (control->n_errands >= CONTROL_ERRANDS_MAX) {
+		refuse(control, command, "this node has too many commands to carry out: say it again later");
+		return;
+	}
+	errand = malloc(sizeof(*errand));
 	if (errand)
 		*errand = (struct errand){control, command->what, command->reply, wrong};
+	control->n_errands += errand != NULL;
 	if (errand && is_for_others(control, command))
 		on_done(errand, 0, 0);
 	else if (!errand || bus_order(control->bus, &text, on_done, errand) < 0) {
 		answer(control, &command->reply, -ENOMEM, 0, NULL);
+		control->n_errands -= errand != NULL;
 		free(errand);
 	}
 }
@@ -156,6 +183,44 @@ bool control_revocation(const struct control_command *command, struct revocation
 		.until_ms = command->until_ms,
 	};
 	return command->what == CONTROL_REVOKE;
+}
+
+static void await_handshakes(struct control *control, const struct control_command *command)
+{
+	struct awaited *awaited = control->n_awaited < CONTROL_ERRANDS_MAX ? malloc(sizeof(*awaited)) : NULL;
+
+	if (!awaited) {
+		carry_out(control, command,
+			"this node has no room for it: handshakes hear of it a moment later");
+		return;
+	}
+	awaited->command = *command;
+	list_push_back(&control->awaited, &awaited->link);
+	control->n_awaited++;
+	revoking_tell_soon(&control->revoking);
+}
+
+static struct awaited *take_awaited(struct control *control)
+{
+	struct awaited *awaited;
+
+	if (!control->n_awaited)
+		return NULL;
+	awaited = list_entry(control->awaited.next, struct awaited, link);
+	list_remove(&awaited->link);
+	control->n_awaited--;
+	return awaited;
+}
+
+void control_told(void *arg)
+{
+	struct control *control = arg;
+	struct awaited *awaited;
+
+	while ((awaited = take_awaited(control))) {
+		carry_out(control, &awaited->command, NULL);
+		free(awaited);
+	}
 }
 
 /* Of many in a row that nobody waits for, the connections are closed together. */
@@ -176,9 +241,7 @@ static void revoke(struct control *control, const struct control_command *comman
 		tell_done(control, CONTROL_REVOKE, NULL);
 		answer(control, &command->reply, 0, 0, NULL);
 	} else {
-		/* Before the others close them, so that these are counted. */
-		(void)revoking_tell(&control->revoking);
-		carry_out(control, command, NULL);
+		await_handshakes(control, command);
 	}
 }
 
@@ -207,18 +270,6 @@ static struct slice payload_of(const struct message *event)
 	return members[0].value;
 }
 
-static void refuse(struct control *control, const struct control_command *command, const char *wrong)
-{
-	struct bus *bus = control->bus;
-	uint64_t suppressed;
-
-	metrics_add(bus->metrics, METRIC_CONTROL_REFUSED, 1);
-	if (log_limit_allow(bus->log, &control->refused_limit, clock_monotonic_ms(), &suppressed))
-		log_warn(bus->log, "control command refused", log_str("reason", wrong),
-			log_uint("suppressed", suppressed));
-	answer(control, &command->reply, 0, 0, wrong);
-}
-
 void control_take(struct control *control, struct slice payload)
 {
 	struct control_command command;
@@ -244,7 +295,7 @@ static void on_followed(void *arg)
 	struct control *control = arg;
 
 	control->followed = true;
-	control_log_read(&control->log, 0);
+	control_log_read(&control->log, NULL);
 }
 
 /* Commands were missed that no longer follow the newest that was heard. A fork took some back that were
@@ -253,7 +304,7 @@ static void on_resync(void *arg, const struct channel_log_resync *resync)
 {
 	struct control *control = arg;
 
-	control_log_read(&control->log, resync->reason == CHANNEL_LOG_FORK ? 0 : resync->position.offset);
+	control_log_read(&control->log, resync->reason == CHANNEL_LOG_FORK ? NULL : &resync->position);
 }
 
 void control_connected(struct control *control, bool connected)
@@ -297,10 +348,15 @@ void control_init(struct control *control, struct bus *bus, const char *node)
 	control->commands.tap.confirmed = on_followed;
 	control->commands.tap.resync = on_resync;
 	control->log.control = control;
+	list_init(&control->awaited);
 }
 
 void control_deinit(struct control *control)
 {
+	struct awaited *awaited;
+
+	while ((awaited = take_awaited(control)))
+		free(awaited);
 	revoking_deinit(&control->revoking);
 }
 

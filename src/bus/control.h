@@ -11,13 +11,19 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bus/bus.h"
 #include "bus/control_log.h"
 #include "bus/own_channel.h"
 #include "bus/revoking.h"
+#include "core/list.h"
 #include "core/log.h"
+
+enum {
+	CONTROL_ERRANDS_MAX = 10000, /* commands that are being carried out; more are refused */
+};
 
 struct control {
 	struct bus *bus;
@@ -25,6 +31,9 @@ struct control {
 	struct own_channel commands;
 	struct revoking revoking;
 	struct control_log log;
+	size_t n_errands;    /* commands that are being carried out */
+	struct list awaited; /* awaited.link: answered revocations, until the handshakes know them */
+	size_t n_awaited;
 	bool followed;         /* every command is heard */
 	uint64_t connected_ms; /* when the link was made */
 	bool silent;           /* the broker is about to go */
@@ -36,6 +45,9 @@ struct control {
 void control_init(struct control *control, struct bus *bus, const char *node);
 
 void control_deinit(struct control *control); /* harmless on zeroed memory */
+
+/* The workers have the newest revocations: of revoking_listener. */
+void control_told(void *control);
 
 /* Begins to follow the commands. */
 void control_start(struct control *control);

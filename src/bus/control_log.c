@@ -12,25 +12,34 @@ enum {
 
 static void read_page(struct control_log *log);
 
-static void finish(struct control_log *log)
+/* r < 0: the read after the next connect takes the rest of what was missed. */
+static void finish(struct control_log *log, int r)
 {
-	uint64_t missed = log->missed_next;
+	struct position missed = log->missed_next;
 
 	log->reading = false;
-	log->missed = log->missed_next = 0;
+	log->missed_next = (struct position){0};
+	if (r == 0) {
+		log->missed = (struct position){0};
+		log->taken = 0;
+	}
 	if (log->again)
-		control_log_read(log, missed);
+		control_log_read(log, &missed);
 	else
 		revoking_read_log(&log->control->revoking);
 }
 
-static void take(struct control_log *log, const struct broker_log_entry *entry)
+static void take(struct control_log *log, const struct epoch *epoch, const struct broker_log_entry *entry)
 {
+	bool is_missed = entry->offset <= log->missed.offset && entry->offset > log->taken &&
+			 epoch_equal(epoch, &log->missed.epoch);
+
 	if (!entry->payload.data)
 		return; /* larger than any command */
-	if (entry->offset <= log->missed && entry->offset > log->at)
+	if (is_missed) {
 		control_take(log->control, entry->payload);
-	else
+		log->taken = entry->offset;
+	} else if (entry->offset > log->at)
 		revoking_read_command(&log->control->revoking, entry->payload);
 	if (entry->offset > log->at)
 		log->at = entry->offset;
@@ -43,11 +52,11 @@ static void on_page(void *arg, int r, const struct position *top, const struct b
 	uint64_t before = log->at;
 
 	for (size_t i = 0; i < n_entries; i++)
-		take(log, &entries[i]);
+		take(log, &top->epoch, &entries[i]);
 	if (r == 0 && log->at < top->offset && log->at > before)
 		read_page(log);
 	else
-		finish(log);
+		finish(log, r);
 }
 
 static void read_page(struct control_log *log)
@@ -58,17 +67,22 @@ static void read_page(struct control_log *log)
 
 	log->reading = r == 0;
 	if (r < 0) /* what follows is heard in any case */
-		finish(log);
+		finish(log, r);
 }
 
-void control_log_read(struct control_log *log, uint64_t missed)
+void control_log_read(struct control_log *log, const struct position *missed)
 {
 	log->again = log->reading;
 	if (log->reading) {
-		log->missed_next = missed > log->missed_next ? missed : log->missed_next;
+		if (missed)
+			log->missed_next = *missed;
 		return;
 	}
-	log->missed = missed;
+	if (missed && missed->offset) {
+		if (!epoch_equal(&missed->epoch, &log->missed.epoch))
+			log->taken = 0;
+		log->missed = *missed;
+	}
 	log->at = 0;
 	read_page(log);
 }

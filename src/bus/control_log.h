@@ -12,18 +12,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "channel_log/position.h"
+
 struct control;
 
 struct control_log {
 	struct control *control;
-	uint64_t at;     /* read up to here */
-	uint64_t missed; /* commands up to here were never heard; 0: all were */
+	uint64_t at;            /* read up to here */
+	struct position missed; /* commands up to here were never heard; offset 0: all were */
+	uint64_t taken;         /* of these the ones up to here were carried out */
 	bool reading;
-	uint64_t missed_next; /* likewise, of the read after this one */
-	bool again;           /* once more, when that is over */
+	struct position missed_next; /* likewise, of the read after this one */
+	bool again;                  /* once more, when that is over */
 };
 
-/* Begins to read, or will once more. missed: see above. */
-void control_log_read(struct control_log *log, uint64_t missed);
+/* Begins to read, or will once more. missed: see above; NULL: only what a read that failed has left of it. */
+void control_log_read(struct control_log *log, const struct position *missed);
 
 #endif

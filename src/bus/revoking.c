@@ -17,6 +17,7 @@
 enum {
 	SHARE_MS = 100, /* commands that come within it make one copy; at most 10 ms each for the largest */
 	EXPIRE_MS = 10000, /* between two looks for what is over */
+	SET_MS = 3600000,  /* after which it leaves the set: a clock that is ahead takes out nothing */
 	MS_PER_SECOND = 1000,
 };
 
@@ -55,7 +56,7 @@ static void sweep(struct revoking *revoking)
 		revocations_unref(revoking->shared);
 }
 
-static void share_later(struct revoking *revoking)
+void revoking_tell_soon(struct revoking *revoking)
 {
 	const struct timeval wait = {0, SHARE_MS * 1000};
 
@@ -63,7 +64,8 @@ static void share_later(struct revoking *revoking)
 		(void)event_add(revoking->share_timer, &wait);
 }
 
-bool revoking_tell(struct revoking *revoking)
+/* Tells the workers, for their handshakes. False: there was no memory for it. */
+static bool tell(struct revoking *revoking)
 {
 	struct bus *bus = revoking->bus;
 	struct revocations *copy = revocation_book_share(&revoking->book);
@@ -80,13 +82,15 @@ bool revoking_tell(struct revoking *revoking)
 
 static void share(struct revoking *revoking)
 {
-	bool told = revoking_tell(revoking);
+	bool told = tell(revoking);
 
 	event_del(revoking->share_timer);
+	if (told)
+		revoking->listener.told(revoking->listener.arg);
 	if (revoking->shared)
 		sweep(revoking);
 	if (!told) /* without memory: again a moment later */
-		share_later(revoking);
+		revoking_tell_soon(revoking);
 }
 
 static void on_share(evutil_socket_t fd, short events, void *arg)
@@ -98,16 +102,19 @@ static void on_share(evutil_socket_t fd, short events, void *arg)
 
 /* --- the book, and the set --- */
 
-static void add_to_set(struct revoking *revoking, const struct revocation *revocation)
+/* 0, or why it was not added. What cannot be added now is missed in the set, and added, after the next
+ * connect. */
+static int add_to_set(struct revoking *revoking, const struct revocation *revocation)
 {
 	struct buf text = {0};
+	int r = -ENOMEM;
 
 	revocation_write(revocation, &text);
-	/* What cannot be added now is missed in the set, and added, after the next connect. */
 	if (!text.failed)
-		(void)broker_revoke(revoking->bus->broker,
+		r = broker_revoke(revoking->bus->broker,
 			&(struct broker_revocation){buf_slice(&text), seconds(revocation->until_ms)});
 	buf_deinit(&text);
+	return r;
 }
 
 static void take_from_set(struct revoking *revoking, const struct revocation *revocation)
@@ -140,7 +147,7 @@ static void replace_in_set(
 {
 	if (before && before->issued_before_ms != now->issued_before_ms)
 		take_from_set(revoking, before);
-	add_to_set(revoking, now);
+	(void)add_to_set(revoking, now);
 }
 
 /* 0: there was something new. */
@@ -167,21 +174,40 @@ static void take_back(struct revoking *revoking, const struct revocation *about)
 	take_from_set(revoking, &known);
 	revocation_book_forget(&revoking->book, about);
 	say_count(revoking);
-	share_later(revoking);
+	revoking_tell_soon(revoking);
 }
 
 int revoking_note(struct revoking *revoking, const struct revocation *revocation)
 {
 	int r;
 
-	if (revocation->until_ms <= (int64_t)clock_wall_ms()) {
+	if (!revocation->until_ms) {
 		take_back(revoking, revocation);
 		return 0;
 	}
+	/* An old command, perhaps, while a longer one counts. */
+	if (revocation->until_ms <= (int64_t)clock_wall_ms())
+		return 0;
 	r = note(revoking, revocation);
 	if (r == 0)
-		share_later(revoking);
+		revoking_tell_soon(revoking);
 	return r == REVOCATION_KNOWN ? 0 : r;
+}
+
+/* What was over just now has to leave the set, too, some time. */
+static void clear_set_later(struct revoking *revoking, int64_t now_ms)
+{
+	revoking->over_ms = now_ms;
+	if (!revoking->clear_ms)
+		revoking->clear_ms = now_ms + SET_MS;
+}
+
+static void clear_set(struct revoking *revoking, int64_t now_ms)
+{
+	if (!revoking->clear_ms || now_ms < revoking->clear_ms)
+		return;
+	if (broker_expire_revocations(revoking->bus->broker, seconds(now_ms - SET_MS)) == 0)
+		revoking->clear_ms = revoking->over_ms > now_ms - SET_MS ? now_ms + SET_MS : 0;
 }
 
 /* --- reading --- */
@@ -199,8 +225,8 @@ static void mend_set(struct revoking *revoking)
 	const struct map_entry *entry = NULL;
 	struct revocation missed;
 
-	while ((entry = revocation_book_missed(&revoking->book, entry, &missed)))
-		add_to_set(revoking, &missed);
+	while (!revoking->mends && (entry = revocation_book_missed(&revoking->book, entry, &missed)))
+		revoking->mends = add_to_set(revoking, &missed) == -EAGAIN;
 }
 
 static void read_some(struct revoking *revoking, const struct broker_revocation *some, size_t n)
@@ -214,8 +240,10 @@ static void read_some(struct revoking *revoking, const struct broker_revocation 
 		if (!(some[i].until_seconds < 1e12) || !revocation_read(some[i].text, &one))
 			continue;
 		one.until_ms = (int64_t)(some[i].until_seconds * MS_PER_SECOND);
-		if (one.until_ms <= now_ms)
+		if (one.until_ms <= now_ms) {
+			clear_set_later(revoking, now_ms);
 			continue;
+		}
 		r = revocation_book_note(&revoking->book, &one, &widened);
 		if (r == REVOCATION_FULL)
 			complain_full(revoking);
@@ -237,8 +265,9 @@ static void on_some(void *arg, int r, const struct broker_revocation *some, size
 	revoking->reading = false;
 	if (r == -ETIMEDOUT || r == -ENOTCONN || r == -ECANCELED)
 		return; /* the link is lost: after the next connect */
-	revoking->refused |= r < 0;
-	revoking->has_set = r != -EAGAIN && r != -ENOMEM; /* else the tick asks again */
+	/* Else the tick asks again. */
+	revoking->has_set = r != -EAGAIN && r != -ENOMEM;
+	revoking->refused = r < 0 && revoking->has_set;
 	if (r == 0)
 		mend_set(revoking);
 	finish_reading(revoking);
@@ -251,12 +280,13 @@ static void read_set(struct revoking *revoking)
 	revocation_book_again(&revoking->book);
 	r = broker_revocations(revoking->bus->broker, on_some, revoking);
 	revoking->reading = r == 0;
-	revoking->has_set = r == -EOPNOTSUPP; /* without Redis there is none */
+	revoking->mends &= r < 0;
+	revoking->has_set |= r == -EOPNOTSUPP; /* without Redis there is none */
 }
 
 void revoking_connected(struct revoking *revoking, bool connected)
 {
-	revoking->has_set = revoking->has_log = revoking->refused = false;
+	revoking->has_set = revoking->has_log = revoking->refused = revoking->mends = false;
 	if (connected)
 		read_set(revoking);
 }
@@ -287,21 +317,24 @@ void revoking_tick(struct revoking *revoking)
 {
 	int64_t now_ms = (int64_t)clock_wall_ms();
 
-	if (!revoking->has_set && !revoking->reading && broker_state(revoking->bus->broker) == BROKER_READY)
+	if ((!revoking->has_set || revoking->mends) && !revoking->reading &&
+		broker_channel_state(revoking->bus->broker, slice_of(BROKER_CONTROL_CHANNEL)) == BROKER_READY)
 		read_set(revoking);
+	clear_set(revoking, now_ms);
 	if (!revocation_book_count(&revoking->book) || now_ms - revoking->expired_ms < EXPIRE_MS)
 		return;
 	revoking->expired_ms = now_ms;
 	if (!revocation_book_expire(&revoking->book, now_ms))
 		return;
 	say_count(revoking);
-	(void)broker_expire_revocations(revoking->bus->broker, seconds(now_ms));
-	share_later(revoking);
+	clear_set_later(revoking, now_ms);
+	revoking_tell_soon(revoking);
 }
 
-int revoking_init(struct revoking *revoking, struct bus *bus)
+int revoking_init(struct revoking *revoking, struct bus *bus, const struct revoking_listener *listener)
 {
-	*revoking = (struct revoking){.bus = bus, .full_limit = {.burst = 1, .interval_ms = 60000}};
+	*revoking = (struct revoking){
+		.bus = bus, .listener = *listener, .full_limit = {.burst = 1, .interval_ms = 60000}};
 	revoking->share_timer = event_new(bus->base, -1, 0, on_share, revoking);
 	return revoking->share_timer ? 0 : -ENOMEM;
 }

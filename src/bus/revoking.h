@@ -23,6 +23,11 @@
 struct bus;
 struct event;
 
+struct revoking_listener {
+	void *arg;
+	void (*told)(void *arg); /* the workers have the newest copy, and have closed nobody for it yet */
+};
+
 struct revoking {
 	struct bus *bus;
 	struct revocation_book book;
@@ -32,13 +37,17 @@ struct revoking {
 	bool has_log;               /* likewise the commands of the last hour */
 	bool refused;               /* Redis refuses one of them: people have to mend that */
 	bool reading;
-	bool news; /* what was read had something new */
+	bool mends; /* there was no room for all that the set lacks: the tick goes on */
+	bool news;  /* what was read had something new */
 	int64_t expired_ms;
+	int64_t over_ms;  /* when one was over */
+	int64_t clear_ms; /* when those go from the set; 0: there are none */
+	struct revoking_listener listener;
 	struct log_limit full_limit;
 };
 
 /* 0 or -ENOMEM. */
-int revoking_init(struct revoking *revoking, struct bus *bus);
+int revoking_init(struct revoking *revoking, struct bus *bus, const struct revoking_listener *listener);
 void revoking_deinit(struct revoking *revoking); /* harmless on zeroed memory */
 
 /* The link was made: reads the set. Or it was lost: what is known may not be all. */
@@ -52,14 +61,14 @@ void revoking_read_log(struct revoking *revoking);
 bool revoking_is_done(const struct revoking *revoking);
 
 /*
- * A command: notes it, and tells the other nodes. One that is over already takes back what was noted of the
- * name. 0, REVOCATION_FULL or -ENOMEM: it was not noted. Workers hear of it a moment later, or at once with
- * revoking_tell().
+ * A command: notes it, and tells the other nodes. One until 0 takes back what was noted of the name; another
+ * one that is over says nothing any more. 0, REVOCATION_FULL or -ENOMEM: it was not noted. Workers hear of it
+ * a moment later.
  */
 int revoking_note(struct revoking *revoking, const struct revocation *revocation);
 
-/* Tells the workers at once, for their handshakes. False: there was no memory for it. */
-bool revoking_tell(struct revoking *revoking);
+/* Tells the workers a moment later, and then the caller with told(), whether there is news or not. */
+void revoking_tell_soon(struct revoking *revoking);
 
 /* Now and then. */
 void revoking_tick(struct revoking *revoking);

@@ -76,10 +76,28 @@ static bool carry_out(const struct order_text *text, struct client *client)
 	return false;
 }
 
+static bool is_revocation(const struct order_part *part)
+{
+	return part->order->text.reason == CLOSE_TOKEN_REVOKED;
+}
+
+/* Behind the one that has begun, and other revocations: which of these closes a client is counted. */
+static void push_revocation(struct clients *clients, struct order_part *part)
+{
+	struct list *at = clients->orders.next->next;
+
+	while (at != &clients->orders && is_revocation(list_entry(at, struct order_part, link)))
+		at = at->next;
+	list_push_back(at, &part->link); /* before it */
+}
+
 void orders_take(struct clients *clients, struct order_part *part)
 {
 	part->end_id = clients->next_id;
-	list_push_back(&clients->orders, &part->link);
+	if (is_revocation(part) && !list_empty(&clients->orders))
+		push_revocation(clients, part);
+	else
+		list_push_back(&clients->orders, &part->link);
 	if (clients->orders.next == &part->link)
 		clients->order_at = clients->all.next;
 }
@@ -90,15 +108,17 @@ void orders_pass_by(struct client *client)
 		client->clients->order_at = client->link.next;
 }
 
-/* The next client that the order may concern, or NULL. Ids are given in the order of the list. */
+/* The next client that the order may concern, or NULL. Ids are given in the order of the list, so behind the
+ * one connection that an order names there is nobody else for it. */
 static struct client *next_client(struct clients *clients, const struct order_part *part)
 {
+	const struct order_text *text = &part->order->text;
 	struct client *client;
 
 	if (clients->order_at == &clients->all)
 		return NULL;
 	client = list_entry(clients->order_at, struct client, link);
-	if (client->id >= part->end_id)
+	if (client->id >= part->end_id || (text->target == ORDER_CONNECTION && client->id > text->conn))
 		return NULL;
 	clients->order_at = client->link.next;
 	return client;

@@ -92,6 +92,19 @@ def test_one_that_is_away_takes_its_own_channels_along_and_no_others(servers, ur
     hears(1, 11)
 
 
+def test_control_needs_the_server_of_its_channel_and_no_other(servers, urls, start):
+    gateway = start(redis=urls)
+    place = shard_of("tg:control", N)
+    command = {"do": "disconnect", "user": "42"}
+    for away in (place + 1) % N, place:
+        servers[away].kill()
+        until("it is partial", lambda: ready(gateway)[1]["broker"]["state"] == "partial")
+        told = [gateway.post("/control", command).status for _ in range(4)]  # whose answers come from different servers
+        assert told == [503 if away == place else 200] * 4
+        servers[away].start()
+        until("it is ready", lambda: ready(gateway)[1]["broker"]["state"] == "ready")
+
+
 def test_a_start_waits_for_all_of_them(servers, urls, start):
     servers[2].kill()
     gateway = start(redis=urls, ready=False)

@@ -219,6 +219,46 @@ static void gives_back_what_it_does_not_come_to(void **state)
 	assert_int_equal(carry_out(world), 1);
 }
 
+/* What was given before it would otherwise come to a client that must not be there any more. */
+static void revocations_go_before_orders_that_have_not_begun(void **state)
+{
+	struct world *world = *state;
+	struct order_text first = text(ORDER_DISCONNECT, ORDER_ROUTE, "/ws/other");
+	struct order_text second = text(ORDER_SUBSCRIBE, ORDER_USER, "ana");
+	struct order_text revoked = text(ORDER_DISCONNECT, ORDER_USER, "ana");
+	struct order_text again = text(ORDER_DISCONNECT, ORDER_TOKEN, "t1");
+	struct outcome outcomes[4];
+	struct peer *ana = opened_as(world, 0, CARDS, ANA);
+
+	second.channel = slice_of("secret");
+	revoked.reason = again.reason = CLOSE_TOKEN_REVOKED;
+	give(world, &first, &outcomes[0]);
+	give(world, &second, &outcomes[1]);
+	give(world, &revoked, &outcomes[2]);
+	give(world, &again, &outcomes[3]);
+	carry_out(world);
+	hears(ana, "close:4001 ");
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(outcomes[i].n, i == 2); /* and among themselves in their order */
+}
+
+static void an_order_for_one_connection_ends_with_it(void **state)
+{
+	struct world *world = *state;
+	struct peer *ana = opened_as(world, 0, CARDS, ANA), *bob = opened_as(world, 1, CARDS, BOB);
+	struct peer *nobody = opened(world, 2, CARDS);
+
+	for (struct peer *peer = bob; peer; peer = peer == bob ? ana : NULL)
+		assert_int_equal(order(world, (struct order_text){.verb = ORDER_DISCONNECT,
+						      .target = ORDER_CONNECTION,
+						      .reason = CLOSE_DISCONNECTED,
+						      .conn = peer->client.id}),
+			1);
+	hears(ana, "close:4010 ");
+	hears(bob, "close:4010 ");
+	hears(nobody, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +269,8 @@ int main(void)
 		CLIENTS_TEST(goes_on_when_the_client_that_it_came_to_leaves),
 		CLIENTS_TEST(asks_for_a_fresh_token_and_closes_without_one),
 		CLIENTS_TEST(closes_who_is_about_to_come_in),
+		CLIENTS_TEST(revocations_go_before_orders_that_have_not_begun),
+		CLIENTS_TEST(an_order_for_one_connection_ends_with_it),
 		CLIENTS_TEST(gives_back_what_it_does_not_come_to),
 	};
 
