@@ -28,7 +28,7 @@ def test_a_session_survives_whichever_allocation_fails(figure):
 
 
 def test_a_session_over_tls_survives_it_too(figure):
-    figure("a sample of failing allocations, over TLS", session("--tls", "--sample", SAMPLE // 2, "--seed", 1))
+    figure("a sample of failing allocations, over TLS", session("--tls", "--sample", SAMPLE // 4, "--seed", 1))
 
 
 def test_one_failed_allocation_does_not_end_tls_for_good(figure):

@@ -209,6 +209,7 @@ def test_a_stream_of_two_channels_has_one_id_of_both(gateway, publish):
         assert sorted(told.values()) == [False, True], "what nobody knows is told"
 
 
+@pytest.mark.plain
 def test_a_comment_is_the_heartbeat(gateway):
     with gateway.stream() as stream:
         until("two heartbeats", lambda: stream.receive_block() is not None and stream.comments >= 2)
@@ -317,6 +318,7 @@ def test_a_drain_tells_each_its_own_time(start, redis, tmp_path):
     gateway.process.end()
 
 
+@pytest.mark.plain
 def test_the_path_shows_in_the_table_of_routes(tmp_path):
     file = tmp_path / "tidegate.yaml"
     file.write_text(SHARED_ROUTES, encoding="utf-8")
