@@ -29,16 +29,31 @@ static json_t *load_protocol(void)
 }
 
 /* Clients come by a name that the gateway does not know: of a balancer, perhaps with TLS. */
-static json_t *clients_server(const struct config *config)
+static json_t *public_server(const struct config *config, const char *protocol, const char *description)
 {
 	const struct config_address *listen = &config->listen;
 	bool local = strcmp(listen->host, "0.0.0.0") == 0 || strcmp(listen->host, "::") == 0;
 
-	return json_pack("{s:s, s:s, s:s, s:{s:{s:o, s:s}}}", "host", "{host}", "protocol",
-		*config->tls.certificate ? "wss" : "ws", "description",
-		"Where clients connect, by WebSocket (RFC 6455).", "variables", "host", "default",
+	return json_pack("{s:s, s:s, s:s, s:{s:{s:o, s:s}}}", "host", "{host}", "protocol", protocol,
+		"description", description, "variables", "host", "default",
 		json_sprintf("%s:%u", local ? "localhost" : listen->host, listen->port), "description",
 		"A gateway, or the balancer in front of them.");
+}
+
+static void add_public_servers(struct draft *draft)
+{
+	const struct config *config = draft->config;
+	bool tls = *config->tls.certificate;
+	bool streams = false;
+
+	for (size_t i = 0; i < route_table_size(config->routes); i++)
+		streams |= route_sse(route_table_get(config->routes, i)) != NULL;
+	draft_put(draft, draft->servers, "clients",
+		public_server(config, tls ? "wss" : "ws", "Where clients connect, by WebSocket (RFC 6455)."));
+	if (streams)
+		draft_put(draft, draft->servers, "streams",
+			public_server(config, tls ? "https" : "http",
+				"The same for those who hear only, by EventSource (text/event-stream)."));
 }
 
 /* The address in the URL without scheme, user, password, database and options. */
@@ -88,7 +103,7 @@ static void fill(struct draft *draft)
 	bool has_redis = *config->redis != '\0';
 
 	draft_put(draft, json_object_get(draft->root, "info"), "version", json_string(TIDEGATE_VERSION));
-	draft_put(draft, draft->servers, "clients", clients_server(config));
+	add_public_servers(draft);
 	if (has_redis)
 		draft_put(draft, draft->servers, "redis", redis_server(config));
 	add_schemes(draft);

@@ -8,16 +8,25 @@
 #include "config/config.h"
 #include "route/route.h"
 
-/* What a client says, and what it hears of that. */
+/* Where something is said. */
+enum place {
+	EVERYWHERE,
+	WITH_TOKENS,
+	WITH_ACTIONS,
+	WITH_PRESENCE, /* of any route: the question names its channel */
+};
+
+/* What a client says, and what it hears of that: names of messages in protocol.json. */
 static const struct exchange {
 	const char *said, *heard;
-	bool with_tokens, with_actions; /* only where there are such */
+	enum place place;
 } exchanges[] = {
-	{"subscribe", "subscribed", false, false},
-	{"unsubscribe", "unsubscribed", false, false},
-	{"ping", "pong", false, false},
-	{"auth", "authenticated", true, false},
-	{"action", "reply", false, true},
+	{"subscribe", "subscribed", EVERYWHERE},
+	{"unsubscribe", "unsubscribed", EVERYWHERE},
+	{"ping", "pong", EVERYWHERE},
+	{"auth", "authenticated", WITH_TOKENS},
+	{"action", "reply", WITH_ACTIONS},
+	{"presence", "present", WITH_PRESENCE},
 };
 
 enum {
@@ -39,8 +48,17 @@ static bool takes_tokens(const struct draft *draft, const struct route *route)
 
 static bool happens(const struct draft *draft, const struct route *route, const struct exchange *exchange)
 {
-	return (!exchange->with_tokens || takes_tokens(draft, route)) &&
-	       (!exchange->with_actions || route_actions(route)->stream);
+	switch (exchange->place) {
+	case WITH_TOKENS:
+		return takes_tokens(draft, route);
+	case WITH_ACTIONS:
+		return route_actions(route)->stream;
+	case WITH_PRESENCE:
+		return route_table_keeps_presence(draft->config->routes);
+	case EVERYWHERE:
+		break;
+	}
+	return true;
 }
 
 static void put_message(struct draft *draft, json_t *messages, const char *name)
@@ -94,6 +112,8 @@ static void add_messages(struct draft *draft, const struct route *route, json_t 
 
 	if (draft_add_declared(draft, route, false, messages) == 0)
 		put_message(draft, messages, "event");
+	if (route_presence(route)->on && route_presence(route)->events)
+		put_message(draft, messages, "presence_changed");
 	for (size_t i = 0; i < N_EXCHANGES; i++) {
 		if (!happens(draft, route, &exchanges[i]))
 			continue;
@@ -108,10 +128,12 @@ static void add_messages(struct draft *draft, const struct route *route, json_t 
 		put_message(draft, messages, name);
 }
 
-static bool is_exchanged(const char *name)
+/* Is it part of an exchange, where that is asked for on this channel? */
+static bool is_exchanged(const json_t *messages, const char *name)
 {
 	for (size_t i = 0; i < N_EXCHANGES; i++)
-		if (strcmp(exchanges[i].said, name) == 0 || strcmp(exchanges[i].heard, name) == 0)
+		if (json_object_get(messages, exchanges[i].said) &&
+			(strcmp(exchanges[i].said, name) == 0 || strcmp(exchanges[i].heard, name) == 0))
 			return true;
 	return strcmp(name, "error") == 0;
 }
@@ -145,9 +167,36 @@ static void add_hearing(struct draft *draft, const char *key, const json_t *mess
 	const char *name;
 	const json_t *message;
 
-	json_object_foreach((json_t *)messages, name, message) if (!is_exchanged(name))
+	json_object_foreach((json_t *)messages, name, message) if (!is_exchanged(messages, name))
 		draft_append(draft, json_object_get(operation, "messages"), draft_ref("channels", key, name));
 	add_operation(draft, "hear", key, operation, secured);
+}
+
+/* The same events over a plain GET, if the route has that. */
+static void add_event_stream(struct draft *draft, const struct route *route, const json_t *on_socket)
+{
+	static const char *const said[] = {
+		"presence_changed", "subscribed", "resync", "degraded", "restored"};
+	const char *path = route_sse(route);
+	json_t *channel, *messages;
+	const json_t *message;
+	const char *name;
+	char key[DRAFT_NAME_MAX];
+
+	if (!path)
+		return;
+	channel = draft_address(draft, "", path);
+	messages = draft_put(draft, channel, "messages", json_object());
+	draft_name(draft->channels, "", path, key);
+	draft_put(draft, channel, "servers", json_pack("[o]", draft_ref("servers", "streams", NULL)));
+	json_object_foreach((json_t *)on_socket, name, message) if (strncmp(name, "event", 5) == 0)
+		put_message(draft, messages, name);
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
+		if (json_object_get(on_socket, said[i]))
+			put_message(draft, messages, said[i]);
+	put_message(draft, messages, "close");
+	draft_put(draft, draft->channels, key, channel);
+	add_hearing(draft, key, messages, takes_tokens(draft, route));
 }
 
 void draft_add_route(struct draft *draft, const struct route *route)
@@ -170,4 +219,5 @@ void draft_add_route(struct draft *draft, const struct route *route)
 		if (happens(draft, route, &exchanges[i]))
 			add_exchange(draft, key, &exchanges[i], secured);
 	add_hearing(draft, key, messages, secured);
+	add_event_stream(draft, route, messages);
 }

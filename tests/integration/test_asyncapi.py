@@ -31,6 +31,7 @@ routes:
     channel: cards
     history: on
     actions: cards-actions
+    presence: on
     messages: {{card_updated: schemas/card.json, "card.moved": schemas/card.json}}
   - path: /ws/me
     channels: ["user:{{token.sub}}", "team:{{token.team}}"]
@@ -131,6 +132,10 @@ def test_it_has_each_path_with_what_is_said_and_heard_there(written):
     by_address = {channel["address"]: (key, channel) for key, channel in document["channels"].items()}
     key, cards = by_address["/ws/cards"]
     assert {"subscribe", "subscribed", "action", "reply", "auth", "event_card_updated", "event_card_moved", "close_4001"} <= {*cards["messages"]}
+    assert {"presence", "present", "presence_changed"} <= {*cards["messages"]}
+    stream, heard = by_address["/sse/cards"]
+    assert {"event_card_updated", "presence_changed", "subscribed", "close"} <= {*heard["messages"]} and "ping" not in heard["messages"]
+    assert len(document["operations"][f"hear_{stream}"]["messages"]) == len(heard["messages"])
     assert "event" not in cards["messages"], "declared messages are instead of the general one"
     assert document["operations"][f"action_{key}"]["reply"]["messages"][0]["$ref"] == f"#/channels/{key}/messages/reply"
     assert {scheme["$ref"].split("/")[-1] for scheme in document["operations"][f"hear_{key}"]["security"]} == {
