@@ -271,7 +271,8 @@ int ws_tls_begin(struct ws_tls *tls)
 	tls->rehearses = true;
 	r = tls_rehearse(tls->context);
 	tls->rehearses = false;
-	return r;
+	return r < 0 ? r
+		     : 0; /* a handshake that fails for another reason tells nothing about those to come */
 }
 
 int ws_tls_set_keys(struct ws_tls *tls, struct tls_keys *keys)

@@ -11,7 +11,8 @@
 
 #include <openssl/ssl.h>
 
-/* 0, or -ENOMEM: the context is of no use, for want of memory most likely. */
+/* How many of the handshakes failed, 0 at best: where the certificate or the configuration of OpenSSL leaves
+ * nothing that both sides know, which other clients may do better; or -ENOMEM. */
 int tls_rehearse(SSL_CTX *server);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include "core/buf.h"
@@ -107,13 +108,30 @@ static void is_content_where_only_a_certificate_of_the_client_lacks(void **state
 	SSL_CTX_free(context);
 }
 
-static void says_that_a_context_without_a_key_is_of_no_use(void **state)
+static void shakes_hands_with_a_key_of_any_curve(void **state)
 {
-	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	static const char *const kinds[] = {"P-384", "P-521"};
 
 	(void)state;
-	assert_true(tls_rehearse(context) < 0);
-	SSL_CTX_free(context);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		SSL_CTX *context = context_of(kinds[i]);
+
+		assert_int_equal(tls_rehearse(context), 0);
+		SSL_CTX_free(context);
+	}
+}
+
+static void that_nothing_is_shared_is_no_lack_of_memory(void **state)
+{
+	SSL_CTX *without_key = SSL_CTX_new(TLS_server_method()), *picky = context_of("P-256");
+
+	(void)state;
+	assert_true(tls_rehearse(without_key) > 0);
+	assert_true(SSL_CTX_set1_groups_list(picky, "P-521"));
+	assert_true(tls_rehearse(picky) > 0);
+	assert_int_equal(ERR_peek_error(), 0);
+	SSL_CTX_free(picky);
+	SSL_CTX_free(without_key);
 }
 
 int main(void)
@@ -121,7 +139,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_failed_allocation_is_not_the_end_of_tls),
 		cmocka_unit_test(is_content_where_only_a_certificate_of_the_client_lacks),
-		cmocka_unit_test(says_that_a_context_without_a_key_is_of_no_use),
+		cmocka_unit_test(shakes_hands_with_a_key_of_any_curve),
+		cmocka_unit_test(that_nothing_is_shared_is_no_lack_of_memory),
 	};
 
 	if (!CRYPTO_set_mem_functions(allocate, reallocate, release))
