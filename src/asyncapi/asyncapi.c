@@ -3,12 +3,14 @@
 #include "asyncapi/asyncapi.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "asyncapi/draft.h"
 #include "asyncapi/protocol_text.h"
 #include "auth/json_memory.h"
+#include "broker/redis/urls.h"
 #include "config/config.h"
 #include "core/buf.h"
 #include "route/route.h"
@@ -56,24 +58,45 @@ static void add_public_servers(struct draft *draft)
 				"The same for those who hear only, by EventSource (text/event-stream)."));
 }
 
-/* The address in the URL without scheme, user, password, database and options. */
-static json_t *redis_host(const char *url)
+static void add_redis_server(struct draft *draft, const struct redis_url *url, const char *description)
 {
-	const char *begin = strstr(url, "://");
-	const char *end, *at;
+	const char *host = url->unix_path ? "localhost" : url->host;
+	char name[DRAFT_NAME_MAX] = "redis", address[DRAFT_NAME_MAX];
 
-	begin = begin ? begin + 3 : url;
-	end = begin + strcspn(begin, "/?");
-	while ((at = memchr(begin, '@', (size_t)(end - begin))))
-		begin = at + 1;
-	return begin == end ? json_string("localhost") : json_stringn(begin, (size_t)(end - begin));
+	if (json_object_get(draft->servers, name))
+		draft_name(draft->servers, "redis_", host, name);
+	if (url->unix_path)
+		snprintf(address, sizeof(address), "%s", host);
+	else
+		snprintf(address, sizeof(address), strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, url->port);
+	draft_put(draft, draft->servers, name,
+		json_pack("{s:s, s:s, s:s}", "host", address, "protocol", url->tls ? "rediss" : "redis",
+			"description", description));
 }
 
-static json_t *redis_server(const struct config *config)
+/* A server for each element, or the sentinels of it. */
+static void add_redis_servers(struct draft *draft)
 {
-	return json_pack("{s:o, s:s, s:s}", "host", redis_host(config->redis), "protocol",
-		strncmp(config->redis, "rediss", 6) == 0 ? "rediss" : "redis", "description",
-		"Where backends publish, and take up what clients ask.");
+	struct redis_urls urls = {0};
+	struct buf ignored = {0};
+
+	if (redis_urls_parse(draft->config->redis, &urls, &ignored) < 0)
+		draft->failed = true; /* out of memory: it was checked */
+	for (size_t i = 0; i < urls.n; i++) {
+		const struct redis_element *element = &urls.elements[i];
+
+		if (element->kind == REDIS_SINGLE)
+			add_redis_server(draft, &element->server,
+				urls.n == 1 ? "Where backends publish, and take up what clients ask."
+					    : "One of several, where backends publish, and take up what "
+					      "clients ask: each channel is on one.");
+		for (size_t j = 0; j < element->n_seeds; j++)
+			add_redis_server(draft, &element->seeds[j],
+				"A sentinel: it is asked which server is the primary, where backends "
+				"publish, and take up what clients ask.");
+	}
+	redis_urls_deinit(&urls);
+	buf_deinit(&ignored);
 }
 
 /* Places of a token that are there only if an option names them. */
@@ -105,7 +128,7 @@ static void fill(struct draft *draft)
 	draft_put(draft, json_object_get(draft->root, "info"), "version", json_string(TIDEGATE_VERSION));
 	add_public_servers(draft);
 	if (has_redis)
-		draft_put(draft, draft->servers, "redis", redis_server(config));
+		add_redis_servers(draft);
 	add_schemes(draft);
 	draft_add_close_codes(draft);
 	for (size_t i = 0; i < route_table_size(config->routes); i++) {

@@ -28,9 +28,15 @@ static bool is_there(const struct draft *draft, const char *address, char name[D
 	return false;
 }
 
-static json_t *on_redis(void)
+static json_t *on_redis(struct draft *draft)
 {
-	return json_pack("[o]", draft_ref("servers", "redis", NULL));
+	json_t *list = json_array();
+	const char *key;
+	const json_t *server;
+
+	json_object_foreach(draft->servers, key, server) if (strncmp(key, "redis", 5) == 0)
+		draft_append(draft, list, draft_ref("servers", key, NULL));
+	return list;
 }
 
 /* A list of these messages of a channel; NULL when out of memory. */
@@ -71,7 +77,7 @@ static void add_new_channel(struct draft *draft, const struct route *route, cons
 
 	if (draft_add_declared(draft, route, true, messages) == 0)
 		draft_put(draft, messages, "published", draft_ref("components/messages", "published", NULL));
-	draft_put(draft, channel, "servers", on_redis());
+	draft_put(draft, channel, "servers", on_redis(draft));
 	publish = operation("receive", name, messages);
 	draft_put(draft, publish, "summary", json_string(how(route)));
 	snprintf(whole, sizeof(whole), "publish_%s", name);
@@ -113,7 +119,7 @@ static void add_replies(struct draft *draft)
 {
 	if (!json_object_get(draft->channels, replies))
 		draft_put(draft, draft->channels, replies,
-			json_pack("{s:n, s:o, s:{s:o}}", "address", "servers", on_redis(), "messages",
+			json_pack("{s:n, s:o, s:{s:o}}", "address", "servers", on_redis(draft), "messages",
 				"stream_answer", draft_ref("components/messages", "stream_answer", NULL)));
 }
 
@@ -127,7 +133,7 @@ static void add_stream(struct draft *draft, const char *stream)
 	draft_name(draft->channels, "redis_", stream, name);
 	draft_put(draft, draft->channels, name,
 		json_pack("{s:s, s:s, s:o, s:{s:o}}", "address", stream, "description",
-			"A stream: XREADGROUP, then XACK and XDEL.", "servers", on_redis(), "messages",
+			"A stream: XREADGROUP, then XACK and XDEL.", "servers", on_redis(draft), "messages",
 			"stream_entry", draft_ref("components/messages", "stream_entry", NULL)));
 	snprintf(whole, sizeof(whole), "carry_out_%s", name);
 	draft_put(draft, draft->operations, whole,

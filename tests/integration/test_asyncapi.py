@@ -148,6 +148,18 @@ def test_it_has_each_path_with_what_is_said_and_heard_there(written):
     assert heard["payload"]["properties"]["data"] == CARD
 
 
+def test_each_redis_server_and_each_sentinel_is_a_server_of_the_document(written):
+    urls = f"rediss://ann:{SECRET}@h1,redis://h2:7/1,redis://[::1],Rediss+sentinel://:{SECRET}@s1,s2:27/m"
+    document = made(written(f"redis: {urls}\nroutes: [{{path: /ws/cards, channel: cards}}]\n"))
+    servers = {name: it for name, it in document["servers"].items() if name.startswith("redis")}
+    assert [(it["protocol"], it["host"]) for it in servers.values()] == [
+        ("rediss", "h1:6379"), ("redis", "h2:7"), ("redis", "[::1]:6379"), ("rediss", "s1:26379"), ("rediss", "s2:27")]
+    assert ["sentinel" in it["description"] for it in servers.values()] == [False] * 3 + [True] * 2
+    cards = next(it for name, it in document["channels"].items() if name.startswith("redis_") and it["address"] == "cards")
+    assert [it["$ref"] for it in cards["servers"]] == [f"#/servers/{name}" for name in servers]
+    assert SECRET not in json.dumps(document)
+
+
 def test_it_has_what_backends_publish_and_take_up_in_redis(written):
     document = made(written(CONFIGS["with everything"]))
     by_address = {channel["address"]: (key, channel) for key, channel in document["channels"].items()}
