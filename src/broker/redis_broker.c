@@ -386,6 +386,8 @@ static void redis_free(struct broker *broker)
 	struct redis_broker *redis = of(broker);
 
 	for (unsigned int i = 0; i < redis->n_shards; i++)
+		redis_shard_stop(redis->shards[i]);
+	for (unsigned int i = 0; i < redis->n_shards; i++)
 		redis_shard_free(redis->shards[i]);
 	if (redis->settle_timer)
 		event_free(redis->settle_timer);

@@ -23,8 +23,8 @@ static void nobody_wins_without_answers(void **state)
 	const struct redis_vote none[3] = {{0}};
 
 	(void)state;
-	assert_int_equal(redis_vote_count(none, 0), -1);
-	assert_int_equal(redis_vote_count(none, 3), -1);
+	assert_int_equal(redis_vote_count(none, 0, 0), -1);
+	assert_int_equal(redis_vote_count(none, 3, 0), -1);
 }
 
 /* One that was cut off, or that leads and has said so first, is alone with its epoch. */
@@ -33,7 +33,7 @@ static void the_newest_configuration_wins_against_any_number_of_older_ones(void 
 	const struct redis_vote votes[] = {vote("old", 6), vote("old", 6), vote("new", 7), vote("old", 6)};
 
 	(void)state;
-	assert_int_equal(redis_vote_count(votes, 4), 2);
+	assert_int_equal(redis_vote_count(votes, 4, 0), 2);
 }
 
 static void of_one_configuration_the_address_that_most_name_wins(void **state)
@@ -42,7 +42,7 @@ static void of_one_configuration_the_address_that_most_name_wins(void **state)
 		vote("b", 6), vote("b", 6), vote("10.0.0.1", 7), vote("name", 7), vote("NAME", 7)};
 
 	(void)state;
-	assert_int_equal(redis_vote_count(votes, 5), 3);
+	assert_int_equal(redis_vote_count(votes, 5, 0), 3);
 }
 
 /* Against the definition, with random answers. */
@@ -65,7 +65,7 @@ static void whoever_wins_is_beaten_by_nobody(void **state)
 			for (size_t j = 0; j < n; j++)
 				counts[i] += votes[j].given && votes[j].epoch == votes[i].epoch &&
 					     redis_vote_same(&votes[i], &votes[j]);
-		best = redis_vote_count(votes, n);
+		best = redis_vote_count(votes, n, 0);
 		for (size_t i = 0; i < n; i++) {
 			if (!votes[i].given)
 				continue;
@@ -76,11 +76,24 @@ static void whoever_wins_is_beaten_by_nobody(void **state)
 	}
 }
 
+static void an_older_configuration_than_the_known_one_does_not_count_even_alone(void **state)
+{
+	const struct redis_vote stale[] = {vote("old", 6)}, both[] = {vote("old", 6), vote("new", 7)};
+	const struct redis_vote unnumbered[] = {vote("new", 0), vote("old", 6)};
+
+	(void)state;
+	assert_int_equal(redis_vote_count(stale, 1, 6), 0);
+	assert_int_equal(redis_vote_count(stale, 1, 7), -1);
+	assert_int_equal(redis_vote_count(both, 2, 7), 1);
+	assert_int_equal(redis_vote_count(unnumbered, 2, 7), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_wins_without_answers),
 		cmocka_unit_test(the_newest_configuration_wins_against_any_number_of_older_ones),
+		cmocka_unit_test(an_older_configuration_than_the_known_one_does_not_count_even_alone),
 		cmocka_unit_test(of_one_configuration_the_address_that_most_name_wins),
 		cmocka_unit_test(whoever_wins_is_beaten_by_nobody),
 	};

@@ -167,6 +167,7 @@ void redis_sentinel_ask(struct redis_sentinel *sentinel)
 	if (!sentinel->greeted || sentinel->n_waiting)
 		return;
 	sentinel->asked_ms = clock_monotonic_ms();
+	sentinel->answer = (struct redis_vote){0};
 	ask(sentinel, "GET-MASTER-ADDR-BY-NAME", on_address);
 	ask(sentinel, "MASTER", on_master);
 	if (sentinel->n_turns++ % TURNS_PER_LIST == 0)

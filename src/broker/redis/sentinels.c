@@ -69,7 +69,8 @@ void redis_sentinels_deinit(struct redis_sentinels *sentinels)
 	sentinels->n = 0;
 }
 
-const struct redis_vote *redis_sentinels_primary(const struct redis_sentinels *sentinels, uint64_t since_ms)
+const struct redis_vote *redis_sentinels_primary(
+	const struct redis_sentinels *sentinels, uint64_t since_ms, uint64_t epoch_least)
 {
 	struct redis_vote votes[REDIS_SEEDS_MAX];
 	int best;
@@ -78,7 +79,7 @@ const struct redis_vote *redis_sentinels_primary(const struct redis_sentinels *s
 		votes[i] = sentinels->all[i].vote;
 		votes[i].given = votes[i].given && sentinels->all[i].voted_ms >= since_ms;
 	}
-	best = redis_vote_count(votes, sentinels->n);
+	best = redis_vote_count(votes, sentinels->n, epoch_least);
 	return best < 0 ? NULL : &sentinels->all[best].vote;
 }
 

@@ -38,8 +38,9 @@ int redis_sentinels_start(struct redis_sentinels *sentinels);
 void redis_sentinels_deinit(struct redis_sentinels *sentinels); /* harmless on zeroed memory */
 
 /* The vote that counts; NULL: no sentinel answers, or none that does knows the primary. With since_ms not
- * 0 only answers that came after it count. */
-const struct redis_vote *redis_sentinels_primary(const struct redis_sentinels *sentinels, uint64_t since_ms);
+ * 0 only answers that came after it count. epoch_least: as redis_vote_count(). */
+const struct redis_vote *redis_sentinels_primary(
+	const struct redis_sentinels *sentinels, uint64_t since_ms, uint64_t epoch_least);
 
 /* Asks all of them now. */
 void redis_sentinels_ask(struct redis_sentinels *sentinels);

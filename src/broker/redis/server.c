@@ -581,17 +581,27 @@ void redis_server_set_loads_library(struct redis_server *server, bool loads_libr
 		redis_library_poke(server->library);
 }
 
+void redis_server_stop(struct redis_server *server)
+{
+	struct redis_link *commander = server->commander, *hearing = server->subscriber.link;
+
+	server->publications.cancelled = server->tickets.cancelled = true;
+	server->revocations.cancelled = true;
+	server->subscriber.listening = false;
+	/* So that nobody who is told now can ask again. */
+	server->ready = server->can_command = false;
+	server->commander = server->subscriber.link = NULL;
+	if (server->library)
+		redis_library_lost(server->library, true);
+	redis_link_free(commander);
+	redis_link_free(hearing);
+}
+
 void redis_server_free(struct redis_server *server)
 {
 	if (!server)
 		return;
-	server->publications.cancelled = server->tickets.cancelled = true;
-	server->revocations.cancelled = true;
-	server->subscriber.listening = false;
-	server->ready = false; /* so that nobody who is told now can publish again */
-	if (server->library)
-		redis_library_lost(server->library, true);
-	redis_link_free(server->commander);
+	redis_server_stop(server);
 	redis_subscriber_deinit(&server->subscriber);
 	redis_library_free(server->library);
 	redis_nodes_deinit(&server->nodes);

@@ -51,7 +51,10 @@ int redis_server_new(struct event_base *base, const struct redis_url *url,
 	const struct redis_server_listener *listener, struct log *log, struct metrics *metrics,
 	struct redis_server **serverp);
 
-/* Outstanding calls are answered with -ECANCELED. Accepts NULL and a half-built one. */
+/* Outstanding calls are answered with -ECANCELED, and no more are taken. It is there until it is freed. */
+void redis_server_stop(struct redis_server *server);
+
+/* Stops it, if that is not done. Accepts NULL and a half-built one. */
 void redis_server_free(struct redis_server *server);
 
 bool redis_server_is_ready(const struct redis_server *server);

@@ -182,6 +182,12 @@ static void on_changed(void *arg, struct redis_server *server, const char *reaso
 	shard->listener.changed(shard->listener.arg, server, reason);
 }
 
+/* A sentinel with an older configuration than the one that we follow does not count, not even alone. */
+static const struct redis_vote *primary(const struct redis_shard *shard, uint64_t since_ms)
+{
+	return redis_sentinels_primary(&shard->sentinels, since_ms, shard->server->at.epoch);
+}
+
 /* A lost server: ask, then dial. The next one was named a moment ago. */
 static bool may_dial(void *arg)
 {
@@ -193,7 +199,7 @@ static bool may_dial(void *arg)
 		return true;
 	if (!seat->at.port)
 		return false;
-	vote = redis_sentinels_primary(&shard->sentinels, shard->lost_ms + 1);
+	vote = primary(shard, shard->lost_ms + 1);
 	if (vote)
 		return redis_vote_same(vote, &seat->at);
 	redis_sentinels_ask(&shard->sentinels);
@@ -229,7 +235,7 @@ static void make_next(struct redis_shard *shard, const struct redis_vote *vote)
 static void on_counted(void *arg)
 {
 	struct redis_shard *shard = arg;
-	const struct redis_vote *vote = redis_sentinels_primary(&shard->sentinels, 0);
+	const struct redis_vote *vote = primary(shard, 0);
 
 	if (!vote) {
 		if (!shard->server->at.port)
@@ -238,6 +244,7 @@ static void on_counted(void *arg)
 		return;
 	}
 	if (shard->server->at.port && redis_vote_same(vote, &shard->server->at)) {
+		shard->server->at.epoch = vote->epoch;
 		if (shard->next->server)
 			seat_free(shard->next);
 		return;
@@ -293,10 +300,18 @@ void redis_shard_describe(const struct redis_shard *shard, struct buf *out)
 
 /* --- the shard itself --- */
 
+void redis_shard_stop(struct redis_shard *shard)
+{
+	for (size_t i = 0; i < 3; i++)
+		if (shard->seats[i].server)
+			redis_server_stop(shard->seats[i].server);
+}
+
 void redis_shard_free(struct redis_shard *shard)
 {
 	if (!shard)
 		return;
+	redis_shard_stop(shard);
 	redis_sentinels_deinit(&shard->sentinels);
 	for (size_t i = 0; i < 3; i++)
 		seat_free(&shard->seats[i]);

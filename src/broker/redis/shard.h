@@ -30,6 +30,10 @@ int redis_shard_new(struct event_base *base, const struct redis_element *element
 	const struct redis_options *options, const struct broker_listener *events,
 	const struct redis_server_listener *listener, struct log *log, struct metrics *metrics,
 	struct redis_shard **shardp);
+
+/* Tells all who wait, on all its servers, and takes no more calls: to be freed. Of several shards all are
+ * stopped before the first is freed, for those who are told may ask another one. */
+void redis_shard_stop(struct redis_shard *shard);
 void redis_shard_free(struct redis_shard *shard); /* accepts NULL and a half-built one */
 
 /* The server of the moment; never NULL. Borrowed until the next turn. */

@@ -20,7 +20,12 @@ static size_t n_alike(const struct redis_vote *votes, size_t n, const struct red
 	return count;
 }
 
-int redis_vote_count(const struct redis_vote *votes, size_t n)
+static bool counts(const struct redis_vote *vote, uint64_t epoch_least)
+{
+	return vote->given && (vote->epoch == 0 || vote->epoch >= epoch_least);
+}
+
+int redis_vote_count(const struct redis_vote *votes, size_t n, uint64_t epoch_least)
 {
 	size_t best_count = 0;
 	int best = -1;
@@ -28,7 +33,7 @@ int redis_vote_count(const struct redis_vote *votes, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		size_t count;
 
-		if (!votes[i].given || (best >= 0 && votes[i].epoch < votes[best].epoch))
+		if (!counts(&votes[i], epoch_least) || (best >= 0 && votes[i].epoch < votes[best].epoch))
 			continue;
 		count = n_alike(votes, n, &votes[i]);
 		if (best < 0 || votes[i].epoch > votes[best].epoch || count > best_count) {

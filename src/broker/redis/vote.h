@@ -25,7 +25,8 @@ struct redis_vote {
 
 bool redis_vote_same(const struct redis_vote *a, const struct redis_vote *b); /* the same address */
 
-/* The one that counts: its place, of several alike the first; -1 if none is given. */
-int redis_vote_count(const struct redis_vote *votes, size_t n);
+/* The one that counts: its place, of several alike the first; -1 if none does. Votes with an epoch below
+ * epoch_least, which is known already, do not. Those with 0 do: a sentinel that is new has no other. */
+int redis_vote_count(const struct redis_vote *votes, size_t n, uint64_t epoch_least);
 
 #endif
