@@ -26,6 +26,7 @@
 
 #include "broker/redis/server.h"
 #include "broker/redis/slot.h"
+#include "broker/redis/stream.h"
 #include "broker/redis/urls.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -836,6 +837,40 @@ static void fake_stop(struct world *world, struct fake *fake)
 /* Answers to CLIENT SETNAME and PING. */
 #define GREETED "+OK\r\n+PONG\r\n"
 
+/* How a socket of ours ends for the peer: 0, or the errno of its read. */
+static int end_of_stream(bool discards)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct redis_stream stream;
+	char byte;
+	int peer, r;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(peer >= 0);
+	assert_int_equal(redis_stream_open(&stream, fd, NULL, "127.0.0.1"), 0);
+	if (discards)
+		redis_stream_discard(&stream);
+	redis_stream_close(&stream);
+	r = recv(peer, &byte, 1, 0) < 0 ? errno : 0;
+	close(peer);
+	close(listener);
+	return r;
+}
+
+static void a_stream_that_is_discarded_sends_no_more(void **state)
+{
+	(void)state;
+	assert_int_equal(end_of_stream(false), 0);
+	assert_int_equal(end_of_stream(true), ECONNRESET);
+}
+
 static void says_what_is_wrong_with_a_server_that_is_none(void **state)
 {
 	static const struct {
@@ -911,6 +946,7 @@ int main(void)
 		PROMISE(finds_a_redis_by_number_and_by_name),
 		PROMISE(says_why_a_name_does_not_resolve),
 		PROMISE(is_not_in_a_hurry_when_nobody_listens),
+		PROMISE(a_stream_that_is_discarded_sends_no_more),
 		PROMISE(says_what_is_wrong_with_a_server_that_is_none),
 #undef PROMISE
 	};

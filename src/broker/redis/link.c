@@ -127,6 +127,7 @@ void redis_link_fail(struct redis_link *link, enum redis_link_end end, const cha
 	link->state = LINK_CLOSED;
 	link->end = end;
 	snprintf(link->reason, sizeof(link->reason), "%s", reason);
+	redis_stream_discard(&link->stream);
 	link_hang_up(link);
 	redis_timer_set(link->timer, 0);
 }
@@ -527,6 +528,13 @@ void redis_link_free(struct redis_link *link)
 		evbuffer_free(link->out);
 	free(link->in);
 	free(link);
+}
+
+void redis_link_abandon(struct redis_link *link)
+{
+	if (link)
+		redis_stream_discard(&link->stream);
+	redis_link_free(link);
 }
 
 void redis_link_set_bulk_max(struct redis_link *link, size_t bulk_bytes_max)

@@ -68,6 +68,12 @@ int redis_link_new(struct event_base *base, const struct redis_link_options *opt
 void redis_link_free(struct redis_link *link);
 
 /*
+ * Likewise, of a link that is lost: commands that Redis has not been sent yet never arrive. Others may have
+ * cleared up behind us by then, and what came after that would stay for ever.
+ */
+void redis_link_abandon(struct redis_link *link);
+
+/*
  * Sends argv[0..n), n <= REDIS_ARGS_MAX, and calls fn once with the answer. 0, -ENOTCONN (not greeted, or
  * closed), -EAGAIN (REDIS_OUTSTANDING_BYTES_MAX are unanswered) or -ENOMEM; fn is then not called.
  */

@@ -142,7 +142,7 @@ static void server_lost(struct redis_server *server, enum redis_link_end end, co
 	server_redial(server, end);
 	/* Last, because it tells those who wait for an answer, and they may call us. */
 	redis_library_lost(server->library, false);
-	redis_link_free(commander);
+	redis_link_abandon(commander);
 }
 
 static void on_proven(void *arg)
@@ -320,7 +320,7 @@ void redis_server_retire(struct redis_server *server)
 	while (redis_channels_walk(&server->subscriber.channels, &at, &channel))
 		server->subscriber.events.lost(server->subscriber.events.arg, channel);
 	redis_library_lost(server->library, false);
-	redis_link_free(commander);
+	redis_link_abandon(commander);
 }
 
 void redis_server_because(struct redis_server *server, const char *reason)

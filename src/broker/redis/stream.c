@@ -34,6 +34,14 @@ int redis_stream_open(struct redis_stream *stream, int fd, const struct redis_tl
 	return stream->session ? 0 : -ENOMEM;
 }
 
+void redis_stream_discard(struct redis_stream *stream)
+{
+	static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+	if (stream->fd >= 0)
+		(void)setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
 void redis_stream_close(struct redis_stream *stream)
 {
 	SSL_free(stream->session);

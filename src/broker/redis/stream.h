@@ -32,6 +32,9 @@ void redis_stream_init(struct redis_stream *stream);
 /* Takes over the socket, in any case. tls NULL: plain. host: the name that was dialled. 0 or -ENOMEM. */
 int redis_stream_open(struct redis_stream *stream, int fd, const struct redis_tls *tls, const char *host);
 
+/* What the peer has not been sent yet never will be: close() alone goes on sending behind our back. */
+void redis_stream_discard(struct redis_stream *stream);
+
 /* Harmless without a socket. */
 void redis_stream_close(struct redis_stream *stream);
 
