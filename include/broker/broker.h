@@ -239,6 +239,7 @@ struct broker_ops {
 	enum broker_state (*state)(const struct broker *broker);
 	/* NULL: the same as state(), for all channels. */
 	enum broker_state (*channel_state)(const struct broker *broker, struct slice channel);
+	uint64_t (*n_returns)(const struct broker *broker); /* NULL: 0 */
 	void (*describe)(const struct broker *broker, struct buf *out);
 	struct slice (*complaint)(const struct broker *broker); /* NULL: it never complains */
 	void (*set_payload_max)(struct broker *broker, size_t payload_bytes_max); /* NULL: it has no bound */
@@ -322,6 +323,9 @@ enum broker_state broker_state(const struct broker *broker);
 /* Of what serves this channel: BROKER_CONNECTING between its lost() and its next subscribed(), at least until
  * its log can be read. The channel need not be wanted. */
 enum broker_state broker_channel_state(const struct broker *broker, struct slice channel);
+
+/* How often a server became ready: from each time on it may know less than it was told before. */
+uint64_t broker_n_returns(const struct broker *broker);
 
 /*
  * Appends one JSON object for /ready, no secrets:

@@ -68,6 +68,11 @@ enum broker_state broker_channel_state(const struct broker *broker, struct slice
 	return broker->ops->channel_state(broker, channel);
 }
 
+uint64_t broker_n_returns(const struct broker *broker)
+{
+	return broker->ops->n_returns ? broker->ops->n_returns(broker) : 0;
+}
+
 void broker_describe(const struct broker *broker, struct buf *out)
 {
 	broker->ops->describe(broker, out);

@@ -38,6 +38,7 @@ struct redis_broker {
 	unsigned int n_shards;
 	char *prefix;
 	struct buf ticket_start; /* of the key of each ticket */
+	uint64_t n_returns;      /* how often a server became ready */
 	bool settled;            /* all were ready once, or had the time for it */
 	struct event *settle_timer;
 };
@@ -129,7 +130,7 @@ static void on_changed(void *arg, struct redis_server *server, const char *reaso
 	struct redis_broker *redis = arg;
 	enum broker_state state = state_of(redis);
 
-	(void)server; /* its own lines in the log say which */
+	redis->n_returns += redis_server_is_ready(server); /* its own lines in the log say which */
 	redis->settled = redis->settled || state == BROKER_READY;
 	metrics_set(redis->metrics, METRIC_REDIS_READY, state == BROKER_READY);
 	redis->listener.state(redis->listener.arg, state, reason);
@@ -202,6 +203,11 @@ static int redis_act(
 static enum broker_state redis_state(const struct broker *broker)
 {
 	return state_of(of(broker));
+}
+
+static uint64_t redis_n_returns(const struct broker *broker)
+{
+	return of(broker)->n_returns;
 }
 
 static enum broker_state redis_channel_state(const struct broker *broker, struct slice channel)
@@ -407,6 +413,7 @@ static const struct broker_ops redis_ops = {
 	.act = redis_act,
 	.state = redis_state,
 	.channel_state = redis_channel_state,
+	.n_returns = redis_n_returns,
 	.describe = redis_describe,
 	.complaint = redis_complaint,
 	.set_payload_max = redis_set_payload_max,

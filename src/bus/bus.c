@@ -189,6 +189,13 @@ static void on_lease_lost(void *arg)
 	presence_set_node(&bus->presence, "", 0);
 }
 
+static void on_lease_renewed(void *arg)
+{
+	struct bus *bus = arg;
+
+	presence_set_node(&bus->presence, "", 0);
+}
+
 static void on_dead(void *arg, struct slice node)
 {
 	struct bus *bus = arg;
@@ -209,7 +216,7 @@ static void on_lease_tick(evutil_socket_t fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
-	node_lease_tick(&bus->lease, broker_state(bus->broker) == BROKER_READY, clock_monotonic_ms());
+	node_lease_tick(&bus->lease, broker_state(bus->broker) != BROKER_CONNECTING, clock_monotonic_ms());
 }
 
 /* From the first route on that keeps presence. Without memory for it the next reload tries again. */
@@ -230,10 +237,22 @@ static void keep_lease(struct bus *bus)
 	}
 }
 
+/* Once for each time that a server of the broker has come back. */
+static void look_for_returns(struct bus *bus)
+{
+	uint64_t n = broker_n_returns(bus->broker);
+
+	if (n != bus->n_returns && bus->lease_tick)
+		node_lease_renew(&bus->lease);
+	bus->n_returns = n;
+}
+
 void bus_leave(struct bus *bus)
 {
-	if (bus->lease_tick)
-		node_lease_end(&bus->lease);
+	if (!bus->lease_tick)
+		return;
+	event_del(bus->lease_tick); /* or it would say that we are there again */
+	node_lease_end(&bus->lease);
 }
 
 static void take_mail(struct bus *bus, struct bus_mail *mail)
@@ -416,6 +435,7 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 	if (connected != bus->is_connected)
 		post_connected(bus, connected);
 	look_for_control(bus);
+	look_for_returns(bus);
 	if (connected)
 		histories_retry(&bus->histories);
 }
@@ -460,8 +480,9 @@ void bus_set_node(struct bus *bus, const char *node, uint64_t lease_ms)
 	actions_init(&bus->actions, bus, node);
 	control_init(&bus->control, bus, node);
 	node_lease_init(&bus->lease,
-		&(struct node_lease_listener){bus, on_lease_held, on_lease_lost, on_dead, on_busy}, node,
-		lease_ms);
+		&(struct node_lease_listener){
+			bus, on_lease_held, on_lease_lost, on_lease_renewed, on_dead, on_busy},
+		node, lease_ms);
 }
 
 struct broker_listener bus_broker_listener(struct bus *bus)

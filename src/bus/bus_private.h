@@ -54,12 +54,13 @@ struct bus {
 	struct metrics *metrics;
 	struct log_limit drop_limit;
 	struct log_limit rename_limit;
-	bool is_connected; /* some of the broker is there: the workers know */
-	bool is_short;     /* of memory */
-	bool controlled;   /* control commands are followed */
-	bool has_control;  /* the server of the control channel is there */
-	uint16_t era;      /* how often there were other routes; never 0 while a channel is there */
-	uint64_t now_us;   /* of the events that are being handed over; 0 in between */
+	bool is_connected;  /* some of the broker is there: the workers know */
+	bool is_short;      /* of memory */
+	bool controlled;    /* control commands are followed */
+	uint64_t n_returns; /* of the broker's servers, seen so far */
+	bool has_control;   /* the server of the control channel is there */
+	uint16_t era;       /* how often there were other routes; never 0 while a channel is there */
+	uint64_t now_us;    /* of the events that are being handed over; 0 in between */
 	uint64_t wall_ms;
 };
 

@@ -34,7 +34,9 @@ static void on_renewed(void *arg, int r, bool held, struct slice dead)
 	struct node_lease *lease = arg;
 
 	lease->asked = false;
-	if (r < 0)
+	if (r == -ENOTCONN)
+		lease->since_ms = 0; /* the server of the leases is away, others may be there */
+	if (r < 0 || lease->asked_generation != lease->generation)
 		return; /* the next word follows */
 	if (!held) {
 		take_name(lease);
@@ -61,10 +63,13 @@ static void ask(struct node_lease *lease, uint64_t now_ms)
 
 	lease->asked = true;
 	lease->asked_ms = now_ms;
+	lease->asked_generation = lease->generation;
 	r = broker_lease(lease->broker, &word, on_renewed, lease);
 	if (r == 0)
 		return;
 	lease->asked = false;
+	if (r == -ENOTCONN)
+		lease->since_ms = 0;
 	if (r == -EOPNOTSUPP) /* the node is alone */
 		lease->listener.held(lease->listener.arg, lease->node, UINT64_MAX);
 }
@@ -77,6 +82,16 @@ void node_lease_tick(struct node_lease *lease, bool connected, uint64_t now_ms)
 		lease->since_ms = now_ms;
 	if (connected && !lease->asked)
 		ask(lease, now_ms);
+}
+
+void node_lease_renew(struct node_lease *lease)
+{
+	lease->since_ms = 0;
+	if (!lease->held)
+		return;
+	node_lease_end(lease);
+	take_name(lease);
+	lease->listener.renewed(lease->listener.arg);
 }
 
 void node_lease_end(struct node_lease *lease)

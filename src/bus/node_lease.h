@@ -34,6 +34,8 @@ struct node_lease_listener {
 	void (*held)(void *arg, const char *node, uint64_t until_ms);
 	/* It is held no longer: nothing may be put into Redis. */
 	void (*lost)(void *arg);
+	/* We gave it up ourselves: likewise. */
+	void (*renewed)(void *arg);
 	/* A dead node is ours to clear up. */
 	void (*dead)(void *arg, struct slice node);
 	/* Which one are we busy with? Empty: none. */
@@ -47,10 +49,11 @@ struct node_lease {
 	char id[BUS_NODE_MAX + 1];
 	char node[PRESENCE_NODE_MAX + 1];
 	uint64_t generation; /* of the name */
-	bool held;           /* under this name */
-	bool asked;          /* a word is under way */
-	uint64_t asked_ms;   /* since then */
-	uint64_t since_ms;   /* Redis is there; 0: it is not */
+	uint64_t asked_generation;
+	bool held;         /* under this name */
+	bool asked;        /* a word is under way */
+	uint64_t asked_ms; /* since then */
+	uint64_t since_ms; /* Redis is there; 0: it is not */
 };
 
 void node_lease_init(struct node_lease *lease, const struct node_lease_listener *listener, const char *id,
@@ -58,6 +61,13 @@ void node_lease_init(struct node_lease *lease, const struct node_lease_listener 
 
 /* To be called NODE_LEASE_PARTS times within a lease. connected: Redis is there. */
 void node_lease_tick(struct node_lease *lease, bool connected, uint64_t now_ms);
+
+/*
+ * A server of Redis is there again, and may have lost what it was told last: it was started from a
+ * snapshot, or a replica took over. The name goes as if its lease had been lost, so all is said anew under
+ * another, and what is left of the old one is cleared up a moment later.
+ */
+void node_lease_renew(struct node_lease *lease);
 
 /* This node is about to end. */
 void node_lease_end(struct node_lease *lease);

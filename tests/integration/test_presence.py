@@ -10,14 +10,18 @@ import threading
 
 import pytest
 import redis.asyncio as redis_asyncio
+import redis.exceptions as redis_errors
 
 from harness.gateway import ROOT, TALKATIVE
+from harness.redis_server import RedisServer
 from harness.tokens import SECRET, Issuer
-from harness.wait import until
+from harness.wait import pass_time, until
 
 sys.path.insert(0, str(ROOT / "src/clients/python"))
 
-from tidegate import AsyncPresence, Change, Presence, Roll  # noqa: E402  pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+from tidegate import AsyncPresence, Change, Presence, Roll  # noqa: E402
+from tidegate.sharding import shard_of  # noqa: E402
 
 CONFIG = """
 routes:
@@ -26,6 +30,11 @@ routes:
     auth: optional
     history: on
     presence: {grace: %s, info: name}
+  - path: "/ws/cards/{name}"
+    channel: "cards:{name}"
+    auth: optional
+    history: on
+    presence: {grace: 0s}
   - path: "/ws/rooms/{room}"
     channel: "room:{room}"
     auth: optional
@@ -40,6 +49,18 @@ routes:
 """
 
 
+def publish(redis, channel):
+    """From then on presence stands in the channel's log."""
+    def published():
+        try:
+            return redis.client.fcall("tidegate_publish", 2, f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}", '{"type":"begun"}', channel,
+                                      "publish", 1000, 86400000, "ABCDEFGH")
+        except redis_errors.ResponseError:  # the library is being loaded
+            return None
+
+    until("the log has begun", published)
+
+
 @pytest.fixture
 def issuer():
     return Issuer()
@@ -52,7 +73,10 @@ def gateways(start, own_redis, tmp_path):
     def start_some(count=1, grace="0s", redis=own_redis, *options):
         file = tmp_path / "tidegate.yaml"
         file.write_text(CONFIG % grace, encoding="utf-8")
-        return [start("--config", file, "--token-secret", SECRET, *TALKATIVE, *options, redis=redis) for _ in range(count)]
+        some = [start("--config", file, "--token-secret", SECRET, *TALKATIVE, *options, redis=redis) for _ in range(count)]
+        if isinstance(redis, RedisServer):
+            publish(redis, "cards")
+        return some
 
     return start_some
 
@@ -78,6 +102,11 @@ def present(peer, channel="cards"):
     if "users" not in data:
         return data["code"]
     return sorted(user["user"] for user in data["users"]), data["n_anonymous"]
+
+
+def numbers(peer, channel):
+    data = ask(peer, channel)["data"]
+    return (data["n_users"], data["n_anonymous"]) if "n_users" in data else data["code"]
 
 
 def changes(peer, until_users):
@@ -116,7 +145,8 @@ def test_each_join_and_leave_is_told_once_and_in_the_order_of_the_log(gateways, 
                 assert changes(watcher, 2)[-1]["joined"] == [{"user": "7"}]
             assert changes(watcher, 1)[-1] == {"joined": [], "left": [{"user": "7"}], "n_users": 1, "n_anonymous": 1}
     entries = [json.loads(fields[b"d"]) for _, fields in own_redis.client.xrange("tg:s:{cards}")]
-    told = [(name, user["user"]) for entry in entries for name in ("joined", "left") for user in entry["data"][name]]
+    told = [(name, user["user"]) for entry in entries if entry["type"] == "presence_changed"
+            for name in ("joined", "left") for user in entry["data"][name]]
     assert told[:3] == [("joined", "42"), ("joined", "7"), ("left", "7")]
 
 
@@ -212,7 +242,8 @@ LEASE = ("--node-lease", "1500ms")
 def told(redis, channel="cards"):
     """Who joined and left, in the order of the channel's log."""
     entries = [json.loads(fields[b"d"]) for _, fields in redis.client.xrange(f"tg:s:{{{channel}}}")]
-    return [(name, user["user"]) for entry in entries for name in ("joined", "left") for user in entry["data"][name]]
+    return [(name, user["user"]) for entry in entries if entry["type"] == "presence_changed"
+            for name in ("joined", "left") for user in entry["data"][name]]
 
 
 def test_a_gateway_that_is_killed_leaves_nobody_behind_and_each_leave_is_told_once(gateways, issuer, own_redis):
@@ -307,3 +338,53 @@ def test_backends_ask_and_follow_in_python(gateways, issuer, own_redis):
         assert asyncio.run(ask()) == (Change(7, 1), Roll(1, 0, [ada]))
     thread.join(15)
     assert heard == [Change(1, 0, joined=[ada]), Change(7, 1), Change(0, 0, left=[ada])]
+
+
+def test_what_a_redis_forgot_that_kept_the_leases_is_said_again(gateways, issuer, own_redis):
+    (gateway,) = gateways()
+    with connect(gateway, issuer) as watcher, connect(gateway, issuer, "gone") as gone:
+        until("two are there", lambda: present(watcher) == (["gone"], 1))
+        own_redis.client.save()
+        gone.close()
+        with connect(gateway, issuer, "7"):
+            until("the truth", lambda: present(watcher) == (["7"], 1))
+            own_redis.kill()
+            until("it is away", lambda: gateway.get("/ready").status == 503)
+            own_redis.start()  # from the snapshot
+            assert own_redis.client.zcard("tg:{nodes}:leases") == 1
+            gateway.wait_until_ready()
+            until("the truth again", lambda: present(watcher) == (["7"], 1))
+
+
+@pytest.fixture
+def second_redis(tmp_path):
+    folder = tmp_path / "second"
+    folder.mkdir()
+    server = RedisServer(folder)
+    yield server
+    server.stop()
+
+
+def test_of_several_servers_one_goes_away_and_forgets_and_the_others_go_on(gateways, issuer, own_redis, second_redis):
+    rooms = {shard_of(f"room:{number}", 2): f"room:{number}" for number in range(64)}
+    (gateway,) = gateways(1, "0s", f"{own_redis.url},{second_redis.url}", *LEASE)
+    paths = [f"/ws/rooms/{rooms[place][5:]}" for place in (0, 1)]
+    with connect(gateway, issuer, path=paths[0]) as first, connect(gateway, issuer, "42", path=paths[1]) as second:
+        until("one is here", lambda: numbers(first, rooms[0]) == (0, 1))
+        until("one is there", lambda: numbers(second, rooms[1]) == (1, 0))
+        second_redis.kill()
+        until("it is partial", lambda: gateway.get("/ready").json()["broker"]["state"] == "partial")
+        pass_time(2)  # longer than a lease
+        with connect(gateway, issuer, "7", path=paths[0]):
+            until("who comes meanwhile is here", lambda: numbers(first, rooms[0]) == (1, 1))
+        second_redis.start()  # empty
+        until("it is said again there", lambda: numbers(second, rooms[1]) == (1, 0))
+        until("and is the truth here", lambda: numbers(first, rooms[0]) == (0, 1))
+
+
+def test_a_name_that_nobody_publishes_to_gets_no_log_by_those_who_are_there(gateways, issuer, own_redis):
+    (gateway,) = gateways()
+    with connect(gateway, issuer, path="/ws/cards/any") as watcher, connect(gateway, issuer, "42", path="/ws/cards/any"):
+        assert changes(watcher, 1)[-1]["joined"] == [{"user": "42"}]
+        assert own_redis.client.xlen("tg:s:{cards:any}") == 0
+        assert own_redis.client.pttl("tg:m:{cards:any}") <= 75000

@@ -23,7 +23,7 @@
 -- Servers without functions are given the same text as a script; nothing here may rely on more than Redis 5 has without
 -- asking for it.
 
-local VERSION = 6
+local VERSION = 7
 local BYTES = 4194304 -- of payloads in one answer, unless told otherwise
 local PART = 100 -- entries fetched at once: what is left out for its size was not copied either
 local TTL_MIN = 30000 -- milliseconds
@@ -222,7 +222,9 @@ local function tell_presence(k, a, joined, left)
     names = '"joined":[' .. table.concat(joined, ',') .. '],"left":[' .. table.concat(left, ',') .. '],'
   end
   local event = string.format('{"type":"presence_changed","data":{%s"n_users":%d,"n_anonymous":%d}}', names, users, strangers)
-  if a[3] ~= '0' then
+  -- Anybody may be on a channel that nobody publishes to: it must not get a log that lives for long by that.
+  local n = a[3] ~= '0' and redis.call('HGET', k[4], 'n')
+  if n and n ~= '0' then
     publish({k[3], k[4]}, {event, a[1], a[2], a[3], a[4], a[5]})
   else
     redis.call(a[2], a[1], event)
@@ -322,14 +324,15 @@ end
 --        Answers 1 or, for one whose lease has ended and was seen by others, 0; and the dead node that is the caller's to clear up,
 --        for claim_ms. judge: expired leases are found out, which only a caller should who was connected for longer than a
 --        lease. claimed: one that the caller is busy with.
---      end, node, in_ms: others need not wait for longer
+--      end, node, in_ms: then it is to be cleared up, even if Redis has lost its lease
 --      cleared, node
 local function lease(k, a)
   local now = now_ms()
   if a[1] == 'cleared' then
     return redis.call('ZREM', k[2], a[2])
   elseif a[1] == 'end' then
-    return redis.call('ZADD', k[1], 'XX', string.format('%.0f', now + a[3]), a[2])
+    redis.call('ZREM', k[1], a[2])
+    return redis.call('ZADD', k[2], string.format('%.0f', now + a[3]), a[2])
   end
   if a[4] ~= 'first' and not redis.call('ZSCORE', k[1], a[2]) then
     return {0, ''}
