@@ -130,7 +130,8 @@ run_gateway() {
 	# A gateway refuses variables of its prefix that it does not know, and these two are deploy/deps.sh's.
 	start "gateway-$1" env -u TIDEGATE_CACHE -u TIDEGATE_DEPS_SOURCES build/tidegate serve --config deploy/demo/tidegate.yaml \
 		--listen "127.0.0.1:${ports[$1 - 1]}" --admin "127.0.0.1:${admins[$1 - 1]}" --redis "$redis"
-	printf '%s\n' "${ports[$1 - 1]} ${admins[$1 - 1]} ${pids[-1]}" >"$folder/gateways/$1"
+	printf '%s\n' "${ports[$1 - 1]} ${admins[$1 - 1]} ${pids[-1]}" >"$folder/gateway-$1.new"
+	mv "$folder/gateway-$1.new" "$folder/gateways/$1" # the worker never reads half of it
 	wait_for "gateway-$1" ready "${admins[$1 - 1]}"
 }
 
@@ -196,7 +197,7 @@ place_of() {
 	done
 }
 
-# Until one ends that should not have.
+# Until one ends that should not have. The worker may be stopped: the board shows what that looks like.
 watch() {
 	local ended code place name
 	while :; do
@@ -204,9 +205,13 @@ watch() {
 		wait -n -p ended "${pids[@]}" || code=$?
 		place=$(place_of "$ended")
 		name=${names[$place]}
-		[[ $code = "$KILLED" && $name = gateway-* ]] || failed "$name has ended; stopping the others"
+		[[ $code = "$KILLED" && $name = gateway-* || $name = worker && ($code = 0 || $code = "$KILLED") ]] || failed "$name has ended; stopping the others"
 		unset "pids[$place]" "names[$place]"
 		pids=("${pids[@]}") names=("${names[@]}")
+		if [ "$name" = worker ]; then
+			printf 'local: the worker was stopped; the board stands still\n'
+			continue
+		fi
 		printf 'local: %s was killed, and comes back in %s s\n' "$name" "$AWAY_SECONDS"
 		sleep "$AWAY_SECONDS" &
 		wait $! # which, other than sleep itself, lets Ctrl-C through at once

@@ -29,10 +29,15 @@ def change(card_id, only_if=None, **changes):
     return card
 
 
+def is_rank(value):
+    """JSON has numbers that Python reads as infinite, and no page could read the board again."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9  # false for NaN, too
+
+
 @worker.action("move")
 def move(action):
     card_id, column, rank = (action.data.get(name) for name in ("card", "column", "rank"))
-    if not (isinstance(card_id, str) and column in COLUMNS and isinstance(rank, (int, float))):
+    if not (isinstance(card_id, str) and column in COLUMNS and is_rank(rank)):
         raise ActionError("bad_move", "a move has a card, a column and a rank")
     card = change(card_id, column=column, rank=rank, by=str(action.data.get("by", ""))[:40], progress=None)
     threading.Thread(target=execute, args=(publisher, change, card), daemon=True).start()

@@ -29,6 +29,8 @@ enum {
 	PING_NS = 5000000, /* between two pings */
 };
 
+#define NAME "bench-" /* how those of a benchmark begin */
+
 struct action_worker {
 	struct action_workers *all;
 	redisContext *redis;
@@ -71,31 +73,30 @@ static const char *field(const redisReply *entry, const char *name)
 	return "";
 }
 
-/* Asks for an entry's answer to be published; how many replies come. */
-static int answer(struct action_worker *worker, const redisReply *entry)
+/* Asks for an entry's answer to be published. False: it is somebody else's. */
+static bool answer(struct action_worker *worker, const redisReply *entry)
 {
 	const char *reply = field(entry, "reply");
 	char log[KEY_MAX], meta[KEY_MAX], text[ANSWER_MAX];
 
 	if (action_load_carry(worker->all->load, field(entry, "data")) < 0)
-		return 0;
+		return false;
 	snprintf(log, sizeof(log), "tg:s:{%s}", reply);
 	snprintf(meta, sizeof(meta), "tg:m:{%s}", reply);
 	snprintf(text, sizeof(text), "{\"action\":\"%s\",\"data\":1}", field(entry, "id"));
 	redisAppendCommand(worker->redis, "FCALL tidegate_publish 2 %s %s %s %s publish 1001 60000 benchrun",
 		log, meta, text, reply);
-	return 1;
+	return true;
 }
 
 /* Asks for all of them to be taken out, in one step; how many replies come. */
-static int take_out(struct action_worker *worker, const redisReply *entries)
+static int take_out(struct action_worker *worker, const char *const *entries, size_t n)
 {
 	const char *ack[BATCH + 3] = {"XACK", worker->all->plan->actions, "tidegate"};
 	const char *del[BATCH + 2] = {"XDEL", worker->all->plan->actions};
-	size_t n = entries->elements < BATCH ? entries->elements : BATCH;
 
 	for (size_t i = 0; i < n; i++)
-		ack[3 + i] = del[2 + i] = entries->element[i]->element[0]->str;
+		ack[3 + i] = del[2 + i] = entries[i];
 	redisAppendCommand(worker->redis, "MULTI");
 	redisAppendCommandArgv(worker->redis, (int)n + 3, ack, NULL);
 	redisAppendCommandArgv(worker->redis, (int)n + 2, del, NULL);
@@ -107,11 +108,14 @@ static int take_out(struct action_worker *worker, const redisReply *entries)
 static bool work_off(struct action_worker *worker, const redisReply *answered)
 {
 	const redisReply *entries = answered->element[0]->element[1];
-	int n = 0;
+	const char *own[BATCH]; /* their names; the others stay for whoever takes them over */
+	size_t n_own = 0;
+	int n;
 
-	for (size_t i = 0; i < entries->elements; i++)
-		n += answer(worker, entries->element[i]);
-	n += take_out(worker, entries);
+	for (size_t i = 0; i < entries->elements && i < BATCH; i++)
+		if (answer(worker, entries->element[i]))
+			own[n_own++] = entries->element[i]->element[0]->str;
+	n = (int)n_own + (n_own ? take_out(worker, own, n_own) : 0);
 	for (; n > 0; n--) {
 		redisReply *reply = NULL;
 
@@ -166,7 +170,7 @@ static int begin(struct action_workers *workers, uint32_t i, void *(*run)(void *
 	int r;
 
 	worker->all = workers;
-	snprintf(worker->name, sizeof(worker->name), "bench-%d-%u", (int)getpid(), i);
+	snprintf(worker->name, sizeof(worker->name), NAME "%d-%u", (int)getpid(), i);
 	worker->redis = redis_once_connect(workers->plan->redis, error);
 	if (!worker->redis)
 		return -ECONNREFUSED;
@@ -175,6 +179,21 @@ static int begin(struct action_workers *workers, uint32_t i, void *(*run)(void *
 		buf_append_str(error, strerror(r));
 	worker->runs = r == 0;
 	return -r;
+}
+
+/* Entries that somebody waits for, or workers that are no benchmark's. */
+static bool is_somebodys(struct action_workers *workers)
+{
+	redisReply *length = redisCommand(workers->redis, "XLEN %s", workers->plan->actions);
+	redisReply *consumers =
+		redisCommand(workers->redis, "XINFO CONSUMERS %s tidegate", workers->plan->actions);
+	bool is = length && length->type == REDIS_REPLY_INTEGER && length->integer > 0;
+
+	for (size_t i = 0; consumers && consumers->type == REDIS_REPLY_ARRAY && i < consumers->elements; i++)
+		is = is || strncmp(consumers->element[i]->element[1]->str, NAME, strlen(NAME)) != 0;
+	freeReplyObject(length);
+	freeReplyObject(consumers);
+	return is;
 }
 
 static int make_group(struct action_workers *workers, struct buf *error)
@@ -192,6 +211,15 @@ static int make_group(struct action_workers *workers, struct buf *error)
 	return r;
 }
 
+static int claim_stream(struct action_workers *workers, struct buf *error)
+{
+	if (!is_somebodys(workers))
+		return make_group(workers, error);
+	buf_printf(error, "the stream %s has entries or workers already; a benchmark takes one of its own",
+		workers->plan->actions);
+	return -EBUSY;
+}
+
 int action_workers_start(const struct plan *plan, struct action_load *load, struct action_workers **workersp,
 	struct buf *error)
 {
@@ -203,7 +231,7 @@ int action_workers_start(const struct plan *plan, struct action_load *load, stru
 		workers->load = load;
 		workers->n = plan->n_workers;
 		workers->redis = redis_once_connect(plan->redis, error);
-		r = workers->redis ? make_group(workers, error) : -ECONNREFUSED;
+		r = workers->redis ? claim_stream(workers, error) : -ECONNREFUSED;
 	}
 	for (uint32_t i = 0; r == 0 && i <= workers->n; i++)
 		r = begin(workers, i, i < workers->n ? work : ping, error);

@@ -10,6 +10,7 @@
 #include "cli/json_at.h"
 #include "config/config.h"
 #include "core/buf.h"
+#include "core/clock.h"
 #include "protocol/json.h"
 #include "protocol/message.h"
 #include "ws_client/ws_link.h"
@@ -168,8 +169,8 @@ static int print_part(struct slice data)
 	return fflush(stdout) ? -EIO : 0;
 }
 
-/* -EAGAIN: more comes; else the exit status. Answers to others are none of ours. Nor are events, which may
- * look like anything, and alone have a channel. */
+/* -EINPROGRESS: a part; -EAGAIN: not ours; else the exit status. Answers to others are none of ours. Nor
+ * are events, which may look like anything, and alone have a channel. */
 static int take_message(const struct asking *asking, struct slice text)
 {
 	struct json_member members[N_MEMBERS] = {[TYPE] = {.name = "type"},
@@ -188,18 +189,24 @@ static int take_message(const struct asking *asking, struct slice text)
 		return -EAGAIN;
 	if (print_part(members[DATA].value) < 0)
 		return fail("standard output takes no more", 1);
-	return json_is_true(members[MORE].value) ? -EAGAIN : 0;
+	return json_is_true(members[MORE].value) ? -EINPROGRESS : 0;
 }
 
 static int hear(struct asking *asking, struct ws_link *link)
 {
 	struct buf error = {0};
-	int status = -EAGAIN;
+	uint64_t deadline_ms = 0;
+	int status = -EINPROGRESS;
 
-	while (status == -EAGAIN) {
+	while (status < 0) {
 		struct slice text;
-		int r = ws_link_receive(link, asking->timeout_ms, &text, &error);
+		uint64_t now_ms = clock_monotonic_ms();
+		int r;
 
+		if (status == -EINPROGRESS)
+			deadline_ms = now_ms + asking->timeout_ms;
+		r = now_ms < deadline_ms ? ws_link_receive(link, deadline_ms - now_ms, &text, &error)
+					 : -ETIMEDOUT;
 		if (r == -ETIMEDOUT)
 			status = fail("no answer in time (--timeout)", EXIT_UNKNOWN);
 		else if (r < 0)

@@ -8,7 +8,7 @@ from harness.authority import Authority
 from harness.gateway import BINARY, run
 from harness.process import clean_environment
 from harness.tokens import SECRET, Issuer
-from harness.wait import until
+from harness.wait import pass_time, until
 from test_actions import Backend, echo
 
 REFUSED, WRONG, UNKNOWN = 1, 2, 3
@@ -102,6 +102,20 @@ def test_it_waits_no_longer_than_it_may(node):
     done = act(node(), "1", "--timeout", "1s", "--token", "ey.no.token")
     assert (done.returncode, done.stdout) == (UNKNOWN, "")
     assert "timeout: " in done.stderr or "no answer in time" in done.stderr
+
+
+def test_events_of_the_path_do_not_make_it_wait_longer(node, backend, own_redis, tmp_path):
+    (tmp_path / "tidegate.yaml").write_text(CONFIG.replace("1s", "20s"), encoding="utf-8")
+
+    def never(_):
+        for _ in range(15):
+            pass_time(0.2)
+            own_redis.publish("cards", '{"type":"n"}')
+        yield {"data": "late"}
+
+    backend(never)
+    done = act(node(), "1", "--timeout", "1s")
+    assert (done.returncode, done.stdout) == (UNKNOWN, "") and "no answer in time" in done.stderr
 
 
 @pytest.mark.parametrize("words", [

@@ -75,6 +75,34 @@ def test_wrong_words_are_one_line(words, sentence):
     assert (done.returncode, done.stdout) == (2, "") and sentence in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("how", ["entries", "workers"])
+def test_a_stream_of_somebody_elses_is_refused(bench, own_redis, how):
+    own_redis.client.xgroup_create(STREAM, "tidegate", mkstream=True)
+    if how == "entries":
+        own_redis.client.xadd(STREAM, {"data": "{}"})
+    else:
+        own_redis.client.xgroup_createconsumer(STREAM, "tidegate", "worker")
+    with pytest.raises(AssertionError, match="has entries or workers already"):
+        bench()
+    assert own_redis.client.xlen(STREAM) == (how == "entries")
+
+
+def test_what_somebody_else_says_meanwhile_stays(bench, own_redis):
+    ending = threading.Event()
+
+    def say():
+        until("there is a group", lambda: own_redis.client.exists(STREAM) and own_redis.client.xinfo_groups(STREAM))
+        own_redis.client.xadd(STREAM, {"data": '{"name":"theirs"}', "id": "1", "reply": "nobody"})
+        ending.set()
+
+    thread = threading.Thread(target=say, daemon=True)
+    thread.start()
+    code, figures = bench("--window", "8")
+    thread.join()
+    assert ending.is_set() and code == 0 and figures["clean"]
+    assert [fields[b"data"] for _, fields in own_redis.client.xrange(STREAM)] == [b'{"name":"theirs"}']
+
+
 def test_a_stream_of_another_type_is_one_line(bench, own_redis):
     own_redis.client.set(STREAM, "a string")
     with pytest.raises(AssertionError, match="WRONGTYPE"):

@@ -11,7 +11,7 @@ import signal
 import pytest
 
 from harness.demo import STATE, Demo, card, text
-from harness.gateway import ROOT
+from harness.gateway import ROOT, run
 
 pytestmark = pytest.mark.plain
 
@@ -148,6 +148,13 @@ def test_the_gateway_below_it_is_killed_and_it_goes_on_at_the_other(demo):
     assert here.look(text("node"), lambda node: node != nodes[0]) == nodes[1]
     assert here.value(text("missed")) == "0" and there.value(text("resumes")) == "0"
     demo.come_back(0)
+
+
+@pytest.mark.parametrize("rank", ["1e999", "-1e10", "true", "NaN", '"1"'])
+def test_a_rank_that_no_page_could_read_is_refused(demo, rank):
+    words = '{"name":"move","card":"card-107","column":"done","rank":%s}' % rank
+    done = run("action", "--url", f"ws://127.0.0.1:{demo.gateways[0].address[1]}", "/ws/cards", words, env={})
+    assert done.returncode in (1, 2) and ("bad_move" in done.stderr or rank == "NaN")
 
 
 def test_offline_it_waits_and_comes_back_with_the_network(demo):

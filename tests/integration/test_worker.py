@@ -580,9 +580,26 @@ worker.run()
 """
 
 
-def test_sigterm_finishes_what_is_under_way(bench, tmp_path):
+ASYNC_PROGRAM = """
+import asyncio, sys, redis.asyncio
+from tidegate import AsyncWorker
+async def main():
+    client = redis.asyncio.Redis(port=int(sys.argv[1]))
+    worker = AsyncWorker(client, "work")
+    @worker.action("slow")
+    async def slow(action):
+        await client.set("begun", 1)
+        await client.blpop("nobody puts anything there", timeout=1)
+        return "finished"
+    await worker.run()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("program", [PROGRAM, ASYNC_PROGRAM], ids=["threads", "asyncio"])
+def test_sigterm_finishes_what_is_under_way(bench, tmp_path, program):
     environment = clean_environment({"PYTHONPATH": str(ROOT / "src/clients/python")})
-    process = Process([sys.executable, "-c", PROGRAM, str(bench.server.port)], tmp_path, "worker", environment)
+    process = Process([sys.executable, "-c", program, str(bench.server.port)], tmp_path, "worker", environment)
     bench.ask({"name": "slow"})
     until("it has begun", lambda: bench.server.client.get("begun"))
     process.signal(signal.SIGTERM)

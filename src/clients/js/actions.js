@@ -23,9 +23,10 @@ export function makeAction(say, drop) {
     }
     const id = say({ type: "action", key, data }, {
       repeat: true,
-      answer: message => {
+      answer: (message, isNew) => {
         message.more ? watch() : clearTimeout(timer)
-        hear(message)
+        if (isNew)
+          hear(message)
       },
       fail: error => {
         clearTimeout(timer)

@@ -97,7 +97,6 @@ export class Line {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#broken(1006, "no answer"), OPEN_MS)
     socket.onopen = () => {
-      this.#pace.restart()
       this.#change({ name: "open" })
       this.#listen(QUIET_MS)
       this.#up.open()
@@ -145,6 +144,7 @@ export class Line {
     const socket = this.#socket
     this.#turn++
     clearTimeout(this.#timer)
+    this.#pace.restart()
     this.#socket = undefined
     if (!socket)
       return

@@ -15,11 +15,12 @@ export class Requests {
   #last = 0
 
   /**
-   * answer(message): called with each answer; with `more` further ones follow. fail(error): it is not done. repeat: say it again
-   * on the next connection, if it is not answered on this one. Returns the message with its id.
+   * answer(message, isNew): called with each answer; with `more` further ones follow, and after a repetition those that were heard
+   * come again, not new. fail(error): it is not done. repeat: say it again on the next connection, if it is not answered on this one.
+   * Returns the message with its id.
    */
   add(message, { answer, fail, repeat = false }) {
-    const request = { message: { ...message, id: ++this.#last }, answer, fail, repeat }
+    const request = { message: { ...message, id: ++this.#last }, answer, fail, repeat, n: 0, heard: 0 }
     this.#byId.set(this.#last, request)
     return request.message
   }
@@ -34,7 +35,8 @@ export class Requests {
     if (message.type === "error")
       request.fail(new TidegateError(message.data))
     else
-      request.answer(message)
+      request.answer(message, !message.more || ++request.n > request.heard)
+    request.heard = Math.max(request.heard, request.n)
     return true
   }
 
@@ -51,6 +53,8 @@ export class Requests {
   again() {
     const all = [...this.#byId.values()].filter(({ repeat }) => repeat)
     this.#byId = new Map(all.map(request => [request.message.id, request]))
+    for (const request of all)
+      request.n = 0 // its parts come again from the first one on
     return all.map(({ message }) => message)
   }
 

@@ -134,7 +134,7 @@ class Tidegate {
   #hear(message) {
     if ("channel" in message)
       this.#deliver(message)
-    else if (!this.#requests.settle(message) && message.data?.channel)
+    else if (!this.#requests.settle(message) && message.id === undefined && message.data?.channel)
       this.#told(message)
     else if (message.data?.code === "rate" && message.id === undefined) // some were not read, and nobody knows which
       this.#later(() => this.#requests.all().forEach(each => this.#line.send(each)), message.data.retry_after_ms)
@@ -218,7 +218,8 @@ class Tidegate {
   }
 
   #say(message, way) {
-    const whole = this.#requests.add(message, way)
+    // A copy: a repetition says the same whatever becomes of the data, and what is no JSON throws before it is kept.
+    const whole = this.#requests.add(JSON.parse(JSON.stringify(message)), way)
     if (this.#line.isOpen)
       this.#line.send(whole)
     else if (this.state.name === "closed")

@@ -33,6 +33,7 @@ const board = new Board($, {
 const look = () => tidegate.presence("cards").then(count, () => {})
 const count = ({ n_users: nUsers, n_anonymous: nAnonymous }) => panel.lookers(nUsers + nAnonymous)
 
+const AGAIN_MS = 2000
 let nLoads = 0
 
 async function load() {
@@ -51,9 +52,11 @@ async function load() {
     }
     panel.isOn(node, mayKill)
   } catch ({ code, message }) {
+    if (turn !== nLoads)
+      return
     board.isEmpty(code === "timeout" || code === "unsupported" ? "No worker answers: deploy/local.sh starts one." : message)
-    if (code === "timeout")
-      load()
+    if (code !== "closed" && code !== "unsupported")
+      setTimeout(load, AGAIN_MS)
   }
 }
 

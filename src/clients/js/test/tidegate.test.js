@@ -652,6 +652,13 @@ describe("a subscription", () => {
     assert.deepEqual(socket.heard(), [said[1]])
   })
 
+  test("that is confirmed twice does not become one of the endpoint", async () => {
+    const socket = await open()
+    const [ofEndpoint, own] = [heardBy(client), heardBy(client.subscribe("items:1"))]
+    await socket.says({ ...subscribed("items:1"), id: 1 }, { ...subscribed("items:1"), id: 1 }, event("items:1", 7))
+    assert.deepEqual([ofEndpoint, own], [[], [7]])
+  })
+
   test("a right that is lost is told", async () => {
     const socket = await open()
     const errors = heardBy(client.subscribe("items:1"), "error")
@@ -688,6 +695,37 @@ describe("an action", () => {
     assert.ok(said.key.length <= 64)
     await world.socket.says({ type: "reply", id: said.id, data: 1 })
     assert.equal(await answer, 1)
+  })
+
+  test("that is no JSON is rejected, and the next connection is none the worse", async () => {
+    const socket = await open()
+    const cyclic = {}
+    cyclic.self = cyclic
+    await assert.rejects(client.action({ big: 1n }), TypeError)
+    await assert.rejects(client.action(cyclic), TypeError)
+    const answer = client.action({ name: "move" })
+    const said = socket.heard()
+    await socket.closes(1006)
+    await world.passes(500)
+    await world.socket.opens()
+    assert.deepEqual(world.socket.heard(), said)
+    await world.socket.says({ type: "reply", id: said[0].id, data: 1 })
+    assert.equal(await answer, 1)
+  })
+
+  test("that waits for the pace is not said to a socket that is not open yet", async () => {
+    const socket = await open()
+    const answers = Promise.allSettled(Array.from({ length: 150 }, () => client.action({})))
+    assert.equal(socket.heard().length, 100)
+    client.action({}).catch(() => {})
+    await socket.closes(1006)
+    await world.passes(700)
+    assert.notEqual(world.socket, socket)
+    assert.deepEqual(world.socket.heard(), [])
+    await world.socket.opens()
+    assert.equal(world.socket.heard().length, 100)
+    client.close()
+    await answers
   })
 
   test("nobody waits for ever", async () => {
@@ -741,6 +779,24 @@ describe("an action", () => {
       assert.equal(parts.length, i + 1)
     }
     await socket.says({ type: "reply", id: 1, data: "end" })
+    await all
+    assert.deepEqual(parts, [0, 1, 2, "end"])
+  })
+
+  test("in parts: what was heard before the connection broke is not heard again", async () => {
+    const socket = await open()
+    const parts = []
+    const all = (async () => { for await (const part of client.action.parts({ name: "run" })) parts.push(part) })()
+    const part = data => ({ type: "reply", id: 1, more: true, data })
+    await settle()
+    await socket.says(part(0), part(1))
+    for (const n of [1, 3]) { // what breaks before all was repeated counts as well
+      await world.socket.closes(1006)
+      await world.passes(1000)
+      await world.socket.opens()
+      await world.socket.says(...[0, 1, 2].slice(0, n).map(part))
+    }
+    await world.socket.says({ type: "reply", id: 1, data: "end" })
     await all
     assert.deepEqual(parts, [0, 1, 2, "end"])
   })

@@ -12,7 +12,7 @@ AsyncWorker is the same under asyncio, with `async def` and `await worker.run()`
 yields are parts of one; an ActionError is told to the client in its own words, and any other exception as `failed`.
 
 Any number of workers share a stream. Of one connection a worker carries out one action after the other. An action with a key
-is carried out once while workers live: one that comes with the same key meanwhile waits, and for two minutes after the answer the
+is carried out once while workers live and reach Redis within claim_seconds: one that comes with the same key meanwhile waits, and for two minutes after the answer the
 answer is repeated. What a dead worker left is taken over after claim_seconds; how far it had come nobody knows, so make handlers
 repeatable, or say `@worker.action("pay", once=True)`: then an action with a key that a dead worker had begun is answered `interrupted`.
 """
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import inspect
 import signal
 import threading
@@ -105,11 +106,15 @@ class AsyncWorker(Work):
 
     kind, publisher_class = ASYNCIO, AsyncPublisher
 
-    async def run(self) -> None:
-        """Until stop(), or until it is cancelled, which is the same, and waits for what is under way as well."""
+    async def run(self, signals: bool = True) -> None:
+        """
+        Until stop(), or SIGTERM or SIGINT if this is the main thread and nobody else deals with SIGTERM, as a web server would;
+        or until it is cancelled, which is the same, and waits for what is under way as well.
+        """
         self.tasks: set[Any] = set()
         self.changed = asyncio.Event()
         serving = asyncio.ensure_future(self._drive(self._serve()))
+        before = self._take_signals() if signals else {}
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:
@@ -121,6 +126,20 @@ class AsyncWorker(Work):
             await asyncio.gather(*self.tasks, return_exceptions=True)
             await self.client.connection_pool.disconnect()
             await self.publisher.close()
+            for one, handler in before.items():
+                asyncio.get_running_loop().remove_signal_handler(one)
+                signal.signal(one, handler)
+
+    def _take_signals(self) -> dict[signal.Signals, Any]:
+        """What dealt with them before."""
+        before: dict[signal.Signals, Any] = {}
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            with contextlib.suppress(NotImplementedError):  # not all loops can
+                for one in (signal.SIGTERM, signal.SIGINT):
+                    handler = signal.getsignal(one)
+                    asyncio.get_running_loop().add_signal_handler(one, self.stop)
+                    before[one] = handler
+        return before
 
     @staticmethod
     async def _drive(steps: Steps[T]) -> T:
