@@ -338,9 +338,10 @@ def test_a_history_begins_for_who_listens_already(start, redis, tmp_path):
 
 
 def test_with_the_first_history_backends_can_publish_to_it(start, own_redis, tmp_path):
-    configured = Configured(start, tmp_path, KEPT.format(history="off"), redis=own_redis)
+    without = "control: false\n"  # commands to connections want the library, too
+    configured = Configured(start, tmp_path, without + KEPT.format(history="off"), redis=own_redis)
     assert not own_redis.client.function_list()
-    configured.applied(KEPT.format(history="on"))
+    configured.applied(without + KEPT.format(history="on"))
     # Though nobody listens to such a channel here.
     until("the library is there", own_redis.client.function_list)
     append(own_redis, "cards", 1)
