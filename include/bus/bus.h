@@ -88,6 +88,7 @@ enum bus_control_state {
 	BUS_CONTROL_READY,
 	BUS_CONTROL_AWAITED, /* a moment after the link was made */
 	BUS_CONTROL_LACKING, /* Redis refuses it: people have to mend that */
+	BUS_CONTROL_AWAY,    /* its server is not there; what was revoked before is known */
 };
 
 enum bus_control_state bus_control_state(const struct bus *bus);

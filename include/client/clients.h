@@ -189,6 +189,9 @@ void clients_pass_over(struct clients *clients, const struct message *event, uin
 void clients_confirm(struct clients *clients, struct slice channel, uint64_t hash,
 	const struct confirmation *confirmation);
 
+/* The subscription is lost, and others are not: who comes now waits for the next confirmation. */
+void clients_channel_lost(struct clients *clients, struct slice channel, uint64_t hash);
+
 /* The link to the broker was made or lost. */
 void clients_connected(struct clients *clients, bool connected);
 

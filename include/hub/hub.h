@@ -122,6 +122,9 @@ void hub_confirm(struct hub *hub, struct slice channel, uint64_t hash, uint64_t 
 /* The node lost its subscriptions: new subscriptions wait for the next hub_confirm(). */
 void hub_lost(struct hub *hub);
 
+/* Likewise, of this channel only. */
+void hub_channel_lost(struct hub *hub, struct slice channel, uint64_t hash);
+
 /* Notes a message for the subscribers of its channel. Takes over the reference. 0 or -ENOMEM (the message is
  * lost). */
 int hub_deliver(struct hub *hub, struct message *message);

@@ -117,6 +117,9 @@ void worker_post_flush(struct worker *worker);
 void worker_post_confirm(
 	struct worker *worker, struct slice channel, uint64_t hash, const struct confirmation *confirmation);
 
+/* See clients_channel_lost(). */
+void worker_post_channel_lost(struct worker *worker, struct slice channel, uint64_t hash);
+
 /* What became of an action. Copied; takes its own reference to the event in it. Without memory for that the
  * client hears of a timeout. */
 void worker_post_answer(struct worker *worker, const struct action_answer *answer);

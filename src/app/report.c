@@ -58,13 +58,12 @@ bool gateway_say_live(void *arg, struct buf *out)
 }
 
 /* Should clients be sent here? A server of several that is away is away for all gateways, and if all of them
- * said no, nobody would be served. */
+ * said no, nobody would be served. But one that never read what was revoked would let everybody in. */
 static bool is_ready(const struct gateway *gateway)
 {
 	return broker_state(gateway->broker) != BROKER_CONNECTING && !shutdown_begun(&gateway->shutdown) &&
 	       !keys_are_awaited(gateway->keys) && !places_is_short(&gateway->places) &&
-	       (bus_control_state(gateway->bus) != BUS_CONTROL_AWAITED ||
-		       broker_state(gateway->broker) == BROKER_PARTIAL);
+	       bus_control_state(gateway->bus) != BUS_CONTROL_AWAITED;
 }
 
 /* Does Redis refuse the library to routes that want it? */
@@ -98,7 +97,7 @@ bool gateway_say_ready(void *arg, struct buf *out)
 		{"keys", awaited},
 		{"memory", is_short},
 		{"history", lacks_histories(gateway)},
-		{"control", connected && (control == BUS_CONTROL_AWAITED || control == BUS_CONTROL_LACKING)},
+		{"control", connected && control != BUS_CONTROL_OFF && control != BUS_CONTROL_READY},
 	};
 	const char *comma = "";
 

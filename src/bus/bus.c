@@ -425,7 +425,13 @@ static void look_for_control(struct bus *bus)
 	bus->has_control = there;
 }
 
-/* Where a part of the broker is away, its channels were lost one by one. */
+/* A part of the broker is away, and its channels were lost one by one. */
+static void tell_lost_channels(struct bus *bus)
+{
+	for (struct map_entry *e = map_next(&bus->channels, NULL); e; e = map_next(&bus->channels, e))
+		bus_channel_tell_lost(map_value(e, struct bus_channel, entry));
+}
+
 static void on_state(void *arg, enum broker_state state, const char *reason)
 {
 	struct bus *bus = arg;
@@ -434,6 +440,8 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 	(void)reason; /* the broker logs it and tells it to /ready */
 	if (connected != bus->is_connected)
 		post_connected(bus, connected);
+	else if (state == BROKER_PARTIAL)
+		tell_lost_channels(bus);
 	look_for_control(bus);
 	look_for_returns(bus);
 	if (connected)

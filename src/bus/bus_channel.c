@@ -570,3 +570,12 @@ void bus_channel_lost(struct bus_channel *channel)
 	channel->settling = SETTLED;
 	history_lost(channel->history);
 }
+
+void bus_channel_tell_lost(const struct bus_channel *channel)
+{
+	if (channel->confirmed || !channel->was_confirmed)
+		return;
+	for (uint64_t left = channel->wanted; left; left &= left - 1)
+		worker_post_channel_lost(channel->bus->workers[__builtin_ctzll(left)],
+			bus_channel_name(channel), channel->entry.hash);
+}

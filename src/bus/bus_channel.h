@@ -101,6 +101,9 @@ void bus_channel_left(struct bus_channel *channel);
 void bus_channel_subscribed(struct bus_channel *channel);
 void bus_channel_lost(struct bus_channel *channel);
 
+/* If it is lost, the workers that want it hear so. */
+void bus_channel_tell_lost(const struct bus_channel *channel);
+
 /* Takes an event from pub/sub. 0; or MESSAGE_NOT_JSON or -ENOMEM, and the event is lost. */
 int bus_channel_event(struct bus_channel *channel, struct slice payload);
 

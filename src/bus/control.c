@@ -294,6 +294,8 @@ static void on_followed(void *arg)
 {
 	struct control *control = arg;
 
+	if (control->followed) /* another server took over, in between two looks at the state */
+		revoking_again(&control->revoking);
 	control->followed = true;
 	control_log_read(&control->log, NULL);
 }
@@ -328,7 +330,7 @@ enum bus_control_state bus_control_state(const struct bus *bus)
 	if (control->revoking.has_set && (broker_complaint(bus->broker).len ||
 						 clock_monotonic_ms() - control->connected_ms >= FOLLOW_MS))
 		return BUS_CONTROL_LACKING;
-	return BUS_CONTROL_AWAITED;
+	return !bus->has_control && control->revoking.was_read ? BUS_CONTROL_AWAY : BUS_CONTROL_AWAITED;
 }
 
 void control_init(struct control *control, struct bus *bus, const char *node)

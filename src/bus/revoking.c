@@ -268,6 +268,7 @@ static void on_some(void *arg, int r, const struct broker_revocation *some, size
 	/* Else the tick asks again. */
 	revoking->has_set = r != -EAGAIN && r != -ENOMEM;
 	revoking->refused = r < 0 && revoking->has_set;
+	revoking->was_read |= revoking->has_set;
 	if (r == 0)
 		mend_set(revoking);
 	finish_reading(revoking);
@@ -289,6 +290,12 @@ void revoking_connected(struct revoking *revoking, bool connected)
 	revoking->has_set = revoking->has_log = revoking->refused = revoking->mends = false;
 	if (connected)
 		read_set(revoking);
+}
+
+void revoking_again(struct revoking *revoking)
+{
+	revoking->mends = true; /* until it is asked for */
+	read_set(revoking);
 }
 
 void revoking_read_command(struct revoking *revoking, struct slice payload)

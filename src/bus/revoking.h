@@ -34,6 +34,7 @@ struct revoking {
 	struct revocations *shared; /* what the workers have; NULL: nothing yet */
 	struct event *share_timer;  /* pending while the book is newer than that */
 	bool has_set;               /* the set was read since the link was made, or cannot be */
+	bool was_read;              /* the set was, since this node started */
 	bool has_log;               /* likewise the commands of the last hour */
 	bool refused;               /* Redis refuses one of them: people have to mend that */
 	bool reading;
@@ -52,6 +53,10 @@ void revoking_deinit(struct revoking *revoking); /* harmless on zeroed memory */
 
 /* The link was made: reads the set. Or it was lost: what is known may not be all. */
 void revoking_connected(struct revoking *revoking, bool connected);
+
+/* Another server took the place of the one that was there: reads its set, and adds what it lacks. What is known
+ * meanwhile is all that was known before. */
+void revoking_again(struct revoking *revoking);
 
 /* A command of the last hour; and the end of these. */
 void revoking_read_command(struct revoking *revoking, struct slice payload);

@@ -221,6 +221,11 @@ void clients_confirm(
 	clients->confirmation = NULL;
 }
 
+void clients_channel_lost(struct clients *clients, struct slice channel, uint64_t hash)
+{
+	hub_channel_lost(clients->hub, channel, hash);
+}
+
 /* Tells all clients that know recovery. */
 static void tell_degraded(struct clients *clients, bool degraded)
 {

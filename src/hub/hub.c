@@ -290,6 +290,14 @@ void hub_lost(struct hub *hub)
 	}
 }
 
+void hub_channel_lost(struct hub *hub, struct slice channel, uint64_t hash)
+{
+	struct hub_channel *found = channel_find(hub, hash, channel);
+
+	if (found)
+		found->confirmed = found->urgent = false;
+}
+
 /* --- noting events --- */
 
 static int reserve_message(struct hub_channel *channel)

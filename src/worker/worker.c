@@ -227,11 +227,13 @@ static void take_about(struct worker *worker, struct worker_mail *mail)
 
 	if (mail->kind == WORKER_CONFIRM)
 		clients_confirm(&worker->clients, channel, mail->hash, &mail->confirmation);
+	else if (mail->kind == WORKER_CHANNEL_LOST)
+		clients_channel_lost(&worker->clients, channel, mail->hash);
 	else if (mail->kind == WORKER_RESYNC)
 		clients_resync(&worker->clients, channel, mail->hash, mail->events[0], mail->close_others);
 	else
 		clients_late(&worker->clients, channel, mail->hash, mail->events[0], mail->era);
-	if (mail->kind != WORKER_CONFIRM)
+	if (mail->kind != WORKER_CONFIRM && mail->kind != WORKER_CHANNEL_LOST)
 		backlog_taken(&worker->backlog, mail->bytes);
 }
 
@@ -254,6 +256,7 @@ static void take(struct worker *worker, struct worker_mail *mail)
 		clients_answered(&worker->clients, &mail->answer);
 		break;
 	case WORKER_CONFIRM:
+	case WORKER_CHANNEL_LOST:
 	case WORKER_RESYNC:
 	case WORKER_LATE:
 		take_about(worker, mail);

@@ -27,6 +27,7 @@ struct verifier;
 enum worker_mail_kind {
 	WORKER_EVENTS,
 	WORKER_CONFIRM,
+	WORKER_CHANNEL_LOST,
 	WORKER_CONNECTED,
 	WORKER_JOINED,
 	WORKER_RESYNC,
@@ -49,15 +50,15 @@ struct worker_mail {
 	enum worker_mail_kind kind;
 	bool close_others; /* WORKER_RESYNC; events[0] is the message for clients that know recovery */
 	struct join *join; /* WORKER_JOINED; the mail is its carrier and goes with it */
-	struct survey_part *survey;       /* WORKER_SURVEY; likewise */
-	struct ticket *ticket;            /* WORKER_TICKET; likewise */
-	struct order_part *order;         /* WORKER_ORDER; likewise, once it is carried out */
-	struct roll_call *roll_call;      /* WORKER_ROLL; likewise */
-	enum worker_keys_news keys_news;  /* WORKER_KEYS */
-	struct verifier *verifier;        /* likewise; one reference, or NULL */
-	struct revocations *revocations;  /* WORKER_REVOCATIONS; one reference */
-	bool connected;                   /* WORKER_CONNECTED */
-	uint64_t hash;                    /* WORKER_CONFIRM, WORKER_RESYNC, WORKER_LATE */
+	struct survey_part *survey;      /* WORKER_SURVEY; likewise */
+	struct ticket *ticket;           /* WORKER_TICKET; likewise */
+	struct order_part *order;        /* WORKER_ORDER; likewise, once it is carried out */
+	struct roll_call *roll_call;     /* WORKER_ROLL; likewise */
+	enum worker_keys_news keys_news; /* WORKER_KEYS */
+	struct verifier *verifier;       /* likewise; one reference, or NULL */
+	struct revocations *revocations; /* WORKER_REVOCATIONS; one reference */
+	bool connected;                  /* WORKER_CONNECTED */
+	uint64_t hash;                   /* WORKER_CONFIRM, WORKER_CHANNEL_LOST, WORKER_RESYNC, WORKER_LATE */
 	struct confirmation confirmation; /* WORKER_CONFIRM; its message is events[0], if there is one */
 	uint16_t era;                     /* WORKER_LATE; events[0] is the event */
 	struct worker_settings *settings; /* WORKER_CONFIGURE */
@@ -71,7 +72,7 @@ struct worker_mail {
 	uint32_t capacity;
 	uint64_t bytes; /* of WORKER_EVENTS, WORKER_RESYNC, WORKER_LATE: their memory, for the backlog */
 	struct message **events;
-	char channel[]; /* WORKER_CONFIRM, WORKER_RESYNC, WORKER_LATE */
+	char channel[]; /* WORKER_CONFIRM, WORKER_CHANNEL_LOST, WORKER_RESYNC, WORKER_LATE */
 };
 
 /* NULL when out of memory. */

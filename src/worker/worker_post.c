@@ -63,6 +63,16 @@ void worker_post_confirm(
 	post(worker, mail);
 }
 
+void worker_post_channel_lost(struct worker *worker, struct slice channel, uint64_t hash)
+{
+	struct worker_mail *mail = worker_mail_new(WORKER_CHANNEL_LOST, channel.data, channel.len);
+
+	if (!mail)
+		return;
+	mail->hash = hash;
+	post(worker, mail);
+}
+
 void worker_post_answer(struct worker *worker, const struct action_answer *answer)
 {
 	struct worker_mail *mail = worker_mail_new(WORKER_ANSWER, NULL, 0);

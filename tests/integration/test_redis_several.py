@@ -105,6 +105,18 @@ def test_control_needs_the_server_of_its_channel_and_no_other(servers, urls, sta
         until("it is ready", lambda: ready(gateway)[1]["broker"]["state"] == "ready")
 
 
+def test_where_the_server_of_control_goes_away_gateways_that_knew_it_go_on(servers, urls, start):
+    gateway = start(redis=urls)
+    control = servers[shard_of("tg:control", N)]
+    control.kill()
+    until("it is partial", lambda: ready(gateway)[1]["broker"]["state"] == "partial")
+    status, said = ready(gateway)
+    assert (status, said["ready"], said["missing"]) == (200, True, ["control"])
+    control.start()
+    until("it is heard", lambda: ready(gateway)[1]["missing"] == [])
+    assert ready(gateway)[0] == 200
+
+
 def test_a_start_waits_for_all_of_them(servers, urls, start):
     servers[2].kill()
     gateway = start(redis=urls, ready=False)

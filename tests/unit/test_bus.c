@@ -56,6 +56,9 @@ struct world {
 	struct broker broker; /* first: it is cast back */
 	struct broker_listener up;
 	enum broker_state state;
+	enum broker_state control_state; /* of the server of tg:control */
+	broker_revocations_fn set_read;  /* of the reading that is under way */
+	void *set_arg;
 	int refuses; /* negative errno of every subscribe */
 	struct event_base *base;
 	struct bus *bus;
@@ -89,6 +92,12 @@ void worker_post_confirm(
 	assert_true(hash == map_hash(channel.data, channel.len));
 	buf_printf(worker->said, "%c:%.*s@%u ", worker->number, (int)channel.len, channel.data,
 		(unsigned int)confirmation->generation);
+}
+
+void worker_post_channel_lost(struct worker *worker, struct slice channel, uint64_t hash)
+{
+	assert_true(hash == map_hash(channel.data, channel.len));
+	buf_printf(worker->said, "%c:lost-%.*s ", worker->number, (int)channel.len, channel.data);
 }
 
 void worker_post_answer(struct worker *worker, const struct action_answer *answer)
@@ -202,12 +211,56 @@ static enum broker_state fake_state(const struct broker *broker)
 	return ((const struct world *)broker)->state;
 }
 
+static enum broker_state fake_channel_state(const struct broker *broker, struct slice channel)
+{
+	const struct world *world = (const struct world *)broker;
+
+	if (world->state == BROKER_CONNECTING)
+		return BROKER_CONNECTING;
+	return slice_is(channel, BROKER_CONTROL_CHANNEL) ? world->control_state : BROKER_READY;
+}
+
+static int fake_revocations(struct broker *broker, broker_revocations_fn each, void *arg)
+{
+	struct world *world = (struct world *)broker;
+
+	buf_append_str(&world->said, "set? ");
+	world->set_read = each;
+	world->set_arg = arg;
+	return 0;
+}
+
+static int fake_revoke(struct broker *broker, const struct broker_revocation *revocation)
+{
+	buf_printf(&((struct world *)broker)->said, "add(%.*s) ", (int)revocation->text.len,
+		revocation->text.data);
+	return 0;
+}
+
+/* It is empty so far. */
+static int fake_log_read(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
+	uint64_t ttl_ms, broker_log_read_fn done, void *arg)
+{
+	(void)broker;
+	(void)channel;
+	(void)from;
+	(void)count;
+	(void)ttl_ms;
+	(void)done;
+	(void)arg;
+	return -EAGAIN;
+}
+
 static const struct broker_ops fake_ops = {
 	.subscribe = fake_subscribe,
 	.unsubscribe = fake_unsubscribe,
 	.hurry = fake_hurry,
 	.take_ticket = fake_take_ticket,
 	.state = fake_state,
+	.channel_state = fake_channel_state,
+	.revocations = fake_revocations,
+	.revoke = fake_revoke,
+	.log_read = fake_log_read,
 };
 
 /* What was said since the last time is exactly this. */
@@ -217,7 +270,7 @@ static void says(struct world *world, const char *expected)
 	buf_reset(&world->said);
 }
 
-static struct world *new_world(unsigned int n_workers)
+static struct world *make_world(void)
 {
 	struct world *world = calloc(1, sizeof(*world));
 
@@ -227,7 +280,7 @@ static struct world *new_world(unsigned int n_workers)
 	memset(world->metrics, 0, sizeof(struct metrics));
 	log_text_init(&world->log);
 	world->broker.ops = &fake_ops;
-	world->state = BROKER_READY;
+	world->state = world->control_state = BROKER_READY;
 	world->base = event_base_new();
 	world->bus = bus_new(world->base, world->log.log, world->metrics);
 	assert_non_null(world->bus);
@@ -236,8 +289,30 @@ static struct world *new_world(unsigned int n_workers)
 		world->workers[i] = (struct worker){.said = &world->said, .number = (char)('0' + i)};
 		world->list[i] = &world->workers[i];
 	}
+	return world;
+}
+
+static struct world *new_world(unsigned int n_workers)
+{
+	struct world *world = make_world();
+
 	bus_connect(world->bus, &world->broker, world->list, n_workers);
 	return world;
+}
+
+/* As with several servers: one of them has the channel of control, and what was revoked. */
+static int setup_controlled(void **state)
+{
+	struct world *world = make_world();
+
+	bus_set_node(world->bus, "n", 1000);
+	assert_int_equal(bus_set_controlled(world->bus), 0);
+	world->control_state = BROKER_CONNECTING;
+	world->state = BROKER_PARTIAL;
+	bus_connect(world->bus, &world->broker, world->list, 0);
+	buf_reset(&world->said);
+	*state = world;
+	return 0;
 }
 
 static int setup(void **state)
@@ -735,6 +810,8 @@ static void a_loss_of_some_channels_touches_only_these(void **state)
 	lost(world, "x");
 	lost(world, "unknown");
 	says(world, ""); /* the broker is there as before */
+	state_becomes(world, BROKER_PARTIAL);
+	says(world, "0:lost-x "); /* who comes there now waits */
 	event(world, "y", "1");
 	drained(world);
 	says(world, "0:1 0:flush 1:flush 2:flush ");
@@ -744,6 +821,52 @@ static void a_loss_of_some_channels_touches_only_these(void **state)
 	says(world, "");
 	subscribed(world, "x");
 	says(world, "0:x@1 1:x@6 ");
+}
+
+static void control_becomes(struct world *world, enum broker_state state)
+{
+	world->control_state = state;
+	if (state == BROKER_CONNECTING)
+		lost(world, BROKER_CONTROL_CHANNEL);
+	state_becomes(world, world->state);
+	if (state == BROKER_READY)
+		subscribed(world, BROKER_CONTROL_CHANNEL);
+}
+
+static void a_node_that_never_read_what_was_revoked_waits_for_it_and_others_go_on(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(bus_control_state(world->bus), BUS_CONTROL_AWAITED);
+	control_becomes(world, BROKER_READY);
+	assert_int_equal(bus_control_state(world->bus), BUS_CONTROL_AWAITED);
+	control_becomes(world, BROKER_CONNECTING); /* before the answer */
+	world->set_read(world->set_arg, -ENOTCONN, NULL, 0, true);
+	assert_int_equal(bus_control_state(world->bus), BUS_CONTROL_AWAITED);
+	control_becomes(world, BROKER_READY);
+	world->set_read(world->set_arg, 0, NULL, 0, true);
+	assert_int_equal(bus_control_state(world->bus), BUS_CONTROL_READY);
+	control_becomes(world, BROKER_CONNECTING);
+	assert_int_equal(bus_control_state(world->bus), BUS_CONTROL_AWAY);
+	control_becomes(world, BROKER_READY); /* what was said meanwhile is not known yet */
+	assert_int_equal(bus_control_state(world->bus), BUS_CONTROL_AWAITED);
+}
+
+static void what_a_new_primary_lacks_of_the_revoked_is_written_there(void **state)
+{
+	struct world *world = *state;
+
+	control_becomes(world, BROKER_READY);
+	world->set_read(world->set_arg, 0, NULL, 0, true);
+	event(world, BROKER_CONTROL_CHANNEL, "{\"do\":\"revoke\",\"token\":\"j7\",\"until\":99999999999}");
+	says(world, "set? add(t j7) ");
+	lost(world, BROKER_CONTROL_CHANNEL); /* another server takes over at once, and is ready */
+	subscribed(world, BROKER_CONTROL_CHANNEL);
+	says(world, "set? ");
+	assert_int_equal(bus_control_state(world->bus), BUS_CONTROL_READY);
+	world->set_read(world->set_arg, 0, NULL, 0, true);
+	says(world, "add(t j7) ");
+	assert_int_equal(bus_control_state(world->bus), BUS_CONTROL_READY);
 }
 
 static void a_channel_that_lingers_through_a_loss_is_confirmed_anew(void **state)
@@ -1058,8 +1181,9 @@ static void a_ticket_in_the_inbox_at_the_end_is_freed(void **state)
 	ask_ticket(*state, 0); /* a leak would fail under the address sanitizer */
 }
 
-#define TEST(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define TEST_ALONE(name) cmocka_unit_test_setup_teardown(name, setup_alone, teardown)
+#define TEST(name)            cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_CONTROLLED(name) cmocka_unit_test_setup_teardown(name, setup_controlled, teardown)
+#define TEST_ALONE(name)      cmocka_unit_test_setup_teardown(name, setup_alone, teardown)
 
 int main(void)
 {
@@ -1084,6 +1208,8 @@ int main(void)
 		TEST(nobody_is_handed_what_comes_while_it_lingers),
 		TEST(tells_the_workers_when_the_broker_comes_and_goes),
 		TEST(a_loss_of_some_channels_touches_only_these),
+		TEST_CONTROLLED(a_node_that_never_read_what_was_revoked_waits_for_it_and_others_go_on),
+		TEST_CONTROLLED(what_a_new_primary_lacks_of_the_revoked_is_written_there),
 		TEST(a_channel_that_lingers_through_a_loss_is_confirmed_anew),
 		TEST(drops_and_counts_what_is_not_json),
 		TEST(one_worker_without_memory_costs_the_others_nothing),

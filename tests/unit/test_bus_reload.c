@@ -107,6 +107,13 @@ void worker_post_confirm(
 	worker->from_ms = confirmation->from_ms;
 }
 
+void worker_post_channel_lost(struct worker *worker, struct slice channel, uint64_t hash)
+{
+	(void)worker; /* see test_bus.c */
+	(void)channel;
+	(void)hash;
+}
+
 void worker_post_answer(struct worker *worker, const struct action_answer *answer)
 {
 	(void)worker; /* no route of these tests carries actions: tests/integration/test_actions.py does */

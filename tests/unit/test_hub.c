@@ -448,6 +448,25 @@ static void who_comes_after_a_loss_waits_for_the_next_confirmation(void **state)
 	assert_true(subscribe(world, 'd', "x")->confirmed);
 }
 
+static void a_channel_may_be_lost_alone(void **state)
+{
+	struct world *world = *state;
+	uint64_t generation;
+
+	subscribe(world, 'a', "x");
+	generation = world->generation;
+	confirm(world, "x", generation);
+	subscribe(world, 'b', "y");
+	confirm(world, "y", world->generation);
+	hub_channel_lost(world->hub, slice_of("x"), map_hash("x", 1));
+	hub_channel_lost(world->hub, slice_of("unknown"), map_hash("unknown", 7));
+	buf_reset(&world->said);
+	assert_true(subscribe(world, 'b', "x") && !find(world, 'b', "x")->confirmed);
+	assert_true(subscribe(world, 'c', "y")->confirmed);
+	confirm(world, "x", generation);
+	says(world, "b@x ");
+}
+
 static void who_comes_to_a_channel_that_was_never_confirmed_waits_like_the_first(void **state)
 {
 	struct world *world = *state;
@@ -822,6 +841,7 @@ int main(void)
 		TEST(confirms_all_when_the_node_is_subscribed),
 		TEST(ignores_a_confirmation_of_another_turn),
 		TEST(who_comes_after_a_loss_waits_for_the_next_confirmation),
+		TEST(a_channel_may_be_lost_alone),
 		TEST(who_comes_to_a_channel_that_was_never_confirmed_waits_like_the_first),
 		TEST(may_leave_as_it_is_confirmed),
 		TEST(only_notes_until_it_is_told_to_hand_out),

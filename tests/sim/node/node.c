@@ -81,6 +81,13 @@ void worker_post_confirm(
 			     .confirmation = *confirmation});
 }
 
+void worker_post_channel_lost(struct worker *worker, struct slice channel, uint64_t hash)
+{
+	(void)worker; /* one server: none is lost alone */
+	(void)channel;
+	(void)hash;
+}
+
 void worker_post_answer(struct worker *worker, const struct action_answer *answer)
 {
 	(void)worker; /* no route of these tests carries actions: tests/integration/test_actions.py does */
