@@ -54,8 +54,8 @@ void revoking_deinit(struct revoking *revoking); /* harmless on zeroed memory */
 /* The link was made: reads the set. Or it was lost: what is known may not be all. */
 void revoking_connected(struct revoking *revoking, bool connected);
 
-/* Another server took the place of the one that was there: reads its set, and adds what it lacks. What is known
- * meanwhile is all that was known before. */
+/* Another server took the place of the one that was there: reads its set, and adds what it lacks. What is
+ * known meanwhile is all that was known before. */
 void revoking_again(struct revoking *revoking);
 
 /* A command of the last hour; and the end of these. */
