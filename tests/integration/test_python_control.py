@@ -17,7 +17,8 @@ sys.path.insert(0, str(ROOT / "src/clients/python"))
 
 from tidegate import AsyncControl, Control, Refused  # noqa: E402  # pylint: disable=wrong-import-position
 
-pytestmark = pytest.mark.plain  # the gateway's part is in test_control.py
+# The gateway's part is in test_control.py.
+pytestmark = pytest.mark.plain
 
 ISSUER = tokens.Issuer()
 PREFIX = "app:"
