@@ -77,21 +77,35 @@ const char *control_do_name(enum control_do what)
 	return rows[what].name;
 }
 
-/* 1 to CONTROL_NAME_MAX bytes without control characters: no name has any, and a NUL would cut it. */
+/* UTF-8 without control characters: no name has any, and a NUL would cut it. */
+static bool is_clean(const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		const unsigned char *at = (const unsigned char *)bytes + i;
+		size_t n = text_utf8_sequence(at, len - i); /* 0: half a surrogate pair */
+
+		if (n == 0 || *at < ' ' || *at == 0x7f)
+			return false;
+		i += n;
+	}
+	return true;
+}
+
+/* Leaves nothing of a text that was refused. */
+static void clear(struct control_text *text)
+{
+	text->len = 0;
+	text->bytes[0] = '\0';
+}
+
+/* 1 to max bytes; the text is empty otherwise. */
 static bool read_text(struct slice value, size_t max, struct control_text *text)
 {
 	long len = json_is_string(value) ? json_unescape(value, text->bytes, max) : -1;
 
-	text->len = 0;
-	if (len <= 0)
+	if (len <= 0 || !is_clean(text->bytes, (size_t)len)) {
+		clear(text);
 		return false;
-	for (long i = 0; i < len;) {
-		const unsigned char *at = (const unsigned char *)text->bytes + i;
-		size_t n = text_utf8_sequence(at, (size_t)(len - i)); /* 0: half a surrogate pair */
-
-		if (n == 0 || *at < ' ' || *at == 0x7f)
-			return false;
-		i += (long)n;
 	}
 	text->len = (size_t)len;
 	text->bytes[len] = '\0';
@@ -249,7 +263,7 @@ static bool read_reply(struct slice value, struct control_text *reply)
 		(!slice_starts(control_slice(reply), "tg:") || slice_starts(control_slice(reply), "tg:c:"));
 
 	if (!good)
-		reply->len = 0;
+		clear(reply);
 	return good;
 }
 

@@ -184,6 +184,9 @@ static void answers_to_no_channel_of_ours(void **state)
 	assert_string_equal(command.reply.bytes, "answers");
 	assert_non_null(parse("{'do':'refresh','reply':'tg:control'}", &command));
 	assert_int_equal(command.reply.len, 0);
+	assert_string_equal(command.reply.bytes, "");
+	assert_non_null(parse("{'do':'refresh','reply':'a\\u0000b'}", &command));
+	assert_string_equal(command.reply.bytes, "");
 }
 
 static void refuses_a_long_one_unread(void **state)
