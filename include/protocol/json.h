@@ -48,13 +48,14 @@ bool json_string_is(struct slice value, const char *data, size_t len);
 bool json_string_equal(struct slice a, struct slice b);
 
 /*
- * Walks the items of a checked array, brackets included: start with *posp 0. False at its end.
+ * Walks the items of a checked array, brackets included, and white space around them: start with *posp 0.
+ * False at its end.
  */
 bool json_array_next(struct slice array, size_t *posp, struct slice *itemp);
 
 /*
- * Walks the members of a checked object, brackets included: start with *posp 0. *namep is the name with its
- * quotes, as it stands. False at its end.
+ * Walks the members of a checked object, likewise. *namep is the name with its quotes, as it stands. False at
+ * its end.
  */
 bool json_object_next(struct slice object, size_t *posp, struct slice *namep, struct slice *valuep);
 

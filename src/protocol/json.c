@@ -531,7 +531,7 @@ static size_t value_end(struct slice text, size_t i)
 /* The offset of the next item or member of a container, or of its closing bracket. */
 static size_t next_item(struct slice container, size_t pos)
 {
-	size_t i = not_space(container, pos ? pos : 1);
+	size_t i = not_space(container, pos ? pos : not_space(container, 0) + 1);
 
 	return i < container.len && container.data[i] == ',' ? not_space(container, i + 1) : i;
 }

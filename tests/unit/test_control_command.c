@@ -176,6 +176,7 @@ static void answers_to_no_channel_of_ours(void **state)
 	struct control_command command;
 
 	(void)state;
+	assert_string_equal(good("\n\n {'do':'refresh','user':'42'}\n").name.bytes, "42");
 	assert_string_equal(good("{'do':'refresh','user':'42','reply':'tg:c:x'}").reply.bytes, "tg:c:x");
 	assert_string_equal(good("{'do':'refresh','user':'42','reply':'answers'}").reply.bytes, "answers");
 	bad("{'do':'refresh','user':'42','reply':'tg:control'}", "reply is");
