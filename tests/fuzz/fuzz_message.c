@@ -73,6 +73,17 @@ static void check_key(struct message *message)
 	message_unref(copy);
 }
 
+/* What needs no form is the same in all of them. */
+static void check_bytes(struct slice bytes)
+{
+	struct message *message = message_from_bytes(bytes.data, bytes.len);
+
+	PROMISE(message && slice_equal(message_text(message), bytes) && message->frame_len == bytes.len);
+	message_set_pos(message, 0, bytes.len);
+	PROMISE(message->pos_at == 0 && message->pos_len == (uint16_t)bytes.len);
+	message_unref(message);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice payload, channel = {"cards", 5}, pos = {0};
@@ -98,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcmp(message->channel, channel.data, channel.len + 1) == 0);
 	check_text(message, payload, channel, pos);
 	check_key(message);
+	check_bytes(payload);
 	message_unref(message);
 	return 0;
 }

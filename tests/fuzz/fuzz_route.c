@@ -3,7 +3,8 @@
  * may have back what it joined. A first byte of 'T' makes the rest a template instead, up to a newline, and
  * the path what follows it; so the tables differ too. A first byte of 'S' makes it the whole of a route, for
  * somebody with a token: a byte of switches, and lines with the template, two channels, one to subscribe to,
- * a key, and the path.
+ * a key, and the path. With 'P' two more lines stand before that: the path of its event streams, and the claim
+ * that presence tells of users.
  */
 
 #include "fuzz.h"
@@ -118,11 +119,20 @@ static char *take_line(const char **text, size_t *size)
 	return line;
 }
 
+/* Who listens by it, if it joins a channel, and what hears it as a stream; "" for neither. */
+static void add_listeners(struct route_spec *spec, const char *stream, const char *claim)
+{
+	spec->sse = stream;
+	spec->presence = (struct route_presence){
+		.on = true, .list = true, .events = true, .info = *claim ? claim : NULL};
+}
+
 /* The route that the input describes, added to both tables alike; the input is what is left, the path. */
-static void add_route(struct route_table *tables[2], const char **text, size_t *size, struct buf *error)
+static void add_route(
+	struct route_table *tables[2], const char **text, size_t *size, size_t n_lines, struct buf *error)
 {
 	unsigned char on = *size ? (unsigned char)**text : 0;
-	char *lines[5];
+	char *lines[7];
 	struct route_spec spec = {
 		.n_channels = on & 1   ? 2
 			      : on & 2 ? 0
@@ -141,8 +151,10 @@ static void add_route(struct route_table *tables[2], const char **text, size_t *
 
 	*text += *size ? 1 : 0;
 	*size -= *size ? 1 : 0;
-	for (size_t i = 0; i < 5; i++)
+	for (size_t i = 0; i < n_lines; i++)
 		lines[i] = take_line(text, size);
+	if (n_lines > 5)
+		add_listeners(&spec, lines[5], lines[6]);
 	spec.path = lines[0];
 	spec.channels = (const char *const *)&lines[1];
 	spec.subscribe = (const char *const *)&lines[3];
@@ -154,7 +166,7 @@ static void add_route(struct route_table *tables[2], const char **text, size_t *
 		PROMISE(r >= 0 && (r == 0 || r == ROUTE_CONFLICT || error->len));
 		buf_reset(error);
 	}
-	for (size_t i = 0; i < 5; i++)
+	for (size_t i = 0; i < n_lines; i++)
 		free(lines[i]);
 }
 
@@ -175,6 +187,9 @@ static void check_twin(const struct route *route, const struct route *twin, cons
 	PROMISE(route_slow(route)->policy == route_slow(twin)->policy);
 	PROMISE(!route_actions(route)->stream == !route_actions(twin)->stream);
 	PROMISE(route_history(route)->size == route_history(twin)->size);
+	PROMISE(!route_sse(route) == !route_sse(twin));
+	PROMISE(!route_sse(route) || !strcmp(route_sse(route), route_sse(twin)));
+	PROMISE(route_presence(route)->on == route_presence(twin)->on);
 }
 
 static struct identity *somebody(const struct route_table *table)
@@ -190,7 +205,7 @@ static struct identity *somebody(const struct route_table *table)
 }
 
 /* A table with one route more, for somebody with a token. */
-static void look_as_somebody(const char *text, size_t size)
+static void look_as_somebody(const char *text, size_t size, size_t n_lines)
 {
 	static const char *const channels[] = {"cards"};
 	struct route_table *tables[2] = {route_table_new(), route_table_new()};
@@ -202,7 +217,7 @@ static void look_as_somebody(const char *text, size_t size)
 	PROMISE(tables[0] && tables[1]);
 	for (size_t i = 0; i < 2; i++)
 		add(tables[i], "/ws/cards", channels, 1, &error);
-	add_route(tables, &text, &size, &error);
+	add_route(tables, &text, &size, n_lines, &error);
 	if (route_table_size(tables[0]) == 2)
 		check_twin(route_table_get(tables[0], 1), route_table_get(tables[1], 1),
 			route_table_get(tables[0], 0));
@@ -227,8 +242,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int r;
 
 	PROMISE(table);
-	if (size > 0 && path[0] == 'S')
-		look_as_somebody(path + 1, size - 1);
+	if (size > 0 && (path[0] == 'S' || path[0] == 'P'))
+		look_as_somebody(path + 1, size - 1, path[0] == 'S' ? 5 : 7);
 	add(table, "/ws/cards", &channels[0], 1, &error);
 	add(table, "/ws/execution/{id}", &channels[1], 1, &error);
 	add(table, "/ws/{topic}/{id}", &channels[2], 1, &error);
