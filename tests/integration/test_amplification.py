@@ -21,6 +21,8 @@ routes:
     history: {size: 1000, ttl: 1h}
 """
 
+UNPINGED = (*TALKATIVE, "--ping-interval", "1h")  # say() and unread_until_pong() answer no pings
+
 
 def command(verb, **data):
     return frame(TEXT, json.dumps({"type": verb, "data": data}).encode())
@@ -50,7 +52,9 @@ def unread_until_pong(peer):
     peer.send_raw(frame(TEXT, b'{"type":"ping","id":"the end"}'))
     read = b""
     while b'"the end"' not in read:
-        read = read[-64:] + peer.socket.recv(1 << 20)
+        more = peer.socket.recv(1 << 20)
+        assert more, f"hung up on: {read[-64:]!r}"
+        read = read[-64:] + more
 
 
 def grown_mib(gateway, before_kib):
@@ -59,7 +63,7 @@ def grown_mib(gateway, before_kib):
 
 
 def test_subscribing_again_and_again_while_redis_hangs_is_bounded(start, own_redis, figure):
-    gateway = start(*TALKATIVE, "--workers", "1", redis=own_redis)
+    gateway = start(*UNPINGED, "--workers", "1", redis=own_redis)
     with gateway.connect("/ws/cards") as peer:
         own_redis.process.signal(signal.SIGSTOP)
         try:
@@ -95,7 +99,7 @@ def test_each_command_with_an_id_is_answered_however_many_there_are(start, own_r
 def test_asking_for_the_past_and_leaving_is_bounded(start, own_redis, tmp_path, figure):
     file = tmp_path / "tidegate.yaml"
     file.write_text(HISTORY, encoding="utf-8")
-    gateway = start(*TALKATIVE, "--config", file, "--workers", "1", redis=own_redis)
+    gateway = start(*UNPINGED, "--config", file, "--workers", "1", redis=own_redis)
     with gateway.connect("/ws/log/1") as peer:
         own_redis.process.signal(signal.SIGSTOP)
         try:
@@ -171,7 +175,7 @@ def say_names(peer, count):
 def test_names_that_nobody_uses_are_held_by_nobody(start, own_redis, tmp_path, figure):
     file = tmp_path / "tidegate.yaml"
     file.write_text(HISTORY, encoding="utf-8")
-    gateway = start(*TALKATIVE, "--config", file, "--workers", "1", redis=own_redis)
+    gateway = start(*UNPINGED, "--config", file, "--workers", "1", redis=own_redis)
     with gateway.connect("/ws/log/first") as peer:
         before = gateway.resident_kib()
         said = say_names(peer, sized(20000, 3000))
