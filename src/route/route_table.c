@@ -417,7 +417,6 @@ static int segments_parse(struct segments *segments, const char *path, size_t le
 /* path: the template that the segments fit. */
 static int bind_ids(struct route_match *match, const struct template *path, const struct segments *segments)
 {
-
 	match->identity = NULL;
 	match->n_values = 0;
 	for (size_t i = 0; i < path->n_parts; i++) {
@@ -434,34 +433,34 @@ static int bind_ids(struct route_match *match, const struct template *path, cons
 	return route_channels_valid(match, false) ? 0 : ROUTE_BAD_ID;
 }
 
+/* The route whose path in this tree fits, and the segments of the path that was sent. */
+static int find(
+	const struct tree_node *tree, struct slice path, struct segments *segments, struct route_match *match)
+{
+	int r = segments_parse(segments, path.data, path.len);
+
+	if (r)
+		return r;
+	match->route = tree_match(tree, segments->parts, segments->n);
+	return match->route ? 0 : ROUTE_NOT_FOUND;
+}
+
 int route_table_match(
 	const struct route_table *table, const char *path, size_t len, struct route_match *match)
 {
 	struct segments segments;
-	int r;
+	int r = find(table->paths, (struct slice){path, len}, &segments, match);
 
-	r = segments_parse(&segments, path, len);
-	if (r)
-		return r;
-	match->route = tree_match(table->paths, segments.parts, segments.n);
-	if (!match->route)
-		return ROUTE_NOT_FOUND;
-	return bind_ids(match, &match->route->path, &segments);
+	return r ? r : bind_ids(match, &match->route->path, &segments);
 }
 
 int route_table_match_sse(
 	const struct route_table *table, const char *path, size_t len, struct route_match *match)
 {
 	struct segments segments;
-	int r;
+	int r = find(table->streams, (struct slice){path, len}, &segments, match);
 
-	r = segments_parse(&segments, path, len);
-	if (r)
-		return r;
-	match->route = tree_match(table->streams, segments.parts, segments.n);
-	if (!match->route)
-		return ROUTE_NOT_FOUND;
-	return bind_ids(match, &match->route->sse, &segments);
+	return r ? r : bind_ids(match, &match->route->sse, &segments);
 }
 
 const struct route *route_table_at(const struct route_table *table, const struct slice *segments, size_t n)
