@@ -15,7 +15,7 @@
 #include "client/lease.h"
 #include "client/orders.h"
 #include "client/owed.h"
-#include "client/places.h"
+#include "client/positions.h"
 #include "client/presence.h"
 #include "client/recovery.h"
 #include "client/slow.h"
@@ -197,8 +197,8 @@ int client_streams(struct client *client, const struct since *since)
 	client->transport = TRANSPORT_SSE;
 	client->subscriber.form = client->subscriber.n > 1 ? FORM_SSE_BARE : FORM_SSE;
 	if (client->subscriber.n > 1) {
-		client->places = places_new();
-		if (!client->places)
+		client->positions = positions_new();
+		if (!client->positions)
 			return -ENOMEM;
 	}
 	/* A browser that was told no position cannot say where it was when the stream breaks. */
@@ -452,7 +452,7 @@ void client_deinit(struct client *client)
 	presence_forget(client);
 	client_enter(client, CLIENT_NONE);
 	outbox_deinit(&client->outbox);
-	places_free(client->places);
+	positions_free(client->positions);
 	list_remove(&client->flush);
 	orders_pass_by(client);
 	list_remove(&client->link);

@@ -49,7 +49,7 @@ static void tell_gap(const struct hub_subscription *subscription, struct message
 	if (client->aware) {
 		client_push(client, message_ref(told));
 		if (client_is_live(client))
-			delivery_note_place(
+			delivery_note_position(
 				client, hub_subscription_channel(subscription), message_pos(told));
 	} else if (close_others && client->state == CLIENT_PARKED)
 		client->doomed =

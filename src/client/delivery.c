@@ -8,7 +8,7 @@
 #include "client/client.h"
 #include "client/clients.h"
 #include "client/delivery_time.h"
-#include "client/places.h"
+#include "client/positions.h"
 #include "client/slow.h"
 #include "client/socket.h"
 #include "hub/hub.h"
@@ -99,20 +99,20 @@ void delivery_queue_last(struct client *client, struct message *plain)
 		(void)outbox_push(&client->outbox, message, SIZE_MAX, &client->clients->queued_bytes);
 }
 
-void delivery_note_place(struct client *client, struct slice channel, struct slice pos)
+void delivery_note_position(struct client *client, struct slice channel, struct slice pos)
 {
-	if (places_note(client->places, channel, pos) < 0)
+	if (positions_note(client->positions, channel, pos) < 0)
 		doom(client, CLOSE_INTERNAL);
 }
 
 /* Behind the messages of this turn. */
-static void tell_places(struct client *client)
+static void tell_positions(struct client *client)
 {
 	struct message *told;
 
-	if (client->state != CLIENT_OPEN || client->doomed || !places_untold(client->places))
+	if (client->state != CLIENT_OPEN || client->doomed || !positions_untold(client->positions))
 		return;
-	told = places_tell(client->places);
+	told = positions_tell(client->positions);
 	if (!told || outbox_push(&client->outbox, told, SIZE_MAX, &client->clients->queued_bytes) < 0)
 		doom(client, CLOSE_INTERNAL);
 	message_unref(told);
@@ -175,16 +175,16 @@ void client_sent(struct client *client, const void *cookie, ssize_t n)
 		queue_rest(client, batch, (size_t)n);
 }
 
-/* Queues the messages, and notes each one's place behind it: queueing may send what was queued so far, and
- * its places with it. */
+/* Queues the messages, and notes each one's position behind it: queueing may send what was queued so far, and
+ * its positions with it. */
 static void queue_batch(struct client *client, const struct hub_batch *batch)
 {
 	for (uint32_t i = 0; i < batch->n; i++) {
 		struct message *event = batch->messages[i];
 
 		delivery_queue(client, event);
-		if (client->places)
-			delivery_note_place(client, (struct slice){event->channel, event->channel_len},
+		if (client->positions)
+			delivery_note_position(client, (struct slice){event->channel, event->channel_len},
 				message_pos(event));
 	}
 }
@@ -200,7 +200,7 @@ void delivery_batch(struct client *client, const struct hub_batch *batch, bool a
 		doom(client, CLOSE_INTERNAL);
 		return;
 	}
-	if (!alone || client->places || client->blocked || client->state != CLIENT_OPEN ||
+	if (!alone || client->positions || client->blocked || client->state != CLIENT_OPEN ||
 		!outbox_empty(&client->outbox)) {
 		queue_batch(client, batch);
 		return;
@@ -282,7 +282,7 @@ void delivery_flush(struct client *client)
 {
 	if (client->blocked || client->state == CLIENT_PARKED || client->state == CLIENT_NONE)
 		return;
-	tell_places(client);
+	tell_positions(client);
 	while (!outbox_empty(&client->outbox) && flush_some(client))
 		;
 	if (client->state == CLIENT_CLOSING && outbox_empty(&client->outbox) && !client->blocked &&

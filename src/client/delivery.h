@@ -33,8 +33,8 @@ void delivery_queue_promised(struct client *client, struct message *plain);
 /* The same for the last word to a client that is closing. Without memory for it the close has to do. */
 void delivery_queue_last(struct client *client, struct message *plain);
 
-/* What was queued for the client says where in this channel it is then; see client/places.h. */
-void delivery_note_place(struct client *client, struct slice channel, struct slice pos);
+/* What was queued for the client says where in this channel it is then; see client/positions.h. */
+void delivery_note_position(struct client *client, struct slice channel, struct slice pos);
 
 /* Asks the peer for a sign of life, ahead of all queued messages: a slow reader must not look dead. */
 void delivery_ping(struct client *client);

@@ -226,10 +226,10 @@ static void push_answer(struct client *client, const struct recovery *recovery, 
 
 	client_push(client, reply_recovered(recovery_id(recovery), join_channel(join), &answer,
 				    client->clients->wall_ms));
-	delivery_note_place(client, join_channel(join), slice_of(answer.recoverable ? join->pos : ""));
+	delivery_note_position(client, join_channel(join), slice_of(answer.recoverable ? join->pos : ""));
 	for (uint32_t i = 0; i < join->n_events; i++) {
 		delivery_queue_promised(client, join->events[i]);
-		delivery_note_place(client, join_channel(join), message_pos(join->events[i]));
+		delivery_note_position(client, join_channel(join), message_pos(join->events[i]));
 		outbox_note_replay(&client->outbox, join->events[i]->arrived_us);
 	}
 }

@@ -55,7 +55,8 @@ static int make_sse(struct form_maker *maker, const struct message *plain, struc
 	return make_stream(maker, plain, message_pos(plain), bytes);
 }
 
-/* For a peer that hears several channels: its places are told apart from the messages (client/places.h). */
+/* For a peer that hears several channels: its positions (client/positions.h) are told apart from the
+ * messages. */
 static int make_sse_bare(struct form_maker *maker, const struct message *plain, struct form_bytes *bytes)
 {
 	return make_stream(maker, plain, (struct slice){0}, bytes);
