@@ -761,7 +761,7 @@ def test_the_javascript_client_hears_as_its_page_says(chromium, gateway, redis):
 
 @runs("README.md: <script type=\"module\"> import")
 def test_five_lines_in_a_page_hear_a_card(chromium, gateway, redis):
-    code = block("README.md: <script type=\"module\"> import").replace("127.0.0.1:8080", f"127.0.0.1:{gateway.address[1]}")
+    code = block("README.md: <script type=\"module\"> import").replace("127.0.0.1:8081", f"127.0.0.1:{gateway.address[1]}")
     assert len(re.findall(r"^  ", code, re.MULTILINE)) <= 5
     page = browser.Site(f"<!doctype html><script>window.told = []; console.log = (...all) => told.push(all.join(' '))</script>{code}")
     try:
