@@ -68,7 +68,8 @@ struct client {
 		/* closing: what is said in place of the reason's sentence; owned, or NULL */
 		char *farewell;
 	};
-	struct positions *positions; /* where it stands in its channels; NULL: its peer keeps that by itself */
+	struct positions
+		*positions; /* where it stands in its channels; NULL: its peer keeps that by itself */
 	uint64_t id;
 	uint64_t opened_ms;
 	uint64_t deadline_ms;
