@@ -20,6 +20,7 @@
 #include "ws/places.h"
 #include "ws/tls.h"
 #include "ws/ws_connection.h"
+#include "ws/ws_entry.h"
 #include "ws/ws_file.h"
 #include "ws/ws_server_private.h"
 
@@ -335,7 +336,7 @@ static void on_head(
 		.head = head, .early = early, .arrival = &request->arrival, .ticket = request->ticket};
 
 	if (!refusal)
-		refusal = ws_server_admit(server, wsi, &entry);
+		refusal = ws_entry_admit(server, wsi, &entry);
 	if (!refusal && entry.file)
 		refusal = send_file(server, wsi, head, entry.file);
 	if (refusal || entry.stream)

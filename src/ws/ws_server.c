@@ -7,37 +7,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "auth/identity.h"
 #include "auth/revocations.h"
 #include "auth/verifier.h"
-#include "channel_log/position.h"
 #include "client/clients.h"
 #include "client/socket.h"
 #include "core/address_table.h"
-#include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/tally.h"
-#include "http/query.h"
 #include "http/request_head.h"
-#include "metrics/metrics.h"
-#include "route/route.h"
 #include "ws/admission.h"
-#include "ws/arrival.h"
-#include "ws/deflate_offer.h"
 #include "ws/handshake.h"
 #include "ws/listener.h"
 #include "ws/lws_loop.h"
 #include "ws/places.h"
 #include "ws/sse_stream.h"
 #include "ws/tls.h"
-#include "ws/trusted.h"
 #include "ws/ws_answers.h"
 #include "ws/ws_connection.h"
-#include "ws/ws_file.h"
+#include "ws/ws_door.h"
 #include "ws/ws_inflate.h"
+#include "ws/ws_message.h"
 #include "ws/ws_request.h"
 #include "ws/ws_sender.h"
 #include "ws/ws_server_private.h"
@@ -48,14 +39,12 @@ enum {
 	REQUEST_SECONDS = 5,
 	/* Bytes of the request that lws reads. lws keeps them while a handshake is held back. */
 	LWS_HEAD_BYTES = 512,
-	REST_LINES = 2,    /* of the log in a minute */
 	REFUSED_LINES = 5, /* of the log in a minute, for each reason */
 	/* Per connection, kept while it lives. Longer messages are put together in memory of their own. */
 	RECEIVE_BUFFER = 256,
 	/* The bytes that lws reads from a socket at a time, and writes to it; a server has one buffer. */
 	SERVICE_BUFFER = WS_RECORD_BYTES,
-	TIDY_MS = 250,                /* between two looks for addresses that can be forgotten */
-	SINCE_MAX = REQUEST_HEAD_MAX, /* of a query member: as long as it can be */
+	TIDY_MS = 250, /* between two looks for addresses that can be forgotten */
 };
 
 static struct ws_server *server_of(struct lws *wsi)
@@ -63,47 +52,12 @@ static struct ws_server *server_of(struct lws *wsi)
 	return lws_context_user(lws_get_context(wsi));
 }
 
-/* Refreshes the time of this turn: lws calls us at any moment of it. */
-static void refresh_time(struct ws_server *server)
+void ws_server_refresh_time(struct ws_server *server)
 {
 	clients_set_time(server->clients, clock_monotonic_ms(), clock_wall_ms());
 }
 
 /* --- connections --- */
-
-/* A connection of ours for this wsi, with a client begun, which takes the rights over. 0 or -ENOMEM. */
-static int connection_begin(struct ws_server *server, struct lws *wsi, const struct request_head *head,
-	struct rights *rights, struct tally_name *user, const char *remote)
-{
-	struct ws_connection *connection = calloc(1, sizeof(*connection));
-	int r;
-
-	if (!connection) {
-		rights_deinit(rights);
-		return -ENOMEM;
-	}
-	connection->wsi = wsi;
-	connection->server = server;
-	connection->user = user;
-	r = client_init(&connection->client, server->clients, connection, rights, remote);
-	if (r < 0) {
-		free(connection);
-		return r;
-	}
-	connection->held_back = r == CLIENT_HELD;
-	if (connection->held_back)
-		connection->path = strndup(head->path.data, head->path.len);
-	lws_set_opaque_user_data(wsi, connection);
-	return 0;
-}
-
-static void message_drop(struct ws_connection *connection)
-{
-	if (connection->message)
-		buf_deinit(connection->message);
-	free(connection->message);
-	connection->message = NULL;
-}
 
 static void path_drop(struct ws_connection *connection)
 {
@@ -118,7 +72,7 @@ void ws_server_end(struct ws_connection *connection)
 	tally_leave(connection->server->places->users, connection->user);
 	client_deinit(&connection->client);
 	list_remove(&connection->due);
-	message_drop(connection);
+	ws_message_drop(connection);
 	path_drop(connection);
 	free(connection->head);
 	if (!connection->streams)
@@ -126,179 +80,7 @@ void ws_server_end(struct ws_connection *connection)
 	free(connection);
 }
 
-/* Reads ?since=…, the position of the client: once for each channel of the route, in any order. */
-static void resume(struct ws_connection *connection, const struct request_head *head)
-{
-	char text[SINCE_MAX];
-	struct position others[ROUTE_CHANNELS_MAX - 1];
-	size_t at = 0;
-	int len = query_text(head->query, "since", &at, text, sizeof(text));
-	struct since since;
-
-	if (len < 0)
-		return;
-	since = since_parse((struct slice){text, (size_t)len});
-	while (since.n_others < ROUTE_CHANNELS_MAX - 1 &&
-		(len = query_text(head->query, "since", &at, text, sizeof(text))) >= 0) {
-		struct since other = since_parse((struct slice){text, (size_t)len});
-
-		if (other.kind == SINCE_POSITION)
-			others[since.n_others++] = other.position;
-	}
-	since.others = others;
-	client_resume(&connection->client, &since);
-}
-
 /* --- handshakes --- */
-
-static const char *extensions_for(const struct client *client, const struct request_head *head)
-{
-	char scratch[REQUEST_HEAD_MAX];
-	struct slice offers;
-
-	if (!route_compresses(client->rights.route) || !head->n[HTTP_WEBSOCKET_EXTENSIONS])
-		return NULL;
-	offers = request_head_list(head, HTTP_WEBSOCKET_EXTENSIONS, scratch);
-	return deflate_offer_answer(offers.data, offers.len);
-}
-
-/* Behind a proxy the address of a client is known only now. */
-static const struct handshake_refusal *count_client(
-	struct ws_server *server, struct arrival *arrival, const char *remote)
-{
-	int r = arrival_count_client(
-		arrival, server->places->addresses, server->rules.trusted, remote, server->clients->now_ms);
-
-	if (r < 0)
-		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
-	return arrival->over ? handshake_refusal(arrival->refusal) : NULL;
-}
-
-/* lws gets the request that we write for it. 0, or -ENOMEM. */
-static int bring_head(struct lws *wsi, const struct ws_entry *entry)
-{
-	char request[HANDSHAKE_REQUEST_SIZE];
-	size_t len = (size_t)handshake_request(entry->head, request);
-	struct buf both = {0};
-	int r = -ENOMEM;
-
-	if (!entry->early.len)
-		return lws_http_head(wsi, request, len) ? -ENOMEM : 0;
-	buf_append(&both, request, len);
-	buf_append(&both, entry->early.data, entry->early.len);
-	if (!both.failed && lws_http_head(wsi, both.data, both.len) == 0)
-		r = 0;
-	buf_deinit(&both);
-	return r;
-}
-
-static const struct handshake_refusal *check(struct ws_server *server, struct ws_entry *entry,
-	const char *remote, struct rights *rights, enum transport *transportp)
-{
-	const struct handshake_door door = {
-		.routes = server->clients->routes,
-		.rules = &server->rules,
-		.verifying = server->verifying,
-		.revocations = server->revocations,
-		.ticket = entry->ticket,
-		.remote = remote,
-		.now_ms = clock_wall_ms(),
-	};
-	const struct handshake_refusal *refusal =
-		handshake_check(entry->head, &door, rights, transportp, &entry->token);
-
-	if (refusal && entry->token.key_is_unknown && ws_server_wants_key(server, entry->token.header.kid))
-		return handshake_refusal(REFUSAL_KEYS_REFRESHING);
-	return refusal;
-}
-
-/* NULL and *userp: what the connection counts for. Otherwise there are no rights any more. */
-static const struct handshake_refusal *count_user(
-	struct ws_server *server, struct rights *rights, struct tally_name **userp)
-{
-	const struct identity *identity = rights_identity(rights);
-	int r;
-
-	*userp = NULL;
-	if (!identity)
-		return NULL;
-	r = tally_enter(server->places->users, slice_of(identity_user(identity)), userp);
-	if (r == 0)
-		return NULL;
-	rights_deinit(rights);
-	return handshake_refusal(r == TALLY_FULL ? REFUSAL_USER_FULL : REFUSAL_OUT_OF_MEMORY);
-}
-
-/* What belongs to a WebSocket, and the rest is for lws to do. 0, or -ENOMEM. */
-static int begin_socket(struct ws_connection *connection, const struct ws_entry *entry)
-{
-	if (handshake_speaks(entry->head))
-		client_speaks(&connection->client);
-	connection->extensions = extensions_for(&connection->client, entry->head);
-	resume(connection, entry->head);
-	return bring_head(connection->wsi, entry);
-}
-
-/* What belongs to an event stream, of which lws sees but the socket. 0, or -ENOMEM. */
-static int begin_stream(struct ws_connection *connection, struct ws_entry *entry, const char *remote)
-{
-	const struct ws_server *server = connection->server;
-	int r;
-
-	connection->streams = true;
-	r = sse_stream_prepare(
-		connection, entry->head, handshake_page_reads(entry->head, &server->rules, remote));
-	if (r == 0)
-		r = sse_stream_resume(connection, entry->head);
-	if (r < 0)
-		return r;
-	connection->held = connection->held_back;
-	lws_set_timeout(connection->wsi, NO_PENDING_TIMEOUT, 0);
-	entry->stream = connection;
-	return 0;
-}
-
-const struct handshake_refusal *ws_server_admit(
-	struct ws_server *server, struct lws *wsi, struct ws_entry *entry)
-{
-	const struct handshake_refusal *refusal;
-	struct ws_connection *connection;
-	char remote[INET6_ADDRSTRLEN];
-	struct tally_name *user;
-	enum transport transport;
-	struct rights rights;
-	int r;
-
-	refresh_time(server);
-	entry->token = (struct handshake_token){0};
-	if (server->draining)
-		return handshake_refusal(REFUSAL_DRAINING);
-	handshake_remote(&entry->arrival->peer, server->rules.trusted, entry->head, remote);
-	refusal = count_client(server, entry->arrival, remote);
-	entry->file = refusal ? NULL : ws_file_asked(entry->head, &server->rules);
-	if (entry->file)
-		return NULL;
-	if (!refusal)
-		refusal = check(server, entry, remote, &rights, &transport);
-	if (!refusal)
-		refusal = count_user(server, &rights, &user);
-	if (refusal)
-		return refusal;
-	if (connection_begin(server, wsi, entry->head, &rights, user, remote) < 0) {
-		tally_leave(server->places->users, user);
-		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
-	}
-	connection = lws_get_opaque_user_data(wsi);
-	r = transport == TRANSPORT_SSE ? begin_stream(connection, entry, remote)
-				       : begin_socket(connection, entry);
-	if (r < 0) {
-		ws_server_end(connection);
-		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
-	}
-	connection->address = entry->arrival->address;
-	entry->arrival->address = NULL;
-	return NULL;
-}
 
 /*
  * lws has read the request that we wrote for it. 0: it answers, now or after lws_upgrade_resume(), which
@@ -311,7 +93,7 @@ static int on_upgrade(struct ws_connection *connection)
 	/* Of the request nothing else is left that a line in the log would tell. */
 	struct request_head head = {.method = {"GET", 3}, .path = {path, strlen(path)}};
 
-	refresh_time(server);
+	ws_server_refresh_time(server);
 	if (server->draining) {
 		ws_request_refuse(server, connection->wsi, &head, &connection->client.remote,
 			handshake_refusal(REFUSAL_DRAINING));
@@ -337,7 +119,7 @@ void ws_server_answer(void *socket)
 
 const struct handshake_refusal *ws_server_open_stream(struct ws_connection *stream)
 {
-	refresh_time(stream->server);
+	ws_server_refresh_time(stream->server);
 	if (!stream->server->draining) {
 		sse_stream_open(stream);
 		return NULL;
@@ -363,94 +145,6 @@ static int on_headers(struct ws_connection *connection, struct lws_process_html_
 	return 0;
 }
 
-/* --- messages --- */
-
-/* The most bytes of a message that are kept, in the form in which they come. */
-static size_t pieces_max(const struct ws_connection *connection)
-{
-	size_t text_max = connection->client.clients->limits.message_bytes_max;
-
-	return lws_ws_message_has_rsv1(connection->wsi) ? ws_inflate_payload_max(text_max) : text_max;
-}
-
-/* A piece of a message that did not come whole. */
-static void message_append(struct ws_connection *connection, const char *data, size_t len)
-{
-	if (!connection->message) {
-		connection->message = calloc(1, sizeof(*connection->message));
-		if (!connection->message) {
-			client_close(&connection->client, CLOSE_INTERNAL);
-			return;
-		}
-	}
-	if (connection->message->len + len > pieces_max(connection)) {
-		message_drop(connection);
-		client_reject(&connection->client, CLOSE_TOO_BIG);
-		return;
-	}
-	buf_append(connection->message, data, len);
-}
-
-static void receive_deflated(struct ws_connection *connection, const char *payload, size_t len)
-{
-	struct client *client = &connection->client;
-	struct slice text;
-
-	switch (ws_inflate_message(connection->server->inflate, payload, len, &text)) {
-	case 0:
-		client_receive(client, text.data, text.len);
-		break;
-	case WS_INFLATE_TOO_BIG:
-		client_reject(client, CLOSE_TOO_BIG);
-		break;
-	case WS_INFLATE_BROKEN:
-		client_reject(client, CLOSE_BAD_DATA);
-		break;
-	default:
-		client_close(client, CLOSE_INTERNAL);
-		break;
-	}
-}
-
-/* Takes a whole message, in the form in which it came. */
-static void receive(struct ws_connection *connection, const char *data, size_t len)
-{
-	if (!client_may_say(&connection->client))
-		return; /* nor inflated: that costs more than all else */
-	if (lws_ws_message_has_rsv1(connection->wsi))
-		receive_deflated(connection, data, len);
-	else
-		client_receive(&connection->client, len ? data : "", len);
-}
-
-static void on_receive(struct ws_connection *connection, const char *data, size_t len)
-{
-	struct client *client = &connection->client;
-	struct lws *wsi = connection->wsi;
-	bool last = lws_is_final_fragment(wsi);
-
-	refresh_time(connection->server);
-	if (client->state != CLIENT_OPEN)
-		return; /* read on only to see the peer's close frame */
-	client_heard(client);
-	if (lws_frame_is_binary(wsi)) {
-		client_reject(client, CLOSE_BINARY);
-		return;
-	}
-	if (last && !connection->message && len <= pieces_max(connection)) {
-		receive(connection, data, len);
-		return;
-	}
-	message_append(connection, data, len);
-	if (!last || !connection->message)
-		return;
-	if (connection->message->failed)
-		client_close(client, CLOSE_INTERNAL);
-	else
-		receive(connection, connection->message->data, connection->message->len);
-	message_drop(connection);
-}
-
 /* --- what libwebsockets calls back for --- */
 
 static uint16_t close_code(const unsigned char *payload, size_t len)
@@ -461,7 +155,7 @@ static uint16_t close_code(const unsigned char *payload, size_t len)
 /* -1: lws closes the connection; 0: the client answers the close frame. */
 static int on_peer_close(struct ws_connection *connection, const unsigned char *payload, size_t len)
 {
-	refresh_time(connection->server);
+	ws_server_refresh_time(connection->server);
 	return client_peer_closed(&connection->client, close_code(payload, len)) ? -1 : 0;
 }
 
@@ -470,8 +164,8 @@ static int on_violation(struct ws_connection *connection, const unsigned char *p
 {
 	uint16_t code = close_code(payload, len);
 
-	refresh_time(connection->server);
-	message_drop(connection);
+	ws_server_refresh_time(connection->server);
+	ws_message_drop(connection);
 	client_fail(&connection->client,
 		code == close_reason_code(CLOSE_BAD_DATA) ? CLOSE_BAD_DATA : CLOSE_PROTOCOL);
 	return 0;
@@ -489,7 +183,7 @@ static int on_connection(
 		client_open(&connection->client);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
-		on_receive(connection, in, len);
+		ws_message_receive(connection, in, len);
 		return 0;
 	case LWS_CALLBACK_RECEIVE_PONG:
 		client_heard(&connection->client);
@@ -568,127 +262,6 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	return connection ? on_connection(connection, reason, in, len) : 0;
 }
 
-/* --- accepting --- */
-
-/* One worker logs it for all. */
-static bool has_room(void *arg)
-{
-	struct ws_server *server = arg;
-
-	if (!places_have_room(server->places))
-		return false;
-	if (places_go_on(server->places))
-		log_info(server->log, "the public port takes connections again");
-	return true;
-}
-
-static void rest(struct ws_server *server)
-{
-	uint64_t suppressed;
-
-	listener_rest(server->listener, has_room);
-	if (places_is_short(server->places))
-		return; /* the log says that memory is short */
-	if (atomic_load(&server->places->resting) ||
-		!log_limit_allow(server->log, &server->rest_limit, clock_monotonic_ms(), &suppressed) ||
-		!places_rest(server->places))
-		return;
-	log_warn(server->log, "the public port rests: all places for connections are taken",
-		log_uint("connections_max", places_max(server->places)), log_uint("suppressed", suppressed),
-		log_str("remedy", "more nodes, or a higher limit of open files (ulimit -n, LimitNOFILE)"));
-}
-
-static void adopt(struct ws_server *server, int fd, struct arrival *arrival)
-{
-	uint64_t n_created = server->n_created;
-	struct lws *wsi;
-
-	server->arriving = arrival->place;
-	ws_tls_arriving(server->tls, arrival->named ? &arrival->peer : NULL);
-	/* On failure lws closes the descriptor. */
-	wsi = lws_adopt_socket_vhost(server->vhost, fd);
-	server->arriving = PLACE_NONE;
-	ws_tls_arriving(server->tls, NULL);
-	if (server->n_created == n_created) /* it never became a connection, so its end is not that of one */
-		places_leave(server->places, arrival->place);
-	if (wsi && ws_request_begin(wsi, arrival) == 0)
-		return;
-	arrival_end(arrival, server->places->addresses, server->clients->now_ms);
-	if (!wsi)
-		return;
-	/* There is no memory to note its place in. */
-	if (arrival->place == PLACE_STANDING)
-		places_to_seat(server->places);
-	lws_set_timeout(wsi, 1, LWS_TO_KILL_ASYNC);
-}
-
-/* It is not worth an answer. */
-static void hang_up(struct ws_server *server, int fd, const struct arrival *arrival, enum refusal why)
-{
-	struct request_head none = {0};
-
-	ws_request_note(server, &none, &arrival->peer, handshake_refusal(why));
-	close(fd);
-	places_leave(server->places, arrival->place);
-}
-
-/* It is known whom it comes from. Is it worth reading from? */
-static void arrive(struct ws_server *server, int fd, struct arrival *arrival)
-{
-	int r = arrival_count_peer(
-		arrival, server->places->addresses, server->rules.trusted, server->clients->now_ms);
-
-	if (r == 0)
-		adopt(server, fd, arrival);
-	else
-		hang_up(server, fd, arrival, r < 0 ? REFUSAL_OUT_OF_MEMORY : arrival->refusal);
-}
-
-static void on_admitted(void *arg, int fd, struct arrival *arrival, int outcome)
-{
-	struct ws_server *server = arg;
-
-	refresh_time(server);
-	if (outcome == 0) {
-		arrive(server, fd, arrival);
-	} else if (outcome == ADMISSION_GONE) {
-		close(fd);
-		places_leave(server->places, arrival->place);
-	} else {
-		hang_up(server, fd, arrival, outcome < 0 ? REFUSAL_OUT_OF_MEMORY : REFUSAL_BAD_PROXY);
-	}
-}
-
-static void welcome(struct ws_server *server, int fd, enum place place)
-{
-	struct arrival arrival;
-
-	refresh_time(server);
-	arrival_init(&arrival, fd, place);
-	if (IN6_IS_ADDR_UNSPECIFIED(&arrival.peer))
-		on_admitted(server, fd, &arrival, ADMISSION_GONE);
-	else if (!server->admission)
-		arrive(server, fd, &arrival);
-	else if (trusted_covers(server->rules.trusted, &arrival.peer))
-		admission_begin(server->admission, fd, &arrival);
-	else
-		hang_up(server, fd, &arrival, REFUSAL_BAD_PROXY);
-}
-
-static void on_accept(void *arg, int fd)
-{
-	struct ws_server *server = arg;
-	enum place place = places_take(server->places);
-
-	if (place == PLACE_NONE)
-		close(fd);
-	else
-		welcome(server, fd, place);
-	if (!places_have_room(server->places))
-		rest(server);
-	lws_loop_served(server->loop); /* with TLS its hello may be here, and costs 0.4 ms */
-}
-
 /* --- building and ending --- */
 
 static int start_lws(struct ws_server *server, struct event_base *base)
@@ -763,28 +336,20 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->head_bytes_max = options->head_bytes_max;
 	server->up = options->listener;
 	server->log = options->log;
-	server->rest_limit = (struct log_limit){.burst = REST_LINES, .interval_ms = 60000};
 	server->metrics = options->metrics;
 	for (int i = 0; i < N_REFUSALS; i++)
 		server->refused_limits[i] = (struct log_limit){.burst = REFUSED_LINES, .interval_ms = 60000};
 	server->sender = ws_sender_new(options->use_uring, options->log, options->metrics);
 	server->inflate = ws_inflate_new(options->clients->limits.message_bytes_max);
 	server->verifying = verifier_thread_new();
-	if (options->proxy_protocol)
-		server->admission = admission_new(options->base, on_admitted, server);
-	if (options->proxy_protocol && !server->admission)
-		r = -ENOMEM;
-	else
-		r = server->sender && server->inflate && server->verifying ? make_tls(server, options)
-									   : -ENOMEM;
+	r = server->sender && server->inflate && server->verifying ? make_tls(server, options) : -ENOMEM;
 	if (r == 0)
 		r = start_lws(server, options->base);
 	if (r < 0) {
 		lws_loop_explain(error);
 		goto fail;
 	}
-	r = listener_new(options->base, options->host, options->port, true, on_accept, server,
-		&server->listener, error);
+	r = ws_door_open(server, options, error);
 	if (r < 0)
 		goto fail;
 	*serverp = server;

@@ -67,21 +67,8 @@ struct ws_server {
 	uint16_t port;
 };
 
-/* A request that asks to be let in. */
-struct ws_entry {
-	const struct request_head *head;
-	struct slice early;           /* what came behind the head and lws has not got */
-	struct arrival *arrival;      /* whom it comes from; its address goes over to the connection */
-	const struct ticket *ticket;  /* that the request names, answered; NULL: none was asked for */
-	struct handshake_token token; /* when it is refused: what more is known */
-	const struct web_file *file;  /* that it asks for instead, to be answered with */
-	struct ws_connection *stream; /* that it asks for instead: it stays with the request */
-};
-
-/* NULL, with a connection begun and the rest left to lws, or with entry->file or entry->stream; or why not.
- * If entry->token names a ticket, that is asked for first. */
-const struct handshake_refusal *ws_server_admit(
-	struct ws_server *server, struct lws *wsi, struct ws_entry *entry);
+/* Refreshes the time of this turn: lws calls us at any moment of it. */
+void ws_server_refresh_time(struct ws_server *server);
 
 /* The connection of an event stream may be answered: opens it. NULL, or why not: then it has ended. */
 const struct handshake_refusal *ws_server_open_stream(struct ws_connection *stream);

@@ -1,0 +1,227 @@
+/* Ws entry: a request that asks to be let in; see the header. */
+
+#include "ws/ws_entry.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/identity.h"
+#include "auth/verifier.h"
+#include "channel_log/position.h"
+#include "client/client.h"
+#include "client/clients.h"
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/tally.h"
+#include "http/query.h"
+#include "http/request_head.h"
+#include "route/route.h"
+#include "ws/arrival.h"
+#include "ws/deflate_offer.h"
+#include "ws/sse_stream.h"
+#include "ws/ws_connection.h"
+#include "ws/ws_file.h"
+#include "ws/ws_server_private.h"
+
+enum {
+	SINCE_MAX = REQUEST_HEAD_MAX, /* of a query member: as long as it can be */
+};
+
+/* A connection of ours for this wsi, with a client begun, which takes the rights over. 0 or -ENOMEM. */
+static int connection_begin(struct ws_server *server, struct lws *wsi, const struct request_head *head,
+	struct rights *rights, struct tally_name *user, const char *remote)
+{
+	struct ws_connection *connection = calloc(1, sizeof(*connection));
+	int r;
+
+	if (!connection) {
+		rights_deinit(rights);
+		return -ENOMEM;
+	}
+	connection->wsi = wsi;
+	connection->server = server;
+	connection->user = user;
+	r = client_init(&connection->client, server->clients, connection, rights, remote);
+	if (r < 0) {
+		free(connection);
+		return r;
+	}
+	connection->held_back = r == CLIENT_HELD;
+	if (connection->held_back)
+		connection->path = strndup(head->path.data, head->path.len);
+	lws_set_opaque_user_data(wsi, connection);
+	return 0;
+}
+
+/* Reads ?since=…, the position of the client: once for each channel of the route, in any order. */
+static void resume(struct ws_connection *connection, const struct request_head *head)
+{
+	char text[SINCE_MAX];
+	struct position others[ROUTE_CHANNELS_MAX - 1];
+	size_t at = 0;
+	int len = query_text(head->query, "since", &at, text, sizeof(text));
+	struct since since;
+
+	if (len < 0)
+		return;
+	since = since_parse((struct slice){text, (size_t)len});
+	while (since.n_others < ROUTE_CHANNELS_MAX - 1 &&
+		(len = query_text(head->query, "since", &at, text, sizeof(text))) >= 0) {
+		struct since other = since_parse((struct slice){text, (size_t)len});
+
+		if (other.kind == SINCE_POSITION)
+			others[since.n_others++] = other.position;
+	}
+	since.others = others;
+	client_resume(&connection->client, &since);
+}
+
+static const char *extensions_for(const struct client *client, const struct request_head *head)
+{
+	char scratch[REQUEST_HEAD_MAX];
+	struct slice offers;
+
+	if (!route_compresses(client->rights.route) || !head->n[HTTP_WEBSOCKET_EXTENSIONS])
+		return NULL;
+	offers = request_head_list(head, HTTP_WEBSOCKET_EXTENSIONS, scratch);
+	return deflate_offer_answer(offers.data, offers.len);
+}
+
+/* Behind a proxy the address of a client is known only now. */
+static const struct handshake_refusal *count_client(
+	struct ws_server *server, struct arrival *arrival, const char *remote)
+{
+	int r = arrival_count_client(
+		arrival, server->places->addresses, server->rules.trusted, remote, server->clients->now_ms);
+
+	if (r < 0)
+		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
+	return arrival->over ? handshake_refusal(arrival->refusal) : NULL;
+}
+
+/* lws gets the request that we write for it. 0, or -ENOMEM. */
+static int bring_head(struct lws *wsi, const struct ws_entry *entry)
+{
+	char request[HANDSHAKE_REQUEST_SIZE];
+	size_t len = (size_t)handshake_request(entry->head, request);
+	struct buf both = {0};
+	int r = -ENOMEM;
+
+	if (!entry->early.len)
+		return lws_http_head(wsi, request, len) ? -ENOMEM : 0;
+	buf_append(&both, request, len);
+	buf_append(&both, entry->early.data, entry->early.len);
+	if (!both.failed && lws_http_head(wsi, both.data, both.len) == 0)
+		r = 0;
+	buf_deinit(&both);
+	return r;
+}
+
+static const struct handshake_refusal *check(struct ws_server *server, struct ws_entry *entry,
+	const char *remote, struct rights *rights, enum transport *transportp)
+{
+	const struct handshake_door door = {
+		.routes = server->clients->routes,
+		.rules = &server->rules,
+		.verifying = server->verifying,
+		.revocations = server->revocations,
+		.ticket = entry->ticket,
+		.remote = remote,
+		.now_ms = clock_wall_ms(),
+	};
+	const struct handshake_refusal *refusal =
+		handshake_check(entry->head, &door, rights, transportp, &entry->token);
+
+	if (refusal && entry->token.key_is_unknown && ws_server_wants_key(server, entry->token.header.kid))
+		return handshake_refusal(REFUSAL_KEYS_REFRESHING);
+	return refusal;
+}
+
+/* NULL and *userp: what the connection counts for. Otherwise there are no rights any more. */
+static const struct handshake_refusal *count_user(
+	struct ws_server *server, struct rights *rights, struct tally_name **userp)
+{
+	const struct identity *identity = rights_identity(rights);
+	int r;
+
+	*userp = NULL;
+	if (!identity)
+		return NULL;
+	r = tally_enter(server->places->users, slice_of(identity_user(identity)), userp);
+	if (r == 0)
+		return NULL;
+	rights_deinit(rights);
+	return handshake_refusal(r == TALLY_FULL ? REFUSAL_USER_FULL : REFUSAL_OUT_OF_MEMORY);
+}
+
+/* What belongs to a WebSocket, and the rest is for lws to do. 0, or -ENOMEM. */
+static int begin_socket(struct ws_connection *connection, const struct ws_entry *entry)
+{
+	if (handshake_speaks(entry->head))
+		client_speaks(&connection->client);
+	connection->extensions = extensions_for(&connection->client, entry->head);
+	resume(connection, entry->head);
+	return bring_head(connection->wsi, entry);
+}
+
+/* What belongs to an event stream, of which lws sees but the socket. 0, or -ENOMEM. */
+static int begin_stream(struct ws_connection *connection, struct ws_entry *entry, const char *remote)
+{
+	const struct ws_server *server = connection->server;
+	int r;
+
+	connection->streams = true;
+	r = sse_stream_prepare(
+		connection, entry->head, handshake_page_reads(entry->head, &server->rules, remote));
+	if (r == 0)
+		r = sse_stream_resume(connection, entry->head);
+	if (r < 0)
+		return r;
+	connection->held = connection->held_back;
+	lws_set_timeout(connection->wsi, NO_PENDING_TIMEOUT, 0);
+	entry->stream = connection;
+	return 0;
+}
+
+const struct handshake_refusal *ws_entry_admit(
+	struct ws_server *server, struct lws *wsi, struct ws_entry *entry)
+{
+	const struct handshake_refusal *refusal;
+	struct ws_connection *connection;
+	char remote[INET6_ADDRSTRLEN];
+	struct tally_name *user;
+	enum transport transport;
+	struct rights rights;
+	int r;
+
+	ws_server_refresh_time(server);
+	entry->token = (struct handshake_token){0};
+	if (server->draining)
+		return handshake_refusal(REFUSAL_DRAINING);
+	handshake_remote(&entry->arrival->peer, server->rules.trusted, entry->head, remote);
+	refusal = count_client(server, entry->arrival, remote);
+	entry->file = refusal ? NULL : ws_file_asked(entry->head, &server->rules);
+	if (entry->file)
+		return NULL;
+	if (!refusal)
+		refusal = check(server, entry, remote, &rights, &transport);
+	if (!refusal)
+		refusal = count_user(server, &rights, &user);
+	if (refusal)
+		return refusal;
+	if (connection_begin(server, wsi, entry->head, &rights, user, remote) < 0) {
+		tally_leave(server->places->users, user);
+		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
+	}
+	connection = lws_get_opaque_user_data(wsi);
+	r = transport == TRANSPORT_SSE ? begin_stream(connection, entry, remote)
+				       : begin_socket(connection, entry);
+	if (r < 0) {
+		ws_server_end(connection);
+		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
+	}
+	connection->address = entry->arrival->address;
+	entry->arrival->address = NULL;
+	return NULL;
+}

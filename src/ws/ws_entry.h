@@ -1,0 +1,35 @@
+#ifndef TIDEGATE_WS_WS_ENTRY_H
+#define TIDEGATE_WS_WS_ENTRY_H
+
+/*
+ * Ws entry: a request that asks to be let in, and what becomes of it: a connection with a client of its own,
+ * a file, or a refusal.
+ */
+
+#include "core/slice.h"
+#include "ws/handshake.h"
+
+struct arrival;
+struct lws;
+struct request_head;
+struct ticket;
+struct web_file;
+struct ws_connection;
+struct ws_server;
+
+struct ws_entry {
+	const struct request_head *head;
+	struct slice early;           /* what came behind the head and lws has not got */
+	struct arrival *arrival;      /* whom it comes from; its address goes over to the connection */
+	const struct ticket *ticket;  /* that the request names, answered; NULL: none was asked for */
+	struct handshake_token token; /* when it is refused: what more is known */
+	const struct web_file *file;  /* that it asks for instead, to be answered with */
+	struct ws_connection *stream; /* that it asks for instead: it stays with the request */
+};
+
+/* NULL, with a connection begun and the rest left to lws, or with entry->file or entry->stream; or why not.
+ * If entry->token names a ticket, that is asked for first. */
+const struct handshake_refusal *ws_entry_admit(
+	struct ws_server *server, struct lws *wsi, struct ws_entry *entry);
+
+#endif
