@@ -118,7 +118,7 @@ int config_duration(const char *text, uint64_t *msp, struct buf *error)
 {
 	static const struct value_bounds bounds = {1000, UINT64_C(315360000000)};
 
-	return value_types[VALUE_DURATION].parse(msp, &text, 1, &bounds, error);
+	return value_duration.parse(msp, &text, 1, &bounds, error);
 }
 
 int config_refuse_flag(const char *flag, struct buf *error)

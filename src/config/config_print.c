@@ -98,12 +98,12 @@ void slow_describe(const struct config *config, const struct route *route, struc
 	buf_printf(out, "%s ", slow_policy_name(slow->policy));
 	if (slow->key)
 		buf_printf(out, "%s ", slow->key);
-	value_types[VALUE_SIZE].print(&bytes_max, out);
+	value_size.print(&bytes_max, out);
 	buf_append_char(out, ' ');
 	if (slow->age_max_ms == SLOW_AGE_NONE)
 		buf_append_str(out, "none");
 	else
-		value_types[VALUE_DURATION].print(&slow->age_max_ms, out);
+		value_duration.print(&slow->age_max_ms, out);
 }
 
 void history_describe(const struct route *route, struct buf *out)
@@ -115,7 +115,7 @@ void history_describe(const struct route *route, struct buf *out)
 		return;
 	}
 	buf_printf(out, "%u ", history->size);
-	value_types[VALUE_DURATION].print(&history->ttl_ms, out);
+	value_duration.print(&history->ttl_ms, out);
 	if (history->close_on_gap)
 		buf_append_str(out, " close");
 }
@@ -129,7 +129,7 @@ void actions_describe(const struct route *route, struct buf *out)
 		return;
 	}
 	buf_printf(out, "%s ", actions->stream);
-	value_types[VALUE_DURATION].print(&actions->timeout_ms, out);
+	value_duration.print(&actions->timeout_ms, out);
 	buf_printf(out, " %u %u", actions->in_flight, actions->backlog);
 }
 
@@ -141,7 +141,7 @@ void presence_describe(const struct route *route, struct buf *out)
 		buf_append_str(out, "off");
 		return;
 	}
-	value_types[VALUE_DURATION].print(&presence->grace_ms, out);
+	value_duration.print(&presence->grace_ms, out);
 	buf_append_str(out, presence->list ? " list" : "");
 	buf_append_str(out, presence->events ? " events" : "");
 	if (presence->info)

@@ -130,8 +130,7 @@ static int read_slow_bytes(struct reader *reader, const yaml_node_t *value, stru
 	const struct option *option = &options[OPTION_outbox_bytes_max];
 	const struct value_bounds bounds = {option->least, option->most};
 
-	return reader_value(
-		reader, value, "bytes", &value_types[VALUE_SIZE], &draft->slow.bytes_max, &bounds);
+	return reader_value(reader, value, "bytes", &value_size, &draft->slow.bytes_max, &bounds);
 }
 
 static int read_slow_age(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
@@ -142,8 +141,7 @@ static int read_slow_age(struct reader *reader, const yaml_node_t *value, struct
 		draft->slow.age_max_ms = SLOW_AGE_NONE;
 		return 0;
 	}
-	return reader_value(
-		reader, value, "age", &value_types[VALUE_DURATION], &draft->slow.age_max_ms, &bounds);
+	return reader_value(reader, value, "age", &value_duration, &draft->slow.age_max_ms, &bounds);
 }
 
 struct route_key {
@@ -198,8 +196,7 @@ static int read_slow(struct reader *reader, const yaml_node_t *value, struct rou
 
 static int read_compression(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
-	return reader_value(
-		reader, value, "compression", &value_types[VALUE_BOOL], &draft->compression, NULL);
+	return reader_value(reader, value, "compression", &value_bool, &draft->compression, NULL);
 }
 
 static int read_auth(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
@@ -240,7 +237,7 @@ static int read_history_size(struct reader *reader, const yaml_node_t *value, st
 {
 	static const struct value_bounds bounds = {1, ROUTE_HISTORY_SIZE_MAX};
 	unsigned int size = 0;
-	int r = reader_value(reader, value, "size", &value_types[VALUE_COUNT], &size, &bounds);
+	int r = reader_value(reader, value, "size", &value_count, &size, &bounds);
 
 	if (r == 0)
 		draft->history.size = size;
@@ -251,8 +248,7 @@ static int read_history_ttl(struct reader *reader, const yaml_node_t *value, str
 {
 	static const struct value_bounds bounds = {ROUTE_HISTORY_TTL_MS_MIN, ROUTE_HISTORY_TTL_MS_MAX};
 
-	return reader_value(
-		reader, value, "ttl", &value_types[VALUE_DURATION], &draft->history.ttl_ms, &bounds);
+	return reader_value(reader, value, "ttl", &value_duration, &draft->history.ttl_ms, &bounds);
 }
 
 static int read_history_on_gap(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
@@ -332,24 +328,21 @@ static int read_actions_timeout(struct reader *reader, const yaml_node_t *value,
 	static const struct value_bounds bounds = {
 		ROUTE_ACTIONS_TIMEOUT_MS_MIN, ROUTE_ACTIONS_TIMEOUT_MS_MAX};
 
-	return reader_value(
-		reader, value, "timeout", &value_types[VALUE_DURATION], &draft->actions.timeout_ms, &bounds);
+	return reader_value(reader, value, "timeout", &value_duration, &draft->actions.timeout_ms, &bounds);
 }
 
 static int read_in_flight(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
 	static const struct value_bounds bounds = {1, ROUTE_ACTIONS_IN_FLIGHT_MAX};
 
-	return reader_value(
-		reader, value, "in_flight", &value_types[VALUE_COUNT], &draft->actions.in_flight, &bounds);
+	return reader_value(reader, value, "in_flight", &value_count, &draft->actions.in_flight, &bounds);
 }
 
 static int read_backlog(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
 	static const struct value_bounds bounds = {1, ROUTE_ACTIONS_BACKLOG_MAX};
 
-	return reader_value(
-		reader, value, "backlog", &value_types[VALUE_COUNT], &draft->actions.backlog, &bounds);
+	return reader_value(reader, value, "backlog", &value_count, &draft->actions.backlog, &bounds);
 }
 
 static const struct route_key actions_keys[] = {
@@ -397,20 +390,19 @@ static int read_messages(struct reader *reader, const yaml_node_t *value, struct
 
 static int read_presence_list(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
-	return reader_value(reader, value, "list", &value_types[VALUE_BOOL], &draft->presence.list, NULL);
+	return reader_value(reader, value, "list", &value_bool, &draft->presence.list, NULL);
 }
 
 static int read_presence_events(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
-	return reader_value(reader, value, "events", &value_types[VALUE_BOOL], &draft->presence.events, NULL);
+	return reader_value(reader, value, "events", &value_bool, &draft->presence.events, NULL);
 }
 
 static int read_presence_grace(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
 	static const struct value_bounds bounds = {0, ROUTE_PRESENCE_GRACE_MS_MAX};
 
-	return reader_value(
-		reader, value, "grace", &value_types[VALUE_DURATION], &draft->presence.grace_ms, &bounds);
+	return reader_value(reader, value, "grace", &value_duration, &draft->presence.grace_ms, &bounds);
 }
 
 static int read_presence_info(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)

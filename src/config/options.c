@@ -1,8 +1,8 @@
 /*
  * Options: the table of options.def. An option is found by name, set from text, and printed as text.
  *
- * One row feeds everything that knows an option: file, variable, flag, help, `check`. Each type is a row in
- * value.c; this file connects the two tables.
+ * One row feeds everything that knows an option: file, variable, flag, help, `check`. What a type can do
+ * is in value.h.
  */
 #include "config/options.h"
 
@@ -15,8 +15,7 @@
 
 const struct option options[N_OPTIONS] = {
 #define OPTION(name, member, type, fallback, least, most, effect, help)                                      \
-	{#name, &value_types[VALUE_##type], offsetof(struct config, member), fallback, least, most,          \
-		OPTION_##effect, help},
+	{#name, &value_##type, offsetof(struct config, member), fallback, least, most, OPTION_##effect, help},
 #include "config/options.def"
 #undef OPTION
 };
@@ -94,7 +93,7 @@ bool option_is_list(const struct option *option)
 
 bool option_may_be_listed(const struct option *option)
 {
-	return option->type->is_list || option->type == &value_types[VALUE_REDIS_URL];
+	return option->type->is_list || option->type == &value_redis_url;
 }
 
 const char *option_placeholder(const struct option *option)

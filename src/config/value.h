@@ -4,7 +4,7 @@
 /*
  * Value: the types of options, from text and back to text.
  *
- * Each type is a row. Parsing replaces the member only if the text is valid; a refusal says in one sentence
+ * Parsing replaces the member only if the text is valid; a refusal says in one sentence
  * what the text is not.
  */
 
@@ -17,35 +17,6 @@ struct buf;
 enum {
 	VALUE_LIST_MAX = 256,  /* items of one list: far above any fleet of proxies or topics */
 	VALUE_QUOTED_MAX = 64, /* bytes of a foreign text in a sentence */
-};
-
-enum value_kind {
-	VALUE_ADDRESS,
-	VALUE_REDIS_URL,
-	VALUE_PREFIX,
-	VALUE_WORKERS,
-	VALUE_COUNT,
-	VALUE_COUNT_OR_AUTO,
-	VALUE_LOG_LEVEL,
-	VALUE_LOG_FORMAT,
-	VALUE_DURATION,
-	VALUE_SIZE,
-	VALUE_NETWORKS,
-	VALUE_ORIGINS,
-	VALUE_TOPICS,
-	VALUE_BOOL,
-	VALUE_SECRET,
-	VALUE_PATH,
-	VALUE_NAME,
-	VALUE_TLS_VERIFY,
-	VALUE_AUTH,
-	VALUE_PATHS,
-	VALUE_ALGORITHMS,
-	VALUE_TEXT,
-	VALUE_CLAIM,
-	VALUE_PARAMETER,
-	VALUE_TLS_VERSION,
-	N_VALUE_TYPES,
 };
 
 struct value_bounds {
@@ -66,7 +37,31 @@ struct value_type {
 	void (*deinit)(void *member); /* NULL: nothing to free */
 };
 
-extern const struct value_type value_types[N_VALUE_TYPES];
+extern const struct value_type value_address;
+extern const struct value_type value_redis_url;
+extern const struct value_type value_prefix;
+extern const struct value_type value_workers;
+extern const struct value_type value_count;
+extern const struct value_type value_count_or_auto;
+extern const struct value_type value_log_level;
+extern const struct value_type value_log_format;
+extern const struct value_type value_duration;
+extern const struct value_type value_size;
+extern const struct value_type value_networks;
+extern const struct value_type value_origins;
+extern const struct value_type value_topics;
+extern const struct value_type value_bool;
+extern const struct value_type value_secret;
+extern const struct value_type value_path;
+extern const struct value_type value_name;
+extern const struct value_type value_tls_verify;
+extern const struct value_type value_auth;
+extern const struct value_type value_paths;
+extern const struct value_type value_algorithms;
+extern const struct value_type value_text;
+extern const struct value_type value_claim;
+extern const struct value_type value_parameter;
+extern const struct value_type value_tls_version;
 
 /* Reads true, on, yes, false, off and no, as YAML 1.1 has them. False if `text` is another word. */
 bool value_truth(const char *text, bool *valuep);

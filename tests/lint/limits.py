@@ -130,7 +130,7 @@ def short(text):
 def options_of(text):
     joined = re.sub(r",\n\t", ", ", text)
     return {name: (short(default), int(least), int(most)) for name, kind, default, least, most in OPTION.findall(joined)
-            if kind in ("DURATION", "SIZE", "COUNT", "COUNT_OR_AUTO", "WORKERS")}
+            if kind in ("duration", "size", "count", "count_or_auto", "workers")}
 
 
 def findings(sources, options_table):

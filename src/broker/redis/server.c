@@ -1,8 +1,7 @@
 /*
- * Redis server: one Redis, from its address to events that are proven to flow. See server.h.
+ * Redis server: one Redis, from its address to events that are proven to flow. See server.h; what is asked of
+ * it is in server_calls.c.
  */
-
-#include "broker/redis/server.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,25 +9,11 @@
 
 #include <event2/event.h>
 
-#include "broker/backoff.h"
-#include "broker/redis/action.h"
-#include "broker/redis/lease.h"
 #include "broker/redis/library.h"
 #include "broker/redis/link.h"
-#include "broker/redis/log.h"
-#include "broker/redis/nodes.h"
-#include "broker/redis/outage.h"
-#include "broker/redis/presence.h"
-#include "broker/redis/prover.h"
-#include "broker/redis/publication.h"
-#include "broker/redis/revocations.h"
-#include "broker/redis/subscriber.h"
-#include "broker/redis/tickets.h"
+#include "broker/redis/server_private.h"
 #include "broker/redis/timer.h"
-#include "broker/redis/url.h"
-#include "broker/redis_broker.h"
 #include "channel_log/envelope.h"
-#include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
@@ -47,45 +32,6 @@ enum {
 	STEADY_MS = 5000,       /* ready for so long: the next outage starts with short waits */
 	RETRY_PER_PROBE =
 		64, /* refused channels asked for again with each echo: rights may have been mended */
-};
-
-struct redis_server {
-	struct event_base *base;
-	struct redis_server_listener listener;
-	struct log *log;
-	struct metrics *metrics;
-
-	struct redis_url url;
-	const struct redis_tls *tls;
-	struct buf address;
-	struct buf client_name;
-	struct buf probe_channel; /* with the prefix */
-	size_t payload_bytes_max;
-	uint32_t dial_timeout_ms;
-
-	bool ready;
-	bool retired;       /* another one has taken over */
-	bool wants_primary; /* whoever says it is a replica is not the server that was meant */
-	struct redis_subscriber subscriber;
-	struct redis_link *commander;
-	bool can_command; /* the commander is greeted */
-	struct redis_prover prover;
-	struct redis_outage outage;
-	struct backoff backoff;
-	struct event *redial_timer;
-
-	struct redis_publications publications;
-	struct redis_library *library;
-	struct redis_log logs;
-	struct redis_nodes nodes;
-	struct redis_tickets tickets;
-	struct redis_revocations revocations;
-	struct redis_leases leases;
-	bool loads_library;
-	uint64_t read_only_ms; /* when it was dialled again for being a replica */
-#ifdef TIDEGATE_FAULT_CONTROLS
-	struct fault_off fault_off;
-#endif
 };
 
 /* --- ready, and lost --- */
@@ -348,183 +294,6 @@ void redis_server_hurry(struct redis_server *server, struct slice channel)
 void redis_server_unsubscribe(struct redis_server *server, struct slice channel)
 {
 	redis_subscriber_unwant(&server->subscriber, channel);
-}
-
-/* The channel as Redis knows it, in name, whose bytes are the caller's to free. 0, or why no call can be
- * made. */
-static int server_name(const struct redis_server *server, struct slice channel, struct buf *name)
-{
-	const struct redis_channels *channels = &server->subscriber.channels;
-
-	if (!server->ready)
-		return -ENOTCONN;
-	buf_append(name, channels->prefix, channels->prefix_len);
-	buf_append(name, channel.data, channel.len);
-	return name->failed ? -ENOMEM : 0;
-}
-
-int redis_server_publish(struct redis_server *server, struct slice channel, struct slice payload,
-	broker_published_fn done, void *arg)
-{
-	struct buf name = {0};
-	int r = server_name(server, channel, &name);
-
-	if (r == 0)
-		r = redis_publication_send(
-			&server->publications, server->commander, buf_slice(&name), payload, done, arg);
-	buf_deinit(&name);
-	return r;
-}
-
-int redis_server_log_publish(struct redis_server *server, struct slice channel, struct slice payload,
-	const struct broker_log_options *options, broker_log_published_fn done, void *arg)
-{
-	struct buf name = {0};
-	int r = server_name(server, channel, &name);
-
-	if (r == 0)
-		r = redis_log_publish(&server->logs, buf_slice(&name), payload, options, done, arg);
-	buf_deinit(&name);
-	return r;
-}
-
-int redis_server_log_read(struct redis_server *server, struct slice channel, uint64_t from, uint32_t count,
-	uint64_t ttl_ms, broker_log_read_fn done, void *arg)
-{
-	struct buf name = {0};
-	int r = server_name(server, channel, &name);
-
-	if (r == 0)
-		r = redis_log_read(&server->logs, buf_slice(&name), from, count, ttl_ms, done, arg);
-	buf_deinit(&name);
-	return r;
-}
-
-int redis_server_act(
-	struct redis_server *server, const struct broker_action *action, broker_acted_fn done, void *arg)
-{
-	struct broker_action named = *action;
-	struct buf name = {0};
-	int r = server_name(server, action->reply, &name);
-
-	named.reply = buf_slice(&name);
-	if (r == 0)
-		r = redis_action_send(server->library, &named, done, arg);
-	buf_deinit(&name);
-	return r;
-}
-
-/* --- presence --- */
-
-int redis_server_set_presence(struct redis_server *server, const struct broker_presence *presence,
-	const struct broker_user *users, size_t n, broker_roll_fn done, void *arg)
-{
-	struct broker_presence named = *presence;
-	struct buf name = {0};
-	int r = server_name(server, presence->channel, &name);
-
-	named.channel = buf_slice(&name);
-	if (r == 0)
-		r = redis_presence_set(server->library, &named, users, n, done, arg);
-	buf_deinit(&name);
-	return r;
-}
-
-int redis_server_clear_presence(struct redis_server *server, const struct broker_presence *presence,
-	uint64_t cursor, broker_roll_fn done, void *arg)
-{
-	struct broker_presence named = *presence;
-	struct buf name = {0};
-	int r = server_name(server, presence->channel, &name);
-
-	named.channel = buf_slice(&name);
-	if (r == 0)
-		r = redis_presence_clear(server->library, &named, cursor, done, arg);
-	buf_deinit(&name);
-	return r;
-}
-
-int redis_server_ask_presence(
-	struct redis_server *server, struct slice channel, bool names, broker_roll_fn done, void *arg)
-{
-	struct buf name = {0};
-	int r = server_name(server, channel, &name);
-
-	if (r == 0)
-		r = redis_presence_ask(server->library, buf_slice(&name), names, done, arg);
-	buf_deinit(&name);
-	return r;
-}
-
-struct redis_leases *redis_server_leases(struct redis_server *server)
-{
-	return server->ready ? &server->leases : NULL;
-}
-
-/* --- the nodes --- */
-
-int redis_server_announce(struct redis_server *server, struct slice text, uint64_t ttl_ms)
-{
-	if (!server->ready)
-		return -ENOTCONN;
-	/* Here too, because a server that is heard all the time needs no probe. */
-	if (server->loads_library)
-		redis_library_poke(server->library);
-	return redis_nodes_announce(&server->nodes, server->commander, text, ttl_ms);
-}
-
-int redis_server_nodes(struct redis_server *server, broker_nodes_fn done, void *arg)
-{
-	if (!server->ready)
-		return -ENOTCONN;
-	return redis_nodes_list(&server->nodes, server->commander, done, arg);
-}
-
-int redis_server_depart(struct redis_server *server, broker_withdrawn_fn done, void *arg)
-{
-	if (!server->ready)
-		return -ENOTCONN;
-	return redis_nodes_withdraw(&server->nodes, server->commander, done, arg);
-}
-
-/* --- the tickets --- */
-
-int redis_server_take_ticket(
-	struct redis_server *server, struct slice ticket, broker_ticket_fn done, void *arg)
-{
-	if (!server->ready)
-		return -ENOTCONN;
-	return redis_tickets_take(&server->tickets, server->commander, ticket, done, arg);
-}
-
-/* --- the revocations --- */
-
-int redis_server_revocations(struct redis_server *server, broker_revocations_fn each, void *arg)
-{
-	if (!server->ready)
-		return -ENOTCONN;
-	return redis_revocations_list(&server->revocations, server->commander, each, arg);
-}
-
-int redis_server_revoke(struct redis_server *server, const struct broker_revocation *revocation)
-{
-	if (!server->ready)
-		return -ENOTCONN;
-	return redis_revocations_add(&server->revocations, server->commander, revocation);
-}
-
-int redis_server_unrevoke(struct redis_server *server, struct slice text)
-{
-	if (!server->ready)
-		return -ENOTCONN;
-	return redis_revocations_remove(&server->revocations, server->commander, text);
-}
-
-int redis_server_expire_revocations(struct redis_server *server, double now_seconds)
-{
-	if (!server->ready)
-		return -ENOTCONN;
-	return redis_revocations_expire(&server->revocations, server->commander, now_seconds);
 }
 
 /* --- the server itself --- */
