@@ -11,30 +11,15 @@
 
 #include "broker/broker.h"
 #include "bus/bus_channel.h"
+#include "bus/bus_inbox.h"
+#include "bus/bus_presence.h"
 #include "bus/bus_private.h"
 #include "bus/own_channel.h"
-#include "bus/tickets.h"
 #include "core/clock.h"
-#include "core/mailbox.h"
-#include "mail/action.h"
-#include "mail/bus_mail.h"
-#include "mail/join.h"
-#include "mail/order.h"
-#include "mail/presence.h"
 #include "mail/survey.h"
-#include "mail/ticket.h"
-#include "mail/wish.h"
 #include "protocol/message.h"
 #include "route/route.h"
 #include "worker/worker.h"
-
-/* From a worker. */
-struct wish_mail {
-	struct bus_mail mail;
-	unsigned int worker;
-	struct wish wish; /* its slice is what follows */
-	char channel[];
-};
 
 enum {
 	TICK_MS = 500,
@@ -48,267 +33,6 @@ void bus_flush(struct bus *bus)
 {
 	for (unsigned int i = 0; i < bus->n_workers; i++)
 		worker_post_flush(bus->workers[i]);
-}
-
-void bus_give_back(struct bus *bus, struct join *join)
-{
-	if (join->worker >= bus->n_workers) {
-		join_free(join); /* the workers are gone */
-		return;
-	}
-	replays_sent(&bus->replays, join);
-	worker_post_flush(bus->workers[join->worker]);
-	worker_post_joined(bus->workers[join->worker], join);
-}
-
-static bool wants_entries(const struct join *join)
-{
-	return join->since.kind == SINCE_START || join->since.kind == SINCE_POSITION;
-}
-
-static void take_join(struct bus *bus, struct join *join)
-{
-	struct bus_channel *channel = bus_channel_find(bus, join->hash, join_channel(join));
-
-	/* A client that asks and leaves must not cause reads of logs that no client needs and others
-	 * have to wait for. */
-	if (join_is_abandoned(join)) {
-		join->r = -EAGAIN;
-		bus_give_back(bus, join);
-		return;
-	}
-	if (bus->is_short && wants_entries(join)) {
-		join->r = -EAGAIN;
-		bus_give_back(bus, join);
-		return;
-	}
-	if (channel && channel->history) {
-		history_join(channel->history, join, clock_monotonic_ms());
-		return;
-	}
-	join->r = channel ? -ENOENT : -EAGAIN;
-	bus_give_back(bus, join);
-}
-
-static void take_spent(struct bus *bus, struct credit *credit)
-{
-	struct join *join;
-
-	replays_spent(&bus->replays, credit);
-	credit_free(credit);
-	while ((join = replays_next(&bus->replays)))
-		take_join(bus, join);
-}
-
-void bus_set_short(struct bus *bus, bool is_short)
-{
-	bus->is_short = is_short;
-	histories_set_short(&bus->histories, is_short);
-	while (is_short && !list_empty(&bus->replays.held)) {
-		struct join *join = list_entry(bus->replays.held.next, struct join, due);
-
-		list_remove(&join->due);
-		take_join(bus, join);
-	}
-}
-
-static void take_wanted(struct bus *bus, const struct wish_mail *mail)
-{
-	const struct wish *wish = &mail->wish;
-	struct bus_channel *channel = bus_channel_get(bus, wish->hash, wish->channel);
-
-	if (!channel) {
-		log_error(bus->log, "channel not subscribed: out of memory",
-			log_slice("channel", wish->channel));
-		return;
-	}
-	bus_channel_want(channel, mail->worker, wish->generation);
-	if (wish->urgent && !channel->confirmed)
-		broker_hurry(bus->broker, wish->channel);
-}
-
-static void take_wish(struct bus *bus, struct wish_mail *mail)
-{
-	const struct wish *wish = &mail->wish;
-	struct bus_channel *channel;
-
-	if (wish->wanted) {
-		take_wanted(bus, mail);
-	} else {
-		channel = bus_channel_find(bus, wish->hash, wish->channel);
-		if (channel)
-			bus_channel_unwant(channel, mail->worker, wish->generation);
-	}
-	free(mail);
-}
-
-/* --- presence --- */
-
-static void wake_presence(struct bus *bus)
-{
-	static const struct timeval interval = {0, PRESENCE_TICK_MS * 1000};
-
-	if (presence_is_active(&bus->presence) && !event_pending(bus->presence_tick, EV_TIMEOUT, NULL))
-		event_add(bus->presence_tick, &interval);
-}
-
-static void on_presence_tick(evutil_socket_t fd, short events, void *arg)
-{
-	struct bus *bus = arg;
-
-	(void)fd;
-	(void)events;
-	presence_tick(&bus->presence, clock_monotonic_ms());
-	wake_presence(bus);
-}
-
-static void take_presence(struct bus *bus, struct presence_change *change)
-{
-	if (presence_take(&bus->presence, change, clock_monotonic_ms()) < 0)
-		log_error(bus->log, "a user's presence is lost: out of memory",
-			log_slice("channel", presence_change_channel(change)));
-	free(change);
-	wake_presence(bus);
-}
-
-/* --- the node's lease --- */
-
-static void on_lease_held(void *arg, const char *node, uint64_t until_ms)
-{
-	struct bus *bus = arg;
-
-	presence_set_node(&bus->presence, node, until_ms);
-	wake_presence(bus);
-}
-
-static void on_lease_lost(void *arg)
-{
-	struct bus *bus = arg;
-
-	log_warn(bus->log, "other gateways took this one for dead: its users are said to be there again");
-	presence_set_node(&bus->presence, "", 0);
-}
-
-static void on_lease_renewed(void *arg)
-{
-	struct bus *bus = arg;
-
-	presence_set_node(&bus->presence, "", 0);
-}
-
-static void on_dead(void *arg, struct slice node)
-{
-	struct bus *bus = arg;
-
-	reaper_begin(&bus->reaper, node);
-}
-
-static struct slice on_busy(void *arg)
-{
-	struct bus *bus = arg;
-
-	return reaper_busy(&bus->reaper);
-}
-
-static void on_lease_tick(evutil_socket_t fd, short events, void *arg)
-{
-	struct bus *bus = arg;
-
-	(void)fd;
-	(void)events;
-	node_lease_tick(&bus->lease, broker_state(bus->broker) != BROKER_CONNECTING, clock_monotonic_ms());
-}
-
-/* From the first route on that keeps presence. Without memory for it the next reload tries again. */
-static void keep_lease(struct bus *bus)
-{
-	uint64_t ms = bus->lease.ttl_ms / NODE_LEASE_PARTS;
-	struct timeval interval = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
-
-	if (bus->lease_tick)
-		return;
-	bus->reaper = (struct reaper){
-		.broker = bus->broker, .presence = &bus->presence, .log = bus->log, .metrics = bus->metrics};
-	bus->lease.broker = bus->broker;
-	bus->lease_tick = event_new(bus->base, -1, EV_PERSIST, on_lease_tick, bus);
-	if (bus->lease_tick && event_add(bus->lease_tick, &interval) < 0) {
-		event_free(bus->lease_tick);
-		bus->lease_tick = NULL;
-	}
-}
-
-/* Once for each time that a server of the broker has come back. */
-static void look_for_returns(struct bus *bus)
-{
-	uint64_t n = broker_n_returns(bus->broker);
-
-	if (n != bus->n_returns && bus->lease_tick)
-		node_lease_renew(&bus->lease);
-	bus->n_returns = n;
-}
-
-void bus_leave(struct bus *bus)
-{
-	if (!bus->lease_tick)
-		return;
-	event_del(bus->lease_tick); /* or it would say that we are there again */
-	node_lease_end(&bus->lease);
-}
-
-static void take_mail(struct bus *bus, struct bus_mail *mail)
-{
-	switch (mail->kind) {
-	case BUS_WISH:
-		take_wish(bus, (struct wish_mail *)mail);
-		break;
-	case BUS_JOIN:
-		if (replays_admit(&bus->replays, (struct join *)mail))
-			take_join(bus, (struct join *)mail);
-		break;
-	case BUS_SPENT:
-		take_spent(bus, (struct credit *)mail);
-		break;
-	case BUS_SURVEY:
-		survey_return((struct survey_part *)mail);
-		break;
-	case BUS_ORDER:
-		order_return((struct order_part *)mail);
-		break;
-	case BUS_ACTION:
-		actions_take(&bus->actions, (struct action *)mail);
-		break;
-	case BUS_PRESENCE:
-		take_presence(bus, (struct presence_change *)mail);
-		break;
-	case BUS_ROLL_CALL:
-		roll_calls_take(&bus->roll_calls, (struct roll_call *)mail);
-		break;
-	case BUS_KEYS:
-		if (bus->keys.wanted)
-			bus->keys.wanted(bus->keys.arg);
-		free(mail);
-		break;
-	case BUS_TICKET:
-		tickets_take(bus, (struct ticket *)mail);
-		break;
-	}
-}
-
-static void on_mail(evutil_socket_t fd, short events, void *arg)
-{
-	struct bus *bus = arg;
-	struct mail *mail = mailbox_take(bus->inbox);
-
-	(void)fd;
-	(void)events;
-	while (mail) {
-		struct mail *next = mail->next;
-
-		take_mail(bus, (struct bus_mail *)mail);
-		if (bus->n_lingering > BUS_LINGERING_MAX)
-			bus_channels_expire(bus, clock_monotonic_ms());
-		mail = next;
-	}
 }
 
 /* The memory of a flood of names lies in small pieces between others that are in use: malloc(3) keeps it. */
@@ -443,7 +167,7 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 	else if (state == BROKER_PARTIAL)
 		tell_lost_channels(bus);
 	look_for_control(bus);
-	look_for_returns(bus);
+	bus_presence_look_for_returns(bus);
 	if (connected)
 		histories_retry(&bus->histories);
 }
@@ -465,15 +189,10 @@ struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *me
 	list_init(&bus->ending);
 	list_init(&bus->surveys);
 	list_init(&bus->own_channels);
-	presence_init(&bus->presence, metrics);
 	bus->roll_calls.bus = bus;
-	bus->presence_tick = evtimer_new(base, on_presence_tick, bus);
 	histories_init(&bus->histories, &bus_channel_history_listener, log, metrics);
-	bus->inbox = mailbox_new();
-	if (bus->inbox)
-		bus->mail_event = event_new(base, mailbox_fd(bus->inbox), EV_READ | EV_PERSIST, on_mail, bus);
 	bus->tick = event_new(base, -1, EV_PERSIST, on_tick, bus);
-	if (!bus->mail_event || !bus->tick || !bus->presence_tick || event_add(bus->mail_event, NULL) < 0 ||
+	if (bus_presence_init(bus) < 0 || bus_inbox_open(bus) < 0 || !bus->tick ||
 		event_add(bus->tick, &interval) < 0)
 		goto fail;
 	return bus;
@@ -487,10 +206,7 @@ void bus_set_node(struct bus *bus, const char *node, uint64_t lease_ms)
 {
 	actions_init(&bus->actions, bus, node);
 	control_init(&bus->control, bus, node);
-	node_lease_init(&bus->lease,
-		&(struct node_lease_listener){
-			bus, on_lease_held, on_lease_lost, on_lease_renewed, on_dead, on_busy},
-		node, lease_ms);
+	bus_presence_set_node(bus, node, lease_ms);
 }
 
 struct broker_listener bus_broker_listener(struct bus *bus)
@@ -501,7 +217,7 @@ struct broker_listener bus_broker_listener(struct bus *bus)
 static void listen_for_answers(struct bus *bus)
 {
 	if (bus->broker && bus->routes && bus->actions.bus && route_table_keeps_presence(bus->routes))
-		keep_lease(bus);
+		bus_presence_keep_lease(bus);
 	if (bus->broker && bus->routes && bus->actions.bus)
 		actions_configure(&bus->actions, route_table_carries_actions(bus->routes));
 }
@@ -566,36 +282,6 @@ void bus_set_fault_off(struct bus *bus, const struct fault_off *off)
 }
 #endif
 
-static void free_mail(struct bus_mail *mail)
-{
-	switch (mail->kind) {
-	case BUS_WISH:
-	case BUS_PRESENCE:
-	case BUS_ACTION:
-	case BUS_KEYS:
-		free(mail);
-		break;
-	case BUS_JOIN:
-		join_free((struct join *)mail);
-		break;
-	case BUS_SPENT:
-		credit_free((struct credit *)mail);
-		break;
-	case BUS_SURVEY:
-		survey_lost((struct survey_part *)mail);
-		break;
-	case BUS_ORDER:
-		order_return((struct order_part *)mail);
-		break;
-	case BUS_ROLL_CALL:
-		roll_call_free((struct roll_call *)mail);
-		break;
-	case BUS_TICKET:
-		ticket_free((struct ticket *)mail);
-		break;
-	}
-}
-
 void bus_fall_silent(struct bus *bus)
 {
 	if (bus)
@@ -605,7 +291,6 @@ void bus_fall_silent(struct bus *bus)
 void bus_free(struct bus *bus)
 {
 	struct map_entry *entry, *next;
-	struct mail *mail;
 
 	if (!bus)
 		return;
@@ -618,117 +303,15 @@ void bus_free(struct bus *bus)
 	map_deinit(&bus->channels);
 	control_deinit(&bus->control);
 	replays_deinit(&bus->replays);
-	presence_deinit(&bus->presence);
+	bus_presence_deinit(bus);
 	roll_calls_deinit(&bus->roll_calls);
-	if (bus->presence_tick)
-		event_free(bus->presence_tick);
-	if (bus->lease_tick)
-		event_free(bus->lease_tick);
-	if (bus->mail_event)
-		event_free(bus->mail_event);
 	if (bus->tick)
 		event_free(bus->tick);
-	while (bus->inbox && (mail = mailbox_take(bus->inbox))) {
-		while (mail) {
-			struct mail *after = mail->next;
-
-			free_mail((struct bus_mail *)mail);
-			mail = after;
-		}
-	}
-	mailbox_free(bus->inbox);
+	bus_inbox_close(bus);
 	/* surveys whose parts could not be sent; all parts are home */
 	surveys_tick(&bus->surveys, UINT64_MAX);
 	route_table_unref(bus->routes);
 	free(bus);
-}
-
-static void post_wish(void *arg, unsigned int worker, const struct wish *wish)
-{
-	struct bus *bus = arg;
-	struct wish_mail *mail = malloc(sizeof(*mail) + wish->channel.len);
-
-	if (!mail)
-		return; /* a subscriber is told after its deadline; a channel that was left stays in Redis */
-	mail->mail.kind = BUS_WISH;
-	mail->worker = worker;
-	mail->wish = *wish;
-	mail->wish.channel.data = memcpy(mail->channel, wish->channel.data, wish->channel.len);
-	mailbox_push(bus->inbox, &mail->mail.mail);
-}
-
-static void post_join(void *arg, struct join *join)
-{
-	struct bus *bus = arg;
-
-	mailbox_push(bus->inbox, &join->mail.mail);
-}
-
-static void post_spent(void *arg, struct credit *credit)
-{
-	struct bus *bus = arg;
-
-	mailbox_push(bus->inbox, &credit->mail.mail);
-}
-
-static void post_action(void *arg, struct action *action)
-{
-	struct bus *bus = arg;
-
-	mailbox_push(bus->inbox, &action->mail.mail);
-}
-
-static void post_presence(void *arg, struct presence_change *change)
-{
-	struct bus *bus = arg;
-
-	mailbox_push(bus->inbox, &change->mail.mail);
-}
-
-static void post_roll_call(void *arg, struct roll_call *call)
-{
-	struct bus *bus = arg;
-
-	mailbox_push(bus->inbox, &call->mail.mail);
-}
-
-static void post_survey(void *arg, struct survey_part *part)
-{
-	struct bus *bus = arg;
-
-	mailbox_push(bus->inbox, &part->mail.mail);
-}
-
-static void post_order(void *arg, struct order_part *part)
-{
-	struct bus *bus = arg;
-
-	mailbox_push(bus->inbox, &part->mail.mail);
-}
-
-static void post_ticket(void *arg, struct ticket *ticket)
-{
-	struct bus *bus = arg;
-
-	mailbox_push(bus->inbox, &ticket->mail.mail);
-}
-
-static int post_keys(void *arg)
-{
-	struct bus *bus = arg;
-	struct bus_mail *mail = malloc(sizeof(*mail));
-
-	if (!mail)
-		return -ENOMEM;
-	mail->kind = BUS_KEYS;
-	mailbox_push(bus->inbox, &mail->mail);
-	return 0;
-}
-
-struct worker_listener bus_worker_listener(struct bus *bus)
-{
-	return (struct worker_listener){bus, post_wish, post_join, post_spent, post_action, post_presence,
-		post_roll_call, post_survey, post_order, post_ticket, post_keys};
 }
 
 struct survey *bus_survey(

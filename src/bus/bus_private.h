@@ -1,7 +1,8 @@
 #ifndef TIDEGATE_BUS_BUS_PRIVATE_H
 #define TIDEGATE_BUS_BUS_PRIVATE_H
 
-/* Shared by the bus' two files: bus.c switches, bus_channel.c has the channels. */
+/* Shared by the bus' files: bus.c switches, bus_channel.c has the channels, bus_inbox.c takes the mail of the
+ * workers. */
 
 #include "bus/actions.h"
 #include "bus/bus.h"

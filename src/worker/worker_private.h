@@ -1,7 +1,8 @@
 #ifndef TIDEGATE_WORKER_WORKER_PRIVATE_H
 #define TIDEGATE_WORKER_WORKER_PRIVATE_H
 
-/* Shared by the worker's two files: worker.c is the thread, worker_post.c is for threads that post to it. */
+/* Shared by the worker's files: worker.c is the thread, worker_inbox.c takes its mail, worker_asks.c is what
+ * its clients ask for, worker_post.c is for threads that post to it. */
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -62,5 +63,18 @@ struct worker {
 	uint64_t silent_ms; /* when a drain stops waiting for connections that send nothing */
 	bool stopped;
 };
+
+/* Reads the clocks for all that the clients do until the next time. */
+void worker_refresh_time(struct worker *worker);
+
+/* The connections end within this time, along a line of their own. */
+void worker_drain(struct worker *worker, uint64_t time_ms, uint64_t seed);
+
+/* Orders are carried out behind sockets, so that a large one holds nothing up. */
+void worker_carry_out_orders(struct worker *worker, long us);
+
+/* An event of the loop that goes before sockets. NULL when out of memory. */
+struct event *worker_urgent_event(
+	struct worker *worker, int fd, short events, void (*callback)(int, short, void *));
 
 #endif
