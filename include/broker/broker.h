@@ -222,6 +222,17 @@ enum {
 	BROKER_HELD_MAX = 200,          /* names in one call of broker_hold() */
 };
 
+/* One of the servers behind a broker, as it is now. */
+struct broker_shard {
+	struct slice address; /* borrowed until the next turn; no secret */
+	bool ready;
+	uint64_t n_channels;   /* that are wanted there */
+	uint64_t probe_us;     /* what the newest probe took; 0: none has come back yet */
+	uint64_t n_reconnects; /* how often this server was lost and dialled again */
+	/* who name it, and how many of them answer; 0 where its address is fixed */
+	unsigned int n_sentinels, n_sentinels_answering;
+};
+
 /* The operations of a broker. The functions below call through them. */
 struct broker_ops {
 	int (*subscribe)(struct broker *broker, struct slice channel);
@@ -239,7 +250,8 @@ struct broker_ops {
 	enum broker_state (*state)(const struct broker *broker);
 	/* NULL: the same as state(), for all channels. */
 	enum broker_state (*channel_state)(const struct broker *broker, struct slice channel);
-	uint64_t (*n_returns)(const struct broker *broker); /* NULL: 0 */
+	uint64_t (*n_returns)(const struct broker *broker);                               /* NULL: 0 */
+	bool (*shard)(const struct broker *broker, size_t i, struct broker_shard *shard); /* NULL: none */
 	void (*describe)(const struct broker *broker, struct buf *out);
 	struct slice (*complaint)(const struct broker *broker); /* NULL: it never complains */
 	void (*set_payload_max)(struct broker *broker, size_t payload_bytes_max); /* NULL: it has no bound */
@@ -326,6 +338,9 @@ enum broker_state broker_channel_state(const struct broker *broker, struct slice
 
 /* How often a server became ready: from each time on it may know less than it was told before. */
 uint64_t broker_n_returns(const struct broker *broker);
+
+/* The server number i of this moment, from 0. false: there are no more. */
+bool broker_shard(const struct broker *broker, size_t i, struct broker_shard *shard);
 
 /*
  * Appends one JSON object for /ready, no secrets:

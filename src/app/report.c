@@ -3,6 +3,7 @@
 #include "app/gateway_private.h"
 
 #include "app/keys.h"
+#include "app/shard_metrics.h"
 #include "app/status.h"
 #include "asyncapi/asyncapi.h"
 #include "broker/broker.h"
@@ -130,6 +131,7 @@ static void look(const struct gateway *gateway, struct metrics *now)
 		late_ms = ms > late_ms ? ms : late_ms;
 	}
 	metrics_set(now, METRIC_LOOP_LAG, late_ms * 1000);
+	shard_metrics_look(gateway->broker, now);
 }
 
 /* The blocks of all threads, and the block of the gauges. Returns how many. */
@@ -153,6 +155,7 @@ void gateway_say_metrics(void *arg, struct buf *out)
 	/* Only for /metrics, because it may take a while. */
 	process_metrics_read(&gateway->process, &now, clock_monotonic_ms());
 	metrics_write(blocks, all_metrics(gateway, &now, blocks), out);
+	shard_metrics_write(gateway->broker, out);
 }
 
 void gateway_say_status(void *arg, struct buf *out)

@@ -73,6 +73,11 @@ uint64_t broker_n_returns(const struct broker *broker)
 	return broker->ops->n_returns ? broker->ops->n_returns(broker) : 0;
 }
 
+bool broker_shard(const struct broker *broker, size_t i, struct broker_shard *shard)
+{
+	return broker->ops->shard && broker->ops->shard(broker, i, shard);
+}
+
 void broker_describe(const struct broker *broker, struct buf *out)
 {
 	broker->ops->describe(broker, out);

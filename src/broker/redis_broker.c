@@ -107,6 +107,17 @@ static struct redis_server *server_of_revocations(const struct broker *broker)
 
 /* --- the state of all --- */
 
+static bool redis_view(const struct broker *broker, size_t i, struct broker_shard *shard)
+{
+	const struct redis_broker *redis = of(broker);
+
+	*shard = (struct broker_shard){0};
+	if (i >= redis->n_shards)
+		return false;
+	redis_shard_measure(redis->shards[i], shard);
+	return true;
+}
+
 static unsigned int n_ready(const struct redis_broker *redis)
 {
 	unsigned int n = 0;
@@ -150,11 +161,15 @@ static void on_settle_time(evutil_socket_t fd, short what, void *arg)
 			"not all Redis servers are ready, and there is no more waiting for the others");
 }
 
+/* The slowest of them is what an operator has to know. */
 static void on_measured(void *arg, struct redis_server *server, uint64_t took_us)
 {
 	struct redis_broker *redis = arg;
+	struct broker_shard shard;
 
 	(void)server;
+	for (size_t i = 0; redis_view(&redis->broker, i, &shard); i++)
+		took_us = shard.ready && shard.probe_us > took_us ? shard.probe_us : took_us;
 	metrics_set(redis->metrics, METRIC_REDIS_PROBE, took_us);
 }
 
@@ -414,6 +429,7 @@ static const struct broker_ops redis_ops = {
 	.state = redis_state,
 	.channel_state = redis_channel_state,
 	.n_returns = redis_n_returns,
+	.shard = redis_view,
 	.describe = redis_describe,
 	.complaint = redis_complaint,
 	.set_payload_max = redis_set_payload_max,

@@ -149,6 +149,39 @@ static void print_node(const struct page *page)
 	putchar('\n');
 }
 
+static void print_server(const struct page *page, struct slice server)
+{
+	char address[TEXT_MAX_BYTES], text[TEXT_MAX_BYTES], a[32];
+	bool ready = strcmp(json_text_at(server, "state", text, sizeof(text)), "ready") == 0;
+
+	label("");
+	printf("%-24s ", json_text_at(server, "address", address, sizeof(address)));
+	paint(page, ready ? GOOD : BAD, ready ? "ready" : "away ");
+	printf(", %s channels", grouped(json_number_at(server, "n_channels"), a));
+	if (json_at(server, "probe_seconds").data)
+		printf(", probe %s", latency(server, "probe_seconds", a));
+	if (json_number_at(server, "n_reconnects") > 0)
+		printf(", lost %s times", grouped(json_number_at(server, "n_reconnects"), a));
+	if (*json_text_at(server, "master", text, sizeof(text)))
+		printf(", named %s by %.0f of %.0f sentinels", text,
+			json_number_at(server, "n_sentinels_voting"), json_number_at(server, "n_sentinels"));
+	if (*json_text_at(server, "reason", text, sizeof(text)))
+		printf(": %s", text);
+	putchar('\n');
+}
+
+/* Of one server the line about the state says all, unless sentinels name it. */
+static void print_servers(const struct page *page)
+{
+	struct slice servers = json_at(page->status, "broker.servers"), server;
+	size_t pos = 0;
+
+	if (json_at(page->status, "broker.master").data)
+		print_server(page, json_at(page->status, "broker"));
+	while (json_is_array(servers) && json_array_next(servers, &pos, &server))
+		print_server(page, server);
+}
+
 static void print_load(const struct page *page)
 {
 	struct slice s = page->status;
@@ -262,6 +295,7 @@ static void print_page(struct slice answer)
 	if (json_is_array(nodes))
 		(void)json_array_next(nodes, &pos, &page.status);
 	print_node(&page);
+	print_servers(&page);
 	print_load(&page);
 	print_actions(&page);
 	print_config(&page);

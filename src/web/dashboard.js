@@ -193,12 +193,39 @@ function showIdentity(node) {
   document.title = (node.ready ? '' : '⚠ ') + 'Tidegate ' + node.host + ':' + node.port
 }
 
+function brokerText(broker) {
+  if (broker.kind !== 'redis')
+    return 'in memory'
+  if (broker.servers)
+    return broker.degraded.length ? broker.degraded.length + ' of ' + broker.servers.length + ' servers are away'
+      : broker.servers.length + ' servers'
+  return broker.state === 'ready' ? broker.address : 'away: ' + (broker.reason || broker.state)
+}
+
+// Of one server the facts say all there is, unless sentinels name it.
+function showServers(broker) {
+  const servers = broker.servers || (broker.master ? [broker] : [])
+  $('servers-panel').hidden = !servers.length
+  rows('servers', servers.map((server, i) => ({ ...server, i })), server => server.i, (row, server) => {
+    const ready = server.state === 'ready'
+    texts(row, [
+      [server.address],
+      [ready ? 'ready' : 'away', ready ? 'good' : 'bad'],
+      [count(server.n_channels), 'number'],
+      [ready && server.probe_seconds ? time(server.probe_seconds) : '–', 'number'],
+      [count(server.n_reconnects), 'number wide'],
+      [server.master ? server.n_sentinels_voting + ' of ' + server.n_sentinels + ' name ' + server.master : '–', 'wide'],
+      [server.reason || '', 'wide'],
+    ])
+  })
+}
+
 function showFacts(node) {
   const broker = node.broker
   const ready = broker.state === 'ready'
   show('broker-name', broker.kind === 'redis' ? 'Redis' : 'Broker')
-  show('broker', broker.kind === 'redis' ? (ready ? broker.address : 'away: ' + (broker.reason || broker.state))
-    : 'in memory', ready ? '' : 'bad')
+  show('broker', brokerText(broker), ready ? '' : 'bad')
+  showServers(broker)
   show('probe', ready && node.redis_probe_seconds ? time(node.redis_probe_seconds) : '–')
   show('lag', time(node.loop_lag_seconds), node.loop_lag_seconds > 0.25 ? 'warn' : '')
   const memory = node.memory

@@ -228,5 +228,5 @@ def ordered_labels(metrics, name):
     found = {}
     for labels in re.findall(rf"^{name}{{(.*)}} ", metrics.text, re.MULTILINE):
         label, value = re.fullmatch(r'(\w+)="([^"]*)"', labels).groups()
-        found.setdefault(label, []).append("…" if label == "version" else value)
+        found.setdefault(label, []).append("…" if label in ("version", "shard") else value)
     return found

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from harness.gateway import ROOT, run
+from harness.prometheus import promtool, scrape
 from harness.redis_server import DurableRedis
 from harness.wait import until
 
@@ -90,6 +91,28 @@ def test_one_that_is_away_takes_its_own_channels_along_and_no_others(servers, ur
     until("it is ready", lambda: ready(gateway)[1]["broker"]["state"] == "ready")
     until("it is heard", lambda: servers[1].subscribers(channels[1]) == 1)
     hears(1, 11)
+
+
+def test_each_server_is_measured_and_shown_by_itself(servers, urls, start, chromium):
+    gateway = start(redis=urls)
+    chromium.show(f"http://{gateway.admin}/", "document.getElementById('state').textContent", lambda state: state == "ready")
+    servers[1].kill()
+    until("it is partial", lambda: ready(gateway)[1]["broker"]["state"] == "partial")
+    metrics = scrape(gateway)
+    names = [f"127.0.0.1:{server.port}" for server in servers]
+    assert [metrics.get("tidegate_redis_shard_ready", shard=name) for name in names] == [1, 0, 1]
+    assert [metrics.get("tidegate_redis_shard_reconnects_total", shard=name) for name in names] == [0, 1, 0]
+    assert all(0 < metrics.get("tidegate_redis_shard_probe_seconds", shard=name) < 60 for name in (names[0], names[2]))
+    assert metrics.get("tidegate_redis_probe_seconds") > 0 and metrics.get("tidegate_redis_ready") == 0
+    assert metrics.get("tidegate_redis_shard_channels", shard=names[shard_of("tg:control", N)]) >= 1
+    code, said = promtool("check", "metrics", text=metrics.text)
+    assert (code, said.strip()) == (0, "")
+    told = run("status", "--admin", gateway.admin).stdout.splitlines()
+    shown = [next(line for line in told if name in line) for name in names]
+    assert ["away" in line for line in shown] == [False, True, False] and "lost 1 times: " in shown[1]
+    seen = chromium.look("[...document.querySelectorAll('#servers tr')].map(row => row.children[1].textContent)", lambda seen: "away" in seen)
+    assert seen == ["ready", "away", "ready"]
+    assert chromium.look("document.getElementById('broker').textContent", bool) == "1 of 3 servers are away"
 
 
 def test_control_needs_the_server_of_its_channel_and_no_other(servers, urls, start):

@@ -54,6 +54,7 @@ static void server_outage(struct redis_server *server, uint64_t now_ms)
 		backoff_reset(&server->backoff);
 	redis_outage_begin(&server->outage, now_ms);
 	metrics_add(server->metrics, METRIC_REDIS_RECONNECTS, 1);
+	server->n_reconnects++;
 	server->ready = false;
 	redis_subscriber_tell_lost(&server->subscriber);
 	server->listener.changed(server->listener.arg, server, redis_outage_reason(&server->outage));
@@ -110,6 +111,7 @@ static void on_measured(void *arg, uint64_t took_us)
 {
 	struct redis_server *server = arg;
 
+	server->probe_us = took_us;
 	server->listener.measured(server->listener.arg, server, took_us);
 }
 
@@ -308,6 +310,15 @@ size_t redis_server_n_channels(const struct redis_server *server)
 	return server->subscriber.channels.n_wanted;
 }
 
+void redis_server_measure(const struct redis_server *server, struct broker_shard *out)
+{
+	out->address = redis_server_address(server);
+	out->ready = server->ready;
+	out->n_channels = redis_server_n_channels(server);
+	out->probe_us = server->probe_us;
+	out->n_reconnects = server->n_reconnects;
+}
+
 struct slice redis_server_complaint(const struct redis_server *server)
 {
 	return redis_library_refusal(server->library);
@@ -319,9 +330,11 @@ void redis_server_describe(const struct redis_server *server, struct buf *out)
 
 	buf_printf(out, "\"state\":\"%s\",\"address\":", server->ready ? "ready" : "connecting");
 	buf_append_json_string(out, server->address.data, server->address.len);
-	buf_printf(out, ",\"since_ms\":%llu,\"n_channels\":%zu",
+	buf_printf(out, ",\"since_ms\":%llu,\"n_channels\":%zu,\"n_reconnects\":%llu",
 		(unsigned long long)(clock_monotonic_ms() - server->outage.since_ms),
-		server->subscriber.channels.n_wanted);
+		server->subscriber.channels.n_wanted, (unsigned long long)server->n_reconnects);
+	if (server->ready && server->probe_us)
+		buf_printf(out, ",\"probe_seconds\":%.6f", (double)server->probe_us / 1e6);
 	if (complaint.len) {
 		buf_append_str(out, ",\"history_refused\":");
 		buf_append_json_string(out, complaint.data, complaint.len);

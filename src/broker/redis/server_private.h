@@ -48,6 +48,8 @@ struct redis_server {
 	bool can_command; /* the commander is greeted */
 	struct redis_prover prover;
 	struct redis_outage outage;
+	uint64_t probe_us;     /* what the newest one took */
+	uint64_t n_reconnects; /* how often it was lost after it had been ready */
 	struct backoff backoff;
 	struct event *redial_timer;
 

@@ -287,6 +287,13 @@ void redis_shard_set_loads_library(struct redis_shard *shard, bool loads_library
 			redis_server_set_loads_library(shard->seats[i].server, loads_library);
 }
 
+void redis_shard_measure(const struct redis_shard *shard, struct broker_shard *out)
+{
+	redis_server_measure(shard->server->server, out);
+	out->n_sentinels = (unsigned int)shard->sentinels.n;
+	out->n_sentinels_answering = (unsigned int)redis_sentinels_n_voting(&shard->sentinels);
+}
+
 void redis_shard_describe(const struct redis_shard *shard, struct buf *out)
 {
 	redis_server_describe(shard->server->server, out);

@@ -44,6 +44,8 @@ void redis_shard_unsubscribe(struct redis_shard *shard, struct slice channel);
 void redis_shard_set_payload_max(struct redis_shard *shard, size_t payload_bytes_max);
 void redis_shard_set_loads_library(struct redis_shard *shard, bool loads_library);
 
+void redis_shard_measure(const struct redis_shard *shard, struct broker_shard *out);
+
 /* Appends the members of a JSON object, as redis_server_describe(). */
 void redis_shard_describe(const struct redis_shard *shard, struct buf *out);
 
