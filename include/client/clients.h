@@ -211,6 +211,9 @@ void clients_answered(struct clients *clients, const struct action_answer *answe
 void clients_resync(struct clients *clients, struct slice channel, uint64_t hash, struct message *told,
 	bool close_others);
 
+/* Subscribers of the channel that know recovery are told this. The reference stays the caller's. */
+void clients_tell(struct clients *clients, struct slice channel, uint64_t hash, struct message *told);
+
 /*
  * An event came over pub/sub that the channel's history of this era had already when it began.
  * Subscribers that this history, or a later one, has answered have the event already; all others get it.

@@ -73,9 +73,10 @@ struct reply_roll {
 struct message *reply_presence(
 	struct slice id, struct slice channel, const struct reply_roll *roll, uint64_t wall_ms);
 
-/* {"type":"degraded","data":{"reason":"upstream"},…} and {"type":"restored",…} */
-struct message *reply_degraded(uint64_t wall_ms);
-struct message *reply_restored(uint64_t wall_ms);
+/* {"type":"degraded","data":{"reason":"upstream"},…} and {"type":"restored",…}; of one channel, if that is not
+ * absent, with its name in "data". */
+struct message *reply_degraded(struct slice channel, uint64_t wall_ms);
+struct message *reply_restored(struct slice channel, uint64_t wall_ms);
 
 /* {"type":"reconnect","data":{"reason":"drain","after_ms":4200},…} */
 struct message *reply_reconnect(const char *reason, uint64_t after_ms, uint64_t wall_ms);

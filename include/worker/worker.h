@@ -117,6 +117,9 @@ void worker_post_flush(struct worker *worker);
 void worker_post_confirm(
 	struct worker *worker, struct slice channel, uint64_t hash, const struct confirmation *confirmation);
 
+/* See clients_tell(). The reference stays the caller's. */
+void worker_post_told(struct worker *worker, struct slice channel, uint64_t hash, struct message *told);
+
 /* See clients_channel_lost(). */
 void worker_post_channel_lost(struct worker *worker, struct slice channel, uint64_t hash);
 

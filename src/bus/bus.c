@@ -58,6 +58,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	histories_tick(&bus->histories, now_ms);
 	surveys_tick(&bus->surveys, now_ms);
 	bus_channels_expire(bus, now_ms);
+	absence_tick(bus, now_ms);
 	if (bus->controlled)
 		revoking_tick(&bus->control.revoking);
 	map_tidy(&bus->channels);
@@ -162,8 +163,10 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 	bool connected = state != BROKER_CONNECTING;
 
 	(void)reason; /* the broker logs it and tells it to /ready */
-	if (connected != bus->is_connected)
+	if (connected != bus->is_connected) {
 		post_connected(bus, connected);
+		absence_over(&bus->absence, clock_monotonic_ms());
+	}
 	else if (state == BROKER_PARTIAL)
 		tell_lost_channels(bus);
 	look_for_control(bus);

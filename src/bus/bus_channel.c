@@ -227,6 +227,7 @@ static void confirm(struct bus_channel *channel)
 	if (channel->confirmed)
 		return;
 	channel->confirmed = channel->was_confirmed = true;
+	absence_end(channel);
 	told = channel->blind ? NULL : say_away(channel); /* or all are told */
 	for (uint64_t left = channel->wanted; left; left &= left - 1) {
 		unsigned int i = (unsigned int)__builtin_ctzll(left);
@@ -558,6 +559,7 @@ void bus_channel_lost(struct bus_channel *channel)
 
 	channel->confirmed = false;
 	channel->lost_ms = clock_monotonic_ms();
+	absence_begin(&channel->bus->absence, channel->lost_ms);
 	channel->ended.offset = 0;
 	if (!channel->history)
 		return;

@@ -49,6 +49,7 @@ struct bus_channel {
 	uint64_t linger_ms; /* until then */
 	bool confirmed;     /* the broker says that every event comes */
 	bool was_confirmed; /* at some time */
+	bool told_away;     /* its clients heard `degraded` of it */
 	uint64_t lost_ms;   /* when its server was lost for the last time */
 	/* It had listeners before its log was read for the first time, so it is unknown what they missed.
 	 * They are told so after the read. */

@@ -4,6 +4,7 @@
 /* Shared by the bus' files: bus.c switches, bus_channel.c has the channels, bus_inbox.c takes the mail of the
  * workers. */
 
+#include "bus/absence.h"
 #include "bus/actions.h"
 #include "bus/bus.h"
 #include "bus/control.h"
@@ -40,6 +41,7 @@ struct bus {
 	struct reaper reaper;
 	struct event *lease_tick; /* NULL: no route has ever kept presence */
 	struct replays replays;
+	struct absence absence;
 	struct list lingering; /* in order of linger_ms */
 	size_t n_lingering;
 	size_t n_given_up;   /* channels, since memory was last given back to the system */

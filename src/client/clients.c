@@ -229,8 +229,8 @@ void clients_channel_lost(struct clients *clients, struct slice channel, uint64_
 /* Tells all clients that know recovery. */
 static void tell_degraded(struct clients *clients, bool degraded)
 {
-	struct message *message =
-		degraded ? reply_degraded(clients->wall_ms) : reply_restored(clients->wall_ms);
+	struct message *message = degraded ? reply_degraded((struct slice){0}, clients->wall_ms)
+					   : reply_restored((struct slice){0}, clients->wall_ms);
 
 	clients->degraded = degraded;
 	for (struct list *link = clients->all.next; message && link != &clients->all; link = link->next) {
@@ -285,6 +285,20 @@ void clients_resync(
 
 	hub_flush(clients->hub); /* the events before it are delivered before it */
 	hub_each(clients->hub, channel, hash, on_resync, &resync);
+}
+
+static void on_told(void *arg, struct hub_subscription *subscription)
+{
+	struct client *client = subscriber_client(subscription->subscriber);
+
+	if (client->aware && client->state != CLIENT_PARKED)
+		client_push(client, message_ref(arg));
+}
+
+void clients_tell(struct clients *clients, struct slice channel, uint64_t hash, struct message *told)
+{
+	hub_flush(clients->hub);
+	hub_each(clients->hub, channel, hash, on_told, told);
 }
 
 struct late {

@@ -209,20 +209,30 @@ struct message *reply_presence(
 	return reply_end(&out, wall_ms);
 }
 
-struct message *reply_degraded(uint64_t wall_ms)
+struct message *reply_degraded(struct slice channel, uint64_t wall_ms)
 {
 	struct buf out = {0};
 
 	reply_begin(&out, "degraded", (struct slice){0});
-	buf_append_str(&out, ",\"data\":{\"reason\":\"upstream\"}");
+	buf_append_str(&out, ",\"data\":{\"reason\":\"upstream\"");
+	if (channel.data) {
+		buf_append_str(&out, ",\"channel\":");
+		buf_append_json_string(&out, channel.data, channel.len);
+	}
+	buf_append_char(&out, '}');
 	return reply_end(&out, wall_ms);
 }
 
-struct message *reply_restored(uint64_t wall_ms)
+struct message *reply_restored(struct slice channel, uint64_t wall_ms)
 {
 	struct buf out = {0};
 
 	reply_begin(&out, "restored", (struct slice){0});
+	if (channel.data) {
+		buf_append_str(&out, ",\"data\":{\"channel\":");
+		buf_append_json_string(&out, channel.data, channel.len);
+		buf_append_char(&out, '}');
+	}
 	return reply_end(&out, wall_ms);
 }
 

@@ -173,6 +173,8 @@ static void take_about(struct worker *worker, struct worker_mail *mail)
 		clients_confirm(&worker->clients, channel, mail->hash, &mail->confirmation);
 	else if (mail->kind == WORKER_CHANNEL_LOST)
 		clients_channel_lost(&worker->clients, channel, mail->hash);
+	else if (mail->kind == WORKER_TOLD)
+		clients_tell(&worker->clients, channel, mail->hash, mail->events[0]);
 	else if (mail->kind == WORKER_RESYNC)
 		clients_resync(&worker->clients, channel, mail->hash, mail->events[0], mail->close_others);
 	else
@@ -201,6 +203,7 @@ static void take(struct worker *worker, struct worker_mail *mail)
 		break;
 	case WORKER_CONFIRM:
 	case WORKER_CHANNEL_LOST:
+	case WORKER_TOLD:
 	case WORKER_RESYNC:
 	case WORKER_LATE:
 		take_about(worker, mail);

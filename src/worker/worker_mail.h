@@ -28,6 +28,7 @@ enum worker_mail_kind {
 	WORKER_EVENTS,
 	WORKER_CONFIRM,
 	WORKER_CHANNEL_LOST,
+	WORKER_TOLD,
 	WORKER_CONNECTED,
 	WORKER_JOINED,
 	WORKER_RESYNC,
@@ -58,7 +59,7 @@ struct worker_mail {
 	struct verifier *verifier;       /* likewise; one reference, or NULL */
 	struct revocations *revocations; /* WORKER_REVOCATIONS; one reference */
 	bool connected;                  /* WORKER_CONNECTED */
-	uint64_t hash;                   /* WORKER_CONFIRM, WORKER_CHANNEL_LOST, WORKER_RESYNC, WORKER_LATE */
+	uint64_t hash; /* WORKER_CONFIRM, WORKER_CHANNEL_LOST, WORKER_TOLD, WORKER_RESYNC, WORKER_LATE */
 	struct confirmation confirmation; /* WORKER_CONFIRM; its message is events[0], if there is one */
 	uint16_t era;                     /* WORKER_LATE; events[0] is the event */
 	struct worker_settings *settings; /* WORKER_CONFIGURE */
@@ -72,7 +73,7 @@ struct worker_mail {
 	uint32_t capacity;
 	uint64_t bytes; /* of WORKER_EVENTS, WORKER_RESYNC, WORKER_LATE: their memory, for the backlog */
 	struct message **events;
-	char channel[]; /* WORKER_CONFIRM, WORKER_CHANNEL_LOST, WORKER_RESYNC, WORKER_LATE */
+	char channel[]; /* WORKER_CONFIRM, WORKER_CHANNEL_LOST, WORKER_TOLD, WORKER_RESYNC, WORKER_LATE */
 };
 
 /* NULL when out of memory. */

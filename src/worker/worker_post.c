@@ -73,6 +73,14 @@ void worker_post_channel_lost(struct worker *worker, struct slice channel, uint6
 	post(worker, mail);
 }
 
+void worker_post_told(struct worker *worker, struct slice channel, uint64_t hash, struct message *told)
+{
+	struct worker_mail *mail = worker_mail_about(WORKER_TOLD, channel, hash, told);
+
+	if (mail)
+		post_counted(worker, mail);
+}
+
 void worker_post_answer(struct worker *worker, const struct action_answer *answer)
 {
 	struct worker_mail *mail = worker_mail_new(WORKER_ANSWER, NULL, 0);

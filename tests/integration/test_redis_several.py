@@ -72,6 +72,8 @@ def test_one_that_is_away_takes_its_own_channels_along_and_no_others(servers, ur
     gateway = start("--config", str(tmp_path / "routes.yaml"), redis=urls)
     channels = one_of_each("items")
     peers = [gateway.connect(f"/ws/{channel.replace(':', '/')}") for channel in channels]
+    aware = gateway.connect(f"/ws/{channels[1].replace(':', '/')}?since=now")
+    assert aware.receive()["type"] == "subscribed"
 
     def hears(place, data):
         assert run("publish", channels[place], json.dumps({"type": "n", "data": data}), "--redis", urls).returncode == 0
@@ -87,10 +89,14 @@ def test_one_that_is_away_takes_its_own_channels_along_and_no_others(servers, ur
     assert (status, said["ready"], said["broker"]["degraded"]) == (200, True, [f"127.0.0.1:{servers[1].port}/0"])
     hears(0, 10)
     hears(2, 12)
+    said = [aware.receive() for _ in range(2)]
+    assert [said[0]["data"], said[1]["type"], said[1]["data"]] == [1, "degraded", {"reason": "upstream", "channel": channels[1]}]
     servers[1].start()
     until("it is ready", lambda: ready(gateway)[1]["broker"]["state"] == "ready")
     until("it is heard", lambda: servers[1].subscribers(channels[1]) == 1)
     hears(1, 11)
+    said = [aware.receive() for _ in range(2)]
+    assert [said[0]["type"], said[0]["data"], said[1]["data"]] == ["restored", {"channel": channels[1]}, 11]
 
 
 def test_each_server_is_measured_and_shown_by_itself(servers, urls, start, chromium):

@@ -100,6 +100,16 @@ void worker_post_channel_lost(struct worker *worker, struct slice channel, uint6
 	buf_printf(worker->said, "%c:lost-%.*s ", worker->number, (int)channel.len, channel.data);
 }
 
+void worker_post_told(struct worker *worker, struct slice channel, uint64_t hash, struct message *told)
+{
+	const char *text = message_text(told).data;
+
+	assert_true(hash == map_hash(channel.data, channel.len));
+	assert_non_null(strstr(text, "\"channel\":\"x\""));
+	buf_printf(worker->said, "%c:%s-%.*s ", worker->number,
+		strstr(text, "degraded") ? "degraded" : "restored", (int)channel.len, channel.data);
+}
+
 void worker_post_answer(struct worker *worker, const struct action_answer *answer)
 {
 	(void)worker; /* no route of these tests carries actions: tests/integration/test_actions.py does */
@@ -798,6 +808,49 @@ static void tells_the_workers_when_the_broker_comes_and_goes(void **state)
 	says(world, "0:x@1 1:x@4 2:x@6 ");
 }
 
+static void a_channel_that_is_away_for_long_is_told_once_and_its_return_too(void **state)
+{
+	struct world *world = *state;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		want(world, i, "x", 1);
+		want(world, i, "y", 1);
+	}
+	subscribed(world, "x");
+	subscribed(world, "y");
+	lost(world, "x");
+	state_becomes(world, BROKER_PARTIAL);
+	pass(world, 2000);
+	subscribed(world, "x"); /* soon enough: nobody need know */
+	lost(world, "x");
+	buf_reset(&world->said);
+	pass(world, 2900);
+	says(world, "");
+	pass(world, 1000); /* it looks twice a second */
+	says(world, "0:degraded-x 1:degraded-x ");
+	pass(world, 10000);
+	says(world, "");
+	subscribed(world, "x");
+	says(world, "0:restored-x 1:restored-x 0:x@1 1:x@1 ");
+}
+
+static void a_channel_is_not_told_away_while_all_are(void **state)
+{
+	struct world *world = *state;
+
+	want(world, 0, "x", 1);
+	subscribed(world, "x");
+	lost(world, "x");
+	state_becomes(world, BROKER_CONNECTING);
+	pass(world, 10000); /* the worker tells that all of Redis is away */
+	buf_reset(&world->said);
+	state_becomes(world, BROKER_PARTIAL);
+	pass(world, 2900);
+	says(world, "0:up 1:up 2:up ");
+	pass(world, 1000);
+	says(world, "0:degraded-x ");
+}
+
 static void a_loss_of_some_channels_touches_only_these(void **state)
 {
 	struct world *world = *state;
@@ -1207,6 +1260,8 @@ int main(void)
 		TEST(who_comes_back_within_the_linger_costs_redis_nothing),
 		TEST(nobody_is_handed_what_comes_while_it_lingers),
 		TEST(tells_the_workers_when_the_broker_comes_and_goes),
+		TEST(a_channel_that_is_away_for_long_is_told_once_and_its_return_too),
+		TEST(a_channel_is_not_told_away_while_all_are),
 		TEST(a_loss_of_some_channels_touches_only_these),
 		TEST_CONTROLLED(a_node_that_never_read_what_was_revoked_waits_for_it_and_others_go_on),
 		TEST_CONTROLLED(what_a_new_primary_lacks_of_the_revoked_is_written_there),

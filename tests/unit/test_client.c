@@ -220,6 +220,23 @@ static void who_waits_for_a_confirmation_has_no_part_in_what_others_missed(void 
 	message_unref(told);
 }
 
+static void what_is_told_of_a_channel_is_for_subscribers_of_it_that_know_recovery(void **state)
+{
+	struct world *world = *state;
+	struct message *told = reply_degraded(slice_of("cards"), WALL_MS);
+
+	assert_non_null(told);
+	for (int i = 0; i < 3; i++)
+		opened(world, (size_t)i, i == 2 ? "/ws/none" : CARDS);
+	world->peers[1].client.aware = world->peers[2].client.aware = true;
+	clients_tell(&world->clients, slice_of("cards"), map_hash("cards", 5), told);
+	turn(world);
+	hears(&world->peers[0], "");
+	hears(&world->peers[1], "degraded(cards) ");
+	hears(&world->peers[2], "");
+	message_unref(told);
+}
+
 /* Its open has promised every event; a command that waits for its answer takes nothing of that back. */
 static void who_was_let_in_unconfirmed_and_says_subscribe_is_told_of_its_gap(void **state)
 {
@@ -765,6 +782,7 @@ int main(void)
 		CLIENTS_TEST(who_was_let_in_before_its_worker_heard_everything_is_closed_for_the_gap),
 		CLIENTS_TEST(who_waited_for_the_confirmation_has_no_gap),
 		CLIENTS_TEST(who_waits_for_a_confirmation_has_no_part_in_what_others_missed),
+		CLIENTS_TEST(what_is_told_of_a_channel_is_for_subscribers_of_it_that_know_recovery),
 		CLIENTS_TEST(who_was_let_in_unconfirmed_and_says_subscribe_is_told_of_its_gap),
 		CLIENTS_TEST(who_was_let_in_unconfirmed_misses_nothing_of_what_it_subscribes_to_later),
 		CLIENTS_TEST(only_a_handshake_that_waits_is_urgent),

@@ -30,6 +30,7 @@ export class Line {
   #refused = 0
   #hintMs
   #isAsleep = false
+  #away = new Set() // channels whose events may be late; undefined: all
   #stopWatching
   state = { name: "connecting" }
 
@@ -55,6 +56,22 @@ export class Line {
     this.#stopWatching()
     this.#drop(code, reason)
     this.#change({ name: "closed", code, reason })
+  }
+
+  /** Of this channel nothing is late any more, or nobody wants to know. */
+  restored(channel) {
+    if (this.#away.delete(channel))
+      this.#awayChanged()
+  }
+
+  #degraded(channel) {
+    this.#away.add(channel)
+    this.#awayChanged()
+  }
+
+  #awayChanged() {
+    const away = this.#away
+    this.#change(!away.size ? { name: "open" } : away.has(undefined) ? { name: "degraded" } : { name: "degraded", channels: [...away] })
   }
 
   /** A fresh token for the connection that is open. */
@@ -97,6 +114,7 @@ export class Line {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#broken(1006, "no answer"), OPEN_MS)
     socket.onopen = () => {
+      this.#away.clear()
       this.#change({ name: "open" })
       this.#listen(QUIET_MS)
       this.#up.open()
@@ -113,9 +131,9 @@ export class Line {
     if (!("channel" in message)) {
       const { type, data } = message
       if (type === "degraded")
-        this.#change({ name: "degraded" })
+        this.#degraded(data?.channel)
       else if (type === "restored")
-        this.#change({ name: "open" })
+        this.restored(data?.channel)
       else if (type === "reconnect")
         this.#hintMs = data.after_ms
       else if (type === "token_expiring" || type === "refresh")

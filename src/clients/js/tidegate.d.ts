@@ -12,7 +12,9 @@ export interface Event {
 export type GapReason = "first" | "none" | "trimmed" | "epoch" | "fork" | "limit" | "format" | "away" | "dropped" | (string & {})
 
 export type State =
-  | { name: "connecting" | "open" | "degraded" }
+  | { name: "connecting" | "open" }
+  /** Redis is away, and events wait for it. channels: only those of these channels; absent: all. */
+  | { name: "degraded"; channels?: string[] }
   /** ms: until the next try. code, reason: of the close frame; error: of the token callback. */
   | { name: "waiting"; ms?: number; isOffline?: boolean; code?: number; reason?: string; error?: unknown }
   | { name: "closed"; code: number; reason: string }

@@ -156,8 +156,10 @@ class Tidegate {
       channel.goOn(data, () => this.#listenersOf(channel))
     else if (type === "error" || type === "unsubscribed")
       this.#fail(channel, new TidegateError(type === "error" ? data : { code: data.reason ?? type }))
-    if (type === "unsubscribed")
+    if (type === "unsubscribed") {
       channel.isEndpoint = false
+      this.#line.restored(channel.name)
+    }
   }
 
   // --- channels ---
@@ -199,6 +201,7 @@ class Tidegate {
     if (channel.isEndpoint)
       return
     channel.isLeft = true
+    this.#line.restored(channel.name)
     this.#positions.drop(channel.name)
     const done = () => this.#forget(channel) // not before: events may be on their way
     if (!this.#line.isOpen)

@@ -88,6 +88,14 @@ void worker_post_channel_lost(struct worker *worker, struct slice channel, uint6
 	(void)hash;
 }
 
+void worker_post_told(struct worker *worker, struct slice channel, uint64_t hash, struct message *told)
+{
+	(void)worker; /* one server: all of it is away, or nothing */
+	(void)channel;
+	(void)hash;
+	(void)told;
+}
+
 void worker_post_answer(struct worker *worker, const struct action_answer *answer)
 {
 	(void)worker; /* no route of these tests carries actions: tests/integration/test_actions.py does */

@@ -122,6 +122,26 @@ describe("the connection", () => {
     assert.equal(client.state.name, "open")
   })
 
+  test("degraded of some channels names them until all are restored", async () => {
+    const socket = await open()
+    await socket.says(subscribed("cards"))
+    await socket.says({ type: "degraded", data: { reason: "upstream", channel: "cards" } })
+    assert.deepEqual(client.state, { name: "degraded", channels: ["cards"] })
+    const items = client.subscribe("items")
+    await socket.says({ type: "degraded", data: { reason: "upstream", channel: "items" } })
+    await socket.says({ type: "restored", data: { channel: "cards" } })
+    assert.deepEqual(client.state, { name: "degraded", channels: ["items"] })
+    items.unsubscribe() // of that one nobody will say that it is back
+    assert.deepEqual(client.state, { name: "open" })
+    await socket.says({ type: "degraded", data: { reason: "upstream", channel: "cards" } })
+    await socket.says({ type: "degraded", data: { reason: "upstream" } })
+    assert.deepEqual(client.state, { name: "degraded" })
+    await socket.closes(1006)
+    await world.passes(500)
+    await world.socket.opens()
+    assert.deepEqual(client.state, { name: "open" }, "what an older connection was told is over")
+  })
+
   test("silence is asked about, and no answer is the end of it", async () => {
     const socket = await open()
     await world.passes(25000)
