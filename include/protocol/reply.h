@@ -73,8 +73,8 @@ struct reply_roll {
 struct message *reply_presence(
 	struct slice id, struct slice channel, const struct reply_roll *roll, uint64_t wall_ms);
 
-/* {"type":"degraded","data":{"reason":"upstream"},…} and {"type":"restored",…}; of one channel, if that is not
- * absent, with its name in "data". */
+/* {"type":"degraded","data":{"reason":"upstream"},…} and {"type":"restored",…}; of one channel, if that is
+ * not absent, with its name in "data". */
 struct message *reply_degraded(struct slice channel, uint64_t wall_ms);
 struct message *reply_restored(struct slice channel, uint64_t wall_ms);
 

@@ -47,7 +47,7 @@ void absence_tick(struct bus *bus, uint64_t now_ms)
 		return;
 	for (struct map_entry *e = map_next(&bus->channels, NULL); e; e = map_next(&bus->channels, e))
 		look_at(map_value(e, struct bus_channel, entry), now_ms);
-	/* All channels are walked through once for those that were lost together, and once for those since. */
+	/* Once for all channels that were lost together, and once for those that were lost since. */
 	absence->first_ms = now_ms - absence->last_ms < BUS_CHANNEL_DEGRADED_MS ? absence->last_ms : 0;
 }
 

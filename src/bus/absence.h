@@ -4,9 +4,9 @@
 /*
  * Absence: channels whose server is away while others are there.
  *
- * Clients that know recovery hear `degraded` of such a channel after BUS_CHANNEL_DEGRADED_MS, and `restored` when
- * its events come again (docs/recovery-protocol.md, R11). While no server is there at all they are told that
- * by their worker, and not once for each channel. On the bus thread.
+ * Clients that know recovery hear `degraded` of such a channel after BUS_CHANNEL_DEGRADED_MS, and `restored`
+ * when its events come again (R11 of docs/recovery-protocol.md). While no server is there at all they are
+ * told that by their worker, and not once for each channel. On the bus thread.
  */
 
 #include <stdint.h>

@@ -50,6 +50,7 @@ static void on_acted(void *arg, int r)
 void actions_take(struct actions *actions, struct action *action)
 {
 	const struct action_text *text = &action->text;
+	const struct own_channel *answers = answers_live(&actions->answers);
 	char id[ACTION_TEXT_MAX], conn[ACTION_TEXT_MAX];
 	struct broker_action asked = {
 		.stream = text->stream,
@@ -60,7 +61,6 @@ void actions_take(struct actions *actions, struct action *action)
 		.vars = text->vars,
 		.key = text->key,
 		.data = text->data,
-		.reply = own_channel_name(&actions->answers),
 	};
 	int r = -ENOTCONN;
 
@@ -68,8 +68,10 @@ void actions_take(struct actions *actions, struct action *action)
 	asked.conn = (struct slice){
 		conn, (size_t)snprintf(conn, sizeof(conn), "%s.%" PRIu64, actions->node, action->conn)};
 	asked.id = (struct slice){id, (size_t)snprintf(id, sizeof(id), "%s.%" PRIu64, conn, action->number)};
-	if (own_channel_is_live(&actions->answers))
+	if (answers) {
+		asked.reply = own_channel_name(answers);
 		r = broker_act(actions->bus->broker, &asked, on_acted, action);
+	}
 	if (r < 0)
 		on_acted(action, r);
 }
@@ -180,7 +182,7 @@ static void on_event(void *arg, struct message *event)
 	metrics_add(bus->metrics, METRIC_ACTION_ANSWERS_DROPPED, 1);
 	if (log_limit_allow(bus->log, &actions->stray_limit, clock_monotonic_ms(), &suppressed))
 		log_warn(bus->log, "a backend's answer makes no sense",
-			log_str("channel", actions->answers.name),
+			log_str("channel", actions->answers.channels[0].name),
 			log_str("remedy", "{\"action\": ID, \"data\": …} or {\"action\": ID, \"error\": "
 					  "{\"code\": …, \"message\": …}}"),
 			log_uint("suppressed", suppressed));
@@ -200,11 +202,11 @@ void actions_init(struct actions *actions, struct bus *bus, const char *node)
 		.stray_limit = {.burst = 5, .interval_ms = 60000},
 	};
 	snprintf(actions->node, sizeof(actions->node), "%s", node);
-	own_channel_init(&actions->answers, bus, "tg:r:", actions->node, &history, on_event, actions);
+	answers_init(&actions->answers, bus, actions->node, &history, on_event, actions);
 }
 
 void actions_configure(struct actions *actions, bool carries)
 {
 	/* Without memory for it actions are answered `unavailable`, until the next reload. */
-	own_channel_follow(&actions->answers, carries);
+	answers_follow(&actions->answers, carries);
 }

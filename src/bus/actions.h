@@ -4,16 +4,16 @@
 /*
  * Actions: what clients ask of backends, from the workers to Redis, and the answers back.
  *
- * Answers come over a channel of this node's own, tg:r:NODE, so those that were published while the link was
- * lost are heard when it is back (bus/own_channel). An action is sent only while that channel
+ * Answers come over a channel of this node's own, so those that were published while the link was
+ * lost are heard when it is back (bus/answers). An action is sent only while such a channel
  * is heard, because its answer may be there a moment later. On the bus thread.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bus/answers.h"
 #include "bus/bus.h"
-#include "bus/own_channel.h"
 #include "core/log.h"
 
 struct action;
@@ -29,7 +29,7 @@ enum {
 struct actions {
 	struct bus *bus;
 	char node[BUS_NODE_MAX + 1];
-	struct own_channel answers;
+	struct answers answers;
 	struct log_limit stray_limit;
 };
 

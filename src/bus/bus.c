@@ -59,6 +59,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	surveys_tick(&bus->surveys, now_ms);
 	bus_channels_expire(bus, now_ms);
 	absence_tick(bus, now_ms);
+	answers_tick(&bus->actions.answers);
 	if (bus->controlled)
 		revoking_tick(&bus->control.revoking);
 	map_tidy(&bus->channels);
@@ -166,8 +167,7 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 	if (connected != bus->is_connected) {
 		post_connected(bus, connected);
 		absence_over(&bus->absence, clock_monotonic_ms());
-	}
-	else if (state == BROKER_PARTIAL)
+	} else if (state == BROKER_PARTIAL)
 		tell_lost_channels(bus);
 	look_for_control(bus);
 	bus_presence_look_for_returns(bus);

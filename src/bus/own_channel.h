@@ -16,7 +16,7 @@
 #include "route/route.h"
 
 enum {
-	OWN_CHANNEL_MAX = 8 + BUS_NODE_MAX, /* bytes of its name: tg:, a word, a node */
+	OWN_CHANNEL_MAX = 12 + BUS_NODE_MAX, /* bytes of its name: tg:, a word, a node, a number */
 };
 
 struct own_channel {

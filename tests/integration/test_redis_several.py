@@ -1,7 +1,9 @@
 """Several Redis servers side by side: each has its channels, and is away alone."""
 
+import contextlib
 import json
 import sys
+import threading
 
 import pytest
 
@@ -13,6 +15,7 @@ from harness.wait import until
 sys.path.insert(0, str(ROOT / "src/clients/python"))
 
 # pylint: disable=wrong-import-position
+from tidegate import Publisher  # noqa: E402
 from tidegate.sharding import shard_of, slot_of  # noqa: E402
 
 pytestmark = pytest.mark.plain
@@ -132,6 +135,34 @@ def test_control_needs_the_server_of_its_channel_and_no_other(servers, urls, sta
         assert told == [503 if away == place else 200] * 4
         servers[away].start()
         until("it is ready", lambda: ready(gateway)[1]["broker"]["state"] == "ready")
+
+
+def test_actions_go_on_where_the_server_of_their_answers_is_away(servers, urls, start, tmp_path):
+    streams = one_of_each("asked")
+    lines = [f"  - {{path: /ws/{i}, channel: asks, actions: {{stream: '{stream}'}}}}\n" for i, stream in enumerate(streams)]
+    (tmp_path / "routes.yaml").write_text("topics: []\nroutes:\n" + "".join(lines), encoding="utf-8")
+    gateway = start("--config", str(tmp_path / "routes.yaml"), redis=urls)
+    node = gateway.get("/ready").json()["node"]
+    away = shard_of(f"tg:r:{node}", N)
+    place = (away + 1) % N
+    until("it hears answers", lambda: servers[away].subscribers(f"tg:r:{node}") == 1)
+    heard = []
+
+    def answer_the_first():
+        entries = servers[place].client.xread({streams[place]: "0"}, count=1, block=20000)
+        fields = {name.decode(): value.decode() for name, value in entries[0][1][0][1].items()}
+        heard.append(fields["reply"])
+        with contextlib.closing(Publisher(servers[shard_of(fields["reply"], N)].client)) as publisher:
+            publisher.publish(fields["reply"], {"action": fields["id"], "data": "done"})
+
+    backend = threading.Thread(target=answer_the_first)
+    with gateway.connect(f"/ws/{place}") as peer:
+        servers[away].kill()
+        until("it is partial", lambda: ready(gateway)[1]["broker"]["state"] == "partial")
+        backend.start()
+        until("another channel is followed", lambda: peer.ask({"type": "action", "id": 1, "data": {}}).get("data") == "done")
+    backend.join()
+    assert heard[0].startswith(f"tg:r:{node}:") and shard_of(heard[0], N) != away
 
 
 def test_where_the_server_of_control_goes_away_gateways_that_knew_it_go_on(servers, urls, start):
