@@ -16,7 +16,7 @@ readonly ALL_SUITES=(format lint unit integration unit-address integration-addre
 readonly ASKED_SUITES=(container) # not among all: minutes, some 600 MB of cache, and a network for Debian 13
 readonly QUICK_SUITES=(format lint unit integration)
 readonly SHORT_FAULTS=(f1 f3 f4b f12 f14 f16 f17)
-readonly JOBS=3                     # a file of tests waits about as long as it works; two cores carry three
+readonly JOBS=4                     # a file of tests waits longer than it works; two cores carry four
 readonly FUZZ_SECONDS=5             # each target; docs/testing.md has the way to hours
 readonly FILE_SECONDS=400           # one file of integration tests, instrumented, on a busy machine
 readonly CLANG_FORMAT_MAJOR=14      # releases differ in what they call well formatted; .clang-format is for this one
@@ -84,14 +84,14 @@ folder_of() {
 
 # The thread sanitizer's build is clang's, so that a warning of either compiler stops us (meson makes them errors). No
 # suite runs its unit tests: what clang says of those is among the lints. Under the address sanitizer -O1 reports the same
-# and compiles in half the time.
+# and compiles in half the time, and lines are all of debug information that a report needs (-g1).
 build_folder() {
 	case $1 in
 	build) deploy/build.sh --cc gcc build -Dtests=enabled ;;
 	build-fault) deploy/build.sh --cc gcc build-fault -Dtests=disabled -Dfault_controls=true ;;
 	build-address)
-		deploy/build.sh --cc gcc build-address -Dtests=enabled -Doptimization=1 -Db_sanitize=address,undefined \
-			-Db_lundef=false
+		deploy/build.sh --cc gcc build-address -Dtests=enabled -Doptimization=1 -Ddebug=false -Dc_args=-g1 \
+			-Db_sanitize=address,undefined -Db_lundef=false
 		;;
 	build-thread) deploy/build.sh --cc clang build-thread -Dtests=disabled -Decho=true -Db_sanitize=thread -Db_lundef=false ;;
 	build-fuzz) tests/fuzz/run.sh --build ;;

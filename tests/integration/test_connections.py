@@ -23,23 +23,18 @@ def test_pings_and_keeps_who_answers(start):
         assert peer.ask({"type": "ping"})["type"] == "pong"
 
 
-def test_closes_who_never_answers_a_ping(start):
+def test_closes_who_never_answers_a_ping_and_who_spoke_once_and_then_fell_silent(start):
     gateway = start(*QUICK_KEEPALIVE)
-    with gateway.connect() as peer:
-        assert peer.receive_frame()[0] == PING
-        peer.expect_end()  # deaf: whatever is sent to it, it says nothing
-    gateway.wait_for_line(DISCONNECTED)
-    until("the connection is gone from the count", lambda: gateway.metric("tidegate_connections") == 0)
-
-
-def test_closes_who_spoke_once_and_then_fell_silent(start):
-    gateway = start(*QUICK_KEEPALIVE)
-    with gateway.connect() as peer:
-        assert peer.receive_frame()[0] == PING
-        peer.send({"type": "ping"})
+    with gateway.connect() as deaf, gateway.connect() as silent:
+        assert silent.receive_frame()[0] == PING
+        silent.send({"type": "ping"})
+        assert deaf.receive_frame()[0] == PING
+        deaf.expect_end()  # whatever is sent to it, it says nothing
         with pytest.raises(Closed):
             while True:
-                peer.receive_frame()
+                silent.receive_frame()
+    until("both are logged", lambda: len(gateway.lines(DISCONNECTED)) == 2)
+    until("the connections are gone from the count", lambda: gateway.metric("tidegate_connections") == 0)
 
 
 def test_a_peer_that_vanished_is_cleaned_up(start):

@@ -1,4 +1,6 @@
-"""The dashboard in a real browser, with a crowd behind it: what it shows is what is so."""
+"""The dashboard in a real browser, with a crowd behind it: what it shows is what is so.
+
+Instrumented builds run what asks the workers most; the rest looks at the page."""
 
 import contextlib
 import json
@@ -84,6 +86,7 @@ def test_it_shows_a_crowd_its_channels_and_how_much_flows(node, page, redis, sta
         crowd.leave()
 
 
+@pytest.mark.plain
 def test_it_shows_who_is_slow_and_who_left_and_why(node, page):
     stuck = WebSocket.connect(node.address, "/ws/slow", receive_buffer=4096)
     browser = page(node)
@@ -105,6 +108,7 @@ def test_it_shows_who_is_slow_and_who_left_and_why(node, page):
     stuck.abandon()
 
 
+@pytest.mark.plain
 def test_what_others_write_where_nodes_announce_themselves_does_not_disturb_it(node, page, redis):
     for name, announcement in (("bare", "{}"), ("odd", '{"node":7}'), ("old", '{"node":"old","host":"<b>x</b>"}'),
                                ("numbers", '{"node":"numbers","host":7,"port":8,"version":9,"pulse":{}}'),
@@ -143,6 +147,7 @@ def test_it_finds_a_channel_and_shows_its_events_live(node, page):
         peer.abandon()
 
 
+@pytest.mark.plain
 def test_escape_closes_a_channel(node, page):
     browser = page(node)
     browser.look("document.getElementById('match').value = 'cards'", bool)
@@ -152,6 +157,7 @@ def test_escape_closes_a_channel(node, page):
     assert browser.look("document.getElementById('channel').hidden", lambda hidden: hidden is not None) is True
 
 
+@pytest.mark.plain
 def test_it_shows_what_it_goes_by_and_a_reload_that_was_refused(start, redis, tmp_path, page):
     file = tmp_path / "shown.yaml"
     file.write_text("routes: [{path: '/ws/ours/{id}', channel: 'ours:{id}', history: on}]\n", encoding="utf-8")
@@ -172,6 +178,7 @@ def test_it_shows_what_it_goes_by_and_a_reload_that_was_refused(start, redis, tm
     browser.look(cells("routes"), lambda rows: rows[0][0] == "/ws/new")
 
 
+@pytest.mark.plain
 def test_it_shows_what_was_refused_and_who_is_connected(node, page, redis):
     def first_is_older():
         return any(row["open_seconds"] > 0.05 for row in node.get("/connections").json()["connections"])
@@ -189,6 +196,7 @@ def test_it_shows_what_was_refused_and_who_is_connected(node, page, redis):
         browser.look(cells("slow"), lambda rows: [row[1] for row in rows] == ["/ws/execution/{execution_id}", "/ws/cards"])
 
 
+@pytest.mark.plain
 def test_a_gateway_that_was_killed_is_silent_soon(node, page, start, redis):
     other = start(redis=redis)
     browser = page(node)
@@ -208,6 +216,7 @@ def test_a_gateway_that_was_killed_is_silent_soon(node, page, start, redis):
     assert len(rows) == 2, "its announcement ended before the page said anything"
 
 
+@pytest.mark.plain
 def test_a_flood_of_events_does_not_hold_the_page_up(node, page, redis, figure):
     browser = page(node)
     browser.look("document.getElementById('match').value = 'cards'", bool)
@@ -225,6 +234,7 @@ def test_a_flood_of_events_does_not_hold_the_page_up(node, page, redis, figure):
     figure("worst frame under a flood of events", f"{browser.look('worst', bool):.0f} ms")
 
 
+@pytest.mark.plain
 def test_it_says_when_the_gateway_is_away(start, page):
     node = start()
     browser = page(node)
@@ -236,6 +246,7 @@ def test_it_says_when_the_gateway_is_away(start, page):
     assert [row[2] for row in browser.look(cells("nodes"), bool)] == ["away"]
 
 
+@pytest.mark.plain
 def test_it_says_when_redis_is_away(start, own_redis, page):
     node = start(redis=own_redis)
     browser = page(node)
@@ -244,6 +255,7 @@ def test_it_says_when_redis_is_away(start, own_redis, page):
     assert browser.look(text("broker"), bool).startswith("away: ")
 
 
+@pytest.mark.plain
 def test_it_asks_for_the_token_and_keeps_it_in_the_tab(start, chromium):
     node = start(env={"TIDEGATE_ADMIN_TOKEN": TOKEN})
     chromium.show(f"http://{node.admin}/", text("state"), lambda state: state == "locked")
@@ -264,6 +276,7 @@ def test_it_asks_for_the_token_and_keeps_it_in_the_tab(start, chromium):
     assert chromium.look("window.saved && saved.size", bool) > 1000, "a link that shows no token leads to a 401"
 
 
+@pytest.mark.plain
 def test_it_fits_the_screen_and_takes_the_colours_of_the_system(gateway, page):
     browser = page(gateway)
     with gateway.connect("/ws/execution/" + "x" * 60):

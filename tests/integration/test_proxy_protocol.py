@@ -262,7 +262,8 @@ def test_tls_comes_behind_the_header(start, redis, tmp_path):
                 assert peer.recv(4096)[:13] == b"HTTP/1.1 101 "
                 assert remote_of_newest(gateway) == "2001:db8::7"
     header = HEADERS["v1"][0]
-    for tail in ([header + b"\x16\x03\x01\x00\x02??"], [header, b"\x16\x03\x01\x00\x02??"]):  # no handshake, at once and later
+    nonsense = b"\x16\x03\x01\x00\x04????"  # a record that is whole, with no handshake in it
+    for tail in ([header + nonsense], [header, nonsense]):  # at once, and later
         before = len(gateway.lines("tls handshake failed"))
         with connect(gateway.address) as raw:
             for piece in tail:
