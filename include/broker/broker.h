@@ -119,10 +119,19 @@ struct broker_log_entry {
 typedef void (*broker_log_read_fn)(void *arg, int r, const struct position *top,
 	const struct broker_log_entry *entries, size_t n_entries);
 
+/* Where actions go that are handed over together. */
+struct broker_action_stream {
+	struct slice key;   /* in Redis */
+	uint32_t backlog;   /* entries that it may hold */
+	struct slice reply; /* the channel where the answers are awaited */
+};
+
+enum {
+	BROKER_ACTIONS_MAX = 32, /* in one call */
+};
+
 /* What a client asks of a backend: an entry of a stream, by the names of its fields (docs/actions.md). */
 struct broker_action {
-	struct slice stream;      /* its key in Redis */
-	uint32_t backlog;         /* entries that the stream may hold */
 	uint64_t timeout_ms;      /* `deadline` is so far ahead, on the clock of Redis */
 	struct slice id;          /* of the action, unique */
 	struct slice conn;        /* of the connection, likewise */
@@ -130,11 +139,10 @@ struct broker_action {
 	struct slice route, vars; /* the path's template, and a JSON object of its variables */
 	struct slice key;         /* that makes a repetition harmless; may be absent */
 	struct slice data;        /* JSON, as the client said it */
-	struct slice reply;       /* the channel where the answer is awaited */
 };
 
-/* r: also -EBUSY, the stream holds `backlog` entries. */
-typedef void (*broker_acted_fn)(void *arg, int r);
+/* r: 0, the first n are in the stream, which had no room for the others; or negative errno, of all. */
+typedef void (*broker_acted_fn)(void *arg, int r, size_t n);
 
 /* Where a node's part of who is on a channel is kept, and who is told when that changes. */
 struct broker_presence {
@@ -245,8 +253,8 @@ struct broker_ops {
 	int (*log_read)(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
 		uint64_t ttl_ms, broker_log_read_fn done, void *arg);
 	/* NULL: there are no backends. */
-	int (*act)(
-		struct broker *broker, const struct broker_action *action, broker_acted_fn done, void *arg);
+	int (*act)(struct broker *broker, const struct broker_action_stream *stream,
+		const struct broker_action *actions, size_t n, broker_acted_fn done, void *arg);
 	enum broker_state (*state)(const struct broker *broker);
 	/* NULL: the same as state(), for all channels. */
 	enum broker_state (*channel_state)(const struct broker *broker, struct slice channel);
@@ -326,9 +334,10 @@ int broker_log_publish(struct broker *broker, struct slice channel, struct slice
 int broker_log_read(struct broker *broker, struct slice channel, uint64_t from, uint32_t count,
 	uint64_t ttl_ms, broker_log_read_fn done, void *arg);
 
-/* Appends the action to its stream, unless that is full. done() as above, not NULL; -EOPNOTSUPP: there is
- * nobody behind this broker who could answer. */
-int broker_act(struct broker *broker, const struct broker_action *action, broker_acted_fn done, void *arg);
+/* Appends n actions, at most BROKER_ACTIONS_MAX, to a stream in this order, until that is full. done() as
+ * above, not NULL; -EOPNOTSUPP: there is nobody behind this broker who could answer. */
+int broker_act(struct broker *broker, const struct broker_action_stream *stream,
+	const struct broker_action *actions, size_t n, broker_acted_fn done, void *arg);
 
 enum broker_state broker_state(const struct broker *broker);
 

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/list.h"
 #include "core/slice.h"
 #include "mail/bus_mail.h"
 
@@ -26,9 +27,9 @@ struct action_text {
 
 struct action {
 	struct bus_mail mail;
-	void *bus;       /* the bus' own, while Redis is asked */
-	uint64_t conn;   /* the connection's number */
-	uint64_t number; /* of the action on its worker */
+	struct list link; /* the bus' own, until Redis is asked */
+	uint64_t conn;    /* the connection's number */
+	uint64_t number;  /* of the action on its worker */
 	uint64_t timeout_ms;
 	uint32_t backlog;
 	struct action_text text; /* points into bytes */

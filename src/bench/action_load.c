@@ -14,6 +14,7 @@
 #define REPLY "{\"type\":\"reply\",\"id\":"
 #define ERROR "{\"type\":\"error\",\"id\":"
 #define CODE  "\"code\":\""
+#define OURS  "{\"type\":\"error\",\"data\":" /* of no action: that we say too much */
 
 enum {
 	TEXT_MAX = 160,
@@ -84,17 +85,25 @@ bool action_load_send(struct action_load *load, struct crowd *crowd, uint64_t du
 	return true;
 }
 
+/* The code of an error; the first one is kept for the report. */
+static void read_code(struct action_load *load, const char *text, size_t len, char word[ACTION_CODE_MAX])
+{
+	const char *code = memmem(text, len, CODE, strlen(CODE));
+
+	word[0] = '\0';
+	if (code)
+		snprintf(word, ACTION_CODE_MAX, "%.*s", (int)strcspn(code + strlen(CODE), "\""),
+			code + strlen(CODE));
+	if (!load->code[0])
+		memcpy(load->code, word, ACTION_CODE_MAX);
+}
+
 /* After a timeout, or a link that broke, nobody knows what became of it. */
 static void note_code(struct action_load *load, const char *text, size_t len)
 {
-	const char *code = memmem(text, len, CODE, strlen(CODE));
-	char word[ACTION_CODE_MAX] = "";
+	char word[ACTION_CODE_MAX];
 
-	if (code)
-		snprintf(word, sizeof(word), "%.*s", (int)strcspn(code + strlen(CODE), "\""),
-			code + strlen(CODE));
-	if (!load->code[0])
-		memcpy(load->code, word, sizeof(word));
+	read_code(load, text, len, word);
 	if (strcmp(word, "timeout") == 0 || strcmp(word, "unknown") == 0)
 		load->n_lost++;
 	else
@@ -104,10 +113,12 @@ static void note_code(struct action_load *load, const char *text, size_t len)
 bool action_load_hear(struct action_load *load, const char *text, size_t len, uint64_t now_us)
 {
 	bool is_reply = len > strlen(REPLY) && !memcmp(text, REPLY, strlen(REPLY));
-	char digits[24];
+	char digits[24], word[ACTION_CODE_MAX];
 	struct action_slot *slot;
 	uint64_t number;
 
+	if (len > strlen(OURS) && !memcmp(text, OURS, strlen(OURS)))
+		read_code(load, text, len, word); /* what was not read has no end, and is lost */
 	if (!is_reply && !(len > strlen(ERROR) && !memcmp(text, ERROR, strlen(ERROR))))
 		return false;
 	snprintf(digits, sizeof(digits), "%.*s", (int)(len - strlen(REPLY)), text + strlen(REPLY));

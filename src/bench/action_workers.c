@@ -24,7 +24,6 @@
 enum {
 	BATCH = 64, /* entries a read */
 	KEY_MAX = 128,
-	ANSWER_MAX = 256,
 	SENTENCE_MAX = 160,
 	PING_NS = 5000000, /* between two pings */
 };
@@ -73,20 +72,25 @@ static const char *field(const redisReply *entry, const char *name)
 	return "";
 }
 
-/* Asks for an entry's answer to be published. False: it is somebody else's. */
-static bool answer(struct action_worker *worker, const redisReply *entry)
+/* Adds an entry's answer to an event. False: the entry is somebody else's. */
+static bool answer(struct action_worker *worker, const redisReply *entry, struct buf *event)
 {
-	const char *reply = field(entry, "reply");
-	char log[KEY_MAX], meta[KEY_MAX], text[ANSWER_MAX];
-
 	if (action_load_carry(worker->all->load, field(entry, "data")) < 0)
 		return false;
+	buf_printf(event, "%s{\"action\":\"%s\",\"data\":1}", event->len ? "," : "[", field(entry, "id"));
+	return true;
+}
+
+/* Asks for it to be published. */
+static void publish(struct action_worker *worker, const char *reply, struct buf *event)
+{
+	char log[KEY_MAX], meta[KEY_MAX];
+
 	snprintf(log, sizeof(log), "tg:s:{%s}", reply);
 	snprintf(meta, sizeof(meta), "tg:m:{%s}", reply);
-	snprintf(text, sizeof(text), "{\"action\":\"%s\",\"data\":1}", field(entry, "id"));
-	redisAppendCommand(worker->redis, "FCALL tidegate_publish 2 %s %s %s %s publish 1001 60000 benchrun",
-		log, meta, text, reply);
-	return true;
+	buf_append_char(event, ']');
+	redisAppendCommand(worker->redis, "FCALL tidegate_publish 2 %s %s %b %s publish 1001 60000 benchrun",
+		log, meta, event->data, event->len, reply);
 }
 
 /* Asks for all of them to be taken out, in one step; how many replies come. */
@@ -104,19 +108,51 @@ static int take_out(struct action_worker *worker, const char *const *entries, si
 	return 4;
 }
 
+/* Entries of one read that are not answered yet. */
+struct unanswered {
+	const redisReply *list[BATCH];
+	size_t n;
+	int n_commands;
+};
+
+/* Asks for the answers of those that go where the first one's goes, in one event, and forgets them. */
+static void answer_some(
+	struct action_worker *worker, struct unanswered *left, const char **names, size_t *n_namesp)
+{
+	const char *reply = field(left->list[0], "reply");
+	struct buf event = {0};
+	size_t kept = 0;
+
+	for (size_t i = 0; i < left->n; i++) {
+		const redisReply *entry = left->list[i];
+
+		if (strcmp(field(entry, "reply"), reply) != 0)
+			left->list[kept++] = entry;
+		else if (answer(worker, entry, &event))
+			names[(*n_namesp)++] = entry->element[0]->str;
+	}
+	left->n = kept;
+	if (event.len) {
+		publish(worker, reply, &event);
+		left->n_commands++;
+	}
+	buf_deinit(&event);
+}
+
 /* False: Redis refused something. */
 static bool work_off(struct action_worker *worker, const redisReply *answered)
 {
 	const redisReply *entries = answered->element[0]->element[1];
-	const char *own[BATCH]; /* their names; the others stay for whoever takes them over */
-	size_t n_own = 0;
-	int n;
+	const char *names[BATCH];
+	struct unanswered left = {.n = entries->elements < BATCH ? entries->elements : BATCH};
+	size_t n_names = 0;
 
-	for (size_t i = 0; i < entries->elements && i < BATCH; i++)
-		if (answer(worker, entries->element[i]))
-			own[n_own++] = entries->element[i]->element[0]->str;
-	n = (int)n_own + (n_own ? take_out(worker, own, n_own) : 0);
-	for (; n > 0; n--) {
+	for (size_t i = 0; i < left.n; i++)
+		left.list[i] = entries->element[i];
+	while (left.n)
+		answer_some(worker, &left, names, &n_names);
+	left.n_commands += n_names ? take_out(worker, names, n_names) : 0;
+	for (; left.n_commands > 0; left.n_commands--) {
 		redisReply *reply = NULL;
 
 		redisGetReply(worker->redis, (void **)&reply);

@@ -51,9 +51,10 @@ int broker_log_read(struct broker *broker, struct slice channel, uint64_t from, 
 	return broker->ops->log_read(broker, channel, from, count, ttl_ms, done, arg);
 }
 
-int broker_act(struct broker *broker, const struct broker_action *action, broker_acted_fn done, void *arg)
+int broker_act(struct broker *broker, const struct broker_action_stream *stream,
+	const struct broker_action *actions, size_t n, broker_acted_fn done, void *arg)
 {
-	return broker->ops->act ? broker->ops->act(broker, action, done, arg) : -EOPNOTSUPP;
+	return broker->ops->act ? broker->ops->act(broker, stream, actions, n, done, arg) : -EOPNOTSUPP;
 }
 
 enum broker_state broker_state(const struct broker *broker)

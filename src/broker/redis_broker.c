@@ -209,10 +209,10 @@ static int redis_log_read(struct broker *broker, struct slice channel, uint64_t 
 }
 
 /* The answer comes on the reply channel's own server. */
-static int redis_act(
-	struct broker *broker, const struct broker_action *action, broker_acted_fn done, void *arg)
+static int redis_act(struct broker *broker, const struct broker_action_stream *stream,
+	const struct broker_action *actions, size_t n, broker_acted_fn done, void *arg)
 {
-	return redis_server_act(server_of_key(broker, action->stream), action, done, arg);
+	return redis_server_act(server_of_key(broker, stream->key), stream, actions, n, done, arg);
 }
 
 static enum broker_state redis_state(const struct broker *broker)

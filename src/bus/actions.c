@@ -37,43 +37,110 @@ static void post(struct actions *actions, const struct action_answer *answer)
 
 /* --- there --- */
 
-static void on_acted(void *arg, int r)
-{
-	struct action *action = arg;
+/* Actions that go to Redis in one call. */
+struct call {
+	struct actions *actions;
+	size_t n;
+	struct action *list[BROKER_ACTIONS_MAX];
+};
 
+static void end_action(struct actions *actions, struct action *action, int r)
+{
 	if (r < 0)
-		post(action->bus,
+		post(actions,
 			&(struct action_answer){.conn = action->conn, .number = action->number, .r = r});
 	free(action);
 }
 
+static void on_acted(void *arg, int r, size_t n)
+{
+	struct call *call = arg;
+
+	for (size_t i = 0; i < call->n; i++)
+		end_action(call->actions, call->list[i], r < 0 ? r : i < n ? 0 : -EBUSY);
+	free(call);
+}
+
+static bool goes_with(const struct action *action, const struct action *first)
+{
+	return slice_equal(action->text.stream, first->text.stream) && action->backlog == first->backlog;
+}
+
+/* Takes the first of the list and what goes to the same stream out of it, as many as one call may have. */
+static void gather(struct list *taken, struct call *call)
+{
+	struct list *next;
+
+	for (struct list *link = taken->next; link != taken && call->n < BROKER_ACTIONS_MAX; link = next) {
+		struct action *action = list_entry(link, struct action, link);
+
+		next = link->next;
+		if (call->n && !goes_with(action, call->list[0]))
+			continue;
+		list_remove(link);
+		call->list[call->n++] = action;
+	}
+}
+
+static int send_call(struct call *call)
+{
+	const struct actions *actions = call->actions;
+	const struct own_channel *answers = answers_live(&actions->answers);
+	struct broker_action_stream stream = {
+		.key = call->list[0]->text.stream,
+		.backlog = call->list[0]->backlog,
+	};
+	char ids[BROKER_ACTIONS_MAX][ACTION_TEXT_MAX];
+	struct broker_action asked[BROKER_ACTIONS_MAX];
+
+	if (!answers)
+		return -ENOTCONN;
+	stream.reply = own_channel_name(answers);
+	for (size_t i = 0; i < call->n; i++) {
+		const struct action *action = call->list[i];
+		const struct action_text *text = &action->text;
+		int conn_len = snprintf(ids[i], sizeof(ids[i]), "%s.%" PRIu64, actions->node, action->conn);
+		int rest_len = snprintf(
+			ids[i] + conn_len, sizeof(ids[i]) - (size_t)conn_len, ".%" PRIu64, action->number);
+
+		asked[i] = (struct broker_action){
+			.timeout_ms = action->timeout_ms,
+			.id = {ids[i], (size_t)(conn_len + rest_len)},
+			.conn = {ids[i], (size_t)conn_len},
+			.user = text->user,
+			.route = text->route,
+			.vars = text->vars,
+			.key = text->key,
+			.data = text->data,
+		};
+	}
+	return broker_act(actions->bus->broker, &stream, asked, call->n, on_acted, call);
+}
+
 void actions_take(struct actions *actions, struct action *action)
 {
-	const struct action_text *text = &action->text;
-	const struct own_channel *answers = answers_live(&actions->answers);
-	char id[ACTION_TEXT_MAX], conn[ACTION_TEXT_MAX];
-	struct broker_action asked = {
-		.stream = text->stream,
-		.backlog = action->backlog,
-		.timeout_ms = action->timeout_ms,
-		.user = text->user,
-		.route = text->route,
-		.vars = text->vars,
-		.key = text->key,
-		.data = text->data,
-	};
-	int r = -ENOTCONN;
+	list_push_back(&actions->taken, &action->link);
+}
 
-	action->bus = actions;
-	asked.conn = (struct slice){
-		conn, (size_t)snprintf(conn, sizeof(conn), "%s.%" PRIu64, actions->node, action->conn)};
-	asked.id = (struct slice){id, (size_t)snprintf(id, sizeof(id), "%s.%" PRIu64, conn, action->number)};
-	if (answers) {
-		asked.reply = own_channel_name(answers);
-		r = broker_act(actions->bus->broker, &asked, on_acted, action);
+void actions_flush(struct actions *actions)
+{
+	while (list_linked(&actions->taken)) {
+		struct call *call = malloc(sizeof(*call));
+		int r;
+
+		if (!call) {
+			struct list *first = actions->taken.next;
+
+			list_remove(first);
+			end_action(actions, list_entry(first, struct action, link), -ENOMEM);
+			continue;
+		}
+		*call = (struct call){.actions = actions};
+		gather(&actions->taken, call);
+		r = send_call(call);
+		if (r < 0)
+			on_acted(call, r, 0);
 	}
-	if (r < 0)
-		on_acted(action, r);
 }
 
 /* --- and back --- */
@@ -150,35 +217,27 @@ static bool read_error(struct slice error, struct action_answer *answer)
 	return true;
 }
 
-static bool read_answer(const struct actions *actions, struct slice text, struct action_answer *answer)
+/* Posts what an object says. False: it makes no sense. */
+static bool take_answer(
+	struct actions *actions, const struct json_member members[N_MEMBERS], struct message *event)
 {
-	struct json_member members[N_MEMBERS];
+	struct action_answer answer = {
+		.event = event, .data = members[DATA].value, .more = json_is_true(members[MORE].value)};
+	struct slice error = members[ERROR].value;
 
-	/* An event without a `type` was made an update, with the payload inside. */
-	if (!read_members(text, members))
+	if (!read_id(actions, members[ACTION].value, &answer))
 		return false;
-	if (!members[ACTION].value.data &&
-		(!json_is_object(members[DATA].value) || !read_members(members[DATA].value, members)))
+	if (error.data && !slice_is(error, "null") && !read_error(error, &answer))
 		return false;
-	if (!read_id(actions, members[ACTION].value, answer))
-		return false;
-	answer->data = members[DATA].value;
-	answer->more = json_is_true(members[MORE].value);
-	return !members[ERROR].value.data || slice_is(members[ERROR].value, "null") ||
-	       read_error(members[ERROR].value, answer);
+	post(actions, &answer);
+	return true;
 }
 
-static void on_event(void *arg, struct message *event)
+static void note_stray(struct actions *actions)
 {
-	struct actions *actions = arg;
 	struct bus *bus = actions->bus;
-	struct action_answer answer = {.event = event};
 	uint64_t suppressed;
 
-	if (read_answer(actions, message_text(event), &answer)) {
-		post(actions, &answer);
-		return;
-	}
 	metrics_add(bus->metrics, METRIC_ACTION_ANSWERS_DROPPED, 1);
 	if (log_limit_allow(bus->log, &actions->stray_limit, clock_monotonic_ms(), &suppressed))
 		log_warn(bus->log, "a backend's answer makes no sense",
@@ -186,6 +245,38 @@ static void on_event(void *arg, struct message *event)
 			log_str("remedy", "{\"action\": ID, \"data\": …} or {\"action\": ID, \"error\": "
 					  "{\"code\": …, \"message\": …}}"),
 			log_uint("suppressed", suppressed));
+}
+
+/* Several answers in one event. */
+static void take_array(struct actions *actions, struct slice array, struct message *event)
+{
+	struct json_member members[N_MEMBERS];
+	struct slice item;
+	size_t pos = 0;
+
+	while (json_array_next(array, &pos, &item))
+		if (!read_members(item, members) || !take_answer(actions, members, event))
+			note_stray(actions);
+}
+
+static void on_event(void *arg, struct message *event)
+{
+	struct actions *actions = arg;
+	struct json_member members[N_MEMBERS];
+	struct slice data = {0};
+	bool is_good = read_members(message_text(event), members);
+
+	/* An event without a `type` was made an update, with the payload inside. */
+	if (is_good && !members[ACTION].value.data) {
+		data = members[DATA].value;
+		if (json_is_array(data)) {
+			take_array(actions, data, event);
+			return;
+		}
+		is_good = json_is_object(data) && read_members(data, members);
+	}
+	if (!is_good || !take_answer(actions, members, event))
+		note_stray(actions);
 }
 
 /* --- listening --- */
@@ -201,6 +292,7 @@ void actions_init(struct actions *actions, struct bus *bus, const char *node)
 		.bus = bus,
 		.stray_limit = {.burst = 5, .interval_ms = 60000},
 	};
+	list_init(&actions->taken);
 	snprintf(actions->node, sizeof(actions->node), "%s", node);
 	answers_init(&actions->answers, bus, actions->node, &history, on_event, actions);
 }

@@ -14,6 +14,7 @@
 
 #include "bus/answers.h"
 #include "bus/bus.h"
+#include "core/list.h"
 #include "core/log.h"
 
 struct action;
@@ -29,6 +30,7 @@ enum {
 struct actions {
 	struct bus *bus;
 	char node[BUS_NODE_MAX + 1];
+	struct list taken; /* actions, in the order in which they came */
 	struct answers answers;
 	struct log_limit stray_limit;
 };
@@ -39,7 +41,10 @@ void actions_init(struct actions *actions, struct bus *bus, const char *node);
 /* Some route carries actions, or none does. */
 void actions_configure(struct actions *actions, bool carries);
 
-/* Hands it to Redis. Takes it over. */
+/* Takes it over, until the flush. */
 void actions_take(struct actions *actions, struct action *action);
+
+/* Hands what was taken to Redis, in calls of several: to be called when no more is there for now. */
+void actions_flush(struct actions *actions);
 
 #endif

@@ -118,6 +118,7 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 			bus_channels_expire(bus, clock_monotonic_ms());
 		mail = next;
 	}
+	actions_flush(&bus->actions);
 }
 
 static void free_mail(struct bus_mail *mail)

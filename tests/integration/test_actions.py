@@ -8,6 +8,7 @@ import pytest
 
 from harness.gateway import run
 from harness.wait import until
+from harness.websocket import TEXT, frame
 
 STREAM = "cards-actions"
 CONFIG = """
@@ -227,6 +228,57 @@ def test_a_full_stream_is_busy_at_once(gateway, own_redis):
         assert answer["data"]["code"] == "busy" and answer["data"]["retry_after_ms"] > 0
     assert own_redis.client.xlen(STREAM) == 5
     assert gateway.metric('tidegate_actions_refused_total{reason="busy"}') == 1
+
+
+def test_a_crowd_that_asks_at_once_fills_the_stream_and_the_rest_is_busy(start, own_redis, tmp_path):
+    """What comes together goes to Redis together: in the order of each connection, up to the bound and not beyond it."""
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(CONFIG.replace("in_flight: 3, backlog: 5", "in_flight: 200, backlog: 100"), encoding="utf-8")
+    gateway = start("--config", file, redis=own_redis)
+    until("it hears answers", lambda: b"tg:r:" in b" ".join(own_redis.client.pubsub_channels()))
+    with gateway.connect("/ws/cards") as peer:
+        texts = [json.dumps({"type": "action", "id": number, "data": number}).encode() for number in range(150)]
+        peer.send_raw(b"".join(frame(TEXT, text) for text in texts))
+        refused = [peer.receive() for _ in range(50)]
+        assert {answer["data"]["code"] for answer in refused} == {"busy"} and [answer["id"] for answer in refused] == [*range(100, 150)]
+    entries = [raw for _, raw in own_redis.client.xrange(STREAM)]
+    assert [int(raw[b"data"]) for raw in entries] == [*range(100)]
+    assert len({raw[b"id"] for raw in entries}) == 100 and len({raw[b"conn"] for raw in entries}) == 1
+    assert own_redis.client.info("commandstats")["cmdstat_fcall"]["calls"] < 100, "several in a call"
+
+
+def test_one_event_may_hold_several_answers(gateway, own_redis):
+    """A worker that has several for a gateway says them at once, and what makes no sense among them hurts no other."""
+    with gateway.connect("/ws/cards") as peer, gateway.connect("/ws/cards") as other:
+        act(peer, 0, id=1)
+        act(peer, 0, id=2)
+        act(other, 0, id=3)
+        until("they are in the stream", lambda: own_redis.client.xlen(STREAM) == 3)
+        ids = [raw[b"id"].decode() for _, raw in own_redis.client.xrange(STREAM)]
+        channel = own_redis.client.xrange(STREAM)[0][1][b"reply"].decode()
+        answers = [{"action": ids[0], "data": "part", "more": True}, 7, {"action": ids[0], "data": "end"}, {"action": "of nobody"}, [],
+                   {"action": ids[2], "error": {"code": "no", "message": "no"}}, {"action": ids[1]}]
+        own_redis.client.fcall("tidegate_publish", 2, f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}", json.dumps(answers), channel, "publish",
+                               1001, 60000, "abcdefgh")
+        assert [(answer["id"], answer.get("data")) for answer in (peer.receive() for _ in range(3))] == [(1, "part"), (1, "end"), (2, None)]
+        assert other.receive()["data"]["code"] == "no"
+    assert gateway.metric("tidegate_action_answers_dropped_total") == 3
+
+
+def test_a_library_that_knows_one_action_a_call_loses_none(gateway, own_redis):
+    """Of an older gateway, where this one may load no other: what it left out is said to be refused."""
+    own_redis.client.function_load("""#!lua name=tidegate
+redis.register_function('tidegate_version', function() return 1000 end)
+redis.register_function('tidegate_action', function(k, a) return redis.call('XADD', k[1], '*', 'id', a[3], 'data', a[9], 'reply', a[10]) end)
+redis.register_function('tidegate_publish', function() end)
+redis.register_function('tidegate_read', function() end)
+""", replace=True)
+    with gateway.connect("/ws/cards") as peer:
+        peer.send_raw(b"".join(frame(TEXT, json.dumps({"type": "action", "id": number, "data": number}).encode()) for number in range(3)))
+        answers = [peer.receive() for _ in range(3)]
+        codes = sorted((answer["id"], answer["data"]["code"]) for answer in answers)
+    said = {int(raw[b"data"]) for _, raw in own_redis.client.xrange(STREAM)}
+    assert codes == [(number, "timeout" if number in said else "busy") for number in range(3)] and 0 in said
 
 
 def test_a_path_without_actions_says_so(gateway):

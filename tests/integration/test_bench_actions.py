@@ -1,12 +1,14 @@
 """`tidegate bench --actions`: what it measures, and that it would notice what goes wrong."""
 
 import json
+import signal
 import threading
 
 import pytest
 
-from harness.gateway import TALKATIVE, run
-from harness.wait import until
+from harness.gateway import BINARY, TALKATIVE, run
+from harness.process import Process
+from harness.wait import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.plain
 
@@ -64,6 +66,20 @@ def test_what_goes_wrong_is_noticed(bench, own_redis, each, figure):
     ending.set()
     thread.join()
     assert code == 1 and not figures["clean"] and figures[figure] > 0
+
+
+def test_who_says_more_than_the_gateway_reads_is_told_so(start, own_redis, tmp_path):
+    """What is over the rate of messages is not read, and so never ends: the report has the word."""
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(CONFIG, encoding="utf-8")
+    gateway = start("--config", file, "--message-rate", 5, "--message-burst", 5, redis=own_redis)
+    until("it hears answers", lambda: b"tg:r:" in b" ".join(own_redis.client.pubsub_channels()))
+    process = Process([BINARY, "bench", "--url", gateway.url(""), "--path", "/ws/cards", "--redis", own_redis.url, "--actions", STREAM,
+                       "--connections", 1, "--warmup", "0.1", "--duration", "0.2", "--window", "4"], tmp_path, "bench")
+    until("it was too much", lambda: gateway.metric("tidegate_messages_over_rate_total") > 0)
+    process.popen.send_signal(signal.SIGINT)  # or it waits for answers for as long as any route would
+    process.ended = process.popen.wait(PATIENCE_SECONDS) is not None
+    assert process.popen.returncode == 1 and "the first that was not answered: rate" in process.stdout()
 
 
 @pytest.mark.parametrize("words, sentence", [

@@ -2,6 +2,7 @@
 
 #include "broker/redis/action.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -9,40 +10,69 @@
 #include "broker/redis/number.h"
 #include "broker/redis/reply.h"
 
+enum {
+	ACTION_WORDS = 9, /* of one action in a call */
+};
+
 struct waiting {
 	broker_acted_fn done;
 	void *arg;
+	size_t n;
 };
 
-/* The answer is the id of the entry, or busy. */
+/* The answer is busy, the id of the only entry, or how many were appended. A library that is older than this
+ * gateway knows one action a call, and answers with the id of the first. */
+static size_t read_count(const struct redis_reply *reply, size_t n)
+{
+	const struct redis_value *value = &reply->values[0];
+
+	if (value->kind == REDIS_STRING)
+		return slice_is(redis_reply_text(reply, 0), "busy") ? 0 : 1;
+	if (value->kind != REDIS_INTEGER || value->integer < 0)
+		return 0;
+	return (uint64_t)value->integer < n ? (size_t)value->integer : n;
+}
+
 static void on_acted(void *arg, int r, const struct redis_reply *reply)
 {
 	struct waiting *waiting = arg;
 
-	if (r == 0 && slice_is(redis_reply_text(reply, 0), "busy"))
-		r = -EBUSY;
-	waiting->done(waiting->arg, r);
+	waiting->done(waiting->arg, r, r == 0 ? read_count(reply, waiting->n) : 0);
 	free(waiting);
 }
 
-int redis_action_send(
-	struct redis_library *library, const struct broker_action *action, broker_acted_fn done, void *arg)
+static void write_words(const struct broker_action *action, char timeout[REDIS_NUMBER_MAX],
+	struct slice reply, struct slice *words)
 {
-	char backlog[REDIS_NUMBER_MAX], timeout[REDIS_NUMBER_MAX];
+	const struct slice all[ACTION_WORDS] = {redis_number_write(timeout, action->timeout_ms), action->id,
+		action->conn, action->user, action->route, action->vars, action->key, action->data, reply};
+
+	for (size_t i = 0; i < ACTION_WORDS; i++)
+		words[i] = all[i];
+}
+
+int redis_action_send(struct redis_library *library, const struct broker_action_stream *stream,
+	const struct broker_action *actions, size_t n, broker_acted_fn done, void *arg)
+{
+	char backlog[REDIS_NUMBER_MAX], timeouts[BROKER_ACTIONS_MAX][REDIS_NUMBER_MAX];
+	struct slice more[BROKER_ACTIONS_MAX * ACTION_WORDS];
 	const struct redis_call_words words = {
-		.keys = {action->stream},
+		.keys = {stream->key},
 		.n_keys = 1,
-		.args = {redis_number_write(backlog, action->backlog),
-			redis_number_write(timeout, action->timeout_ms), action->id, action->conn,
-			action->user, action->route, action->vars, action->key, action->data, action->reply},
-		.n_args = REDIS_CALL_ARGS_MAX,
+		.args = {redis_number_write(backlog, stream->backlog)},
+		.n_args = 1,
+		.more = more,
+		.n_more = n * ACTION_WORDS,
 	};
 	struct waiting *waiting = malloc(sizeof(*waiting));
 	int r;
 
+	assert(n <= BROKER_ACTIONS_MAX);
 	if (!waiting)
 		return -ENOMEM;
-	*waiting = (struct waiting){done, arg};
+	*waiting = (struct waiting){done, arg, n};
+	for (size_t i = 0; i < n; i++)
+		write_words(&actions[i], timeouts[i], stream->reply, more + i * ACTION_WORDS);
 	r = redis_library_call(library, REDIS_FUNCTION_ACTION, &words, on_acted, waiting);
 	if (r < 0)
 		free(waiting);

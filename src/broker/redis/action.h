@@ -7,8 +7,8 @@
 
 struct redis_library;
 
-/* As broker_act(); action.reply is the channel as Redis knows it, prefix and all. */
-int redis_action_send(
-	struct redis_library *library, const struct broker_action *action, broker_acted_fn done, void *arg);
+/* As broker_act(); stream.reply is the channel as Redis knows it, prefix and all. */
+int redis_action_send(struct redis_library *library, const struct broker_action_stream *stream,
+	const struct broker_action *actions, size_t n, broker_acted_fn done, void *arg);
 
 #endif

@@ -69,8 +69,8 @@ int redis_server_log_publish(struct redis_server *server, struct slice channel, 
 	const struct broker_log_options *options, broker_log_published_fn done, void *arg);
 int redis_server_log_read(struct redis_server *server, struct slice channel, uint64_t from, uint32_t count,
 	uint64_t ttl_ms, broker_log_read_fn done, void *arg);
-int redis_server_act(
-	struct redis_server *server, const struct broker_action *action, broker_acted_fn done, void *arg);
+int redis_server_act(struct redis_server *server, const struct broker_action_stream *stream,
+	const struct broker_action *actions, size_t n, broker_acted_fn done, void *arg);
 
 int redis_server_set_presence(struct redis_server *server, const struct broker_presence *presence,
 	const struct broker_user *users, size_t n, broker_roll_fn done, void *arg);

@@ -62,16 +62,16 @@ int redis_server_log_read(struct redis_server *server, struct slice channel, uin
 	return r;
 }
 
-int redis_server_act(
-	struct redis_server *server, const struct broker_action *action, broker_acted_fn done, void *arg)
+int redis_server_act(struct redis_server *server, const struct broker_action_stream *stream,
+	const struct broker_action *actions, size_t n, broker_acted_fn done, void *arg)
 {
-	struct broker_action named = *action;
+	struct broker_action_stream named = *stream;
 	struct buf name = {0};
-	int r = server_name(server, action->reply, &name);
+	int r = server_name(server, stream->reply, &name);
 
 	named.reply = buf_slice(&name);
 	if (r == 0)
-		r = redis_action_send(server->library, &named, done, arg);
+		r = redis_action_send(server->library, &named, actions, n, done, arg);
 	buf_deinit(&name);
 	return r;
 }

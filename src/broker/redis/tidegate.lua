@@ -23,7 +23,7 @@
 -- Servers without functions are given the same text as a script; nothing here may rely on more than Redis 5 has without
 -- asking for it.
 
-local VERSION = 7
+local VERSION = 9
 local BYTES = 4194304 -- of payloads in one answer, unless told otherwise
 local PART = 100 -- entries fetched at once: what is left out for its size was not copied either
 local TTL_MIN = 30000 -- milliseconds
@@ -191,15 +191,25 @@ local function read(k, a)
 end
 
 -- KEYS stream of actions
--- ARGV backlog, timeout_ms, id, conn, user, route, vars, key, data, reply
--- What a client asks of a backend (docs/actions.md). Workers take what they have answered out of the stream, so its length is
--- what waits. Above `backlog` nothing is appended, and the answer is 'busy'.
+-- ARGV backlog, then for each action: timeout_ms, id, conn, user, route, vars, key, data, reply
+-- What clients ask of a backend (docs/actions.md). Workers take what they have answered out of the stream, so its length is
+-- what waits. Above `backlog` nothing is appended. Answers 'busy' if nothing was, the entry's id for the only action, and else
+-- how many were appended: the first so many.
 local function action(k, a)
-  if redis.call('XLEN', k[1]) >= a[1] + 0 then
+  local room = a[1] - redis.call('XLEN', k[1])
+  if room < 1 then
     return 'busy'
   end
-  return redis.call('XADD', k[1], '*', 'id', a[3], 'conn', a[4], 'user', a[5], 'route', a[6], 'vars', a[7], 'key', a[8],
-    'data', a[9], 'reply', a[10], 'deadline', string.format('%.0f', now_ms() + a[2]))
+  local n, now = math.min(room, (#a - 1) / 9), now_ms()
+  local entry, timeout, deadline
+  for at = 2, 9 * n, 9 do
+    if a[at] ~= timeout then -- the same for most
+      timeout, deadline = a[at], string.format('%.0f', now + a[at])
+    end
+    entry = redis.call('XADD', k[1], '*', 'id', a[at + 1], 'conn', a[at + 2], 'user', a[at + 3], 'route', a[at + 4], 'vars',
+      a[at + 5], 'key', a[at + 6], 'data', a[at + 7], 'reply', a[at + 8], 'deadline', deadline)
+  end
+  return #a == 10 and entry or n
 end
 
 -- Who is on a channel (docs/presence.md). A node says how many connections of a user it has, and not how many more, so a call
