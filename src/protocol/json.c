@@ -5,8 +5,8 @@
  * brackets of a container the same things can always come next: its end, or (behind a comma) a member or an
  * element. So the whole grammar is scan_next() in a loop, and scan_value() for the value behind a colon.
  *
- * Every event goes through here once per node. Most of its bytes are inside strings, which are read eight
- * bytes at a time.
+ * Every event goes through here once per node. Most of its bytes are inside strings, which are read sixteen
+ * bytes at a time where the processor can, and eight elsewhere.
  */
 
 #include "protocol/json.h"
@@ -14,6 +14,9 @@
 #include <endian.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "core/text.h"
 
@@ -87,12 +90,25 @@ static const unsigned char *scan_escape(const unsigned char *p, const unsigned c
 	}
 }
 
-/*
- * Finds the first byte that is not plain: a quote, a backslash, a control byte, or not ASCII. It reads eight
- * bytes at a time: each of the three subtractions sets the high bit of a byte that matches, and wrongly sets
- * it only above a byte that does.
- */
-static inline const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
+#ifdef __SSE2__
+
+/* Which of sixteen bytes are not plain, a bit each. Compared as signed numbers, a byte that is not ASCII is
+ * below a blank, as a control byte is. */
+static inline unsigned int odd_bytes(const unsigned char *p)
+{
+	const __m128i bytes = _mm_loadu_si128((const __m128i *)p);
+	const __m128i control = _mm_cmplt_epi8(bytes, _mm_set1_epi8(' '));
+	const __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+	const __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+
+	return (unsigned int)_mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, slash)));
+}
+
+#endif
+
+/* Eight bytes at a time: each of the three subtractions sets the high bit of a byte that matches, and wrongly
+ * sets it only above a byte that does. */
+static const unsigned char *skip_plain_words(const unsigned char *p, const unsigned char *end)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);
 	const uint64_t highs = ones << 7;
@@ -114,14 +130,26 @@ static inline const unsigned char *skip_plain(const unsigned char *p, const unsi
 	return p;
 }
 
-/* p is behind the opening quote; returns behind the closing one, or NULL. */
-static const unsigned char *scan_string(const unsigned char *p, const unsigned char *end, bool *escapedp)
+/* Finds the first byte that is not plain: a quote, a backslash, a control byte, or not ASCII. */
+static inline const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
+{
+#ifdef __SSE2__
+	for (; end - p >= 16; p += 16) {
+		unsigned int odd = odd_bytes(p);
+
+		if (odd)
+			return p + __builtin_ctz(odd);
+	}
+#endif
+	return skip_plain_words(p, end);
+}
+
+/* A string from its first byte on that is neither plain nor its end. */
+static const unsigned char *scan_odd_string(const unsigned char *p, const unsigned char *end, bool *escapedp)
 {
 	size_t n;
 
-	*escapedp = false;
-	for (;;) {
-		p = skip_plain(p, end);
+	for (;; p = skip_plain(p, end)) {
 		if (p == end || *p < 0x20)
 			return NULL;
 		if (*p == '"')
@@ -139,6 +167,15 @@ static const unsigned char *scan_string(const unsigned char *p, const unsigned c
 				return NULL;
 		}
 	}
+}
+
+/* p is behind the opening quote; returns behind the closing one, or NULL. */
+static inline const unsigned char *scan_string(
+	const unsigned char *p, const unsigned char *end, bool *escapedp)
+{
+	*escapedp = false;
+	p = skip_plain(p, end);
+	return p < end && *p == '"' ? p + 1 : scan_odd_string(p, end, escapedp);
 }
 
 /* Skips all digits, at least one; NULL if there is no digit. */
