@@ -3,6 +3,9 @@
  *
  *     feed() ── slices of 8 KiB ──► redisReader ── create…() ──► values[] and text ── a reply is whole ──►
  * fn()
+ *
+ * Nearly all that a gateway hears are messages of pub/sub, and nearly all of them come whole. Those are read
+ * where they lie, in a fifth of the reader's instructions; whatever is not exactly so is the reader's.
  */
 
 #include "broker/redis/reply.h"
@@ -27,7 +30,12 @@ enum {
 	LINE_MAX_BYTES = 64 * 1024,         /* a status, an error, a number; Redis' own are below 1 KiB */
 	HEADER_MAX = 20,                    /* digits of the longest number */
 	KEEP_BYTES = 1024 * 1024,           /* a reply that needed more gives its memory back */
+	MESSAGE_VALUES = 4,                 /* the array, "message", the channel, the payload */
+	LENGTH_DIGITS = 9,                  /* of a string in a message; the reader knows longer ones */
 };
+
+/* How a message of pub/sub begins, up to the length of its channel. */
+static const char message_head[] = "*3\r\n$7\r\nmessage\r\n$";
 
 struct redis_parser {
 	redisReader *reader;
@@ -272,6 +280,91 @@ static int parser_drain(struct redis_parser *parser, redis_reply_fn fn, void *ar
 	}
 }
 
+/* --- messages of pub/sub that came whole --- */
+
+/* The string whose length begins here, if it is there with its end. Returns what follows it, or NULL. */
+static const char *whole_string(const char *p, const char *end, size_t bytes_max, struct slice *textp)
+{
+	const char *digits = p;
+	size_t len = 0;
+
+	for (; p < end && *p >= '0' && *p <= '9' && p - digits < LENGTH_DIGITS; p++)
+		len = len * 10 + (size_t)(*p - '0');
+	if (p == digits || (*digits == '0' && p - digits > 1))
+		return NULL;
+	if (end - p < 2 || memcmp(p, "\r\n", 2) != 0)
+		return NULL;
+	p += 2;
+	if (len > bytes_max || (size_t)(end - p) < len + 2 || memcmp(p + len, "\r\n", 2) != 0)
+		return NULL;
+	*textp = (struct slice){p, len};
+	return p + len + 2;
+}
+
+/* The length of the message that lies here, whole and within its bounds; 0: it is something else. */
+static size_t whole_message(const struct redis_parser *parser, const char *data, size_t len,
+	struct redis_value values[MESSAGE_VALUES])
+{
+	const char *end = data + len;
+	const char *p = data + sizeof(message_head) - 1;
+	struct slice channel, payload;
+
+	if (len <= sizeof(message_head) || memcmp(data, message_head, sizeof(message_head) - 1) != 0)
+		return 0;
+	p = whole_string(p, end, parser->bulk_bytes_max, &channel);
+	if (!p || p == end || *p++ != '$')
+		return 0;
+	p = whole_string(p, end, parser->bulk_bytes_max, &payload);
+	if (!p)
+		return 0;
+	values[0] = (struct redis_value){REDIS_ARRAY, MESSAGE_VALUES - 1, 0, 0};
+	values[1] = (struct redis_value){REDIS_STRING, 0, sizeof("*3\r\n$7\r\n") - 1, 7};
+	values[2] = (struct redis_value){REDIS_STRING, 0, (size_t)(channel.data - data), channel.len};
+	values[3] = (struct redis_value){REDIS_STRING, 0, (size_t)(payload.data - data), payload.len};
+	return (size_t)(p - data);
+}
+
+/* Hands out the messages that lie at the front. How many bytes they have. */
+static size_t hear_messages(const struct redis_parser *parser, const char *data, size_t len,
+	redis_reply_fn fn, void *arg, int *rp)
+{
+	struct redis_value values[MESSAGE_VALUES];
+	struct redis_reply reply = {.values = values, .n_values = MESSAGE_VALUES, .cap = MESSAGE_VALUES};
+	size_t at = 0, n;
+
+	while (*rp == 0 && (n = whole_message(parser, data + at, len - at, values)) > 0) {
+		reply.text = (struct buf){.data = (char *)data + at, .len = n}; /* nobody writes to it */
+		*rp = fn(arg, &reply);
+		at += n;
+	}
+	return at;
+}
+
+/* Is the reader well, and between two replies? */
+static bool is_between(const struct redis_parser *parser)
+{
+	return !parser->reader->err && parser->reader->ridx < 0 && parser->reader->pos == parser->reader->len;
+}
+
+/* How much of the input the reader gets at once: what is left of a reply, where a message follows it. That one
+ * is then at the front. */
+static size_t slice_for_reader(const struct redis_parser *parser, const char *data, size_t len)
+{
+	size_t n = len < SLICE_BYTES ? len : SLICE_BYTES;
+	const char *next =
+		is_between(parser) ? NULL : memmem(data, n, message_head, sizeof(message_head) - 1);
+
+	return next && next > data ? (size_t)(next - data) : n;
+}
+
+static int feed_reader(
+	struct redis_parser *parser, const char *data, size_t len, redis_reply_fn fn, void *arg)
+{
+	if (redisReaderFeed(parser->reader, data, len) != REDIS_OK)
+		return parser_fail(parser);
+	return parser_drain(parser, fn, arg);
+}
+
 int redis_parser_feed(struct redis_parser *parser, const char *data, size_t len, redis_reply_fn fn, void *arg)
 {
 	size_t n;
@@ -284,10 +377,11 @@ int redis_parser_feed(struct redis_parser *parser, const char *data, size_t len,
 			n = len < parser->skip ? len : parser->skip;
 			parser->skip -= n;
 		} else {
-			n = len < SLICE_BYTES ? len : SLICE_BYTES;
-			if (redisReaderFeed(parser->reader, data, n) != REDIS_OK)
-				return parser_fail(parser);
-			r = parser_drain(parser, fn, arg);
+			n = is_between(parser) ? hear_messages(parser, data, len, fn, arg, &r) : 0;
+			if (n == 0) {
+				n = slice_for_reader(parser, data, len);
+				r = feed_reader(parser, data, n, fn, arg);
+			}
 		}
 		data += n;
 		len -= n;
