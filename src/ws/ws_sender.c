@@ -26,6 +26,7 @@ struct pending {
 	size_t len;
 	const void *cookie;
 	ssize_t result;
+	int fd; /* known once it is about to be sent through the ring; negative: nothing is sent */
 };
 
 struct ws_sender {
@@ -102,9 +103,22 @@ static void ring_add(struct ws_sender *sender, struct pending *pending)
 {
 	struct io_uring_sqe *entry = io_uring_get_sqe(&sender->ring);
 
-	io_uring_prep_send(entry, lws_get_socket_fd(pending->connection->wsi), pending->data, pending->len,
-		MSG_DONTWAIT | MSG_NOSIGNAL);
+	io_uring_prep_send(entry, pending->fd, pending->data, pending->len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	io_uring_sqe_set_data(entry, pending);
+}
+
+/*
+ * Asks lws about each socket: in a loop of its own, because nothing of a wsi is in the cache when there are
+ * thousands, and so the waits for its memory overlap. A socket for which lws has the rest of a frame to send
+ * before gets nothing.
+ */
+static void look_up(struct pending *pending, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct lws *wsi = pending[i].connection->wsi;
+
+		pending[i].fd = lws_partial_buffered(wsi) ? -1 : lws_get_socket_fd(wsi);
+	}
 }
 
 /* The kernel may take some and leave the rest for another call. 0 or negative errno. */
@@ -146,23 +160,23 @@ static int ring_reap(struct ws_sender *sender, unsigned int n)
 /* As many as fit into the ring, from the i-th on. How many were dealt with, or negative errno. */
 static ssize_t ring_send(struct ws_sender *sender, size_t i)
 {
-	size_t first = i;
+	size_t n_taken = sender->n - i < RING_ENTRIES ? sender->n - i : RING_ENTRIES;
+	struct pending *pending = &sender->pending[i];
 	unsigned int n = 0;
 	int r;
 
-	for (; i < sender->n && n < RING_ENTRIES; i++) {
-		struct pending *pending = &sender->pending[i];
-
-		pending->result = 0;
-		if (lws_partial_buffered(pending->connection->wsi))
-			continue; /* lws has the rest of a frame to send before */
-		ring_add(sender, pending);
+	look_up(pending, n_taken);
+	for (size_t j = 0; j < n_taken; j++) {
+		pending[j].result = 0;
+		if (pending[j].fd < 0)
+			continue;
+		ring_add(sender, &pending[j]);
 		n++;
 	}
 	r = ring_submit(sender, n);
 	if (r == 0)
 		r = ring_reap(sender, n);
-	return r < 0 ? r : (ssize_t)(i - first);
+	return r < 0 ? r : (ssize_t)n_taken;
 }
 
 /*
@@ -244,7 +258,7 @@ static bool grow(struct ws_sender *sender)
 void ws_sender_add(struct ws_sender *sender, struct ws_connection *connection, const void *data, size_t len,
 	const void *cookie)
 {
-	struct pending pending = {connection, data, len, cookie, 0};
+	struct pending pending = {connection, data, len, cookie, 0, -1};
 
 	if (sender->n == sender->capacity && !grow(sender)) {
 		client_sent(&connection->client, cookie, send_one(&pending)); /* no memory to wait in */
