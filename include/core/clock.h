@@ -21,4 +21,14 @@ uint64_t clock_wall_ms(void);
 /* RFC 3339 in UTC with milliseconds. Writes CLOCK_TIMESTAMP_LEN bytes, no NUL. */
 void clock_format(uint64_t wall_ms, char out[CLOCK_TIMESTAMP_LEN]);
 
+/* The timestamp that was asked for last. Zeroed memory has none. */
+struct clock_text {
+	uint64_t wall_ms;
+	char text[CLOCK_TIMESTAMP_LEN];
+};
+
+/* The same, formatted only if the time is another than last time: many events have the time of one turn.
+ * Borrowed until the next call. */
+const char *clock_text_at(struct clock_text *last, uint64_t wall_ms);
+
 #endif

@@ -52,12 +52,12 @@ void map_tidy(struct map *map);
 struct map_entry *map_find(const struct map *map, uint64_t hash, const char *key, size_t len);
 
 /*
- * Brings the memory that a look-up of this hash will touch into the cache, in two steps: the bucket, then its
- * first entry. For a caller who looks many names up in a row, and has other work to do between the two steps
- * and before the look-up.
+ * For a caller who looks many names up in a row, and has other work to do between these steps and before
+ * the look-up. First the bucket is brought into the cache. Then its first entry can be told without touching
+ * it, so that the caller brings in what it needs of the struct around; NULL if there is none.
  */
 void map_prefetch_bucket(const struct map *map, uint64_t hash);
-void map_prefetch_entry(const struct map *map, uint64_t hash);
+const struct map_entry *map_peek(const struct map *map, uint64_t hash);
 
 /*
  * Walks all entries, in no order: start with NULL, end with NULL. The map may not change meanwhile, with one

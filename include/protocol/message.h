@@ -19,6 +19,7 @@
 #include "core/slice.h"
 #include "protocol/form.h"
 
+struct clock_text;
 struct key_path;
 
 enum {
@@ -47,15 +48,17 @@ struct message {
 	unsigned char frame[];
 };
 
-/* The channel that an event is for, with its hash, so that no look-up has to compute it again. */
+/* The channel that an event is for, with what would be the same work for each of its events. */
 struct message_channel {
 	struct slice name;
-	uint64_t hash; /* map_hash() of the name */
+	uint64_t hash;            /* map_hash() of the name */
+	struct slice quoted;      /* the name as JSON, quotes included; absent: it is made */
+	struct clock_text *clock; /* that events have their timestamps from; NULL: each has its own */
 };
 
 static inline struct message_channel message_channel(struct slice name)
 {
-	return (struct message_channel){name, map_hash(name.data, name.len)};
+	return (struct message_channel){.name = name, .hash = map_hash(name.data, name.len)};
 }
 
 /*

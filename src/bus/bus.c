@@ -88,10 +88,9 @@ void bus_renamed(struct bus *bus, struct slice channel)
 			log_uint("suppressed", suppressed));
 }
 
-static void on_event(void *arg, struct slice name, struct slice payload)
+static void take_event(struct bus *bus, const struct arrival *arrival)
 {
-	struct bus *bus = arg;
-	struct bus_channel *channel = bus_channel_find(bus, map_hash(name.data, name.len), name);
+	struct bus_channel *channel = bus_channel_find(bus, arrival->hash, arrival->name);
 	int r;
 
 	if (!channel || (list_linked(&channel->linger) && !channel->history))
@@ -101,17 +100,44 @@ static void on_event(void *arg, struct slice name, struct slice payload)
 		bus->wall_ms = clock_wall_ms();
 	}
 	metrics_add(bus->metrics, METRIC_EVENTS, 1);
-	r = bus_channel_event(channel, payload);
+	r = bus_channel_event(channel, arrival->payload);
 	if (r == MESSAGE_NOT_JSON)
-		bus_drop(bus, name, METRIC_EVENTS_DROPPED, "not JSON");
+		bus_drop(bus, arrival->name, METRIC_EVENTS_DROPPED, "not JSON");
 	else if (r < 0)
-		bus_drop(bus, name, METRIC_EVENTS_DROPPED_MEMORY, "out of memory");
+		bus_drop(bus, arrival->name, METRIC_EVENTS_DROPPED_MEMORY, "out of memory");
+}
+
+/* Before anything else that the broker says. */
+static void take_arrivals(struct bus *bus)
+{
+	struct arrivals *arrivals = &bus->arrivals;
+	size_t n = arrivals->n;
+
+	for (size_t i = 0; n >= ARRIVALS_WORTH && i < n; i++)
+		bus_channel_expect(bus, arrivals->all[i].hash);
+	for (size_t i = 0; i < n; i++)
+		take_event(bus, &arrivals->all[i]);
+	arrivals->n = arrivals->n_bytes = 0;
+}
+
+static void on_event(void *arg, struct slice name, struct slice payload)
+{
+	struct bus *bus = arg;
+	const struct arrival arrival = {map_hash(name.data, name.len), name, payload};
+
+	map_prefetch_bucket(&bus->channels, arrival.hash);
+	if (arrivals_add(&bus->arrivals, arrival.hash, name, payload))
+		return;
+	take_arrivals(bus);
+	if (!arrivals_add(&bus->arrivals, arrival.hash, name, payload))
+		take_event(bus, &arrival); /* it is larger than what is copied */
 }
 
 static void on_drained(void *arg)
 {
 	struct bus *bus = arg;
 
+	take_arrivals(bus);
 	bus->now_us = 0;
 	bus_flush(bus);
 }
@@ -119,8 +145,10 @@ static void on_drained(void *arg)
 static void on_subscribed(void *arg, struct slice name)
 {
 	struct bus *bus = arg;
-	struct bus_channel *channel = bus_channel_find(bus, map_hash(name.data, name.len), name);
+	struct bus_channel *channel;
 
+	take_arrivals(bus);
+	channel = bus_channel_find(bus, map_hash(name.data, name.len), name);
 	if (channel)
 		bus_channel_subscribed(channel);
 }
@@ -128,8 +156,10 @@ static void on_subscribed(void *arg, struct slice name)
 static void on_lost(void *arg, struct slice name)
 {
 	struct bus *bus = arg;
-	struct bus_channel *channel = bus_channel_find(bus, map_hash(name.data, name.len), name);
+	struct bus_channel *channel;
 
+	take_arrivals(bus);
+	channel = bus_channel_find(bus, map_hash(name.data, name.len), name);
 	if (channel)
 		bus_channel_lost(channel);
 }
@@ -164,6 +194,7 @@ static void on_state(void *arg, enum broker_state state, const char *reason)
 	bool connected = state != BROKER_CONNECTING;
 
 	(void)reason; /* the broker logs it and tells it to /ready */
+	take_arrivals(bus);
 	if (connected != bus->is_connected) {
 		post_connected(bus, connected);
 		absence_over(&bus->absence, clock_monotonic_ms());

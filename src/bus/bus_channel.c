@@ -11,6 +11,8 @@
 #include "bus/own_channel.h"
 #include "channel_log/envelope.h"
 #include "core/clock.h"
+#include "core/prefetch.h"
+#include "core/text.h"
 #include "mail/confirmation.h"
 #include "mail/join.h"
 #include "protocol/message.h"
@@ -30,9 +32,26 @@ struct bus_channel *bus_channel_find(const struct bus *bus, uint64_t hash, struc
 	return entry ? map_value(entry, struct bus_channel, entry) : NULL;
 }
 
+static size_t wishes_bytes(const struct bus *bus)
+{
+	return bus->n_workers * sizeof(struct wanting);
+}
+
+void bus_channel_expect(const struct bus *bus, uint64_t hash)
+{
+	const struct map_entry *entry = map_peek(&bus->channels, hash);
+	const char *name = (const char *)entry + sizeof(struct bus_channel) + wishes_bytes(bus);
+
+	if (!entry)
+		return;
+	prefetch(entry, BUS_CHANNEL_HOT);
+	prefetch(name, PREFETCH_LINE_BYTES);
+}
+
 static struct message_channel hashed_name(const struct bus_channel *channel)
 {
-	return (struct message_channel){bus_channel_name(channel), channel->entry.hash};
+	return (struct message_channel){bus_channel_name(channel), channel->entry.hash,
+		bus_channel_quoted(channel), &channel->bus->histories.clock};
 }
 
 static void stop_lingering(struct bus_channel *channel)
@@ -97,13 +116,15 @@ int bus_channel_configure(struct bus_channel *channel)
 
 static struct bus_channel *channel_new(struct bus *bus, uint64_t hash, struct slice name)
 {
-	size_t wishes = bus->n_workers * sizeof(struct wanting);
-	struct bus_channel *channel = calloc(1, sizeof(*channel) + wishes + name.len + 1);
+	size_t wishes = wishes_bytes(bus);
+	size_t quoted_len = text_json_quote(NULL, name.data, name.len);
+	struct bus_channel *channel = calloc(1, sizeof(*channel) + wishes + name.len + 1 + quoted_len);
 
 	if (!channel)
 		return NULL;
 	channel->name = (char *)channel->wishes + wishes;
 	memcpy(channel->name, name.data, name.len);
+	channel->quoted_len = text_json_quote(channel->name + name.len + 1, name.data, name.len);
 	channel->entry = (struct map_entry){.hash = hash, .key = channel->name, .key_len = name.len};
 	list_init(&channel->taps);
 	channel->bus = bus;

@@ -10,6 +10,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bus/history.h"
@@ -19,6 +20,10 @@
 
 struct bus;
 struct key_path;
+
+enum {
+	BUS_CHANNEL_HOT = 128, /* bytes of a channel that each event touches */
+};
 
 /*
  * A reload can give a history to a channel that has listeners already. The history's first read uses another
@@ -42,10 +47,18 @@ struct wanting {
 };
 
 struct bus_channel {
+	/* What each event touches comes first. */
 	struct map_entry entry; /* key points at name, behind the wishes */
 	uint64_t wanted;        /* bit i: worker i wants it */
 	struct list taps;
 	struct list linger; /* in bus.lingering while the channel is not wanted */
+	struct bus *bus;
+	struct history *history;    /* NULL if the channel keeps no history */
+	const struct key_path *key; /* of bus.routes; NULL if its events have no key */
+	char *name;
+	size_t quoted_len; /* of the name as JSON, which follows it */
+	enum settling settling;
+
 	uint64_t linger_ms; /* until then */
 	bool confirmed;     /* the broker says that every event comes */
 	bool was_confirmed; /* at some time */
@@ -62,15 +75,10 @@ struct bus_channel {
 	uint16_t late_era;   /* the era of the late entry that is being handed out */
 	/* the newest entry that came over pub/sub while there was no history; offset 0 without one */
 	struct position heard;
-	const struct key_path *key; /* of bus.routes; NULL if its events have no key */
-	struct bus *bus;
-	struct history *history; /* NULL if the channel keeps no history */
 	struct list ending;      /* in bus.ending while its history is to end */
 	uint64_t ending_ms;      /* until then that may hold something back */
-	enum settling settling;
-	uint16_t era;      /* bus.era when its history began */
-	bool close_on_gap; /* closes clients that do not know recovery if they lose entries */
-	char *name;
+	uint16_t era;            /* bus.era when its history began */
+	bool close_on_gap;       /* closes clients that do not know recovery if they lose entries */
 	struct wanting wishes[]; /* by worker */
 };
 
@@ -79,8 +87,19 @@ static inline struct slice bus_channel_name(const struct bus_channel *channel)
 	return (struct slice){channel->name, channel->entry.key_len};
 }
 
+_Static_assert(offsetof(struct bus_channel, settling) < BUS_CHANNEL_HOT, "each event touches it");
+
+/* The same as JSON, quotes included. */
+static inline struct slice bus_channel_quoted(const struct bus_channel *channel)
+{
+	return (struct slice){channel->name + channel->entry.key_len + 1, channel->quoted_len};
+}
+
 /* NULL if there is no such channel. */
 struct bus_channel *bus_channel_find(const struct bus *bus, uint64_t hash, struct slice name);
+
+/* Brings what an event of this channel will touch into the cache. */
+void bus_channel_expect(const struct bus *bus, uint64_t hash);
 
 /* The channel, about to be wanted: found or made, no longer lingering. NULL: out of memory. */
 struct bus_channel *bus_channel_get(struct bus *bus, uint64_t hash, struct slice name);

@@ -6,6 +6,7 @@
 
 #include "bus/absence.h"
 #include "bus/actions.h"
+#include "bus/arrivals.h"
 #include "bus/bus.h"
 #include "bus/control.h"
 #include "bus/history.h"
@@ -63,7 +64,8 @@ struct bus {
 	uint64_t n_returns; /* of the broker's servers, seen so far */
 	bool has_control;   /* the server of the control channel is there */
 	uint16_t era;       /* how often there were other routes; never 0 while a channel is there */
-	uint64_t now_us;    /* of the events that are being handed over; 0 in between */
+	struct arrivals arrivals;
+	uint64_t now_us; /* of the events that are being handed over; 0 in between */
 	uint64_t wall_ms;
 };
 

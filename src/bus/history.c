@@ -28,7 +28,8 @@ struct history {
 	struct position began;  /* the log's top when it was first read; zeroed before */
 	void *arg;              /* the listener's */
 	uint64_t ttl_ms;
-	uint64_t hash; /* of the channel */
+	uint64_t hash;       /* of the channel */
+	struct slice quoted; /* the channel as JSON, borrowed from the owner */
 	size_t channel_len;
 	char channel[];
 };
@@ -77,7 +78,8 @@ static struct slice channel_of(const struct history *history)
 
 static struct message_channel hashed_channel_of(const struct history *history)
 {
-	return (struct message_channel){channel_of(history), history->hash};
+	return (struct message_channel){
+		channel_of(history), history->hash, history->quoted, &history->all->clock};
 }
 
 /* Its log has changed. */
@@ -489,6 +491,7 @@ struct history *history_new(struct histories *all, struct message_channel channe
 	history->options.fault_off = all->fault_off;
 #endif
 	history->hash = channel.hash;
+	history->quoted = channel.quoted;
 	history->channel_len = channel.name.len;
 	memcpy(history->channel, channel.name.data, channel.name.len);
 	list_init(&history->reads);

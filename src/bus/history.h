@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "channel_log/channel_log.h"
+#include "core/clock.h"
 #include "core/fault_off.h"
 #include "core/list.h"
 #include "core/log.h"
@@ -69,6 +70,7 @@ struct histories {
 	size_t n_tails; /* tails that are to be checked now and wait for a free read */
 	unsigned int n_reads;
 	uint64_t ticked_ms;
+	struct clock_text clock; /* of the events that come now, with a history or without */
 	struct log_limit repair_limit;
 #ifdef TIDEGATE_FAULT_CONTROLS
 	struct fault_off fault_off;

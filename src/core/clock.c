@@ -1,8 +1,8 @@
 /*
  * Clock: the only place that asks the kernel for the time.
  *
- * Formatting is done by hand: it runs once per event, gmtime_r() takes a lock of the C library for the time
- * zone, and a timestamp in UTC needs neither.
+ * Formatting is done by hand: it may run once per event, gmtime_r() takes a lock of the C library for the
+ * time zone, and a timestamp in UTC needs neither.
  */
 
 #include "core/clock.h"
@@ -80,4 +80,13 @@ void clock_format(uint64_t wall_ms, char out[CLOCK_TIMESTAMP_LEN])
 	out[19] = '.';
 	put_digits(out + 20, of_day % 1000, 3);
 	out[23] = 'Z';
+}
+
+const char *clock_text_at(struct clock_text *last, uint64_t wall_ms)
+{
+	if (last->wall_ms != wall_ms || !last->text[0]) {
+		clock_format(wall_ms, last->text);
+		last->wall_ms = wall_ms;
+	}
+	return last->text;
 }

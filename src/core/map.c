@@ -220,10 +220,9 @@ void map_prefetch_bucket(const struct map *map, uint64_t hash)
 		prefetch(map_bucket(map, hash), sizeof(struct map_entry *));
 }
 
-void map_prefetch_entry(const struct map *map, uint64_t hash)
+const struct map_entry *map_peek(const struct map *map, uint64_t hash)
 {
-	if (map->buckets)
-		prefetch(*map_bucket(map, hash), sizeof(struct map_entry));
+	return map->buckets ? *map_bucket(map, hash) : NULL;
 }
 
 /* The first entry in this bucket or a later one; the old buckets are counted before the new ones. */

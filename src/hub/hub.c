@@ -14,24 +14,29 @@
 #include "mail/wish.h"
 #include "protocol/message.h"
 
+/*
+ * What each event touches comes first, and the name at once behind it: the batches, which are only used while
+ * messages are handed out, are the hub's. Most channels of an item have one subscriber and get one message in
+ * a flush, so there is room for one of each in here.
+ */
 struct hub_channel {
 	struct map_entry entry; /* key points at name */
 	struct hub_subscription **subscribers;
 	uint32_t n_subscribers;
 	uint32_t capacity;
-	uint64_t generation;
-	bool confirmed;
-	bool urgent; /* and was said to be */
-
-	struct list dirty; /* in hub.dirty while it has messages */
 	struct message **messages;
 	uint64_t *arrivals; /* of the messages: the hub's count when each was noted */
 	uint32_t n_messages;
 	uint32_t messages_capacity;
-	uint32_t taken; /* by the subscriber that is being handed several channels */
-	/* The batches while messages are handed out; n is 0 until a subscriber takes that form. */
-	struct hub_batch batches[N_FORMS];
-
+	struct list dirty; /* in hub.dirty while it has messages */
+	struct hub_subscription *first_subscriber;
+	struct message *first_message;
+	uint64_t first_arrival;
+	uint64_t generation;
+	struct hub_batch *batches; /* a form each, while messages are handed out */
+	uint32_t taken;            /* by the subscriber that is being handed several channels */
+	bool confirmed;
+	bool urgent; /* and was said to be */
 	char name[];
 };
 
@@ -45,14 +50,18 @@ struct hub {
 	uint64_t n_noted;     /* messages, ever */
 	uint64_t noted_bytes; /* that the next flush hands out, once for each subscriber */
 	uint64_t n_flushes;
-	struct buf bytes; /* frames laid one behind the other; kept from flush to flush */
-	size_t flush_len; /* of all frames that are laid out in this flush */
-	uint32_t flush_n; /* messages of this flush */
+	struct buf bytes;                     /* frames laid one behind the other; kept from flush to flush */
+	size_t flush_len;                     /* of all frames that are laid out in this flush */
+	uint32_t flush_n;                     /* messages of this flush */
+	struct hub_batch (*batches)[N_FORMS]; /* room for each channel that is dirty */
+	uint32_t batches_capacity;
 	struct batch_forms forms;
 };
 
 enum {
-	FIRST_CAPACITY = 1,      /* most channels of an item or an execution have one listener */
+	NAME_TOUCHED = 32, /* bytes of a channel's name; most have no more */
+	FIRST_BATCHES = 64,
+	BATCHES_KEPT = 4096,     /* channels in one flush; more were an exception */
 	BYTES_KEPT = 256 * 1024, /* of the flush buffer; a larger buffer was an exception */
 	EXPECT_WORTH = 8,        /* channels in one flush; with fewer, prefetching is not worth its cost */
 };
@@ -75,6 +84,7 @@ void hub_free(struct hub *hub)
 		return;
 	map_deinit(&hub->channels);
 	buf_deinit(&hub->bytes);
+	free(hub->batches);
 	batch_forms_deinit(&hub->forms);
 	free(hub);
 }
@@ -99,6 +109,10 @@ static struct hub_channel *channel_new(struct hub *hub, uint64_t hash, struct sl
 
 	if (!channel)
 		return NULL;
+	channel->subscribers = &channel->first_subscriber;
+	channel->messages = &channel->first_message;
+	channel->arrivals = &channel->first_arrival;
+	channel->capacity = channel->messages_capacity = 1;
 	memcpy(channel->name, name.data, name.len);
 	channel->entry.key = channel->name;
 	channel->entry.key_len = name.len;
@@ -108,6 +122,23 @@ static struct hub_channel *channel_new(struct hub *hub, uint64_t hash, struct sl
 		return NULL;
 	}
 	return channel;
+}
+
+/* Twice the room for n things of this size, of which the first one has its place inside of the channel. NULL:
+ * out of memory, and all is as before. */
+static void *grow(void *data, const void *inside, uint32_t n, size_t size)
+{
+	void *grown = reallocarray(data == inside ? NULL : data, n, 2 * size);
+
+	if (grown && data == inside)
+		memcpy(grown, inside, size);
+	return grown;
+}
+
+static void give_back(void *data, const void *inside)
+{
+	if (data != inside)
+		free(data);
 }
 
 static struct hub_channel *dirty_channel(const struct list *link)
@@ -131,9 +162,9 @@ static void channel_free(struct hub *hub, struct hub_channel *channel)
 {
 	channel_clear(hub, channel);
 	map_remove(&hub->channels, &channel->entry);
-	free(channel->messages);
-	free(channel->arrivals);
-	free(channel->subscribers);
+	give_back(channel->messages, &channel->first_message);
+	give_back(channel->arrivals, &channel->first_arrival);
+	give_back(channel->subscribers, &channel->first_subscriber);
 	free(channel);
 }
 
@@ -166,13 +197,13 @@ static void want(struct hub *hub, struct hub_channel *channel, bool urgent)
 static int channel_add(struct hub_channel *channel, struct hub_subscription *subscription)
 {
 	if (channel->n_subscribers == channel->capacity) {
-		uint32_t capacity = channel->capacity ? channel->capacity * 2 : FIRST_CAPACITY;
-		void *grown = realloc(channel->subscribers, capacity * sizeof(struct hub_subscription *));
+		void *grown = grow(channel->subscribers, &channel->first_subscriber, channel->capacity,
+			sizeof(struct hub_subscription *));
 
 		if (!grown)
 			return -ENOMEM;
 		channel->subscribers = grown;
-		channel->capacity = capacity;
+		channel->capacity *= 2;
 	}
 	subscription->slot = channel->n_subscribers;
 	channel->subscribers[channel->n_subscribers++] = subscription;
@@ -302,20 +333,36 @@ void hub_channel_lost(struct hub *hub, struct slice channel, uint64_t hash)
 
 static int reserve_message(struct hub_channel *channel)
 {
-	uint32_t capacity = channel->messages_capacity ? channel->messages_capacity * 2 : FIRST_CAPACITY;
+	uint32_t n = channel->messages_capacity;
 	void *messages, *arrivals;
 
-	if (channel->n_messages < channel->messages_capacity)
+	if (channel->n_messages < n)
 		return 0;
-	messages = realloc(channel->messages, capacity * sizeof(struct message *));
+	messages = grow(channel->messages, &channel->first_message, n, sizeof(struct message *));
 	if (!messages)
 		return -ENOMEM;
 	channel->messages = messages;
-	arrivals = realloc(channel->arrivals, capacity * sizeof(uint64_t));
+	arrivals = grow(channel->arrivals, &channel->first_arrival, n, sizeof(uint64_t));
 	if (!arrivals)
 		return -ENOMEM;
 	channel->arrivals = arrivals;
-	channel->messages_capacity = capacity;
+	channel->messages_capacity = 2 * n;
+	return 0;
+}
+
+/* Room for the batches of one channel more. */
+static int reserve_batches(struct hub *hub)
+{
+	uint32_t capacity = hub->batches_capacity ? hub->batches_capacity * 2 : FIRST_BATCHES;
+	void *grown;
+
+	if (hub->n_dirty < hub->batches_capacity)
+		return 0;
+	grown = reallocarray(hub->batches, capacity, sizeof(*hub->batches));
+	if (!grown)
+		return -ENOMEM;
+	hub->batches = grown;
+	hub->batches_capacity = capacity;
 	return 0;
 }
 
@@ -326,7 +373,8 @@ void hub_expect(struct hub *hub, struct message *const *messages, uint32_t n)
 	for (uint32_t i = 0; i < n; i++)
 		map_prefetch_bucket(&hub->channels, messages[i]->channel_hash);
 	for (uint32_t i = 0; i < n; i++)
-		map_prefetch_entry(&hub->channels, messages[i]->channel_hash);
+		prefetch(map_peek(&hub->channels, messages[i]->channel_hash),
+			sizeof(struct hub_channel) + NAME_TOUCHED);
 }
 
 int hub_deliver(struct hub *hub, struct message *message)
@@ -338,7 +386,7 @@ int hub_deliver(struct hub *hub, struct message *message)
 		message_unref(message); /* its last subscriber left while it was on its way */
 		return 0;
 	}
-	if (reserve_message(channel) < 0) {
+	if (reserve_message(channel) < 0 || (channel->n_messages == 0 && reserve_batches(hub) < 0)) {
 		message_unref(message);
 		return -ENOMEM;
 	}
@@ -376,12 +424,14 @@ static bool reserve_bytes(struct hub *hub)
 	return hub->flush_len == 0 || buf_reserve(&hub->bytes, hub->flush_len);
 }
 
-static void batch_make(struct hub *hub, struct hub_channel *channel, bool together)
+static void batch_make(
+	struct hub *hub, struct hub_channel *channel, struct hub_batch batches[N_FORMS], bool together)
 {
-	struct hub_batch *plain = &channel->batches[FORM_PLAIN];
+	struct hub_batch *plain = &batches[FORM_PLAIN];
 
+	channel->batches = batches;
 	for (size_t i = 0; i < N_FORMS; i++)
-		channel->batches[i].n = 0;
+		batches[i].n = 0; /* until a subscriber takes that form */
 	*plain = (struct hub_batch){.messages = channel->messages, .n = channel->n_messages};
 	if (channel->n_messages == 1 || together)
 		hub_batch_lay_out(plain, &hub->bytes);
@@ -492,6 +542,7 @@ static void expect_subscribers(const struct hub *hub)
 void hub_flush(struct hub *hub)
 {
 	bool only_one = hub->n_dirty == 1;
+	uint32_t i = 0;
 	bool together;
 
 	hub->noted_bytes = 0;
@@ -504,7 +555,7 @@ void hub_flush(struct hub *hub)
 	for (struct list *link = hub->dirty.next; link != &hub->dirty; link = link->next) {
 		struct hub_channel *channel = dirty_channel(link);
 
-		batch_make(hub, channel, together);
+		batch_make(hub, channel, hub->batches[i++], together);
 		channel_hand_out(hub, channel, only_one);
 	}
 	if (hub->listener.flushed)
@@ -513,6 +564,11 @@ void hub_flush(struct hub *hub)
 		channel_clear(hub, list_entry(hub->dirty.next, struct hub_channel, dirty));
 	if (hub->bytes.cap > BYTES_KEPT)
 		buf_deinit(&hub->bytes);
+	if (hub->batches_capacity > BATCHES_KEPT) {
+		free(hub->batches);
+		hub->batches = NULL;
+		hub->batches_capacity = 0;
+	}
 	batch_forms_forget(&hub->forms, BYTES_KEPT);
 }
 

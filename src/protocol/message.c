@@ -39,6 +39,7 @@ struct splice {
 	struct slice tail;
 	struct slice stamp;   /* a member of our own, with its comma; absent if the backend gave one */
 	struct slice channel; /* absent if the backend gave the same */
+	struct slice quoted;  /* the same as JSON; absent: it is made */
 	struct slice pos;
 };
 
@@ -50,14 +51,15 @@ static size_t put(char *out, struct slice slice)
 }
 
 /* `,"name":"value"`, or nothing if the value is absent. out == NULL only measures. */
-static size_t put_member(char *out, struct slice name, struct slice value)
+static size_t put_member(char *out, struct slice name, struct slice value, struct slice quoted)
 {
 	size_t n;
 
 	if (!value.data)
 		return 0;
 	n = put(out, name);
-	return n + text_json_quote(out ? out + n : NULL, value.data, value.len);
+	out = out ? out + n : NULL;
+	return n + (quoted.data ? put(out, quoted) : text_json_quote(out, value.data, value.len));
 }
 
 /* The new name of a payload's member that has one of our names; absent if the member keeps its name. */
@@ -98,8 +100,8 @@ static size_t splice_write(char *out, const struct splice *splice)
 
 	n += put_body(out ? out + n : NULL, splice);
 	n += put(out ? out + n : NULL, splice->stamp);
-	n += put_member(out ? out + n : NULL, slice_of(",\"channel\":"), splice->channel);
-	n += put_member(out ? out + n : NULL, slice_of(",\"pos\":"), splice->pos);
+	n += put_member(out ? out + n : NULL, slice_of(",\"channel\":"), splice->channel, splice->quoted);
+	n += put_member(out ? out + n : NULL, slice_of(",\"pos\":"), splice->pos, (struct slice){0});
 	return n + put(out ? out + n : NULL, splice->tail);
 }
 
@@ -120,8 +122,8 @@ static struct slice trim(struct slice slice)
 }
 
 /* Fills in everything but the timestamp, which is only formatted if the event has none. */
-static int splice_plan(
-	struct splice *splice, struct slice channel, struct slice payload, struct slice pos, bool *has_stampp)
+static int splice_plan(struct splice *splice, const struct message_channel *channel, struct slice payload,
+	struct slice pos, bool *has_stampp)
 {
 	struct json_member members[N_MEMBERS] = {
 		[MEMBER_TYPE] = {.name = "type"},
@@ -134,8 +136,11 @@ static int splice_plan(
 
 	if (json_check(payload.data, payload.len, MESSAGE_DEPTH_MAX, members, N_MEMBERS, &is_object))
 		return MESSAGE_NOT_JSON;
-	*splice =
-		(struct splice){.body = trim(payload), .tail = slice_of("}"), .channel = channel, .pos = pos};
+	*splice = (struct splice){.body = trim(payload),
+		.tail = slice_of("}"),
+		.channel = channel->name,
+		.quoted = channel->quoted,
+		.pos = pos};
 	*has_stampp = false;
 	if (!is_object || !json_is_string(members[MEMBER_TYPE].value)) {
 		splice->head = slice_of("{\"type\":\"update\",\"data\":");
@@ -146,7 +151,7 @@ static int splice_plan(
 	theirs = members[MEMBER_CHANNEL].value;
 	/* If several members of this name differ, some clients would take the wrong one. */
 	if (members[MEMBER_CHANNEL].n == 1 && json_is_string(theirs) &&
-		json_string_is(theirs, channel.data, channel.len))
+		json_string_is(theirs, channel->name.data, channel->name.len))
 		splice->channel = (struct slice){0};
 	splice->renames = members[MEMBER_POS].value.data || (theirs.data && splice->channel.data);
 	return 0;
@@ -187,6 +192,14 @@ static struct message *message_new(size_t text_len, struct message_channel chann
 	return message;
 }
 
+static void put_time(char *out, struct clock_text *clock, uint64_t wall_ms)
+{
+	if (clock)
+		memcpy(out, clock_text_at(clock, wall_ms), CLOCK_TIMESTAMP_LEN);
+	else
+		clock_format(wall_ms, out);
+}
+
 int message_from_event(struct message_channel channel, struct slice payload, struct slice pos,
 	uint64_t wall_ms, uint64_t arrived_us, struct message **messagep)
 {
@@ -196,11 +209,11 @@ int message_from_event(struct message_channel channel, struct slice payload, str
 	bool has_stamp;
 	int r;
 
-	r = splice_plan(&splice, channel.name, payload, pos, &has_stamp);
+	r = splice_plan(&splice, &channel, payload, pos, &has_stamp);
 	if (r)
 		return r;
 	if (!has_stamp) {
-		clock_format(wall_ms, stamp + sizeof(",\"timestamp\":\"") - 1);
+		put_time(stamp + sizeof(",\"timestamp\":\"") - 1, channel.clock, wall_ms);
 		splice.stamp = (struct slice){stamp, sizeof(stamp) - 1};
 	}
 	message = message_new(splice_write(NULL, &splice), channel);

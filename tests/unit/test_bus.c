@@ -406,6 +406,18 @@ static void drained(struct world *world)
 	world->up.drained(world->up.arg);
 }
 
+/* The only event of a turn. That the workers are flushed goes without saying. */
+static void alone(struct world *world, const char *channel, const char *payload)
+{
+	char *flushes;
+
+	event(world, channel, payload);
+	drained(world);
+	flushes = world->said.len ? strstr(buf_text(&world->said), "0:flush 1:flush 2:flush ") : NULL;
+	if (flushes)
+		world->said.len = (size_t)(flushes - world->said.data);
+}
+
 static void lost(struct world *world, const char *channel)
 {
 	world->up.lost(world->up.arg, slice_of(channel));
@@ -514,9 +526,34 @@ static void hands_events_to_who_wants_them_in_order(void **state)
 	event(world, "y", "2");
 	event(world, "x", "3");
 	event(world, "unknown", "4");
-	says(world, "0:1 2:1 1:2 0:3 2:3 ");
 	drained(world);
-	says(world, "0:flush 1:flush 2:flush ");
+	says(world, "0:1 2:1 1:2 0:3 2:3 0:flush 1:flush 2:flush ");
+}
+
+/* A few events are gathered before they are looked at; however many come, and however large, they keep their
+ * order, and what else the broker says comes behind those before it. */
+static void keeps_the_order_of_events_that_are_gathered(void **state)
+{
+	enum {
+		LARGE = 20000,
+		N = 100
+	};
+	struct world *world = *state;
+	static char text[LARGE + 16];
+	struct buf expected = {0};
+
+	memset(text, ' ', LARGE);
+	want(world, 0, "x", 1);
+	buf_reset(&world->said);
+	for (unsigned int i = 0; i < N; i++) {
+		snprintf(text + LARGE, 16, "%u", i);
+		event(world, "x", i % 40 == 39 ? text : text + LARGE);
+		buf_printf(&expected, "0:%u ", i);
+	}
+	subscribed(world, "x");
+	buf_append_str(&expected, "0:x@1 ");
+	says(world, buf_text(&expected));
+	buf_deinit(&expected);
 }
 
 static void hands_on_what_comes_before_the_confirmation(void **state)
@@ -524,7 +561,7 @@ static void hands_on_what_comes_before_the_confirmation(void **state)
 	struct world *world = *state;
 
 	want(world, 0, "x", 1);
-	event(world, "x", "1");
+	alone(world, "x", "1");
 	says(world, "+x 0:1 ");
 }
 
@@ -534,7 +571,7 @@ static void makes_a_message_once_for_all(void **state)
 
 	want(world, 0, "x", 1);
 	want(world, 1, "x", 1);
-	event(world, "x", "1");
+	alone(world, "x", "1");
 	assert_non_null(world->workers[0].last);
 	assert_ptr_equal(world->workers[0].last, world->workers[1].last);
 }
@@ -583,14 +620,14 @@ static void taps_hear_events_as_subscribers_see_them(void **state)
 	tap(world, &tapped, "cards");
 	says(world, "+cards ");
 	fake_clock_ms = UINT64_C(1767225600000);
-	event(world, "cards", "{\"type\":\"card\",\"data\":7}");
+	alone(world, "cards", "{\"type\":\"card\",\"data\":7}");
 	assert_frame(tapped.last,
 		"{\"type\":\"card\",\"data\":7,\"timestamp\":\"" STAMP "\",\"channel\":\"cards\"}");
 	assert_int_equal(tapped.last->channel_len, 5);
 	assert_string_equal(tapped.last->channel, "cards");
 	assert_true(tapped.last->channel_hash == map_hash("cards", 5));
 	assert_true(tapped.last->arrived_us == UINT64_C(1767225600000000));
-	event(world, "cards", "[7]");
+	alone(world, "cards", "[7]");
 	assert_frame(tapped.last,
 		"{\"type\":\"update\",\"data\":[7],\"timestamp\":\"" STAMP "\",\"channel\":\"cards\"}");
 	untap(world, &tapped);
@@ -612,7 +649,7 @@ static struct route_table *routes_with_key(const char *channel, const char *key)
 
 static void assert_key(struct world *world, struct tapped *tapped, const char *channel, const char *expected)
 {
-	event(world, channel, "{\"data\":7,\"id\":\"i\"}");
+	alone(world, channel, "{\"data\":7,\"id\":\"i\"}");
 	assert_int_equal(tapped->last->key_len, strlen(expected));
 	assert_memory_equal(tapped->last->frame + tapped->last->key_at, expected, strlen(expected));
 }
@@ -649,7 +686,7 @@ static void stamps_each_run_of_events_anew(void **state)
 	event(world, "x", "1");
 	drained(world);
 	fake_clock_ms += 1234;
-	event(world, "x", "2");
+	alone(world, "x", "2");
 	assert_frame(tapped.last, "{\"type\":\"update\",\"data\":2,\"timestamp\":\"2026-01-01T00:00:01."
 				  "234Z\",\"channel\":\"x\"}");
 	assert_true(tapped.last->arrived_us == UINT64_C(1767225601234000));
@@ -663,17 +700,17 @@ static void taps_need_no_worker(void **state)
 
 	tap(world, &a, "x");
 	tap(world, &other, "y");
-	event(world, "x", "1");
+	alone(world, "x", "1");
 	tap(world, &b, "x");
 	says(world, "+x +y ");
-	event(world, "x", "2");
-	event(world, "y", "3");
+	alone(world, "x", "2");
+	alone(world, "y", "3");
 	drained(world);
 	assert_string_equal(buf_text(&a.heard), "1 2 ");
 	assert_string_equal(buf_text(&b.heard), "2 ");
 	assert_string_equal(buf_text(&other.heard), "3 ");
 	bus_tap_remove(world->bus, &a.tap);
-	event(world, "x", "4");
+	alone(world, "x", "4");
 	assert_string_equal(buf_text(&a.heard), "1 2 ");
 	assert_string_equal(buf_text(&b.heard), "2 4 ");
 	untap(world, &a); /* a second time, harmlessly */
@@ -700,12 +737,12 @@ static void a_tap_and_a_worker_share_a_subscription(void **state)
 
 	want(world, 0, "x", 1);
 	tap(world, &tapped, "x");
-	event(world, "x", "1");
+	alone(world, "x", "1");
 	says(world, "+x 0:1 ");
 	assert_ptr_equal(tapped.last, world->workers[0].last);
 	unwant(world, 0, "x", 1);
 	pass(world, BUS_LINGER_MS + 1000);
-	event(world, "x", "2");
+	alone(world, "x", "2");
 	assert_string_equal(buf_text(&tapped.heard), "1 2 ");
 	says(world, "");
 	untap(world, &tapped);
@@ -763,7 +800,7 @@ static void who_comes_back_within_the_linger_costs_redis_nothing(void **state)
 	says(world, "1:x@1 "); /* confirmed all the time */
 	pass(world, 10 * BUS_LINGER_MS);
 	says(world, "");
-	event(world, "x", "1");
+	alone(world, "x", "1");
 	says(world, "1:1 ");
 	unwant(world, 1, "x", 1); /* its time begins anew */
 	pass(world, BUS_LINGER_MS - STEP_MS);
@@ -780,11 +817,11 @@ static void nobody_is_handed_what_comes_while_it_lingers(void **state)
 	subscribed(world, "x");
 	unwant(world, 0, "x", 1);
 	buf_reset(&world->said);
-	event(world, "x", "1");
+	alone(world, "x", "1");
 	says(world, "");
 	pass(world, BUS_LINGER_MS + 1000);
 	buf_reset(&world->said);
-	event(world, "x", "2"); /* was under way at Redis */
+	alone(world, "x", "2"); /* was under way at Redis */
 	says(world, "");
 }
 
@@ -911,7 +948,7 @@ static void what_a_new_primary_lacks_of_the_revoked_is_written_there(void **stat
 
 	control_becomes(world, BROKER_READY);
 	world->set_read(world->set_arg, 0, NULL, 0, true);
-	event(world, BROKER_CONTROL_CHANNEL, "{\"do\":\"revoke\",\"token\":\"j7\",\"until\":99999999999}");
+	alone(world, BROKER_CONTROL_CHANNEL, "{\"do\":\"revoke\",\"token\":\"j7\",\"until\":99999999999}");
 	says(world, "set? add(t j7) ");
 	lost(world, BROKER_CONTROL_CHANNEL); /* another server takes over at once, and is ready */
 	subscribed(world, BROKER_CONTROL_CHANNEL);
@@ -948,10 +985,10 @@ static void drops_and_counts_what_is_not_json(void **state)
 	want(world, 0, "x", 1);
 	buf_reset(&world->said);
 	for (size_t i = 0; i < n; i++)
-		event(world, "x", junk[i]);
+		alone(world, "x", junk[i]);
 	says(world, "");
 	assert_int_equal(count(world, METRIC_EVENTS_DROPPED), n);
-	event(world, "x", "1");
+	alone(world, "x", "1");
 	says(world, "0:1 ");
 	assert_int_equal(count(world, METRIC_EVENTS), n + 1);
 	assert_int_equal(count(world, METRIC_EVENTS_DROPPED), n);
@@ -965,7 +1002,7 @@ static void one_worker_without_memory_costs_the_others_nothing(void **state)
 	want(world, 1, "x", 1);
 	buf_reset(&world->said);
 	world->workers[0].full = true;
-	event(world, "x", "1");
+	alone(world, "x", "1");
 	says(world, "1:1 ");
 	assert_int_equal(count(world, METRIC_EVENTS_DROPPED_MEMORY), 1);
 }
@@ -985,6 +1022,7 @@ static void logs_drops_at_a_bounded_rate(void **state)
 	pass(world, 120000);
 	for (int i = 0; i < 1000; i++)
 		event(world, "x", "junk");
+	drained(world);
 	m = log_text_count(&world->log, "");
 	assert_true(m > n && m <= 2 * n);
 	assert_int_equal(count(world, METRIC_EVENTS_DROPPED), 2000);
@@ -1003,7 +1041,7 @@ static void a_channel_that_the_broker_refuses_is_not_kept(void **state)
 	buf_reset(&world->said);
 	unwant(world, 0, "x", 1);
 	subscribed(world, "x");
-	event(world, "x", "1");
+	alone(world, "x", "1");
 	pass(world, BUS_LINGER_MS + 1000);
 	says(world, "");
 	world->refuses = 0;
@@ -1247,6 +1285,7 @@ int main(void)
 		TEST(confirms_the_newest_turn),
 		TEST(confirms_nothing_to_one_that_left),
 		TEST(hands_events_to_who_wants_them_in_order),
+		TEST(keeps_the_order_of_events_that_are_gathered),
 		TEST(hands_on_what_comes_before_the_confirmation),
 		TEST(makes_a_message_once_for_all),
 		TEST_ALONE(taps_hear_events_as_subscribers_see_them),

@@ -922,6 +922,7 @@ static void a_loss_of_some_channels_has_only_their_logs_read(void **state)
 	assert_false(is_live(world, "0"));
 	assert_true(is_live(world, "1"));
 	world->up.event(world->up.arg, slice_of("1"), slice_of("{\"type\":\"n\",\"data\":7}"));
+	world->up.drained(world->up.arg);
 	hears(world, "7 ");
 	pass(world, 1000);
 	assert_int_equal(crowd->n_reads[0], 0); /* nobody would answer */

@@ -65,6 +65,20 @@ static void counts_in_the_unit_of_its_name(void **state)
 	assert_true(clock_wall_ms() / 1000 - (uint64_t)time(NULL) + 60 < 120);
 }
 
+static void tells_the_time_that_it_is_asked_for_whatever_it_told_last(void **state)
+{
+	static const uint64_t times[] = {
+		0, 0, UINT64_C(1767225600000), UINT64_C(1767225600000), UINT64_C(1767225600001), 0};
+	struct clock_text last = {0};
+	char expected[CLOCK_TIMESTAMP_LEN];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+		clock_format(times[i], expected);
+		assert_memory_equal(clock_text_at(&last, times[i]), expected, CLOCK_TIMESTAMP_LEN);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -72,6 +86,7 @@ int main(void)
 		cmocka_unit_test(agrees_with_the_c_library_on_every_day),
 		cmocka_unit_test(never_writes_a_fifth_digit_of_a_year),
 		cmocka_unit_test(counts_in_the_unit_of_its_name),
+		cmocka_unit_test(tells_the_time_that_it_is_asked_for_whatever_it_told_last),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "core/clock.h"
 #include "core/map.h"
 
 #define WALL_MS UINT64_C(1767225600123)
@@ -169,6 +170,30 @@ static void escapes_a_channel_that_needs_it(void **state)
 	message_unref(message);
 }
 
+/* What a channel has ready saves work, and changes nothing. */
+static void is_the_same_with_what_its_channel_has_ready(void **state)
+{
+	static const char name[] = "a\"\xff", quoted[] = "\"a\\\"\xef\xbf\xbd\"",
+			  payload[] = "{\"type\":\"x\"}";
+	struct clock_text clock = {0};
+	struct message_channel channel = message_channel((struct slice){name, 3});
+	struct message *made[2];
+
+	(void)state;
+	for (uint64_t ms = WALL_MS; ms < WALL_MS + 2; ms++) {
+		struct message_channel ready = channel;
+
+		ready.quoted = slice_of(quoted);
+		ready.clock = &clock;
+		assert_int_equal(message_from_event(channel, slice_of(payload), no_pos, ms, 1, &made[0]), 0);
+		assert_int_equal(message_from_event(ready, slice_of(payload), no_pos, ms, 1, &made[1]), 0);
+		assert_int_equal(made[0]->frame_len, made[1]->frame_len);
+		assert_memory_equal(made[0]->frame, made[1]->frame, made[0]->frame_len);
+		message_unref(made[0]);
+		message_unref(made[1]);
+	}
+}
+
 static void carries_its_channel_and_its_frame(void **state)
 {
 	struct message *message = NULL;
@@ -253,6 +278,7 @@ int main(void)
 		cmocka_unit_test(wraps_what_has_no_type),
 		cmocka_unit_test(refuses_what_is_not_json),
 		cmocka_unit_test(escapes_a_channel_that_needs_it),
+		cmocka_unit_test(is_the_same_with_what_its_channel_has_ready),
 		cmocka_unit_test(carries_its_channel_and_its_frame),
 		cmocka_unit_test(frames_texts_of_every_length),
 		cmocka_unit_test(is_for_one_client_when_it_is_a_reply),

@@ -346,8 +346,8 @@ static bool is_between(const struct redis_parser *parser)
 	return !parser->reader->err && parser->reader->ridx < 0 && parser->reader->pos == parser->reader->len;
 }
 
-/* How much of the input the reader gets at once: what is left of a reply, where a message follows it. That one
- * is then at the front. */
+/* How much of the input the reader gets at once: what is left of a reply, where a message follows it, so that
+ * the message is then at the front. */
 static size_t slice_for_reader(const struct redis_parser *parser, const char *data, size_t len)
 {
 	size_t n = len < SLICE_BYTES ? len : SLICE_BYTES;
