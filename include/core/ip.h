@@ -16,6 +16,9 @@ bool ip_parse(struct slice text, struct in6_addr *address, bool *ipv4p);
 /* An IPv4 address in that form. */
 struct in6_addr ip_mapped(const struct in_addr *ipv4);
 
+/* The address of a socket: unspecified if it is of another family. */
+struct in6_addr ip_of(const struct sockaddr_storage *address);
+
 /* The text of an address in the form that ip_parse() makes: an IPv4 address stands alone, without ::ffff:. */
 void ip_print(const struct in6_addr *address, char out[INET6_ADDRSTRLEN]);
 

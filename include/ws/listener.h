@@ -14,6 +14,7 @@
 
 struct buf;
 struct event_base;
+struct in6_addr;
 struct listener;
 
 enum {
@@ -25,8 +26,9 @@ enum {
 	LISTENER_DRAIN_MS = 100,
 };
 
-/* Takes over the descriptor: non-blocking, close-on-exec, TCP_NODELAY set. */
-typedef void (*listener_accept_fn)(void *arg, int fd);
+/* Takes over the descriptor: non-blocking, close-on-exec, TCP_NODELAY set. peer: the address at its other
+ * end. */
+typedef void (*listener_accept_fn)(void *arg, int fd, const struct in6_addr *peer);
 
 /* Is there room for another connection? For listener_rest(). */
 typedef bool (*listener_room_fn)(void *arg);

@@ -376,12 +376,13 @@ static void make_room(struct admin *admin)
 	lws_set_timeout(least->wsi, 1, LWS_TO_KILL_SYNC);
 }
 
-static void on_accept(void *arg, int fd)
+static void on_accept(void *arg, int fd, const struct in6_addr *peer)
 {
 	struct admin *admin = arg;
 	struct admin_request *request;
 	struct lws *wsi;
 
+	(void)peer;
 	if (admin->n_connections >= admin->connections_max)
 		make_room(admin);
 	/* On failure lws closes the descriptor. */

@@ -175,8 +175,9 @@ static int make_bus(struct gateway *gateway, struct buf *error)
 	return memory_broker_new(gateway->base, &listener, &gateway->broker);
 }
 
-static void refuse_connection(void *arg, int fd)
+static void refuse_connection(void *arg, int fd, const struct in6_addr *peer)
 {
+	(void)peer;
 	(void)arg;
 	close(fd);
 }

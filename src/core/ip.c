@@ -9,6 +9,15 @@ enum {
 	IPV4_AT = 12, /* of an IPv4 address in its mapped form */
 };
 
+struct in6_addr ip_of(const struct sockaddr_storage *address)
+{
+	if (address->ss_family == AF_INET6)
+		return ((const struct sockaddr_in6 *)address)->sin6_addr;
+	if (address->ss_family == AF_INET)
+		return ip_mapped(&((const struct sockaddr_in *)address)->sin_addr);
+	return in6addr_any;
+}
+
 struct in6_addr ip_mapped(const struct in_addr *ipv4)
 {
 	struct in6_addr mapped = {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}};

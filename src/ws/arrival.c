@@ -2,26 +2,9 @@
 
 #include "ws/arrival.h"
 
-#include <string.h>
-#include <sys/socket.h>
-
 #include "core/address_table.h"
 #include "core/ip.h"
 #include "ws/trusted.h"
-
-void arrival_init(struct arrival *arrival, int fd, enum place place)
-{
-	struct sockaddr_storage peer = {0};
-	socklen_t len = sizeof(peer);
-
-	*arrival = (struct arrival){.place = place};
-	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
-		return;
-	if (peer.ss_family == AF_INET6)
-		arrival->peer = ((struct sockaddr_in6 *)&peer)->sin6_addr;
-	else if (peer.ss_family == AF_INET)
-		arrival->peer = ip_mapped(&((struct sockaddr_in *)&peer)->sin_addr);
-}
 
 static int count(struct arrival *arrival, struct address_table *table, const struct in6_addr *from,
 	bool named, uint64_t now_ms)

@@ -21,9 +21,7 @@ struct address_table;
 struct trusted;
 
 struct arrival {
-	/* The socket's address, or that of the client whom a PROXY header names. Unspecified if the socket is
-	 * gone already. */
-	struct in6_addr peer;
+	struct in6_addr peer;    /* the socket's, or the client whom a PROXY header names */
 	bool named;              /* by a PROXY header */
 	struct address *address; /* that counts it, or NULL */
 	enum place place;        /* that it holds */
@@ -34,9 +32,6 @@ struct arrival {
 enum {
 	ARRIVAL_UNHEARD = 1, /* its address has more than it may, and too many are being told */
 };
-
-/* The socket's peer, and nothing counted yet. */
-void arrival_init(struct arrival *arrival, int fd, enum place place);
 
 /*
  * Counts the peer, unless it is a trusted proxy. 0, even if it is over its bound; ARRIVAL_UNHEARD; or

@@ -317,22 +317,30 @@ static void accept_key(struct slice key, char out[ACCEPT_SIZE])
 	lws_b64_encode_string((const char *)digest, SHA1_BYTES, out, ACCEPT_SIZE);
 }
 
+size_t handshake_answer(
+	const struct request_head *head, const char *extensions, char out[HANDSHAKE_ANSWER_SIZE])
+{
+	char accept[ACCEPT_SIZE];
+
+	accept_key(head->value[HTTP_WEBSOCKET_KEY], accept);
+	return (size_t)snprintf(out, HANDSHAKE_ANSWER_SIZE,
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Accept: %s\r\n%s%s%s%s\r\n",
+		accept, handshake_speaks(head) ? "Sec-WebSocket-Protocol: " SUBPROTOCOL "\r\n" : "",
+		extensions ? "Sec-WebSocket-Extensions: " : "", extensions ? extensions : "",
+		extensions ? "\r\n" : "");
+}
+
 /* Lets it in only to tell it why not. */
-static size_t write_closed(
-	const struct request_head *head, const struct handshake_refusal *refusal, char *out, size_t size)
+static size_t write_closed(const struct request_head *head, const struct handshake_refusal *refusal,
+	char out[HANDSHAKE_ANSWER_SIZE + FRAME_CONTROL_SIZE])
 {
 	unsigned char frame[FRAME_CONTROL_SIZE];
 	size_t frame_len = frame_close_write(frame, refusal->close, refusal->code);
-	char accept[ACCEPT_SIZE];
-	int len;
+	size_t len = handshake_answer(head, NULL, out);
 
-	accept_key(head->value[HTTP_WEBSOCKET_KEY], accept);
-	len = snprintf(out, size - frame_len,
-		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: " SUBPROTOCOL "\r\n\r\n",
-		accept);
 	memcpy(out + len, frame, frame_len);
-	return (size_t)len + frame_len;
+	return len + frame_len;
 }
 
 bool handshake_page_reads(
@@ -383,7 +391,7 @@ void handshake_refuse(struct lws *wsi, const struct request_head *head,
 	char response[LWS_PRE + RESPONSE_SIZE];
 	char *text = response + LWS_PRE;
 	size_t len = refusal->close && reads_close(head)
-			     ? write_closed(head, refusal, text, RESPONSE_SIZE)
+			     ? write_closed(head, refusal, text)
 			     : write_refused(head, refusal, page_reads, text, RESPONSE_SIZE);
 
 	/* The peer may be gone already; then the answer is not needed. */
@@ -393,16 +401,6 @@ void handshake_refuse(struct lws *wsi, const struct request_head *head,
 bool handshake_speaks(const struct request_head *head)
 {
 	return request_head_lists(head, HTTP_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
-}
-
-int handshake_request(const struct request_head *head, char out[HANDSHAKE_REQUEST_SIZE])
-{
-	/* lws wants to see a Host, and does not use it. */
-	return snprintf(out, HANDSHAKE_REQUEST_SIZE,
-		"GET / HTTP/1.1\r\nHost: tidegate\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %.*s\r\n%s\r\n",
-		KEY_LEN, head->value[HTTP_WEBSOCKET_KEY].data,
-		handshake_speaks(head) ? "Sec-WebSocket-Protocol: " SUBPROTOCOL "\r\n" : "");
 }
 
 void handshake_remote(const struct in6_addr *peer, const struct trusted *trusted,

@@ -5,7 +5,7 @@
  * Handshake: decides whether RFC 6455 section 4.2.1 and our routes let a request in.
  *
  * lws by itself answers 101 to a wrong version, to a missing Host, and on any path. So everything is checked
- * here, and lws gets a request that we wrote, which it need not check.
+ * here, and lws learns of a WebSocket when it is one.
  */
 
 #include <netinet/in.h>
@@ -35,7 +35,7 @@ enum refusal {
 };
 
 enum {
-	HANDSHAKE_REQUEST_SIZE = 256,
+	HANDSHAKE_ANSWER_SIZE = 512,
 	HANDSHAKE_CORS_SIZE = 512,
 };
 
@@ -101,8 +101,10 @@ void handshake_refuse(struct lws *wsi, const struct request_head *head,
 /* Does the client offer our subprotocol? Then it is agreed to. */
 bool handshake_speaks(const struct request_head *head);
 
-/* Writes the request that lws needs to see for one that was let in. Returns its length. */
-int handshake_request(const struct request_head *head, char out[HANDSHAKE_REQUEST_SIZE]);
+/* Writes the answer to a request that is let in, with NUL. extensions: what is agreed to of those that it
+ * offers, or NULL. Returns its length. */
+size_t handshake_answer(
+	const struct request_head *head, const char *extensions, char out[HANDSHAKE_ANSWER_SIZE]);
 
 /* The address of the client: the connection's peer or, if that is a trusted proxy, the client behind it. */
 void handshake_remote(const struct in6_addr *peer, const struct trusted *trusted,

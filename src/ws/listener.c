@@ -16,6 +16,7 @@
 #include <event2/event.h>
 
 #include "core/buf.h"
+#include "core/ip.h"
 
 struct listener {
 	struct event_base *base;
@@ -28,11 +29,6 @@ struct listener {
 	int fd; /* -1: closed */
 	uint16_t port;
 };
-
-static void hand_on(struct listener *listener, int fd)
-{
-	listener->accept(listener->arg, fd);
-}
 
 static void rest(struct listener *listener)
 {
@@ -59,16 +55,23 @@ static void on_rested(evutil_socket_t fd, short events, void *arg)
 		rest(listener);
 }
 
-/* -1: none waits, or none can be taken now; then errno says which. */
+/* Takes one and hands it on. -1: none waits, or none can be taken now; then errno says which. */
 static int accept_one(struct listener *listener)
 {
+	struct sockaddr_storage peer = {0};
+	socklen_t len = sizeof(peer);
+	struct in6_addr address;
 	int fd;
 
 	/* Of a connection that was given up while it waited there is nothing to be said. */
 	do
-		fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		fd = accept4(listener->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	while (fd < 0 && (errno == ECONNABORTED || errno == EINTR));
-	return fd;
+	if (fd < 0)
+		return -1;
+	address = ip_of(&peer);
+	listener->accept(listener->arg, fd, &address);
+	return 0;
 }
 
 static bool is_watched(const struct listener *listener)
@@ -84,12 +87,8 @@ static void on_readable(evutil_socket_t unused, short events, void *arg)
 	(void)events;
 	/* accept() may have it rest, or end. */
 	for (int n = 0; n < LISTENER_ACCEPTS_MAX && is_watched(listener); n++) {
-		int fd = accept_one(listener);
-
-		if (fd >= 0) {
-			hand_on(listener, fd);
+		if (accept_one(listener) == 0)
 			continue;
-		}
 		/* No descriptors or no memory: the connection stays in the kernel's queue, and the loop must
 		 * not spin on it. */
 		if (errno != EAGAIN)
@@ -242,12 +241,11 @@ static void stop(struct listener *listener)
 static void on_drained(evutil_socket_t unused, short events, void *arg)
 {
 	struct listener *listener = arg;
-	int fd;
 
 	(void)unused;
 	(void)events;
-	while ((fd = accept_one(listener)) >= 0)
-		hand_on(listener, fd);
+	while (accept_one(listener) == 0)
+		;
 	stop(listener);
 	event_del(listener->rested);
 }

@@ -10,6 +10,7 @@
 #include "core/list.h"
 #include "ws/lws_loop.h"
 #include "ws/ws_connection.h"
+#include "ws/ws_request.h"
 
 enum {
 	AT_ONCE = 16, /* a third of a millisecond */
@@ -27,8 +28,7 @@ static void answer_first(struct ws_answers *answers)
 
 	list_remove(&connection->due);
 	connection->held = false;
-	/* If it fails the connection is gone, or will be, and LWS_CALLBACK_WSI_DESTROY says so. */
-	(void)!lws_upgrade_resume(connection->wsi);
+	ws_request_answer(connection);
 	lws_loop_served(answers->loop);
 }
 

@@ -8,6 +8,7 @@
 #include "client/client.h"
 #include "core/buf.h"
 #include "core/list.h"
+#include "core/slice.h"
 
 struct address;
 struct lws;
@@ -22,14 +23,16 @@ struct ws_connection {
 	struct tally_name *user; /* likewise */
 	struct list due;         /* in the server's list of those to be aborted, or to be answered */
 	struct buf *message;     /* a message that came in pieces, while it is incomplete */
-	const char *extensions;  /* the answer to its offers of extensions: a constant, or NULL */
-	char *head;              /* of the answer of an event stream that is held back, or NULL */
+	char *head;              /* what the answer to its request begins with, until that is sent */
 	char *path;              /* asked for, while the answer is held back; NULL if there was no memory */
-	bool held_back;          /* by us: the answer to the handshake waits for a confirmation */
-	bool held;               /* and by lws */
+	bool held;               /* the answer waits for a confirmation */
 	bool streams;  /* server-sent events: the transport is an answer of HTTP, and no WebSocket */
 	bool finishes; /* our direction ends once lws has sent the bytes that it keeps */
 };
+
+/* Answers the request with what is ready: lws has a WebSocket from here on, and the client is open. early:
+ * what the peer has sent behind its request. 0, or -ENOMEM: nothing was said. */
+int ws_socket_open(struct ws_connection *connection, struct slice early);
 
 /* lws has sent the bytes that it kept, and the socket takes more. */
 void ws_socket_writable(struct ws_connection *connection);

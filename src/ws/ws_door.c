@@ -61,7 +61,9 @@ static void adopt(struct ws_server *server, int fd, struct arrival *arrival)
 	server->arriving = arrival->place;
 	ws_tls_arriving(server->tls, arrival->named ? &arrival->peer : NULL);
 	/* On failure lws closes the descriptor. */
-	wsi = lws_adopt_socket_vhost(server->vhost, fd);
+	wsi = lws_adopt_descriptor_vhost(server->vhost,
+		LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL | LWS_ADOPT_FLAG_ACCEPTED,
+		(lws_sock_file_fd_type){.sockfd = fd}, NULL, NULL);
 	server->arriving = PLACE_NONE;
 	ws_tls_arriving(server->tls, NULL);
 	if (server->n_created == n_created) /* it never became a connection, so its end is not that of one */
@@ -114,15 +116,12 @@ static void on_admitted(void *arg, int fd, struct arrival *arrival, int outcome)
 	}
 }
 
-static void welcome(struct ws_server *server, int fd, enum place place)
+static void welcome(struct ws_server *server, int fd, const struct in6_addr *peer, enum place place)
 {
-	struct arrival arrival;
+	struct arrival arrival = {.peer = *peer, .place = place};
 
 	ws_server_refresh_time(server);
-	arrival_init(&arrival, fd, place);
-	if (IN6_IS_ADDR_UNSPECIFIED(&arrival.peer))
-		on_admitted(server, fd, &arrival, ADMISSION_GONE);
-	else if (!server->admission)
+	if (!server->admission)
 		arrive(server, fd, &arrival);
 	else if (trusted_covers(server->rules.trusted, &arrival.peer))
 		admission_begin(server->admission, fd, &arrival);
@@ -130,7 +129,7 @@ static void welcome(struct ws_server *server, int fd, enum place place)
 		hang_up(server, fd, &arrival, REFUSAL_BAD_PROXY);
 }
 
-static void on_accept(void *arg, int fd)
+static void on_accept(void *arg, int fd, const struct in6_addr *peer)
 {
 	struct ws_server *server = arg;
 	enum place place = places_take(server->places);
@@ -138,7 +137,7 @@ static void on_accept(void *arg, int fd)
 	if (place == PLACE_NONE)
 		close(fd);
 	else
-		welcome(server, fd, place);
+		welcome(server, fd, peer, place);
 	if (!places_have_room(server->places))
 		rest(server);
 	lws_loop_served(server->loop); /* with TLS its hello may be here, and costs 0.4 ms */

@@ -29,7 +29,7 @@ enum {
 };
 
 /* A connection of ours for this wsi, with a client begun, which takes the rights over. 0 or -ENOMEM. */
-static int connection_begin(struct ws_server *server, struct lws *wsi, const struct request_head *head,
+static int connection_begin(struct ws_server *server, struct lws *wsi, struct ws_entry *entry,
 	struct rights *rights, struct tally_name *user, const char *remote)
 {
 	struct ws_connection *connection = calloc(1, sizeof(*connection));
@@ -47,10 +47,12 @@ static int connection_begin(struct ws_server *server, struct lws *wsi, const str
 		free(connection);
 		return r;
 	}
-	connection->held_back = r == CLIENT_HELD;
-	if (connection->held_back)
-		connection->path = strndup(head->path.data, head->path.len);
-	lws_set_opaque_user_data(wsi, connection);
+	connection->held = r == CLIENT_HELD;
+	if (connection->held)
+		connection->path = strndup(entry->head->path.data, entry->head->path.len);
+	connection->address = entry->arrival->address;
+	entry->arrival->address = NULL;
+	entry->connection = connection;
 	return 0;
 }
 
@@ -100,24 +102,6 @@ static const struct handshake_refusal *count_client(
 	return arrival->over ? handshake_refusal(arrival->refusal) : NULL;
 }
 
-/* lws gets the request that we write for it. 0, or -ENOMEM. */
-static int bring_head(struct lws *wsi, const struct ws_entry *entry)
-{
-	char request[HANDSHAKE_REQUEST_SIZE];
-	size_t len = (size_t)handshake_request(entry->head, request);
-	struct buf both = {0};
-	int r = -ENOMEM;
-
-	if (!entry->early.len)
-		return lws_http_head(wsi, request, len) ? -ENOMEM : 0;
-	buf_append(&both, request, len);
-	buf_append(&both, entry->early.data, entry->early.len);
-	if (!both.failed && lws_http_head(wsi, both.data, both.len) == 0)
-		r = 0;
-	buf_deinit(&both);
-	return r;
-}
-
 static const struct handshake_refusal *check(struct ws_server *server, struct ws_entry *entry,
 	const char *remote, struct rights *rights, enum transport *transportp)
 {
@@ -155,40 +139,39 @@ static const struct handshake_refusal *count_user(
 	return handshake_refusal(r == TALLY_FULL ? REFUSAL_USER_FULL : REFUSAL_OUT_OF_MEMORY);
 }
 
-/* What belongs to a WebSocket, and the rest is for lws to do. 0, or -ENOMEM. */
-static int begin_socket(struct ws_connection *connection, const struct ws_entry *entry)
+/* What belongs to a WebSocket. 0, or -ENOMEM. */
+static int begin_socket(struct ws_connection *connection, const struct request_head *head)
 {
-	if (handshake_speaks(entry->head))
+	const char *extensions = extensions_for(&connection->client, head);
+	char answer[HANDSHAKE_ANSWER_SIZE];
+
+	handshake_answer(head, extensions, answer);
+	connection->head = strdup(answer);
+	if (!connection->head)
+		return -ENOMEM;
+	if (extensions)
+		connection->client.subscriber.form = FORM_DEFLATED;
+	if (handshake_speaks(head))
 		client_speaks(&connection->client);
-	connection->extensions = extensions_for(&connection->client, entry->head);
-	resume(connection, entry->head);
-	return bring_head(connection->wsi, entry);
+	resume(connection, head);
+	return 0;
 }
 
-/* What belongs to an event stream, of which lws sees but the socket. 0, or -ENOMEM. */
-static int begin_stream(struct ws_connection *connection, struct ws_entry *entry, const char *remote)
+/* What belongs to an event stream. 0, or -ENOMEM. */
+static int begin_stream(struct ws_connection *connection, const struct request_head *head, const char *remote)
 {
 	const struct ws_server *server = connection->server;
 	int r;
 
 	connection->streams = true;
-	r = sse_stream_prepare(
-		connection, entry->head, handshake_page_reads(entry->head, &server->rules, remote));
-	if (r == 0)
-		r = sse_stream_resume(connection, entry->head);
-	if (r < 0)
-		return r;
-	connection->held = connection->held_back;
-	lws_set_timeout(connection->wsi, NO_PENDING_TIMEOUT, 0);
-	entry->stream = connection;
-	return 0;
+	r = sse_stream_prepare(connection, head, handshake_page_reads(head, &server->rules, remote));
+	return r < 0 ? r : sse_stream_resume(connection, head);
 }
 
 const struct handshake_refusal *ws_entry_admit(
 	struct ws_server *server, struct lws *wsi, struct ws_entry *entry)
 {
 	const struct handshake_refusal *refusal;
-	struct ws_connection *connection;
 	char remote[INET6_ADDRSTRLEN];
 	struct tally_name *user;
 	enum transport transport;
@@ -210,18 +193,15 @@ const struct handshake_refusal *ws_entry_admit(
 		refusal = count_user(server, &rights, &user);
 	if (refusal)
 		return refusal;
-	if (connection_begin(server, wsi, entry->head, &rights, user, remote) < 0) {
+	if (connection_begin(server, wsi, entry, &rights, user, remote) < 0) {
 		tally_leave(server->places->users, user);
 		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
 	}
-	connection = lws_get_opaque_user_data(wsi);
-	r = transport == TRANSPORT_SSE ? begin_stream(connection, entry, remote)
-				       : begin_socket(connection, entry);
-	if (r < 0) {
-		ws_server_end(connection);
-		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
-	}
-	connection->address = entry->arrival->address;
-	entry->arrival->address = NULL;
-	return NULL;
+	r = transport == TRANSPORT_SSE ? begin_stream(entry->connection, entry->head, remote)
+				       : begin_socket(entry->connection, entry->head);
+	if (r == 0)
+		return NULL;
+	ws_server_end(entry->connection);
+	entry->connection = NULL;
+	return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
 }

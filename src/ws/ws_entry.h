@@ -19,16 +19,15 @@ struct ws_server;
 
 struct ws_entry {
 	const struct request_head *head;
-	struct slice early;           /* what came behind the head and lws has not got */
-	struct arrival *arrival;      /* whom it comes from; its address goes over to the connection */
-	const struct ticket *ticket;  /* that the request names, answered; NULL: none was asked for */
-	struct handshake_token token; /* when it is refused: what more is known */
-	const struct web_file *file;  /* that it asks for instead, to be answered with */
-	struct ws_connection *stream; /* that it asks for instead: it stays with the request */
+	struct arrival *arrival;          /* whom it comes from; its address goes over to the connection */
+	const struct ticket *ticket;      /* that the request names, answered; NULL: none was asked for */
+	struct handshake_token token;     /* when it is refused: what more is known */
+	const struct web_file *file;      /* that it asks for instead, to be answered with */
+	struct ws_connection *connection; /* that it gets: the request answers with what that has ready */
 };
 
-/* NULL, with a connection begun and the rest left to lws, or with entry->file or entry->stream; or why not.
- * If entry->token names a ticket, that is asked for first. */
+/* NULL, with entry->connection or entry->file; or why not. If entry->token names a ticket, that is asked for
+ * first. */
 const struct handshake_refusal *ws_entry_admit(
 	struct ws_server *server, struct lws *wsi, struct ws_entry *entry);
 

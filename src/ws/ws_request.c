@@ -32,12 +32,13 @@ enum {
 
 struct ws_request {
 	struct arrival arrival;
-	/* of a head that has not come whole; or that waits for its ticket, with what came behind it */
+	/* of a head that has not come whole, or that waits for its ticket; and what came behind it while the
+	 * answer waits */
 	struct buf bytes;
-	struct ticket *ticket;        /* that it names */
-	bool waits;                   /* for the ticket's answer: until then the bus has it */
-	bool answered;                /* without having become a WebSocket */
-	struct ws_connection *stream; /* that it has become, or NULL */
+	struct ticket *ticket;            /* that it names */
+	bool waits;                       /* for the ticket's answer: until then the bus has it */
+	bool answered;                    /* without having become a WebSocket */
+	struct ws_connection *connection; /* that it gets, while its answer is held; or an event stream */
 	struct lws_linger linger;
 };
 
@@ -77,8 +78,8 @@ void ws_request_end(struct ws_server *server, struct lws *wsi)
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 
-	if (request && request->stream)
-		ws_server_end(request->stream);
+	if (request && request->connection)
+		ws_server_end(request->connection);
 	if (request) {
 		ws_tls_name(wsi, NULL);
 		arrival_end(&request->arrival, server->places->addresses, clock_monotonic_ms());
@@ -297,34 +298,52 @@ static const struct handshake_refusal *send_file(struct ws_server *server, struc
 	return NULL;
 }
 
-/* It may be answered now. Of its request nothing else is left by then that a line in the log would tell. */
-static void open_stream(struct ws_server *server, struct lws *wsi, struct ws_request *request)
-{
-	char *path = request->stream->path;
-	struct request_head head = {.method = {"GET", 3}, .path = slice_of(path ? path : "")};
-	const struct handshake_refusal *refusal;
-
-	request->stream->path = NULL;
-	refusal = ws_server_open_stream(request->stream);
-
-	if (refusal) {
-		request->stream = NULL;
-		refuse_and_linger(server, wsi, &head, refusal, NULL);
-	}
-	free(path);
-}
-
-/* The request stays as long as its stream. */
-static void begin_stream(struct ws_server *server, struct lws *wsi, struct ws_connection *stream)
+/* It may be answered now. What has become a WebSocket is no request any more. */
+static void open_connection(
+	struct ws_server *server, struct lws *wsi, const struct request_head *head, struct slice early)
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
+	const struct handshake_refusal *refusal = ws_server_open(request->connection, early);
 
-	request->stream = stream;
-	buf_deinit(&request->bytes);
+	if (refusal) {
+		request->connection = NULL;
+		refuse_and_linger(server, wsi, head, refusal, NULL);
+	} else if (!lws_http_head_wanted(wsi)) {
+		ws_tls_name(wsi, NULL);
+		request_free(request);
+	}
+}
+
+/* The request is let in. */
+static void begin(struct ws_server *server, struct lws *wsi, const struct request_head *head,
+	struct slice early, struct ws_connection *connection)
+{
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+	struct buf bytes = request->bytes;
+
+	request->connection = connection;
 	ticket_free(request->ticket);
 	request->ticket = NULL;
-	if (!stream->held)
-		open_stream(server, wsi, request);
+	request->bytes = (struct buf){0};
+	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+	if (!connection->held)
+		open_connection(server, wsi, head, early);
+	else if (!connection->streams)
+		buf_append(&request->bytes, early.data, early.len);
+	buf_deinit(&bytes); /* of which the head is */
+}
+
+void ws_request_answer(struct ws_connection *connection)
+{
+	struct ws_request *request = lws_get_opaque_user_data(connection->wsi);
+	struct slice early = {request->bytes.data, request->bytes.len};
+	char *path = connection->path;
+	/* Of the request nothing else is left that a line in the log would tell. */
+	struct request_head head = {.method = {"GET", 3}, .path = slice_of(path ? path : "")};
+
+	connection->path = NULL;
+	open_connection(connection->server, connection->wsi, &head, early);
+	free(path);
 }
 
 static void on_head(
@@ -332,17 +351,14 @@ static void on_head(
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 	const struct handshake_refusal *refusal = turn_away(server, &request->arrival);
-	struct ws_entry entry = {
-		.head = head, .early = early, .arrival = &request->arrival, .ticket = request->ticket};
+	struct ws_entry entry = {.head = head, .arrival = &request->arrival, .ticket = request->ticket};
 
 	if (!refusal)
 		refusal = ws_entry_admit(server, wsi, &entry);
 	if (!refusal && entry.file)
 		refusal = send_file(server, wsi, head, entry.file);
-	if (refusal || entry.stream)
-		lws_set_opaque_user_data(wsi, request);
-	if (!refusal && entry.stream)
-		begin_stream(server, wsi, entry.stream);
+	if (!refusal && entry.connection)
+		begin(server, wsi, head, early, entry.connection);
 	if (!refusal)
 		return;
 	if (*entry.token.ticket)
@@ -384,18 +400,6 @@ static void go_on(struct ws_server *server, struct lws *wsi, struct ws_request *
 	size_t used = kept_head(server, request, &head);
 
 	on_head(server, wsi, &head, (struct slice){request->bytes.data + used, request->bytes.len - used});
-	if (!lws_http_head_wanted(wsi))
-		request_free(request);
-}
-
-static void serve_stream(struct ws_server *server, struct lws *wsi, struct ws_request *request)
-{
-	if (request->stream->held)
-		return;
-	if (request->stream->head)
-		open_stream(server, wsi, request);
-	else
-		ws_socket_writable(request->stream);
 }
 
 void ws_request_writable(struct ws_server *server, struct lws *wsi)
@@ -404,8 +408,8 @@ void ws_request_writable(struct ws_server *server, struct lws *wsi)
 
 	if (!request || request->waits || request->linger.begun)
 		return;
-	if (request->stream)
-		serve_stream(server, wsi, request);
+	if (request->connection && !request->connection->head)
+		ws_socket_writable(request->connection);
 	else if (request->answered)
 		linger(server, wsi, request);
 	else if (request->ticket)
@@ -415,7 +419,7 @@ void ws_request_writable(struct ws_server *server, struct lws *wsi)
 static int keep(struct ws_request *request, const char *data, size_t len)
 {
 	buf_append(&request->bytes, data, len);
-	return request->bytes.failed ? -1 : (int)len;
+	return request->bytes.failed ? -1 : 0;
 }
 
 /* Reads a head, or the beginning of one, of which the last `len` bytes are new. */
@@ -427,24 +431,24 @@ static int read_head(struct ws_server *server, struct lws *wsi, const char *data
 	int r = request_head_parse(&head, data, n, server->head_bytes_max, &used);
 
 	if (r == REQUEST_HEAD_MORE)
-		return request->bytes.len ? (int)len : keep(request, data, len);
+		return request->bytes.len ? 0 : keep(request, data, len);
 	if (r > 0)
 		refuse_and_linger(server, wsi, &head, handshake_unreadable(r), NULL);
 	else
-		on_head(server, wsi, &head, (struct slice){0});
-	if (lws_http_head_wanted(wsi))
-		return request->waits && !request->bytes.len ? keep(request, data, len) : (int)len;
-	request_free(request);
-	/* An earlier piece was not a whole head, so this one continues it. */
-	return (int)(len - (n - used));
+		on_head(server, wsi, &head, (struct slice){data + used, n - used});
+	if (!lws_http_head_wanted(wsi)) /* nor is there a request any more */
+		return 0;
+	return request->waits && !request->bytes.len ? keep(request, data, len) : 0;
 }
 
-/* A client has no business to send more before it has our answer, but it may. Nobody waits for one who
- * left. */
+/* A client has no business to send more before it has our answer, but it may. Nobody waits for the ticket of
+ * one who left; one whose answer is held may have said all that it will. */
 static int keep_early(
 	const struct ws_server *server, struct ws_request *request, const char *data, size_t len)
 {
-	if (len == 0 || request->bytes.len + len > server->head_bytes_max + TICKET_EARLY_BYTES_MAX)
+	if (len == 0)
+		return request->connection ? 0 : -1;
+	if (request->bytes.len + len > server->head_bytes_max + TICKET_EARLY_BYTES_MAX)
 		return -1;
 	return keep(request, data, len);
 }
@@ -457,13 +461,13 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 	if (!request)
 		return -1; /* there was no memory for it */
 	/* An event stream has a listener, who says nothing: one who has hung up has left. */
-	if (request->stream && len == 0) {
-		(void)client_peer_closed(&request->stream->client, CLOSE_CODE_NONE);
+	if (request->connection && request->connection->streams && len == 0) {
+		(void)client_peer_closed(&request->connection->client, CLOSE_CODE_NONE);
 		return -1;
 	}
-	if (request->answered || request->stream)
-		return lws_linger_forget(&request->linger, len) < 0 ? -1 : (int)len;
-	if (request->ticket)
+	if (request->answered || (request->connection && request->connection->streams))
+		return lws_linger_forget(&request->linger, len) < 0 ? -1 : 0;
+	if (request->ticket || request->connection)
 		return keep_early(server, request, data, len);
 	if (len == 0) {
 		if (request->bytes.len)
@@ -486,7 +490,7 @@ void ws_request_late(struct ws_server *server, struct lws *wsi)
 
 	/* A connection without a byte is not a request: a port scan, or a connection that
 	 * is kept for later. */
-	if (!request || !request->bytes.len || request->answered)
+	if (!request || !request->bytes.len || request->answered || request->connection)
 		return;
 	if (request->ticket) {
 		refusal = REFUSAL_UNAVAILABLE;

@@ -21,6 +21,7 @@ struct handshake_refusal;
 struct lws;
 struct request_head;
 struct ticket;
+struct ws_connection;
 struct ws_server;
 
 /* A connection has come. Copies what is known of it. 0, or -ENOMEM, and the arrival stays the caller's. */
@@ -29,11 +30,14 @@ int ws_request_begin(struct lws *wsi, const struct arrival *arrival);
 /* The place that the connection holds. */
 enum place ws_request_place(struct lws *wsi);
 
-/* Bytes came; no bytes mean that the peer has ended. Returns how many were taken, or -1 to close. */
+/* Bytes came; no bytes mean that the peer has ended. 0, or -1 to close. */
 int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *data, size_t len);
 
 /* The answer to the ticket that a request waits for; it is taken over. */
 void ws_request_ticket(struct ws_server *server, struct ticket *ticket);
+
+/* The connection that it gets was held, and may be answered now. */
+void ws_request_answer(struct ws_connection *connection);
 
 /* The socket takes more, or a ticket was answered. */
 void ws_request_writable(struct ws_server *server, struct lws *wsi);

@@ -37,10 +37,9 @@ enum {
 	/* A whole request within 5 s and handshake_bytes_max, so that a slow or endless one costs little
 	 * (Slowloris). */
 	REQUEST_SECONDS = 5,
-	/* Bytes of the request that lws reads. lws keeps them while a handshake is held back. */
-	LWS_HEAD_BYTES = 512,
-	REFUSED_LINES = 5, /* of the log in a minute, for each reason */
-	/* Per connection, kept while it lives. Longer messages are put together in memory of their own. */
+	LWS_HEAD_BYTES = 256, /* lws reads no head here: the least that it wants */
+	REFUSED_LINES = 5,    /* of the log in a minute, for each reason */
+	/* That lws reads of a message at a time. A longer one is put together in memory of its own. */
 	RECEIVE_BUFFER = 256,
 	/* The bytes that lws reads from a socket at a time, and writes to it; a server has one buffer. */
 	SERVICE_BUFFER = WS_RECORD_BYTES,
@@ -59,12 +58,6 @@ void ws_server_refresh_time(struct ws_server *server)
 
 /* --- connections --- */
 
-static void path_drop(struct ws_connection *connection)
-{
-	free(connection->path);
-	connection->path = NULL;
-}
-
 void ws_server_end(struct ws_connection *connection)
 {
 	address_table_leave(connection->server->places->addresses, connection->address, false,
@@ -73,76 +66,38 @@ void ws_server_end(struct ws_connection *connection)
 	client_deinit(&connection->client);
 	list_remove(&connection->due);
 	ws_message_drop(connection);
-	path_drop(connection);
+	free(connection->path);
 	free(connection->head);
-	if (!connection->streams)
-		lws_set_opaque_user_data(connection->wsi, NULL);
 	free(connection);
 }
 
 /* --- handshakes --- */
 
-/*
- * lws has read the request that we wrote for it. 0: it answers, now or after lws_upgrade_resume(), which
- * makes it ask again; -1: close.
- */
-static int on_upgrade(struct ws_connection *connection)
-{
-	struct ws_server *server = connection->server;
-	const char *path = connection->path ? connection->path : "";
-	/* Of the request nothing else is left that a line in the log would tell. */
-	struct request_head head = {.method = {"GET", 3}, .path = {path, strlen(path)}};
-
-	ws_server_refresh_time(server);
-	if (server->draining) {
-		ws_request_refuse(server, connection->wsi, &head, &connection->client.remote,
-			handshake_refusal(REFUSAL_DRAINING));
-		return -1;
-	}
-	connection->held = connection->held_back && lws_upgrade_hold(connection->wsi) == 0;
-	connection->held_back = false;
-	if (!connection->held)
-		path_drop(connection);
-	return 0;
-}
-
 void ws_server_answer(void *socket)
 {
 	struct ws_connection *connection = socket;
 
-	if (connection->held && connection->streams) {
-		connection->held = false;
-		lws_callback_on_writable(connection->wsi); /* where it may also end */
-	} else if (connection->held && !list_linked(&connection->due))
+	if (connection->held && !list_linked(&connection->due))
 		ws_answers_add(connection->server->answers, connection);
 }
 
-const struct handshake_refusal *ws_server_open_stream(struct ws_connection *stream)
+const struct handshake_refusal *ws_server_open(struct ws_connection *connection, struct slice early)
 {
-	ws_server_refresh_time(stream->server);
-	if (!stream->server->draining) {
-		sse_stream_open(stream);
-		return NULL;
+	int r = 0;
+
+	ws_server_refresh_time(connection->server);
+	if (connection->server->draining) {
+		ws_server_end(connection);
+		return handshake_refusal(REFUSAL_DRAINING);
 	}
-	ws_server_end(stream);
-	return handshake_refusal(REFUSAL_DRAINING);
-}
-
-/* The handshake is about to be answered: is permessage-deflate part of it? 0: go on; -1: close. */
-static int on_headers(struct ws_connection *connection, struct lws_process_html_args *headers)
-{
-	int len;
-
-	if (!connection->extensions)
-		return 0;
-	len = snprintf(headers->p, (size_t)headers->max_len, "Sec-WebSocket-Extensions: %s\r\n",
-		connection->extensions);
-	if (len < 0 || len >= headers->max_len)
-		return -1;
-	headers->p += len;
-	lws_ws_take_rsv1(connection->wsi);
-	connection->client.subscriber.form = FORM_DEFLATED;
-	return 0;
+	if (connection->streams)
+		sse_stream_open(connection);
+	else
+		r = ws_socket_open(connection, early);
+	if (r == 0)
+		return NULL;
+	ws_server_end(connection);
+	return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
 }
 
 /* --- what libwebsockets calls back for --- */
@@ -175,13 +130,6 @@ static int on_connection(
 	struct ws_connection *connection, enum lws_callback_reasons reason, void *in, size_t len)
 {
 	switch (reason) {
-	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		return on_upgrade(connection);
-	case LWS_CALLBACK_ADD_HEADERS:
-		return on_headers(connection, in);
-	case LWS_CALLBACK_ESTABLISHED:
-		client_open(&connection->client);
-		return 0;
 	case LWS_CALLBACK_RECEIVE:
 		ws_message_receive(connection, in, len);
 		return 0;
@@ -197,6 +145,7 @@ static int on_connection(
 		return on_violation(connection, in, len);
 	case LWS_CALLBACK_CLOSED:
 	case LWS_CALLBACK_WSI_DESTROY:
+		lws_set_opaque_user_data(connection->wsi, NULL);
 		ws_server_end(connection);
 		return 0;
 	default:
@@ -266,8 +215,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 static int start_lws(struct ws_server *server, struct event_base *base)
 {
-	/* One protocol without a name, and one with the name that our own clients offer. Zeroed: lws runs no
-	 * timer of its own for an open connection. */
+	/* Zeroed: lws runs no timer of its own for an open connection. */
 	static const lws_retry_bo_t no_timers = {0};
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
@@ -285,14 +233,14 @@ static int start_lws(struct ws_server *server, struct event_base *base)
 		.uid = (uid_t)-1,
 	};
 
-	for (int i = 0; i < 2; i++) {
-		server->protocols[i].name = i ? "tidegate.v1" : "";
-		server->protocols[i].callback = callback;
-		server->protocols[i].rx_buffer_size = RECEIVE_BUFFER;
+	server->protocols[0] = (struct lws_protocols){
+		.name = "",
+		.callback = callback,
+		.rx_buffer_size = RECEIVE_BUFFER,
 		/* Or lws would write no more than it reads. It adds what a frame's header may need; the
 		 * whole is a record of TLS, and not one with a small one behind it. */
-		server->protocols[i].tx_packet_size = WS_RECORD_BYTES - LWS_PRE - 4;
-	}
+		.tx_packet_size = WS_RECORD_BYTES - LWS_PRE - 4,
+	};
 	ws_tls_ask(server->tls, &info);
 	server->loop = lws_loop_new(base);
 	if (server->loop)

@@ -41,7 +41,7 @@ struct ws_server {
 	struct ws_answers *answers;
 	struct lws_context *context;
 	struct lws_vhost *vhost;
-	struct lws_protocols protocols[3];
+	struct lws_protocols protocols[2]; /* one, and the end */
 	struct ws_sender *sender;
 	struct ws_tls *tls;    /* NULL: plain */
 	unsigned char *record; /* where the bytes of one record are put together; NULL without TLS */
@@ -70,8 +70,9 @@ struct ws_server {
 /* Refreshes the time of this turn: lws calls us at any moment of it. */
 void ws_server_refresh_time(struct ws_server *server);
 
-/* The connection of an event stream may be answered: opens it. NULL, or why not: then it has ended. */
-const struct handshake_refusal *ws_server_open_stream(struct ws_connection *stream);
+/* Its request may be answered: opens it. early: what the peer has sent behind its head. NULL, or why not:
+ * then it has ended. */
+const struct handshake_refusal *ws_server_open(struct ws_connection *connection, struct slice early);
 
 /* It ends, and its client with it. */
 void ws_server_end(struct ws_connection *connection);

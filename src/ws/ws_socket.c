@@ -10,6 +10,7 @@
  */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -71,6 +72,25 @@ static void socket_want_writable(void *socket)
 static ssize_t say(struct ws_connection *connection, unsigned char *frame, size_t len)
 {
 	return lws_write(connection->wsi, frame, len, LWS_WRITE_HTTP) < 0 ? -EPIPE : (ssize_t)len;
+}
+
+int ws_socket_open(struct ws_connection *connection, struct slice early)
+{
+	unsigned char *head = (unsigned char *)connection->head;
+	bool broken;
+
+	if (lws_ws_upgraded(connection->wsi, early.data, early.len))
+		return -ENOMEM;
+	if (connection->client.subscriber.form == FORM_DEFLATED)
+		lws_ws_take_rsv1(connection->wsi);
+	lws_set_opaque_user_data(connection->wsi, connection);
+	broken = say(connection, head, strlen(connection->head)) < 0;
+	free(connection->head);
+	connection->head = NULL;
+	client_open(&connection->client);
+	if (broken)
+		client_close(&connection->client, CLOSE_GONE);
+	return 0;
 }
 
 static ssize_t socket_ping(void *socket)

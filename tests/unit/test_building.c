@@ -249,8 +249,9 @@ static void leaves_nothing_behind(struct fixture *fixture, build_fn build)
 	assert_true(n > 1);
 }
 
-static void refuse(void *arg, int fd)
+static void refuse(void *arg, int fd, const struct in6_addr *peer)
 {
+	(void)peer;
 	(void)arg;
 	close(fd);
 }

@@ -24,13 +24,15 @@
 #include <event2/event.h>
 
 #include "core/buf.h"
+#include "core/ip.h"
 #include "support/fake_clock.h"
 
 struct world {
 	struct event_base *base;
 	struct buf error;
 	unsigned int n_accepted;
-	int fd; /* the one accepted last */
+	int fd;               /* the one accepted last */
+	struct in6_addr peer; /* and whom it comes from */
 };
 
 static int setup(void **state)
@@ -56,13 +58,14 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void on_accept(void *arg, int fd)
+static void on_accept(void *arg, int fd, const struct in6_addr *peer)
 {
 	struct world *world = arg;
 
 	if (world->fd >= 0)
 		close(world->fd);
 	world->fd = fd;
+	world->peer = *peer;
 	world->n_accepted++;
 }
 
@@ -126,11 +129,13 @@ static void hands_over_a_descriptor_that_never_blocks(void **state)
 	int peer = dial(listener_port(listener));
 	int on = 0;
 	socklen_t len = sizeof(on);
-	char byte;
+	char byte, text[INET6_ADDRSTRLEN];
 
 	assert_true(peer >= 0);
 	turn(world);
 	assert_int_equal(world->n_accepted, 1);
+	ip_print(&world->peer, text);
+	assert_string_equal(text, "127.0.0.1");
 	assert_true(fcntl(world->fd, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(world->fd, F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(getsockopt(world->fd, IPPROTO_TCP, TCP_NODELAY, &on, &len), 0);

@@ -18,6 +18,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,23 +28,14 @@
 enum {
 	RX_MAX = 1 << 17,
 	STEPS_MAX = 2000, /* turns until something that should happen is said not to */
-	PARKED = 500,
-};
-
-enum answer {
-	ALLOW,
-	HOLD,
-	REFUSE,
-	HANG_UP,
 };
 
 /* What the one callback is to do, and what it saw. */
 struct rig {
 	struct lws_context *context;
 	uint16_t port;
-	enum answer answer;
-	struct lws *held[PARKED];
-	unsigned n_held;
+	bool refuses;
+	struct lws *waiting; /* for its answer */
 	unsigned n_asked;
 	unsigned n_http;
 	unsigned n_established;
@@ -59,7 +51,6 @@ struct rig {
 	bool times_out; /* at the next byte */
 	char early[64];
 	size_t early_bytes;
-	bool head_is_brought;
 	char head[512]; /* what has come of one */
 	size_t head_bytes;
 	size_t blob_bytes; /* sent at once when a connection is established */
@@ -83,20 +74,7 @@ static int confirm_upgrade(struct rig *rig, struct lws *wsi, const char *upgrade
 {
 	rig->n_asked++;
 	snprintf(rig->upgrade, sizeof(rig->upgrade), "%s", upgrade);
-	switch (rig->answer) {
-	case HOLD:
-		if (lws_upgrade_hold(wsi))
-			return -1;
-		rig->held[rig->n_held++] = wsi;
-		return 0;
-	case REFUSE:
-		return refuse(wsi);
-	case HANG_UP:
-		return -1;
-	case ALLOW:
-		break;
-	}
-	return 0;
+	return rig->refuses ? refuse(wsi) : 0;
 }
 
 static void send_blob(struct rig *rig, struct lws *wsi)
@@ -112,9 +90,18 @@ static void send_blob(struct rig *rig, struct lws *wsi)
 	free(blob);
 }
 
-static const char request[] =
-	"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/* Says that it is let in, and is a WebSocket from here on. */
+static void let_in(struct lws *wsi, const char *early, size_t len)
+{
+	char answer[LWS_PRE + 3] = "";
+
+	memcpy(answer + LWS_PRE, "in.", 3);
+	assert_true(lws_http_head_wanted(wsi));
+	assert_int_equal(lws_write(wsi, (uint8_t *)answer + LWS_PRE, 3, LWS_WRITE_HTTP), 3);
+	assert_int_equal(lws_ws_upgraded(wsi, early, len), 0);
+	assert_false(lws_http_head_wanted(wsi));
+	assert_int_not_equal(lws_ws_upgraded(wsi, NULL, 0), 0);
+}
 
 /* A head of our own language, "open!": what comes behind it is for lws. "no!" is answered by us. "wait!" is
  * answered when the test says so. */
@@ -130,37 +117,29 @@ static int read_head(struct rig *rig, struct lws *wsi, const char *in, size_t le
 	for (i = 0; i < len && in[i] != '!'; i++)
 		rig->head[rig->head_bytes++] = in[i];
 	if (i == len)
-		return (int)len;
+		return 0;
 	if (!memcmp(rig->head, "open", 4)) {
-		assert_int_equal(lws_http_head(wsi, request, sizeof(request) - 1), 0);
-		assert_int_not_equal(lws_http_head(wsi, request, sizeof(request) - 1), 0);
-		assert_false(lws_http_head_wanted(wsi));
-		return (int)i + 1;
+		let_in(wsi, in + i + 1, len - i - 1);
+		return 0;
 	}
 	if (!memcmp(rig->head, "wait", 4)) {
-		rig->held[rig->n_held++] = wsi;
+		rig->waiting = wsi;
 		rig->early_bytes = len - i - 1;
 		memcpy(rig->early, in + i + 1, rig->early_bytes);
-		return (int)len;
+		return 0;
 	}
 	memcpy(answer + LWS_PRE, "no.", 3);
 	assert_int_equal(lws_write(wsi, (uint8_t *)answer + LWS_PRE, 3, LWS_WRITE_HTTP), 3);
 	lws_callback_on_writable(wsi);
-	return (int)len;
+	return 0;
 }
 
-/* The head that was waited for, and behind it what came with it. */
-static void bring_head(struct rig *rig, struct lws *wsi)
+static void let_waiting_in(struct rig *rig)
 {
-	char bytes[sizeof(request) + sizeof(rig->early)];
-	size_t len = sizeof(request) - 1;
-
-	if (!rig->n_held || rig->head_is_brought)
+	if (!rig->waiting)
 		return;
-	rig->head_is_brought = true;
-	memcpy(bytes, request, len);
-	memcpy(bytes + len, rig->early, rig->early_bytes);
-	assert_int_equal(lws_http_head(wsi, bytes, len + rig->early_bytes), 0);
+	let_in(rig->waiting, rig->early, rig->early_bytes);
+	rig->waiting = NULL;
 }
 
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
@@ -177,7 +156,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 		break;
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		rig->n_writable++;
-		bring_head(rig, wsi);
+		let_waiting_in(rig);
 		break;
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return confirm_upgrade(rig, wsi, in);
@@ -697,7 +676,7 @@ static void leaves_an_unknown_upgrade_to_the_callback(void **state)
 	assert_non_null(strstr(head, " 503 "));
 	peer_free(peer);
 
-	rig->answer = REFUSE;
+	rig->refuses = true;
 	peer = peer_new(rig, 0);
 	peer_ask(peer, "h2c", "Upgrade", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n", NULL, 0);
 	peer_expect_head(rig, peer, head, sizeof(head));
@@ -709,270 +688,14 @@ static void leaves_an_unknown_upgrade_to_the_callback(void **state)
 	assert_int_equal(rig->n_established, 0);
 }
 
-static void compares_the_whole_connection_token(void **state)
-{
-	struct rig *rig = *state;
-	struct peer *peer = peer_new(rig, 0);
-	char head[1024];
-
-	peer_ask(peer, "websocket", "u", "", NULL, 0);
-	peer_expect_end(rig, peer);
-	assert_int_equal(peer->n, 0);
-	peer_free(peer);
-
-	peer = peer_new(rig, 0);
-	peer_ask(peer, "WebSocket", "keep-alive, upgrade", "", NULL, 0);
-	peer_expect_head(rig, peer, head, sizeof(head));
-	assert_non_null(strstr(head, " 101 "));
-	peer_free(peer);
-}
-
-static void finds_a_subprotocol_beside_a_long_token(void **state)
-{
-	struct rig *rig = *state;
-	struct peer *peer = peer_new(rig, 0);
-	char more[4096], token[2049], head[1024];
-
-	memset(token, 'x', sizeof(token) - 1);
-	token[sizeof(token) - 1] = '\0';
-	snprintf(more, sizeof(more), "Sec-WebSocket-Protocol: tidegate.bearer.%s,\t tidegate.v1\r\n", token);
-	peer_ask(peer, "websocket", "Upgrade", more, NULL, 0);
-	peer_expect_head(rig, peer, head, sizeof(head));
-	assert_non_null(strstr(head, " 101 "));
-	assert_non_null(strstr(head, "\r\nSec-WebSocket-Protocol: tidegate.v1\r\n"));
-	assert_null(strstr(head, "xxx"));
-	peer_free(peer);
-}
-
-static void accepts_a_client_whose_subprotocols_nobody_knows(void **state)
-{
-	static const char *const lists[] = {
-		"Sec-WebSocket-Protocol: graphql-ws\r\n",
-		"Sec-WebSocket-Protocol: tidegate.v1x, idegate.v1, ,\r\n",
-		"",
-	};
-	struct rig *rig = *state;
-	struct peer *peer;
-	char head[1024];
-
-	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
-		peer = peer_new(rig, 0);
-		peer_ask(peer, "websocket", "Upgrade", lists[i], NULL, 0);
-		peer_expect_head(rig, peer, head, sizeof(head));
-		assert_non_null(strstr(head, " 101 "));
-		assert_null(strstr(head, "Sec-WebSocket-Protocol"));
-		peer_free(peer);
-	}
-}
-
-static void takes_a_frame_that_came_with_the_request(void **state)
-{
-	struct rig *rig = *state;
-	uint8_t early[64];
-	char more[1024] = "X-Pad: ";
-	struct peer *peer;
-
-	/* Of any length: the answer is made in the buffer that the request was read into. */
-	for (int i = 0; i < 12; i++) {
-		memset(more + 7, 'p', 50u * (unsigned)i);
-		strcpy(more + 7 + 50 * i, "\r\n");
-		peer = peer_open_with(rig, more, early, frame(early, 0x81, "early bird", 10));
-		settle(rig);
-		assert_int_equal(rig->received_bytes, 10);
-		assert_memory_equal(rig->received, "early bird", 10);
-		rig->received_bytes = 0;
-		peer_free(peer);
-	}
-}
-
-/* --- an upgrade on hold ------------------------------------------------------------------- */
-
-static struct peer *peer_park(struct rig *rig, const void *pipelined, size_t n)
-{
-	struct peer *peer = peer_new(rig, 0);
-	unsigned before = rig->n_held;
-
-	rig->answer = HOLD;
-	peer_ask(peer, "websocket", "Upgrade", "", pipelined, n);
-	for (int i = 0; i < STEPS_MAX && rig->n_held == before; i++)
-		turn(rig);
-	assert_int_equal(rig->n_held, before + 1);
-	settle(rig);
-	assert_true(peer_read(peer) > 0);
-	assert_int_equal(peer->n, 0);
-	return peer;
-}
-
-static void peer_expect_101(struct rig *rig, struct peer *peer)
-{
-	char head[1024];
-
-	peer_expect_head(rig, peer, head, sizeof(head));
-	assert_non_null(strstr(head, " 101 "));
-}
-
-static void holds_the_answer_until_resumed(void **state)
-{
-	struct rig *rig = *state;
-	struct peer *peer = peer_park(rig, NULL, 0);
-	uint8_t bytes[64];
-
-	assert_int_equal(rig->n_established, 0);
-	rig->answer = ALLOW;
-	assert_int_equal(lws_upgrade_resume(rig->held[0]), 0);
-	assert_int_equal(rig->n_asked, 2);
-	assert_int_equal(rig->n_established, 1);
-	peer_expect_101(rig, peer);
-	assert_int_equal(lws_upgrade_resume(rig->held[0]), 1);
-	peer_send(peer, bytes, frame(bytes, 0x81, "hello", 5));
-	settle(rig);
-	assert_memory_equal(rig->received, "hello", 5);
-	peer_free(peer);
-	settle(rig);
-	assert_int_equal(rig->n_closed, 1);
-	assert_int_equal(rig->n_destroyed, 1);
-}
-
-static void keeps_what_a_held_peer_sends_early(void **state)
-{
-	struct rig *rig = *state;
-	uint8_t early[64];
-	size_t n = frame(early, 0x81, "with the request", 16);
-	struct peer *peer = peer_park(rig, early, n);
-
-	peer_send(peer, early, frame(early, 0x81, " later", 6));
-	settle(rig);
-	assert_int_equal(rig->received_bytes, 0);
-	rig->answer = ALLOW;
-	assert_int_equal(lws_upgrade_resume(rig->held[0]), 0);
-	assert_int_equal(rig->received_bytes, 0);
-	peer_expect_101(rig, peer);
-	settle(rig);
-	assert_int_equal(rig->received_bytes, 22);
-	assert_memory_equal(rig->received, "with the request later", 22);
-	peer_free(peer);
-}
-
-static void keeps_what_comes_while_it_holds(void **state)
-{
-	struct rig *rig = *state;
-	struct peer *peer = peer_park(rig, NULL, 0);
-	uint8_t early[64];
-
-	peer_send(peer, early, frame(early, 0x81, "one", 3));
-	settle(rig);
-	peer_send(peer, early, frame(early, 0x81, "two", 3));
-	settle(rig);
-	rig->answer = ALLOW;
-	assert_int_equal(lws_upgrade_resume(rig->held[0]), 0);
-	settle(rig);
-	assert_memory_equal(rig->received, "onetwo", 6);
-	peer_free(peer);
-}
-
-static void answers_a_held_peer_that_says_no_more(void **state)
-{
-	struct rig *rig = *state;
-	struct peer *peer = peer_park(rig, NULL, 0);
-
-	shutdown(peer->fd, SHUT_WR);
-	settle(rig);
-	assert_int_equal(rig->n_destroyed, 0);
-	rig->answer = ALLOW;
-	assert_int_equal(lws_upgrade_resume(rig->held[0]), 0);
-	peer_expect_101(rig, peer);
-	peer_expect_end(rig, peer);
-	assert_int_equal(rig->n_closed, 1);
-	assert_int_equal(rig->n_destroyed, 1);
-	peer_free(peer);
-}
-
-static void ends_a_held_peer_that_has_gone_when_it_is_resumed(void **state)
-{
-	struct rig *rig = *state;
-	struct peer *peer = peer_park(rig, NULL, 0);
-
-	peer_free(peer);
-	settle(rig);
-	rig->answer = ALLOW;
-	(void)!lws_upgrade_resume(rig->held[0]);
-	settle(rig);
-	assert_int_equal(rig->n_destroyed, 1);
-	assert_int_equal(rig->n_closed, rig->n_established);
-}
-
-static void refuses_a_held_upgrade_with_an_answer(void **state)
-{
-	struct rig *rig = *state;
-	struct peer *peer = peer_park(rig, "GET /smuggled HTTP/1.1\r\n\r\n", 26);
-	char head[1024];
-
-	rig->answer = REFUSE;
-	assert_int_equal(lws_upgrade_resume(rig->held[0]), -1);
-	peer_expect_head(rig, peer, head, sizeof(head));
-	assert_non_null(strstr(head, " 503 "));
-	peer_expect_end(rig, peer);
-	assert_int_equal(rig->n_http, 0);
-	assert_int_equal(rig->n_destroyed, 1);
-	peer_free(peer);
-
-	peer = peer_park(rig, NULL, 0);
-	rig->answer = HANG_UP;
-	assert_int_equal(lws_upgrade_resume(rig->held[1]), -1);
-	peer_expect_end(rig, peer);
-	assert_int_equal(peer->n, 0);
-	assert_int_equal(rig->n_destroyed, 2);
-	peer_free(peer);
-}
-
-static void holds_again_when_asked_to(void **state)
-{
-	struct rig *rig = *state;
-	struct peer *peer = peer_park(rig, NULL, 0);
-
-	assert_int_equal(lws_upgrade_resume(rig->held[0]), 0);
-	settle(rig);
-	assert_int_equal(rig->n_established, 0);
-	rig->answer = ALLOW;
-	assert_int_equal(lws_upgrade_resume(rig->held[1]), 0);
-	peer_expect_101(rig, peer);
-	peer_free(peer);
-}
-
-static void parks_many_at_once(void **state)
-{
-	struct rig *rig = *state;
-	struct peer *peers[PARKED];
-
-	for (unsigned i = 0; i < PARKED; i++)
-		peers[i] = peer_park(rig, NULL, 0);
-	rig->answer = ALLOW;
-	for (unsigned i = 0; i < PARKED; i += 2)
-		assert_int_equal(lws_upgrade_resume(rig->held[i]), 0);
-	assert_int_equal(rig->n_established, PARKED / 2);
-	for (unsigned i = 0; i < PARKED; i++) {
-		if (i % 2 == 0)
-			peer_expect_101(rig, peers[i]);
-		peer_free(peers[i]);
-	}
-	rig->answer = HANG_UP;
-	for (unsigned i = 1; i < PARKED; i += 2)
-		assert_int_equal(lws_upgrade_resume(rig->held[i]), -1);
-	settle(rig);
-	assert_int_equal(rig->n_destroyed, PARKED);
-	assert_int_equal(rig->n_closed, PARKED / 2);
-}
-
-/* Those that are parked when the context goes are told so; a leak would show in the sanitizer. */
-static void ends_held_peers_with_the_context(void **state)
-{
-	struct peer *peer = peer_park(*state, NULL, 0);
-
-	peer_free(peer);
-	assert_int_equal(((struct rig *)*state)->n_destroyed, 0);
-}
-
 /* --- a head by the user ------------------------------------------------------------------- */
+
+static void expect_let_in(struct rig *rig, struct peer *peer)
+{
+	peer_expect_bytes(rig, peer, 3);
+	assert_memory_equal(peer->rx, "in.", 3);
+	assert_int_equal(rig->n_asked + rig->n_established, 0); /* lws reads no head */
+}
 
 static void leaves_the_head_to_the_user(void **state)
 {
@@ -982,34 +705,35 @@ static void leaves_the_head_to_the_user(void **state)
 
 	peer_send(peer, "op", 2);
 	settle(rig);
-	assert_int_equal(rig->n_asked, 0);
 	/* And what comes behind the head is a frame. */
 	peer_send(peer, bytes, 3 + frame(bytes + 3, 0x81, "behind it", 9));
-	peer_expect_101(rig, peer);
+	expect_let_in(rig, peer);
 	settle(rig);
-	assert_int_equal(rig->n_established, 1);
 	assert_memory_equal(rig->received, "behind it", 9);
 	peer_free(peer);
 	settle(rig);
 	assert_int_equal(rig->n_closed, 1);
+	assert_int_equal(rig->n_destroyed, 1);
 	assert_int_equal(rig->n_ends, 0);
 }
 
-static void holds_an_upgrade_whose_head_is_the_users(void **state)
+static void lets_a_websocket_speak_at_once(void **state)
 {
 	struct rig *rig = *state;
 	struct peer *peer = peer_new(rig, 0);
-	uint8_t bytes[64] = "open!";
+	uint8_t bytes[64];
 
-	rig->answer = HOLD;
-	peer_send(peer, bytes, 5 + frame(bytes + 5, 0x81, "early", 5));
-	settle(rig);
-	assert_int_equal(rig->n_held, 1);
-	rig->answer = ALLOW;
-	assert_int_equal(lws_upgrade_resume(rig->held[0]), 0);
-	peer_expect_101(rig, peer);
-	settle(rig);
-	assert_memory_equal(rig->received, "early", 5);
+	peer_send(peer, "open!", 5);
+	expect_let_in(rig, peer);
+	peer_send(peer, bytes, frame(bytes, 0x89, "p", 1));
+	peer_expect_bytes(rig, peer, 6);
+	assert_memory_equal(peer->rx + 3, "\x8a\x01p", 3);
+	peer_send(peer, bytes, frame(bytes, 0x88, "\x03\xe8", 2));
+	peer_expect_end(rig, peer);
+	assert_int_equal(peer->n, 10);
+	expect_close(
+		&(struct peer){.n = 4, .rx = {peer->rx[6], peer->rx[7], peer->rx[8], peer->rx[9]}}, 1000);
+	assert_int_equal(rig->n_closed, 1);
 	peer_free(peer);
 }
 
@@ -1032,23 +756,70 @@ static void lets_the_user_answer_and_read_on(void **state)
 	peer_free(peer);
 }
 
-static void takes_the_users_head_later(void **state)
+static void lets_a_websocket_in_later(void **state)
+{
+	struct rig *rig = *state;
+
+	for (int in_callback = 0; in_callback < 2; in_callback++) {
+		struct peer *peer = peer_new(rig, 0);
+		uint8_t bytes[64] = "wait!";
+
+		rig->head_bytes = rig->received_bytes = 0;
+		peer_send(peer, bytes, 5 + frame(bytes + 5, 0x81, "early", 5));
+		settle(rig);
+		assert_non_null(rig->waiting);
+		if (in_callback)
+			lws_callback_on_writable(rig->waiting);
+		else
+			let_waiting_in(rig);
+		expect_let_in(rig, peer);
+		settle(rig);
+		assert_memory_equal(rig->received, "early", 5);
+		peer_send(peer, bytes, frame(bytes, 0x81, "later", 5));
+		settle(rig);
+		assert_memory_equal(rig->received, "earlylater", 10);
+		peer_free(peer);
+		settle(rig);
+	}
+}
+
+static void lets_in_and_ends_a_websocket_that_says_no_more(void **state)
 {
 	struct rig *rig = *state;
 	struct peer *peer = peer_new(rig, 0);
-	uint8_t bytes[64] = "wait!";
 
-	peer_send(peer, bytes, 5 + frame(bytes + 5, 0x81, "early", 5));
+	peer_send(peer, "wait!", 5);
+	shutdown(peer->fd, SHUT_WR);
 	settle(rig);
-	assert_int_equal(rig->n_held, 1);
-	assert_int_equal(rig->n_asked, 0);
-	lws_callback_on_writable(rig->held[0]);
-	peer_expect_101(rig, peer);
-	settle(rig);
-	assert_memory_equal(rig->received, "early", 5);
-	peer_send(peer, bytes, frame(bytes, 0x81, "later", 5));
-	settle(rig);
-	assert_memory_equal(rig->received, "earlylater", 10);
+	assert_int_equal(rig->n_ends, 1);
+	assert_int_equal(rig->n_destroyed, 0);
+	let_waiting_in(rig);
+	expect_let_in(rig, peer);
+	peer_expect_end(rig, peer);
+	assert_int_equal(rig->n_destroyed, 1);
+	peer_free(peer);
+}
+
+/* A control frame may come byte by byte, and between two others. */
+static void puts_a_control_frame_together(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_open(rig);
+	uint8_t bytes[64];
+	size_t n = frame(bytes, 0x89, "slow", 4);
+	int on = 1;
+
+	setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	n += frame(bytes + n, 0x8a, "", 0);
+	n += frame(bytes + n, 0x81, "", 0);
+	n += frame(bytes + n, 0x88, "", 0);
+	for (size_t i = 0; i < n; i++) {
+		peer_send(peer, bytes + i, 1);
+		turn(rig);
+	}
+	peer_expect_end(rig, peer);
+	assert_int_equal(peer->n, 8);
+	assert_memory_equal(peer->rx, "\x8a\x04slow\x88\x00", 8);
 	peer_free(peer);
 }
 
@@ -1086,22 +857,11 @@ int main(void)
 		PROMISE(echoes_a_close_after_the_pongs),
 		PROMISE(forgets_the_oldest_pings_of_a_peer_that_does_not_read),
 		PROMISE(leaves_an_unknown_upgrade_to_the_callback),
-		PROMISE(compares_the_whole_connection_token),
-		PROMISE(finds_a_subprotocol_beside_a_long_token),
-		PROMISE(accepts_a_client_whose_subprotocols_nobody_knows),
-		PROMISE(takes_a_frame_that_came_with_the_request),
-		PROMISE(holds_the_answer_until_resumed),
-		PROMISE(keeps_what_a_held_peer_sends_early),
-		PROMISE(keeps_what_comes_while_it_holds),
-		PROMISE(answers_a_held_peer_that_says_no_more),
-		PROMISE(ends_a_held_peer_that_has_gone_when_it_is_resumed),
-		PROMISE(refuses_a_held_upgrade_with_an_answer),
-		PROMISE(holds_again_when_asked_to),
-		PROMISE(parks_many_at_once),
-		PROMISE(ends_held_peers_with_the_context),
+		PROMISE(puts_a_control_frame_together),
 		PROMISE_WITH_HEADS(leaves_the_head_to_the_user),
-		PROMISE_WITH_HEADS(holds_an_upgrade_whose_head_is_the_users),
-		PROMISE_WITH_HEADS(takes_the_users_head_later),
+		PROMISE_WITH_HEADS(lets_a_websocket_speak_at_once),
+		PROMISE_WITH_HEADS(lets_a_websocket_in_later),
+		PROMISE_WITH_HEADS(lets_in_and_ends_a_websocket_that_says_no_more),
 		PROMISE_WITH_HEADS(lets_the_user_answer_and_read_on),
 		PROMISE_WITH_HEADS(tells_the_user_who_is_late),
 	};
