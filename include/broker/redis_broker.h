@@ -11,8 +11,10 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
+#include "broker/redis/pubsub.h"
 #include "core/fault_off.h"
 
+struct redis_slots_source;
 struct redis_tls;
 struct redis_urls;
 
@@ -26,7 +28,12 @@ struct redis_options {
 	 * call that needs it */
 	bool loads_library;
 
+	enum redis_pubsub pubsub; /* of a cluster */
+
 	bool wants_primary; /* the shard's: a server that says it is a replica is not used */
+	/* The cluster's: commands follow their slots, and are published to sharded channels. */
+	const struct redis_slots_source *router; /* borrowed */
+	bool sharded;
 
 	/* From here on 0 is the default. */
 	size_t payload_bytes_max;  /* a larger event is dropped and counted, the link lives on; 256 KiB

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/redis/pubsub.h"
 #include "broker/redis/tls.h"
 #include "config/messages.h"
 #include "core/log.h"
@@ -41,13 +42,14 @@ struct config_address {
 struct config {
 	struct config_address listen;
 	struct config_address admin;
-	char *admin_token;                  /* a secret; "" if no token is wanted */
-	bool metrics_public;                /* /metrics does not want the token */
-	struct tls_paths tls;               /* of the public listener; without a certificate it is plain */
-	struct tls_paths admin_tls;         /* likewise of the admin listener */
-	enum tls_version tls_min_version;   /* of both */
-	char *admin_tls_ca;                 /* whom subcommands believe; "" for the default */
-	char *redis;                        /* URL; "" for the memory broker */
+	char *admin_token;                /* a secret; "" if no token is wanted */
+	bool metrics_public;              /* /metrics does not want the token */
+	struct tls_paths tls;             /* of the public listener; without a certificate it is plain */
+	struct tls_paths admin_tls;       /* likewise of the admin listener */
+	enum tls_version tls_min_version; /* of both */
+	char *admin_tls_ca;               /* whom subcommands believe; "" for the default */
+	char *redis;                      /* URL; "" for the memory broker */
+	enum redis_pubsub redis_pubsub;
 	struct redis_tls_options redis_tls; /* for rediss:// */
 	char *channel_prefix;               /* in Redis; "" for none */
 	unsigned int workers;               /* 0 has become the number of CPUs that this process may use */

@@ -141,6 +141,7 @@ static int make_redis(struct gateway *gateway, const struct broker_listener *lis
 		.urls = &urls,
 		.tls = gateway->redis_tls,
 		.channel_prefix = config->channel_prefix,
+		.pubsub = config->redis_pubsub,
 		.node_id = gateway->node_id,
 		.seed = gateway->seed,
 		.loads_library = config_wants_library(config),

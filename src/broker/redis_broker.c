@@ -1,9 +1,10 @@
 /*
  * Redis broker: maps channels to Redis servers, and speaks for them as one.
  *
- * A channel is its server's alone: by its slot (redis/slot.h), which the keys of its log share. Nothing is
- * moved when a server is away: its channels wait for it, and all others go on. What a server is, and when it
- * is ready, is told in redis/server.h.
+ * The servers are those of the URLs, or the primaries of a cluster (redis/cluster.h), which says what
+ * is whose. A channel is its server's alone: by its slot (redis/slot.h), which the keys of its log
+ * share. Nothing is moved when a server is away: its channels wait for it, and all others go on. What a
+ * server is, and when it is ready, is told in redis/server.h.
  */
 
 #include "broker/redis_broker.h"
@@ -15,6 +16,7 @@
 
 #include <event2/event.h>
 
+#include "broker/redis/cluster.h"
 #include "broker/redis/lease.h"
 #include "broker/redis/server.h"
 #include "broker/redis/shard.h"
@@ -34,12 +36,14 @@ struct redis_broker {
 	struct broker broker; /* first: the interface casts to us */
 	struct broker_listener listener;
 	struct metrics *metrics;
-	struct redis_shard **shards; /* in the order of the URLs, which is part of the hash */
+	struct redis_cluster *cluster; /* NULL: there are shards */
+	struct redis_shard **shards;   /* in the order of the URLs, which is part of the hash */
 	unsigned int n_shards;
 	char *prefix;
 	struct buf ticket_start; /* of the key of each ticket */
-	uint64_t n_returns;      /* how often a server became ready */
-	bool settled;            /* all were ready once, or had the time for it */
+	unsigned int nodes_slot, revoked_slot;
+	uint64_t n_returns; /* how often a server became ready */
+	bool settled;       /* all were ready once, or had the time for it */
 	struct event *settle_timer;
 };
 
@@ -50,39 +54,56 @@ static struct redis_broker *of(const struct broker *broker)
 
 /* --- which server --- */
 
-/* The server of a name in Redis that starts so and ends so. The only place where that is decided. */
-static struct redis_shard *shard_of_name(const struct broker *broker, struct slice start, struct slice end)
+/* The slot of a name in Redis that starts so and ends so. */
+static unsigned int slot_of_name(struct slice start, struct slice end)
 {
-	const struct redis_broker *redis = of(broker);
 	char name[NAME_MAX_BYTES];
 	size_t n;
 
-	if (redis->n_shards == 1)
-		return redis->shards[0];
 	n = start.len < sizeof(name) ? start.len : sizeof(name);
 	memcpy(name, start.data, n);
 	if (end.len > sizeof(name) - n)
 		end.len = sizeof(name) - n;
 	memcpy(name + n, end.data, end.len);
-	return redis
-		->shards[redis_slot_server(redis_slot((struct slice){name, n + end.len}), redis->n_shards)];
+	return redis_slot((struct slice){name, n + end.len});
+}
+
+/* Of several shards; there is no cluster. */
+static struct redis_shard *shard_of_name(
+	const struct redis_broker *redis, struct slice start, struct slice end)
+{
+	if (redis->n_shards == 1)
+		return redis->shards[0];
+	return redis->shards[redis_slot_server(slot_of_name(start, end), redis->n_shards)];
+}
+
+/* The server of a name in Redis; NULL: nobody has its slot. These two are the only places where that is
+ * decided. */
+static struct redis_server *server_of_name(const struct broker *broker, struct slice start, struct slice end)
+{
+	const struct redis_broker *redis = of(broker);
+
+	if (redis->cluster)
+		return redis_cluster_server(redis->cluster, slot_of_name(start, end));
+	return redis_shard_server(shard_of_name(redis, start, end));
+}
+
+/* The shard that has this channel; there is no cluster. */
+static struct redis_shard *shard_of(const struct broker *broker, struct slice channel)
+{
+	return shard_of_name(of(broker), slice_of(of(broker)->prefix), channel);
 }
 
 /* The server that has this channel. */
-static struct redis_shard *shard_of(const struct broker *broker, struct slice channel)
-{
-	return shard_of_name(broker, slice_of(of(broker)->prefix), channel);
-}
-
 static struct redis_server *server_of(const struct broker *broker, struct slice channel)
 {
-	return redis_shard_server(shard_of(broker, channel));
+	return server_of_name(broker, slice_of(of(broker)->prefix), channel);
 }
 
 /* The server that has this key. */
 static struct redis_server *server_of_key(const struct broker *broker, struct slice key)
 {
-	return redis_shard_server(shard_of_name(broker, (struct slice){"", 0}, key));
+	return server_of_name(broker, (struct slice){"", 0}, key);
 }
 
 /* The server where backends put this ticket. */
@@ -90,19 +111,41 @@ static struct redis_server *server_of_ticket(const struct broker *broker, struct
 {
 	const struct redis_broker *redis = of(broker);
 
-	return redis_shard_server(shard_of_name(broker, buf_slice(&redis->ticket_start), ticket));
+	return server_of_name(broker, buf_slice(&redis->ticket_start), ticket);
 }
 
-/* The server where the nodes announce themselves: the first, so that all nodes look in one place. */
+/* The server where the nodes announce themselves: the first, or in a cluster that of their keys, so
+ * that all nodes look in one place. */
 static struct redis_server *server_of_nodes(const struct broker *broker)
 {
-	return redis_shard_server(of(broker)->shards[0]);
+	const struct redis_broker *redis = of(broker);
+
+	if (redis->cluster)
+		return redis_cluster_server(redis->cluster, redis->nodes_slot);
+	return redis_shard_server(redis->shards[0]);
 }
 
-/* The server where revocations are kept: that of the control channel, so that a node follows both or none. */
+/* The server where revocations are kept: that of the control channel, so that a node follows both or
+ * none. In a cluster their key has a slot of its own. */
 static struct redis_server *server_of_revocations(const struct broker *broker)
 {
+	const struct redis_broker *redis = of(broker);
+
+	if (redis->cluster)
+		return redis_cluster_server(redis->cluster, redis->revoked_slot);
 	return server_of(broker, slice_of(BROKER_CONTROL_CHANNEL));
+}
+
+/* All servers, one by one. */
+static size_t n_servers(const struct redis_broker *redis)
+{
+	return redis->cluster ? redis_cluster_n_servers(redis->cluster) : redis->n_shards;
+}
+
+static struct redis_server *server_at(const struct redis_broker *redis, size_t i)
+{
+	return redis->cluster ? redis_cluster_server_at(redis->cluster, i)
+			      : redis_shard_server(redis->shards[i]);
 }
 
 /* --- the state of all --- */
@@ -112,26 +155,29 @@ static bool redis_view(const struct broker *broker, size_t i, struct broker_shar
 	const struct redis_broker *redis = of(broker);
 
 	*shard = (struct broker_shard){0};
-	if (i >= redis->n_shards)
+	if (i >= n_servers(redis))
 		return false;
-	redis_shard_measure(redis->shards[i], shard);
+	if (redis->cluster)
+		redis_server_measure(server_at(redis, i), shard);
+	else
+		redis_shard_measure(redis->shards[i], shard);
 	return true;
 }
 
-static unsigned int n_ready(const struct redis_broker *redis)
+static size_t n_ready(const struct redis_broker *redis)
 {
-	unsigned int n = 0;
+	size_t n = 0;
 
-	for (unsigned int i = 0; i < redis->n_shards; i++)
-		n += redis_server_is_ready(redis_shard_server(redis->shards[i]));
+	for (size_t i = 0; i < n_servers(redis); i++)
+		n += redis_server_is_ready(server_at(redis, i));
 	return n;
 }
 
 static enum broker_state state_of(const struct redis_broker *redis)
 {
-	unsigned int n = n_ready(redis);
+	size_t n = n_ready(redis);
 
-	if (n == redis->n_shards)
+	if (n && n == n_servers(redis))
 		return BROKER_READY;
 	return n && redis->settled ? BROKER_PARTIAL : BROKER_CONNECTING;
 }
@@ -177,17 +223,25 @@ static void on_measured(void *arg, struct redis_server *server, uint64_t took_us
 
 static int redis_subscribe(struct broker *broker, struct slice channel)
 {
+	if (of(broker)->cluster)
+		return redis_cluster_subscribe(of(broker)->cluster, channel);
 	return redis_shard_subscribe(shard_of(broker, channel), channel);
 }
 
 static void redis_hurry(struct broker *broker, struct slice channel)
 {
-	redis_server_hurry(server_of(broker, channel), channel);
+	if (of(broker)->cluster)
+		redis_cluster_hurry(of(broker)->cluster, channel);
+	else
+		redis_server_hurry(server_of(broker, channel), channel);
 }
 
 static void redis_unsubscribe(struct broker *broker, struct slice channel)
 {
-	redis_shard_unsubscribe(shard_of(broker, channel), channel);
+	if (of(broker)->cluster)
+		redis_cluster_unsubscribe(of(broker)->cluster, channel);
+	else
+		redis_shard_unsubscribe(shard_of(broker, channel), channel);
 }
 
 static int redis_publish(struct broker *broker, struct slice channel, struct slice payload,
@@ -235,10 +289,10 @@ static void append_degraded(const struct redis_broker *redis, struct buf *out)
 {
 	const char *comma = "";
 
-	for (unsigned int i = 0; i < redis->n_shards; i++) {
-		struct slice address = redis_server_address(redis_shard_server(redis->shards[i]));
+	for (size_t i = 0; i < n_servers(redis); i++) {
+		struct slice address = redis_server_address(server_at(redis, i));
 
-		if (redis_server_is_ready(redis_shard_server(redis->shards[i])))
+		if (redis_server_is_ready(server_at(redis, i)))
 			continue;
 		buf_append_str(out, comma);
 		buf_append_json_string(out, address.data, address.len);
@@ -246,21 +300,40 @@ static void append_degraded(const struct redis_broker *redis, struct buf *out)
 	}
 }
 
+static size_t n_channels(const struct redis_broker *redis)
+{
+	size_t n = 0;
+
+	if (redis->cluster)
+		return redis_cluster_n_channels(redis->cluster);
+	for (size_t i = 0; i < n_servers(redis); i++)
+		n += redis_server_n_channels(server_at(redis, i));
+	return n;
+}
+
 static void describe_several(const struct redis_broker *redis, struct buf *out)
 {
 	static const char *const names[] = {
 		[BROKER_CONNECTING] = "connecting", [BROKER_PARTIAL] = "partial", [BROKER_READY] = "ready"};
-	size_t n_channels = 0;
+	const char *reason = redis->cluster ? redis_cluster_reason(redis->cluster) : "";
 
-	for (unsigned int i = 0; i < redis->n_shards; i++)
-		n_channels += redis_server_n_channels(redis_shard_server(redis->shards[i]));
-	buf_printf(out, "\"state\":\"%s\",\"n_channels\":%zu,\"degraded\":[", names[state_of(redis)],
-		n_channels);
+	buf_printf(out, "\"state\":\"%s\",\"n_channels\":%zu,", names[state_of(redis)], n_channels(redis));
+	if (redis->cluster)
+		buf_append_str(out, "\"cluster\":true,");
+	if (*reason) {
+		buf_append_str(out, "\"reason\":");
+		buf_append_json_string(out, reason, strlen(reason));
+		buf_append_char(out, ',');
+	}
+	buf_append_str(out, "\"degraded\":[");
 	append_degraded(redis, out);
 	buf_append_str(out, "],\"servers\":[");
-	for (unsigned int i = 0; i < redis->n_shards; i++) {
+	for (size_t i = 0; i < n_servers(redis); i++) {
 		buf_append_str(out, i ? ",{" : "{");
-		redis_shard_describe(redis->shards[i], out);
+		if (redis->cluster)
+			redis_server_describe(server_at(redis, i), out);
+		else
+			redis_shard_describe(redis->shards[i], out);
 		buf_append_char(out, '}');
 	}
 	buf_append_char(out, ']');
@@ -271,7 +344,7 @@ static void redis_describe(const struct broker *broker, struct buf *out)
 	const struct redis_broker *redis = of(broker);
 
 	buf_append_str(out, "{\"kind\":\"redis\",");
-	if (redis->n_shards == 1)
+	if (!redis->cluster && redis->n_shards == 1)
 		redis_shard_describe(redis->shards[0], out);
 	else
 		describe_several(redis, out);
@@ -283,19 +356,23 @@ static struct slice redis_complaint(const struct broker *broker)
 	const struct redis_broker *redis = of(broker);
 	struct slice complaint = {0};
 
-	for (unsigned int i = 0; !complaint.len && i < redis->n_shards; i++)
-		complaint = redis_server_complaint(redis_shard_server(redis->shards[i]));
+	for (size_t i = 0; !complaint.len && i < n_servers(redis); i++)
+		complaint = redis_server_complaint(server_at(redis, i));
 	return complaint;
 }
 
 static void redis_set_payload_max(struct broker *broker, size_t payload_bytes_max)
 {
+	if (of(broker)->cluster)
+		redis_cluster_set_payload_max(of(broker)->cluster, payload_bytes_max);
 	for (unsigned int i = 0; i < of(broker)->n_shards; i++)
 		redis_shard_set_payload_max(of(broker)->shards[i], payload_bytes_max);
 }
 
 static void redis_set_loads_library(struct broker *broker, bool loads_library)
 {
+	if (of(broker)->cluster)
+		redis_cluster_set_loads_library(of(broker)->cluster, loads_library);
 	for (unsigned int i = 0; i < of(broker)->n_shards; i++)
 		redis_shard_set_loads_library(of(broker)->shards[i], loads_library);
 }
@@ -387,17 +464,25 @@ static int redis_cleared(struct broker *broker, struct slice node, broker_done_f
 	return leases ? redis_lease_cleared(leases, node, done, arg) : -ENOTCONN;
 }
 
+/* What a node holds: in a cluster its key has a slot of its own. */
+static struct redis_leases *holds_of(struct broker *broker, struct slice node)
+{
+	if (of(broker)->cluster)
+		return redis_server_leases(redis_cluster_server(of(broker)->cluster, redis_slot(node)));
+	return leases_of(broker);
+}
+
 static int redis_hold(struct broker *broker, struct slice node, bool hold, const struct slice *names,
 	size_t n, broker_done_fn done, void *arg)
 {
-	struct redis_leases *leases = leases_of(broker);
+	struct redis_leases *leases = holds_of(broker, node);
 
 	return leases ? redis_lease_hold(leases, node, hold, names, n, done, arg) : -ENOTCONN;
 }
 
 static int redis_hold_some(struct broker *broker, struct slice node, broker_held_fn done, void *arg)
 {
-	struct redis_leases *leases = leases_of(broker);
+	struct redis_leases *leases = holds_of(broker, node);
 
 	return leases ? redis_lease_hold_some(leases, node, done, arg) : -ENOTCONN;
 }
@@ -406,6 +491,9 @@ static void redis_free(struct broker *broker)
 {
 	struct redis_broker *redis = of(broker);
 
+	if (redis->cluster)
+		redis_cluster_stop(redis->cluster);
+	redis_cluster_free(redis->cluster);
 	for (unsigned int i = 0; i < redis->n_shards; i++)
 		redis_shard_stop(redis->shards[i]);
 	for (unsigned int i = 0; i < redis->n_shards; i++)
@@ -458,7 +546,7 @@ static bool can_be_dialled(const struct redis_options *options)
 	if (!options->urls || !options->urls->n || !options->node_id || !options->channel_prefix)
 		return false;
 	for (size_t i = 0; i < options->urls->n; i++)
-		if (options->urls->elements[i].kind == REDIS_CLUSTER ||
+		if ((options->urls->elements[i].kind == REDIS_CLUSTER && options->urls->n > 1) ||
 			(options->urls->elements[i].server.tls && !options->tls))
 			return false;
 	return true;
@@ -471,6 +559,10 @@ static int make_shards(struct redis_broker *redis, struct event_base *base,
 		.arg = redis, .changed = on_changed, .measured = on_measured};
 	struct redis_options its = *options;
 
+	redis_timer_set(redis->settle_timer, SETTLE_MS);
+	if (options->urls->elements[0].kind == REDIS_CLUSTER)
+		return redis_cluster_new(base, &options->urls->elements[0], options, &redis->listener,
+			&listener, log, redis->metrics, &redis->cluster);
 	redis->shards = calloc(options->urls->n, sizeof(*redis->shards));
 	if (!redis->shards)
 		return -ENOMEM;
@@ -484,7 +576,6 @@ static int make_shards(struct redis_broker *redis, struct event_base *base,
 			return r;
 		redis->n_shards++;
 	}
-	redis_timer_set(redis->settle_timer, SETTLE_MS);
 	return 0;
 }
 
@@ -505,6 +596,8 @@ int redis_broker_new(struct event_base *base, const struct redis_options *option
 	redis->metrics = metrics;
 	redis->prefix = strdup(options->channel_prefix);
 	redis_tickets_start(options->channel_prefix, &redis->ticket_start);
+	redis->nodes_slot = slot_of_name(slice_of(options->channel_prefix), slice_of("nodes"));
+	redis->revoked_slot = slot_of_name(slice_of(options->channel_prefix), slice_of("revoked"));
 	redis->settle_timer = evtimer_new(base, on_settle_time, redis);
 	metrics_set(metrics, METRIC_REDIS_READY, 0);
 	if (redis->prefix && redis->settle_timer && !redis->ticket_start.failed)

@@ -40,6 +40,7 @@ int redis_session_open(struct redis_session *session, const struct config *confi
 		.urls = &urls,
 		.tls = session->tls,
 		.channel_prefix = config->channel_prefix,
+		.pubsub = config->redis_pubsub,
 		.node_id = node_id,
 		.seed = clock_monotonic_us(),
 		.payload_bytes_max = config->event_bytes_max,

@@ -25,9 +25,11 @@ int cli_shard(const struct config *config, const char *name, bool is_key)
 		goto out;
 	}
 	buf_printf(&text, "%s%s", is_key ? "" : config->channel_prefix, name);
-	shard = redis_slot_server(redis_slot(buf_slice(&text)), (unsigned int)urls.n);
+	shard = redis_slot(buf_slice(&text));
+	if (urls.elements[0].kind != REDIS_CLUSTER) /* which knows itself who has the slot */
+		shard = redis_slot_server(shard, (unsigned int)urls.n);
 	buf_reset(&text);
-	redis_element_describe(&urls.elements[shard], &text);
+	redis_element_describe(&urls.elements[urls.n > 1 ? shard : 0], &text);
 	r = printf("%u %.*s\n", shard, (int)text.len, text.data) < 0;
 out:
 	redis_urls_deinit(&urls);

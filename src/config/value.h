@@ -54,6 +54,7 @@ extern const struct value_type value_bool;
 extern const struct value_type value_secret;
 extern const struct value_type value_path;
 extern const struct value_type value_name;
+extern const struct value_type value_pubsub;
 extern const struct value_type value_tls_verify;
 extern const struct value_type value_auth;
 extern const struct value_type value_paths;

@@ -145,6 +145,38 @@ static int tls_verify_parse(void *member, const char *const *texts, size_t n,
 	return 0;
 }
 
+/* How a Redis Cluster is heard */
+
+static const char *const pubsub_names[] = {
+	[REDIS_PUBSUB_AUTO] = "auto",
+	[REDIS_PUBSUB_BOTH] = "both",
+	[REDIS_PUBSUB_SHARDED] = "sharded",
+	[REDIS_PUBSUB_CLASSIC] = "classic",
+};
+
+static int pubsub_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	int i = word_index(pubsub_names, sizeof(pubsub_names) / sizeof(*pubsub_names), texts[0]);
+
+	(void)n;
+	(void)bounds;
+	if (i < 0)
+		return value_refuse(error, texts[0], "auto, both, sharded or classic");
+	*(enum redis_pubsub *)member = (enum redis_pubsub)i;
+	return 0;
+}
+
+static void pubsub_print(const void *member, struct buf *out)
+{
+	buf_append_str(out, pubsub_names[*(const enum redis_pubsub *)member]);
+}
+
+static bool pubsub_equal(const void *a, const void *b)
+{
+	return *(const enum redis_pubsub *)a == *(const enum redis_pubsub *)b;
+}
+
 static void tls_verify_print(const void *member, struct buf *out)
 {
 	buf_append_str(out, tls_verify_names[*(const enum redis_tls_verify *)member]);
@@ -198,6 +230,8 @@ const struct value_type value_log_format = {
 const struct value_type value_auth = {
 	"WORD", false, "auto none optional required", NULL, auth_parse, auth_print, auth_equal, NULL};
 
+const struct value_type value_pubsub = {
+	"WORD", false, "auto both sharded classic", NULL, pubsub_parse, pubsub_print, pubsub_equal, NULL};
 const struct value_type value_tls_verify = {
 	"WORD", false, "full ca off", NULL, tls_verify_parse, tls_verify_print, tls_verify_equal, NULL};
 

@@ -187,7 +187,7 @@ def test_a_start_waits_for_all_of_them(servers, urls, start):
 
 
 @pytest.mark.parametrize("text, says", [
-    ("redis://h1:6379,h2:6379", "speaks to no Redis Cluster"),
+    ("[\"redis://h3\", \"redis://h1,h2\"]", "a Redis Cluster cannot be one of several"),
     ("redis-sentinel://h1/m", "is written redis+sentinel://HOST/NAME"),
     ("redis://:hunter2@h1,redis://h1", "two of the Redis URLs name the same server"),
     ("[redis://h1, h2]", "starts with its scheme"),

@@ -703,9 +703,9 @@ static void two_servers_know_nothing_of_each_other(void **state)
 	test_redis_start(&world->redis, &world->loop);
 	start_side(world, &left, "left");
 	start_side(world, &right, "right");
-	assert_int_equal(redis_server_subscribe(left.server, slice_of("a")), 0);
-	assert_int_equal(redis_server_subscribe(left.server, slice_of("b")), 0);
-	assert_int_equal(redis_server_subscribe(right.server, slice_of("c")), 0);
+	assert_int_equal(redis_server_subscribe(left.server, REDIS_CLASSIC, slice_of("a")), 0);
+	assert_int_equal(redis_server_subscribe(left.server, REDIS_CLASSIC, slice_of("b")), 0);
+	assert_int_equal(redis_server_subscribe(right.server, REDIS_CLASSIC, slice_of("c")), 0);
 	AWAIT(world, left.n_subscribed == 2 && right.n_subscribed == 1);
 	assert_int_equal(REDIS(world, "CLIENT", "KILL", "USER", "left"), 2);
 	AWAIT(world, left.n_lost == 2);

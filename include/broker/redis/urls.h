@@ -48,9 +48,12 @@ struct redis_urls {
  *
  *     redis+sentinel://[[user]:password@]s1[:26379][,s2…]/NAME[/db][?sentinel_user=…&sentinel_password=…]
  *
- * where user and password are those of the server. rediss+sentinel:// is TLS to both. A comma before a
- * scheme separates elements. 0, or -EINVAL with one sentence (nothing of the text in it, so never a
- * password) appended to error, or -ENOMEM.
+ * where user and password are those of the server, and a cluster by some of its servers, as
+ *
+ *     redis+cluster://[[user]:password@]h1[:6379][,h2…], or with two hosts or more redis://…
+ *
+ * rediss+… is TLS to all of them. A comma before a scheme separates elements; a cluster is alone. 0, or
+ * -EINVAL with one sentence (nothing of the text in it, so never a password) appended to error, or -ENOMEM.
  */
 int redis_urls_parse(const char *text, struct redis_urls *urls, struct buf *error);
 void redis_urls_deinit(struct redis_urls *urls); /* harmless on zeroed memory */

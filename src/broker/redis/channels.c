@@ -7,6 +7,8 @@
  *         │ unwanted    │ wanted           ▼                      ▼
  *         └─────────────┴──── confirmed ── REFUSED ◄─ ─ ─   UNSUBSCRIBING
  *
+ * A sharded one that the server ended, or did not take, is GONE until it is unwanted.
+ *
  * When the link goes, whatever is wanted is IDLE again: by way of LOST, until that is told, if the link was
  * proven.
  */
@@ -24,6 +26,7 @@ enum channel_state {
 	CHANNEL_UNSUBSCRIBING,
 	CHANNEL_REFUSED,
 	CHANNEL_LOST, /* with its link, and nobody was told */
+	CHANNEL_GONE, /* not this server's, and nobody was told */
 };
 
 struct channel {
@@ -64,6 +67,8 @@ static struct list *channels_list(struct redis_channels *channels, const struct 
 		return &channels->refused;
 	case CHANNEL_LOST:
 		return &channels->lost;
+	case CHANNEL_GONE:
+		return &channels->gone;
 	case CHANNEL_SUBSCRIBED:
 		break;
 	}
@@ -81,7 +86,8 @@ static void channel_drop(struct redis_channels *channels, struct channel *channe
 
 static bool redis_does_not_know(enum channel_state state)
 {
-	return state == CHANNEL_IDLE || state == CHANNEL_REFUSED || state == CHANNEL_LOST;
+	return state == CHANNEL_IDLE || state == CHANNEL_REFUSED || state == CHANNEL_LOST ||
+	       state == CHANNEL_GONE;
 }
 
 /* The only place where a state changes. A channel that neither Redis nor we know of goes. */
@@ -111,6 +117,7 @@ int redis_channels_init(struct redis_channels *channels, const char *prefix)
 	list_init(&channels->settled);
 	list_init(&channels->refused);
 	list_init(&channels->lost);
+	list_init(&channels->gone);
 	channels->prefix_len = strlen(prefix);
 	channels->prefix = strdup(prefix);
 	return channels->prefix ? 0 : -ENOMEM;
@@ -204,16 +211,23 @@ static bool subscribes_next(struct redis_channels *channels)
 	return !list_empty(next_to_subscribe(channels)) && (!channels->leaves_next || !may_leave);
 }
 
+static struct slice command(const struct redis_channels *channels, bool subscribe)
+{
+	if (channels->sharded)
+		return subscribe ? (struct slice){"SSUBSCRIBE", 10} : (struct slice){"SUNSUBSCRIBE", 12};
+	return subscribe ? (struct slice){"SUBSCRIBE", 9} : (struct slice){"UNSUBSCRIBE", 11};
+}
+
 size_t redis_channels_next(struct redis_channels *channels, struct slice *argv)
 {
 	bool subscribe = subscribes_next(channels);
+	size_t n_max = channels->sharded ? 1 : REDIS_CHANNELS_PER_COMMAND;
 	struct list *from = subscribe ? next_to_subscribe(channels) : &channels->to_unsubscribe;
 	struct channel *channel = NULL;
 	size_t n = 0;
 
-	argv[0] = subscribe ? (struct slice){"SUBSCRIBE", 9} : (struct slice){"UNSUBSCRIBE", 11};
-	while (!list_empty(from) && n < REDIS_CHANNELS_PER_COMMAND &&
-		channels->n_in_flight < REDIS_CHANNELS_IN_FLIGHT_MAX) {
+	argv[0] = command(channels, subscribe);
+	while (!list_empty(from) && n < n_max && channels->n_in_flight < REDIS_CHANNELS_IN_FLIGHT_MAX) {
 		struct channel *candidate = list_entry(from->next, struct channel, link);
 
 		if (n && (candidate->alone || channel->alone))
@@ -230,6 +244,12 @@ size_t redis_channels_next(struct redis_channels *channels, struct slice *argv)
 	channel->ends_command = true;
 	channels->leaves_next = subscribe;
 	return n + 1;
+}
+
+bool redis_channels_has_next(const struct redis_channels *channels)
+{
+	return !list_empty(&channels->urgent) || !list_empty(&channels->to_subscribe) ||
+	       !list_empty(&channels->to_unsubscribe);
 }
 
 bool redis_channels_announce(struct redis_channels *channels, struct slice *channelp)
@@ -252,29 +272,63 @@ struct slice redis_channels_strip(const struct redis_channels *channels, struct 
 	return (struct slice){name.data + channels->prefix_len, name.len - channels->prefix_len};
 }
 
+/* Redis has it. */
+static int subscribed_here(struct redis_channels *channels, struct channel *channel, struct slice *channelp)
+{
+	channel->alone = channel->urgent = false;
+	channel->announced = channel->wanted && !channels->doubtful;
+	channel_enter(channels, channel, CHANNEL_SUBSCRIBED);
+	if (!channel->announced)
+		return REDIS_CHANNELS_QUIET;
+	*channelp = (struct slice){channel->entry.key, channel->entry.key_len};
+	return REDIS_CHANNELS_LISTENS;
+}
+
+/* Redis does not have it any more, because we said so, or for reasons of its own. Both may come of one
+ * channel. */
+static void sharded_ended(struct redis_channels *channels, struct channel *channel)
+{
+	if (channel->state == CHANNEL_UNSUBSCRIBING ||
+		(channel->state == CHANNEL_SUBSCRIBED && !channel->wanted))
+		channel_enter(channels, channel, CHANNEL_IDLE);
+	else if (channel->state == CHANNEL_SUBSCRIBED)
+		channel_enter(channels, channel, CHANNEL_GONE);
+	map_tidy(&channels->by_name);
+}
+
+static int sharded_confirmed(
+	struct redis_channels *channels, bool subscribed, struct slice name, struct slice *channelp)
+{
+	struct slice own = redis_channels_strip(channels, name);
+	struct channel *channel = own.data ? channels_find(channels, own) : NULL;
+
+	if (subscribed && (!channel || channel->state != CHANNEL_SUBSCRIBING))
+		return -EPROTO;
+	if (subscribed)
+		return subscribed_here(channels, channel, channelp);
+	if (channel)
+		sharded_ended(channels, channel);
+	return REDIS_CHANNELS_QUIET;
+}
+
 int redis_channels_confirmed(
 	struct redis_channels *channels, bool subscribed, struct slice name, struct slice *channelp)
 {
 	struct channel *channel;
 
+	if (channels->sharded)
+		return sharded_confirmed(channels, subscribed, name, channelp);
 	if (list_empty(&channels->in_flight))
 		return -EPROTO;
 	channel = list_entry(channels->in_flight.next, struct channel, link);
 	if (subscribed != (channel->state == CHANNEL_SUBSCRIBING) || name.len != channel->name_len ||
 		memcmp(name.data, channel->name, name.len) != 0)
 		return -EPROTO;
-	if (!subscribed) {
-		channel_enter(channels, channel, CHANNEL_IDLE);
-		map_tidy(&channels->by_name);
-		return REDIS_CHANNELS_QUIET;
-	}
-	channel->alone = channel->urgent = false;
-	channel->announced = channel->wanted && !channels->doubtful;
-	channel_enter(channels, channel, CHANNEL_SUBSCRIBED);
-	if (!channel->announced)
-		return REDIS_CHANNELS_QUIET;
-	*channelp = redis_channels_strip(channels, name);
-	return REDIS_CHANNELS_LISTENS;
+	if (subscribed)
+		return subscribed_here(channels, channel, channelp);
+	channel_enter(channels, channel, CHANNEL_IDLE);
+	map_tidy(&channels->by_name);
+	return REDIS_CHANNELS_QUIET;
 }
 
 /* The channels of the oldest command are as if nothing had been asked for them. */
@@ -314,6 +368,50 @@ int redis_channels_refused(struct redis_channels *channels, struct slice *channe
 	return wanted ? REDIS_CHANNELS_REFUSED : REDIS_CHANNELS_QUIET;
 }
 
+void redis_channels_erred(struct redis_channels *channels, struct slice error)
+{
+	bool forbidden = slice_starts(error, "NOPERM");
+
+	channels->forbidden |= forbidden;
+	channels->astray |= !forbidden;
+}
+
+/* Which of several errors is whose is not known: a channel that is forbidden beside one that went astray
+ * comes back, and is refused then. */
+int redis_channels_fenced(struct redis_channels *channels, struct slice *channelp)
+{
+	bool forbidden = channels->forbidden && !channels->astray;
+
+	while (!list_empty(&channels->in_flight)) {
+		struct channel *channel = list_entry(channels->in_flight.next, struct channel, link);
+		bool subscribing = channel->state == CHANNEL_SUBSCRIBING;
+		bool wanted = channel->wanted;
+
+		*channelp = (struct slice){channel->entry.key, channel->entry.key_len};
+		if (!subscribing)
+			channel_enter(channels, channel, CHANNEL_IDLE); /* frees it if it is not wanted */
+		else
+			channel_enter(channels, channel, forbidden ? CHANNEL_REFUSED : CHANNEL_GONE);
+		if (forbidden && subscribing && wanted)
+			return REDIS_CHANNELS_REFUSED;
+		if (forbidden && !subscribing)
+			return REDIS_CHANNELS_STAYS;
+	}
+	channels->forbidden = channels->astray = false;
+	return REDIS_CHANNELS_QUIET;
+}
+
+bool redis_channels_gone(const struct redis_channels *channels, struct slice *channelp)
+{
+	const struct channel *channel;
+
+	if (list_empty(&channels->gone))
+		return false;
+	channel = list_entry(channels->gone.next, struct channel, link);
+	*channelp = (struct slice){channel->entry.key, channel->entry.key_len};
+	return true;
+}
+
 void redis_channels_retry(struct redis_channels *channels, size_t n)
 {
 	while (n-- && !list_empty(&channels->refused))
@@ -326,6 +424,7 @@ void redis_channels_lost(struct redis_channels *channels)
 	enum channel_state state = channels->doubtful ? CHANNEL_IDLE : CHANNEL_LOST;
 	struct map_entry *entry, *next;
 
+	channels->forbidden = channels->astray = false;
 	for (entry = map_next(&channels->by_name, NULL); entry; entry = next) {
 		struct channel *channel = map_value(entry, struct channel, entry);
 

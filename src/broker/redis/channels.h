@@ -13,6 +13,11 @@
  * channels of a refused command are asked for again one by one, and only those refused alone are given up,
  * until retried.
  *
+ * Sharded channels are those of a cluster: a server has them only while it has their slot, and may end a
+ * subscription at any time. Answers and such ends cross, so that their order says little, and each channel
+ * goes in a command of its own. The caller puts a fence behind the commands of a batch, and sends no more
+ * before it is back: then all has been answered, and what was not confirmed was refused.
+ *
  * Pure: commands come out as words, answers go in as names. No sockets, no clock.
  */
 
@@ -26,6 +31,13 @@
 enum {
 	REDIS_CHANNELS_PER_COMMAND = 512,
 	REDIS_CHANNELS_IN_FLIGHT_MAX = 2048,
+};
+
+/* How channels are heard. */
+enum redis_hearing {
+	REDIS_CLASSIC, /* SUBSCRIBE: any server of a cluster will do */
+	REDIS_SHARDED, /* SSUBSCRIBE */
+	N_REDIS_HEARINGS,
 };
 
 /* The meaning of an answer. */
@@ -43,6 +55,9 @@ struct redis_channels {
 	size_t prefix_len;
 	size_t n_wanted;
 	size_t n_in_flight;
+	bool sharded;       /* the caller's to set, after redis_channels_init() */
+	bool forbidden;     /* an error of this batch was about rights */
+	bool astray;        /* one was about something else, such as a slot that others have */
 	bool leaves_next;   /* an UNSUBSCRIBE goes next, if there is one to say */
 	bool doubtful;      /* what Redis confirms is not announced yet: the link is not proven */
 	struct list urgent; /* to be subscribed before the others */
@@ -53,6 +68,7 @@ struct redis_channels {
 	struct list lost;        /* with a link that was proven: to be told, and then asked for again */
 	struct list settled;
 	struct list refused;
+	struct list gone; /* sharded: they are not this server's, or not now. To be told, and then unwanted */
 };
 
 int redis_channels_init(struct redis_channels *channels, const char *prefix); /* 0 or -ENOMEM */
@@ -65,11 +81,14 @@ void redis_channels_unwant(struct redis_channels *channels, struct slice channel
 void redis_channels_hurry(struct redis_channels *channels, struct slice channel);
 
 /*
- * The next command to send, SUBSCRIBE or UNSUBSCRIBE and full names, and counts it as sent: how many words, 0
- * when there is nothing to ask or enough under way. argv holds 1 + REDIS_CHANNELS_PER_COMMAND; borrowed until
- * anything changes.
+ * The next command to send, (S)SUBSCRIBE or (S)UNSUBSCRIBE and full names, and counts it as sent: how
+ * many words, 0 when there is nothing to ask or enough under way. argv holds 1 +
+ * REDIS_CHANNELS_PER_COMMAND; borrowed until anything changes.
  */
 size_t redis_channels_next(struct redis_channels *channels, struct slice *argv);
+
+/* Is there something to ask Redis for? */
+bool redis_channels_has_next(const struct redis_channels *channels);
 
 /* The next channel that has to be told, for the first time or again, and counts it as told. */
 bool redis_channels_announce(struct redis_channels *channels, struct slice *channelp);
@@ -88,12 +107,25 @@ int redis_channels_confirmed(
  */
 int redis_channels_refused(struct redis_channels *channels, struct slice *channelp);
 
+/* Sharded: this error answers a command of the batch. */
+void redis_channels_erred(struct redis_channels *channels, struct slice error);
+
+/*
+ * Sharded: the fence is back. To be called until it is REDIS_CHANNELS_QUIET; REDIS_CHANNELS_REFUSED and
+ * REDIS_CHANNELS_STAYS as of redis_channels_refused(), of one channel.
+ */
+int redis_channels_fenced(struct redis_channels *channels, struct slice *channelp);
+
+/* Sharded: the next channel that is gone. It is the same one until it is unwanted. */
+bool redis_channels_gone(const struct redis_channels *channels, struct slice *channelp);
+
 /* Asks again for up to n of the channels that were given up. */
 void redis_channels_retry(struct redis_channels *channels, size_t n);
 
 /*
  * The link is gone: nothing is subscribed or under way, and all that is wanted is to be asked for. If the
- * link was proven, somebody relies on it: a channel is not asked for again before redis_channels_tell_lost().
+ * link was proven, somebody relies on it: a channel is not asked for again before
+ * redis_channels_tell_lost().
  */
 void redis_channels_lost(struct redis_channels *channels);
 

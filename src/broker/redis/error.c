@@ -18,6 +18,8 @@ static const struct {
 } rows[] = {
 	{"NOPERM", -EACCES}, {"LOADING", -EAGAIN},     /* reads its files after a start */
 	{"BUSY", -EAGAIN},                             /* somebody's script runs too long */
+	{"MOVED", -EAGAIN},                            /* a cluster that is changing for too long */
+	{"ASK", -EAGAIN},                              /* likewise */
 	{"TRYAGAIN", -EAGAIN},                         /* the slot is on its way to another node */
 	{"CLUSTERDOWN", -EAGAIN},                      /* a part of the cluster has no primary yet */
 	{"MASTERDOWN", -EAGAIN}, {"READONLY", -EROFS}, /* a replica, perhaps since a moment ago */

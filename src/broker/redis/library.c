@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "broker/redis/complaint.h"
+#include "broker/redis/errand.h"
 #include "broker/redis/error.h"
 #include "broker/redis/link.h"
 #include "broker/redis/loader.h"
@@ -39,8 +40,10 @@ enum library_state {
 
 struct redis_library {
 	redis_read_only_fn read_only;
-	void *arg;               /* its own */
-	struct redis_link *link; /* NULL while there is no greeted link */
+	void *arg;                     /* its own */
+	struct redis_errands *errands; /* NULL: calls go to this server alone */
+	bool sharded;                  /* functions publish to sharded channels */
+	struct redis_link *link;       /* NULL while there is no greeted link */
 	enum library_state state;
 	struct redis_loader loader;
 	struct redis_calls waiting;
@@ -70,7 +73,7 @@ static int call_send(struct redis_call *call)
 	struct redis_library *library = call->library;
 
 	redis_loader_address(&library->loader, call->function, call->repeated, call->words);
-	return redis_link_ask(library->link, call->words, call->n_words, on_called, call);
+	return redis_ask(library->errands, library->link, call->words, call->n_words, on_called, call);
 }
 
 /* A call that was taken over. */
@@ -266,6 +269,23 @@ void redis_library_poke(struct redis_library *library)
 
 	if (library->link && due)
 		library_enter(library, LIBRARY_ASKING);
+}
+
+void redis_library_route(struct redis_library *library, struct redis_errands *errands, bool sharded)
+{
+	library->errands = errands;
+	library->sharded = sharded;
+}
+
+struct slice redis_library_publish(const struct redis_library *library)
+{
+	return slice_of(library->sharded ? "spublish" : "publish");
+}
+
+void redis_library_missed(struct redis_library *library)
+{
+	library->found_ms = 0; /* so that it is looked for now */
+	redis_library_poke(library);
 }
 
 /* 0, or why the call is not taken. */

@@ -22,6 +22,7 @@
 #include "core/slice.h"
 
 struct log;
+struct redis_errands;
 struct redis_library;
 struct redis_link;
 
@@ -33,6 +34,15 @@ typedef void (*redis_read_only_fn)(void *arg);
 int redis_library_new(struct log *log, struct slice where, redis_read_only_fn read_only, void *arg,
 	struct redis_library **libraryp);
 void redis_library_free(struct redis_library *library); /* cancels waiting calls; accepts NULL */
+
+/* In a cluster: calls follow their keys, and functions publish to sharded channels or not. */
+void redis_library_route(struct redis_library *library, struct redis_errands *errands, bool sharded);
+
+/* The command by which functions publish, for their arguments. */
+struct slice redis_library_publish(const struct redis_library *library);
+
+/* Somebody called it from elsewhere and did not find it. */
+void redis_library_missed(struct redis_library *library);
 
 /* Commands go through this link from now on; it is greeted. Nobody knows yet whether its server has the
  * library. */

@@ -546,3 +546,8 @@ uint64_t redis_link_heard_ms(const struct redis_link *link)
 {
 	return link->heard_ms;
 }
+
+struct slice redis_link_host(const struct redis_link *link)
+{
+	return slice_of(link->url->host ? link->url->host : "");
+}

@@ -89,6 +89,9 @@ void redis_link_fail(struct redis_link *link, enum redis_link_end end, const cha
 /* Another redis_link_options.bulk_bytes_max, from the next answer on. */
 void redis_link_set_bulk_max(struct redis_link *link, size_t bulk_bytes_max);
 
+/* The host that it was dialled by; empty for a Unix socket. Borrowed. */
+struct slice redis_link_host(const struct redis_link *link);
+
 /* When bytes last arrived, on the monotonic clock; 0: never. */
 uint64_t redis_link_heard_ms(const struct redis_link *link);
 

@@ -102,7 +102,7 @@ int redis_log_publish(struct redis_log *log, struct slice name, struct slice pay
 	epoch_draw(&epoch);
 	words.args[0] = payload;
 	words.args[1] = name;
-	words.args[2] = slice_of("publish");
+	words.args[2] = redis_library_publish(log->library);
 	/* One more than is promised: who stands behind the oldest needs to find the one before it. */
 	words.args[3] = redis_number_write(maxlen, (uint64_t)options->size + 1);
 	words.args[4] = redis_number_write(ttl, options->ttl_ms);
@@ -187,19 +187,6 @@ static void on_published(void *arg, int r, const struct redis_reply *reply)
  * The answer to a read: {epoch, offset, tag, {{id, {'d', payload}}, …}}, laid flat.
  */
 
-/* The value behind this one and all that it contains. Replies are bounded in depth: see reply.h. */
-static size_t value_skip(const struct redis_reply *reply, size_t i)
-{
-	size_t n_left = 1;
-
-	for (; n_left && i < reply->n_values; i++) {
-		n_left--;
-		if (reply->values[i].kind == REDIS_ARRAY && reply->values[i].integer > 0)
-			n_left += (size_t)reply->values[i].integer;
-	}
-	return i;
-}
-
 /* The value of field d among the fields, a flat array of names and values at i; absent when it cannot be
  * shown. */
 static struct slice entry_payload(const struct redis_reply *reply, size_t i, size_t payload_bytes_max)
@@ -276,7 +263,7 @@ int redis_log_parse_read(const struct redis_reply *reply, size_t payload_bytes_m
 		} else {
 			++*n_badp;
 		}
-		i = value_skip(reply, i);
+		i = redis_reply_skip(reply, i);
 	}
 	return 0;
 }

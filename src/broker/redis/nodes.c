@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/redis/errand.h"
 #include "broker/redis/error.h"
 #include "broker/redis/link.h"
 #include "core/buf.h"
@@ -116,12 +117,12 @@ int redis_nodes_announce(
 	append_key(nodes, buf_slice(&nodes->id), &key);
 	/* In this order: an id in the set always has an announcement, unless it has expired. */
 	if (!key.failed)
-		r = redis_link_ask(link,
+		r = redis_ask(nodes->errands, link,
 			(struct slice[]){
 				slice_of("SET"), buf_slice(&key), text, slice_of("PX"), slice_of(ttl)},
 			5, on_announced, nodes);
 	if (r == 0)
-		r = redis_link_ask(link,
+		r = redis_ask(nodes->errands, link,
 			(struct slice[]){slice_of("SADD"), buf_slice(&nodes->set), buf_slice(&nodes->id)}, 3,
 			on_announced, nodes);
 	buf_deinit(&key);
@@ -154,11 +155,11 @@ int redis_nodes_withdraw(
 	append_key(nodes, buf_slice(&nodes->id), &key);
 	if (withdrawal && !key.failed) {
 		*withdrawal = (struct withdrawal){done, arg};
-		r = redis_link_ask(
-			link, (struct slice[]){slice_of("DEL"), buf_slice(&key)}, 2, on_removed, NULL);
+		r = redis_ask(nodes->errands, link, (struct slice[]){slice_of("DEL"), buf_slice(&key)}, 2,
+			on_removed, NULL);
 	}
 	if (r == 0)
-		r = redis_link_ask(link,
+		r = redis_ask(nodes->errands, link,
 			(struct slice[]){slice_of("SREM"), buf_slice(&nodes->set), buf_slice(&nodes->id)}, 3,
 			on_withdrawn, withdrawal);
 	if (r < 0)
@@ -234,7 +235,8 @@ static void remove_dead(struct listing *listing)
 	listing->dead[0] = slice_of("SREM");
 	listing->dead[1] = buf_slice(&listing->nodes->set);
 	if (listing->n_dead)
-		(void)redis_link_ask(listing->link, listing->dead, listing->n_dead + 2, on_removed, NULL);
+		(void)redis_ask(listing->nodes->errands, listing->link, listing->dead, listing->n_dead + 2,
+			on_removed, NULL);
 	while (listing->n_dead)
 		free((char *)listing->dead[1 + listing->n_dead--].data);
 }
@@ -304,7 +306,7 @@ static int ask_announcement(struct listing *listing, struct slice id)
 		question->listing = listing;
 		question->len = id.len;
 		memcpy(question->id, id.data, id.len);
-		r = redis_link_ask(listing->link,
+		r = redis_ask(listing->nodes->errands, listing->link,
 			(struct slice[]){
 				slice_of("GETRANGE"), buf_slice(&key), slice_of("0"), slice_of(last)},
 			4, on_announcement, question);
@@ -361,7 +363,7 @@ static int ask_page(struct listing *listing)
 	char count[NUMBER_MAX];
 
 	snprintf(count, sizeof(count), "%d", PAGE);
-	return redis_link_ask(listing->link,
+	return redis_ask(listing->nodes->errands, listing->link,
 		(struct slice[]){slice_of("SSCAN"), buf_slice(&listing->nodes->set),
 			slice_of(listing->cursor), slice_of("COUNT"), slice_of(count)},
 		5, on_page, listing);

@@ -23,13 +23,15 @@
 #include "core/slice.h"
 
 struct log;
+struct redis_errands;
 struct redis_link;
 
 struct redis_nodes {
 	struct log *log;
-	struct buf set; /* tg:{nodes} */
-	struct buf id;  /* ours */
-	bool forbidden; /* the refusal was said */
+	struct redis_errands *errands; /* NULL: to this server alone */
+	struct buf set;                /* tg:{nodes} */
+	struct buf id;                 /* ours */
+	bool forbidden;                /* the refusal was said */
 };
 
 /* 0 or -ENOMEM. The log is borrowed for its life. */

@@ -113,12 +113,12 @@ struct head {
 	struct epoch epoch; /* used if the log is not there yet */
 };
 
-static void write_head(
-	const struct broker_presence *presence, struct head *head, struct redis_call_words *words)
+static void write_head(const struct redis_library *library, const struct broker_presence *presence,
+	struct head *head, struct redis_call_words *words)
 {
 	epoch_draw(&head->epoch);
 	words->args[0] = presence->channel;
-	words->args[1] = slice_of(presence->tells ? "publish" : "");
+	words->args[1] = presence->tells ? redis_library_publish(library) : slice_of("");
 	/* One more than is promised, as in log.c. */
 	words->args[2] =
 		redis_number_write(head->maxlen, presence->log_size ? (uint64_t)presence->log_size + 1 : 0);
@@ -139,7 +139,7 @@ int redis_presence_set(struct redis_library *library, const struct broker_presen
 	int r = n <= BROKER_USERS_MAX ? name_keys(presence, &keys, &words) : -EINVAL;
 
 	if (r == 0) {
-		write_head(presence, &head, &words);
+		write_head(library, presence, &head, &words);
 		for (size_t i = 0; i < n; i++) {
 			more[i * USER_WORDS] = users[i].user;
 			more[i * USER_WORDS + 1] = redis_number_write(numbers[i], users[i].n);
@@ -161,7 +161,7 @@ int redis_presence_clear(struct redis_library *library, const struct broker_pres
 	int r = name_keys(presence, &keys, &words);
 
 	if (r == 0) {
-		write_head(presence, &head, &words);
+		write_head(library, presence, &head, &words);
 		words.args[words.n_args++] = redis_number_write(at, cursor);
 		words.args[words.n_args++] = redis_number_write(count, CLEAR_COUNT);
 		r = ask(library, REDIS_FUNCTION_LEAVE, &words, done, arg);

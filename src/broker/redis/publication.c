@@ -1,5 +1,5 @@
 /*
- * Redis publication: a plain PUBLISH, and the caller who waits for its answer. See publication.h.
+ * Redis publication: a PUBLISH, and the caller who waits for its answer. See publication.h.
  */
 
 #include "broker/redis/publication.h"
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/redis/errand.h"
 #include "broker/redis/error.h"
 #include "broker/redis/link.h"
 #include "core/clock.h"
@@ -26,7 +27,8 @@ static int refusal(const struct publication *publication, struct slice text)
 	uint64_t suppressed;
 
 	if (log_limit_allow(all->log, &all->refused_limit, clock_monotonic_ms(), &suppressed))
-		log_warn(all->log, "redis refused a publication", log_str("command", "PUBLISH"),
+		log_warn(all->log, "redis refused a publication",
+			log_str("command", all->sharded ? "SPUBLISH" : "PUBLISH"),
 			log_mem("channel", publication->name, publication->name_len),
 			log_slice("reason", text), log_uint("suppressed", suppressed));
 	return redis_error_errno(text);
@@ -61,8 +63,10 @@ int redis_publication_send(struct redis_publications *all, struct redis_link *li
 		return -ENOMEM;
 	*publication = (struct publication){all, done, arg, name.len};
 	memcpy(publication->name, name.data, name.len);
-	r = redis_link_ask(
-		link, (struct slice[]){{"PUBLISH", 7}, name, payload}, 3, on_published, publication);
+	r = redis_ask(all->errands, link,
+		(struct slice[]){all->sharded ? (struct slice){"SPUBLISH", 8} : (struct slice){"PUBLISH", 7},
+			name, payload},
+		3, on_published, publication);
 	if (r < 0)
 		free(publication);
 	return r;

@@ -2,7 +2,8 @@
 #define TIDEGATE_BROKER_REDIS_PUBLICATION_H
 
 /*
- * Redis publication: a plain PUBLISH, and the caller who waits for its answer.
+ * Redis publication: a PUBLISH, or SPUBLISH, of an event without a log, and the caller who waits for
+ * its answer.
  */
 
 #include <stdbool.h>
@@ -11,12 +12,15 @@
 #include "core/log.h"
 #include "core/slice.h"
 
+struct redis_errands;
 struct redis_link;
 
 /* Shared by the publications of one server. Zeroed memory and the log make one. */
 struct redis_publications {
 	struct log *log;
 	struct log_limit refused_limit;
+	struct redis_errands *errands; /* NULL: to this server alone */
+	bool sharded;                  /* SPUBLISH */
 	bool cancelled; /* the server is being freed: outstanding publications are cancelled, not lost */
 };
 

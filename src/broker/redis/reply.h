@@ -57,6 +57,19 @@ static inline struct slice redis_reply_text(const struct redis_reply *reply, siz
 	return value->len ? (struct slice){reply->text.data + value->at, value->len} : (struct slice){"", 0};
 }
 
+/* The value behind this one and all that it contains. */
+static inline size_t redis_reply_skip(const struct redis_reply *reply, size_t i)
+{
+	size_t n_left = 1;
+
+	for (; n_left && i < reply->n_values; i++) {
+		n_left--;
+		if (reply->values[i].kind == REDIS_ARRAY && reply->values[i].integer > 0)
+			n_left += (size_t)reply->values[i].integer;
+	}
+	return i;
+}
+
 int redis_parser_new(size_t bulk_bytes_max, struct redis_parser **parserp); /* 0 or -ENOMEM */
 void redis_parser_free(struct redis_parser *parser);                        /* accepts NULL */
 void redis_parser_set_bulk_max(struct redis_parser *parser, size_t bulk_bytes_max);

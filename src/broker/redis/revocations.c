@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/redis/errand.h"
 #include "broker/redis/error.h"
 #include "broker/redis/link.h"
 #include "core/clock.h"
@@ -90,7 +91,7 @@ int redis_revocations_add(struct redis_revocations *revocations, struct redis_li
 	const struct slice words[] = {slice_of("ZADD"), buf_slice(&revocations->set),
 		write_score(revocation->until_seconds, score), revocation->text};
 
-	return redis_link_ask(link, words, 4, on_added, revocations);
+	return redis_ask(revocations->errands, link, words, 4, on_added, revocations);
 }
 
 int redis_revocations_remove(
@@ -98,7 +99,7 @@ int redis_revocations_remove(
 {
 	const struct slice words[] = {slice_of("ZREM"), buf_slice(&revocations->set), text};
 
-	return redis_link_ask(link, words, 3, on_removed, revocations);
+	return redis_ask(revocations->errands, link, words, 3, on_removed, revocations);
 }
 
 int redis_revocations_expire(
@@ -108,7 +109,7 @@ int redis_revocations_expire(
 	const struct slice words[] = {slice_of("ZREMRANGEBYSCORE"), buf_slice(&revocations->set),
 		slice_of("-inf"), write_score(now_seconds, score)};
 
-	return redis_link_ask(link, words, 4, on_expired, revocations);
+	return redis_ask(revocations->errands, link, words, 4, on_expired, revocations);
 }
 
 /* --- reading --- */
@@ -173,7 +174,7 @@ static int ask_page(struct listing *listing)
 		slice_of(listing->cursor), slice_of("COUNT"),
 		{count, (size_t)snprintf(count, sizeof(count), "%d", PAGE)}};
 
-	return redis_link_ask(listing->link, words, 5, on_page, listing);
+	return redis_ask(listing->revocations->errands, listing->link, words, 5, on_page, listing);
 }
 
 int redis_revocations_list(

@@ -18,10 +18,12 @@
 #include "core/log.h"
 #include "core/slice.h"
 
+struct redis_errands;
 struct redis_link;
 
 struct redis_revocations {
 	struct log *log;
+	struct redis_errands *errands; /* NULL: to this server alone */
 	struct log_limit refused_limit;
 	struct buf set;
 	bool cancelled; /* the server is being freed */

@@ -1,6 +1,6 @@
 /*
- * Redis server: one Redis, from its address to events that are proven to flow. See server.h; what is asked of
- * it is in server_calls.c.
+ * Redis server: one Redis, from its address to events that are proven to flow. See server.h; what is
+ * asked of it is in server_calls.c.
  */
 
 #include <errno.h>
@@ -89,6 +89,7 @@ static void server_lost(struct redis_server *server, enum redis_link_end end, co
 	server_redial(server, end);
 	/* Last, because it tells those who wait for an answer, and they may call us. */
 	redis_library_lost(server->library, false);
+	redis_errands_cancel(&server->errands);
 	redis_link_abandon(commander);
 }
 
@@ -97,12 +98,13 @@ static void on_proven(void *arg)
 	struct redis_server *server = arg;
 
 	if (!server->ready) {
-		redis_outage_end(&server->outage, clock_monotonic_ms(), server->subscriber.channels.n_wanted);
+		redis_outage_end(&server->outage, clock_monotonic_ms(), redis_server_n_channels(server));
 		server->ready = true;
 		server->listener.changed(server->listener.arg, server, "a published probe came back");
 		redis_subscriber_proven(&server->subscriber);
 	}
-	redis_channels_retry(&server->subscriber.channels, RETRY_PER_PROBE);
+	for (int i = 0; i < N_REDIS_HEARINGS; i++)
+		redis_channels_retry(&server->subscriber.sets[i], RETRY_PER_PROBE);
 	if (server->loads_library)
 		redis_library_poke(server->library);
 }
@@ -250,8 +252,8 @@ int redis_server_adopt(struct redis_server *server, const struct redis_server *o
 	struct slice channel;
 	int r = 0;
 
-	while (r == 0 && redis_channels_walk(&other->subscriber.channels, &at, &channel))
-		r = redis_server_subscribe(server, channel);
+	while (r == 0 && redis_channels_walk(&other->subscriber.sets[REDIS_CLASSIC], &at, &channel))
+		r = redis_server_subscribe(server, REDIS_CLASSIC, channel);
 	return r;
 }
 
@@ -265,9 +267,10 @@ void redis_server_retire(struct redis_server *server)
 	server->ready = server->can_command = false;
 	server->commander = NULL;
 	redis_prover_stop(&server->prover);
-	while (redis_channels_walk(&server->subscriber.channels, &at, &channel))
+	while (redis_channels_walk(&server->subscriber.sets[REDIS_CLASSIC], &at, &channel))
 		server->subscriber.events.lost(server->subscriber.events.arg, channel);
 	redis_library_lost(server->library, false);
+	redis_errands_cancel(&server->errands);
 	redis_link_abandon(commander);
 }
 
@@ -280,12 +283,12 @@ void redis_server_because(struct redis_server *server, const char *reason)
 
 bool redis_server_is_ready(const struct redis_server *server)
 {
-	return server->ready;
+	return server && server->ready;
 }
 
-int redis_server_subscribe(struct redis_server *server, struct slice channel)
+int redis_server_subscribe(struct redis_server *server, enum redis_hearing hearing, struct slice channel)
 {
-	return redis_subscriber_want(&server->subscriber, channel);
+	return redis_subscriber_want(&server->subscriber, hearing, channel);
 }
 
 void redis_server_hurry(struct redis_server *server, struct slice channel)
@@ -293,9 +296,9 @@ void redis_server_hurry(struct redis_server *server, struct slice channel)
 	redis_subscriber_hurry(&server->subscriber, channel);
 }
 
-void redis_server_unsubscribe(struct redis_server *server, struct slice channel)
+void redis_server_unsubscribe(struct redis_server *server, enum redis_hearing hearing, struct slice channel)
 {
-	redis_subscriber_unwant(&server->subscriber, channel);
+	redis_subscriber_unwant(&server->subscriber, hearing, channel);
 }
 
 /* --- the server itself --- */
@@ -307,7 +310,8 @@ struct slice redis_server_address(const struct redis_server *server)
 
 size_t redis_server_n_channels(const struct redis_server *server)
 {
-	return server->subscriber.channels.n_wanted;
+	return server->subscriber.sets[REDIS_CLASSIC].n_wanted +
+	       server->subscriber.sets[REDIS_SHARDED].n_wanted;
 }
 
 void redis_server_measure(const struct redis_server *server, struct broker_shard *out)
@@ -332,7 +336,7 @@ void redis_server_describe(const struct redis_server *server, struct buf *out)
 	buf_append_json_string(out, server->address.data, server->address.len);
 	buf_printf(out, ",\"since_ms\":%llu,\"n_channels\":%zu,\"n_reconnects\":%llu",
 		(unsigned long long)(clock_monotonic_ms() - server->outage.since_ms),
-		server->subscriber.channels.n_wanted, (unsigned long long)server->n_reconnects);
+		redis_server_n_channels(server), (unsigned long long)server->n_reconnects);
 	if (server->ready && server->probe_us)
 		buf_printf(out, ",\"probe_seconds\":%.6f", (double)server->probe_us / 1e6);
 	if (complaint.len) {
@@ -363,6 +367,34 @@ void redis_server_set_loads_library(struct redis_server *server, bool loads_libr
 		redis_library_poke(server->library);
 }
 
+void redis_server_hear_sharded(struct redis_server *server, const struct redis_sharded_listener *listener)
+{
+	server->subscriber.sharded = *listener;
+}
+
+void redis_server_set_sharded(struct redis_server *server, bool sharded)
+{
+	server->publications.errands = &server->errands;
+	server->publications.sharded = sharded;
+	redis_library_route(server->library, &server->errands, sharded);
+}
+
+int redis_server_ask(
+	struct redis_server *server, const struct slice *argv, size_t n, redis_answer_fn fn, void *arg)
+{
+	return server->can_command ? redis_link_ask(server->commander, argv, n, fn, arg) : -ENOTCONN;
+}
+
+struct redis_link *redis_server_commander(struct redis_server *server)
+{
+	return redis_server_is_ready(server) ? server->commander : NULL;
+}
+
+void redis_server_lacks_library(struct redis_server *server)
+{
+	redis_library_missed(server->library);
+}
+
 void redis_server_stop(struct redis_server *server)
 {
 	struct redis_link *commander = server->commander, *hearing = server->subscriber.link;
@@ -375,6 +407,7 @@ void redis_server_stop(struct redis_server *server)
 	server->commander = server->subscriber.link = NULL;
 	if (server->library)
 		redis_library_lost(server->library, true);
+	redis_errands_cancel(&server->errands);
 	redis_link_free(commander);
 	redis_link_free(hearing);
 }
@@ -411,6 +444,10 @@ static int server_names(
 	redis_url_describe(&server->url, &server->address);
 	buf_printf(&server->client_name, "tidegate-%s", options->node_id);
 	buf_printf(&server->probe_channel, "%stidegate:probe:%s", options->channel_prefix, options->node_id);
+	if (options->router) { /* what is published on one server of a cluster is heard on all */
+		buf_append_char(&server->probe_channel, ':');
+		buf_append(&server->probe_channel, server->address.data, server->address.len);
+	}
 	if (server->address.failed || server->client_name.failed || server->probe_channel.failed)
 		return -ENOMEM;
 	return redis_outage_init(
@@ -429,6 +466,9 @@ static int server_hearing(struct redis_server *server, const struct broker_liste
 		.metrics = server->metrics,
 		.probe_channel = buf_slice(&server->probe_channel),
 		.payload_bytes_max = server->payload_bytes_max,
+#ifdef TIDEGATE_FAULT_CONTROLS
+		.fault_off = options->fault_off,
+#endif
 	};
 	r = redis_subscriber_init(&server->subscriber, server->base, options->channel_prefix);
 	if (r < 0)
@@ -464,6 +504,8 @@ static int server_commands(struct redis_server *server, const struct redis_optio
 		return r;
 	server->publications = (struct redis_publications){
 		.log = server->log, .refused_limit = {.burst = 5, .interval_ms = 10 * 1000}};
+	redis_server_set_sharded(server, options->sharded);
+	server->nodes.errands = server->tickets.errands = server->revocations.errands = &server->errands;
 	server->logs = (struct redis_log){server->library, server->metrics, server->payload_bytes_max};
 	return 0;
 }
@@ -497,6 +539,7 @@ int redis_server_new(struct event_base *base, const struct redis_url *url,
 	server->log = log;
 	server->metrics = metrics;
 	server_configure(server, options);
+	redis_errands_init(&server->errands, base, options->router);
 	server->redial_timer = evtimer_new(base, on_redial, server);
 	if (!server->redial_timer)
 		goto fail;

@@ -11,12 +11,12 @@
  *
  * It is ready when a probe published on one link has come back on the other, and not before: an open socket
  * proves nothing. When either link is lost both are given up and dialled again, for ever, and each wanted
- * channel is asked for anew. Plain pub/sub forgets the events of that time; the channel's log, above, repairs
- * that.
+ * channel is asked for anew. Plain pub/sub forgets the events of that time; the channel's log, above,
+ * repairs that.
  *
  * Servers stand side by side: each has its links, its channels, its library and its outage, and two of them
- * share nothing. Which channel belongs to which server is decided above. All on the bus thread; the listeners
- * are called on a turn of their own, as broker.h promises.
+ * share nothing. Which channel belongs to which server is decided above. All on the bus thread; the
+ * listeners are called on a turn of their own, as broker.h promises.
  */
 
 #include <stdbool.h>
@@ -24,9 +24,12 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
+#include "broker/redis/channels.h"
+#include "broker/redis/link.h"
 
 struct redis_options;
 struct redis_server;
+struct redis_sharded_listener;
 struct redis_url;
 
 /* How the server itself is. Its channels have broker_listener. */
@@ -57,12 +60,13 @@ void redis_server_stop(struct redis_server *server);
 /* Stops it, if that is not done. Accepts NULL and a half-built one. */
 void redis_server_free(struct redis_server *server);
 
-bool redis_server_is_ready(const struct redis_server *server);
+bool redis_server_is_ready(const struct redis_server *server); /* accepts NULL: no */
 
-/* As the functions of the broker, for the channels of this server. */
-int redis_server_subscribe(struct redis_server *server, struct slice channel);
+/* As the functions of the broker, for the channels of this server. All calls that have an answer accept
+ * a server that is NULL, which is not ready. */
+int redis_server_subscribe(struct redis_server *server, enum redis_hearing hearing, struct slice channel);
 void redis_server_hurry(struct redis_server *server, struct slice channel);
-void redis_server_unsubscribe(struct redis_server *server, struct slice channel);
+void redis_server_unsubscribe(struct redis_server *server, enum redis_hearing hearing, struct slice channel);
 int redis_server_publish(struct redis_server *server, struct slice channel, struct slice payload,
 	broker_published_fn done, void *arg);
 int redis_server_log_publish(struct redis_server *server, struct slice channel, struct slice payload,
@@ -101,11 +105,27 @@ int redis_server_expire_revocations(struct redis_server *server, double now_seco
 int redis_server_adopt(struct redis_server *server, const struct redis_server *other);
 
 /*
- * Another server takes over from one that is ready: lost() is said of its channels, calls end, and nothing is
- * left but its subscriber, whose events still come. When that is closed, changed() is called once more, and
- * no dial follows.
+ * Another server takes over from one that is ready: lost() is said of its channels, calls end, and
+ * nothing is left but its subscriber, whose events still come. When that is closed, changed() is called
+ * once more, and no dial follows.
  */
 void redis_server_retire(struct redis_server *server);
+
+/*
+ * In a cluster: what happens to sharded channels is told there, before anything else is done with the
+ * server; the gateway publishes to them or not; and a command that is sent as soon as we were greeted,
+ * as redis_link_ask().
+ */
+void redis_server_hear_sharded(struct redis_server *server, const struct redis_sharded_listener *listener);
+void redis_server_set_sharded(struct redis_server *server, bool sharded);
+int redis_server_ask(
+	struct redis_server *server, const struct slice *argv, size_t n, redis_answer_fn fn, void *arg);
+
+/* Its link for commands; NULL while it is not ready. Borrowed for a turn. */
+struct redis_link *redis_server_commander(struct redis_server *server);
+
+/* Somebody who was sent here did not find our functions. */
+void redis_server_lacks_library(struct redis_server *server);
 
 /* Why it is not dialled. */
 void redis_server_because(struct redis_server *server, const char *reason);

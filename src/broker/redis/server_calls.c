@@ -16,10 +16,11 @@
  * made. */
 static int server_name(const struct redis_server *server, struct slice channel, struct buf *name)
 {
-	const struct redis_channels *channels = &server->subscriber.channels;
+	const struct redis_channels *channels;
 
-	if (!server->ready)
+	if (!redis_server_is_ready(server))
 		return -ENOTCONN;
+	channels = &server->subscriber.sets[REDIS_CLASSIC];
 	buf_append(name, channels->prefix, channels->prefix_len);
 	buf_append(name, channel.data, channel.len);
 	return name->failed ? -ENOMEM : 0;
@@ -120,14 +121,14 @@ int redis_server_ask_presence(
 
 struct redis_leases *redis_server_leases(struct redis_server *server)
 {
-	return server->ready ? &server->leases : NULL;
+	return redis_server_is_ready(server) ? &server->leases : NULL;
 }
 
 /* --- the nodes --- */
 
 int redis_server_announce(struct redis_server *server, struct slice text, uint64_t ttl_ms)
 {
-	if (!server->ready)
+	if (!redis_server_is_ready(server))
 		return -ENOTCONN;
 	/* Here too, because a server that is heard all the time needs no probe. */
 	if (server->loads_library)
@@ -137,14 +138,14 @@ int redis_server_announce(struct redis_server *server, struct slice text, uint64
 
 int redis_server_nodes(struct redis_server *server, broker_nodes_fn done, void *arg)
 {
-	if (!server->ready)
+	if (!redis_server_is_ready(server))
 		return -ENOTCONN;
 	return redis_nodes_list(&server->nodes, server->commander, done, arg);
 }
 
 int redis_server_depart(struct redis_server *server, broker_withdrawn_fn done, void *arg)
 {
-	if (!server->ready)
+	if (!redis_server_is_ready(server))
 		return -ENOTCONN;
 	return redis_nodes_withdraw(&server->nodes, server->commander, done, arg);
 }
@@ -154,7 +155,7 @@ int redis_server_depart(struct redis_server *server, broker_withdrawn_fn done, v
 int redis_server_take_ticket(
 	struct redis_server *server, struct slice ticket, broker_ticket_fn done, void *arg)
 {
-	if (!server->ready)
+	if (!redis_server_is_ready(server))
 		return -ENOTCONN;
 	return redis_tickets_take(&server->tickets, server->commander, ticket, done, arg);
 }
@@ -163,28 +164,28 @@ int redis_server_take_ticket(
 
 int redis_server_revocations(struct redis_server *server, broker_revocations_fn each, void *arg)
 {
-	if (!server->ready)
+	if (!redis_server_is_ready(server))
 		return -ENOTCONN;
 	return redis_revocations_list(&server->revocations, server->commander, each, arg);
 }
 
 int redis_server_revoke(struct redis_server *server, const struct broker_revocation *revocation)
 {
-	if (!server->ready)
+	if (!redis_server_is_ready(server))
 		return -ENOTCONN;
 	return redis_revocations_add(&server->revocations, server->commander, revocation);
 }
 
 int redis_server_unrevoke(struct redis_server *server, struct slice text)
 {
-	if (!server->ready)
+	if (!redis_server_is_ready(server))
 		return -ENOTCONN;
 	return redis_revocations_remove(&server->revocations, server->commander, text);
 }
 
 int redis_server_expire_revocations(struct redis_server *server, double now_seconds)
 {
-	if (!server->ready)
+	if (!redis_server_is_ready(server))
 		return -ENOTCONN;
 	return redis_revocations_expire(&server->revocations, server->commander, now_seconds);
 }

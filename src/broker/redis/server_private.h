@@ -4,6 +4,7 @@
 /* Shared by the server's two files: server.c keeps it connected, server_calls.c has what is asked of it. */
 
 #include "broker/backoff.h"
+#include "broker/redis/errand.h"
 #include "broker/redis/lease.h"
 #include "broker/redis/log.h"
 #include "broker/redis/nodes.h"
@@ -53,6 +54,7 @@ struct redis_server {
 	struct backoff backoff;
 	struct event *redial_timer;
 
+	struct redis_errands errands;
 	struct redis_publications publications;
 	struct redis_library *library;
 	struct redis_log logs;

@@ -257,9 +257,10 @@ static void on_counted(void *arg)
 
 int redis_shard_subscribe(struct redis_shard *shard, struct slice channel)
 {
-	int r = redis_server_subscribe(shard->server->server, channel);
+	int r = redis_server_subscribe(shard->server->server, REDIS_CLASSIC, channel);
 
-	if (r == 0 && shard->next->server && redis_server_subscribe(shard->next->server, channel) < 0)
+	if (r == 0 && shard->next->server &&
+		redis_server_subscribe(shard->next->server, REDIS_CLASSIC, channel) < 0)
 		seat_free(shard->next); /* it would lack the channel; the next answer makes another */
 	return r;
 }
@@ -268,7 +269,7 @@ void redis_shard_unsubscribe(struct redis_shard *shard, struct slice channel)
 {
 	for (size_t i = 0; i < 3; i++)
 		if (shard->seats[i].server)
-			redis_server_unsubscribe(shard->seats[i].server, channel);
+			redis_server_unsubscribe(shard->seats[i].server, REDIS_CLASSIC, channel);
 }
 
 void redis_shard_set_payload_max(struct redis_shard *shard, size_t payload_bytes_max)

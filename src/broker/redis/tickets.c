@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "broker/redis/errand.h"
 #include "broker/redis/error.h"
 #include "broker/redis/link.h"
 #include "core/clock.h"
@@ -91,8 +92,8 @@ int redis_tickets_take(struct redis_tickets *tickets, struct redis_link *link, s
 	buf_append(&key, ticket.data, ticket.len);
 	if (taking && !key.failed) {
 		*taking = (struct taking){tickets, done, arg};
-		r = redis_link_ask(
-			link, (struct slice[]){slice_of("GETDEL"), buf_slice(&key)}, 2, on_answer, taking);
+		r = redis_ask(tickets->errands, link, (struct slice[]){slice_of("GETDEL"), buf_slice(&key)},
+			2, on_answer, taking);
 	}
 	if (r < 0)
 		free(taking);

@@ -17,10 +17,12 @@
 #include "core/log.h"
 #include "core/slice.h"
 
+struct redis_errands;
 struct redis_link;
 
 struct redis_tickets {
 	struct log *log;
+	struct redis_errands *errands; /* NULL: to this server alone */
 	struct log_limit refused_limit;
 	struct buf start; /* tg:t: and the prefix */
 	bool cancelled;   /* the server is being freed: outstanding tickets are cancelled, not lost */

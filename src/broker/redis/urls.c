@@ -206,9 +206,7 @@ static int take_cluster_path(struct redis_element *element, struct slice text, s
 	if (element->server.password &&
 		seeds_belong_to(element, element->server.user, element->server.password) < 0)
 		return -ENOMEM;
-	return redis_url_refuse(error, "this Tidegate speaks to no Redis Cluster: write the URL of one "
-				       "server, redis+sentinel://, or "
-				       "a list of several servers");
+	return 0;
 }
 
 static int element_parse_many(
@@ -281,6 +279,15 @@ static int append_element(struct redis_urls *urls, const char *text, size_t len,
 	return r;
 }
 
+/* A cluster shares its channels out by itself. */
+static int refuse_mixture(const struct redis_urls *urls, struct buf *error)
+{
+	for (size_t i = 0; urls->n > 1 && i < urls->n; i++)
+		if (urls->elements[i].kind == REDIS_CLUSTER)
+			return redis_url_refuse(error, "a Redis Cluster cannot be one of several in a list");
+	return 0;
+}
+
 static int refuse_twins(const struct redis_urls *urls, struct buf *error)
 {
 	struct buf texts[2] = {{0}};
@@ -317,6 +324,8 @@ int redis_urls_parse(const char *text, struct redis_urls *urls, struct buf *erro
 		text = next;
 	}
 	if (r == 0)
+		r = refuse_mixture(urls, error);
+	if (r == 0)
 		r = refuse_twins(urls, error);
 	if (r < 0)
 		redis_urls_deinit(urls);
@@ -346,6 +355,8 @@ void redis_element_describe(const struct redis_element *element, struct buf *out
 	}
 	if (element->master)
 		buf_printf(out, "%s by ", element->master);
+	else
+		buf_append_str(out, "cluster of ");
 	describe_seed(&element->seeds[0], out);
 	if (element->server.db)
 		buf_printf(out, "/%d", element->server.db);
@@ -372,15 +383,26 @@ static void print_login(const struct redis_url *url, struct buf *out)
 		buf_append_str(out, ":***@");
 }
 
-static void print_sentinel(const struct redis_element *element, struct buf *out)
+static void print_seeds(const struct redis_element *element, struct buf *out)
 {
-	buf_append_str(out, element->server.tls ? "rediss+sentinel://" : "redis+sentinel://");
 	print_login(&element->server, out);
 	for (size_t i = 0; i < element->n_seeds; i++) {
 		if (i)
 			buf_append_char(out, ',');
 		describe_seed(&element->seeds[i], out);
 	}
+}
+
+static void print_cluster(const struct redis_element *element, struct buf *out)
+{
+	buf_append_str(out, element->server.tls ? "rediss+cluster://" : "redis+cluster://");
+	print_seeds(element, out);
+}
+
+static void print_sentinel(const struct redis_element *element, struct buf *out)
+{
+	buf_append_str(out, element->server.tls ? "rediss+sentinel://" : "redis+sentinel://");
+	print_seeds(element, out);
 	buf_append_char(out, '/');
 	print_text(element->master, out);
 	buf_printf(out, "/%d", element->server.db);
@@ -413,6 +435,8 @@ void redis_urls_print(const struct redis_urls *urls, struct buf *out)
 			buf_append_char(out, ',');
 		if (urls->elements[i].kind == REDIS_SENTINEL)
 			print_sentinel(&urls->elements[i], out);
+		else if (urls->elements[i].kind == REDIS_CLUSTER)
+			print_cluster(&urls->elements[i], out);
 		else
 			print_single(&urls->elements[i].server, out);
 	}
@@ -435,8 +459,10 @@ unsigned int redis_urls_hash(const struct redis_urls *urls)
 		const struct redis_element *element = &urls->elements[i];
 
 		buf_reset(&text);
-		/* A node may know other sentinels of the same primary. */
-		if (element->master)
+		/* A node may know other sentinels of the same primary, or other servers of the cluster. */
+		if (element->kind == REDIS_CLUSTER)
+			buf_append_str(&text, "cluster");
+		else if (element->master)
 			buf_printf(&text, "%s/%d", element->master, element->server.db);
 		else
 			redis_element_describe(element, &text);

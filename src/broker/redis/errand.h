@@ -1,0 +1,62 @@
+#ifndef TIDEGATE_BROKER_REDIS_ERRAND_H
+#define TIDEGATE_BROKER_REDIS_ERRAND_H
+
+/*
+ * Redis errand: a command that follows its slot through a cluster.
+ *
+ * It is sent to the server that has the slot, as far as we know. Where that one says that another has
+ * it, it goes there; where nobody can serve it now, it waits a little and asks the map again. After 2 s
+ * it is answered with the last error. It never dials: whoever is not connected is waited for.
+ *
+ * Beside a cluster there are no errands: commands go straight to their link.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/redis/link.h"
+#include "broker/redis/redirect.h"
+#include "core/list.h"
+#include "core/slice.h"
+
+struct event_base;
+
+/* Who knows the way. */
+struct redis_slots_source {
+	void *arg;
+	/* The link to who has the slot, or is at this address, for commands; NULL: there is none now. */
+	struct redis_link *(*owner)(void *arg, unsigned int slot);
+	struct redis_link *(*at)(void *arg, struct slice host, uint16_t port);
+	/* A server said so. The host is not empty. */
+	void (*redirected)(void *arg, const struct redis_redirect *redirect);
+	/* Who has the slot does not have our functions. */
+	void (*lacks)(void *arg, unsigned int slot);
+};
+
+/* The errands that one server's callers are on. */
+struct redis_errands {
+	const struct redis_slots_source *router; /* NULL: no cluster. Borrowed */
+	struct event_base *base;
+	struct list all;
+};
+
+/* Makes it of zeroed memory. */
+void redis_errands_init(
+	struct redis_errands *errands, struct event_base *base, const struct redis_slots_source *router);
+
+/* All who wait are answered with NULL. Harmless on zeroed memory. */
+void redis_errands_cancel(struct redis_errands *errands);
+
+int redis_errand_begin(struct redis_errands *errands, struct redis_link *link, const struct slice *argv,
+	size_t n, redis_answer_fn fn, void *arg);
+
+/* As redis_link_ask(). errands may be NULL. */
+static inline int redis_ask(struct redis_errands *errands, struct redis_link *link, const struct slice *argv,
+	size_t n, redis_answer_fn fn, void *arg)
+{
+	if (errands && errands->router)
+		return redis_errand_begin(errands, link, argv, n, fn, arg);
+	return redis_link_ask(link, argv, n, fn, arg);
+}
+
+#endif

@@ -1,0 +1,114 @@
+"""
+Cluster: a real Redis Cluster of some primaries, each with as many replicas as wanted, on free ports.
+"""
+
+from harness.ports import free_port
+from harness.redis_server import RedisServer
+from harness.wait import until
+
+N_SLOTS = 16384
+NODE_TIMEOUT_MS = 2000
+
+
+class ClusterRedis(RedisServer):
+    """One server of it. It has its slots and neighbours again after a restart, and no data."""
+
+    def __init__(self, directory, node_timeout_ms):
+        self.bus_port = free_port()
+        self.options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(node_timeout_ms), "--cluster-port",
+                        str(self.bus_port), "--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0")
+        super().__init__(directory)
+        self.id = self.cluster("MYID")
+
+    def cluster(self, *words):
+        answer = self.client.execute_command("CLUSTER " + words[0], *words[1:])
+        return answer.decode() if isinstance(answer, bytes) else answer
+
+
+class Cluster:
+    def __init__(self, directory, n=3, n_replicas=0, node_timeout_ms=NODE_TIMEOUT_MS):
+        self.servers = []
+        try:
+            for i in range(n * (1 + n_replicas)):
+                folder = directory / f"redis{i}"
+                folder.mkdir()
+                self.servers.append(ClusterRedis(folder, node_timeout_ms))
+            self.primaries, self.replicas = self.servers[:n], self.servers[n:]
+            self._join(n)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _join(self, n):
+        for i, server in enumerate(self.primaries):
+            server.cluster("ADDSLOTSRANGE", N_SLOTS * i // n, N_SLOTS * (i + 1) // n - 1)
+            server.cluster("SET-CONFIG-EPOCH", i + 1)
+        for server in self.servers[1:]:
+            server.client.execute_command("CLUSTER MEET", "127.0.0.1", self.servers[0].port, self.servers[0].bus_port)
+        for server in self.servers:
+            until("it knows all", lambda server=server: self._knows_all(server))
+        for i, server in enumerate(self.replicas):
+            server.cluster("REPLICATE", self.primaries[i % n].id)
+        for server in self.replicas:
+            until("it replicates", lambda server=server: server.client.info("replication").get("master_link_status") == "up")
+        for server in self.servers:
+            until("its replicas are known", lambda server=server: self._n_replicas_known(server) == len(self.replicas))
+
+    def _nodes(self, server):
+        """Id to what one says of the others. (redis-py makes a mapping of the lines, by address.)"""
+        return server.client.execute_command("CLUSTER NODES")
+
+    def _knows_all(self, server):
+        info = server.client.execute_command("CLUSTER INFO")
+        return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == len(self.servers) and \
+            int(info["cluster_slots_ok"]) == N_SLOTS and len(self._nodes(server)) == len(self.servers)
+
+    def _n_replicas_known(self, server):
+        return sum("slave" in node["flags"] for node in self._nodes(server).values())
+
+    @property
+    def url(self):
+        return "redis://" + ",".join(f"127.0.0.1:{server.port}" for server in self.primaries)
+
+    def slot(self, name):
+        return self._alive().client.execute_command("CLUSTER KEYSLOT", name)
+
+    def _alive(self):
+        return next(server for server in self.servers if server.process.alive())
+
+    def owner_of_slot(self, slot, asked=None):
+        ranges = (asked or self._alive()).client.execute_command("CLUSTER SLOTS")
+        for first, last, primary, *_ in ranges:
+            if first <= slot <= last:
+                return next(server for server in self.servers if server.port == primary[1])
+        return None
+
+    def owner(self, name):
+        return self.owner_of_slot(self.slot(name))
+
+    def one_of_each(self, pattern):
+        """A name for each primary: pattern has a {} for a number."""
+        found = {}
+        for number in range(1000):
+            name = pattern.format(number)
+            found.setdefault(self.owner(name).port, name)
+            if len(found) == len(self.primaries):
+                break
+        return [found[server.port] for server in self.primaries]
+
+    def move(self, slot, target):
+        """As redis-cli --cluster reshard does it."""
+        source = self.owner_of_slot(slot)
+        if source is target:
+            return
+        target.cluster("SETSLOT", slot, "IMPORTING", source.id)
+        source.cluster("SETSLOT", slot, "MIGRATING", target.id)
+        while keys := source.client.execute_command("CLUSTER GETKEYSINSLOT", slot, 100):
+            source.client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        for server in (target, source, *[one for one in self.primaries if one not in (source, target)]):
+            if server.process.alive():
+                server.cluster("SETSLOT", slot, "NODE", target.id)
+
+    def stop(self):
+        for server in self.servers:
+            server.stop()

@@ -1,0 +1,203 @@
+"""Redis Cluster: each channel is heard where its slot is, in both ways, and commands find their way.
+
+What takes longer, a failover or slots that move while events flow, is a fault: tests/fault/cluster.py.
+"""
+
+import json
+
+import pytest
+
+from harness.cluster import Cluster
+from harness.gateway import run
+from harness.redis_server import RedisServer
+from harness.wait import until
+
+pytestmark = pytest.mark.plain
+
+SHARED_ROUTES = """
+tickets: true
+default_routes: false
+routes:
+  - {path: /ws/cards, channel: cards, auth: none}
+  - {path: "/ws/plain/{id}", channel: "plain:{id}", auth: none}
+  - {path: "/ws/kept/{id}", channel: "kept:{id}", history: {size: 100}, auth: none}
+  - {path: "/ws/room/{id}", channel: "room:{id}", history: on, presence: {grace: 0s}, auth: optional}
+  - {path: "/ws/acts/{id}", channel: "acts:{id}", actions: {stream: stream-of-actions, timeout: 5s}, auth: none}
+  - {path: "/ws/me", channels: ["user:{token.sub}"]}
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def redis(cluster):
+    return cluster.url
+
+
+def path_of(channel):
+    return "/ws/" + channel.replace(":", "/")
+
+
+def event(data):
+    return json.dumps({"type": "n", "data": data})
+
+
+def publish(gateway, channel, data):
+    assert gateway.post("/publish", {"channel": channel, "payload": {"type": "n", "data": data}}).status == 200
+
+
+def hears(cluster, gateway, peer, channel):
+    """By PUBLISH at any server, SPUBLISH at the owner, and through a gateway: each once."""
+    for server in cluster.primaries:
+        server.publish(channel, event(f"at {server.port}"))
+        assert peer.receive()["data"] == f"at {server.port}"
+    assert cluster.owner(channel).client.execute_command("SPUBLISH", channel, event("sharded")) == 1
+    assert peer.receive()["data"] == "sharded"
+    publish(gateway, channel, "by a gateway")
+    assert peer.receive()["data"] == "by a gateway"
+
+
+def is_settled(gateway):
+    return gateway.get("/ready").json()["broker"]["state"] == "ready"
+
+
+def other_than(cluster, server):
+    return next(one for one in cluster.primaries if one is not server)
+
+
+@pytest.mark.parametrize("pattern", ["plain:{}", "kept:{}"])
+def test_whatever_is_published_anywhere_comes_once(cluster, gateway, pattern):
+    for channel in cluster.one_of_each(pattern):
+        with gateway.connect(path_of(channel)) as peer:
+            hears(cluster, gateway, peer, channel)
+
+
+def test_a_slot_that_moves_takes_its_channel_along(cluster, gateway):
+    channel = "kept:moves"
+    with gateway.connect(path_of(channel)) as peer:
+        hears(cluster, gateway, peer, channel)
+        old = cluster.owner(channel)
+        for target in (other_than(cluster, old), old):
+            moves = gateway.metric("tidegate_redis_slot_moves_total")
+            cluster.move(cluster.slot(channel), target)
+            until("it is heard there", lambda target=target: target.client.execute_command("PUBSUB SHARDNUMSUB", channel)[1] == 1)
+            hears(cluster, gateway, peer, channel)
+            until("it is counted", lambda moves=moves: gateway.metric("tidegate_redis_slot_moves_total") > moves)
+    assert is_settled(gateway)
+
+
+def test_commands_follow_a_slot_through_its_move(cluster, gateway):
+    """Nobody listens to the channel, so that nothing but the answers tells of the move."""
+    channel = "kept:quiet"
+    slot, source = cluster.slot(channel), cluster.owner(channel)
+    target = other_than(cluster, source)
+    publish(gateway, channel, 1)
+    target.cluster("SETSLOT", slot, "IMPORTING", source.id)
+    source.cluster("SETSLOT", slot, "MIGRATING", target.id)
+    keys = source.client.execute_command("CLUSTER GETKEYSINSLOT", slot, 100)
+    assert len(keys) == 2
+    source.client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+    publish(gateway, channel, 2)  # ASK: the keys have gone
+    assert gateway.metric('tidegate_redis_redirects_total{kind="ask"}') >= 1
+    for server in cluster.primaries:
+        server.cluster("SETSLOT", slot, "NODE", target.id)
+    publish(gateway, channel, 3)
+    publish(gateway, channel, 4)
+    assert gateway.metric('tidegate_redis_redirects_total{kind="moved"}') >= 1
+    assert [entry.split()[-1] for entry in logged(target, channel)] == ["1}", "2}", "3}", "4}"]
+    with gateway.connect(path_of(channel)) as peer:
+        hears(cluster, gateway, peer, channel)
+    cluster.move(slot, source)
+
+
+def logged(server, channel):
+    return [fields[b"d"].decode().replace('":', '": ') for _, fields in server.client.xrange(f"tg:s:{{{channel}}}")]
+
+
+def test_gateways_know_each_other_and_share_what_is_revoked(cluster, gateway, start):
+    other = start(redis=cluster.url)
+    ids = {one.api("/status")["node"] for one in (gateway, other)}
+    until("they know each other", lambda: {node["node"] for node in gateway.api("/nodes")["nodes"]} == ids)
+    for one in (gateway, other):
+        assert one.post("/control", {"do": "disconnect", "user": "42"}).json()["nodes"]
+    assert gateway.post("/control", {"do": "revoke", "user": "42", "issued_before": 10**9, "until": 2 * 10**9}).status == 200
+    key = "tg:{revoked}"
+    until("it is kept", lambda: cluster.owner(key).client.zcard(key) == 1)
+
+
+def n_present(peer, channel):
+    """Connections without a user. Events that come before are left out."""
+    peer.send({"type": "presence", "id": 1, "data": {"channel": channel}})
+    while (answer := peer.receive()).get("id") != 1:
+        pass
+    return answer["data"].get("n_anonymous")
+
+
+def test_presence_is_told_over_all_nodes(cluster, gateway, start, config):
+    other = start("--config", config, redis=cluster.url)
+    for channel in cluster.one_of_each("room:{}"):
+        with gateway.connect(path_of(channel)) as peer, other.connect(path_of(channel)):
+            until("both are counted", lambda peer=peer, channel=channel: n_present(peer, channel) == 2)
+
+
+def test_a_ticket_is_found_wherever_its_key_is(cluster, gateway):
+    for name in cluster.one_of_each("tg:t:a-ticket-has-32-letters-or-some-more-{}"):
+        cluster.owner(name).client.set(name, json.dumps({"sub": "43"}))
+        with gateway.connect("/ws/me?ticket=" + name.removeprefix("tg:t:")) as peer:
+            cluster.primaries[0].publish("user:43", event(1))
+            assert peer.receive()["data"] == 1
+
+
+def test_an_action_is_answered(cluster, gateway):
+    """The stream is on one server, and the channel of the answer on another."""
+    stream = "stream-of-actions"
+    client = cluster.owner(stream).client
+    with gateway.connect("/ws/acts/1") as peer:
+        peer.send({"type": "action", "id": 7, "data": {"a": 1}})
+        until("it waits", lambda: client.xlen(stream) == 1)
+        (entry, fields), = client.xrange(stream)
+        channel = fields[b"reply"].decode()
+        cluster.owner(channel).client.fcall(
+            "tidegate_publish", 2, f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}",
+            json.dumps({"action": fields[b"id"].decode(), "data": "done"}), channel, "spublish", 1001, 60000, "abcdefgh")
+        answer = peer.receive()
+        assert (answer["id"], answer["data"]) == (7, "done")
+        client.xdel(stream, entry)
+
+
+@pytest.mark.parametrize("way, hears_publish, hears_spublish", [("sharded", 0, 1), ("classic", 1, 0), ("both", 1, 1)])
+def test_one_way_alone_can_be_chosen(cluster, start, config, way, hears_publish, hears_spublish):
+    gateway = start("--config", config, "--redis-pubsub", way, redis=cluster.url)
+    with gateway.connect("/ws/plain/chosen") as peer:
+        assert sum(server.subscribers("plain:chosen") for server in cluster.primaries) == hears_publish
+        cluster.primaries[0].publish("plain:chosen", event("classic"))
+        if hears_publish:
+            assert peer.receive()["data"] == "classic"
+        assert cluster.owner("plain:chosen").client.execute_command("SPUBLISH", "plain:chosen", event("sharded")) == hears_spublish
+        publish(gateway, "plain:chosen", "mine")
+        expected = ["sharded"] * hears_spublish + ["mine"]
+        assert [peer.receive()["data"] for _ in expected] == expected
+
+
+def test_a_server_that_is_in_no_cluster_is_said_to_be_none(tmp_path, start):
+    alone = RedisServer(tmp_path)
+    try:
+        gateway = start(redis=f"redis+cluster://127.0.0.1:{alone.port}", ready=False)
+        says = f"127.0.0.1:{alone.port} is no cluster: write a list for several servers"
+        until("it says so", lambda: gateway.get("/ready").json()["broker"].get("reason") == says)
+    finally:
+        alone.stop()
+
+
+def test_the_command_line_publishes_to_it_and_names_slots(cluster, gateway, redis):
+    assert run("shard", "cards", "--redis", redis).stdout.startswith("10010 cluster of 127.0.0.1:")
+    for channel in cluster.one_of_each("kept:{}"):
+        with gateway.connect(path_of(channel)) as peer:
+            result = run("publish", "--history", channel, event("by hand"), "--redis", redis)
+            assert result.returncode == 0, result.stderr
+            assert peer.receive()["data"] == "by hand"
