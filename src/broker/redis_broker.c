@@ -45,6 +45,9 @@ struct redis_broker {
 	uint64_t n_returns; /* how often a server became ready */
 	bool settled;       /* all were ready once, or had the time for it */
 	struct event *settle_timer;
+#ifdef TIDEGATE_FAULT_CONTROLS
+	struct fault_off fault_off;
+#endif
 };
 
 static struct redis_broker *of(const struct broker *broker)
@@ -179,7 +182,7 @@ static enum broker_state state_of(const struct redis_broker *redis)
 
 	if (n && n == n_servers(redis))
 		return BROKER_READY;
-	return n && redis->settled ? BROKER_PARTIAL : BROKER_CONNECTING;
+	return n && redis->settled && !FAULT_OFF(redis, partial) ? BROKER_PARTIAL : BROKER_CONNECTING;
 }
 
 static void on_changed(void *arg, struct redis_server *server, const char *reason)
@@ -594,6 +597,9 @@ int redis_broker_new(struct event_base *base, const struct redis_options *option
 	redis->broker.ops = &redis_ops;
 	redis->listener = *listener;
 	redis->metrics = metrics;
+#ifdef TIDEGATE_FAULT_CONTROLS
+	redis->fault_off = options->fault_off;
+#endif
 	redis->prefix = strdup(options->channel_prefix);
 	redis_tickets_start(options->channel_prefix, &redis->ticket_start);
 	redis->nodes_slot = slot_of_name(slice_of(options->channel_prefix), slice_of("nodes"));

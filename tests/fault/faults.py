@@ -34,7 +34,7 @@ def faults_named(name):
     return [fault for fault in ALL if name in (fault.name, fault.name.split(" ")[0])]
 
 
-NAMES = sorted({fault.name.split(" ")[0] for fault in ALL}, key=lambda name: (int(name[1:].rstrip("bc")), name))
+NAMES = sorted({fault.name.split(" ")[0] for fault in ALL}, key=lambda name: (int(name[1:].rstrip("bcdef")), name))
 
 
 def run_once(fault, short, off="", is_control=False, **given):

@@ -3,12 +3,21 @@
 What takes longer is a fault: tests/fault/sentinels.py.
 """
 
+import contextlib
 import json
+import sys
 
 import pytest
 
+from harness.authority import Authority
+from harness.gateway import ROOT
 from harness.sentinels import Sentinels
 from harness.wait import until
+
+sys.path.insert(0, str(ROOT / "src/clients/python"))
+
+# pylint: disable=wrong-import-position
+from tidegate import Publisher  # noqa: E402
 
 ROUTES = """
 topics: []
@@ -78,6 +87,28 @@ def test_sentinels_have_a_password_of_their_own(tmp_path, start):
         start(redis=made.url)
         gateway = start(redis=made.url.replace("hunter2", "wrong"), ready=False, name="wrong")
         until("it says why", lambda: "WRONGPASS" in gateway.get("/ready").json()["broker"]["reason"])
+    finally:
+        made.stop()
+
+
+def test_sentinels_and_servers_may_speak_tls(tmp_path, start):
+    """Gateways and the Python package."""
+    authority = Authority(tmp_path)
+    made = Sentinels(tmp_path, n=2, tls=authority)
+    try:
+        (tmp_path / "routes.yaml").write_text(ROUTES, encoding="utf-8")
+        gateway = start("--config", str(tmp_path / "routes.yaml"), "--redis-ca", authority.certificate, redis=made.url)
+        old = made.primary()
+        with gateway.connect("/ws/plain/a") as peer:
+            until("it is subscribed", lambda: old.subscribers("plain:a") == 1)
+            with contextlib.closing(Publisher(made.url, ssl_ca_certs=authority.certificate)) as publisher:
+                until("the library is there", lambda: old.client.function_list("tidegate"))
+                publisher.publish("plain:a", {"type": "n", "data": "logged"})
+            assert peer.receive()["data"] == "logged"
+            made.failover()
+            follows(gateway, peer, made, old)
+        unknown = start(redis=made.url, ready=False, name="unknown")
+        until("it says why", lambda: "certificate" in unknown.get("/ready").json()["broker"]["reason"])
     finally:
         made.stop()
 

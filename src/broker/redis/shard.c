@@ -148,6 +148,7 @@ static void take_over(struct redis_shard *shard)
 	log_warn(shard->log, "redis: the sentinels name another primary",
 		log_slice("redis", redis_server_address(shard->next->server)),
 		log_slice("before", redis_server_address(old->server)));
+	was_ready = was_ready && !FAULT_OFF(&shard->options, linger);
 	if (was_ready)
 		redis_server_retire(old->server);
 	else

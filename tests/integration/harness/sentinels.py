@@ -8,18 +8,25 @@ import redis
 
 from harness.ports import free_port
 from harness.process import Process
-from harness.redis_server import DurableRedis
+from harness.redis_server import DurableRedis, TlsRedis
 from harness.wait import until
 
 NAME = "mymaster"
 DOWN_AFTER_MS = 1000
 
 
-class Sentinels:
-    """down_after_ms: for how long a primary is silent before they act."""
+class TlsServer(TlsRedis):
+    """One whose replica speaks TLS, too."""
 
-    def __init__(self, directory, n=3, password=None, down_after_ms=DOWN_AFTER_MS):
-        self.directory, self.password = directory, password
+    options = ("--tls-replication", "yes")
+
+
+class Sentinels:
+    """down_after_ms: for how long a primary is silent before they act. tls: an authority, by which all of them have certificates."""
+
+    def __init__(self, directory, n=3, password=None, down_after_ms=DOWN_AFTER_MS, tls=None):
+        self.directory, self.password, self.tls = directory, password, tls
+        self.certificate = tls.issue("sentinels", "IP:127.0.0.1") if tls else None
         self.servers = [self._server(name) for name in ("primary", "replica")]
         self.servers[1].client.replicaof("127.0.0.1", self.servers[0].port)
         until("the replica follows", lambda: self.servers[1].client.info("replication").get("master_link_status") == "up")
@@ -30,21 +37,29 @@ class Sentinels:
     def _server(self, name):
         folder = self.directory / name
         folder.mkdir()
-        return DurableRedis(folder)
+        return TlsServer(folder, self.tls, self.certificate) if self.tls else DurableRedis(folder)
 
     def _sentinel(self, number, down_after_ms):
         port, folder = free_port(), self.directory / f"sentinel{number}"
         folder.mkdir()
-        lines = [f"port {port}", "bind 127.0.0.1", f"dir {folder}", f"sentinel monitor {NAME} 127.0.0.1 {self.servers[0].port} 2",
+        tls = {"ssl": True, "ssl_ca_certs": self.tls.certificate} if self.tls else {}
+        lines = [*self._listens(port), "bind 127.0.0.1", f"dir {folder}", f"sentinel monitor {NAME} 127.0.0.1 {self.servers[0].port} 2",
                  f"sentinel down-after-milliseconds {NAME} {down_after_ms}", f"sentinel failover-timeout {NAME} 5000"]
         if self.password:
             lines += [f"requirepass {self.password}", f"sentinel sentinel-pass {self.password}"]
         (folder / "sentinel.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
         process = Process([shutil.which("redis-server"), folder / "sentinel.conf", "--sentinel"], folder, "sentinel")
-        client = redis.Redis(port=port, password=self.password)
+        client = redis.Redis(port=port, password=self.password, **tls)
         client.port = port
         until("the sentinel answers", lambda: self._answers(client))
         return process, client
+
+    def _listens(self, port):
+        if not self.tls:
+            return [f"port {port}"]
+        certificate, key = self.certificate
+        return ["port 0", f"tls-port {port}", "tls-replication yes", "tls-auth-clients no", f"tls-ca-cert-file {self.tls.certificate}",
+                f"tls-cert-file {certificate}", f"tls-key-file {key}"]
 
     @staticmethod
     def _answers(client):
@@ -65,7 +80,7 @@ class Sentinels:
     @property
     def url(self):
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        return f"redis+sentinel://{hosts}/{NAME}" + (f"?sentinel_password={self.password}" if self.password else "")
+        return f"redis{'s' if self.tls else ''}+sentinel://{hosts}/{NAME}" + (f"?sentinel_password={self.password}" if self.password else "")
 
     def primary(self):
         """The server that the sentinels name."""

@@ -26,11 +26,22 @@ class Kind(NamedTuple):
     pool: Any
     retry: Any
     sentinel_pool: Any
+    tls_connection: Any
 
 
-THREADS = Kind(redis.Redis, redis.ConnectionPool, redis.retry.Retry, redis.sentinel.SentinelConnectionPool)
+THREADS = Kind(redis.Redis, redis.ConnectionPool, redis.retry.Retry, redis.sentinel.SentinelConnectionPool, redis.SSLConnection)
 ASYNCIO = Kind(redis.asyncio.Redis, redis.asyncio.ConnectionPool, redis.asyncio.retry.Retry,
-               redis.asyncio.sentinel.SentinelConnectionPool)
+               redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.SSLConnection)
+
+
+def settings_of(kind: Kind, settings: dict[str, Any], seconds: Optional[float]) -> dict[str, Any]:
+    """Of connections that wait for Redis no longer than so, and never try twice: the only loop is ours."""
+    settings = dict(settings, socket_timeout=seconds, retry_on_timeout=False, retry_on_error=[], retry=kind.retry(NoBackoff(), 0))
+    if "path" not in settings:
+        settings["socket_connect_timeout"] = seconds
+    if int(redis.__version__.split(".", 1)[0]) >= 5:
+        settings["protocol"] = 2  # the third one's answers differ from release to release of redis-py
+    return settings
 
 
 def own_pool(kind: Kind, client: Any, seconds: float, for_whom: str) -> Any:
@@ -38,12 +49,7 @@ def own_pool(kind: Kind, client: Any, seconds: float, for_whom: str) -> Any:
     if not isinstance(client, kind.client):
         raise TypeError(f"{for_whom} wants a {kind.client.__module__}.Redis, not {client!r}")
     pool = client.connection_pool
-    settings = dict(pool.connection_kwargs, socket_timeout=seconds, retry_on_timeout=False, retry_on_error=[],
-                    retry=kind.retry(NoBackoff(), 0))  # the only loop is ours
-    if "path" not in settings:
-        settings["socket_connect_timeout"] = seconds
-    if int(redis.__version__.split(".", 1)[0]) >= 5:
-        settings["protocol"] = 2  # the third one's answers differ from release to release of redis-py
+    settings = settings_of(kind, pool.connection_kwargs, seconds)
     settings.pop("connection_pool", None)  # a Sentinel's connections know theirs
     if hasattr(pool, "sentinel_manager"):
         return kind.sentinel_pool(pool.service_name, pool.sentinel_manager, connection_class=pool.connection_class, **settings)

@@ -15,7 +15,8 @@ from typing import Any, Callable, Generator, Iterable, NamedTuple, Optional, Typ
 import redis
 
 from . import _memory
-from ._redis import ELSEWHERE, own_pool, word_of
+from ._redis import word_of
+from ._servers import Servers, Where
 from .action import Action, ActionError, Malformed, answer_to, members, read_entry, refusal, text_of
 from .publisher import NotPublished
 
@@ -80,9 +81,9 @@ class Work:
     advance: Callable[[Any], Any]  # (is it the last, part)
     end_parts: Callable[[Any], Any]
 
-    def __init__(self, client: Any, stream: str, *, group: str = "tidegate", name: Optional[str] = None, at_once: int = 16,
-                 claim_seconds: float = 5) -> None:
-        """at_once: actions that are carried out at the same time, of different connections."""
+    def __init__(self, where: Where, stream: str, *, group: str = "tidegate", name: Optional[str] = None, at_once: int = 16,
+                 claim_seconds: float = 5, **options: Any) -> None:
+        """where, options: of Redis, as a Publisher has it. at_once: actions that are carried out at the same time, of different connections."""
         self.stream, self.group, self.at_once, self.claim_seconds = stream, group, at_once, claim_seconds
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{random.randrange(1 << 32):08x}"
         self.handlers: dict[str, Handler] = {}
@@ -97,8 +98,18 @@ class Work:
         self.cursor: Any = "0-0"  # up to here XAUTOCLAIM has looked
         self.offset_ms = 0.0  # of Redis' clock to ours
         seconds = BLOCK_SECONDS + PATIENCE_SECONDS
-        self.client = type(client)(connection_pool=own_pool(self.kind, client, seconds, type(self).__name__))
-        self.publisher = self.publisher_class(client, **ANSWERS)
+        self.servers = Servers(self.kind, where, seconds, type(self).__name__, **options)
+        self.server = self.servers.of(stream)
+        self.publisher = self.publisher_class(where, **ANSWERS, **options)
+
+    @property
+    def client(self) -> Any:
+        """Where the stream is now."""
+        return self.server.client
+
+    def _call(self, name: str, *arguments: Any, **named: Any) -> Any:
+        """A command; where it goes is decided when it goes."""
+        return getattr(self.client, name)(*arguments, **named)
 
     def action(self, name: str, *, once: bool = False) -> Callable[[Handler], Handler]:
         """Decorates the handler of the actions whose data is an object with this `name`; "*": of all others."""
@@ -121,6 +132,7 @@ class Work:
         while not self.stopping or self.lines:
             self.changed.clear()
             try:
+                yield self.server.look
                 if _is_due(housekept, self.claim_seconds / 3):
                     yield from self._keep_house()
                     housekept = time.monotonic()
@@ -174,15 +186,14 @@ class Work:
             return
         log.info("gave back %d that were not begun", len(left))
         try:
-            yield functools.partial(self.client.xclaim, self.stream, self.group, self.name, 0, left, idle=GIVEN_BACK_MS, justid=True)
+            yield functools.partial(self._call, "xclaim", self.stream, self.group, self.name, 0, left, idle=GIVEN_BACK_MS, justid=True)
         except redis.RedisError as error:
             log.warning("redis: %s: they are taken over a while later", error)
 
     def _pause(self, error: Exception, tries: int) -> Steps[None]:
         """Redis is not itself."""
         log.warning("redis: %s", error)
-        if word_of(error) in ELSEWHERE:
-            yield functools.partial(self.client.connection_pool.disconnect, inuse_connections=False)
+        yield functools.partial(self.server.doubt, word_of(error) or "")
         yield functools.partial(self.sleep, random.uniform(0, min(PAUSE_SECONDS_MAX, 0.05 * 2 ** min(tries, 10))))
 
     def _retried(self, step: Step) -> Steps[Any]:
@@ -202,26 +213,26 @@ class Work:
 
     def _read(self, room: int) -> Steps[list[Any]]:
         seconds = LOOK_SECONDS if self.waiting else BLOCK_SECONDS
-        answer = yield functools.partial(self.client.xreadgroup, self.group, self.name, {self.stream: ">"}, count=room,
+        answer = yield functools.partial(self._call, "xreadgroup", self.group, self.name, {self.stream: ">"}, count=room,
                                          block=int(seconds * 1000))
         return [entry for _, entries in answer or [] for entry in entries]
 
     def _keep_house(self) -> Steps[None]:
         """The group, the clock, what is under way here, and what others left."""
         try:
-            yield functools.partial(self.client.xgroup_create, self.stream, self.group, id="0", mkstream=True)
+            yield functools.partial(self._call, "xgroup_create", self.stream, self.group, id="0", mkstream=True)
         except redis.ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
-        seconds, micros = yield self.client.time
+        seconds, micros = yield functools.partial(self._call, "time")
         self.offset_ms = seconds * 1000 + micros // 1000 - time.time() * 1000
         with self.lock:
             own = [action.entry for line in self.lines.values() for action in line]
             keys = list(self.claimed.values())
         if own:  # or another worker would take them for left
-            yield functools.partial(self.client.xclaim, self.stream, self.group, self.name, 0, own, justid=True)
+            yield functools.partial(self._call, "xclaim", self.stream, self.group, self.name, 0, own, justid=True)
         for key in keys:
-            yield functools.partial(self.client.pexpire, key, _memory.REMEMBER_SECONDS * 1000)
+            yield functools.partial(self._call, "pexpire", key, _memory.REMEMBER_SECONDS * 1000)
         if not self.stopping:
             yield from self._take_over(set(own))
 
@@ -231,7 +242,7 @@ class Work:
             room = self._room()
             if not room:
                 return
-            answer = yield functools.partial(self.client.xautoclaim, self.stream, self.group, self.name,
+            answer = yield functools.partial(self._call, "xautoclaim", self.stream, self.group, self.name,
                                              int(self.claim_seconds * 1000), start_id=self.cursor, count=room)
             self.cursor = text_of(answer[0])
             left = [(entry, raw) for entry, raw in answer[1] if raw is not None and text_of(entry) not in own]
@@ -334,12 +345,12 @@ class Work:
         log.info("dropped, nobody waits for it any more: %s", action.id)
         if action.key:
             where = _memory.where(self.stream, action)
-            known = _memory.read((yield from self._retried(functools.partial(self.client.get, where))))
+            known = _memory.read((yield from self._retried(functools.partial(self._call, "get", where))))
             if isinstance(known, _memory.Claim) and known.entry == action.entry:
                 if known.once:
                     yield from self._remember(action, _memory.interrupted(action))
                 else:
-                    yield from self._retried(functools.partial(self.client.delete, where))
+                    yield from self._retried(functools.partial(self._call, "delete", where))
         yield from self._remove(action.entry)
 
     # --- keys ---
@@ -347,13 +358,13 @@ class Work:
     def _claim(self, action: Action, once: bool) -> Steps[Union[_memory.Claim, _memory.Answered, None]]:
         """None: it is ours to carry out. A claim: another action has the same key, and is under way. Else what to answer."""
         where, ours = _memory.where(self.stream, action), _memory.claim(action, once)
-        put = functools.partial(self.client.set, where, ours.text(), ex=_memory.REMEMBER_SECONDS)
+        put = functools.partial(self._call, "set", where, ours.text(), ex=_memory.REMEMBER_SECONDS)
         known: Union[_memory.Claim, _memory.Answered, None] = None
         while known is None:
             if (yield from self._retried(functools.partial(put, nx=True))):
                 known = ours
             else:
-                known = _memory.read((yield from self._retried(functools.partial(self.client.get, where))))
+                known = _memory.read((yield from self._retried(functools.partial(self._call, "get", where))))
         if isinstance(known, _memory.Answered):
             return known
         if known.entry != action.entry:
@@ -370,7 +381,7 @@ class Work:
         return None
 
     def _remember(self, action: Action, known: _memory.Answered) -> Steps[None]:
-        yield from self._retried(functools.partial(self.client.set, _memory.where(self.stream, action), known.text(),
+        yield from self._retried(functools.partial(self._call, "set", _memory.where(self.stream, action), known.text(),
                                                    ex=_memory.REMEMBER_SECONDS))
 
     # --- answers ---

@@ -18,7 +18,8 @@ import time
 import uuid
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from ._redis import ASYNCIO, THREADS, own_pool
+from ._redis import ASYNCIO, THREADS
+from ._servers import Servers, Where
 
 SIZE = 1001  # entries of the log: one more than may be missed, the anchor
 TTL_MS = 3_600_000
@@ -78,13 +79,12 @@ class _Control:
 
     kind = THREADS
 
-    def __init__(self, client: Any, prefix: str = "", seconds: float = ANSWER_SECONDS) -> None:
-        """client: says where Redis is. prefix: the gateways' channel_prefix. seconds: to wait for their answers."""
+    def __init__(self, where: Where, prefix: str = "", seconds: float = ANSWER_SECONDS, **options: Any) -> None:
+        """where, options: of Redis, as a Publisher has it. prefix: the gateways' channel_prefix. seconds: to wait for their answers."""
         self.prefix, self.seconds = prefix, seconds
         self.channel = f"{prefix}tg:control"
         self.set = f"tg:{{{prefix}nodes}}"
-        self.pool = own_pool(self.kind, client, REDIS_SECONDS, type(self).__name__)
-        self.client = type(client)(connection_pool=self.pool)
+        self.servers = Servers(self.kind, where, REDIS_SECONDS, type(self).__name__, **options)
 
     def _words(self, command: Dict[str, Any]) -> Tuple[Any, ...]:
         epoch = "".join(random.choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", k=8))
@@ -134,25 +134,28 @@ class Control(_Control):
     def send(self, command: Dict[str, Any]) -> Outcome:
         """A command as docs/control.md has it, without `reply`."""
         reply = self._reply()
-        with self.client.pubsub() as pubsub:
+        for server in self.servers.all:
+            server.look()
+        with self.servers.of(self.prefix + reply).client.pubsub() as pubsub:
             pubsub.subscribe(self.prefix + reply)
             deadline = time.monotonic() + REDIS_SECONDS
             while (pubsub.get_message(timeout=max(0.0, deadline - time.monotonic())) or {}).get("type") != "subscribe":
                 if time.monotonic() >= deadline:
                     raise TimeoutError("Redis does not let us hear the answers: nothing was done")
             gathering = _Gathering(self._announced())
-            self.client.execute_command(*self._words({**command, "reply": reply}))
+            self.servers.of(self.channel).client.execute_command(*self._words({**command, "reply": reply}))
             deadline = time.monotonic() + self.seconds
             while not gathering.is_complete and time.monotonic() < deadline:
                 gathering.note(pubsub.get_message(timeout=max(0.0, deadline - time.monotonic())))
             return gathering.outcome()
 
     def _announced(self) -> List[str]:
-        ids = sorted(_text(node) for node in self.client.smembers(self.set))
-        return [node for node in ids if self.client.exists(f"{self.set}:{node}")]
+        client = self.servers.all[0].client  # where the nodes announce themselves
+        ids = sorted(_text(node) for node in client.smembers(self.set))
+        return [node for node in ids if client.exists(f"{self.set}:{node}")]
 
     def close(self) -> None:
-        self.pool.disconnect()
+        self.servers.close()
 
 
 class AsyncControl(_Control):
@@ -185,14 +188,16 @@ class AsyncControl(_Control):
     async def send(self, command: Dict[str, Any]) -> Outcome:
         """As Control.send()."""
         reply = self._reply()
-        async with self.client.pubsub() as pubsub:
+        for server in self.servers.all:
+            await server.look()
+        async with self.servers.of(self.prefix + reply).client.pubsub() as pubsub:
             await pubsub.subscribe(self.prefix + reply)
             deadline = time.monotonic() + REDIS_SECONDS
             while (await self._message(pubsub, deadline) or {}).get("type") != "subscribe":
                 if time.monotonic() >= deadline:
                     raise TimeoutError("Redis does not let us hear the answers: nothing was done")
             gathering = _Gathering(await self._announced())
-            await self.client.execute_command(*self._words({**command, "reply": reply}))
+            await self.servers.of(self.channel).client.execute_command(*self._words({**command, "reply": reply}))
             deadline = time.monotonic() + self.seconds
             while not gathering.is_complete and time.monotonic() < deadline:
                 gathering.note(await self._message(pubsub, deadline))
@@ -207,8 +212,9 @@ class AsyncControl(_Control):
         return message
 
     async def _announced(self) -> List[str]:
-        ids = sorted(_text(node) for node in await self.client.smembers(self.set))
-        return [node for node in ids if await self.client.exists(f"{self.set}:{node}")]
+        client = self.servers.all[0].client
+        ids = sorted(_text(node) for node in await client.smembers(self.set))
+        return [node for node in ids if await client.exists(f"{self.set}:{node}")]
 
     async def close(self) -> None:
-        await self.pool.disconnect()
+        await self.servers.aclose()

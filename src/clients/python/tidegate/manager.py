@@ -15,14 +15,16 @@ import json
 from typing import Any, Optional
 from urllib.parse import quote
 
+from ._redis import ASYNCIO
+from ._servers import Servers, Where
 from .publisher import AsyncPublisher
 
 
 class Manager:
     """For asyncio, within one event loop."""
 
-    def __init__(self, client: Any, topic: str, history: bool = False, beside: Any = None) -> None:
-        """client: a redis.asyncio.Redis. topic: the channel of broadcast(); those of items are "topic:ITEM".
+    def __init__(self, where: Where, topic: str, history: bool = False, beside: Any = None, **options: Any) -> None:
+        """where, options: of Redis, as an AsyncPublisher has it. topic: the channel of broadcast(); those of items are "topic:ITEM".
 
         history: the gateways' route keeps one, so that clients which come back get what they missed.
         beside: the manager that this one replaces, while some clients are still connected to the application: it hears each
@@ -30,8 +32,8 @@ class Manager:
         """
         self.topic = topic
         self.beside = beside
-        self.client = client
-        self.publisher: Optional[AsyncPublisher] = AsyncPublisher(client) if history else None
+        self.servers = Servers(ASYNCIO, where, None, type(self).__name__, **options)
+        self.publisher: Optional[AsyncPublisher] = AsyncPublisher(where, **options) if history else None
 
     async def broadcast(self, message: Any) -> None:
         """To all who look at the topic. message: what json.dumps() takes; or a str, which is JSON already."""
@@ -44,6 +46,7 @@ class Manager:
     async def close(self) -> None:
         if self.publisher:
             await self.publisher.close()
+        await self.servers.aclose()
 
     async def _send(self, channel: str, message: Any, name: str, *told: Any) -> None:
         """Neither way waits for the other, or fails with it. The first that failed is the caller's to know."""
@@ -59,7 +62,9 @@ class Manager:
         if self.publisher:
             await self.publisher.publish(channel, payload)
         else:
-            await self.client.publish(channel, payload)
+            server = self.servers.of(channel)
+            await server.look()
+            await server.client.publish(channel, payload)
 
     def __getattr__(self, name: str) -> Any:
         """connect(), disconnect(), handle_message(), active_connections, …: of the manager beside this one."""

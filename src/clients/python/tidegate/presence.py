@@ -14,6 +14,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, AsyncIterator, Iterator, Optional
 
+from ._redis import ASYNCIO, THREADS
+from ._servers import Servers, Where
+
 USERS_MAX = 1000
 BYTES_MAX = 1 << 20  # of them; a gateway answers clients with no more than an eighth of that
 
@@ -65,18 +68,23 @@ def _change(message: Any) -> Optional[Change]:
 
 
 class Presence:
-    """For threads. channel_prefix: as the gateways have it."""
+    """For threads. where: as a Publisher has it; a client is used as it is. channel_prefix: as the gateways have it."""
 
-    def __init__(self, client: Any, channel_prefix: str = "") -> None:
-        self.client, self.prefix = client, channel_prefix
+    def __init__(self, where: Where, channel_prefix: str = "", **options: Any) -> None:
+        self.servers, self.prefix = Servers(THREADS, where, None, type(self).__name__, **options), channel_prefix
+
+    def _client(self, channel: str) -> Any:
+        server = self.servers.of(self.prefix + channel)
+        server.look()
+        return server.client
 
     def roll(self, channel: str, users_max: int = USERS_MAX) -> Roll:
-        return _roll(self.client.execute_command(*_words(channel, self.prefix, users_max)))
+        return _roll(self._client(channel).execute_command(*_words(channel, self.prefix, users_max)))
 
     def follow(self, channel: str) -> Iterator[Change]:
         """For ever, from when the subscription is made: ask roll() behind the first to know where that was. What happens
         while the link is lost is not heard (redis-py dials again by itself): ask roll() now and then."""
-        with self.client.pubsub() as heard:
+        with self._client(channel).pubsub() as heard:
             heard.subscribe(self.prefix + channel)
             for message in heard.listen():
                 change = _change(message)
@@ -87,14 +95,19 @@ class Presence:
 class AsyncPresence:
     """For asyncio: as Presence."""
 
-    def __init__(self, client: Any, channel_prefix: str = "") -> None:
-        self.client, self.prefix = client, channel_prefix
+    def __init__(self, where: Where, channel_prefix: str = "", **options: Any) -> None:
+        self.servers, self.prefix = Servers(ASYNCIO, where, None, type(self).__name__, **options), channel_prefix
+
+    async def _client(self, channel: str) -> Any:
+        server = self.servers.of(self.prefix + channel)
+        await server.look()
+        return server.client
 
     async def roll(self, channel: str, users_max: int = USERS_MAX) -> Roll:
-        return _roll(await self.client.execute_command(*_words(channel, self.prefix, users_max)))
+        return _roll(await (await self._client(channel)).execute_command(*_words(channel, self.prefix, users_max)))
 
     async def follow(self, channel: str) -> AsyncIterator[Change]:
-        async with self.client.pubsub() as heard:
+        async with (await self._client(channel)).pubsub() as heard:
             await heard.subscribe(self.prefix + channel)
             async for message in heard.listen():
                 change = _change(message)

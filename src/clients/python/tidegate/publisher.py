@@ -24,7 +24,8 @@ from typing import Any, Optional
 
 import redis
 
-from ._redis import ASYNCIO, ELSEWHERE, THREADS, own_pool, word_of
+from ._redis import ASYNCIO, THREADS, word_of
+from ._servers import Servers, Where
 
 KEY_TTL_MS = 120_000  # for how long a retry is recognised: longer than the deadline below
 ATTEMPT_SECONDS_MAX = 2.0  # how long Redis may be silent before it is asked again
@@ -41,8 +42,14 @@ class _Publisher:
 
     kind: Any
 
-    def __init__(self, client: Any, size: int = 1000, ttl_seconds: float = 86_400, deadline_seconds: float = 30) -> None:
-        """client: says where Redis is. size and ttl_seconds: what the channel's log keeps, as in the gateway's route.
+    def __init__(self, where: Where, size: int = 1000, ttl_seconds: float = 86_400, deadline_seconds: float = 30,
+                 **options: Any) -> None:
+        """where: a client of redis-py; or what the gateways have as `redis`: a URL, also redis+sentinel://HOST,HOST/NAME, or a
+        list of URLs, with options of redis-py's connections, such as ssl_ca_certs. A list of clients will do, too. Sentinels of
+        a URL are asked before each publication, up to twice a second; redis-py's own Sentinel stays for 11 s with a primary
+        that is one no more.
+
+        size and ttl_seconds: what the channel's log keeps, as in the gateway's route.
 
         publish() returns or raises within deadline_seconds, also where Redis is frozen. (Not counted by Publisher: how
         long the system takes to resolve the server's name, and how long a Sentinel without a socket_timeout is asked.)
@@ -54,8 +61,7 @@ class _Publisher:
         self.deadline_seconds = deadline_seconds
         # An attempt may wait twice: for the connection and for the answer.
         self.attempt_seconds = min(ATTEMPT_SECONDS_MAX, deadline_seconds / 4)
-        self.pool = own_pool(self.kind, client, self.attempt_seconds, type(self).__name__)
-        self.client = type(client)(connection_pool=self.pool)
+        self.servers = Servers(self.kind, where, self.attempt_seconds, type(self).__name__, **options)
 
     def _words(self, channel: str, event: Any, key: str) -> tuple[Any, ...]:
         payload = event if isinstance(event, (str, bytes)) else json.dumps(event)
@@ -82,16 +88,17 @@ class Publisher(_Publisher):
         """Returns the entry's id, "offset-tag". The key names the event, not its text: your database's id of it."""
         key = key or uuid.uuid4().hex
         words = self._words(channel, event, key)
+        server = self.servers.of(channel)
         give_up, longest = time.monotonic() + self.deadline_seconds, PAUSE_SECONDS
         while True:
             try:
-                return _entry(self.client.execute_command(*words))
+                server.look()
+                return _entry(server.client.execute_command(*words))
             except redis.RedisError as error:
                 reason, word = error, word_of(error)
             if word is None:
                 raise reason
-            if word in ELSEWHERE:
-                self.pool.disconnect(inuse_connections=False)
+            server.doubt(word)
             pause = random.uniform(0, longest)
             if self._late(pause, give_up):
                 raise NotPublished(f"{channel}, key {key}: {reason}") from reason
@@ -99,7 +106,7 @@ class Publisher(_Publisher):
             longest = min(longest * 2, PAUSE_SECONDS_MAX)
 
     def close(self) -> None:
-        self.pool.disconnect()
+        self.servers.close()
 
 
 class AsyncPublisher(_Publisher):
@@ -111,11 +118,12 @@ class AsyncPublisher(_Publisher):
         """As Publisher.publish(), and the loop goes on meanwhile. Who gives up early may find the event published."""
         key = key or uuid.uuid4().hex
         words = self._words(channel, event, key)
+        server = self.servers.of(channel)
         give_up, longest = time.monotonic() + self.deadline_seconds, PAUSE_SECONDS
         while True:
             # A task, so that nobody's impatience tears a command off its answer: redis-py before 4.5.5 would give that
             # answer to the connection's next user.
-            attempt = asyncio.ensure_future(self.client.execute_command(*words))
+            attempt = asyncio.ensure_future(self._attempt(server, words))
             attempt.add_done_callback(lambda task: task.cancelled() or task.exception())
             await asyncio.wait({attempt}, timeout=max(0, give_up - time.monotonic()))
             if not attempt.done():
@@ -126,13 +134,17 @@ class AsyncPublisher(_Publisher):
             word = word_of(reason)
             if word is None:
                 raise reason
-            if word in ELSEWHERE:
-                await self.pool.disconnect(inuse_connections=False)
+            await server.doubt(word)
             pause = random.uniform(0, longest)
             if self._late(pause, give_up):
                 raise NotPublished(f"{channel}, key {key}: {reason}") from reason
             await asyncio.sleep(pause)
             longest = min(longest * 2, PAUSE_SECONDS_MAX)
 
+    @staticmethod
+    async def _attempt(server: Any, words: tuple[Any, ...]) -> Any:
+        await server.look()
+        return await server.client.execute_command(*words)
+
     async def close(self) -> None:
-        await self.pool.disconnect()
+        await self.servers.aclose()

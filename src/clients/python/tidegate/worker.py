@@ -52,7 +52,7 @@ class Worker(Work):
                 finally:
                     self.stopping = True
         finally:
-            self.client.connection_pool.disconnect()
+            self.servers.close()
             self.publisher.close()
 
     @staticmethod
@@ -124,7 +124,7 @@ class AsyncWorker(Work):
         finally:
             self.stopping = True
             await asyncio.gather(*self.tasks, return_exceptions=True)
-            await self.client.connection_pool.disconnect()
+            await self.servers.aclose()
             await self.publisher.close()
             for one, handler in before.items():
                 asyncio.get_running_loop().remove_signal_handler(one)

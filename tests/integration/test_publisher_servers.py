@@ -1,0 +1,199 @@
+"""The Python package where Redis is more than one address: sentinels that name the primary, and servers side by side."""
+
+import asyncio
+import json
+import sys
+import time
+
+import pytest
+
+from harness.gateway import ROOT, run
+from harness.redis_server import DurableRedis
+from harness.sentinels import Sentinels
+from harness.wait import until
+
+sys.path.insert(0, str(ROOT / "src/clients/python"))
+
+# pylint: disable=wrong-import-position
+from tidegate import AsyncControl, AsyncPublisher, AsyncWorker, Control, Presence, Publisher, shard_of  # noqa: E402
+from tidegate._servers import Named, Servers, split_urls  # noqa: E402
+from tidegate._redis import THREADS  # noqa: E402
+
+pytestmark = pytest.mark.plain
+
+ASKED_SECONDS = 0.5
+N = 3
+
+
+class InALoop:
+    """An AsyncPublisher that is called as a Publisher is."""
+
+    def __init__(self, where, **options):
+        self.loop = asyncio.new_event_loop()
+        self.publisher = AsyncPublisher(where, **options)
+
+    def publish(self, *arguments):
+        return self.loop.run_until_complete(self.publisher.publish(*arguments))
+
+    def close(self):
+        self.loop.run_until_complete(self.publisher.close())
+        self.loop.close()
+
+
+@pytest.fixture
+def publishers_of():
+    """publishers_of(where) is one of either kind, for threads and for asyncio."""
+    made = []
+
+    def make(where, **options):
+        made.extend((Publisher(where, **options), InALoop(where, **options)))
+        return made[-2:]
+
+    yield make
+    for publisher in made:
+        publisher.close()
+
+
+def say(publishers, data, channel="cards"):
+    for publisher in publishers:
+        publisher.publish(channel, {"type": "n", "data": data})
+
+
+def load(*servers):
+    for server in servers:
+        server.client.function_load(run("functions").stdout, replace=True)
+
+
+@pytest.fixture
+def sentinels(tmp_path):
+    made = Sentinels(tmp_path)
+    load(made.primary())
+    yield made
+    made.stop()
+
+
+def other(sentinels, old):
+    return next(server for server in sentinels.servers if server is not old)
+
+
+def entries(server):
+    return [json.loads(fields[b"d"])["data"] for _, fields in server.client.xrange("tg:s:{cards}")]
+
+
+def test_they_follow_a_planned_failover_within_half_a_second_of_the_sentinels(sentinels, publishers_of):
+    """The old primary takes writes for 11 s more, and throws them away."""
+    publishers, old = publishers_of(sentinels.url), sentinels.primary()
+    say(publishers, 0)
+    new = other(sentinels, old)
+    until("the replica has it", lambda: entries(new) == [0, 0])
+    sentinels.failover()
+    until("all name it", lambda: all(int(client.sentinel_get_master_addr_by_name("mymaster")[1]) == new.port
+                                     for _, client in sentinels.sentinels))
+    named = time.monotonic()
+    while time.monotonic() < named + ASKED_SECONDS:
+        say(publishers, 1)
+    say(publishers, 2)
+    assert entries(new)[-2:] == [2, 2]
+
+
+def test_they_wait_for_the_next_primary_and_do_without_sentinels(sentinels, publishers_of):
+    publishers, old = publishers_of(sentinels.url), sentinels.primary()
+    sentinels.sentinels[0][0].kill()
+    say(publishers, 0)
+    new = other(sentinels, old)
+    until("the replica has it", lambda: entries(new) == [0, 0])
+    old.kill()
+    say(publishers, 1)
+    assert entries(new) == [0, 0, 1, 1]
+    for process, _ in sentinels.sentinels[1:]:
+        process.kill()
+    say(publishers, 2)
+    assert entries(new)[-2:] == [2, 2], "without any they stay where they are"
+
+
+# --- several ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def servers(tmp_path):
+    made = []
+    for i in range(N):
+        (tmp_path / f"redis{i}").mkdir()
+        made.append(DurableRedis(tmp_path / f"redis{i}"))
+    yield made
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture
+def urls(servers):
+    return ",".join(server.url for server in servers)
+
+
+def test_each_event_goes_to_the_server_of_its_channel(servers, urls, publishers_of):
+    load(*servers)
+    publishers = [*publishers_of(urls), *publishers_of([server.url for server in servers])]
+    for number in range(6):
+        channel = f"items:{number}"
+        say(publishers, number, channel)
+        assert [server.client.xlen(f"tg:s:{{{channel}}}") for server in servers] == [4 * (i == shard_of(channel, N)) for i in range(N)]
+
+
+def test_control_reaches_all_gateways(servers, urls, start):
+    gateways = [start(redis=urls, name=name) for name in ("one", "two")]
+    until("both are announced", lambda: len(gateways[0].api("/nodes")["nodes"]) == 2)
+    control = Control(urls)
+    outcomes = [control.disconnect(user="nobody") for _ in range(4)]  # whose answers come from different servers
+    assert [(outcome.n, len(outcome.nodes), outcome.silent) for outcome in outcomes] == [(0, 2, ())] * 4
+    control.close()
+
+    async def ask():
+        control = AsyncControl(urls)
+        outcome = await control.disconnect(user="nobody")
+        await control.close()
+        return outcome
+
+    assert len(asyncio.run(ask()).nodes) == 2
+    assert Presence(urls).roll("cards").n_users == 0
+
+
+def test_a_worker_reads_from_one_server_and_answers_on_another(servers, urls, start, tmp_path):
+    (tmp_path / "routes.yaml").write_text("routes:\n  - {path: /ws/asks, channel: asks, actions: asked}\n", encoding="utf-8")
+    gateway = start("--config", str(tmp_path / "routes.yaml"), redis=urls)
+
+    async def work():
+        worker = AsyncWorker(urls, "asked")
+
+        @worker.action("*")
+        async def echo(action):
+            return action.data
+
+        running = asyncio.ensure_future(worker.run(signals=False))
+
+        def ask():
+            with gateway.connect("/ws/asks") as peer:
+                return until("it is answered", lambda: peer.ask({"type": "action", "id": 1, "data": {"x": 1}}).get("data"))
+
+        try:
+            return await asyncio.to_thread(ask)
+        finally:
+            worker.stop()
+            await running
+
+    assert asyncio.run(work()) == {"x": 1}
+
+
+# --- what is written ----------------------------------------------------------------------------------------------
+
+
+def test_urls_are_read_as_the_gateways_read_them():
+    assert split_urls("redis://a,rediss+sentinel://b,c/m,unix:///x") == ["redis://a", "rediss+sentinel://b,c/m", "unix:///x"]
+    named = Named.parse("rediss+sentinel://me:p%40%2F@s1:1,[::1]:2,s3/my%20m/4?sentinel_user=u&sentinel_password=p%26")
+    assert named == Named(True, [("s1", 1), ("::1", 2), ("s3", 26379)], "my m", 4, {"username": "me", "password": "p@/"},
+                          {"username": "u", "password": "p&"})
+    assert Named.parse("redis://h") is None
+    for wrong in ("redis+sentinel://h", "redis+sentinel:///m", "redis+sentinel://h:x/m"):
+        with pytest.raises(ValueError):
+            Named.parse(wrong)
+    with pytest.raises(ValueError):
+        Servers(THREADS, [], 1, "it")
