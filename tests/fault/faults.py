@@ -21,11 +21,12 @@ import partition
 import redis_outage
 import rolling_restart
 import sentinels
+import several
 import slow_clients
 import storm
 from seqcheck import allow_descriptors
 
-MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions, sentinels)
+MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions, sentinels, several)
 ALL = [fault for module in MODULES for fault in module.FAULTS]
 
 
