@@ -20,6 +20,7 @@
 #include "bench/publisher.h"
 #include "bench/run.h"
 #include "bench/run_actions.h"
+#include "bench/shared_memory.h"
 
 enum {
 	FILES_SPARE = 32, /* open besides the connections */
@@ -31,20 +32,22 @@ static int fail(const char *sentence)
 	return 1;
 }
 
-/* Every connection is an open file. */
+/* Every connection is an open file of its process; threads are of one. */
 static int raise_files(const struct plan *plan)
 {
+	uint32_t n_processes = plan->processes ? plan->n_crowds : 1;
+	uint32_t n = (plan->n_connections + n_processes - 1) / n_processes;
 	struct rlimit files;
-	char sentence[160];
+	char sentence[200];
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return fail(strerror(errno));
 	files.rlim_cur = files.rlim_max;
-	if (files.rlim_max < (rlim_t)plan->n_connections + FILES_SPARE) {
+	if (files.rlim_max < (rlim_t)n + FILES_SPARE) {
 		snprintf(sentence, sizeof(sentence),
-			"%u connections need %u open files, and no more than %lu are allowed (ulimit -Hn)",
-			plan->n_connections, plan->n_connections + FILES_SPARE,
-			(unsigned long)files.rlim_max);
+			"%u connections need %u open files, and a process may have no more than %lu "
+			"(ulimit -Hn): more --processes",
+			n, n + FILES_SPARE, (unsigned long)files.rlim_max);
 		return fail(sentence);
 	}
 	return setrlimit(RLIMIT_NOFILE, &files) < 0 ? fail(strerror(errno)) : 0;
@@ -84,8 +87,9 @@ static int aim_at_limit(struct plan *plan, struct limit *limit)
 		fprintf(stderr, "tidegate: bench: limit server: pid %d, port %u\n", (int)limit->pid,
 			limit->port);
 	server.sin_port = htons(limit->port);
-	memcpy(&plan->url.server, &server, sizeof(server));
-	plan->url.server_len = sizeof(server);
+	memcpy(&plan->urls[0].server, &server, sizeof(server));
+	plan->urls[0].server_len = sizeof(server);
+	plan->n_urls = 1;
 	plan->path = "/limit/{n}";
 	plan->servers[0] = limit->pid;
 	plan->n_servers = 1;
@@ -108,7 +112,7 @@ static int measure(struct run *run)
 /* Exit status. */
 static int run_and_report(const struct plan *plan, struct publisher *publisher)
 {
-	struct run *run = malloc(sizeof(*run)); /* with a histogram inside: too large for a stack */
+	struct run *run = shared_memory_new(sizeof(*run)); /* of the processes of the clients, too */
 	int status = 0;
 	int r;
 
@@ -130,7 +134,7 @@ static int run_and_report(const struct plan *plan, struct publisher *publisher)
 	if (status && r == 0 && run->report.closed)
 		fail(crowd_trouble(run->crowds[0]));
 	run_deinit(run);
-	free(run);
+	shared_memory_free(run, sizeof(*run));
 	return fflush(stdout) || ferror(stdout) ? 1 : status;
 }
 

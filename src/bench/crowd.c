@@ -20,6 +20,7 @@
 #include "bench/inflater.h"
 #include "bench/peer.h"
 #include "bench/plan.h"
+#include "bench/shared_memory.h"
 #include "bench/window.h"
 #include "core/clock.h"
 #include "ws_client/client_frame.h"
@@ -42,10 +43,10 @@ static int crowd_allocate(struct crowd *crowd)
 {
 	const struct plan *plan = crowd->shared->plan;
 
-	crowd->n_peers = (plan->n_connections - crowd->index + plan->n_threads - 1) / plan->n_threads;
+	crowd->n_peers = (plan->n_connections - crowd->index + plan->n_crowds - 1) / plan->n_crowds;
 	crowd->in_size = CROWD_IN_MIN > 2 * frame_max(plan) ? CROWD_IN_MIN : 2 * frame_max(plan);
 	crowd->peers = calloc(crowd->n_peers ? crowd->n_peers : 1, sizeof(*crowd->peers));
-	crowd->shares = calloc(plan->n_channels, sizeof(*crowd->shares));
+	crowd->shares = shared_memory_new(plan->n_channels * sizeof(*crowd->shares));
 	crowd->in = malloc(crowd->in_size);
 	if (crowd->shared->window)
 		crowd->window_shares = window_shares_new(crowd->shared->window);
@@ -62,7 +63,7 @@ static void peers_init(struct crowd *crowd)
 	const struct plan *plan = crowd->shared->plan;
 
 	for (uint32_t i = 0; i < crowd->n_peers; i++) {
-		uint32_t number = crowd->index + i * plan->n_threads;
+		uint32_t number = crowd->index + i * plan->n_crowds;
 		struct peer *peer = &crowd->peers[i];
 
 		peer->wire.fd = -1;
@@ -74,7 +75,7 @@ static void peers_init(struct crowd *crowd)
 
 int crowd_new(struct crowd_shared *shared, uint32_t index, struct crowd **crowdp)
 {
-	struct crowd *crowd = calloc(1, sizeof(*crowd));
+	struct crowd *crowd = shared_memory_new(sizeof(*crowd));
 	int r;
 
 	if (!crowd)
@@ -117,10 +118,10 @@ void crowd_free(struct crowd *crowd)
 		close(crowd->epoll_fd);
 	inflater_free(crowd->inflater);
 	free(crowd->window_shares);
-	free(crowd->shares);
+	shared_memory_free(crowd->shares, crowd->shared->plan->n_channels * sizeof(*crowd->shares));
 	free(crowd->peers);
 	free(crowd->in);
-	free(crowd);
+	shared_memory_free(crowd, sizeof(*crowd));
 }
 
 int crowd_watch(struct crowd *crowd, int fd, unsigned int bit)
@@ -297,15 +298,20 @@ uint32_t crowd_share(const struct crowd *crowd, uint32_t channel)
 	return atomic_load_explicit(&crowd->shares[channel], memory_order_relaxed);
 }
 
-uint64_t crowd_missing(const struct crowd *crowd, uint64_t end)
+void crowd_end(struct crowd *crowd)
 {
-	uint64_t missing = 0;
+	uint64_t end = atomic_load_explicit(&crowd->shared->published, memory_order_relaxed);
 
+	crowd->missing = 0;
 	for (uint32_t i = 0; i < crowd->n_peers; i++)
 		if (!crowd->peers[i].slow)
-			missing += sequence_missing(
+			crowd->missing += sequence_missing(
 				&crowd->peers[i].sequence, end, crowd->shared->plan->n_channels);
-	return missing;
+}
+
+uint64_t crowd_missing(const struct crowd *crowd)
+{
+	return crowd->missing;
 }
 
 const struct histogram *crowd_latency(const struct crowd *crowd)

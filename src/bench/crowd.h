@@ -9,8 +9,8 @@
  * others and then left alone until wake_slow: only who reads to the end of a full socket finds out that the
  * server has closed it.
  *
- * crowd_turn() belongs to one thread. Another one may read the counts at any time, and what was received
- * (crowd_missing(), crowd_latency()) after that thread has ended.
+ * crowd_turn() belongs to one thread, or to one process that was forked for it. Others may read the counts at
+ * any time, and what was received (crowd_missing(), crowd_latency()) after crowd_end().
  */
 
 #include <stdatomic.h>
@@ -42,7 +42,7 @@ struct crowd_counts {
 	_Atomic uint64_t foreign;      /* text frames that are not of this run */
 };
 
-/* What all crowds share. Times are clock_monotonic_us(). */
+/* What all crowds share, in memory that their processes share. Times are clock_monotonic_us(). */
 struct crowd_shared {
 	const struct plan *plan;
 	const struct wire_tls *tls;  /* NULL: plain */
@@ -58,7 +58,7 @@ struct crowd_shared {
 
 struct crowd;
 
-/* The crowd `index` of plan->n_threads; its connections are every n_threads-th. 0 or negative errno. */
+/* The crowd `index` of plan->n_crowds; its connections are every n_crowds-th. 0 or negative errno. */
 int crowd_new(struct crowd_shared *shared, uint32_t index, struct crowd **crowdp);
 
 /* Says goodbye (close 1000) to what is open. Accepts NULL. */
@@ -81,8 +81,9 @@ void crowd_say(struct crowd *crowd, uint32_t connection, const char *text, size_
 /* Connections that read and are open, of this channel. */
 uint32_t crowd_share(const struct crowd *crowd, uint32_t channel);
 
-/* Events below `end` that readers of this crowd never got. */
-uint64_t crowd_missing(const struct crowd *crowd, uint64_t end);
+/* It turns no more: notes what its readers never got of all that was published. */
+void crowd_end(struct crowd *crowd);
+uint64_t crowd_missing(const struct crowd *crowd);
 
 const struct histogram *crowd_latency(const struct crowd *crowd);
 

@@ -24,7 +24,7 @@ enum {
 /* Its place among all connections. */
 static uint32_t peer_number(const struct crowd *crowd, const struct peer *peer)
 {
-	return crowd->index + (uint32_t)(peer - crowd->peers) * crowd->shared->plan->n_threads;
+	return crowd->index + (uint32_t)(peer - crowd->peers) * crowd->shared->plan->n_crowds;
 }
 
 static int peer_bind(const struct crowd *crowd, const struct peer *peer)
@@ -35,7 +35,7 @@ static int peer_bind(const struct crowd *crowd, const struct peer *peer)
 
 	if (!plan->n_sources)
 		return 0;
-	source.sin_addr.s_addr = htonl(plan->sources[peer_number(crowd, peer) % plan->n_sources]);
+	source.sin_addr.s_addr = htonl(plan_source(plan, peer_number(crowd, peer)));
 	/* The port is chosen at connect(), when the whole quadruple counts: else 28,000 ports are all there
 	 * are. */
 	setsockopt(peer->wire.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
@@ -44,11 +44,11 @@ static int peer_bind(const struct crowd *crowd, const struct peer *peer)
 
 static int peer_connect(struct crowd *crowd, struct peer *peer)
 {
-	const struct plan *plan = crowd->shared->plan;
+	const struct ws_url *url = plan_url(crowd->shared->plan, peer_number(crowd, peer));
 	struct epoll_event event = {.data.u64 = (uint64_t)(peer - crowd->peers)};
 	int on = 1, small = SLOW_RCVBUF_BYTES, r;
 
-	peer->wire.fd = socket(plan->url.server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	peer->wire.fd = socket(url->server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (peer->wire.fd < 0)
 		return -errno;
 	r = peer_bind(crowd, peer);
@@ -57,7 +57,7 @@ static int peer_connect(struct crowd *crowd, struct peer *peer)
 	setsockopt(peer->wire.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (peer->slow)
 		setsockopt(peer->wire.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	r = connect(peer->wire.fd, (const struct sockaddr *)&plan->url.server, plan->url.server_len);
+	r = connect(peer->wire.fd, (const struct sockaddr *)&url->server, url->server_len);
 	if (r < 0 && errno != EINPROGRESS)
 		return -errno;
 	peer->state = PEER_CONNECTING;
@@ -73,7 +73,7 @@ static int peer_connect(struct crowd *crowd, struct peer *peer)
 
 void crowd_open_some(struct crowd *crowd)
 {
-	uint32_t opening_max = crowd->shared->plan->opening_max / crowd->shared->plan->n_threads + 1;
+	uint32_t opening_max = crowd->shared->plan->opening_max / crowd->shared->plan->n_crowds + 1;
 
 	while (crowd->n_started < crowd->n_peers && crowd->n_opening < opening_max) {
 		struct peer *peer = &crowd->peers[crowd->n_started++];
@@ -91,10 +91,11 @@ void crowd_open_some(struct crowd *crowd)
 static size_t write_request(const struct crowd *crowd, const struct peer *peer, char out[WS_OPENING_MAX])
 {
 	const struct plan *plan = crowd->shared->plan;
+	const char *host = plan_url(plan, peer_number(crowd, peer))->host;
 	char path[PLAN_NAME_MAX];
 
 	plan_expand(plan->path, peer->channel, path);
-	return ws_opening_write(&(struct ws_opening){path, plan->url.host, plan->token, plan->deflate}, out);
+	return ws_opening_write(&(struct ws_opening){path, host, plan->token, plan->deflate}, out);
 }
 
 void peer_ask(struct crowd *crowd, struct peer *peer)

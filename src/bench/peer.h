@@ -58,6 +58,7 @@ struct crowd {
 	uint64_t from_us, to_us; /* copies for one read */
 	unsigned char *in;
 	size_t in_size;
+	uint64_t missing; /* when it has ended */
 	char trouble[TROUBLE_MAX];
 };
 

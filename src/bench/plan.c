@@ -62,7 +62,13 @@ static int whole(const char *value, double min, double max, uint32_t *outp)
 
 static int take_url(struct plan *plan, const char *value)
 {
-	return ws_url_parse(&plan->url, value);
+	int r;
+
+	if (plan->n_urls == PLAN_URLS_MAX)
+		return -1;
+	r = ws_url_parse(&plan->urls[plan->n_urls], value);
+	plan->n_urls += r == 0;
+	return r;
 }
 
 /* No byte that would end a line of the request, or a word in it. */
@@ -135,7 +141,14 @@ static int take_slow(struct plan *plan, const char *value)
 
 static int take_threads(struct plan *plan, const char *value)
 {
-	return whole(value, 1, PLAN_THREADS_MAX, &plan->n_threads);
+	plan->processes = false;
+	return whole(value, 1, PLAN_CROWDS_MAX, &plan->n_crowds);
+}
+
+static int take_processes(struct plan *plan, const char *value)
+{
+	plan->processes = true;
+	return whole(value, 1, PLAN_CROWDS_MAX, &plan->n_crowds);
 }
 
 static int take_opening(struct plan *plan, const char *value)
@@ -275,7 +288,7 @@ static int take_json(struct plan *plan, const char *value)
 
 /* clang-format off */
 static const struct option_row rows[] = {
-	{"url", "URL", take_url, "where the gateway listens; default ws://127.0.0.1:8080; wss://: its certificate is not checked"},
+	{"url", "URL", take_url, "where a gateway listens; default ws://127.0.0.1:8080; wss://: its certificate is not checked; may be repeated"},
 	{"path", "TEMPLATE", take_path, "the endpoint; {n} becomes the channel's number; default one of this run's own"},
 	{"channel", "TEMPLATE", take_channel, "what it joins, such as items:{n}; both or neither"},
 	{"redis", "URL", take_redis, "where to publish; default redis://127.0.0.1:6379"},
@@ -288,6 +301,7 @@ static const struct option_row rows[] = {
 		"local addresses to connect from, as one has ports for 28,000; N: 127.0.0.1 and up"},
 	{"slow", "N", take_slow, "so many of the clients never read; default 0"},
 	{"threads", "N", take_threads, "threads of the clients; default 1"},
+	{"processes", "N", take_processes, "processes of the clients instead, each with the open files that one may have"},
 	{"opening", "N", take_opening, "handshakes under way at a time; default 128"},
 	{"window", "N", take_window, "events in flight: the next goes when all have the oldest; default 64"},
 	{"rate", "R", take_rate, "events a second instead; latency counts from when an event was due"},
@@ -393,8 +407,9 @@ static int check_actions(struct plan *plan)
 	if (!plan->path)
 		return refuse("where do clients ask? Say", "--path",
 			"one whose route has actions: {stream: STREAM}");
-	if (plan->limit || plan->open_only || plan->n_slow || plan->n_threads > 1)
-		return refuse("nothing to do here have --limit, --open-only, --slow and --threads beside",
+	if (plan->limit || plan->open_only || plan->n_slow || plan->n_crowds > 1)
+		return refuse("nothing to do here have --limit, --open-only, --slow, --threads and "
+			      "--processes beside",
 			"--actions", NULL);
 	return 0;
 }
@@ -416,10 +431,14 @@ static int check(struct plan *plan)
 		return refuse("several channels need {n} in", "--path", NULL);
 	if (plan->n_channels > 1 && !plan->limit && !plan->open_only && !strstr(plan->channel, "{n}"))
 		return refuse("several channels need {n} in", "--channel", NULL);
-	if (plan->limit && plan->url.tls)
+	for (uint32_t i = 1; i < plan->n_urls; i++)
+		if (plan->urls[i].tls != plan->urls[0].tls)
+			return refuse("all of them are with TLS, or none:", "--url", NULL);
+	if (plan->limit && plan->urls[0].tls)
 		return refuse("the server that is the limit speaks no TLS:", "--limit", NULL);
-	if (plan->n_sources && plan->url.server.ss_family != AF_INET)
-		return refuse("source addresses are IPv4, and so must be", "--url", NULL);
+	for (uint32_t i = 0; plan->n_sources && i < plan->n_urls; i++)
+		if (plan->urls[i].server.ss_family != AF_INET)
+			return refuse("source addresses are IPv4, and so must be", "--url", NULL);
 	return 0;
 }
 
@@ -431,7 +450,7 @@ int plan_parse(struct plan *plan, int argc, char **argv)
 		.redis = "redis://127.0.0.1:6379",
 		.n_connections = 1000,
 		.n_channels = 1,
-		.n_threads = 1,
+		.n_crowds = 1,
 		.n_workers = 1,
 		.opening_max = 128,
 		.window = 64,
@@ -441,10 +460,9 @@ int plan_parse(struct plan *plan, int argc, char **argv)
 		.limit_cpu = -1,
 		.client_cpu = -1,
 	};
-	r = take_url(plan, "ws://127.0.0.1:8080");
-	if (r < 0)
-		return refuse("cannot resolve", "127.0.0.1", NULL);
 	r = take_words(plan, argc, argv);
+	if (r == 0 && plan->n_urls == 0 && take_url(plan, "ws://127.0.0.1:8080") < 0)
+		return refuse("cannot resolve", "127.0.0.1", NULL);
 	return r ? r : check(plan);
 }
 
@@ -456,4 +474,17 @@ size_t plan_expand(const char *template, uint32_t n, char out[PLAN_NAME_MAX])
 		return (size_t)snprintf(out, PLAN_NAME_MAX, "%s", template);
 	return (size_t)snprintf(
 		out, PLAN_NAME_MAX, "%.*s%u%s", (int)(hole - template), template, n, hole + 3);
+}
+
+const struct ws_url *plan_url(const struct plan *plan, uint32_t connection)
+{
+	/* Of one channel every n_channels-th: by the number alone they might all be of one gateway. */
+	uint32_t n = connection % plan->n_channels + connection / plan->n_channels;
+
+	return &plan->urls[n % plan->n_urls];
+}
+
+uint32_t plan_source(const struct plan *plan, uint32_t connection)
+{
+	return plan->sources[connection / plan->n_urls % plan->n_sources];
 }

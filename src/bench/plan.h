@@ -16,10 +16,11 @@
 #include "ws_client/ws_url.h"
 
 enum {
+	PLAN_URLS_MAX = 16,
 	PLAN_SERVERS_MAX = 16,
 	PLAN_SOURCES_MAX = 256,
 	PLAN_NAME_MAX = 256, /* a path or a channel, written out */
-	PLAN_THREADS_MAX = 64,
+	PLAN_CROWDS_MAX = 64,
 	PLAN_WORKERS_MAX = 64,
 
 	PLAN_HELP = 1,  /* the help was printed; nothing is to be done */
@@ -33,7 +34,8 @@ enum plan_limit {
 };
 
 struct plan {
-	struct ws_url url;
+	struct ws_url urls[PLAN_URLS_MAX]; /* of the gateways; all with TLS, or none */
+	uint32_t n_urls;
 	const char *path;
 	const char *channel;
 	char own_path[64]; /* where neither was said; the plan is not copied */
@@ -46,7 +48,8 @@ struct plan {
 	uint32_t n_connections;
 	uint32_t n_slow; /* of n_connections; the last ones */
 	uint32_t n_channels;
-	uint32_t n_threads;
+	uint32_t n_crowds; /* the clients are spread over so many threads, or processes */
+	bool processes;
 	uint32_t opening_max;               /* handshakes under way at a time */
 	uint32_t sources[PLAN_SOURCES_MAX]; /* IPv4, host byte order */
 	uint32_t n_sources;                 /* 0: the kernel chooses */
@@ -73,6 +76,12 @@ int plan_parse(struct plan *plan, int argc, char **argv);
 /* The template with its {n} replaced; the length, less than PLAN_NAME_MAX (plan_parse() has
  * made sure of it). */
 size_t plan_expand(const char *template, uint32_t n, char out[PLAN_NAME_MAX]);
+
+/* The gateway of a connection: each channel has clients on all of them. */
+const struct ws_url *plan_url(const struct plan *plan, uint32_t connection);
+
+/* The local address of a connection that has to have one; there is one. */
+uint32_t plan_source(const struct plan *plan, uint32_t connection);
 
 static inline uint32_t plan_n_readers(const struct plan *plan)
 {

@@ -152,6 +152,7 @@ void report_json(const struct report *report, const struct plan *plan, FILE *out
 	fprintf(out, "{\"target\":\"%s\",\"clean\":%s,\"channels\":%u,\"slow\":%u,\"payload\":%zu,",
 		target(plan), report_is_clean(report) ? "true" : "false", plan->n_channels, plan->n_slow,
 		plan->payload);
+	fprintf(out, "\"gateways\":%u,\"processes\":%u,", plan->n_urls, plan->processes ? plan->n_crowds : 1);
 	fprintf(out, "\"window\":%" PRIu64 ",\"rate\":%g", plan->window, plan->rate);
 	figures_json(list, n, out);
 	fputs("}\n", out);

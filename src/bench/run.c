@@ -59,7 +59,7 @@ static int run_build(struct run *run, const struct plan *plan)
 		r = event_init(&run->event, plan->payload, clock_wall_ms() << 22 ^ (uint64_t)getpid());
 	if (r == 0 && plan->window)
 		r = window_init(&run->window, plan->window);
-	if (r == 0 && plan->url.tls) {
+	if (r == 0 && plan->urls[0].tls) {
 		run->tls = wire_tls_new(NULL);
 		r = run->tls ? 0 : -ENOMEM;
 	}
@@ -71,7 +71,7 @@ static int run_build(struct run *run, const struct plan *plan)
 		.wake_fd = run->wake_fd,
 	};
 	atomic_store(&run->shared.from_us, UINT64_MAX);
-	for (; r == 0 && run->n_crowds < plan->n_threads; run->n_crowds++)
+	for (; r == 0 && run->n_crowds < plan->n_crowds; run->n_crowds++)
 		r = crowd_new(&run->shared, run->n_crowds, &run->crowds[run->n_crowds]);
 	return r == 0 ? run_watch(run) : r;
 }
@@ -90,16 +90,9 @@ int run_init(struct run *run, const struct plan *plan, struct publisher *publish
 	return r;
 }
 
-static void run_stop_threads(struct run *run)
-{
-	atomic_store(&run->stop, true);
-	for (; run->n_threads; run->n_threads--)
-		pthread_join(run->threads[run->n_threads], NULL);
-}
-
 void run_deinit(struct run *run)
 {
-	run_stop_threads(run);
+	(void)run_stop_crowds(run); /* the run has told already, if there was something to tell */
 	for (uint32_t i = 0; i < run->n_crowds; i++)
 		crowd_free(run->crowds[i]);
 	wire_tls_free(run->tls);
@@ -212,39 +205,6 @@ int run_cost(struct run *run, struct server_cost *cost)
 	return 0;
 }
 
-static void *thread_main(void *arg)
-{
-	struct run_thread *thread = arg;
-	struct run *run = thread->run;
-	struct crowd *crowd = run->crowds[thread->index];
-
-	free(thread);
-	while (!atomic_load_explicit(&run->stop, memory_order_relaxed))
-		if (crowd_turn(crowd, RUN_POLL_MS) < 0)
-			break; /* its connections stand still, and the run will say so */
-	return NULL;
-}
-
-static int run_start_threads(struct run *run)
-{
-	for (uint32_t i = 1; i < run->n_crowds; i++) {
-		struct run_thread *thread = malloc(sizeof(*thread));
-		int r = thread ? 0 : ENOMEM;
-
-		if (thread) {
-			*thread = (struct run_thread){run, i};
-			r = pthread_create(&run->threads[i], NULL, thread_main, thread);
-		}
-		if (r) {
-			free(thread);
-			buf_append_str(&run->error, strerror(r));
-			return -r;
-		}
-		run->n_threads = i;
-	}
-	return 0;
-}
-
 /* Turns until all are open, one has failed, or nothing has happened for a long time. */
 static int run_await_open(struct run *run)
 {
@@ -253,7 +213,7 @@ static int run_await_open(struct run *run)
 	int r = 0;
 
 	while (r == 0 && totals.opened < run->plan->n_connections) {
-		r = run_turn(run, run->n_threads ? 1 : RUN_POLL_MS);
+		r = run_turn(run, run->n_running ? 1 : RUN_POLL_MS);
 		totals = run_totals(run);
 		if (totals.opened != before)
 			moved_us = clock_monotonic_us();
@@ -280,7 +240,7 @@ int run_open(struct run *run)
 	if (r < 0)
 		return r;
 	start_us = clock_monotonic_us();
-	r = run_start_threads(run);
+	r = run_start_crowds(run);
 	if (r == 0)
 		r = run_await_open(run);
 	run->report.opening_s = (double)(clock_monotonic_us() - start_us) / 1e6;
@@ -340,7 +300,7 @@ static void report_totals(struct run *run)
 	run->report.closed = totals.closed;
 	run->report.slow_closed = totals.slow_closed;
 	for (uint32_t i = 0; i < run->n_crowds; i++) {
-		run->report.lost += crowd_missing(run->crowds[i], run->report.published_all);
+		run->report.lost += crowd_missing(run->crowds[i]);
 		histogram_merge(&run->report.latency, crowd_latency(run->crowds[i]));
 	}
 }
@@ -355,7 +315,9 @@ int run_drain(struct run *run)
 		atomic_store(&run->shared.wake_slow, true);
 		r = run_await_quiet(run, offsetof(struct crowd_totals, reads), UINT64_MAX, RUN_SLOW_US);
 	}
-	run_stop_threads(run);
-	report_totals(run);
+	if (r == 0)
+		r = run_stop_crowds(run);
+	if (r == 0)
+		report_totals(run);
 	return r;
 }

@@ -5,7 +5,8 @@
  * Run: one measurement, phase by phase: open, prime, load, drain.
  *
  * The first crowd, the publisher, the clock and Ctrl-C are served by the caller's thread; further crowds have
- * a thread each. Every phase returns 0, or negative after it has appended one sentence to run->error.
+ * a thread or a process each (run_crowds.c). Every phase returns 0, or negative after it has appended one
+ * sentence to run->error.
  */
 
 #include <pthread.h>
@@ -29,10 +30,11 @@ struct run {
 	struct wire_tls *tls; /* NULL: plain */
 	struct event event;
 	struct window window;
-	struct crowd *crowds[PLAN_THREADS_MAX];
-	pthread_t threads[PLAN_THREADS_MAX];
+	struct crowd *crowds[PLAN_CROWDS_MAX];
+	pthread_t threads[PLAN_CROWDS_MAX];
+	int processes[PLAN_CROWDS_MAX]; /* the same in processes: their ids */
 	uint32_t n_crowds;
-	uint32_t n_threads; /* running, of crowds 1 and up */
+	uint32_t n_running; /* of crowds 1 and up */
 	atomic_bool stop;
 	bool interrupted; /* Ctrl-C */
 	int wake_fd;      /* a crowd of another thread has something whole */
@@ -55,7 +57,8 @@ struct run {
 	struct report report;
 };
 
-/* Zeroed memory is what run_deinit() accepts. Blocks SIGINT and SIGTERM. */
+/* Zeroed memory is what run_deinit() accepts; with processes it is of shared_memory_new(). Blocks SIGINT and
+ * SIGTERM. */
 int run_init(struct run *run, const struct plan *plan, struct publisher *publisher);
 void run_deinit(struct run *run);
 

@@ -106,13 +106,10 @@ static void feed_rate(struct run *run, uint64_t now_us)
 
 static int take_mark(struct run *run, struct mark *mark)
 {
-	struct timespec cpu;
-
 	mark->totals = run_totals(run);
 	mark->published = atomic_load_explicit(&run->shared.published, memory_order_relaxed);
 	mark->us = clock_monotonic_us();
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	mark->client_ns = (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec;
+	mark->client_ns = run_client_ns(run);
 	return run_cost(run, &mark->cost);
 }
 

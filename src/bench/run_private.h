@@ -25,16 +25,20 @@ struct crowd_totals {
 	uint64_t delivered, bytes, reads, doubled, reordered, misdelivered, foreign;
 };
 
-/* What a thread is started with; it frees it. */
-struct run_thread {
-	struct run *run;
-	uint32_t index;
-};
-
 struct crowd_totals run_totals(const struct run *run);
 
 /* Why the first connection was lost; empty if none was. */
 const char *run_trouble(const struct run *run);
+
+/* Starts the crowds that are not the caller's. */
+int run_start_crowds(struct run *run);
+
+/* Ends all crowds, each with what it has received. Negative, with a sentence, if a process did not end as it
+ * should: what its clients got is not known. */
+int run_stop_crowds(struct run *run);
+
+/* CPU of all crowds so far. */
+uint64_t run_client_ns(const struct run *run);
 
 /* One turn of the first crowd, and of what is served beside it. */
 int run_turn(struct run *run, int timeout_ms);

@@ -2,6 +2,8 @@
 
 #include "bench/window.h"
 
+#include "bench/shared_memory.h"
+
 int window_init(struct window *window, uint64_t size)
 {
 	uint64_t places = 1;
@@ -9,13 +11,13 @@ int window_init(struct window *window, uint64_t size)
 	while (places < size)
 		places *= 2;
 	*window = (struct window){.size = size, .mask = places - 1};
-	window->left = calloc(places, sizeof(*window->left));
+	window->left = shared_memory_new(places * sizeof(*window->left));
 	return window->left ? 0 : -ENOMEM;
 }
 
 void window_deinit(struct window *window)
 {
-	free(window->left);
+	shared_memory_free(window->left, (window->mask + 1) * sizeof(*window->left));
 	window->left = NULL;
 }
 

@@ -83,8 +83,8 @@ static void has_defaults_for_everything(void **state)
 	assert_int_equal(plan.n_connections, 1000);
 	assert_int_equal(plan.window, 64);
 	assert_int_equal(plan.payload, 150);
-	assert_string_equal(plan.url.host, "127.0.0.1:8080");
-	assert_int_equal(((struct sockaddr_in *)&plan.url.server)->sin_port, htons(8080));
+	assert_string_equal(plan.urls[0].host, "127.0.0.1:8080");
+	assert_int_equal(((struct sockaddr_in *)&plan.urls[0].server)->sin_port, htons(8080));
 	assert_int_equal(plan.limit, PLAN_LIMIT_NONE);
 }
 
@@ -184,18 +184,55 @@ static void tls_is_the_scheme_and_its_port(void **state)
 
 	(void)state;
 	assert_int_equal(parse(&plan, "--url wss://127.0.0.1"), 0);
-	assert_true(plan.url.tls);
-	assert_int_equal(((struct sockaddr_in *)&plan.url.server)->sin_port, htons(443));
-	assert_int_equal(parse(&plan, "--url wss://127.0.0.1:8443 --url ws://127.0.0.1"), 0);
-	assert_false(plan.url.tls);
-	assert_int_equal(((struct sockaddr_in *)&plan.url.server)->sin_port, htons(80));
+	assert_true(plan.urls[0].tls);
+	assert_int_equal(((struct sockaddr_in *)&plan.urls[0].server)->sin_port, htons(443));
+	assert_int_equal(parse(&plan, "--url ws://127.0.0.1"), 0);
+	assert_false(plan.urls[0].tls);
+	assert_int_equal(((struct sockaddr_in *)&plan.urls[0].server)->sin_port, htons(80));
+	assert_refused("--url wss://127.0.0.1:8443 --url ws://127.0.0.1", "--url");
 	assert_refused("--url wss://127.0.0.1:1 --limit each", "limit");
+}
+
+/* Two clients of each channel, one here and one there, whatever the numbers divide by. */
+static void each_channel_has_clients_on_all_gateways(void **state)
+{
+	struct plan plan;
+
+	(void)state;
+	for (uint32_t n = 1; n <= 6; n++) {
+		char words[200];
+
+		snprintf(words, sizeof(words),
+			"--url ws://127.0.0.1:1 --url ws://127.0.0.1:2 --channels %u --connections %u "
+			"--sources 2",
+			n, 4 * n);
+		assert_int_equal(parse(&plan, words), 0);
+		for (uint32_t channel = 0; channel < n; channel++)
+			assert_ptr_not_equal(plan_url(&plan, channel), plan_url(&plan, channel + n));
+		assert_int_not_equal(plan_source(&plan, 0), plan_source(&plan, 2));
+	}
+}
+
+static void clients_are_in_threads_or_in_processes(void **state)
+{
+	struct plan plan;
+
+	(void)state;
+	assert_int_equal(parse(&plan, "--processes 6"), 0);
+	assert_true(plan.processes);
+	assert_int_equal(plan.n_crowds, 6);
+	assert_int_equal(parse(&plan, "--processes 6 --threads 2"), 0);
+	assert_false(plan.processes);
+	assert_int_equal(plan.n_crowds, 2);
+	assert_refused("--processes 65", "--processes");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tls_is_the_scheme_and_its_port),
+		cmocka_unit_test(each_channel_has_clients_on_all_gateways),
+		cmocka_unit_test(clients_are_in_threads_or_in_processes),
 		cmocka_unit_test(has_defaults_for_everything),
 		cmocka_unit_test(takes_a_token_or_a_file_that_has_one),
 		cmocka_unit_test(publishes_where_nobody_else_listens_unless_it_is_told_both),

@@ -56,15 +56,16 @@ static int make(void **state)
 	assert_int_equal(getsockname(f->listen_fd, (struct sockaddr *)&address, &len), 0);
 	f->plan = (struct plan){
 		.path = "/ws/items/{n}",
-		.url.host = "test",
+		.urls[0].host = "test",
+		.n_urls = 1,
 		.n_connections = N_CLIENTS,
 		.n_channels = 1,
-		.n_threads = 1,
+		.n_crowds = 1,
 		.opening_max = 8,
 		.payload = 150,
 	};
-	memcpy(&f->plan.url.server, &address, len);
-	f->plan.url.server_len = len;
+	memcpy(&f->plan.urls[0].server, &address, len);
+	f->plan.urls[0].server_len = len;
 	assert_int_equal(event_init(&f->event, 150, 1), 0);
 	assert_int_equal(window_init(&f->window, 8), 0);
 	f->shared = (struct crowd_shared){
@@ -94,6 +95,14 @@ static void turn_until(struct fixture *f, const _Atomic uint64_t *count, uint64_
 	for (int i = 0; i < TURNS_MAX && *count < value; i++)
 		assert_int_equal(crowd_turn(f->crowd, 1), 0);
 	assert_int_equal(*count, value);
+}
+
+/* Of what was published below `end`. */
+static uint64_t missing(struct fixture *f, uint64_t end)
+{
+	f->shared.published = end;
+	crowd_end(f->crowd);
+	return crowd_missing(f->crowd);
 }
 
 static void serve(struct fixture *f, int client, const void *data, size_t len)
@@ -170,7 +179,7 @@ static void opens_and_counts_deliveries(void **state)
 	settle(f);
 	assert_int_equal(crowd_counts(f->crowd)->delivered, 8);
 	assert_int_equal(crowd_latency(f->crowd)->n, 8);
-	assert_int_equal(crowd_missing(f->crowd, 4), 0);
+	assert_int_equal(missing(f, 4), 0);
 	assert_true(window_advance(&f->window));
 	assert_int_equal(f->window.oldest, 4);
 }
@@ -193,7 +202,7 @@ static void takes_frames_in_any_pieces(void **state)
 	settle(f);
 	assert_int_equal(crowd_counts(f->crowd)->opened, 2);
 	assert_int_equal(crowd_counts(f->crowd)->delivered, 6);
-	assert_int_equal(crowd_missing(f->crowd, 3), 0);
+	assert_int_equal(missing(f, 3), 0);
 }
 
 static void tells_lost_doubled_and_reordered(void **state)
@@ -208,7 +217,7 @@ static void tells_lost_doubled_and_reordered(void **state)
 	assert_int_equal(crowd_counts(f->crowd)->delivered, 4);
 	assert_int_equal(crowd_counts(f->crowd)->doubled, 1);
 	assert_int_equal(crowd_counts(f->crowd)->reordered, 1);
-	assert_int_equal(crowd_missing(f->crowd, 7), 3 + 7); /* 3, 4, 6; and all of the other one's */
+	assert_int_equal(missing(f, 7), 3 + 7); /* 3, 4, 6; and all of the other one's */
 }
 
 static void leaves_other_texts_out(void **state)
@@ -251,7 +260,7 @@ static void counts_who_was_closed_and_goes_on(void **state)
 	assert_string_equal(crowd_trouble(f->crowd), "the server closed a connection: code 1012");
 	assert_int_equal(crowd_share(f->crowd, 0), 1);
 	assert_true(window_advance(&f->window)); /* nobody waits for the one that is gone */
-	assert_int_equal(crowd_missing(f->crowd, 1), 1);
+	assert_int_equal(missing(f, 1), 1);
 }
 
 static void counts_a_refused_handshake(void **state)
@@ -290,7 +299,7 @@ static void does_not_read_what_is_to_be_slow(void **state)
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(crowd_turn(f->crowd, 0), 0);
 	assert_int_equal(crowd_counts(f->crowd)->delivered, 1);
-	assert_int_equal(crowd_missing(f->crowd, 1), 0);
+	assert_int_equal(missing(f, 1), 0);
 	close(f->clients[1]);
 	f->clients[1] = -1;
 	f->shared.wake_slow = true;

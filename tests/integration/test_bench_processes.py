@@ -1,0 +1,57 @@
+"""`tidegate bench` with several processes and gateways: one crowd, one report."""
+
+import json
+import shlex
+import subprocess
+
+import pytest
+
+from harness.gateway import BINARY, run
+
+pytestmark = pytest.mark.plain
+
+CONNECTIONS, CHANNELS = 300, 4
+
+
+@pytest.fixture
+def gateways(start, own_redis):
+    return [start(redis=own_redis) for _ in range(2)]
+
+
+def words_for(gateways, redis, *words):
+    for gateway in gateways:
+        yield from ("--url", gateway.url(""), "--server-pid", str(gateway.process.pid))
+    yield from ("--redis", redis.url, "--warmup", "0.1", "--duration", "0.5", *words)
+
+
+@pytest.mark.parametrize("load", [("--rate", "40"), ("--window", "8")], ids=" ".join)
+def test_processes_and_gateways_make_one_report(gateways, own_redis, load):
+    done = run("bench", *words_for(gateways, own_redis, "--connections", CONNECTIONS, "--channels", CHANNELS, "--processes", 3, "--sources", 2, *load))
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["clean"] and figures["connections"] == CONNECTIONS
+    assert (figures["gateways"], figures["processes"]) == (2, 3)
+    # Each event reaches the clients of its channel in all processes, at both gateways.
+    assert figures["deliveries_all"] == figures["events_all"] * CONNECTIONS / CHANNELS > 0
+    assert 0 < figures["latency_p50_us"] <= figures["latency_p99_us"] <= figures["latency_max_us"]
+    assert figures["client_cpu_percent"] > 0 and figures["resident_bytes_per_connection"] is not None
+    for gateway in gateways:
+        assert gateway.metric("tidegate_connections_opened_total") == CONNECTIONS / 2
+
+
+def test_a_gateway_that_is_not_there_ends_all_processes(gateways, own_redis):
+    words = words_for(gateways, own_redis, "--url", "ws://127.0.0.1:1", "--connections", 30, "--processes", 3, "--open-only")
+    done = run("bench", *words)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and "connections are open, and no more came" in done.stderr
+
+
+def test_more_connections_than_open_files_say_what_to_do():
+    """Of each process, and not of all together."""
+    words = ["bench", "--url", "ws://127.0.0.1:1", "--open-only", "--connections", "200"]
+    limited = f"ulimit -n 100; exec {shlex.quote(str(BINARY))} "
+    done = subprocess.run(["bash", "-c", limited + shlex.join(words)], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "200 connections need 232 open files" in done.stderr and "more --processes" in done.stderr
+    done = subprocess.run(["bash", "-c", limited + shlex.join([*words, "--processes", "4"])], capture_output=True, text=True, timeout=30, check=False)
+    assert "connections are open" in done.stderr
