@@ -188,6 +188,36 @@ struct broker_lease {
  * empty: there is none. Borrowed. */
 typedef void (*broker_lease_fn)(void *arg, int r, bool held, struct slice dead);
 
+/* Where it is said who comes and goes on a node. */
+struct broker_session {
+	struct slice node;   /* the name under which it holds its lease */
+	struct slice stream; /* its key in Redis */
+	uint32_t size;       /* entries that the stream keeps, or some more */
+};
+
+/* Something that came or went on this node. */
+struct broker_said {
+	bool is_here;
+	struct slice name;   /* a connection's number, or '#' and a channel */
+	uint64_t age_ms;     /* so long ago */
+	unsigned int events; /* of lifecycle, a mask: those that are said of it */
+	struct slice text;   /* of a connection: lengths of user and route, and both, and the variables */
+	uint16_t code;       /* of one that went: why */
+	const char *reason;
+};
+
+/* What one call about them brought. */
+struct broker_said_answer {
+	uint64_t n_entries;
+	bool forgot;        /* Redis does not know all that it was told before */
+	uint64_t n_lost;    /* of broker_say_lost(): connections */
+	uint64_t n_vacated; /* likewise: channels */
+	uint64_t cursor;    /* of the next broker_say_lost(); 0: there is no more */
+};
+
+/* answer: borrowed; NULL unless r is 0. */
+typedef void (*broker_said_fn)(void *arg, int r, const struct broker_said_answer *answer);
+
 /* names: some of what is held; borrowed. */
 typedef void (*broker_held_fn)(void *arg, int r, const struct slice *names, size_t n);
 
@@ -228,6 +258,7 @@ enum {
 	BROKER_ROLL_MAX = 1000,         /* users that broker_ask_presence() lists */
 	BROKER_ROLL_BYTES = 128 * 1024, /* of them */
 	BROKER_HELD_MAX = 200,          /* names in one call of broker_hold() */
+	BROKER_SAID_MAX = 500,          /* that one call of broker_say() or broker_say_lost() is about */
 };
 
 /* One of the servers behind a broker, as it is now. */
@@ -284,6 +315,11 @@ struct broker_ops {
 	int (*hold)(struct broker *broker, struct slice node, bool hold, const struct slice *names, size_t n,
 		broker_done_fn done, void *arg);
 	int (*hold_some)(struct broker *broker, struct slice node, broker_held_fn done, void *arg);
+	/* NULL: there is no place where backends could read it. */
+	int (*say)(struct broker *broker, const struct broker_session *session, uint64_t call, bool forgot,
+		const struct broker_said *said, size_t n, broker_said_fn done, void *arg);
+	int (*say_lost)(struct broker *broker, const struct broker_session *session, uint64_t cursor,
+		broker_said_fn done, void *arg);
 	/* NULL: there is no place where others could put tickets. */
 	int (*take_ticket)(struct broker *broker, struct slice ticket, broker_ticket_fn done, void *arg);
 	/* All four are NULL if this node is alone. */
@@ -437,6 +473,18 @@ int broker_cleared(struct broker *broker, struct slice node, broker_done_fn done
 
 /* Some of what a node holds. */
 int broker_hold_some(struct broker *broker, struct slice node, broker_held_fn done, void *arg);
+
+/*
+ * Says what came and went on this node, at most BROKER_SAID_MAX. call: its number, one more than that of the
+ * last call about this stream; a call that failed is repeated under its number, and then says nothing twice.
+ * forgot: as the broker answered since the node has its present name. done() as above, not NULL.
+ */
+int broker_say(struct broker *broker, const struct broker_session *session, uint64_t call, bool forgot,
+	const struct broker_said *said, size_t n, broker_said_fn done, void *arg);
+
+/* Says of some of what a dead node had that it is lost. session.size counts where that node had said none. */
+int broker_say_lost(struct broker *broker, const struct broker_session *session, uint64_t cursor,
+	broker_said_fn done, void *arg);
 
 void broker_free(struct broker *broker); /* accepts NULL */
 

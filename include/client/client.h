@@ -98,6 +98,7 @@ struct client {
 	bool finishes : 1; /* closing without waiting for an answer: our direction ends with the close frame */
 	bool blocked : 1;  /* the socket is full; client_writable() will be called */
 	bool asks_presence : 1; /* and is not answered yet */
+	bool in_session : 1;    /* the bus was told that it is open */
 	/* enum close_reason for which it will be closed at the end of the turn; 0: it stays */
 	uint8_t doomed;
 	struct in6_addr remote; /* unspecified if it is not known */

@@ -39,6 +39,7 @@ struct message;
 struct metrics;
 struct presence_change;
 struct roll_call;
+struct session_change;
 struct route_table;
 struct socket_ops;
 struct wish;
@@ -95,6 +96,8 @@ struct clients_listener {
 	void (*act)(void *arg, struct action *action);
 	/* Takes to the bus, and over, that somebody came to a channel or left it. */
 	void (*presence)(void *arg, struct presence_change *change);
+	/* Takes to the bus, and over, that a connection is open, or has ended. */
+	void (*session)(void *arg, struct session_change *change);
 	/* Takes a question to the bus, and over, which comes back through clients_told_roll(). 0 or
 	 * -ENOMEM: not taken. */
 	int (*roll_call)(void *arg, struct roll_call *call);

@@ -12,6 +12,7 @@ enum bus_mail_kind {
 	BUS_SURVEY,    /* a part of a survey, answered */
 	BUS_ORDER,     /* a part of an order, carried out */
 	BUS_PRESENCE,  /* somebody came to a channel, or left it */
+	BUS_SESSION,   /* a connection is open, or has ended */
 	BUS_ROLL_CALL, /* a client asks who is on a channel */
 	BUS_ACTION,    /* what a client asks of a backend */
 	BUS_KEYS,      /* a client waits for a key that is not known yet */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum close_reason {
-#define CLOSE_REASON(id, code, sentence) CLOSE_##id,
+#define CLOSE_REASON(id, word, code, sentence) CLOSE_##id,
 #include "protocol/close_reason.def"
 #undef CLOSE_REASON
 	N_CLOSE_REASONS,
@@ -14,5 +14,6 @@ enum close_reason {
 
 uint16_t close_reason_code(enum close_reason reason);
 const char *close_reason_sentence(enum close_reason reason);
+const char *close_reason_word(enum close_reason reason); /* what programs know it by */
 
 #endif

@@ -43,6 +43,9 @@ void rights_deinit(struct rights *rights);
 /* Borrowed until rights_deinit() or rights_renew(); NULL: anonymous. */
 const struct identity *rights_identity(const struct rights *rights);
 
+/* The user that it is, likewise; empty for an anonymous one. */
+struct slice rights_user(const struct rights *rights);
+
 /*
  * The same user has shown a newer token: from now on its claims count, and what the connection hears has
  * to be asked anew with rights_may_subscribe(). The identity is taken over. 0, or RIGHTS_OTHER_USER: all

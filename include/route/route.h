@@ -114,6 +114,34 @@ struct route_presence {
 	const char *info;  /* the claim of the token that is told of a user; NULL: none */
 };
 
+enum lifecycle_event {
+#define LIFECYCLE_EVENT(id, name, sentence) LIFECYCLE_##id,
+#include "route/lifecycle_event.def"
+#undef LIFECYCLE_EVENT
+	N_LIFECYCLE_EVENTS,
+};
+
+/* Sets of them are masks. */
+#define LIFECYCLE_BIT(event)  (1U << (event))
+#define LIFECYCLE_ALL         ((1U << N_LIFECYCLE_EVENTS) - 1)
+#define LIFECYCLE_CONNECTIONS (LIFECYCLE_BIT(LIFECYCLE_CONNECTED) | LIFECYCLE_BIT(LIFECYCLE_DISCONNECTED))
+#define LIFECYCLE_CHANNELS    (LIFECYCLE_BIT(LIFECYCLE_OCCUPIED) | LIFECYCLE_BIT(LIFECYCLE_VACATED))
+
+enum {
+	ROUTE_LIFECYCLE_STREAM_MAX = 200, /* bytes of the stream's key, which stands in names of other keys */
+	ROUTE_LIFECYCLE_SIZE = 100000,    /* the default */
+	ROUTE_LIFECYCLE_SIZE_MIN =
+		1000, /* with less, one restart of a gateway would push out what came before */
+	ROUTE_LIFECYCLE_SIZE_MAX = 10000000,
+};
+
+/* What is said of its connections and channels in a stream (docs/lifecycle.md). Zeroed: nothing. */
+struct route_lifecycle {
+	const char *stream;  /* its key in Redis; NULL: nothing is said */
+	unsigned int events; /* a mask; 0: all */
+	unsigned int size;   /* entries that the stream keeps, or some more; 0: the default */
+};
+
 /* Where what its clients ask of a backend goes (docs/actions.md). Zeroed: nowhere. */
 struct route_actions {
 	const char *stream;     /* its key in Redis; NULL: clients are answered `unsupported` */
@@ -160,6 +188,7 @@ struct route_spec {
 	struct route_actions actions;
 	struct route_presence
 		presence; /* of the channels that it joins, not of those in its subscribe list */
+	struct route_lifecycle lifecycle; /* likewise, and of its connections */
 	/* The path of its event streams, with the same variables in the same order; NULL: /sse/… where its
 	 * own path is /ws/…, else none; "": none. */
 	const char *sse;
@@ -270,6 +299,14 @@ const struct route_actions *route_actions(const struct route *route);
 /* Never NULL. */
 const struct route_presence *route_presence(const struct route *route);
 
+/* Never NULL. Without a stream nothing is said; otherwise the defaults are filled in. */
+const struct route_lifecycle *route_lifecycle(const struct route *route);
+
+const char *lifecycle_event_name(enum lifecycle_event event);
+
+/* False if there is no event of this name. */
+bool lifecycle_event_parse(const char *name, enum lifecycle_event *eventp);
+
 const char *slow_policy_name(enum slow_policy policy);
 
 /* False if there is no policy of this name. */
@@ -291,7 +328,11 @@ const struct route_history *route_table_history(const struct route_table *table,
 /* What is kept of who is on this (valid) channel, likewise; NULL: nothing. */
 const struct route_presence *route_table_presence(const struct route_table *table, struct slice channel);
 
-/* Does any of its routes keep a history, carry actions, or keep who is there? */
+/* What is said of this (valid) channel being occupied or vacated, and where, likewise; NULL: nothing. */
+const struct route_lifecycle *route_table_lifecycle(const struct route_table *table, struct slice channel);
+
+/* Does any of its routes keep a history, carry actions, keep who is there, or say who comes and goes? */
+bool route_table_tells_lifecycle(const struct route_table *table);
 bool route_table_keeps_presence(const struct route_table *table);
 bool route_table_keeps_history(const struct route_table *table);
 bool route_table_carries_actions(const struct route_table *table);

@@ -31,6 +31,7 @@ struct message;
 struct metrics;
 struct order_part;
 struct presence_change;
+struct session_change;
 struct roll_call;
 struct places;
 struct revocations;
@@ -59,6 +60,8 @@ struct worker_listener {
 	void (*act)(void *arg, struct action *action);
 	/* Somebody came to a channel or left it: takes that over. */
 	void (*presence)(void *arg, struct presence_change *change);
+	/* A connection is open, or has ended: takes that over. */
+	void (*session)(void *arg, struct session_change *change);
 	/* A question who is on a channel; comes back through worker_post_roll(). */
 	void (*roll_call)(void *arg, struct roll_call *call);
 	/* A part that worker_post_survey() brought is answered and goes back to the bus. */

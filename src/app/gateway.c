@@ -42,6 +42,7 @@
 #include "version.h"
 
 enum {
+	SAYING_MS = 2000,     /* for what is still to be said of connections that have ended */
 	ANSWERS_MS = 500,     /* for the last answers of the admin listener to leave */
 	WITHDRAW_MS = 500,    /* for the announcement to be taken back at the end */
 	EXIT_BY_SIGNAL = 128, /* the shell's convention */
@@ -511,6 +512,15 @@ static void on_withdrawn(void *arg)
 	gateway->withdrawn = true;
 }
 
+/* Why its last connections ended is said, if Redis takes it in time. */
+static void say_all(struct gateway *gateway)
+{
+	uint64_t deadline_ms = clock_monotonic_ms() + SAYING_MS;
+
+	while (!bus_has_said_all(gateway->bus) && clock_monotonic_ms() < deadline_ms)
+		turn(gateway);
+}
+
 /* The other nodes need not wait for our announcement to expire. */
 static void withdraw(struct gateway *gateway)
 {
@@ -619,6 +629,7 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 		log_start(gateway);
 		tell_manager(gateway);
 		loop(gateway);
+		say_all(gateway);
 		withdraw(gateway);
 		answer_publishers(gateway);
 		log_info(gateway->log, "tidegate ends");

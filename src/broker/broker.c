@@ -189,6 +189,20 @@ int broker_hold_some(struct broker *broker, struct slice node, broker_held_fn do
 	return broker->ops->hold_some ? broker->ops->hold_some(broker, node, done, arg) : -EOPNOTSUPP;
 }
 
+int broker_say(struct broker *broker, const struct broker_session *session, uint64_t call, bool forgot,
+	const struct broker_said *said, size_t n, broker_said_fn done, void *arg)
+{
+	return broker->ops->say ? broker->ops->say(broker, session, call, forgot, said, n, done, arg)
+				: -EOPNOTSUPP;
+}
+
+int broker_say_lost(struct broker *broker, const struct broker_session *session, uint64_t cursor,
+	broker_said_fn done, void *arg)
+{
+	return broker->ops->say_lost ? broker->ops->say_lost(broker, session, cursor, done, arg)
+				     : -EOPNOTSUPP;
+}
+
 void broker_free(struct broker *broker)
 {
 	if (broker)

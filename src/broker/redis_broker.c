@@ -490,6 +490,19 @@ static int redis_hold_some(struct broker *broker, struct slice node, broker_held
 	return leases ? redis_lease_hold_some(leases, node, done, arg) : -ENOTCONN;
 }
 
+static int redis_say(struct broker *broker, const struct broker_session *session, uint64_t call, bool forgot,
+	const struct broker_said *said, size_t n, broker_said_fn done, void *arg)
+{
+	return redis_server_say(
+		server_of_key(broker, session->stream), session, call, forgot, said, n, done, arg);
+}
+
+static int redis_say_lost(struct broker *broker, const struct broker_session *session, uint64_t cursor,
+	broker_said_fn done, void *arg)
+{
+	return redis_server_say_lost(server_of_key(broker, session->stream), session, cursor, done, arg);
+}
+
 static void redis_free(struct broker *broker)
 {
 	struct redis_broker *redis = of(broker);
@@ -541,6 +554,8 @@ static const struct broker_ops redis_ops = {
 	.cleared = redis_cleared,
 	.hold = redis_hold,
 	.hold_some = redis_hold_some,
+	.say = redis_say,
+	.say_lost = redis_say_lost,
 	.free = redis_free,
 };
 

@@ -12,6 +12,7 @@
 #include "broker/broker.h"
 #include "bus/bus_channel.h"
 #include "bus/bus_inbox.h"
+#include "bus/bus_lifecycle.h"
 #include "bus/bus_presence.h"
 #include "bus/bus_private.h"
 #include "bus/own_channel.h"
@@ -226,8 +227,8 @@ struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *me
 	bus->roll_calls.bus = bus;
 	histories_init(&bus->histories, &bus_channel_history_listener, log, metrics);
 	bus->tick = event_new(base, -1, EV_PERSIST, on_tick, bus);
-	if (bus_presence_init(bus) < 0 || bus_inbox_open(bus) < 0 || !bus->tick ||
-		event_add(bus->tick, &interval) < 0)
+	if (bus_presence_init(bus) < 0 || bus_lifecycle_init(bus) < 0 || bus_inbox_open(bus) < 0 ||
+		!bus->tick || event_add(bus->tick, &interval) < 0)
 		goto fail;
 	return bus;
 
@@ -250,7 +251,8 @@ struct broker_listener bus_broker_listener(struct bus *bus)
 
 static void listen_for_answers(struct bus *bus)
 {
-	if (bus->broker && bus->routes && bus->actions.bus && route_table_keeps_presence(bus->routes))
+	if (bus->broker && bus->routes && bus->actions.bus &&
+		(route_table_keeps_presence(bus->routes) || route_table_tells_lifecycle(bus->routes)))
 		bus_presence_keep_lease(bus);
 	if (bus->broker && bus->routes && bus->actions.bus)
 		actions_configure(&bus->actions, route_table_carries_actions(bus->routes));
@@ -260,7 +262,7 @@ void bus_connect(
 	struct bus *bus, struct broker *broker, struct worker *const *workers, unsigned int n_workers)
 {
 	bus->broker = broker;
-	bus->histories.broker = bus->presence.broker = broker;
+	bus->histories.broker = bus->presence.broker = bus->lifecycle.broker = broker;
 	bus->workers = workers;
 	bus->n_workers = n_workers;
 	loop_lag_start(&bus->lag, clock_monotonic_us(), TICK_MS * 1000);
@@ -299,6 +301,7 @@ void bus_set_routes(struct bus *bus, struct route_table *routes)
 		 * reload tries again. */
 		(void)bus_channel_configure(channel);
 	}
+	bus_lifecycle_configure(bus);
 	bus_channels_end_histories(bus, clock_monotonic_ms());
 	listen_for_answers(bus);
 	route_table_unref(old);
@@ -338,6 +341,7 @@ void bus_free(struct bus *bus)
 	control_deinit(&bus->control);
 	replays_deinit(&bus->replays);
 	bus_presence_deinit(bus);
+	bus_lifecycle_deinit(bus);
 	roll_calls_deinit(&bus->roll_calls);
 	if (bus->tick)
 		event_free(bus->tick);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/broker.h"
+#include "bus/bus_lifecycle.h"
 #include "bus/bus_private.h"
 #include "bus/own_channel.h"
 #include "channel_log/envelope.h"
@@ -213,6 +214,8 @@ void bus_channel_want(struct bus_channel *channel, unsigned int worker, uint64_t
 
 	if ((channel->wanted & bit) && channel->wishes[worker].generation == generation)
 		return; /* said again: it has become urgent */
+	if (!channel->wanted)
+		bus_lifecycle_channel(channel->bus, bus_channel_name(channel), true);
 	channel->wanted |= bit;
 	channel->wishes[worker] = (struct wanting){generation, heard_from(channel)};
 	if (!channel->confirmed)
@@ -227,6 +230,8 @@ void bus_channel_unwant(struct bus_channel *channel, unsigned int worker, uint64
 	if (channel->wishes[worker].generation != generation)
 		return;
 	channel->wanted &= ~((uint64_t)1 << worker);
+	if (!channel->wanted)
+		bus_lifecycle_channel(channel->bus, bus_channel_name(channel), false);
 	bus_channel_left(channel);
 }
 

@@ -11,6 +11,7 @@
 #include "broker/broker.h"
 #include "bus/bus_channel.h"
 #include "bus/bus_joins.h"
+#include "bus/bus_lifecycle.h"
 #include "bus/bus_presence.h"
 #include "bus/bus_private.h"
 #include "bus/tickets.h"
@@ -21,6 +22,7 @@
 #include "mail/join.h"
 #include "mail/order.h"
 #include "mail/presence.h"
+#include "mail/session.h"
 #include "mail/survey.h"
 #include "mail/ticket.h"
 #include "mail/wish.h"
@@ -89,6 +91,9 @@ static void take_mail(struct bus *bus, struct bus_mail *mail)
 	case BUS_PRESENCE:
 		bus_presence_take(bus, (struct presence_change *)mail);
 		break;
+	case BUS_SESSION:
+		bus_lifecycle_take(bus, (struct session_change *)mail);
+		break;
 	case BUS_ROLL_CALL:
 		roll_calls_take(&bus->roll_calls, (struct roll_call *)mail);
 		break;
@@ -126,6 +131,7 @@ static void free_mail(struct bus_mail *mail)
 	switch (mail->kind) {
 	case BUS_WISH:
 	case BUS_PRESENCE:
+	case BUS_SESSION:
 	case BUS_ACTION:
 	case BUS_KEYS:
 		free(mail);
@@ -223,6 +229,13 @@ static void post_presence(void *arg, struct presence_change *change)
 	mailbox_push(bus->inbox, &change->mail.mail);
 }
 
+static void post_session(void *arg, struct session_change *change)
+{
+	struct bus *bus = arg;
+
+	mailbox_push(bus->inbox, &change->mail.mail);
+}
+
 static void post_roll_call(void *arg, struct roll_call *call)
 {
 	struct bus *bus = arg;
@@ -266,5 +279,5 @@ static int post_keys(void *arg)
 struct worker_listener bus_worker_listener(struct bus *bus)
 {
 	return (struct worker_listener){bus, post_wish, post_join, post_spent, post_action, post_presence,
-		post_roll_call, post_survey, post_order, post_ticket, post_keys};
+		post_session, post_roll_call, post_survey, post_order, post_ticket, post_keys};
 }

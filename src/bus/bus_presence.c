@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "broker/broker.h"
+#include "bus/bus_lifecycle.h"
 #include "bus/bus_private.h"
 #include "core/clock.h"
 #include "mail/presence.h"
@@ -44,7 +45,9 @@ static void on_lease_held(void *arg, const char *node, uint64_t until_ms)
 	struct bus *bus = arg;
 
 	presence_set_node(&bus->presence, node, until_ms);
+	lifecycle_set_node(&bus->lifecycle, node, until_ms);
 	wake_presence(bus);
+	bus_lifecycle_wake(bus);
 }
 
 static void on_lease_lost(void *arg)
@@ -53,6 +56,7 @@ static void on_lease_lost(void *arg)
 
 	log_warn(bus->log, "other gateways took this one for dead: its users are said to be there again");
 	presence_set_node(&bus->presence, "", 0);
+	lifecycle_set_node(&bus->lifecycle, "", 0);
 }
 
 static void on_lease_renewed(void *arg)
@@ -60,6 +64,7 @@ static void on_lease_renewed(void *arg)
 	struct bus *bus = arg;
 
 	presence_set_node(&bus->presence, "", 0);
+	lifecycle_set_node(&bus->lifecycle, "", 0);
 }
 
 static void on_dead(void *arg, struct slice node)
@@ -76,13 +81,16 @@ static struct slice on_busy(void *arg)
 	return reaper_busy(&bus->reaper);
 }
 
+static void give_word(struct bus *bus)
+{
+	node_lease_tick(&bus->lease, broker_state(bus->broker) != BROKER_CONNECTING, clock_monotonic_ms());
+}
+
 static void on_lease_tick(evutil_socket_t fd, short events, void *arg)
 {
-	struct bus *bus = arg;
-
 	(void)fd;
 	(void)events;
-	node_lease_tick(&bus->lease, broker_state(bus->broker) != BROKER_CONNECTING, clock_monotonic_ms());
+	give_word(arg);
 }
 
 /* From the first route on that keeps presence. Without memory for it the next reload tries again. */
@@ -111,6 +119,8 @@ void bus_presence_look_for_returns(struct bus *bus)
 	if (n != bus->n_returns && bus->lease_tick)
 		node_lease_renew(&bus->lease);
 	bus->n_returns = n;
+	if (bus->lease_tick)
+		give_word(bus); /* all that is here is said anew before others clear up behind the old name */
 }
 
 void bus_leave(struct bus *bus)

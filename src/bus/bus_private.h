@@ -10,6 +10,7 @@
 #include "bus/bus.h"
 #include "bus/control.h"
 #include "bus/history.h"
+#include "bus/lifecycle.h"
 #include "bus/node_lease.h"
 #include "bus/presence.h"
 #include "bus/reaper.h"
@@ -37,10 +38,12 @@ struct bus {
 	struct control control;
 	struct presence presence;
 	struct event *presence_tick; /* pending while presence is active */
+	struct lifecycle lifecycle;
+	struct event *lifecycle_tick; /* pending while lifecycle is active */
 	struct roll_calls roll_calls;
 	struct node_lease lease;
 	struct reaper reaper;
-	struct event *lease_tick; /* NULL: no route has ever kept presence */
+	struct event *lease_tick; /* NULL: no route has ever kept presence, or told a lifecycle */
 	struct replays replays;
 	struct absence absence;
 	struct list lingering; /* in order of linger_ms */

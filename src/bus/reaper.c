@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bus/lifecycle.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
+#include "route/route.h"
 
 static void ask_names(struct reaper *reaper);
 
@@ -44,7 +46,8 @@ static void on_cleared(void *arg, int r)
 	}
 	metrics_add(reaper->metrics, METRIC_NODES_CLEARED, 1);
 	log_info(reaper->log, "a gateway died: what it left in Redis is cleared up",
-		log_slice("dead", dead_node(reaper)), log_uint("users", reaper->n_users));
+		log_slice("dead", dead_node(reaper)), log_uint("users", reaper->n_users),
+		log_uint("connections", reaper->n_connections));
 	go_idle(reaper);
 }
 
@@ -87,22 +90,58 @@ static void on_part(void *arg, int r, const struct broker_roll *roll)
 	clear_next(reaper);
 }
 
+static void on_lost(void *arg, int r, const struct broker_said_answer *answer)
+{
+	struct reaper *reaper = arg;
+
+	if (r < 0) {
+		give_up(reaper, r);
+		return;
+	}
+	reaper->n_connections += answer->n_lost;
+	metrics_add(reaper->metrics, METRIC_LIFECYCLE_LOST, answer->n_lost);
+	reaper->cursor = answer->cursor;
+	reaper->at += reaper->cursor == 0;
+	clear_next(reaper);
+}
+
+static int clear_channel(struct reaper *reaper, struct slice channel)
+{
+	struct broker_presence place = {.node = dead_node(reaper)};
+
+	presence_place(reaper->presence, channel, &place);
+	return broker_clear_presence(reaper->broker, &place, reaper->cursor, on_part, reaper);
+}
+
+static int clear_stream(struct reaper *reaper, struct slice stream)
+{
+	const struct broker_session session = {
+		.node = dead_node(reaper), .stream = stream, .size = ROUTE_LIFECYCLE_SIZE};
+
+	return broker_say_lost(reaper->broker, &session, reaper->cursor, on_lost, reaper);
+}
+
+/* Of a newer gateway there may be more, of which we know nothing. */
+static bool is_known(struct slice name)
+{
+	return name.data[0] == PRESENCE_HELD || name.data[0] == LIFECYCLE_HELD;
+}
+
 /* One call at a time: others are to be served meanwhile. */
 static void clear_next(struct reaper *reaper)
 {
-	struct broker_presence place = {.node = dead_node(reaper)};
-	struct slice name;
+	struct slice name, rest;
 	int r;
 
-	while (reaper->at < reaper->n && name_at(reaper, reaper->at).data[0] != PRESENCE_HELD)
-		reaper->at++; /* of a newer gateway; it holds nothing that we know of */
+	while (reaper->at < reaper->n && !is_known(name_at(reaper, reaper->at)))
+		reaper->at++;
 	if (reaper->at == reaper->n) {
 		let_go(reaper);
 		return;
 	}
 	name = name_at(reaper, reaper->at);
-	presence_place(reaper->presence, (struct slice){name.data + 1, name.len - 1}, &place);
-	r = broker_clear_presence(reaper->broker, &place, reaper->cursor, on_part, reaper);
+	rest = (struct slice){name.data + 1, name.len - 1};
+	r = name.data[0] == PRESENCE_HELD ? clear_channel(reaper, rest) : clear_stream(reaper, rest);
 	if (r < 0)
 		give_up(reaper, r);
 }
@@ -148,7 +187,7 @@ void reaper_begin(struct reaper *reaper, struct slice node)
 		return;
 	memcpy(reaper->node, node.data, node.len);
 	reaper->node[node.len] = '\0';
-	reaper->n_users = 0;
+	reaper->n_users = reaper->n_connections = 0;
 	ask_names(reaper);
 }
 

@@ -29,6 +29,7 @@ struct reaper {
 	struct metrics *metrics;
 	char node[PRESENCE_NODE_MAX + 1]; /* "": idle */
 	uint64_t n_users;                 /* that left with it, so far */
+	uint64_t n_connections;           /* that are said to be lost with it */
 	uint64_t cursor;                  /* in what is held, of the name at */
 	size_t at, n;                     /* names */
 	uint16_t lens[BROKER_HELD_MAX];

@@ -170,13 +170,6 @@ static void tell_failure(struct client *client, struct slice id, int r)
 
 /* --- asking --- */
 
-static struct slice user_of(const struct client *client)
-{
-	const struct identity *identity = rights_identity(&client->rights);
-
-	return slice_of(identity ? identity_user(identity) : "");
-}
-
 /* 0 or -ENOMEM. */
 static int hand_on(
 	struct client *client, const struct command *command, const struct route_actions *to, uint64_t number)
@@ -192,7 +185,7 @@ static int hand_on(
 	if (!vars.failed)
 		action = action_new(&(struct action_text){
 			.stream = slice_of(to->stream),
-			.user = user_of(client),
+			.user = rights_user(&client->rights),
 			.route = slice_of(route_path(client->rights.route)),
 			.vars = buf_slice(&vars),
 			.key = {command->key, command->key_len},

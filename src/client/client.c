@@ -18,6 +18,7 @@
 #include "client/positions.h"
 #include "client/presence.h"
 #include "client/recovery.h"
+#include "client/session.h"
 #include "client/slow.h"
 #include "client/socket.h"
 #include "client/verbs.h"
@@ -86,6 +87,7 @@ static void client_enter(struct client *client, enum client_state state)
 		metrics_add(clients->metrics, transport_metrics[client->transport].opened, 1);
 		log_opened(client);
 		presence_opened(client);
+		session_opened(client);
 		break;
 	case CLIENT_CLOSING:
 		lease_stop(client);
@@ -442,6 +444,7 @@ void client_deinit(struct client *client)
 	if (client->opened_ms) {
 		log_gone(client);
 		disconnects_note(&clients->disconnects, client);
+		session_ended(client);
 		metrics_sub(clients->metrics, METRIC_CONNECTIONS, 1);
 		metrics_sub(clients->metrics, transport_metrics[client->transport].open, 1);
 		metrics_add(clients->metrics, closed_metric(client), 1);

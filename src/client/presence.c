@@ -15,17 +15,10 @@
 #include "protocol/reply.h"
 #include "route/route.h"
 
-static struct slice user_of(const struct client *client)
-{
-	const struct identity *identity = rights_identity(&client->rights);
-
-	return slice_of(identity ? identity_user(identity) : "");
-}
-
 /* A JSON object of the user, and what the route tells of it; nothing for a connection without one. */
 static void write_user(const struct client *client, const struct route_presence *presence, struct buf *out)
 {
-	struct slice user = user_of(client), info = {0};
+	struct slice user = rights_user(&client->rights), info = {0};
 
 	if (!user.len)
 		return;
@@ -44,7 +37,8 @@ static void write_user(const struct client *client, const struct route_presence 
 static bool say(struct client *client, struct slice channel, struct slice text, bool is_here)
 {
 	const struct clients_listener *up = &client->clients->listener;
-	struct presence_change *change = presence_change_new(channel, user_of(client), text, is_here);
+	struct presence_change *change =
+		presence_change_new(channel, rights_user(&client->rights), text, is_here);
 
 	if (change)
 		up->presence(up->arg, change);

@@ -235,6 +235,12 @@ static int check_routes(struct loader *loader)
 	for (size_t i = 0; i < config->sources->n_route_lines; i++) {
 		const struct route *route = route_table_get(config->routes, i);
 
+		if (!*config->redis && route_lifecycle(route)->stream) {
+			buf_printf(loader->error,
+				"%s:%u: lifecycle is a stream in Redis, and 'redis' names no server",
+				config->sources->file, config->sources->route_lines[i]);
+			return CONFIG_BAD;
+		}
 		if (route_n_channels(route) <= config->subscriptions_max)
 			continue;
 		buf_printf(loader->error, "%s:%u: path '%s' joins %zu channels, subscriptions_max is %u",
@@ -287,7 +293,8 @@ static int check_token_query(struct loader *loader)
 bool config_wants_library(const struct config *config)
 {
 	return config->control || route_table_keeps_history(config->routes) ||
-	       route_table_carries_actions(config->routes) || route_table_keeps_presence(config->routes);
+	       route_table_carries_actions(config->routes) || route_table_keeps_presence(config->routes) ||
+	       route_table_tells_lifecycle(config->routes);
 }
 
 unsigned int config_message_burst(const struct config *config)

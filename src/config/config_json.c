@@ -94,6 +94,9 @@ static void write_route(const struct config *config, size_t i, struct buf *out)
 	buf_append_str(out, ",\"presence\":");
 	presence_describe(route, &scratch);
 	append_described(out, &scratch);
+	buf_append_str(out, ",\"lifecycle\":");
+	lifecycle_describe(route, &scratch);
+	append_described(out, &scratch);
 	buf_append_str(out, ",\"sse\":");
 	append_string(out, route_sse(route) ? route_sse(route) : "off");
 	buf_append_str(out, ",\"source\":");

@@ -16,7 +16,7 @@
 #include "route/route.h"
 
 enum {
-	COLUMNS_MAX = 11, /* further ones are printed, but not aligned among themselves */
+	COLUMNS_MAX = 12, /* further ones are printed, but not aligned among themselves */
 	GAP = 2,          /* spaces between columns */
 };
 
@@ -148,6 +148,22 @@ void presence_describe(const struct route *route, struct buf *out)
 		buf_printf(out, " info %s", presence->info);
 }
 
+void lifecycle_describe(const struct route *route, struct buf *out)
+{
+	const struct route_lifecycle *lifecycle = route_lifecycle(route);
+
+	if (!lifecycle->stream) {
+		buf_append_str(out, "off");
+		return;
+	}
+	buf_printf(out, "%s %u", lifecycle->stream, lifecycle->size);
+	if (lifecycle->events == LIFECYCLE_ALL)
+		buf_append_str(out, " all");
+	for (unsigned int i = 0; lifecycle->events != LIFECYCLE_ALL && i < N_LIFECYCLE_EVENTS; i++)
+		if (lifecycle->events & LIFECYCLE_BIT(i))
+			buf_printf(out, " %s", lifecycle_event_name((enum lifecycle_event)i));
+}
+
 void route_source_describe(const struct config *config, size_t i, struct buf *out)
 {
 	if (i < config->sources->n_route_lines)
@@ -181,6 +197,8 @@ static void print_route(const struct config *config, size_t i, struct buf *cells
 	actions_describe(route, cells);
 	buf_append_str(cells, "\tpresence ");
 	presence_describe(route, cells);
+	buf_append_str(cells, "\tlifecycle ");
+	lifecycle_describe(route, cells);
 	buf_printf(cells, "\tsse %s\t", route_sse(route) ? route_sse(route) : "off");
 	route_source_describe(config, i, cells);
 	buf_append_char(cells, '\n');

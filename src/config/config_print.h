@@ -16,6 +16,7 @@ void slow_describe(const struct config *config, const struct route *route, struc
 void history_describe(const struct route *route, struct buf *out);
 void actions_describe(const struct route *route, struct buf *out);
 void presence_describe(const struct route *route, struct buf *out);
+void lifecycle_describe(const struct route *route, struct buf *out);
 
 /* "tidegate.yaml:5", "default": of the route at this place of the table. */
 void route_source_describe(const struct config *config, size_t i, struct buf *out);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config_lifecycle.h"
 #include "config/config_messages.h"
 #include "config/reader.h"
 #include "config/value.h"
@@ -44,6 +45,8 @@ struct route_draft {
 	const yaml_node_t *messages; /* read when the route has its place in the table; NULL: none */
 	struct route_presence presence;
 	unsigned int presence_line;
+	struct route_lifecycle lifecycle;
+	unsigned int lifecycle_line;
 	const char *sse;
 	unsigned int sse_line;
 	bool sse_on; /* as it is written */
@@ -456,6 +459,12 @@ static int read_presence(struct reader *reader, const yaml_node_t *value, struct
 	return value->type == YAML_MAPPING_NODE ? reader_mapping(reader, value, &keys) : 0;
 }
 
+static int read_lifecycle(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+{
+	draft->lifecycle_line = reader_line(value);
+	return config_lifecycle_read(reader, value, &draft->lifecycle);
+}
+
 /* A word or a path: `on` is the place that needs no path, and the default. */
 static int read_sse(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
 {
@@ -487,6 +496,7 @@ static const struct route_key route_keys[] = {
 	{"actions", read_actions},
 	{"messages", read_messages},
 	{"presence", read_presence},
+	{"lifecycle", read_lifecycle},
 	{"sse", read_sse},
 };
 
@@ -516,6 +526,7 @@ static struct route_spec draft_spec(const struct route_draft *draft)
 		.history = draft->history,
 		.actions = draft->actions,
 		.presence = draft->presence,
+		.lifecycle = draft->lifecycle,
 		.sse = draft->sse,
 	};
 }
@@ -571,6 +582,10 @@ static unsigned int refused_line(const struct route_draft *draft, struct route_t
 	spec.presence = (struct route_presence){0};
 	if (would_be_taken(&spec, table))
 		return draft->presence_line;
+	spec = draft_spec(draft);
+	spec.lifecycle = (struct route_lifecycle){0};
+	if (would_be_taken(&spec, table))
+		return draft->lifecycle_line;
 	spec = draft_spec(draft);
 	spec.history = (struct route_history){0};
 	if (would_be_taken(&spec, table))

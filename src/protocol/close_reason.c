@@ -5,7 +5,7 @@
 uint16_t close_reason_code(enum close_reason reason)
 {
 	static const uint16_t codes[] = {
-#define CLOSE_REASON(id, code, sentence) [CLOSE_##id] = code,
+#define CLOSE_REASON(id, word, code, sentence) [CLOSE_##id] = code,
 #include "protocol/close_reason.def"
 #undef CLOSE_REASON
 	};
@@ -16,10 +16,21 @@ uint16_t close_reason_code(enum close_reason reason)
 const char *close_reason_sentence(enum close_reason reason)
 {
 	static const char *const sentences[] = {
-#define CLOSE_REASON(id, code, sentence) [CLOSE_##id] = sentence,
+#define CLOSE_REASON(id, word, code, sentence) [CLOSE_##id] = sentence,
 #include "protocol/close_reason.def"
 #undef CLOSE_REASON
 	};
 
 	return sentences[reason];
+}
+
+const char *close_reason_word(enum close_reason reason)
+{
+	static const char *const words[] = {
+#define CLOSE_REASON(id, word, code, sentence) [CLOSE_##id] = word,
+#include "protocol/close_reason.def"
+#undef CLOSE_REASON
+	};
+
+	return words[reason];
 }

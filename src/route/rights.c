@@ -63,6 +63,13 @@ const struct identity *rights_identity(const struct rights *rights)
 	return rights->holder ? rights->holder->identity : NULL;
 }
 
+struct slice rights_user(const struct rights *rights)
+{
+	const struct identity *identity = rights_identity(rights);
+
+	return slice_of(identity ? identity_user(identity) : "");
+}
+
 int rights_renew(struct rights *rights, struct identity *identity)
 {
 	const struct identity *old = rights_identity(rights);

@@ -237,6 +237,40 @@ static int take_actions(struct route *route, const struct route_spec *spec)
 	return route->actions.stream ? 0 : -ENOMEM;
 }
 
+/* As with a history; and `tg:` begins the names of what gateways keep themselves. */
+static const char *wrong_with_lifecycle(const struct route *route, const struct route_lifecycle *lifecycle)
+{
+	if (strpbrk(lifecycle->stream, "{}"))
+		return "the stream of lifecycle has no braces, which stand around it in other keys";
+	if (strncmp(lifecycle->stream, "tg:", 3) == 0)
+		return "the stream of lifecycle does not begin with 'tg:', which is Tidegate's own";
+	if (lifecycle->events && !(lifecycle->events & LIFECYCLE_CONNECTIONS) && route->n_channels == 0)
+		return "lifecycle has events of channels only, and the route joins no channel";
+	if (route->actions.stream && strcmp(route->actions.stream, lifecycle->stream) == 0)
+		return "the stream of lifecycle is that of actions: its entries would be taken for actions";
+	return NULL;
+}
+
+static int take_lifecycle(struct route *route, const struct route_spec *spec, struct buf *error)
+{
+	const struct route_lifecycle *lifecycle = &spec->lifecycle;
+	const char *wrong;
+
+	if (!lifecycle->stream)
+		return 0;
+	wrong = wrong_with_lifecycle(route, lifecycle);
+	if (wrong) {
+		buf_append_str(error, wrong);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	route->lifecycle = (struct route_lifecycle){
+		.stream = strdup(lifecycle->stream),
+		.events = lifecycle->events ? lifecycle->events : LIFECYCLE_ALL,
+		.size = lifecycle->size ? lifecycle->size : ROUTE_LIFECYCLE_SIZE,
+	};
+	return route->lifecycle.stream ? 0 : -ENOMEM;
+}
+
 int route_new(const struct route_spec *spec, struct route **routep, struct buf *error)
 {
 	struct route *route;
@@ -272,6 +306,9 @@ int route_new(const struct route_spec *spec, struct route **routep, struct buf *
 	r = take_actions(route, spec);
 	if (r)
 		goto fail;
+	r = take_lifecycle(route, spec, error);
+	if (r)
+		goto fail;
 	route->compression = spec->compression;
 	*routep = route;
 	return 0;
@@ -294,6 +331,7 @@ void route_free(struct route *route)
 	template_deinit(&route->path);
 	template_deinit(&route->sse);
 	free((char *)route->actions.stream);
+	free((char *)route->lifecycle.stream);
 	free(route->info);
 	free(route->key);
 	free(route);
@@ -400,6 +438,11 @@ const struct route_actions *route_actions(const struct route *route)
 const struct route_presence *route_presence(const struct route *route)
 {
 	return &route->presence;
+}
+
+const struct route_lifecycle *route_lifecycle(const struct route *route)
+{
+	return &route->lifecycle;
 }
 
 const struct route_history *route_history(const struct route *route)

@@ -29,8 +29,9 @@ struct route {
 	struct route_history history;
 	struct route_actions actions; /* its stream is ours */
 	struct route_presence presence;
-	char *info;          /* "=NAME": what presence.info points into; NULL: none */
-	struct template sse; /* the path of its event streams; without a text it has none */
+	struct route_lifecycle lifecycle; /* its stream is ours */
+	char *info;                       /* "=NAME": what presence.info points into; NULL: none */
+	struct template sse;              /* the path of its event streams; without a text it has none */
 };
 
 /* 0, ROUTE_BAD_TEMPLATE with one sentence appended to error, or -ENOMEM. */

@@ -26,9 +26,10 @@ struct route_table {
 	struct tree_node *paths;   /* -> struct route */
 	struct tree_node *streams; /* the paths of event streams -> struct route */
 	struct tree_node *keys; /* the channels that latest_by_key routes join or list -> struct key_path */
-	struct tree_node *histories; /* the channels that routes with a history join -> struct route */
-	struct tree_node *presences; /* the same of routes that keep presence */
-	const char **claims;         /* NULL-terminated; the texts are the templates'; NULL: none */
+	struct tree_node *histories;  /* the channels that routes with a history join -> struct route */
+	struct tree_node *presences;  /* the same of routes that keep presence */
+	struct tree_node *lifecycles; /* the same of routes that say which channels are occupied */
+	const char **claims;          /* NULL-terminated; the texts are the templates'; NULL: none */
 	size_t n_claims;
 	enum route_auth auth; /* of routes that do not say */
 	bool keeps_presence;  /* one of them does */
@@ -46,7 +47,9 @@ struct route_table *route_table_new(void)
 	table->keys = tree_new();
 	table->histories = tree_new();
 	table->presences = tree_new();
-	if (!table->paths || !table->streams || !table->keys || !table->histories || !table->presences)
+	table->lifecycles = tree_new();
+	if (!table->paths || !table->streams || !table->keys || !table->histories || !table->presences ||
+		!table->lifecycles)
 		goto fail;
 	return table;
 
@@ -74,6 +77,7 @@ void route_table_unref(struct route_table *table)
 	tree_free(table->keys);
 	tree_free(table->histories);
 	tree_free(table->presences);
+	tree_free(table->lifecycles);
 	free(table);
 }
 
@@ -173,6 +177,58 @@ static int check_presences(const struct route_table *table, const struct route *
 	return 0;
 }
 
+static size_t n_told_channels(const struct route *route)
+{
+	return route->lifecycle.events & LIFECYCLE_CHANNELS ? route->n_channels : 0;
+}
+
+static bool lifecycle_equal(const struct route_lifecycle *a, const struct route_lifecycle *b)
+{
+	return strcmp(a->stream, b->stream) == 0 &&
+	       (a->events & LIFECYCLE_CHANNELS) == (b->events & LIFECYCLE_CHANNELS);
+}
+
+/* Of one stream: two bounds would be the smaller one, and what workers take out is nobody else's. */
+static int check_stream(const struct route *other, const struct route *route, struct buf *error)
+{
+	const char *stream = route->lifecycle.stream, *theirs = other->lifecycle.stream;
+	const char *work = route->actions.stream, *their_work = other->actions.stream;
+
+	if (stream && theirs && strcmp(stream, theirs) == 0 &&
+		route->lifecycle.size != other->lifecycle.size) {
+		buf_printf(error, "lifecycle: route '%s' has another size for stream '%s'", route_path(other),
+			stream);
+		return ROUTE_BAD_TEMPLATE;
+	}
+	if ((stream && their_work && strcmp(stream, their_work) == 0) ||
+		(work && theirs && strcmp(work, theirs) == 0)) {
+		buf_printf(error, "lifecycle: stream '%s' is that of actions, here or in route '%s'",
+			stream && their_work && strcmp(stream, their_work) == 0 ? stream : work,
+			route_path(other));
+		return ROUTE_BAD_TEMPLATE;
+	}
+	return 0;
+}
+
+static int check_lifecycles(const struct route_table *table, const struct route *route, struct buf *error)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < table->n_routes; i++)
+		r = check_stream(table->routes[i], route, error);
+	for (size_t i = 0; r == 0 && i < n_told_channels(route); i++) {
+		const struct template *template = &route->channels[i];
+		const struct route *other = tree_get(table->lifecycles, template);
+
+		if (!other || lifecycle_equal(&other->lifecycle, &route->lifecycle))
+			continue;
+		buf_printf(error, "lifecycle: route '%s' says it otherwise of channel '%s'",
+			route_path(other), template->text);
+		r = ROUTE_BAD_TEMPLATE;
+	}
+	return r;
+}
+
 /* Room for the first n channels of the route, so that setting them cannot fail. */
 static int reserve_channels(struct tree_node *tree, const struct route *route, size_t n)
 {
@@ -266,6 +322,8 @@ static int table_insert(struct route_table *table, struct route *route)
 	r = reserve_channels(table->histories, route, n_kept_templates(route));
 	if (r == 0)
 		r = reserve_channels(table->presences, route, n_present_channels(route));
+	if (r == 0)
+		r = reserve_channels(table->lifecycles, route, n_told_channels(route));
 	if (r < 0)
 		return r;
 	if (route->sse.text)
@@ -281,6 +339,7 @@ static int table_insert(struct route_table *table, struct route *route)
 	set_channels(table->histories, route, n_kept_templates(route));
 	table->keeps_presence |= route->presence.on;
 	set_channels(table->presences, route, n_present_channels(route));
+	set_channels(table->lifecycles, route, n_told_channels(route));
 	if (route->auth_written == ROUTE_AUTH_DEFAULT)
 		route->auth = table->auth;
 	route->index = table->n_routes;
@@ -336,6 +395,9 @@ int route_table_add(struct route_table *table, const struct route_spec *spec, st
 	if (r)
 		goto fail;
 	r = check_presences(table, route, error);
+	if (r)
+		goto fail;
+	r = check_lifecycles(table, route, error);
 	if (r)
 		goto fail;
 	r = table_insert(table, route);
@@ -492,6 +554,23 @@ const struct route_presence *route_table_presence(const struct route_table *tabl
 	const struct route *route = n > 0 ? tree_match(table->presences, parts, n) : NULL;
 
 	return route ? &route->presence : NULL;
+}
+
+const struct route_lifecycle *route_table_lifecycle(const struct route_table *table, struct slice channel)
+{
+	struct slice parts[ROUTE_SEGMENTS_MAX];
+	size_t n = route_split(channel.data, channel.len, ':', parts);
+	const struct route *route = n > 0 ? tree_match(table->lifecycles, parts, n) : NULL;
+
+	return route ? &route->lifecycle : NULL;
+}
+
+bool route_table_tells_lifecycle(const struct route_table *table)
+{
+	for (size_t i = 0; i < route_table_size(table); i++)
+		if (route_lifecycle(route_table_get(table, i))->stream)
+			return true;
+	return false;
 }
 
 bool route_table_keeps_presence(const struct route_table *table)

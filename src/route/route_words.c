@@ -10,6 +10,12 @@ static const char *const slow_policy_names[] = {
 #undef SLOW_POLICY
 };
 
+static const char *const lifecycle_event_names[] = {
+#define LIFECYCLE_EVENT(id, name, sentence) [LIFECYCLE_##id] = name,
+#include "route/lifecycle_event.def"
+#undef LIFECYCLE_EVENT
+};
+
 static const char *const auth_names[] = {
 	[ROUTE_AUTH_DEFAULT] = "default",
 	[ROUTE_AUTH_NONE] = "none",
@@ -45,6 +51,21 @@ bool slow_policy_parse(const char *name, enum slow_policy *policyp)
 	if (i == N_SLOW_POLICIES)
 		return false;
 	*policyp = (enum slow_policy)i;
+	return true;
+}
+
+const char *lifecycle_event_name(enum lifecycle_event event)
+{
+	return lifecycle_event_names[event];
+}
+
+bool lifecycle_event_parse(const char *name, enum lifecycle_event *eventp)
+{
+	size_t i = find_word(lifecycle_event_names, 0, N_LIFECYCLE_EVENTS, name);
+
+	if (i == N_LIFECYCLE_EVENTS)
+		return false;
+	*eventp = (enum lifecycle_event)i;
 	return true;
 }
 

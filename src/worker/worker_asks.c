@@ -60,6 +60,13 @@ static void on_presence(void *arg, struct presence_change *change)
 	worker->listener.presence(worker->listener.arg, change);
 }
 
+static void on_session(void *arg, struct session_change *change)
+{
+	struct worker *worker = arg;
+
+	worker->listener.session(worker->listener.arg, change);
+}
+
 static int on_roll_call(void *arg, struct roll_call *call)
 {
 	struct worker *worker = arg;
@@ -95,7 +102,7 @@ static int on_identify(
 struct clients_listener worker_clients_listener(struct worker *worker)
 {
 	return (struct clients_listener){worker, on_wish, on_ready, on_join, on_spent, on_act, on_presence,
-		on_roll_call, on_submit, on_now_us, on_identify};
+		on_session, on_roll_call, on_submit, on_now_us, on_identify};
 }
 
 int worker_ask_ticket(void *arg, struct slice name, void *owner, struct ticket **ticketp)

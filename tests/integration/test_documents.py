@@ -19,6 +19,7 @@ from harness import browser
 from harness.authority import Authority
 from harness.gateway import BINARY, ROOT, run
 from harness.process import Process, clean_environment
+from harness.tokens import SECRET, Issuer
 from harness.wait import until
 from harness.websocket import exchange, handshake
 
@@ -715,6 +716,30 @@ def test_a_worker_answers_by_hand_as_the_page_says(start, redis, shell, tmp_path
         shell(words + block("docs/actions.md: redis-cli FCALL"))
         assert peer.receive()["data"] == {"version": 8}
     redis.client.delete("cards-actions")
+
+
+@runs("docs/lifecycle.md: > XRANGE sessions - +")
+@runs("docs/lifecycle.md: redis-cli XGROUP CREATE sessions")
+def test_who_comes_is_read_by_hand_as_the_page_says(start, redis, shell, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text("routes: [{path: /ws/cards, channel: cards, auth: optional, lifecycle: {stream: sessions, events: [connected]}}]\n",
+                    encoding="utf-8")
+    gateway = start("--config", file, "--token-secret", SECRET, redis=redis)
+    try:
+        assert shell(block("docs/lifecycle.md: redis-cli XGROUP CREATE sessions")).strip() == "OK"
+        with gateway.connect("/ws/cards", [("Authorization", f"Bearer {Issuer().token(sub='42')}")]):
+            (_, ((entry, fields),)), = redis.client.xreadgroup("tidegate", "reader-1", {"sessions": ">"}, block=5000)
+        words = re.findall(r'"([^"]*)"', block("docs/lifecycle.md: > XRANGE sessions - +"))
+        page = dict(zip(words[1::2], words[2::2]))
+        told = {name.decode(): value.decode() for name, value in fields.items()}
+        assert list(told) == list(page)
+        for name in ("event", "user", "route", "vars"):
+            assert told[name] == page[name]
+        for text, example in [(entry.decode(), words[0]), *((told[name], page[name]) for name in page)]:
+            assert re.sub(r"[0-9a-f]{3,}|\d+", "x", text) == re.sub(r"[0-9a-f]{3,}|\d+", "x", example)
+        assert redis.client.xack("sessions", "tidegate", entry) == 1
+    finally:
+        redis.client.delete("sessions")
 
 
 CONTROL = "docs/control.md: redis-cli FCALL tidegate_publish 2 'tg:s:{tg:control}' 'tg:m:{tg:control}' \\ '"

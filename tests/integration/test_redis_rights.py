@@ -347,3 +347,18 @@ def test_what_may_not_be_loaded_is_loaded_by_hand(start, redis, config):
         # It is looked for every few seconds; by then the peer may have been told that this takes long.
         assert hears(peer, "subscribed", "error")["data"]["recovered"]
     until("nothing is missing", lambda: node.get("/ready").json()["missing"] == [])
+
+
+def test_lifecycle_needs_these_more(start, redis, tmp_path):
+    (more,) = re.findall(r"^Routes with `lifecycle` need `(.*?)` and the key", PAGE, re.MULTILINE)
+    file = tmp_path / "lifecycle.yaml"
+    file.write_text("routes: [{path: /ws/cards, channel: cards, lifecycle: sessions}]\n", encoding="ascii")
+    set_user(redis, f"{ALL} {more} ~sessions")
+    one, two = (start("--config", file, "--node-lease", "1500ms", redis=url(redis)) for _ in range(2))
+    with one.connect("/ws/cards"), two.connect("/ws/cards"):
+        until("both are there", lambda: redis.client.hget("tg:o:{sessions}", "cards") == b"2")
+        two.process.ended = True
+        two.process.kill()
+        until("it is cleared up", lambda: one.metric("tidegate_lifecycle_lost_total") == 1)
+    until("all is said", lambda: redis.client.xlen("sessions") == 6)
+    assert not one.lines("refused a call")

@@ -651,7 +651,7 @@ static void every_reason_fits_into_a_close_frame(void **state)
 		uint16_t code;
 		const char *sentence;
 	} table[] = {
-#define CLOSE_REASON(id, code, sentence) {CLOSE_##id, code, sentence},
+#define CLOSE_REASON(id, word, code, sentence) {CLOSE_##id, code, sentence},
 #include "protocol/close_reason.def"
 #undef CLOSE_REASON
 	};

@@ -469,10 +469,10 @@ static void refuses_unknown_keys(void **state)
 	assert_refuses(f, "routes:\n- path: /a\n  chanel: a\n",
 		"t.yaml:3: unknown key 'chanel' in a route: did you mean 'channel'? (known: path, channel, "
 		"channels, subscribe, auth, access, ids, slow, compression, history, actions, messages, "
-		"presence, sse)");
+		"presence, lifecycle, sse)");
 	assert_refuses(f, "routes:\n- path: /a\n  \"qu\\nux\": a\n",
 		"t.yaml:3: unknown key 'qu?ux' in a route (known: path, channel, channels, subscribe, auth, "
-		"access, ids, slow, compression, history, actions, messages, presence, sse)");
+		"access, ids, slow, compression, history, actions, messages, presence, lifecycle, sse)");
 	assert_int_equal(load_yaml(f, "\nlisten: :1\nping_intervall: 3s\n"), CONFIG_BAD);
 	assert_non_null(strstr(buf_text(&f->error), "t.yaml:3: unknown key 'ping_intervall': did you mean "
 						    "'ping_interval'? (known: listen, admin, "));
@@ -979,14 +979,14 @@ static void prints_values_with_their_sources(void **state)
 		"\n  /a/{id}                       a,a:{id}                  subscribe none  auth none  "
 		"access "
 		"route  slow disconnect 1MiB 10s  compression on   history 50 2d close  actions off  "
-		"presence off  sse off                            %s:3\n",
+		"presence off  lifecycle off  sse off                            %s:3\n",
 		f->file);
 	assert_true(prints(f->config, line));
-	assert_true(
-		prints(f->config, "\n  /ws/cards                     cards                     subscribe "
-				  "any   auth none  access route  slow disconnect 1MiB "
-				  "10s  compression off  history off          actions off  presence off  sse "
-				  "/sse/cards                     default\n"));
+	assert_true(prints(f->config,
+		"\n  /ws/cards                     cards                     subscribe "
+		"any   auth none  access route  slow disconnect 1MiB "
+		"10s  compression off  history off          actions off  presence off  lifecycle off  sse "
+		"/sse/cards                     default\n"));
 }
 
 static void asks_who_it_is_where_a_route_says_so(void **state)
@@ -1074,6 +1074,80 @@ static void takes_any_ids_where_a_route_says_so(void **state)
 		f, "routes:\n- path: /a\n  channel: a\n  ids: wide\n", "t.yaml:4: ids is 'plain' or 'any'");
 }
 
+static void says_who_comes_and_goes_where_a_route_says_so(void **state)
+{
+	struct fixture *f = *state;
+	const struct route_lifecycle *lifecycle;
+
+	assert_int_equal(
+		load_yaml(f, "redis: redis://db\nroutes:\n- {path: /a, channel: a, lifecycle: sessions}\n"
+			     "- {path: /b, channel: b, lifecycle: {stream: ends, size: 5000, events: "
+			     "[disconnected, vacated]}}\n- {path: /c, channel: c}\n"),
+		0);
+	lifecycle = route_lifecycle(route_table_get(f->config->routes, 0));
+	assert_string_equal(lifecycle->stream, "sessions");
+	assert_int_equal(lifecycle->events, LIFECYCLE_ALL);
+	assert_int_equal(lifecycle->size, 100000);
+	lifecycle = route_table_lifecycle(f->config->routes, slice_of("b"));
+	assert_int_equal(
+		lifecycle->events, LIFECYCLE_BIT(LIFECYCLE_DISCONNECTED) | LIFECYCLE_BIT(LIFECYCLE_VACATED));
+	assert_int_equal(lifecycle->size, 5000);
+	assert_null(route_lifecycle(route_table_get(f->config->routes, 2))->stream);
+	assert_null(route_table_lifecycle(f->config->routes, slice_of("c")));
+	assert_true(route_table_tells_lifecycle(f->config->routes));
+	assert_true(prints(f->config, "  lifecycle sessions 100000 all  "));
+	assert_true(prints(f->config, "  lifecycle ends 5000 disconnected vacated  "));
+}
+
+static void refuses_a_lifecycle_that_cannot_be_said(void **state)
+{
+	static const struct {
+		const char *routes, *sentence;
+	} rows[] = {
+		{"- {path: /a, channel: a, lifecycle: {stream: s, events: [conected]}}",
+			"t.yaml:3: 'conected' is no event of lifecycle (known: connected, disconnected, "
+			"occupied, vacated)"},
+		{"- {path: /a, channel: a, lifecycle: {stream: s, events: []}}",
+			"t.yaml:3: lifecycle without any event says nothing: leave 'events' out for all, or "
+			"'lifecycle' "
+			"for none"},
+		{"- {path: /a, channel: a, lifecycle: {stream: s, events: [vacated, vacated]}}",
+			"t.yaml:3: event 'vacated' is there twice"},
+		{"- {path: /a, channel: a, lifecycle: {size: 1000}}",
+			"t.yaml:3: lifecycle is the name of a stream, or 'stream: …' and more below it"},
+		{"- {path: /a, channel: a, lifecycle: {stream: s, size: 5}}",
+			"t.yaml:3: size: '5' is not a number from 1000 to 10000000"},
+		{"- {path: /a, channel: a, lifecycle: 'x{y}'}",
+			"t.yaml:3: the stream of lifecycle has no braces, which stand around it in other "
+			"keys"},
+		{"- {path: /a, channel: a, lifecycle: 'tg:x'}", "t.yaml:3: the stream of lifecycle does not "
+								"begin with 'tg:', which is Tidegate's own"},
+		{"- {path: /a, channel: a, lifecycle: ''}",
+			"t.yaml:3: the stream of lifecycle is a key in Redis, of 1 to 200 bytes"},
+		{"- {path: /a, channels: [], lifecycle: {stream: s, events: [occupied]}}",
+			"t.yaml:3: lifecycle has events of channels only, and the route joins no channel"},
+		{"- {path: /a, channel: a, lifecycle: s, actions: s}",
+			"t.yaml:3: the stream of lifecycle is that of actions: its entries would be taken "
+			"for actions"},
+		{"- {path: /a, channel: a, actions: s}\n- {path: /b, channel: b, lifecycle: s}",
+			"t.yaml:4: lifecycle: stream 's' is that of actions, here or in route '/a'"},
+		{"- {path: /a, channel: a, lifecycle: s}\n- {path: /b, channel: a, lifecycle: t}",
+			"t.yaml:4: lifecycle: route '/a' says it otherwise of channel 'a'"},
+		{"- {path: /a, channel: a, lifecycle: s}\n- {path: /b, channel: b, lifecycle: {stream: s, "
+		 "size: 1000}}",
+			"t.yaml:4: lifecycle: route '/a' has another size for stream 's'"},
+	};
+	struct fixture *f = *state;
+	char text[400];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		snprintf(text, sizeof(text), "redis: redis://db\nroutes:\n%s\n", rows[i].routes);
+		assert_refuses(f, text, rows[i].sentence);
+	}
+	assert_refuses(f, "\nroutes:\n- {path: /a, channel: a, lifecycle: s}\n",
+		"t.yaml:3: lifecycle is a stream in Redis, and 'redis' names no server");
+}
+
 static void streams_where_a_route_says_so(void **state)
 {
 	struct fixture *f = *state;
@@ -1128,8 +1202,9 @@ static void keeps_a_history_where_a_route_says_so(void **state)
 	assert_true(prints(f->config, "  history 1000 24h  "));
 	assert_true(keeps_history(f->config, "a:7"));
 	assert_false(keeps_history(f->config, "cards"));
-	assert_true(prints(f->config, "  history off       actions off  presence off  sse /sse/cards         "
-				      "            default\n"));
+	assert_true(prints(f->config,
+		"  history off       actions off  presence off  lifecycle off  sse /sse/cards         "
+		"            default\n"));
 	history = with_history(f, "{size: 1000000, ttl: 365d, on_gap: close}");
 	assert_int_equal(history->size, 1000000);
 	assert_true(history->ttl_ms == ROUTE_HISTORY_TTL_MS_MAX);
@@ -1518,6 +1593,8 @@ int main(void)
 		with_folder(compresses_where_a_route_says_so),
 		with_folder(takes_any_ids_where_a_route_says_so),
 		with_folder(keeps_a_history_where_a_route_says_so),
+		with_folder(says_who_comes_and_goes_where_a_route_says_so),
+		with_folder(refuses_a_lifecycle_that_cannot_be_said),
 		with_folder(streams_where_a_route_says_so),
 		with_folder(takes_either_spelling_of_a_truth),
 		with_folder(refuses_what_history_is_not),

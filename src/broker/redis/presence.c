@@ -27,19 +27,11 @@ struct waiting {
 
 /* --- answers --- */
 
-static bool take_count(const struct redis_reply *reply, size_t i, uint64_t *countp)
-{
-	if (i >= reply->n_values || reply->values[i].kind != REDIS_INTEGER || reply->values[i].integer < 0)
-		return false;
-	*countp = (uint64_t)reply->values[i].integer;
-	return true;
-}
-
 /* {users, connections without one, came, went [, cursor]}, or {users, connections without one, texts} */
 static bool read_roll(const struct redis_reply *reply, enum redis_function function, struct broker_roll *roll)
 {
-	if (reply->values[0].kind != REDIS_ARRAY || !take_count(reply, 1, &roll->n_users) ||
-		!take_count(reply, 2, &roll->n_anonymous))
+	if (reply->values[0].kind != REDIS_ARRAY || !redis_reply_count(reply, 1, &roll->n_users) ||
+		!redis_reply_count(reply, 2, &roll->n_anonymous))
 		return false;
 	if (function == REDIS_FUNCTION_PRESENT) {
 		if (reply->n_values < 4 || reply->values[3].kind != REDIS_STRING)
@@ -47,7 +39,7 @@ static bool read_roll(const struct redis_reply *reply, enum redis_function funct
 		roll->users = redis_reply_text(reply, 3);
 		return true;
 	}
-	if (!take_count(reply, 3, &roll->n_joined) || !take_count(reply, 4, &roll->n_left))
+	if (!redis_reply_count(reply, 3, &roll->n_joined) || !redis_reply_count(reply, 4, &roll->n_left))
 		return false;
 	return function != REDIS_FUNCTION_LEAVE ||
 	       (reply->n_values > 5 && position_number_parse(redis_reply_text(reply, 5), &roll->cursor) == 0);

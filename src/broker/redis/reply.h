@@ -14,7 +14,9 @@
  * protocol, there is nothing to do but to close. It takes bytes, not sockets.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/buf.h"
 #include "core/slice.h"
@@ -48,6 +50,15 @@ struct redis_parser;
 
 /* Hears each reply, borrowed for the length of the call. Not 0 stops the parser for good. */
 typedef int (*redis_reply_fn)(void *arg, const struct redis_reply *reply);
+
+/* A number that counts something. False: the i-th value is none. */
+static inline bool redis_reply_count(const struct redis_reply *reply, size_t i, uint64_t *countp)
+{
+	if (i >= reply->n_values || reply->values[i].kind != REDIS_INTEGER || reply->values[i].integer < 0)
+		return false;
+	*countp = (uint64_t)reply->values[i].integer;
+	return true;
+}
 
 /* The text of a string, a status or an error; empty for others. Borrowed like the reply. */
 static inline struct slice redis_reply_text(const struct redis_reply *reply, size_t i)

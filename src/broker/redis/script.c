@@ -34,6 +34,10 @@ static const struct {
 	[REDIS_FUNCTION_LEASE] = {"tidegate_lease", "return lease(KEYS, ARGV)\n",
 		"+zadd +zrem +zscore +zrangebyscore +time"},
 	[REDIS_FUNCTION_HOLDS] = {"tidegate_holds", "return holds(KEYS, ARGV)\n", "+sadd +srem +srandmember"},
+	[REDIS_FUNCTION_SESSION] = {"tidegate_session", "return session(KEYS, ARGV)\n",
+		"+xlen +xadd +hget +hset +hdel +hincrby +persist +time and the stream"},
+	[REDIS_FUNCTION_LOST] = {"tidegate_lost", "return lost(KEYS, ARGV)\n",
+		"+xlen +xadd +hget +hdel +hlen +hincrby +hscan +pexpire +time and the stream"},
 };
 
 static void append_from(size_t first, struct buf *out)

@@ -83,6 +83,11 @@ int redis_server_clear_presence(struct redis_server *server, const struct broker
 int redis_server_ask_presence(
 	struct redis_server *server, struct slice channel, bool names, broker_roll_fn done, void *arg);
 
+int redis_server_say(struct redis_server *server, const struct broker_session *session, uint64_t call,
+	bool forgot, const struct broker_said *said, size_t n, broker_said_fn done, void *arg);
+int redis_server_say_lost(struct redis_server *server, const struct broker_session *session, uint64_t cursor,
+	broker_said_fn done, void *arg);
+
 /* The leases of the nodes on this server, for redis/lease.h; NULL while it is not ready. */
 struct redis_leases *redis_server_leases(struct redis_server *server);
 

@@ -11,6 +11,7 @@
 #include "broker/redis/library.h"
 #include "broker/redis/presence.h"
 #include "broker/redis/server_private.h"
+#include "broker/redis/session.h"
 
 /* The channel as Redis knows it, in name, whose bytes are the caller's to free. 0, or why no call can be
  * made. */
@@ -118,6 +119,28 @@ int redis_server_ask_presence(
 	buf_deinit(&name);
 	return r;
 }
+
+/* --- lifecycle --- */
+
+int redis_server_say(struct redis_server *server, const struct broker_session *session, uint64_t call,
+	bool forgot, const struct broker_said *said, size_t n, broker_said_fn done, void *arg)
+{
+	if (!server->ready)
+		return -ENOTCONN;
+	return redis_session_say(server->library, server->subscriber.channels.prefix, session, call, forgot,
+		said, n, done, arg);
+}
+
+int redis_server_say_lost(struct redis_server *server, const struct broker_session *session, uint64_t cursor,
+	broker_said_fn done, void *arg)
+{
+	if (!server->ready)
+		return -ENOTCONN;
+	return redis_session_say_lost(
+		server->library, server->subscriber.channels.prefix, session, cursor, done, arg);
+}
+
+/* --- the nodes' leases --- */
 
 struct redis_leases *redis_server_leases(struct redis_server *server)
 {

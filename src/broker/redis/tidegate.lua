@@ -377,6 +377,141 @@ local function holds(k, a)
   return redis.call(a[1] == 'add' and 'SADD' or 'SREM', k[1], unpack(a, 2))
 end
 
+-- Who comes and goes, and which channels are occupied, as entries of a stream (docs/lifecycle.md). A node says what is so: what
+-- is there already, or has gone already, is not said again. What it has is remembered in a hash of its own, so that somebody
+-- can say it of a node that died:
+--   a connection's number   'tenure mask L M USER ROUTE VARS', where L and M are the lengths of user and route
+--   '#' and a channel       'tenure mask'
+--   ''                      'tenure call size': the last call that was carried out, so that one of which nobody knows what
+--                           became of it can be repeated
+-- A tenure is the number behind the last dot of the name under which the node held its lease when it said so.
+local SAID_FOR = 600000 -- so long the last call is known of a node that has nothing any more
+local CONNECTED, DISCONNECTED, OCCUPIED, VACATED = 1, 2, 4, 8
+
+local function has(mask, event)
+  return math.floor(mask / event) % 2 == 1
+end
+
+-- s: what all entries of one call share.
+local function append_event(s, ...)
+  redis.call('XADD', s.k[1], 'MAXLEN', '~', s.size, '*', ...)
+  s.n = s.n + 1
+end
+
+local function connection_of(text)
+  local user_len, route_len, at = string.match(text, '^(%d+) (%d+) ()')
+  local route_at = at + user_len
+  local vars_at = route_at + route_len
+  return string.sub(text, at, route_at - 1), string.sub(text, route_at, vars_at - 1), string.sub(text, vars_at)
+end
+
+local function appears(s, name, age, mask, text)
+  local value = s.tenure .. ' ' .. mask .. (text == '' and '' or ' ' .. text)
+  if redis.call('HSET', s.k[2], name, value) == 0 then
+    return
+  end
+  local at = string.format('%.0f', s.now - age)
+  if string.byte(name) ~= 35 then
+    if has(mask, CONNECTED) then
+      local user, route, vars = connection_of(text)
+      append_event(s, 'event', 'connected', 'conn', s.node .. '.' .. name, 'user', user, 'route', route, 'vars', vars, 'at', at,
+        'node', s.node)
+    end
+  elseif redis.call('HINCRBY', s.k[3], string.sub(name, 2), 1) == 1 and has(mask, OCCUPIED) then
+    append_event(s, 'event', 'occupied', 'channel', string.sub(name, 2), 'at', at, 'node', s.node)
+  end
+end
+
+local function goes(s, name, value, age, code, reason)
+  redis.call('HDEL', s.k[2], name)
+  local mask, text = string.match(value, '^%d+ (%d+) ?(.*)$')
+  local at = string.format('%.0f', s.now - age)
+  if string.byte(name) ~= 35 then
+    if has(mask, DISCONNECTED) then
+      local user, route, vars = connection_of(text)
+      append_event(s, 'event', 'disconnected', 'conn', s.node .. '.' .. name, 'user', user, 'route', route, 'vars', vars, 'at',
+        at, 'node', s.node, 'code', code, 'reason', reason)
+    end
+    return
+  end
+  local channel = string.sub(name, 2)
+  if redis.call('HINCRBY', s.k[3], channel, -1) <= 0 then
+    redis.call('HDEL', s.k[3], channel)
+    if has(mask, VACATED) then
+      append_event(s, 'event', 'vacated', 'channel', channel, 'at', at, 'node', s.node)
+    end
+  end
+end
+
+-- Before any effect: what was written is not taken back when a later command is denied, or finds a key of another kind.
+local function refused(k)
+  if redis.acl_check_cmd and not redis.acl_check_cmd('XADD', k[1], '*', 'event', '') then
+    return redis.error_reply('NOPERM tidegate: this user may not append to the stream')
+  end
+  redis.call('XLEN', k[1])
+end
+
+-- KEYS stream, what the node has, channels: on how many nodes each is occupied
+-- ARGV node, tenure, call, size, forgot or '', then for each that came ('+') or went ('-') seven words:
+--   + or -, a connection's number or '#' and a channel, how many milliseconds ago, mask of events, text, code, reason
+-- forgot: this Redis does not know all calls from before the present tenure. Then an end is said that it knows no beginning of,
+-- where its text is given. Answers how many entries that made, and 1 if calls are missing here, else 0.
+local function session(k, a)
+  local no = refused(k)
+  if no then
+    return no
+  end
+  local s = {k = k, node = a[1], tenure = a[2], size = a[4], now = now_ms(), n = 0}
+  local last = tonumber(string.match(redis.call('HGET', k[2], '') or '', '^%d+ (%d+)') or 0)
+  if last >= a[3] + 0 then
+    return {0, 0}
+  end
+  local forgot = a[5] ~= '' or last < a[3] - 1
+  redis.call('HSET', k[2], '', a[2] .. ' ' .. a[3] .. ' ' .. a[4])
+  redis.call('PERSIST', k[2])
+  for i = 6, #a, 7 do
+    local name, age, mask, text = a[i + 1], a[i + 2], a[i + 3], a[i + 4]
+    if a[i] == '+' then
+      appears(s, name, age, mask, text)
+    else
+      local value = redis.call('HGET', k[2], name) or (forgot and text ~= '' and s.tenure .. ' ' .. mask .. ' ' .. text)
+      if value then
+        goes(s, name, value, age, a[i + 5], a[i + 6])
+      end
+    end
+  end
+  return {s.n, forgot and 1 or 0}
+end
+
+-- KEYS as above
+-- ARGV node, tenure, cursor, count, size of the stream unless the node had said one
+-- Says of some of what a dead node had that it is lost. Under another name the node may be there again: what it said under that
+-- one stays. Answers how many connections and channels these were, and the cursor of the next call, which is '0' when there
+-- is no more.
+local function lost(k, a)
+  local no = refused(k)
+  if no then
+    return no
+  end
+  local s = {k = k, node = a[1], now = now_ms(), n = 0}
+  s.size = string.match(redis.call('HGET', k[2], '') or '', '^%d+ %d+ (%d+)') or a[5]
+  local part = redis.call('HSCAN', k[2], a[3], 'COUNT', a[4])
+  local connections, channels = 0, 0
+  for i = 1, #part[2], 2 do
+    local name, value = part[2][i], part[2][i + 1]
+    if name ~= '' and string.match(value, '^%d+') == a[2] then
+      goes(s, name, value, 0, '1006', 'node_lost')
+      local is_channel = string.byte(name) == 35
+      connections = connections + (is_channel and 0 or 1)
+      channels = channels + (is_channel and 1 or 0)
+    end
+  end
+  if part[1] == '0' and redis.call('HLEN', k[2]) <= 1 then
+    redis.call('PEXPIRE', k[2], SAID_FOR)
+  end
+  return {connections, channels, part[1]}
+end
+
 if redis.register_function then
   redis.register_function('tidegate_publish', publish)
   redis.register_function('tidegate_read', read)
@@ -386,6 +521,8 @@ if redis.register_function then
   redis.register_function({function_name = 'tidegate_present', callback = present, flags = {'no-writes'}})
   redis.register_function('tidegate_lease', lease)
   redis.register_function('tidegate_holds', holds)
+  redis.register_function('tidegate_session', session)
+  redis.register_function('tidegate_lost', lost)
   redis.register_function({
     function_name = 'tidegate_version',
     callback = function() return VERSION end,

@@ -454,7 +454,7 @@ void node_init(struct node *node, uint64_t seed)
 		.ping_interval_ms = UINT64_C(1) << 40, /* no peer answers pings */
 		.pong_timeout_ms = 10000};
 	const struct clients_listener listener = {
-		node, on_wish, on_ready, on_join, on_spent, NULL, NULL, NULL, NULL, on_now_us, NULL};
+		node, on_wish, on_ready, on_join, on_spent, NULL, NULL, NULL, NULL, NULL, on_now_us, NULL};
 	struct route_table *table;
 
 	memset(node, 0, sizeof(*node));

@@ -1,0 +1,70 @@
+/* Session: tells the bus that a client is open, and that it has ended; see the header. */
+
+#include "client/session.h"
+
+#include "auth/identity.h"
+#include "client/client.h"
+#include "client/clients.h"
+#include "core/buf.h"
+#include "core/log.h"
+#include "mail/session.h"
+#include "route/route.h"
+
+static struct session_change *begin(const struct client *client, const struct route_lifecycle *lifecycle)
+{
+	struct session_change *change = NULL;
+	struct route_match match;
+	struct buf vars = {0};
+
+	rights_match(&client->rights, &match);
+	route_variables(&match, &vars);
+	if (!vars.failed)
+		change = session_begun(slice_of(lifecycle->stream), rights_user(&client->rights),
+			slice_of(route_path(client->rights.route)), buf_slice(&vars));
+	buf_deinit(&vars);
+	if (!change)
+		return NULL;
+	change->conn = client->id;
+	change->events = lifecycle->events & LIFECYCLE_CONNECTIONS;
+	change->size = lifecycle->size;
+	return change;
+}
+
+static void say(const struct client *client, struct session_change *change)
+{
+	const struct clients_listener *up = &client->clients->listener;
+
+	if (change)
+		up->session(up->arg, change);
+	else
+		log_error(client->clients->log, "a connection's lifecycle is not told: out of memory",
+			log_uint("conn", client->id));
+}
+
+void session_opened(struct client *client)
+{
+	const struct route_lifecycle *lifecycle = route_lifecycle(client->rights.route);
+	struct session_change *change;
+
+	if (!(lifecycle->events & LIFECYCLE_CONNECTIONS))
+		return;
+	change = begin(client, lifecycle);
+	client->in_session = change;
+	say(client, change);
+}
+
+void session_ended(struct client *client)
+{
+	struct session_change *change;
+
+	if (!client->in_session)
+		return;
+	client->in_session = false;
+	change = session_over();
+	if (change) {
+		change->conn = client->id;
+		change->code = client->close_code;
+		change->reason = client->reason;
+	}
+	say(client, change);
+}

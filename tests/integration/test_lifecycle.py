@@ -1,0 +1,249 @@
+"""Who comes and goes, as entries of a stream: each once, whatever dies."""
+
+import json
+import signal
+
+import pytest
+
+from harness.gateway import TALKATIVE
+from harness.tokens import SECRET, Issuer
+from harness.wait import pass_time, until
+
+CONFIG = """
+routes:
+  - path: /ws/cards
+    channel: cards
+    auth: optional
+    lifecycle: sessions
+  - path: "/ws/rooms/{room}"
+    channel: "room:{room}"
+    auth: optional
+    lifecycle: {stream: sessions, events: [connected, disconnected, occupied, vacated]}
+  - path: /ws/ends
+    channel: ends
+    auth: optional
+    lifecycle: {stream: ends, events: [disconnected]}
+  - path: /ws/plain
+    channel: plain
+    auth: optional
+"""
+LEASE = ("--node-lease", "1500ms")
+
+
+@pytest.fixture
+def issuer():
+    return Issuer()
+
+
+@pytest.fixture
+def gateways(start, own_redis, tmp_path):
+    """gateways(n, …options) are running."""
+
+    def start_some(count=1, *options, redis=own_redis, config=CONFIG):
+        file = tmp_path / "tidegate.yaml"
+        file.write_text(config, encoding="utf-8")
+        return [start("--config", file, "--token-secret", SECRET, *TALKATIVE, *options, redis=redis) for _ in range(count)]
+
+    return start_some
+
+
+def connect(gateway, issuer=None, user=None, path="/ws/cards", **options):
+    headers = [("Authorization", f"Bearer {issuer.token(sub=user)}")] if user else []
+    return gateway.connect(path, headers, **options)
+
+
+def entries(redis, *events, stream="sessions"):
+    """The fields of the stream's entries, as texts; only those of these events."""
+    found = [{name.decode(): value.decode() for name, value in fields.items()} for _, fields in redis.client.xrange(stream)]
+    return [entry for entry in found if not events or entry["event"] in events]
+
+
+def said(redis, stream="sessions"):
+    """Event and reason, by connection."""
+    by_connection = {}
+    for entry in entries(redis, "connected", "disconnected", stream=stream):
+        by_connection.setdefault(entry["conn"], []).append((entry["event"], entry.get("reason")))
+    return by_connection
+
+
+def channels(redis):
+    return [(entry["event"], entry["channel"]) for entry in entries(redis, "occupied", "vacated")]
+
+
+def open_now(redis):
+    """How many connections count as open, by what was said."""
+    return sum(events[-1][0] == "connected" for events in said(redis).values())
+
+
+def die(gateway):
+    """Without a word."""
+    gateway.process.ended = True
+    gateway.process.kill()
+
+
+def ends(reason):
+    return [("connected", None), ("disconnected", reason)]
+
+
+def test_who_comes_and_goes_is_an_entry_each(gateways, issuer, own_redis):
+    (gateway,) = gateways()
+    with connect(gateway, issuer, "Zoë 1", path="/ws/rooms/7") as peer:
+        until("it is said", lambda: len(entries(own_redis, "connected")) == 1)
+        peer.close(4321)
+    until("it has gone", lambda: len(entries(own_redis)) == 4)
+    came, went = entries(own_redis, "connected", "disconnected")
+    at = int(came["at"])
+    node, number = came["conn"].split(".")
+    assert number.isdigit()
+    assert came == {"event": "connected", "conn": f"{node}.{number}", "user": "Zoë 1", "route": "/ws/rooms/{room}", "vars": '{"room":"7"}',
+                    "at": str(at), "node": node}
+    assert went == {**came, "event": "disconnected", "at": went["at"], "code": "4321", "reason": "peer"}
+    occupied, vacated = entries(own_redis, "occupied", "vacated")
+    assert occupied == {"event": "occupied", "channel": "room:7", "at": occupied["at"], "node": node}
+    assert vacated == {**occupied, "event": "vacated", "at": vacated["at"]}
+    seconds, micros = own_redis.client.time()
+    assert seconds * 1000 + micros / 1000 - 60000 < at <= int(went["at"]) <= int(vacated["at"]) + 2000
+    assert not entries(own_redis, stream="ends")
+
+
+def test_a_route_says_only_what_it_lists_and_others_nothing(gateways, own_redis):
+    (gateway,) = gateways()
+    with connect(gateway, path="/ws/plain"), connect(gateway, path="/ws/ends"):
+        until("both are there", lambda: gateway.metric("tidegate_connections") == 2)
+    until("one has gone", lambda: len(entries(own_redis, stream="ends")) == 1)
+    (went,) = entries(own_redis, stream="ends")
+    assert (went["event"], went["reason"]) == ("disconnected", "gone") or went["reason"] == "peer"
+    assert not entries(own_redis)
+
+
+def test_each_end_has_its_reason(gateways, own_redis):
+    one, two = gateways(2)
+    closed, kicked = connect(one), connect(two)
+    until("both are said", lambda: open_now(own_redis) == 2)
+    names = {entry["node"]: entry["conn"] for entry in entries(own_redis, "connected")}
+    closed.close(1000)
+    closed.abandon()
+    until("it has gone", lambda: open_now(own_redis) == 1)
+    (left,) = [conn for conn in names.values() if said(own_redis)[conn] == [("connected", None)]]
+    assert two.get("/control", "POST", json.dumps({"do": "disconnect", "conn": left, "code": 4222, "reason": "enough"}).encode()).status == 200
+    assert kicked.close_code() == 4222
+    kicked.socket.close()
+    until("all have gone", lambda: open_now(own_redis) == 0)
+    assert sorted(said(own_redis).values()) == sorted([ends("peer"), ends("disconnected")])
+    (kick,) = [entry for entry in entries(own_redis, "disconnected") if entry["reason"] == "disconnected"]
+    assert kick["code"] == "4222"
+
+
+def test_a_gateway_that_ends_says_why_its_connections_ended_before_it_does(gateways, own_redis):
+    (gateway,) = gateways()
+    peers = [connect(gateway) for _ in range(20)]
+    until("all are said", lambda: open_now(own_redis) == 20)
+    gateway.process.signal(signal.SIGTERM)
+    for peer in peers:
+        assert peer.close_code() == 1012
+        peer.abandon()
+    gateway.stop()
+    assert list(said(own_redis).values()) == [ends("restart")] * 20
+
+
+def test_a_gateway_that_is_killed_leaves_no_connection_open_and_each_is_said_once(gateways, own_redis):
+    one, two, three = gateways(3, *LEASE)
+    with connect(one), connect(three, path="/ws/rooms/1"):
+        peers = [connect(two, path=f"/ws/rooms/{number}") for number in range(40)]
+        until("all are said", lambda: open_now(own_redis) == 42)
+        until("all are occupied", lambda: len(channels(own_redis)) == 41)
+        die(two)
+        until("they are lost", lambda: open_now(own_redis) == 2)
+        until("it is cleared up", lambda: one.metric("tidegate_dead_nodes_cleared_total") +
+              three.metric("tidegate_dead_nodes_cleared_total") == 1)
+        for peer in peers:
+            peer.socket.close()
+        events = list(said(own_redis).values())
+        assert events.count(ends("node_lost")) == 40 and len(events) == 42
+        assert sorted(name for event, name in channels(own_redis) if event == "vacated") == \
+            sorted(f"room:{number}" for number in range(40) if number != 1)
+        assert one.metric("tidegate_lifecycle_lost_total") + three.metric("tidegate_lifecycle_lost_total") == 40
+
+
+def test_a_gateway_that_was_away_for_longer_than_its_lease_puts_back_what_is_alive(gateways, own_redis):
+    one, two = gateways(2, *LEASE)
+    with connect(one), connect(two) as stays, connect(two) as leaves:
+        until("all are said", lambda: open_now(own_redis) == 3)
+        two.process.signal(signal.SIGSTOP)
+        try:
+            until("they are lost", lambda: open_now(own_redis) == 1)
+            leaves.socket.close()
+        finally:
+            two.process.signal(signal.SIGCONT)
+        until("one is there again", lambda: open_now(own_redis) == 2)
+        assert stays.ask({"type": "ping"})["type"] == "pong"
+        until("the other has gone", lambda: two.metric("tidegate_connections") == 1)
+    until("all have gone", lambda: open_now(own_redis) == 0)
+    events = sorted(said(own_redis).values(), key=len)
+    assert [len(some) for some in events] == [2, 2, 4]
+    assert events[2][1] == ("disconnected", "node_lost") and events[2][2] == ("connected", None)
+    assert channels(own_redis) == [("occupied", "cards"), ("vacated", "cards")] or len(channels(own_redis)) == 1
+
+
+def test_what_happened_while_redis_was_away_is_said_when_it_is_back(gateways, own_redis):
+    (gateway,) = gateways(1, *LEASE)
+    own_redis.client.config_set("save", "")
+    stays, leaves = connect(gateway), connect(gateway)
+    until("both are said", lambda: open_now(own_redis) == 2)
+    own_redis.client.save()
+    own_redis.kill()
+    until("it is away", lambda: gateway.get("/ready").status == 503)
+    leaves.close()
+    connect(gateway).close()
+    until("they have gone", lambda: gateway.metric("tidegate_connections") == 1)
+    with stays, connect(gateway):
+        own_redis.start()
+        gateway.wait_until_ready()
+        until("the truth", lambda: len(said(own_redis)) == 4 and open_now(own_redis) == 2)
+        until("the old name is cleared up", lambda: gateway.metric("tidegate_dead_nodes_cleared_total") >= 1)
+        assert sorted(said(own_redis).values(), key=len) == [[("connected", None)]] * 2 + [ends("peer")] * 2
+    until("all have gone", lambda: open_now(own_redis) == 0)
+    assert all(len(events) == 2 and events[1][1] != "node_lost" for events in said(own_redis).values())
+
+
+def test_a_redis_that_lost_its_data_is_told_again(gateways, own_redis):
+    one, two = gateways(2)
+    stays, leaves = connect(one), connect(one)
+    with stays, connect(two):
+        until("all are said", lambda: open_now(own_redis) == 3)
+        own_redis.kill()
+        for gateway in (one, two):
+            until("it is away", lambda gateway=gateway: gateway.get("/ready").status == 503)
+        leaves.close()
+        until("it has gone", lambda: one.metric("tidegate_connections") == 1)
+        own_redis.start()  # empty
+        until("it is said again", lambda: len(said(own_redis)) == 3 and open_now(own_redis) == 2)
+        assert sorted(said(own_redis).values(), key=str) == sorted([[("connected", None)]] * 2 + [[("disconnected", "peer")]], key=str)
+        assert channels(own_redis) == [("occupied", "cards")]
+    until("all have gone", lambda: open_now(own_redis) == 0)
+    until("nobody listens", lambda: channels(own_redis) == [("occupied", "cards"), ("vacated", "cards")])
+
+
+def test_a_channel_is_occupied_once_over_all_gateways_and_a_reload_of_a_page_is_silent(gateways, own_redis):
+    one, two = gateways(2)
+    with connect(one, path="/ws/rooms/1"):
+        until("it is said", lambda: channels(own_redis) == [("occupied", "room:1")])
+        with connect(two, path="/ws/rooms/1"), connect(two, path="/ws/plain") as guest:
+            guest.ask({"type": "subscribe", "data": {"channel": "room:1"}})
+            until("both count", lambda: own_redis.client.hget("tg:o:{sessions}", "room:1") == b"2")
+    with connect(two, path="/ws/rooms/1"):
+        pass_time(3)  # longer than a channel waits for somebody
+        assert channels(own_redis) == [("occupied", "room:1")]
+    until("nobody listens", lambda: channels(own_redis) == [("occupied", "room:1"), ("vacated", "room:1")])
+    assert not own_redis.client.exists("tg:o:{sessions}")
+
+
+def test_a_stream_of_another_kind_is_said_in_the_log_and_filled_once_it_is_gone(gateways, own_redis):
+    own_redis.client.set("sessions", "text")
+    (gateway,) = gateways()
+    with connect(gateway):
+        until("the log says so", lambda: gateway.lines("redis refused a call of our library", function="tidegate_session"))
+        own_redis.client.delete("sessions")
+        until("it is said", lambda: open_now(own_redis) == 1)
+    until("it has gone", lambda: open_now(own_redis) == 0)
+    assert len(said(own_redis)) == 1
