@@ -247,3 +247,21 @@ def test_a_stream_of_another_kind_is_said_in_the_log_and_filled_once_it_is_gone(
         until("it is said", lambda: open_now(own_redis) == 1)
     until("it has gone", lambda: open_now(own_redis) == 0)
     assert len(said(own_redis)) == 1
+
+
+def test_a_crowd_that_came_while_redis_was_slow_is_one_call(gateways, issuer, own_redis):
+    """Of presence as well: both say what has gathered while a call is under way."""
+    (gateway,) = gateways(1, config=CONFIG.replace("lifecycle: sessions", "lifecycle: sessions, presence: {grace: 0s}".replace(", ", "\n    ")))
+    with connect(gateway, issuer, "first"):
+        until("it is said", lambda: open_now(own_redis) == 1)
+        own_redis.process.signal(signal.SIGSTOP)
+        try:
+            peers = [connect(gateway, issuer, f"user-{number}") for number in range(230)]
+        finally:
+            own_redis.process.signal(signal.SIGCONT)
+        until("all are said", lambda: open_now(own_redis) == 231)
+        until("all are there", lambda: own_redis.client.hlen("tg:q:{cards}") == 231)
+        for peer in peers:
+            peer.socket.close()
+    until("all have gone", lambda: open_now(own_redis) == 0)
+    assert len(said(own_redis)) == 231

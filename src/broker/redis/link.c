@@ -140,20 +140,38 @@ static void link_fail_because(struct redis_link *link, const char *what, const c
 	redis_link_fail(link, REDIS_LINK_LOST, reason);
 }
 
+/* words and lens: room for them. The command's length, or negative. */
+static long long format(char **commandp, const struct slice *argv, size_t n, const char **words, size_t *lens)
+{
+	for (size_t i = 0; i < n; i++) {
+		words[i] = argv[i].len ? argv[i].data : "";
+		lens[i] = argv[i].len;
+	}
+	return redisFormatCommandArgv(commandp, (int)n, words, lens);
+}
+
+/* The same for a command of many words. */
+static long long format_long(char **commandp, const struct slice *argv, size_t n)
+{
+	const char **words = calloc(n, sizeof(*words));
+	size_t *lens = calloc(n, sizeof(*lens));
+	long long len = words && lens ? format(commandp, argv, n, words, lens) : -1;
+
+	free(words);
+	free(lens);
+	return len;
+}
+
 static int link_append(struct redis_link *link, const struct slice *argv, size_t n, size_t *n_bytesp)
 {
-	const char *words[REDIS_ARGS_MAX];
-	size_t lens[REDIS_ARGS_MAX];
+	const char *words[REDIS_ARGS_FEW];
+	size_t lens[REDIS_ARGS_FEW];
 	char *command;
 	long long len;
 	int r = 0;
 
 	assert(n > 0 && n <= REDIS_ARGS_MAX);
-	for (size_t i = 0; i < n; i++) {
-		words[i] = argv[i].len ? argv[i].data : "";
-		lens[i] = argv[i].len;
-	}
-	len = redisFormatCommandArgv(&command, (int)n, words, lens);
+	len = n <= REDIS_ARGS_FEW ? format(&command, argv, n, words, lens) : format_long(&command, argv, n);
 	if (len < 0)
 		return -ENOMEM;
 	/* In this order: if the second call fails, an empty buffer is written, which does no harm. */

@@ -27,7 +27,8 @@ struct redis_tls;
 struct redis_url;
 
 enum {
-	REDIS_ARGS_MAX = 1 + 512, /* words of one command */
+	REDIS_ARGS_FEW = 1 + 512, /* words of one command, for which there is room on the stack */
+	REDIS_ARGS_MAX = 4096,    /* of any: a call of broker_say() has the most */
 	REDIS_OUTSTANDING_BYTES_MAX = 16 * 1024 * 1024,
 };
 

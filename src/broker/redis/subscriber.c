@@ -36,7 +36,7 @@ static void tell(struct redis_subscriber *subscriber, const struct slice *argv, 
 /* How many commands of this set were sent. */
 static size_t send_some(struct redis_subscriber *subscriber, struct redis_channels *set)
 {
-	struct slice argv[REDIS_ARGS_MAX];
+	struct slice argv[REDIS_ARGS_FEW];
 	size_t n_commands = 0, n;
 
 	for (; (n = redis_channels_next(set, argv)) > 0; n_commands++)
