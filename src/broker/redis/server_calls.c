@@ -125,19 +125,19 @@ int redis_server_ask_presence(
 int redis_server_say(struct redis_server *server, const struct broker_session *session, uint64_t call,
 	bool forgot, const struct broker_said *said, size_t n, broker_said_fn done, void *arg)
 {
-	if (!server->ready)
+	if (!redis_server_is_ready(server))
 		return -ENOTCONN;
-	return redis_session_say(server->library, server->subscriber.channels.prefix, session, call, forgot,
-		said, n, done, arg);
+	return redis_session_say(server->library, server->subscriber.sets[REDIS_CLASSIC].prefix, session,
+		call, forgot, said, n, done, arg);
 }
 
 int redis_server_say_lost(struct redis_server *server, const struct broker_session *session, uint64_t cursor,
 	broker_said_fn done, void *arg)
 {
-	if (!server->ready)
+	if (!redis_server_is_ready(server))
 		return -ENOTCONN;
 	return redis_session_say_lost(
-		server->library, server->subscriber.channels.prefix, session, cursor, done, arg);
+		server->library, server->subscriber.sets[REDIS_CLASSIC].prefix, session, cursor, done, arg);
 }
 
 /* --- the nodes' leases --- */
