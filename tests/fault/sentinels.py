@@ -102,7 +102,10 @@ class Heard(threading.Thread):
 
     def run(self):
         while True:
-            message = self.peer.receive()
+            try:
+                message = self.peer.receive()
+            except (OSError, Timeout):
+                return  # nothing comes any more: what was missed is counted
             if message["type"] == "end":
                 return
             if message["type"] == "n":

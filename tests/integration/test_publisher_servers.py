@@ -1,12 +1,15 @@
 """The Python package where Redis is more than one address: sentinels that name the primary, and servers side by side."""
 
 import asyncio
+import contextlib
 import json
 import sys
+import threading
 import time
 
 import pytest
 
+from harness.cluster import Cluster
 from harness.gateway import ROOT, run
 from harness.redis_server import DurableRedis
 from harness.sentinels import Sentinels
@@ -16,6 +19,7 @@ sys.path.insert(0, str(ROOT / "src/clients/python"))
 
 # pylint: disable=wrong-import-position
 from tidegate import AsyncControl, AsyncPublisher, AsyncWorker, Control, Presence, Publisher, shard_of  # noqa: E402
+from tidegate._cluster import Seeds  # noqa: E402
 from tidegate._servers import Named, Servers, split_urls  # noqa: E402
 from tidegate._redis import THREADS  # noqa: E402
 
@@ -157,30 +161,82 @@ def test_control_reaches_all_gateways(servers, urls, start):
     assert Presence(urls).roll("cards").n_users == 0
 
 
+async def asked_and_answered(where, gateway):
+    worker = AsyncWorker(where, "asked")
+
+    @worker.action("*")
+    async def echo(action):
+        return action.data
+
+    running = asyncio.ensure_future(worker.run(signals=False))
+
+    def ask():
+        with gateway.connect("/ws/asks") as peer:
+            return until("it is answered", lambda: peer.ask({"type": "action", "id": 1, "data": {"x": 1}}).get("data"))
+
+    try:
+        return await asyncio.to_thread(ask)
+    finally:
+        worker.stop()
+        await running
+
+
 def test_a_worker_reads_from_one_server_and_answers_on_another(servers, urls, start, tmp_path):
     (tmp_path / "routes.yaml").write_text("routes:\n  - {path: /ws/asks, channel: asks, actions: asked}\n", encoding="utf-8")
     gateway = start("--config", str(tmp_path / "routes.yaml"), redis=urls)
 
-    async def work():
-        worker = AsyncWorker(urls, "asked")
+    assert asyncio.run(asked_and_answered(urls, gateway)) == {"x": 1}
 
-        @worker.action("*")
-        async def echo(action):
-            return action.data
 
-        running = asyncio.ensure_future(worker.run(signals=False))
+# --- a cluster ----------------------------------------------------------------------------------------------------
 
-        def ask():
-            with gateway.connect("/ws/asks") as peer:
-                return until("it is answered", lambda: peer.ask({"type": "action", "id": 1, "data": {"x": 1}}).get("data"))
 
-        try:
-            return await asyncio.to_thread(ask)
-        finally:
-            worker.stop()
-            await running
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    load(*made.primaries)
+    yield made
+    made.stop()
 
-    assert asyncio.run(work()) == {"x": 1}
+
+def test_each_event_goes_to_the_server_of_its_slot_also_when_that_has_moved(cluster, publishers_of):
+    publishers = publishers_of(cluster.url)
+    for channel in cluster.one_of_each("items:{}"):
+        say(publishers, 1, channel)
+        assert cluster.owner(channel).client.xlen(f"tg:s:{{{channel}}}") == 2
+    target = next(server for server in cluster.primaries if server is not cluster.owner("cards"))
+    say(publishers, 0)
+    cluster.move(cluster.slot("cards"), target)
+    say(publishers, 1)
+    assert entries(target) == [0, 0, 1, 1]
+
+
+def test_an_event_waits_for_its_slot_that_is_on_its_way(cluster, publishers_of):
+    publishers = publishers_of(cluster.url, deadline_seconds=5)
+    slot, source = cluster.slot("moving"), cluster.owner("moving")
+    target = next(server for server in cluster.primaries if server is not source)
+    say(publishers, 0, "moving")
+    target.cluster("SETSLOT", slot, "IMPORTING", source.id)
+    source.cluster("SETSLOT", slot, "MIGRATING", target.id)
+    keys = source.client.execute_command("CLUSTER GETKEYSINSLOT", slot, 100)
+    source.client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+    saying = threading.Thread(target=say, args=(publishers, 1, "moving"))
+    saying.start()
+    until("it was sent on", lambda: source.client.info("errorstats").get("errorstat_ASK"))
+    for server in (target, source):
+        server.cluster("SETSLOT", slot, "NODE", target.id)
+    saying.join()
+    assert target.client.xlen("tg:s:{moving}") == 4
+
+
+def test_a_worker_and_control_find_their_servers_in_a_cluster(cluster, start, tmp_path):
+    (tmp_path / "routes.yaml").write_text("routes:\n  - {path: /ws/asks, channel: asks, actions: asked}\n", encoding="utf-8")
+    gateway = start("--config", str(tmp_path / "routes.yaml"), redis=cluster.url)
+    assert asyncio.run(asked_and_answered(cluster.url, gateway)) == {"x": 1}
+    until("it is announced", lambda: gateway.api("/nodes")["state"] == "complete")
+    with contextlib.closing(Control(cluster.url)) as control:
+        until("it is there", lambda: len(control.disconnect(user="nobody").nodes) == 1)
+    assert Presence(cluster.url).roll("cards").n_users == 0
 
 
 # --- what is written ----------------------------------------------------------------------------------------------
@@ -192,6 +248,8 @@ def test_urls_are_read_as_the_gateways_read_them():
     assert named == Named(True, [("s1", 1), ("::1", 2), ("s3", 26379)], "my m", 4, {"username": "me", "password": "p@/"},
                           {"username": "u", "password": "p&"})
     assert Named.parse("redis://h") is None
+    assert Seeds.parse("redis://me:p%40@h1:1,[::1]:2,h3") == Seeds(False, [("h1", 1), ("::1", 2), ("h3", 6379)], {"username": "me", "password": "p@"})
+    assert Seeds.parse("rediss+cluster://h1").tls and Seeds.parse("redis://h1/0") is None
     for wrong in ("redis+sentinel://h", "redis+sentinel:///m", "redis+sentinel://h:x/m"):
         with pytest.raises(ValueError):
             Named.parse(wrong)

@@ -13,8 +13,11 @@ from redis.backoff import NoBackoff
 # What Redis says while it is not itself: the first word of its answer, which redis-py takes off where it has a class of
 # exceptions for it. Which ones have a class depends on its version.
 RETRIED = {"BusyLoadingError": "LOADING", "ReadOnlyError": "READONLY", "OutOfMemoryError": "OOM",
-           "MasterDownError": "MASTERDOWN", "TryAgainError": "TRYAGAIN", "ClusterDownError": "CLUSTERDOWN"}
+           "MasterDownError": "MASTERDOWN", "TryAgainError": "TRYAGAIN", "ClusterDownError": "CLUSTERDOWN",
+           "MovedError": "MOVED", "AskError": "ASK"}
 RETRIED_WORDS = {*RETRIED.values(), "NOREPLICAS", "MISCONF", "BUSY", "UNBLOCKED"}
+# Who knows only one server of a cluster is not helped by trying again.
+REDIRECTS = {"MOVED", "ASK"}
 # After these another server may stand at the address, and only a new connection finds it.
 ELSEWHERE = {"READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED"}
 

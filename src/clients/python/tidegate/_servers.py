@@ -1,4 +1,4 @@
-"""Where Redis is: one server, the primary that sentinels name, several servers side by side, or a cluster."""
+"""Where Redis is: one server, the primary that sentinels name, or several servers side by side. Clusters: _cluster.py."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote
 
 import redis
 
+from ._cluster import AsyncCluster, Cluster, Seeds
 from ._redis import ASYNCIO, ELSEWHERE, Kind, own_pool, settings_of
 from .sharding import shard_of
 
@@ -82,6 +83,8 @@ class Server:
         if seconds is not None:
             self.client = type(client)(connection_pool=own_pool(kind, client, seconds, for_whom))
 
+    follows = False  # redirections
+
     def look(self) -> Any:
         """Finds out where it is now, if that may have changed."""
 
@@ -111,6 +114,8 @@ class AsyncServer(Server):
 
 class _NamedServer:
     """What both kinds share of a primary that sentinels name: who is asked when, and which answer counts."""
+
+    follows = False
 
     def __init__(self, kind: Kind, named: Named, seconds: Optional[float], options: dict[str, Any]) -> None:
         self.kind, self.named, self.seconds = kind, named, seconds
@@ -260,7 +265,18 @@ class Servers:
             parts = list(where)
         if not parts:
             raise ValueError("an empty list of Redis servers")
-        self.all = [self._one(part, seconds, for_whom, options) for part in parts]
+        seeds = Seeds.parse(parts[0]) if len(parts) == 1 and isinstance(parts[0], str) else None
+        self.cluster: Any = None
+        self.all: list[Any] = []
+        if seeds:
+            self.cluster = (AsyncCluster if kind is ASYNCIO else Cluster)(kind, seeds, seconds, options)
+        else:
+            self.all = [self._one(part, seconds, for_whom, options) for part in parts]
+
+    @property
+    def push(self) -> str:
+        """How functions of the library push to subscribers."""
+        return "spublish" if self.cluster else "publish"
 
     def _one(self, part: Any, seconds: Optional[float], for_whom: str, options: dict[str, Any]) -> Any:
         is_async = self.kind is ASYNCIO
@@ -272,13 +288,17 @@ class Servers:
 
     def of(self, name: str) -> Any:
         """The server that has this channel or key: look() at it, and then its client."""
-        return self.all[shard_of(name, len(self.all))]
+        return self.cluster.of(name) if self.cluster else self.all[shard_of(name, len(self.all))]
+
+    def of_nodes(self, name: str) -> Any:
+        """Where gateways announce themselves, under this key: on the first of several."""
+        return self.cluster.of(name) if self.cluster else self.all[0]
 
     def close(self) -> None:
-        for one in self.all:
+        for one in [self.cluster] if self.cluster else self.all:
             one.close()
 
     async def aclose(self) -> None:
-        for one in self.all:
+        for one in [self.cluster] if self.cluster else self.all:
             closing: Awaitable[None] = one.close()
             await closing

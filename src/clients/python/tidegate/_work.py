@@ -15,7 +15,7 @@ from typing import Any, Callable, Generator, Iterable, NamedTuple, Optional, Typ
 import redis
 
 from . import _memory
-from ._redis import word_of
+from ._redis import REDIRECTS, word_of
 from ._servers import Servers, Where
 from .action import Action, ActionError, Malformed, answer_to, members, read_entry, refusal, text_of
 from .publisher import NotPublished
@@ -141,7 +141,7 @@ class Work:
             except redis.RedisError as error:
                 if "NOGROUP" in str(error) or word_of(error) == "UNBLOCKED":  # the stream may have gone, and the group with it
                     housekept, self.cursor = float("-inf"), "0-0"
-                elif word_of(error) is None:
+                elif word_of(error) is None or (word_of(error) in REDIRECTS and not self.server.follows):
                     raise  # this does not get better
                 yield from self._pause(error, tries)
                 tries += 1

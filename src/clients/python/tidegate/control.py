@@ -48,7 +48,7 @@ class _Gathering:
         self.errors: Dict[str, str] = {}
 
     def note(self, message: Optional[Dict[str, Any]]) -> None:
-        if not message or message["type"] != "message":
+        if not message or message["type"] not in ("message", "smessage"):
             return
         try:
             answer = json.loads(message["data"])
@@ -89,7 +89,7 @@ class _Control:
     def _words(self, command: Dict[str, Any]) -> Tuple[Any, ...]:
         epoch = "".join(random.choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", k=8))
         return ("FCALL", "tidegate_publish", 2, f"tg:s:{{{self.channel}}}", f"tg:m:{{{self.channel}}}",
-                json.dumps(command), self.channel, "publish", SIZE, TTL_MS, epoch)
+                json.dumps(command), self.channel, self.servers.push, SIZE, TTL_MS, epoch)
 
     @staticmethod
     def _command(what: str, **members: Any) -> Dict[str, Any]:
@@ -134,10 +134,13 @@ class Control(_Control):
     def send(self, command: Dict[str, Any]) -> Outcome:
         """A command as docs/control.md has it, without `reply`."""
         reply = self._reply()
-        for server in self.servers.all:
-            server.look()
+        for name in self.channel, self.prefix + reply, self.set:
+            self.servers.of(name).look()
+        self.servers.of_nodes(self.set).look()
         with self.servers.of(self.prefix + reply).client.pubsub() as pubsub:
             pubsub.subscribe(self.prefix + reply)
+            if self.servers.cluster:  # where gateways answer on the sharded channel
+                pubsub.execute_command("SSUBSCRIBE", self.prefix + reply)
             deadline = time.monotonic() + REDIS_SECONDS
             while (pubsub.get_message(timeout=max(0.0, deadline - time.monotonic())) or {}).get("type") != "subscribe":
                 if time.monotonic() >= deadline:
@@ -150,7 +153,7 @@ class Control(_Control):
             return gathering.outcome()
 
     def _announced(self) -> List[str]:
-        client = self.servers.all[0].client  # where the nodes announce themselves
+        client = self.servers.of_nodes(self.set).client
         ids = sorted(_text(node) for node in client.smembers(self.set))
         return [node for node in ids if client.exists(f"{self.set}:{node}")]
 
@@ -188,10 +191,13 @@ class AsyncControl(_Control):
     async def send(self, command: Dict[str, Any]) -> Outcome:
         """As Control.send()."""
         reply = self._reply()
-        for server in self.servers.all:
-            await server.look()
+        for name in self.channel, self.prefix + reply, self.set:
+            await self.servers.of(name).look()
+        await self.servers.of_nodes(self.set).look()
         async with self.servers.of(self.prefix + reply).client.pubsub() as pubsub:
             await pubsub.subscribe(self.prefix + reply)
+            if self.servers.cluster:
+                await pubsub.execute_command("SSUBSCRIBE", self.prefix + reply)
             deadline = time.monotonic() + REDIS_SECONDS
             while (await self._message(pubsub, deadline) or {}).get("type") != "subscribe":
                 if time.monotonic() >= deadline:
@@ -212,7 +218,7 @@ class AsyncControl(_Control):
         return message
 
     async def _announced(self) -> List[str]:
-        client = self.servers.all[0].client
+        client = self.servers.of_nodes(self.set).client
         ids = sorted(_text(node) for node in await client.smembers(self.set))
         return [node for node in ids if await client.exists(f"{self.set}:{node}")]
 

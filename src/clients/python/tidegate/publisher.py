@@ -24,7 +24,7 @@ from typing import Any, Optional
 
 import redis
 
-from ._redis import ASYNCIO, THREADS, word_of
+from ._redis import ASYNCIO, REDIRECTS, THREADS, word_of
 from ._servers import Servers, Where
 
 KEY_TTL_MS = 120_000  # for how long a retry is recognised: longer than the deadline below
@@ -68,7 +68,7 @@ class _Publisher:
         epoch = "".join(random.choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", k=8))
         return ("FCALL", "tidegate_publish", 3,
                 f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}", f"tg:i:{{{channel}}}:{key}",
-                payload, channel, "publish", self.size + 1, self.ttl_ms, epoch, KEY_TTL_MS)  # one more: the anchor
+                payload, channel, self.servers.push, self.size + 1, self.ttl_ms, epoch, KEY_TTL_MS)  # one more: the anchor
 
     def _late(self, pause: float, give_up: float) -> bool:
         """Whether another attempt after so long a pause might end after the deadline."""
@@ -96,7 +96,7 @@ class Publisher(_Publisher):
                 return _entry(server.client.execute_command(*words))
             except redis.RedisError as error:
                 reason, word = error, word_of(error)
-            if word is None:
+            if word is None or (word in REDIRECTS and not server.follows):
                 raise reason
             server.doubt(word)
             pause = random.uniform(0, longest)
@@ -132,7 +132,7 @@ class AsyncPublisher(_Publisher):
             if reason is None:
                 return _entry(attempt.result())
             word = word_of(reason)
-            if word is None:
+            if word is None or (word in REDIRECTS and not server.follows):
                 raise reason
             await server.doubt(word)
             pause = random.uniform(0, longest)
