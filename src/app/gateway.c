@@ -23,6 +23,7 @@
 #include "app/keys.h"
 #include "app/notify.h"
 #include "app/warnings.h"
+#include "auth/rehearsal.h"
 #include "broker/memory_broker.h"
 #include "broker/redis/tls.h"
 #include "broker/redis/urls.h"
@@ -382,6 +383,8 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 		r = read_fault_off(gateway);
 #endif
 
+	if (r == 0 && auth_rehearse() < 0) /* what cannot be checked here is refused when it comes */
+		r = -ENOMEM;
 	if (r == 0)
 		r = read_certificates(gateway, error);
 	if (r == 0)

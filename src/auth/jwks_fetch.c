@@ -12,6 +12,7 @@
 
 #include "auth/jwks_url.h"
 #include "core/buf.h"
+#include "tls/tls_rehearsal.h"
 
 struct jwks_fetch {
 	struct event_base *base;
@@ -285,6 +286,8 @@ int jwks_fetch_new(struct event_base *base, const char *url, const char *ca, jwk
 	fetch->url = strdup(url);
 	fetch->ca = ca && *ca ? strdup(ca) : NULL;
 	r = fetch->url && (!ca || !*ca || fetch->ca) ? make_multi(fetch) : -ENOMEM;
+	if (r == 0 && tls_rehearse_client() < 0) /* libcurl speaks TLS by the same OpenSSL */
+		r = -ENOMEM;
 	if (r < 0) {
 		jwks_fetch_free(fetch);
 		return r;

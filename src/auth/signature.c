@@ -2,6 +2,7 @@
 
 #include "auth/signature.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,8 @@
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+
+#include "tls/tls_rehearsal.h"
 
 enum {
 	N_DIGESTS = 3,
@@ -68,15 +71,10 @@ static const char *const digest_names[N_DIGESTS] = {"SHA256", "SHA384", "SHA512"
 
 /* --- keys -------------------------------------------------------------------------------------- */
 
-static struct signature_key *copy_secret(const jwk_item_t *item)
+static struct signature_key *copy_secret(const void *bytes, size_t len)
 {
-	const unsigned char *bytes;
-	struct signature_key *key;
-	size_t len;
+	struct signature_key *key = malloc(sizeof(*key) + len);
 
-	if (jwks_item_key_oct(item, &bytes, &len) != 0)
-		return NULL;
-	key = malloc(sizeof(*key) + len);
 	if (!key)
 		return NULL;
 	key->public = NULL;
@@ -85,30 +83,40 @@ static struct signature_key *copy_secret(const jwk_item_t *item)
 	return key;
 }
 
-static EVP_PKEY *read_public(const char *pem)
+static EVP_PKEY *read_public(const char *pem, int len)
 {
-	BIO *bio = pem ? BIO_new_mem_buf(pem, -1) : NULL;
+	BIO *bio = pem ? BIO_new_mem_buf(pem, len) : NULL;
 	EVP_PKEY *public = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
 
 	BIO_free(bio);
 	return public;
 }
 
-struct signature_key *signature_key_new(const struct jwk_item *item)
+/* OpenSSL's reasons stay in its queue. */
+static struct signature_key *copy_public(const char *pem, int len)
 {
-	struct signature_key *key;
+	struct signature_key *key = calloc(1, sizeof(*key));
 
-	if (jwks_item_kty(item) == JWK_KEY_TYPE_OCT)
-		return copy_secret(item);
-	key = calloc(1, sizeof(*key));
 	if (!key)
 		return NULL;
-	key->public = read_public(jwks_item_pem(item));
-	if (!key->public) {
+	key->public = read_public(pem, len);
+	if (key->public)
+		return key;
+	free(key);
+	return NULL;
+}
+
+struct signature_key *signature_key_new(const struct jwk_item *item)
+{
+	const unsigned char *bytes;
+	struct signature_key *key;
+	size_t len;
+
+	if (jwks_item_kty(item) == JWK_KEY_TYPE_OCT)
+		return jwks_item_key_oct(item, &bytes, &len) == 0 ? copy_secret(bytes, len) : NULL;
+	key = copy_public(jwks_item_pem(item), -1);
+	if (!key)
 		ERR_clear_error(); /* or the next call of TLS on this thread would take it for its own */
-		signature_key_free(key);
-		return NULL;
-	}
 	return key;
 }
 
@@ -235,12 +243,12 @@ static bool text_is_good(
 		       (const unsigned char *)text.data, text.len) == 1;
 }
 
-bool signature_is_good(struct signature_room *room, enum algorithm algorithm, const struct signature_key *key,
+/* OpenSSL's reasons stay in its queue. */
+static bool is_good(struct signature_room *room, enum algorithm algorithm, const struct signature_key *key,
 	struct slice text, struct slice signature)
 {
 	const struct way *way = &ways[algorithm];
 	unsigned char der[DER_MAX];
-	bool good;
 
 	if ((way->family == FAMILY_HMAC) != (key->public == NULL))
 		return false;
@@ -248,9 +256,44 @@ bool signature_is_good(struct signature_room *room, enum algorithm algorithm, co
 		return hmac_is_good(room->digests[way->digest], key, text, signature);
 	if (way->family == FAMILY_ECDSA)
 		signature = (struct slice){(const char *)der, write_der(signature, way->half, der)};
-	good = way->family == FAMILY_EDDSA ? text_is_good(room, key->public, text, signature)
+	return way->family == FAMILY_EDDSA ? text_is_good(room, key->public, text, signature)
 					   : digest_is_good(room, algorithm, key->public, text, signature);
+}
+
+bool signature_is_good(struct signature_room *room, enum algorithm algorithm, const struct signature_key *key,
+	struct slice text, struct slice signature)
+{
+	bool good = is_good(room, algorithm, key, text, signature);
+
 	if (!good)
 		ERR_clear_error();
 	return good;
+}
+
+/* A key that libjwt imports is written as PEM as well. */
+static bool can_be_written(EVP_PKEY *public)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	bool written = bio && PEM_write_bio_PUBKEY(bio, public) == 1;
+
+	BIO_free(bio);
+	return written;
+}
+
+int signature_rehearse(struct signature_room *room, enum algorithm algorithm, struct slice key_text,
+	struct slice text, struct slice signature)
+{
+	bool secret = ways[algorithm].family == FAMILY_HMAC;
+	struct signature_key *key;
+	int r = 0;
+
+	ERR_clear_error();
+	key = secret ? copy_secret(key_text.data, key_text.len)
+		     : copy_public(key_text.data, (int)key_text.len);
+	if (!key || !is_good(room, algorithm, key, text, signature) ||
+		(!secret && !can_be_written(key->public)))
+		r = tls_lacked_memory() ? -ENOMEM : 1;
+	signature_key_free(key);
+	ERR_clear_error();
+	return r;
 }

@@ -28,4 +28,9 @@ void signature_room_free(struct signature_room *room); /* accepts NULL */
 bool signature_is_good(struct signature_room *room, enum algorithm algorithm, const struct signature_key *key,
 	struct slice text, struct slice signature);
 
+/* Reads the key, a PEM text or a secret, and checks the signature with it, which is a good one. 0, 1 if that
+ * cannot be done, or -ENOMEM. */
+int signature_rehearse(struct signature_room *room, enum algorithm algorithm, struct slice key_text,
+	struct slice text, struct slice signature);
+
 #endif

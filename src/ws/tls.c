@@ -18,7 +18,7 @@
 #include "core/log.h"
 #include "metrics/metrics.h"
 #include "tls/tls_keys.h"
-#include "ws/tls_rehearsal.h"
+#include "tls/tls_rehearsal.h"
 
 /* For TLS 1.2; those of 1.3 are all of this kind. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"

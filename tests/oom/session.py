@@ -225,20 +225,27 @@ def play(run):
             step(run)
 
 
-def serves(run):
-    """Does the next client hear an event, now that nothing fails any more?"""
+def hears(run, channel, path, headers=()):
+    """Does the next client of this path hear an event, now that nothing fails any more?"""
     deadline = time.monotonic() + SERVE_SECONDS
     while time.monotonic() < deadline and run.popen.poll() is None:
         with contextlib.suppress(Exception):
-            with run.peer("/ws/prices", seconds=3) as peer:
+            with run.peer(path, headers, seconds=3) as peer:
                 if peer.response.status != 101:
                     raise ConnectionError
-                run.publish("prices", '{"type":"last"}')
+                run.publish(channel, '{"type":"last"}')
                 while peer.receive()["type"] != "last":
                     pass
-                return run.ask("GET", "/live", seconds=3)[0] == 200
+                return True
         time.sleep(0.05)
     return False
+
+
+def serves(run):
+    """A stranger, one with a token, and the operator."""
+    token = Issuer(secret=SECRET).token(sub="alice")
+    return (hears(run, "prices", "/ws/prices") and hears(run, "user:alice", "/ws/me", [("Authorization", f"Bearer {token}")])
+            and run.ask("GET", "/live", seconds=3)[0] == 200)
 
 
 def judge(run):

@@ -1,6 +1,6 @@
-/* The promise of ws/tls_rehearsal: what failed once for want of memory does not fail for good. */
+/* The promise of tls/tls_rehearsal: what failed once for want of memory does not fail for good. */
 
-#include "ws/tls_rehearsal.h"
+#include "tls/tls_rehearsal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +24,10 @@ enum {
 	K_FIRST = 600,
 	K_LAST = 1000,
 	K_STEP = 3,
+	/* of the allocations of a client's, with the certificate that is made for them */
+	CLIENT_K_FIRST = 1,
+	CLIENT_K_LAST = 3000,
+	CLIENT_K_STEP = 97,
 };
 
 static unsigned long n_allocations, failing; /* the number that fails; 0: none */
@@ -134,10 +138,38 @@ static void that_nothing_is_shared_is_no_lack_of_memory(void **state)
 	SSL_CTX_free(without_key);
 }
 
+/* As recovers_from(), of a client. */
+static bool a_client_recovers_from(unsigned long k)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		n_allocations = 0;
+		failing = k;
+		(void)tls_rehearse_client();
+		failing = 0;
+		_exit(tls_rehearse_client() == 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void one_failed_allocation_is_not_the_end_of_tls_of_a_client(void **state)
+{
+	(void)state;
+	assert_int_equal(tls_rehearse_client(), 0);
+	assert_int_equal(ERR_peek_error(), 0);
+	for (unsigned long k = CLIENT_K_FIRST; k < CLIENT_K_LAST; k += CLIENT_K_STEP)
+		assert_true(a_client_recovers_from(k));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_failed_allocation_is_not_the_end_of_tls),
+		cmocka_unit_test(one_failed_allocation_is_not_the_end_of_tls_of_a_client),
 		cmocka_unit_test(is_content_where_only_a_certificate_of_the_client_lacks),
 		cmocka_unit_test(shakes_hands_with_a_key_of_any_curve),
 		cmocka_unit_test(that_nothing_is_shared_is_no_lack_of_memory),

@@ -15,6 +15,7 @@
 
 #include "core/buf.h"
 #include "tls/pem.h"
+#include "tls/tls_rehearsal.h"
 #include "tls/tls_wire.h"
 
 struct redis_tls {
@@ -99,6 +100,8 @@ int redis_tls_new(const struct redis_tls_options *options, struct buf *error, st
 	if (!tls->context || !tls->wire || (given(options->name) && !tls->name))
 		goto fail;
 	configure(tls->context, options->verify);
+	if (tls_rehearse_client() < 0)
+		goto fail;
 	r = take_authorities(tls->context, options, error);
 	if (r == 0)
 		r = take_identity(tls->context, options, error);

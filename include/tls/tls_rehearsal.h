@@ -1,5 +1,5 @@
-#ifndef TIDEGATE_SRC_WS_TLS_REHEARSAL_H
-#define TIDEGATE_SRC_WS_TLS_REHEARSAL_H
+#ifndef TIDEGATE_TLS_TLS_REHEARSAL_H
+#define TIDEGATE_TLS_TLS_REHEARSAL_H
 
 /*
  * TLS rehearsal: handshakes with oneself, in memory, before anybody else is spoken to.
@@ -9,10 +9,18 @@
  * again. What a rehearsal has used is found already.
  */
 
+#include <stdbool.h>
+
 #include <openssl/ssl.h>
 
 /* How many of the handshakes failed, 0 at best: where the certificate or the configuration of OpenSSL leaves
  * nothing that both sides know, which other clients may do better; or -ENOMEM. */
 int tls_rehearse(SSL_CTX *server);
+
+/* The same for who will be a client, with a server that is made for it. */
+int tls_rehearse_client(void);
+
+/* Does a reason in OpenSSL's queue say that memory was lacking? The queue is empty behind it. */
+bool tls_lacked_memory(void);
 
 #endif

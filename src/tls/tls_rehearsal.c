@@ -1,16 +1,19 @@
 /* TLS rehearsal: handshakes with oneself, in memory; see the header. */
 
-#include "ws/tls_rehearsal.h"
+#include "tls/tls_rehearsal.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include <openssl/bio.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 enum {
 	TURNS_MAX = 10, /* of each side: a handshake takes two or three */
+	DAY_SECONDS = 24 * 3600,
 };
 
 /* What clients of our days say, and those of yesterday. For these the group of the certificate's own key is
@@ -44,7 +47,7 @@ static bool shake_hands(SSL *server, SSL *client)
 	return false;
 }
 
-static bool lacked_memory(void)
+bool tls_lacked_memory(void)
 {
 	unsigned long error;
 
@@ -69,7 +72,7 @@ static int rehearse(SSL_CTX *server_context, SSL_CTX *client_context, const stru
 		SSL_set_bio(client, other, other);
 		SSL_set_accept_state(server);
 		SSL_set_connect_state(client);
-		r = shake_hands(server, client) ? 0 : lacked_memory() ? -ENOMEM : 1;
+		r = shake_hands(server, client) ? 0 : tls_lacked_memory() ? -ENOMEM : 1;
 	}
 	SSL_free(client);
 	SSL_free(server);
@@ -91,4 +94,63 @@ int tls_rehearse(SSL_CTX *server)
 	SSL_CTX_free(client);
 	ERR_clear_error();
 	return r < 0 ? r : n_failed;
+}
+
+/* --- as a client --- */
+
+/* A certificate that the key has signed itself, good for a day. */
+static X509 *certify(EVP_PKEY *key)
+{
+	X509 *certificate = X509_new();
+	X509_NAME *name = certificate ? X509_get_subject_name(certificate) : NULL;
+
+	if (name &&
+		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"-", -1, -1, 0) &&
+		X509_set_version(certificate, X509_VERSION_3) && X509_set_issuer_name(certificate, name) &&
+		X509_gmtime_adj(X509_getm_notBefore(certificate), -DAY_SECONDS) &&
+		X509_gmtime_adj(X509_getm_notAfter(certificate), DAY_SECONDS) &&
+		X509_set_pubkey(certificate, key) && X509_sign(certificate, key, EVP_sha256()))
+		return certificate;
+	X509_free(certificate);
+	return NULL;
+}
+
+/* The server has that certificate, and the client believes it, after it has checked its signature. */
+static bool acquaint(SSL_CTX *server, SSL_CTX *client)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *certificate = key ? certify(key) : NULL;
+	bool done = certificate && SSL_CTX_use_certificate(server, certificate) == 1 &&
+		    SSL_CTX_use_PrivateKey(server, key) == 1 &&
+		    X509_STORE_add_cert(SSL_CTX_get_cert_store(client), certificate) == 1;
+
+	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(client), X509_V_FLAG_CHECK_SS_SIGNATURE);
+	SSL_CTX_set_verify(client, SSL_VERIFY_PEER, NULL);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+	return done;
+}
+
+int tls_rehearse_client(void)
+{
+	SSL_CTX *server, *client;
+	int r, n_failed = 0;
+
+	ERR_clear_error();
+	server = SSL_CTX_new(TLS_server_method());
+	client = SSL_CTX_new(TLS_client_method());
+	if (server && client && acquaint(server, client))
+		r = 0;
+	else
+		r = tls_lacked_memory() ? -ENOMEM : 1;
+	for (size_t i = 0; r == 0 && i < sizeof(parts) / sizeof(*parts); i++) {
+		int failed = rehearse(server, client, &parts[i]);
+
+		r = failed < 0 ? failed : 0;
+		n_failed += failed > 0;
+	}
+	SSL_CTX_free(client);
+	SSL_CTX_free(server);
+	ERR_clear_error();
+	return r ? r : n_failed;
 }
