@@ -249,6 +249,7 @@ typedef void (*broker_revocations_fn)(
 	void *arg, int r, const struct broker_revocation *some, size_t n, bool is_last);
 
 enum {
+	BROKER_HAD_ENDED = 1,     /* a node that was cleared up behind had not died */
 	BROKER_NODES_PARTIAL = 1, /* there are more nodes than were looked at */
 	BROKER_NODES_MAX = 500,   /* nodes that are listed */
 };
@@ -468,7 +469,8 @@ int broker_lease(struct broker *broker, const struct broker_lease *lease, broker
 int broker_end_lease(
 	struct broker *broker, struct slice node, uint64_t in_ms, broker_done_fn done, void *arg);
 
-/* A dead node that was the caller's to clear up has left nothing any more. */
+/* A dead node that was the caller's to clear up has left nothing any more. done() is not NULL, and hears
+ * BROKER_HAD_ENDED of one that had not died, but ended, or goes on under another name. */
 int broker_cleared(struct broker *broker, struct slice node, broker_done_fn done, void *arg);
 
 /* Some of what a node holds. */

@@ -168,6 +168,9 @@ struct bus_view {
 /* False if this node has no such channel. */
 bool bus_look(const struct bus *bus, struct slice channel, struct bus_view *view);
 
+/* How many users are on a channel by this node, and connections without one, where presence is kept. */
+void bus_count_users(const struct bus *bus, struct slice channel, uint64_t *n_usersp, uint64_t *n_anonymousp);
+
 /* The tap gets the channel's events from now on. 0 or -ENOMEM. */
 int bus_tap_add(struct bus *bus, struct bus_tap *tap, struct slice channel);
 void bus_tap_remove(struct bus *bus, struct bus_tap *tap); /* harmless if it was not added */

@@ -86,14 +86,26 @@ static uint64_t letters(const struct map_entry *entry)
 	return value;
 }
 
+/* Of this node, as the subscribers are: those of all nodes are in Redis, and would cost a call a channel. */
+static void write_users(const struct admin *admin, struct slice name, struct buf *out)
+{
+	uint64_t n_users, n_anonymous;
+
+	if (!route_table_presence(admin->routes, name))
+		return;
+	bus_count_users(admin->bus, name, &n_users, &n_anonymous);
+	buf_printf(out, ",\"users\":%" PRIu64 ",\"anonymous\":%" PRIu64, n_users, n_anonymous);
+}
+
 static void write_channel(const struct admin *admin, const struct sum *sum, struct buf *out)
 {
 	struct slice name = {sum->entry.key, sum->entry.key_len};
 
 	buf_append_str(out, "{\"channel\":");
 	buf_append_json_string(out, name.data, name.len);
-	buf_printf(out, ",\"subscribers\":%" PRIu64 ",\"history\":%s}", sum->n_subscribers,
-		route_table_history(admin->routes, name) ? "true" : "false");
+	buf_printf(out, ",\"subscribers\":%" PRIu64, sum->n_subscribers);
+	write_users(admin, name, out);
+	buf_printf(out, ",\"history\":%s}", route_table_history(admin->routes, name) ? "true" : "false");
 }
 
 /* The largest first, equal channels by name. */
@@ -213,8 +225,9 @@ static void on_channel(void *arg, const struct survey *survey)
 	(void)bus_look(request->admin->bus, name, &view);
 	buf_append_str(&body, "{\"channel\":");
 	buf_append_json_string(&body, name.data, name.len);
-	buf_printf(&body, ",\"subscribers\":%" PRIu64 ",\"subscribed\":%s,\"history\":", n,
-		view.subscribed ? "true" : "false");
+	buf_printf(&body, ",\"subscribers\":%" PRIu64, n);
+	write_users(request->admin, name, &body);
+	buf_printf(&body, ",\"subscribed\":%s,\"history\":", view.subscribed ? "true" : "false");
 	if (view.channel_log || history)
 		write_history(history, view.channel_log, &body);
 	else

@@ -154,9 +154,10 @@ void status_write(const struct status *status, struct buf *out)
 	write_identity(status, out);
 	buf_printf(out,
 		",\"connections\":%" PRIu64 ",\"connections_max\":%" PRIu64 ",\"subscriptions\":%" PRIu64
-		",\"channels\":%" PRIu64,
+		",\"channels\":%" PRIu64 ",\"presence_users\":%" PRIu64,
 		total(status, METRIC_CONNECTIONS), total(status, METRIC_CONNECTIONS_MAX),
-		total(status, METRIC_SUBSCRIPTIONS), total(status, METRIC_CHANNELS));
+		total(status, METRIC_SUBSCRIPTIONS), total(status, METRIC_CHANNELS),
+		total(status, METRIC_PRESENCE_USERS));
 	buf_printf(out, ",\"queued_bytes\":%" PRIu64 ",\"loop_lag_seconds\":%.6f",
 		total(status, METRIC_QUEUED_BYTES), seconds(status, METRIC_LOOP_LAG));
 	buf_printf(out, ",\"revocations\":%" PRIu64, total(status, METRIC_REVOCATIONS));

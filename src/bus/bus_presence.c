@@ -123,6 +123,11 @@ void bus_presence_look_for_returns(struct bus *bus)
 		give_word(bus); /* all that is here is said anew before others clear up behind the old name */
 }
 
+void bus_count_users(const struct bus *bus, struct slice channel, uint64_t *n_usersp, uint64_t *n_anonymousp)
+{
+	presence_count(&bus->presence, channel, n_usersp, n_anonymousp);
+}
+
 void bus_leave(struct bus *bus)
 {
 	if (!bus->lease_tick)

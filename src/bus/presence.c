@@ -508,6 +508,16 @@ bool presence_is_active(const struct presence *presence)
 	return !list_empty(&presence->active);
 }
 
+void presence_count(
+	const struct presence *presence, struct slice name, uint64_t *n_usersp, uint64_t *n_anonymousp)
+{
+	const struct channel *channel = channel_find(presence, map_hash(name.data, name.len), name);
+	const struct user *nameless = channel ? user_find(channel, (struct slice){"", 0}) : NULL;
+
+	*n_anonymousp = nameless ? user_shown(nameless) : 0;
+	*n_usersp = channel ? channel->users.n_entries - (nameless != NULL) : 0;
+}
+
 /* --- the name --- */
 
 static void forget_what_was_told(struct channel *channel)

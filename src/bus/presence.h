@@ -69,6 +69,11 @@ int presence_take(struct presence *presence, const struct presence_change *chang
 bool presence_is_active(const struct presence *presence);
 void presence_tick(struct presence *presence, uint64_t now_ms);
 
+/* How many users are on this channel by this node, and connections without one; who left and may come back
+ * counts. */
+void presence_count(
+	const struct presence *presence, struct slice channel, uint64_t *n_usersp, uint64_t *n_anonymousp);
+
 /* Where users of this channel are kept, and who is told, but for the node. */
 void presence_place(const struct presence *presence, struct slice channel, struct broker_presence *place);
 

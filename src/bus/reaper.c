@@ -44,6 +44,10 @@ static void on_cleared(void *arg, int r)
 		give_up(reaper, r);
 		return;
 	}
+	if (r == BROKER_HAD_ENDED) {
+		go_idle(reaper);
+		return;
+	}
 	metrics_add(reaper->metrics, METRIC_NODES_CLEARED, 1);
 	log_info(reaper->log, "a gateway died: what it left in Redis is cleared up",
 		log_slice("dead", dead_node(reaper)), log_uint("users", reaper->n_users),

@@ -193,6 +193,10 @@ static void print_load(const struct page *page)
 		grouped(json_number_at(s, "connections_max"), (char[32]){0}),
 		grouped(json_number_at(s, "subscriptions"), b), grouped(json_number_at(s, "channels"), c),
 		bytes(json_number_at(s, "queued_bytes"), (char[32]){0}));
+	if (json_number_at(s, "presence_users") > 0) {
+		label("presence");
+		printf("%s users of channels are here\n", grouped(json_number_at(s, "presence_users"), a));
+	}
 	label("memory");
 	printf("%s of %s, ", bytes(json_number_at(s, "memory.bytes"), a),
 		bytes(json_number_at(s, "memory.max_bytes"), b));

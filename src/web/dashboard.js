@@ -374,9 +374,10 @@ function showChannels(answer) {
       button.className = 'link'
       button.textContent = channel.channel
       button.addEventListener('click', () => openChannel(channel.channel))
-      row.append(cell(button, 'share'), cell('', 'number'))
+      row.append(cell(button, 'share'), cell('', 'number'), cell('', 'number'))
     }
     row.firstChild.style.setProperty('--share', (100 * channel.subscribers / most).toFixed(1))
+    row.children[1].textContent = channel.users === undefined ? '' : count(channel.users)
     row.lastChild.textContent = count(channel.subscribers)
   })
   const left = answer.total - answer.channels.length

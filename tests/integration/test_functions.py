@@ -413,3 +413,24 @@ def test_the_same_text_is_a_script_where_there_are_no_functions(tmp_path, librar
         assert len(server.client.eval(script, 2, STREAM, META, 0, 10, EPOCH, DAY_MS)[3]) == 2
     finally:
         server.stop()
+
+
+def test_who_has_ended_is_told_from_who_died(loaded):
+    """Both are cleared up behind, whoever takes it over from whom; only one that said nothing counts as dead."""
+    keys = ("tg:{nodes}:leases", "tg:{nodes}:dead")
+
+    def renew(node, ttl_ms=60000, claim_ms=0, claimed=""):
+        held, dead = loaded.fcall("tidegate_lease", 2, *keys, "renew", node, ttl_ms, "first", "judge", claim_ms, claimed)
+        assert held == 1
+        return dead.decode()
+
+    renew("died", ttl_ms=1)
+    until("its lease is over", lambda: renew("one") == "died")
+    renew("other", claim_ms=0, claimed="died")
+    assert loaded.fcall("tidegate_lease", 2, *keys, "cleared", "died") == 1
+    loaded.fcall("tidegate_lease", 2, *keys, "end", "ended", 0)
+    until("it is due", lambda: renew("one") == "ended")
+    until("another takes it over", lambda: renew("other") == "ended")
+    renew("other", claim_ms=0, claimed="ended")
+    assert loaded.fcall("tidegate_lease", 2, *keys, "cleared", "ended") == 2
+    assert loaded.fcall("tidegate_lease", 2, *keys, "cleared", "nobody") == 1 and not loaded.zcard(keys[1])

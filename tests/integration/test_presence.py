@@ -12,7 +12,7 @@ import pytest
 import redis.asyncio as redis_asyncio
 import redis.exceptions as redis_errors
 
-from harness.gateway import ROOT, TALKATIVE
+from harness.gateway import ROOT, TALKATIVE, run
 from harness.redis_server import RedisServer
 from harness.tokens import SECRET, Issuer
 from harness.wait import pass_time, until
@@ -132,6 +132,23 @@ def test_users_are_one_however_many_connections_and_nodes_they_have(gateways, is
             until("one connection left", lambda: one.metric("tidegate_connections") == 1)
             assert present(again)[0] == ["42", "7"]
         until("all have gone", lambda: present(watcher) == ([], 1))
+
+
+def test_an_operator_sees_how_many_are_here(gateways, issuer):
+    """By the node that is asked, without a call to Redis; channels without presence have no such number."""
+    one, two = gateways(2)
+    with connect(one, issuer, "42") as ada, connect(one, issuer, "42"), connect(one, issuer), connect(two, issuer, "7"), \
+            connect(one, issuer, path="/ws/plain"):
+        until("all are there", lambda: present(ada) == (["42", "7"], 1))
+        rows = {row["channel"]: row for row in one.get("/channels").json()["channels"]}
+        assert rows["cards"] == {"channel": "cards", "subscribers": 3, "users": 1, "anonymous": 1, "history": True}
+        assert "users" not in rows["plain"]
+        shown = one.get("/channels/cards").json()
+        assert (shown["users"], shown["anonymous"]) == (1, 1)
+        until("it is counted", lambda: one.get("/status").json()["presence_users"] == 2)
+        assert "2 users of channels are here" in run("status", "--admin", one.admin).stdout
+    until("nobody is here", lambda: one.get("/status").json()["presence_users"] == 0)
+    assert "users of channels" not in run("status", "--admin", one.admin).stdout
 
 
 def test_each_join_and_leave_is_told_once_and_in_the_order_of_the_log(gateways, issuer, own_redis):

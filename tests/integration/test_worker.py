@@ -342,6 +342,61 @@ def test_a_key_whose_worker_died_is_taken_over_with_its_entry(bench, make):
     assert done == ["node.1"], "the second waits for the first, which somebody takes over"
 
 
+@pytest.mark.parametrize("first", ["who was away", "who took it over"])
+def test_who_was_away_too_long_says_no_answer_of_his_own(bench, make, first):
+    """Both carry it out, for nobody can reach who is away. But one answer is said and remembered: of who has the claim."""
+    gates, done = {"one": threading.Event(), "two": threading.Event()}, []
+
+    def handler(name):
+        def pay(action):
+            done.append(name)
+            gates[name].wait(30)
+            return name
+        return pay
+
+    away = make(name="one", starts=False, pay=handler("one"))
+    bench.server.client.xgroup_create(STREAM, "tidegate", id="0", mkstream=True)
+    away._keep_house = lambda: iter(())  # pylint: disable=protected-access  # its link is cut: nothing says that it lives
+    bench.start(away)
+    asked = bench.ask({"name": "pay"}, key="k")
+    until("it is begun", lambda: done == ["one"])
+    make(name="two", pay=handler("two"))
+    until("it is taken over", lambda: done == ["one", "two"])
+    if first == "who was away":
+        gates["one"].set()
+        until("the first has given up", lambda: not away.lines)
+        assert not bench.answers() and bench.left() == 1
+        gates["two"].set()
+    else:
+        gates["two"].set()
+        bench.await_answers(1)
+        gates["one"].set()
+        until("the first has given up", lambda: not away.lines)
+    until("it is taken out", lambda: bench.left() == 0)
+    assert [(answer["action"], answer["data"]) for answer in bench.answers()] == [(asked, "two")]
+    bench.ask({"name": "pay"}, conn="node.2", key="k")
+    assert bench.await_answers(2)[1]["data"] == "two"
+
+
+def test_a_claim_that_changes_while_it_is_taken_over_is_seen(bench, make):
+    """The worker that was away answers between the two steps of the one that takes over."""
+    bench.ask({"name": "pay"}, key="k")
+    leave_behind(bench)
+    where, done = begin(bench), []
+    worker = make(starts=False, pay=lambda action: done.append(1))
+    swap = worker.kind.swap
+
+    def late(client, key, was, becomes, seconds):
+        if '"attempt"' in was and was != becomes and not done:
+            action = read_entry(*bench.server.client.xrange(STREAM)[0])
+            bench.server.client.set(where, _memory.answered(action, ['"data": "of the first"']).text())
+        return swap(client, key, was, becomes, seconds)
+
+    worker.kind = worker.kind._replace(swap=late)
+    bench.start(worker)
+    assert bench.await_answers(1)[0]["data"] == "of the first" and not done
+
+
 @pytest.mark.parametrize("once", [False, True])
 def test_a_key_whose_action_is_dropped_is_free_again(bench, make, once):
     bench.ask({"name": "pay"}, key="k", seconds=-1)

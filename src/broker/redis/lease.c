@@ -115,11 +115,20 @@ int redis_lease_end(
 	return ask_lease(leases, &words, on_done, &(struct waiting){.arg = arg, .fn.done = done});
 }
 
+static void on_cleared(void *arg, int r, const struct redis_reply *reply)
+{
+	struct waiting *waiting = arg;
+	bool had_ended = r == 0 && reply->values[0].kind == REDIS_INTEGER && reply->values[0].integer == 2;
+
+	waiting->fn.done(waiting->arg, had_ended ? BROKER_HAD_ENDED : r);
+	free(waiting);
+}
+
 int redis_lease_cleared(struct redis_leases *leases, struct slice node, broker_done_fn done, void *arg)
 {
 	struct redis_call_words words = {.args = {slice_of("cleared"), node}, .n_args = 2};
 
-	return ask_lease(leases, &words, on_done, &(struct waiting){.arg = arg, .fn.done = done});
+	return ask_lease(leases, &words, on_cleared, &(struct waiting){.arg = arg, .fn.done = done});
 }
 
 /* --- what a node holds --- */

@@ -336,13 +336,20 @@ end
 --        lease. claimed: one that the caller is busy with.
 --      end, node, in_ms: then it is to be cleared up, even if Redis has lost its lease
 --      cleared, node
+--        Answers 2 if that one had ended by itself, which stands in its score as half a millisecond.
 local function lease(k, a)
   local now = now_ms()
+  local function claim(node, until_ms)
+    local half = (redis.call('ZSCORE', k[2], node) or 0) % 1
+    return redis.call('ZADD', k[2], 'XX', string.format('%.1f', until_ms + half), node)
+  end
   if a[1] == 'cleared' then
-    return redis.call('ZREM', k[2], a[2])
+    local half = (redis.call('ZSCORE', k[2], a[2]) or 0) % 1
+    redis.call('ZREM', k[2], a[2])
+    return half > 0 and 2 or 1
   elseif a[1] == 'end' then
     redis.call('ZREM', k[1], a[2])
-    return redis.call('ZADD', k[2], string.format('%.0f', now + a[3]), a[2])
+    return redis.call('ZADD', k[2], string.format('%.1f', now + a[3] + 0.5), a[2])
   end
   if a[4] ~= 'first' and not redis.call('ZSCORE', k[1], a[2]) then
     return {0, ''}
@@ -355,16 +362,15 @@ local function lease(k, a)
       redis.call('ZADD', k[2], string.format('%.0f', now), late[i])
     end
   end
-  local claim = string.format('%.0f', now + a[6])
   if a[7] ~= '' then
-    redis.call('ZADD', k[2], 'XX', claim, a[7])
+    claim(a[7], now + a[6])
     return {1, ''}
   end
   local dead = redis.call('ZRANGEBYSCORE', k[2], '-inf', string.format('%.0f', now), 'LIMIT', 0, 1)
   if not dead[1] then
     return {1, ''}
   end
-  redis.call('ZADD', k[2], claim, dead[1])
+  claim(dead[1], now + a[6])
   return {1, dead[1]}
 end
 

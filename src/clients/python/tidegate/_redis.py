@@ -10,6 +10,8 @@ import redis.asyncio.sentinel
 import redis.sentinel
 from redis.backoff import NoBackoff
 
+from .action import text_of
+
 # What Redis says while it is not itself: the first word of its answer, which redis-py takes off where it has a class of
 # exceptions for it. Which ones have a class depends on its version.
 RETRIED = {"BusyLoadingError": "LOADING", "ReadOnlyError": "READONLY", "OutOfMemoryError": "OOM",
@@ -22,6 +24,31 @@ REDIRECTS = {"MOVED", "ASK"}
 ELSEWHERE = {"READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED"}
 
 
+def _swap(client: Any, key: str, was: str, becomes: str, seconds: int) -> Any:
+    """Sets the key if it has this value, or none. Returns what else it has. WatchError: it was changed meanwhile."""
+    with client.pipeline() as pipeline:
+        pipeline.watch(key)
+        found = text_of(pipeline.get(key))
+        if found not in (None, was, becomes):
+            return found
+        pipeline.multi()
+        pipeline.set(key, becomes, ex=seconds)
+        pipeline.execute()
+    return None
+
+
+async def _swap_async(client: Any, key: str, was: str, becomes: str, seconds: int) -> Any:
+    async with client.pipeline() as pipeline:
+        await pipeline.watch(key)
+        found = text_of(await pipeline.get(key))
+        if found not in (None, was, becomes):
+            return found
+        pipeline.multi()
+        pipeline.set(key, becomes, ex=seconds)
+        await pipeline.execute()
+    return None
+
+
 class Kind(NamedTuple):
     """What redis-py has twice."""
 
@@ -30,11 +57,13 @@ class Kind(NamedTuple):
     retry: Any
     sentinel_pool: Any
     tls_connection: Any
+    swap: Any
 
 
-THREADS = Kind(redis.Redis, redis.ConnectionPool, redis.retry.Retry, redis.sentinel.SentinelConnectionPool, redis.SSLConnection)
+THREADS = Kind(redis.Redis, redis.ConnectionPool, redis.retry.Retry, redis.sentinel.SentinelConnectionPool, redis.SSLConnection,
+               _swap)
 ASYNCIO = Kind(redis.asyncio.Redis, redis.asyncio.ConnectionPool, redis.asyncio.retry.Retry,
-               redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.SSLConnection)
+               redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.SSLConnection, _swap_async)
 
 
 def settings_of(kind: Kind, settings: dict[str, Any], seconds: Optional[float]) -> dict[str, Any]:
@@ -61,7 +90,7 @@ def own_pool(kind: Kind, client: Any, seconds: float, for_whom: str) -> Any:
 
 def word_of(error: BaseException) -> Optional[str]:
     """The word by which Redis named its mood, or None where the error is final."""
-    text = str(error)
+    text = str(error).rpartition("of pipeline caused error: ")[2].lstrip("('\"")
     word = RETRIED.get(type(error).__name__) or text.split(" ", 1)[0]
     if "Function not found" in text:
         return "ERR"  # a Redis that lost its functions; a gateway loads them again
@@ -69,4 +98,4 @@ def word_of(error: BaseException) -> Optional[str]:
         return None  # a kind of ConnectionError, but the password will not get better
     if word in RETRIED_WORDS:
         return word
-    return "" if isinstance(error, (redis.ConnectionError, redis.TimeoutError)) else None
+    return "" if isinstance(error, (redis.ConnectionError, redis.TimeoutError, redis.WatchError)) else None

@@ -315,9 +315,9 @@ class Work:
             yield from self._drop(action)
             return False
         name, handler = self._handler(action)
-        has_key = bool(action.key and handler)
-        if has_key:
-            known = yield from self._claim(action, name in self.once)
+        ours = _memory.claim(action, name in self.once) if action.key and handler else None
+        if ours:
+            known = yield from self._claim(action, ours)
             if isinstance(known, _memory.Claim):
                 return True
             if known:
@@ -325,8 +325,11 @@ class Work:
                 yield from self._say_all(action, _memory.repeated(action, known))
                 return False
         reply = yield from self._answer(action, handler)
-        if has_key:  # before it is said: a worker that dies in between leaves an answer, not an action
-            yield from self._remember(action, _memory.answered(action, reply.said))
+        if ours:  # before it is said: a worker that dies in between leaves an answer, not an action
+            others = yield from self._swap(action, ours, _memory.answered(action, reply.said))
+            if others:
+                yield from self._yield_to(action, others)
+                return False
         yield from self._say(action, reply.last, reply.n)
         yield from self._remove(action.entry)
         log.info("carried out: %s %s", name, action.id)
@@ -340,6 +343,12 @@ class Work:
                 return known, self.handlers[known]
         return "*", None
 
+    def _yield_to(self, action: Action, others: Union[_memory.Claim, _memory.Answered]) -> Steps[None]:
+        """Who was away for too long has carried out what another worker took over meanwhile: the answer is that one's."""
+        log.warning("carried out, and another worker took it over meanwhile: %s", action.id)
+        if isinstance(others, _memory.Answered):
+            yield from self._say_all(action, _memory.repeated(action, others))
+
     def _drop(self, action: Action) -> Steps[None]:
         """Its client was told `timeout`. Whoever waits behind its key waits no longer."""
         log.info("dropped, nobody waits for it any more: %s", action.id)
@@ -348,41 +357,32 @@ class Work:
             known = _memory.read((yield from self._retried(functools.partial(self._call, "get", where))))
             if isinstance(known, _memory.Claim) and known.entry == action.entry:
                 if known.once:
-                    yield from self._remember(action, _memory.interrupted(action))
+                    yield from self._swap(action, known, _memory.interrupted(action))
                 else:
                     yield from self._retried(functools.partial(self._call, "delete", where))
         yield from self._remove(action.entry)
 
     # --- keys ---
 
-    def _claim(self, action: Action, once: bool) -> Steps[Union[_memory.Claim, _memory.Answered, None]]:
+    def _claim(self, action: Action, ours: _memory.Claim) -> Steps[Union[_memory.Claim, _memory.Answered, None]]:
         """None: it is ours to carry out. A claim: another action has the same key, and is under way. Else what to answer."""
-        where, ours = _memory.where(self.stream, action), _memory.claim(action, once)
-        put = functools.partial(self._call, "set", where, ours.text(), ex=_memory.REMEMBER_SECONDS)
-        known: Union[_memory.Claim, _memory.Answered, None] = None
-        while known is None:
-            if (yield from self._retried(functools.partial(put, nx=True))):
-                known = ours
-            else:
-                known = _memory.read((yield from self._retried(functools.partial(self._call, "get", where))))
-        if isinstance(known, _memory.Answered):
-            return known
-        if known.entry != action.entry:
-            return known
-        if known != ours:
+        known = yield from self._swap(action, ours, ours)
+        while isinstance(known, _memory.Claim) and known.entry == action.entry:
             log.info("took over, begun and not ended: %s", action.id)
-            if known.once:
-                gone = _memory.interrupted(action)
-                yield from self._remember(action, gone)
-                return gone
-            yield from self._retried(put)
-        with self.lock:
-            self.claimed[action.entry] = where
-        return None
+            gone = _memory.interrupted(action) if known.once else None
+            known = (yield from self._swap(action, known, gone or ours)) or gone
+        if not known:
+            with self.lock:
+                self.claimed[action.entry] = _memory.where(self.stream, action)
+        return known
 
-    def _remember(self, action: Action, known: _memory.Answered) -> Steps[None]:
-        yield from self._retried(functools.partial(self._call, "set", _memory.where(self.stream, action), known.text(),
-                                                   ex=_memory.REMEMBER_SECONDS))
+    def _swap(self, action: Action, was: _memory.Claim,
+              becomes: Union[_memory.Claim, _memory.Answered]) -> Steps[Union[_memory.Claim, _memory.Answered, None]]:
+        """Has the key say so, if it says what it did, or nothing. Else what it says."""
+        def swap() -> Any:
+            return self.kind.swap(self.client, _memory.where(self.stream, action), was.text(), becomes.text(), _memory.REMEMBER_SECONDS)
+
+        return _memory.read((yield from self._retried(swap)))
 
     # --- answers ---
 

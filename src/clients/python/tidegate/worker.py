@@ -13,7 +13,7 @@ yields are parts of one; an ActionError is told to the client in its own words, 
 
 Any number of workers share a stream. Of one connection a worker carries out one action after the other. An action with a key
 is carried out once while workers live and reach Redis within claim_seconds: one that comes with the same key meanwhile waits, and for two minutes after the answer the
-answer is repeated. What a dead worker left is taken over after claim_seconds; how far it had come nobody knows, so make handlers
+answer is repeated; of one that was away for longer another worker takes over what it was at, and it says no answer of its own. What a dead worker left is taken over after claim_seconds; how far it had come nobody knows, so make handlers
 repeatable, or say `@worker.action("pay", once=True)`: then an action with a key that a dead worker had begun is answered `interrupted`.
 """
 
