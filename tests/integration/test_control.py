@@ -110,6 +110,18 @@ def test_all_of_a_users_connections_are_closed_on_all_nodes_and_no_others(pair, 
     assert counts(gather(own_redis, 2, do="disconnect", user="42")) == [0, 0]
 
 
+def test_who_was_disconnected_and_is_back_at_once_stays(pair, own_redis):
+    """A command is for those who are there when it comes, on each node; who is to stay away is revoked."""
+    socket = peer(pair[0], user="42")
+    say(own_redis, do="disconnect", user="42")
+    assert end_of(socket)[0] == 4010
+    assert counts(gather(own_redis, 2, do="disconnect", user="nobody")) == [0, 0]
+    back = [peer(gateway, user="42") for gateway in pair]
+    assert counts(gather(own_redis, 2, do="disconnect", user="nobody")) == [0, 0]
+    for socket in back:
+        assert socket.ask({"type": "ping"})["type"] == "pong"
+
+
 def test_a_connection_a_token_a_channel_and_a_route_are_told_apart(pair, own_redis):
     one, two = pair
     first, second = peer(one, user="42", jti="a"), peer(one, user="42", jti="b")

@@ -476,6 +476,49 @@ def test_stop_ends_what_is_under_way_and_gives_the_rest_back(bench, make):
     assert sorted(done) == [*range(5)]
 
 
+def test_a_worker_that_ends_takes_its_name_along_unless_something_is_left_under_it(bench, make):
+    """Each start has a name of its own, and Redis keeps all of them; deleting one deletes what is pending under it."""
+    gate = threading.Event()
+
+    def names():
+        return [consumer["name"].decode() for consumer in bench.server.client.xinfo_consumers(STREAM, "tidegate")]
+
+    make(name="first", work=lambda action: "done")
+    bench.ask({"name": "work"})
+    bench.await_answers(1)
+    bench.stop()
+    bench.workers.clear()
+    assert names() == []
+    second = make(name="second", work=lambda action: gate.wait(30) and "done")
+    for _ in range(3):
+        bench.ask({"name": "work"})
+    until("one is begun", lambda: second.lines)
+    until("others are taken", lambda: bench.server.client.xpending(STREAM, "tidegate")["pending"] == 3)
+    second.stop()
+    gate.set()
+    bench.stop()
+    assert names() == ["second"] and bench.server.client.xpending(STREAM, "tidegate")["pending"] == 2
+
+
+@pytest.mark.parametrize("how", ["trimmed", "deleted"])
+def test_what_is_taken_out_of_the_stream_meanwhile_is_answered_all_the_same(bench, make, how):
+    """By an operator who makes room: the answer is said, and nothing stays pending."""
+    gate = threading.Event()
+    worker = make(work=lambda action: gate.wait(30) and "done")
+    bench.ask({"name": "work"})
+    until("it is begun", lambda: worker.lines)
+    if how == "trimmed":
+        bench.server.client.xtrim(STREAM, maxlen=0, approximate=False)
+    else:
+        bench.server.client.xdel(STREAM, bench.server.client.xrange(STREAM)[0][0])
+    pass_time(2 * CLAIM_SECONDS)  # it has kept house meanwhile
+    gate.set()
+    assert [answer["data"] for answer in bench.await_answers(1)] == ["done"]
+    until("nothing is pending", lambda: bench.server.client.xpending(STREAM, "tidegate")["pending"] == 0)
+    bench.ask({"name": "work"}, conn="node.2")
+    bench.await_answers(2)
+
+
 def test_a_worker_ends_though_redis_is_away(bench, make):
     worker = make(work=lambda action: 1)
     bench.ask({"name": "work"})

@@ -127,7 +127,7 @@ class Work:
     # --- the loop ---
 
     def _serve(self) -> Steps[None]:
-        """Until stop(), and then until what is under way has ended."""
+        """Until stop(), and then until what is under way has ended. Nobody else reads under our name, which ends with us."""
         housekept, tries = float("-inf"), 0
         while not self.stopping or self.lines:
             self.changed.clear()
@@ -145,6 +145,7 @@ class Work:
                     raise  # this does not get better
                 yield from self._pause(error, tries)
                 tries += 1
+        yield from self._sign_off()
 
     def _take_turn(self) -> Steps[None]:
         if self.stopping:
@@ -189,6 +190,15 @@ class Work:
             yield functools.partial(self._call, "xclaim", self.stream, self.group, self.name, 0, left, idle=GIVEN_BACK_MS, justid=True)
         except redis.RedisError as error:
             log.warning("redis: %s: they are taken over a while later", error)
+
+    def _sign_off(self) -> Steps[None]:
+        """Redis keeps the names of a group for ever. With what is not ended under ours it stays: that would go with it."""
+        try:
+            left = yield functools.partial(self._call, "xpending_range", self.stream, self.group, "-", "+", 1, self.name)
+            if not left:
+                yield functools.partial(self._call, "xgroup_delconsumer", self.stream, self.group, self.name)
+        except redis.RedisError as error:
+            log.info("the name %s stays in the group: %s", self.name, error)
 
     def _pause(self, error: Exception, tries: int) -> Steps[None]:
         """Redis is not itself."""
