@@ -742,6 +742,29 @@ def test_who_comes_is_read_by_hand_as_the_page_says(start, redis, shell, tmp_pat
         redis.client.delete("sessions")
 
 
+@runs("src/clients/python/README.md: from tidegate import Lifecycle")
+def test_who_comes_and_goes_is_heard_as_the_package_says(redis, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "src/clients/python"))
+    *code, run_it = block("src/clients/python/README.md: from tidegate import Lifecycle").replace(
+        "redis.Redis()", f"redis.Redis(port={redis.port})").strip().splitlines()
+    assert run_it == "lifecycle.run()"
+    heard = []
+    names = {"meter": types.SimpleNamespace(stop=lambda *what, **more: heard.append([*what, *more.values()])),
+             "feeds": types.SimpleNamespace(set_running=lambda *what: heard.append([*what]))}
+    exec("\n".join(code), names)  # pylint: disable=exec-used
+    redis.client.xadd("sessions", {"event": "occupied", "channel": "cards", "at": "1000", "node": "n"})
+    redis.client.xadd("sessions", {"event": "disconnected", "conn": "n.1", "user": "42", "route": "/ws/cards", "vars": "{}", "at": "2000",
+                                   "node": "n", "code": "1006", "reason": "node_lost"})
+    thread = threading.Thread(target=names["lifecycle"].run, args=(False,), daemon=True)
+    thread.start()
+    try:
+        until("both are heard", lambda: heard == [["cards", True], ["n.1", "42", 2.0, "node_lost"]])
+    finally:
+        names["lifecycle"].stop()
+        thread.join()
+        redis.client.delete("sessions")
+
+
 CONTROL = "docs/control.md: redis-cli FCALL tidegate_publish 2 'tg:s:{tg:control}' 'tg:m:{tg:control}' \\ '"
 REVOKE = CONTROL[:-1] + '"{\\"do\\":\\"revoke'
 
