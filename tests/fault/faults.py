@@ -17,6 +17,7 @@ import figures
 import gateway_outage
 import herd
 import hostile
+import lifecycle
 import partition
 import redis_outage
 import rolling_restart
@@ -26,7 +27,7 @@ import slow_clients
 import storm
 from seqcheck import allow_descriptors
 
-MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions, sentinels, several)
+MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions, sentinels, several, lifecycle)
 ALL = [fault for module in MODULES for fault in module.FAULTS]
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from harness.gateway import TALKATIVE
 from harness.tokens import SECRET, Issuer
-from harness.wait import pass_time, until
+from harness.wait import until
+from harness.websocket import CLOSE
 
 CONFIG = """
 routes:
@@ -42,7 +43,7 @@ def gateways(start, own_redis, tmp_path):
     def start_some(count=1, *options, redis=own_redis, config=CONFIG):
         file = tmp_path / "tidegate.yaml"
         file.write_text(config, encoding="utf-8")
-        return [start("--config", file, "--token-secret", SECRET, *TALKATIVE, *options, redis=redis) for _ in range(count)]
+        return [start("--config", file, "--token-secret", SECRET, *TALKATIVE, *LEASE, *options, redis=redis) for _ in range(count)]
 
     return start_some
 
@@ -106,6 +107,7 @@ def test_who_comes_and_goes_is_an_entry_each(gateways, issuer, own_redis):
     assert not entries(own_redis, stream="ends")
 
 
+@pytest.mark.plain
 def test_a_route_says_only_what_it_lists_and_others_nothing(gateways, own_redis):
     (gateway,) = gateways()
     with connect(gateway, path="/ws/plain"), connect(gateway, path="/ws/ends"):
@@ -116,6 +118,7 @@ def test_a_route_says_only_what_it_lists_and_others_nothing(gateways, own_redis)
     assert not entries(own_redis)
 
 
+@pytest.mark.plain
 def test_each_end_has_its_reason(gateways, own_redis):
     one, two = gateways(2)
     closed, kicked = connect(one), connect(two)
@@ -147,7 +150,7 @@ def test_a_gateway_that_ends_says_why_its_connections_ended_before_it_does(gatew
 
 
 def test_a_gateway_that_is_killed_leaves_no_connection_open_and_each_is_said_once(gateways, own_redis):
-    one, two, three = gateways(3, *LEASE)
+    one, two, three = gateways(3)
     with connect(one), connect(three, path="/ws/rooms/1"):
         peers = [connect(two, path=f"/ws/rooms/{number}") for number in range(40)]
         until("all are said", lambda: open_now(own_redis) == 42)
@@ -165,8 +168,9 @@ def test_a_gateway_that_is_killed_leaves_no_connection_open_and_each_is_said_onc
         assert one.metric("tidegate_lifecycle_lost_total") + three.metric("tidegate_lifecycle_lost_total") == 40
 
 
+@pytest.mark.plain
 def test_a_gateway_that_was_away_for_longer_than_its_lease_puts_back_what_is_alive(gateways, own_redis):
-    one, two = gateways(2, *LEASE)
+    one, two = gateways(2)
     with connect(one), connect(two) as stays, connect(two) as leaves:
         until("all are said", lambda: open_now(own_redis) == 3)
         two.process.signal(signal.SIGSTOP)
@@ -185,8 +189,9 @@ def test_a_gateway_that_was_away_for_longer_than_its_lease_puts_back_what_is_ali
     assert channels(own_redis) == [("occupied", "cards"), ("vacated", "cards")] or len(channels(own_redis)) == 1
 
 
+@pytest.mark.plain
 def test_what_happened_while_redis_was_away_is_said_when_it_is_back(gateways, own_redis):
-    (gateway,) = gateways(1, *LEASE)
+    (gateway,) = gateways(1)
     own_redis.client.config_set("save", "")
     stays, leaves = connect(gateway), connect(gateway)
     until("both are said", lambda: open_now(own_redis) == 2)
@@ -206,6 +211,7 @@ def test_what_happened_while_redis_was_away_is_said_when_it_is_back(gateways, ow
     assert all(len(events) == 2 and events[1][1] != "node_lost" for events in said(own_redis).values())
 
 
+@pytest.mark.plain
 def test_a_redis_that_lost_its_data_is_told_again(gateways, own_redis):
     one, two = gateways(2)
     stays, leaves = connect(one), connect(one)
@@ -224,20 +230,19 @@ def test_a_redis_that_lost_its_data_is_told_again(gateways, own_redis):
     until("nobody listens", lambda: channels(own_redis) == [("occupied", "cards"), ("vacated", "cards")])
 
 
-def test_a_channel_is_occupied_once_over_all_gateways_and_a_reload_of_a_page_is_silent(gateways, own_redis):
+@pytest.mark.plain
+def test_a_channel_is_occupied_once_over_all_gateways(gateways, own_redis):
     one, two = gateways(2)
     with connect(one, path="/ws/rooms/1"):
         until("it is said", lambda: channels(own_redis) == [("occupied", "room:1")])
         with connect(two, path="/ws/rooms/1"), connect(two, path="/ws/plain") as guest:
             guest.ask({"type": "subscribe", "data": {"channel": "room:1"}})
             until("both count", lambda: own_redis.client.hget("tg:o:{sessions}", "room:1") == b"2")
-    with connect(two, path="/ws/rooms/1"):
-        pass_time(3)  # longer than a channel waits for somebody
-        assert channels(own_redis) == [("occupied", "room:1")]
     until("nobody listens", lambda: channels(own_redis) == [("occupied", "room:1"), ("vacated", "room:1")])
     assert not own_redis.client.exists("tg:o:{sessions}")
 
 
+@pytest.mark.plain
 def test_a_stream_of_another_kind_is_said_in_the_log_and_filled_once_it_is_gone(gateways, own_redis):
     own_redis.client.set("sessions", "text")
     (gateway,) = gateways()
@@ -249,6 +254,7 @@ def test_a_stream_of_another_kind_is_said_in_the_log_and_filled_once_it_is_gone(
     assert len(said(own_redis)) == 1
 
 
+@pytest.mark.plain
 def test_a_crowd_that_came_while_redis_was_slow_is_one_call(gateways, issuer, own_redis):
     """Of presence as well: both say what has gathered while a call is under way."""
     (gateway,) = gateways(1, config=CONFIG.replace("lifecycle: sessions", "lifecycle: sessions, presence: {grace: 0s}".replace(", ", "\n    ")))
@@ -265,3 +271,63 @@ def test_a_crowd_that_came_while_redis_was_slow_is_one_call(gateways, issuer, ow
             peer.socket.close()
     until("all have gone", lambda: open_now(own_redis) == 0)
     assert len(said(own_redis)) == 231
+
+
+@pytest.mark.plain
+def test_a_peer_that_falls_silent_is_said_to_be_gone(gateways, own_redis):
+    (gateway,) = gateways(1, "--ping-interval", "300ms", "--pong-timeout", "300ms")
+    silent = connect(gateway)
+    while silent.receive_bits()[0] & 0x0F != CLOSE:  # it answers no ping
+        pass
+    silent.abandon()
+    until("it is said", lambda: list(said(own_redis).values()) == [ends("no_pong")])
+
+
+def test_who_is_back_at_once_is_another_connection_and_the_former_has_ended_before(gateways, issuer, own_redis):
+    (gateway,) = gateways()
+    for _ in range(10):
+        connect(gateway, issuer, "42").abandon()
+        until("it has gone", lambda: gateway.metric("tidegate_connections") == 0)
+    until("all is said", lambda: len(entries(own_redis, "disconnected")) == 10)
+    told = entries(own_redis, "connected", "disconnected")
+    assert [entry["event"] for entry in told] == ["connected", "disconnected"] * 10
+    assert [one["conn"] for one in told[::2]] == [one["conn"] for one in told[1::2]] and len(said(own_redis)) == 10
+
+
+@pytest.mark.plain
+def test_what_the_last_gateway_left_is_said_by_the_next(gateways, own_redis):
+    (one,) = gateways()
+    with connect(one):
+        until("it is said", lambda: open_now(own_redis) == 1)
+        die(one)
+    gateways()
+    until("it is lost", lambda: list(said(own_redis).values()) == [ends("node_lost")])
+    until("nobody listens", lambda: channels(own_redis) == [("occupied", "cards"), ("vacated", "cards")])
+
+
+@pytest.mark.plain
+def test_an_event_stream_is_a_connection(gateways, own_redis):
+    (gateway,) = gateways()
+    with gateway.stream("/sse/cards"):
+        until("it is said", lambda: open_now(own_redis) == 1)
+    until("it has gone", lambda: open_now(own_redis) == 0)
+    ((_, (_, reason)),) = said(own_redis).values()
+    assert reason in ("gone", "peer")
+
+
+@pytest.mark.plain
+def test_what_is_said_of_channels_follows_a_reload_and_connections_keep_what_they_came_with(gateways, own_redis, tmp_path):
+    (gateway,) = gateways()
+    file = tmp_path / "tidegate.yaml"
+    with connect(gateway):
+        until("it is occupied", lambda: channels(own_redis) == [("occupied", "cards")])
+        file.write_text(CONFIG.replace("lifecycle: sessions", "lifecycle: off").replace("    lifecycle: off\n", ""), encoding="utf-8")
+        assert gateway.get("/reload", "POST").status == 200
+        until("it is vacated", lambda: channels(own_redis) == [("occupied", "cards"), ("vacated", "cards")])
+        with connect(gateway):
+            until("both are there", lambda: gateway.metric("tidegate_connections") == 2)
+        assert open_now(own_redis) == 1
+        file.write_text(CONFIG, encoding="utf-8")
+        assert gateway.get("/reload", "POST").status == 200
+        until("it is occupied again", lambda: channels(own_redis)[2:] == [("occupied", "cards")])
+    until("it has gone", lambda: list(said(own_redis).values()) == [ends("gone")])

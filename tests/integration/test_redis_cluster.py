@@ -22,6 +22,7 @@ routes:
   - {path: "/ws/plain/{id}", channel: "plain:{id}", auth: none}
   - {path: "/ws/kept/{id}", channel: "kept:{id}", history: {size: 100}, auth: none}
   - {path: "/ws/room/{id}", channel: "room:{id}", history: on, presence: {grace: 0s}, auth: optional}
+  - {path: "/ws/seen/{id}", channel: "seen:{id}", lifecycle: sessions, auth: none}
   - {path: "/ws/acts/{id}", channel: "acts:{id}", actions: {stream: stream-of-actions, timeout: 5s}, auth: none}
   - {path: "/ws/me", channels: ["user:{token.sub}"]}
 """
@@ -143,6 +144,16 @@ def test_presence_is_told_over_all_nodes(cluster, gateway, start, config):
     for channel in cluster.one_of_each("room:{}"):
         with gateway.connect(path_of(channel)) as peer, other.connect(path_of(channel)):
             until("both are counted", lambda peer=peer, channel=channel: n_present(peer, channel) == 2)
+
+
+def test_who_comes_and_goes_is_said_where_the_stream_is(cluster, gateway, start, config):
+    other = start("--config", config, redis=cluster.url)
+    owner = cluster.owner("sessions").client
+    with gateway.connect("/ws/seen/1"), other.connect("/ws/seen/2"), other.connect("/ws/seen/1"):
+        until("all are said", lambda: owner.xlen("sessions") == 5)
+        assert owner.hgetall("tg:o:{sessions}") == {b"seen:1": b"2", b"seen:2": b"1"}
+    until("all have gone", lambda: owner.xlen("sessions") == 10)
+    assert not owner.exists("tg:o:{sessions}")
 
 
 def test_a_ticket_is_found_wherever_its_key_is(cluster, gateway):
