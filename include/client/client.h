@@ -117,6 +117,18 @@ _Static_assert(
 int client_init(struct client *client, struct clients *clients, void *socket, struct rights *rights,
 	const char *remote);
 
+/*
+ * The same for a peer that says all it has to say in one request, and hears the answers on the response: it
+ * joins nothing by itself, and ends when nothing is left to be said. To be told when it has said all. 0 or
+ * -ENOMEM.
+ */
+int client_init_posting(struct client *client, struct clients *clients, void *socket, struct rights *rights,
+	const char *remote);
+void client_said_all(struct client *client);
+
+/* It has nothing more to hear. */
+bool client_is_answered(const struct client *client);
+
 /* Its handshake is held back no longer, whether its channels are confirmed or not. */
 void client_let_in(struct client *client);
 

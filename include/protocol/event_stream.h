@@ -41,7 +41,7 @@ size_t event_stream_head_write(unsigned char out[EVENT_STREAM_HEAD_MAX], struct 
 struct slice event_stream_line(struct slice text, struct buf *scratch);
 
 /* What the peer is told first: after how long it comes back if the stream breaks. */
-void event_stream_open(struct buf *out, uint32_t retry_ms);
+void event_stream_open(struct buf *out, uint32_t retry_ms, uint64_t ping_interval_ms);
 
 /*
  * The last message, in the place of a close frame: {"type":"close","data":{"code":…,"reason":…},…}. Some

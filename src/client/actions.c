@@ -10,6 +10,7 @@
 #include "client/answer.h"
 #include "client/client.h"
 #include "client/clients.h"
+#include "client/delivery.h"
 #include "core/buf.h"
 #include "mail/action.h"
 #include "metrics/metrics.h"
@@ -244,7 +245,9 @@ static void tell_answer(const struct action_waiting *waiting, const struct actio
 	if (answer->code.data)
 		client_push(client,
 			reply_action_error(id_of(waiting), answer->code, answer->message, clients->wall_ms));
-	else if (waiting->id_len) /* without an id the client waits for nothing, and hears errors only */
+	else if (!waiting->id_len)
+		delivery_flush_later(client); /* it may have been the last that a POST waits for */
+	else /* without an id the client waits for nothing, and hears errors only */
 		client_push(
 			client, reply_action(id_of(waiting), answer->data, answer->more, clients->wall_ms));
 }

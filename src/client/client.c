@@ -140,11 +140,11 @@ void client_let_in(struct client *client)
 		client->let_in_ms = mark(client);
 }
 
-int client_init(struct client *client, struct clients *clients, void *socket, struct rights *rights,
+/* Without a channel yet. 0 or -ENOMEM: then it may be deinited. */
+static int begin(struct client *client, struct clients *clients, void *socket, struct rights *rights,
 	const char *remote)
 {
 	bool ipv4;
-	int r;
 
 	*client = (struct client){
 		.subscriber = {.urgent = clients->connected},
@@ -163,7 +163,14 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 	list_push_back(&clients->all, &client->link);
 	clients->n_clients++;
 	client_enter(client, CLIENT_PARKED);
-	r = lease_init(client);
+	return lease_init(client);
+}
+
+int client_init(struct client *client, struct clients *clients, void *socket, struct rights *rights,
+	const char *remote)
+{
+	int r = begin(client, clients, socket, rights, remote);
+
 	if (r == 0)
 		r = join_route(client);
 	if (r < 0) {
@@ -174,6 +181,30 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 	if (!client->held)
 		client_let_in(client);
 	return client->held ? CLIENT_HELD : 0;
+}
+
+int client_init_posting(struct client *client, struct clients *clients, void *socket, struct rights *rights,
+	const char *remote)
+{
+	int r = begin(client, clients, socket, rights, remote);
+
+	client->transport = TRANSPORT_POST;
+	client->subscriber.form = FORM_SSE_BARE;
+	if (r < 0)
+		client_deinit(client);
+	return r;
+}
+
+void client_said_all(struct client *client)
+{
+	delivery_flush_later(client); /* what needs no answer has an end, too */
+}
+
+bool client_is_answered(const struct client *client)
+{
+	return client->transport == TRANSPORT_POST && client->state == CLIENT_OPEN && !client->n_actions &&
+	       !client->n_unanswered && !client->asks_presence && !client->subscriber.n && !client->blocked &&
+	       outbox_empty(&client->outbox);
 }
 
 void client_speaks(struct client *client)

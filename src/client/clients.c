@@ -361,6 +361,8 @@ static void flush_clients(struct clients *clients)
 		if (client->doomed)
 			close_doomed(client);
 		delivery_flush(client);
+		if (client_is_answered(client))
+			client_close(client, CLOSE_ANSWERED);
 	}
 }
 
@@ -387,7 +389,7 @@ static struct client *keepalive_client(struct keepalive_link *link)
 static void ask_for_life(struct client *client)
 {
 	delivery_ping(client);
-	if (client->transport == TRANSPORT_SSE)
+	if (client->transport != TRANSPORT_WEBSOCKET)
 		client_heard(client); /* its kernel answers: see ws/sse_stream.c */
 }
 

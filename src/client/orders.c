@@ -67,7 +67,8 @@ static bool carry_out(const struct order_text *text, struct client *client)
 		client_dismiss(client, text->reason, text->code, text->words);
 		return true;
 	case ORDER_SUBSCRIBE:
-		return verbs_grant(client, text->channel);
+		/* A POST is no second pair of ears: the stream beside it hears that channel. */
+		return client->transport != TRANSPORT_POST && verbs_grant(client, text->channel);
 	case ORDER_UNSUBSCRIBE:
 		return verbs_take_away(client, text->channel);
 	case ORDER_REFRESH:

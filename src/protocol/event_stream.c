@@ -2,6 +2,7 @@
 
 #include "protocol/event_stream.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,9 +55,9 @@ struct slice event_stream_line(struct slice text, struct buf *scratch)
 	return buf_slice(scratch);
 }
 
-void event_stream_open(struct buf *out, uint32_t retry_ms)
+void event_stream_open(struct buf *out, uint32_t retry_ms, uint64_t ping_interval_ms)
 {
-	buf_printf(out, "retry: %u\n\n", retry_ms);
+	buf_printf(out, ":every %" PRIu64 "\nretry: %u\n\n", ping_interval_ms, retry_ms);
 }
 
 /* How long a peer stays away, by the table of close codes in docs/protocol.md. 0: as it was told before. */

@@ -41,6 +41,8 @@ static const struct web_file files[] = {
 		ASK_AGAIN FOR_ALL "Content-Location: " CLIENT_BY_HASH "\r\n", NULL, CONTENT(tidegate_js)},
 	{CLIENT_BY_HASH, WEB_CLIENT, JAVASCRIPT, TIDEGATE_JS_TAG, FOR_EVER FOR_ALL, NULL,
 		CONTENT(tidegate_js)},
+	{"/tidegate-sse.js", WEB_CLIENT, JAVASCRIPT, TIDEGATE_SSE_JS_TAG, ASK_AGAIN FOR_ALL, NULL,
+		CONTENT(tidegate_sse_js)},
 	{"/demo", WEB_DEMO, "text/html; charset=utf-8", DEMO_HTML_TAG, OF_DEMO, NULL, CONTENT(demo_html)},
 	{"/demo/demo.css", WEB_DEMO, "text/css; charset=utf-8", DEMO_CSS_TAG, OF_DEMO, NULL,
 		CONTENT(demo_css)},

@@ -3,6 +3,8 @@
 #include "ws/handshake.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
 #include <libwebsockets.h>
 
@@ -117,6 +119,58 @@ static const struct handshake_refusal *check_stream(const struct request_head *h
 	if (request_head_has_body(head) || credential_in_subprotocols(head))
 		return &refusals[REFUSAL_BAD_HTTP];
 	return NULL;
+}
+
+static bool is_word(struct slice text, const char *word)
+{
+	return text.len == strlen(word) && !strncasecmp(text.data, word, text.len);
+}
+
+/* The kinds of body that pages of other sites may not send before they have asked for that (CORS). */
+static bool is_json(struct slice type)
+{
+	const char *end = type.len ? memchr(type.data, ';', type.len) : NULL;
+	struct slice name = http_trim((struct slice){type.data, end ? (size_t)(end - type.data) : type.len});
+
+	return is_word(name, "application/json") || is_word(name, "application/x-ndjson");
+}
+
+/* A request that says something beside an event stream, whatever the path. */
+static const struct handshake_refusal *check_post(const struct request_head *head, size_t bytes_max)
+{
+	if (credential_in_subprotocols(head))
+		return &refusals[REFUSAL_BAD_HTTP];
+	if (!head->has_content_length || !head->content_length || head->n[HTTP_CONTENT_TYPE] != 1 ||
+		!is_json(head->value[HTTP_CONTENT_TYPE]))
+		return &refusals[REFUSAL_BAD_BODY];
+	return head->content_length > bytes_max ? &refusals[REFUSAL_BODY_TOO_LARGE] : NULL;
+}
+
+size_t handshake_body_bytes(
+	const struct request_head *head, const struct route_table *routes, size_t bytes_max)
+{
+	struct route_match match;
+	int outcome;
+
+	if (!request_head_method_is(head, "POST") ||
+		match_path(head, routes, &match, &outcome) != TRANSPORT_SSE || outcome != 0 ||
+		check_post(head, bytes_max))
+		return 0;
+	return (size_t)head->content_length;
+}
+
+/* By the transport that the request asks for, whatever the path. */
+static const struct handshake_refusal *check_form(
+	const struct request_head *head, const struct handshake_door *door, enum transport transport)
+{
+	switch (transport) {
+	case TRANSPORT_POST:
+		return check_post(head, door->message_bytes_max);
+	case TRANSPORT_SSE:
+		return check_stream(head);
+	default:
+		return check_upgrade(head);
+	}
 }
 
 /* A browser always says which page asks. Nobody else has to. */
@@ -259,7 +313,7 @@ const struct handshake_refusal *handshake_check(const struct request_head *head,
 	const struct handshake_refusal *refusal;
 	struct identity *identity;
 	struct route_match match;
-	bool streams;
+	bool streams, posts;
 	int outcome;
 
 	*token = (struct handshake_token){0};
@@ -267,11 +321,14 @@ const struct handshake_refusal *handshake_check(const struct request_head *head,
 	streams = *transportp == TRANSPORT_SSE;
 	if (streams && request_head_method_is(head, "OPTIONS"))
 		return check_preflight(head, door);
-	if (!request_head_method_is(head, "GET"))
+	posts = streams && request_head_method_is(head, "POST");
+	if (posts)
+		*transportp = TRANSPORT_POST;
+	if (!posts && !request_head_method_is(head, "GET"))
 		return &refusals[streams ? REFUSAL_BAD_SSE_METHOD : REFUSAL_BAD_METHOD];
 	refusal = refuse_path(outcome);
 	if (!refusal)
-		refusal = streams ? check_stream(head) : check_upgrade(head);
+		refusal = check_form(head, door, *transportp);
 	if (!refusal)
 		refusal = check_origin(head, door->rules->origins, door->remote);
 	if (!refusal)

@@ -60,6 +60,7 @@ struct handshake_door {
 	const struct ticket *ticket; /* that the request named, answered; NULL: none was asked for */
 	const char *remote;          /* the client's address */
 	int64_t now_ms;              /* wall clock */
+	size_t message_bytes_max;
 };
 
 /* What the log may tell of a token that let nobody in: never the token. */
@@ -79,6 +80,10 @@ struct handshake_token {
 const struct handshake_refusal *handshake_check(const struct request_head *head,
 	const struct handshake_door *door, struct rights *rights, enum transport *transportp,
 	struct handshake_token *token);
+
+/* Is it a POST that is to be judged with its body? Then how long that is; else 0. */
+size_t handshake_body_bytes(
+	const struct request_head *head, const struct route_table *routes, size_t bytes_max);
 
 /* The refusal for bytes that are not a head, by the outcome of request_head_parse(). */
 const struct handshake_refusal *handshake_unreadable(int outcome);

@@ -16,11 +16,11 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "http/date.h"
-#include "http/query.h"
 #include "http/request_head.h"
 #include "protocol/event_stream.h"
 #include "route/route.h"
 #include "ws/handshake.h"
+#include "ws/since_query.h"
 #include "ws/ws_connection.h"
 
 enum {
@@ -29,6 +29,20 @@ enum {
 	RETRY_MS = 1000,
 	RETRY_SPREAD_MS = 2000,
 };
+
+/* In comments, which no browser shows: a client that reads HTTP by itself hears each channel once. */
+static void tell_channels(const struct client *client, struct buf *out)
+{
+	char name[ROUTE_CHANNEL_MAX + 1];
+	struct route_match match;
+
+	rights_match(&client->rights, &match);
+	for (size_t i = 0; i < route_n_channels(match.route); i++) {
+		size_t len = route_channel(&match, i, name);
+
+		buf_printf(out, ":joins %.*s\n", (int)len, name);
+	}
+}
 
 /* Nobody between us and the browser may keep what comes, or compress it: then it would wait for more. */
 int sse_stream_prepare(struct ws_connection *connection, const struct request_head *head, bool page_reads)
@@ -45,7 +59,10 @@ int sse_stream_prepare(struct ws_connection *connection, const struct request_he
 		"Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n%sVary: Origin\r\n"
 		"Connection: close\r\n\r\n",
 		date, cors);
-	event_stream_open(&out, RETRY_MS + spread % RETRY_SPREAD_MS);
+	if (connection->client.transport != TRANSPORT_POST)
+		tell_channels(&connection->client, &out);
+	event_stream_open(&out, RETRY_MS + spread % RETRY_SPREAD_MS,
+		connection->client.clients->limits.ping_interval_ms);
 	if (buf_text(&out))
 		connection->head = strdup(buf_text(&out));
 	buf_deinit(&out);
@@ -56,17 +73,13 @@ int sse_stream_resume(struct ws_connection *connection, const struct request_hea
 {
 	struct slice id = head->value[HTTP_LAST_EVENT_ID];
 	struct position others[ROUTE_CHANNELS_MAX - 1];
-	char text[REQUEST_HEAD_MAX];
 	struct since since;
-	int len;
 
 	if (head->n[HTTP_LAST_EVENT_ID] > 1)
 		since = (struct since){.kind = SINCE_MALFORMED};
 	else if (id.len)
 		since = since_parse_list(id, others, ROUTE_CHANNELS_MAX - 1);
-	else if ((len = query_text(head->query, "since", NULL, text, sizeof(text))) >= 0)
-		since = since_parse_list((struct slice){text, (size_t)len}, others, ROUTE_CHANNELS_MAX - 1);
-	else
+	else if (!since_query_read(head->query, true, others, &since))
 		return client_streams(&connection->client, NULL);
 	return client_streams(&connection->client, &since);
 }
@@ -92,7 +105,25 @@ static ssize_t say(struct ws_connection *connection, const char *text, size_t le
 	return n < 0 ? -EPIPE : (ssize_t)len;
 }
 
-void sse_stream_open(struct ws_connection *connection)
+/* What the client has said with its request, as if these were messages on a WebSocket. */
+static void hear(struct client *client, struct slice said)
+{
+	const char *at = said.data, *end = at + said.len;
+
+	while (at < end && client->state == CLIENT_OPEN) {
+		const char *lf = memchr(at, '\n', (size_t)(end - at));
+		struct slice line = {at, (size_t)((lf ? lf : end) - at)};
+
+		at += line.len + 1;
+		if (line.len && line.data[line.len - 1] == '\r')
+			line.len--;
+		if (http_trim(line).len && client_may_say(client))
+			client_receive(client, line.data, line.len);
+	}
+	client_said_all(client);
+}
+
+void sse_stream_open(struct ws_connection *connection, struct slice said)
 {
 	bool broken = say(connection, connection->head, strlen(connection->head)) < 0;
 
@@ -102,6 +133,8 @@ void sse_stream_open(struct ws_connection *connection)
 	client_open(&connection->client);
 	if (broken)
 		client_close(&connection->client, CLOSE_GONE);
+	else if (connection->client.transport == TRANSPORT_POST)
+		hear(&connection->client, said);
 }
 
 ssize_t sse_stream_ping(struct ws_connection *connection)

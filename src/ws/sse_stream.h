@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/slice.h"
+
 struct request_head;
 struct ws_connection;
 
@@ -22,8 +24,8 @@ int sse_stream_prepare(struct ws_connection *connection, const struct request_he
 /* Tells the client where it was: by Last-Event-ID, or else by ?since=. 0 or -ENOMEM. */
 int sse_stream_resume(struct ws_connection *connection, const struct request_head *head);
 
-/* Answers: the client is open. */
-void sse_stream_open(struct ws_connection *connection);
+/* Answers: the client is open. said: by POST with its request, messages, a line each. */
+void sse_stream_open(struct ws_connection *connection, struct slice said);
 
 /* See socket_ops: a heartbeat, and the last message. Both return what they have said, or negative errno. */
 ssize_t sse_stream_ping(struct ws_connection *connection);

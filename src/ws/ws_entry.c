@@ -14,24 +14,29 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/tally.h"
-#include "http/query.h"
 #include "http/request_head.h"
 #include "route/route.h"
 #include "ws/arrival.h"
 #include "ws/deflate_offer.h"
+#include "ws/since_query.h"
 #include "ws/sse_stream.h"
 #include "ws/ws_connection.h"
 #include "ws/ws_file.h"
 #include "ws/ws_server_private.h"
 
-enum {
-	SINCE_MAX = REQUEST_HEAD_MAX, /* of a query member: as long as it can be */
+/* A request that is let in. */
+struct admitted {
+	enum transport transport;
+	struct rights rights;
+	struct tally_name *user;
+	const char *remote;
 };
 
 /* A connection of ours for this wsi, with a client begun, which takes the rights over. 0 or -ENOMEM. */
-static int connection_begin(struct ws_server *server, struct lws *wsi, struct ws_entry *entry,
-	struct rights *rights, struct tally_name *user, const char *remote)
+static int connection_begin(
+	struct ws_server *server, struct lws *wsi, struct ws_entry *entry, struct admitted *admitted)
 {
+	struct rights *rights = &admitted->rights;
 	struct ws_connection *connection = calloc(1, sizeof(*connection));
 	int r;
 
@@ -41,8 +46,12 @@ static int connection_begin(struct ws_server *server, struct lws *wsi, struct ws
 	}
 	connection->wsi = wsi;
 	connection->server = server;
-	connection->user = user;
-	r = client_init(&connection->client, server->clients, connection, rights, remote);
+	connection->user = admitted->user;
+	if (admitted->transport == TRANSPORT_POST)
+		r = client_init_posting(
+			&connection->client, server->clients, connection, rights, admitted->remote);
+	else
+		r = client_init(&connection->client, server->clients, connection, rights, admitted->remote);
 	if (r < 0) {
 		free(connection);
 		return r;
@@ -56,27 +65,14 @@ static int connection_begin(struct ws_server *server, struct lws *wsi, struct ws
 	return 0;
 }
 
-/* Reads ?since=…, the position of the client: once for each channel of the route, in any order. */
+/* Reads ?since=…, the position of the client. */
 static void resume(struct ws_connection *connection, const struct request_head *head)
 {
-	char text[SINCE_MAX];
 	struct position others[ROUTE_CHANNELS_MAX - 1];
-	size_t at = 0;
-	int len = query_text(head->query, "since", &at, text, sizeof(text));
 	struct since since;
 
-	if (len < 0)
-		return;
-	since = since_parse((struct slice){text, (size_t)len});
-	while (since.n_others < ROUTE_CHANNELS_MAX - 1 &&
-		(len = query_text(head->query, "since", &at, text, sizeof(text))) >= 0) {
-		struct since other = since_parse((struct slice){text, (size_t)len});
-
-		if (other.kind == SINCE_POSITION)
-			others[since.n_others++] = other.position;
-	}
-	since.others = others;
-	client_resume(&connection->client, &since);
+	if (since_query_read(head->query, false, others, &since))
+		client_resume(&connection->client, &since);
 }
 
 static const char *extensions_for(const struct client *client, const struct request_head *head)
@@ -113,6 +109,7 @@ static const struct handshake_refusal *check(struct ws_server *server, struct ws
 		.ticket = entry->ticket,
 		.remote = remote,
 		.now_ms = clock_wall_ms(),
+		.message_bytes_max = server->clients->limits.message_bytes_max,
 	};
 	const struct handshake_refusal *refusal =
 		handshake_check(entry->head, &door, rights, transportp, &entry->token);
@@ -165,7 +162,10 @@ static int begin_stream(struct ws_connection *connection, const struct request_h
 
 	connection->streams = true;
 	r = sse_stream_prepare(connection, head, handshake_page_reads(head, &server->rules, remote));
-	return r < 0 ? r : sse_stream_resume(connection, head);
+	/* What is said by POST is heard when it opens. */
+	if (r < 0 || connection->client.transport == TRANSPORT_POST)
+		return r;
+	return sse_stream_resume(connection, head);
 }
 
 const struct handshake_refusal *ws_entry_admit(
@@ -173,9 +173,7 @@ const struct handshake_refusal *ws_entry_admit(
 {
 	const struct handshake_refusal *refusal;
 	char remote[INET6_ADDRSTRLEN];
-	struct tally_name *user;
-	enum transport transport;
-	struct rights rights;
+	struct admitted admitted = {.remote = remote};
 	int r;
 
 	ws_server_refresh_time(server);
@@ -188,17 +186,17 @@ const struct handshake_refusal *ws_entry_admit(
 	if (entry->file)
 		return NULL;
 	if (!refusal)
-		refusal = check(server, entry, remote, &rights, &transport);
+		refusal = check(server, entry, remote, &admitted.rights, &admitted.transport);
 	if (!refusal)
-		refusal = count_user(server, &rights, &user);
+		refusal = count_user(server, &admitted.rights, &admitted.user);
 	if (refusal)
 		return refusal;
-	if (connection_begin(server, wsi, entry, &rights, user, remote) < 0) {
-		tally_leave(server->places->users, user);
+	if (connection_begin(server, wsi, entry, &admitted) < 0) {
+		tally_leave(server->places->users, admitted.user);
 		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
 	}
-	r = transport == TRANSPORT_SSE ? begin_stream(entry->connection, entry->head, remote)
-				       : begin_socket(entry->connection, entry->head);
+	r = admitted.transport == TRANSPORT_WEBSOCKET ? begin_socket(entry->connection, entry->head)
+						      : begin_stream(entry->connection, entry->head, remote);
 	if (r == 0)
 		return NULL;
 	ws_server_end(entry->connection);

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <libwebsockets.h>
 
+#include "client/clients.h"
 #include "client/socket.h"
 #include "core/buf.h"
 #include "core/clock.h"
@@ -36,6 +38,7 @@ struct ws_request {
 	 * answer waits */
 	struct buf bytes;
 	struct ticket *ticket;            /* that it names */
+	size_t awaited_bytes;             /* of a head and a body that has not come whole; 0: none */
 	bool waits;                       /* for the ticket's answer: until then the bus has it */
 	bool answered;                    /* without having become a WebSocket */
 	struct ws_connection *connection; /* that it gets, while its answer is held; or an event stream */
@@ -326,6 +329,8 @@ static void begin(struct ws_server *server, struct lws *wsi, const struct reques
 	request->ticket = NULL;
 	request->bytes = (struct buf){0};
 	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+	if (request_head_method_is(head, "POST")) /* what follows its body is nothing */
+		early.len = (size_t)head->content_length;
 	if (!connection->held)
 		open_connection(server, wsi, head, early);
 	else if (!connection->streams)
@@ -422,15 +427,35 @@ static int keep(struct ws_request *request, const char *data, size_t len)
 	return request->bytes.failed ? -1 : 0;
 }
 
+/* The body of a POST follows, and has not come whole. */
+static void await_body(struct lws *wsi, const struct request_head *head, size_t bytes)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+	char text[LWS_PRE + sizeof(go_on)];
+
+	request->awaited_bytes = bytes;
+	if (!request_head_is(head, HTTP_EXPECT, "100-continue"))
+		return;
+	memcpy(text + LWS_PRE, go_on, sizeof(go_on));
+	/* Who waits for this in vain sends the body all the same. */
+	(void)lws_write(wsi, (unsigned char *)text + LWS_PRE, sizeof(go_on) - 1, LWS_WRITE_HTTP);
+}
+
 /* Reads a head, or the beginning of one, of which the last `len` bytes are new. */
 static int read_head(struct ws_server *server, struct lws *wsi, const char *data, size_t n, size_t len)
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 	struct request_head head;
-	size_t used = n;
+	size_t used = n, n_body = 0;
 	int r = request_head_parse(&head, data, n, server->head_bytes_max, &used);
 
-	if (r == REQUEST_HEAD_MORE)
+	if (r == 0)
+		n_body = handshake_body_bytes(
+			&head, server->clients->routes, server->clients->limits.message_bytes_max);
+	if (n - used < n_body)
+		await_body(wsi, &head, used + n_body);
+	if (r == REQUEST_HEAD_MORE || n - used < n_body)
 		return request->bytes.len ? 0 : keep(request, data, len);
 	if (r > 0)
 		refuse_and_linger(server, wsi, &head, handshake_unreadable(r), NULL);
@@ -479,6 +504,8 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 		return read_head(server, wsi, data, len, len);
 	if (keep(request, data, len) < 0)
 		return -1;
+	if (request->bytes.len < request->awaited_bytes)
+		return 0;
 	return read_head(server, wsi, request->bytes.data, request->bytes.len, len);
 }
 

@@ -91,7 +91,7 @@ const struct handshake_refusal *ws_server_open(struct ws_connection *connection,
 		return handshake_refusal(REFUSAL_DRAINING);
 	}
 	if (connection->streams)
-		sse_stream_open(connection);
+		sse_stream_open(connection, early);
 	else
 		r = ws_socket_open(connection, early);
 	if (r == 0)

@@ -269,6 +269,13 @@ def test_events_are_taken_by_the_admin_port(gateway, shell):
 # --- docs/admin.md --------------------------------------------------------------------------------
 
 
+@runs("docs/sse.md: curl -N")
+def test_a_listener_says_something(gateway, shell):
+    host, port = gateway.address
+    answers = shell(block("docs/sse.md: curl -N").replace("127.0.0.1:8080", f"{host}:{port}"))
+    assert '"type":"pong","id":1' in answers and '"code":1000' in answers
+
+
 @runs("docs/admin.md: $ tidegate status")
 def test_the_command_line_prints_what_the_page_shows(gateway, shell):
     (status, shown), (disconnect, said), *commands = dialogue(block("docs/admin.md: $ tidegate status"))

@@ -39,6 +39,15 @@ def test_the_client_is_the_one_in_this_source_tree(client):
     assert int(client.headers["Content-Length"]) == len(built)
 
 
+def test_so_is_the_one_that_falls_back_to_event_streams(gateway):
+    built = subprocess.run(["esbuild", "--bundle", "--minify", "--format=esm", "--target=es2022", "--legal-comments=none",
+                            ROOT / "src/clients/js/sse.js"], capture_output=True, timeout=60, check=True).stdout
+    answer = ask(gateway, "/tidegate-sse.js")
+    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, built, JAVASCRIPT)
+    again = ask(gateway, "/tidegate-sse.js", If_None_Match=answer.headers["ETag"])
+    assert again.status == 304 and answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
 def test_pages_of_any_site_may_load_it_and_see_which_it_is(gateway):
     answer = ask(gateway, CLIENT, Origin="https://elsewhere.example")
     assert answer.status == 200

@@ -90,10 +90,10 @@ def test_other_places_and_none(gateway, redis):
     assert refused.value.status == 404, "it is no place of a WebSocket"
 
 
-@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "NONSENSE"])
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "NONSENSE"])
 def test_other_methods_are_told_so(gateway, method):
     answer = exchange(gateway.address, request("/sse/cards", method=method))
-    assert (answer.status, answer.headers["allow"]) == (405, "GET, OPTIONS")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, POST, OPTIONS")
 
 
 def test_http_1_0_and_a_body(gateway, redis):
@@ -171,6 +171,26 @@ def test_garbage_as_the_last_id_is_told_so(gateway, publish, garbage):
         publish("kept:c", 2)
         heard = until("what comes then", lambda: stream.receive()["data"])
         assert heard in (1, 2), "the node may hear of the first one only now"
+
+
+def test_the_url_may_say_each_position_by_itself(gateway, publish):
+    publish("left:b", 1)
+    publish("right:b", 2)
+    with gateway.stream("/sse/pair/b?since=start") as stream:
+        places = {}
+
+        def both_places():
+            places.update(place.split("=") for place in stream.last_id.split(",") if place)
+            return len(places) == 2 or (stream.receive_block() and False)
+
+        until("an id of both", both_places)
+    publish("left:b", 3)
+    publish("right:b", 4)
+    with gateway.stream("/sse/pair/b?" + "&".join(f"since={place}" for place in places.values())) as again:
+        heard = [again.receive() for _ in range(4)]
+        assert all(one["data"]["recovered"] for one in heard if one["type"] == "subscribed")
+        assert sorted(one["data"] for one in heard if one["type"] == "n") == [3, 4]
+        assert (again.joins, again.every_ms) == (["left:b", "right:b"], 1000)
 
 
 def test_two_last_ids_are_garbage(gateway, publish):

@@ -24,6 +24,7 @@ class EventStream(WebSocket):
         """Refused where the answer is not an event stream."""
         stream = cls(address, receive_buffer, tls)
         stream.last_id, stream.retry_ms, stream.comments, stream.blocks = last_id, None, 0, 0
+        stream.joins, stream.every_ms = [], None
         try:
             if last_id:
                 headers = [*headers, ("Last-Event-ID", last_id)]
@@ -57,6 +58,14 @@ class EventStream(WebSocket):
         line, _, self.text = self.text.partition(b"\n")
         return line.decode()
 
+    def _note(self, comment):
+        """What is said to those who read a stream by themselves."""
+        word, _, value = comment.partition(" ")
+        if word == "joins":
+            self.joins.append(value)
+        elif word == "every":
+            self.every_ms = int(value)
+
     def receive_block(self):
         """The fields of the next block, each as a list of values. Comments are counted."""
         fields = {}
@@ -64,6 +73,7 @@ class EventStream(WebSocket):
             name, _, value = line.partition(":")
             if not name:
                 self.comments += 1
+                self._note(value)
                 continue
             fields.setdefault(name, []).append(value.removeprefix(" "))
         assert set(fields) <= {"id", "data", "retry"}, fields

@@ -1,5 +1,6 @@
 /** What the types have to take, and what they must refuse. Compiled by a test, never run. */
 import { connect, type GapReason, type PresenceChange, type State, TidegateError } from "../tidegate.js"
+import { connect as connectEither } from "../sse.js"
 
 const client = connect("/ws/cards", { token: async () => "jwt", storage: sessionStorage })
 const off: () => void = client.on<{ id: number }>("card_updated", (card, event) => [card.id, event.channel])
@@ -24,6 +25,10 @@ async function act() {
 act().catch((error: TidegateError) => error.retryAfterMs)
 look()
 off()
+const either = connectEither("/ws/cards", { sse: url => url.href.replace("/ws/", "/events/"), fetch, token: () => "jwt" })
+either.on("state", ({ name }) => name)
+// @ts-expect-error
+connect("/ws/cards", { sse: (url: URL) => url })
 // @ts-expect-error a token is asked for, not handed over: it would expire
 connect("/ws/cards", { token: "jwt" })
 // @ts-expect-error

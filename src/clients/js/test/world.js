@@ -27,11 +27,13 @@ globalThis.removeEventListener = online.removeEventListener.bind(online)
 /** Promises that are under way come to rest. */
 export const settle = () => new Promise(resolve => setImmediate(() => setImmediate(resolve)))
 
-export class Socket {
+export class Socket extends EventTarget {
   sent = []
   isClosed = false
+  #isOver = false
 
   constructor(url, protocols) {
+    super()
     if (protocols.some(name => /[\s,;]/.test(name)))
       throw new SyntaxError("no legal name of a subprotocol")
     Object.assign(this, { url: new URL(url), protocols })
@@ -44,11 +46,19 @@ export class Socket {
 
   close() {
     this.isClosed = true
+    this.#end()
+  }
+
+  #end() {
+    if (!this.#isOver)
+      this.dispatchEvent(new Event("close"))
+    this.#isOver = true
   }
 
   // --- the other end ---
 
   async opens() {
+    this.dispatchEvent(new Event("open"))
     this.onopen?.({})
     await settle()
   }
@@ -60,6 +70,7 @@ export class Socket {
   }
 
   async closes(code, reason = "") {
+    this.#end()
     this.onclose?.({ code, reason })
     await settle()
   }

@@ -1,0 +1,97 @@
+/**
+ * The client with a second way: where WebSockets do not open and HTTP passes, it hears server-sent events and says by POST what it
+ * has to say. The same API, and a few hundred bytes more.
+ *
+ *   import { connect } from "tidegate/sse"
+ */
+
+import { Stream } from "./stream.js"
+import { connect as connectBySocket, TidegateError } from "./tidegate.js"
+
+export { TidegateError }
+
+const SOCKETS_MAX = 2 // that may fail in a row before a stream is tried
+const LOOK_MS = 60000 // after so long on a stream it looks whether sockets open now; each time after twice as long
+const LOOK_MOST_MS = 30 * 60000
+
+/** Where a route's stream is, if nobody has said otherwise: /sse/cards for /ws/cards. */
+const besideSocket = url => Object.assign(new URL(url), { pathname: url.pathname.replace(/^(.*)\/ws\//, "$1/sse/") })
+
+class Ways {
+  #options
+  #failed = 0 // sockets in a row
+  #streams = false // that way was open last
+  #lookMs = LOOK_MS
+  #timer
+
+  constructor(options) {
+    this.#options = options
+  }
+
+  open(url, protocols) {
+    if (!this.#streams && this.#failed < SOCKETS_MAX)
+      return this.#openSocket(url, protocols)
+    this.#failed = SOCKETS_MAX - 1 // if the stream fails, too, it is a socket's turn
+    return this.#openStream(url, protocols)
+  }
+
+  #openSocket(url, protocols) {
+    const socket = new this.#options.WebSocket(url, protocols)
+    let isOpen = false
+    socket.addEventListener("open", () => {
+      isOpen = true
+      this.#failed = 0
+      this.#lookMs = LOOK_MS
+    })
+    socket.addEventListener("close", () => (this.#failed += !isOpen))
+    return socket
+  }
+
+  #openStream(url, protocols) {
+    const at = new URL(url)
+    at.protocol = at.protocol.replace("ws", "http")
+    this.#streams = false
+    const stream = new Stream(new URL(this.#options.sse(at), at).href, protocols, this.#options.fetch, {
+      opened: () => {
+        this.#streams = true
+        this.#lookLater(stream, url, protocols)
+      },
+      ended: () => clearTimeout(this.#timer),
+    })
+    return stream
+  }
+
+  #lookLater(stream, url, protocols) {
+    this.#timer = setTimeout(() => this.#look(stream, url, protocols), this.#lookMs)
+    this.#lookMs = Math.min(2 * this.#lookMs, LOOK_MOST_MS)
+  }
+
+  /** Does a socket open now? Then the client goes over to another, which resumes where the stream was. */
+  #look(stream, url, protocols) {
+    const socket = this.#openSocket(url, protocols)
+    const stop = setTimeout(() => socket.close(), LOOK_MS / 4)
+    this.#timer = stop
+    socket.onerror = () => {}
+    socket.onclose = () => {
+      clearTimeout(stop)
+      this.#lookLater(stream, url, protocols)
+    }
+    socket.onopen = () => {
+      clearTimeout(stop)
+      socket.onclose = null
+      socket.close()
+      this.#streams = false
+      stream.onmessage?.({ data: '{"type":"reconnect","data":{"after_ms":0}}' })
+      stream.end(1012, "a socket opens")
+    }
+  }
+}
+
+/** As connect() of "tidegate". sse(url): where the stream of this URL is, if that is not /sse/… for /ws/…. fetch: where the runtime has none. */
+export function connect(url, { sse = besideSocket, ...options } = {}) {
+  const ways = new Ways({ sse, WebSocket: globalThis.WebSocket, fetch: (...call) => globalThis.fetch(...call), ...options })
+  const Either = function (...call) {
+    return ways.open(...call)
+  }
+  return connectBySocket(url, { ...options, WebSocket: Either })
+}
