@@ -78,7 +78,7 @@ class Listening:
     """Redis, gateways, and a crowd that listens and is being published to."""
 
     def __init__(self, bench, n_gateways=2, unaware=0.3, n_channels=200, n_clients=None, server=None, url=None,
-                 payload_bytes=256, rate=RATE, kind=DurableRedis, options=()):
+                 payload_bytes=256, rate=RATE, kind=DurableRedis, options=(), half_streams=False):
         self.bench = bench
         self.server = server or bench.redis(kind=kind)
         self.channels = names(n_channels)
@@ -86,12 +86,16 @@ class Listening:
         self.crowd = bench.crowd(*self.gateways)
         n_clients = n_clients or bench.sized(1000, 300)
         n_unaware = int(n_clients * unaware)
-        self.crowd.add(n_clients - n_unaware, self.channels)
+        self.crowd.add(n_clients - n_unaware, self.channels, half_streams=half_streams)
         self.crowd.add(n_unaware, self.channels, aware=False)
         assert self.crowd.run_until(settled(self.crowd), SETTLE_SECONDS) is not None, "the crowd does not get in"
         self.publisher = bench.publisher(self.server, n_channels, rate, payload_bytes)
         self.hygiene = bench.watch(*self.gateways)
         self.crowd.run_for(bench.sized(*WARM_UP_SECONDS))
+
+    @property
+    def n_streams(self):
+        return sum(client.streams for client in self.clients)
 
     @property
     def clients(self):

@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 def f3(bench, resumes=True):
     """kill -9 of one of two gateways"""
-    run = Listening(bench, unaware=0)
+    run = Listening(bench, unaware=0, half_streams=True)
     crowd = run.crowd
     crowd.resumes = resumes
     before = reads_of_ranges(run.server)
@@ -29,7 +29,7 @@ def f3(bench, resumes=True):
     run.hygiene.settled()
     bench.at_most(f"all {len(cut)} clients of the killed one are back", 10, seconds, " s")
     bench.at_most("reads of the log meanwhile", 200, reads_of_ranges(run.server) - before)
-    run.end(disconnects=False, what="resumed")
+    run.end(disconnects=False, what=f"resumed, {run.n_streams} by SSE")
 
 
 class Held:

@@ -26,7 +26,7 @@ def f12(bench):
     server, channels = bench.redis(), names(N_CHANNELS)
     gateways = [bench.gateway(server, f"gateway-{i}") for i in range(2)]
     crowd = bench.crowd(*gateways)
-    crowd.add(n_clients, channels)
+    crowd.add(n_clients, channels, half_streams=True)
     assert crowd.run_until(settled(crowd), 2 * SETTLE_SECONDS) is not None, "the crowd does not get in"
     publish_each(server, channels, range(1, 3))
     assert crowd.run_until(reached(crowd.clients, tops(server, channels)), SETTLE_SECONDS) is not None
@@ -52,7 +52,7 @@ def f12(bench):
     if SANITIZER == "none" and not bench.short:  # of a small crowd the rings are the larger part
         bench.at_most("memory at its peak, of what it was", 1.5, sum(map(peak_kib, new)) / before_kib, "×")
     crowd.run_for(0.3)
-    bench.verified("recovered", verify(crowd.clients, read_logs(server.client, channels)))
+    bench.verified("recovered, half by SSE", verify(crowd.clients, read_logs(server.client, channels)))
     bench.at_most("false alarms", 0, false_alarms(crowd.clients))
     bench.at_most("cut again", n_clients, sum(client.n_disconnects for client in crowd.clients))
     bench.hygienic(crowd.run_until)

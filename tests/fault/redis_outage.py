@@ -38,7 +38,7 @@ def start_unheard(run):
 
 def f1(bench):
     """kill -9 of Redis, which comes back with its data after 2 s"""
-    run = Listening(bench)
+    run = Listening(bench, half_streams=True)
     run.hygiene.begin(CLOSED_NOTICE_SECONDS)
     run.server.kill()
     run.crowd.run_for(OUTAGE_SECONDS)
@@ -48,7 +48,7 @@ def f1(bench):
     else:
         run.server.start()
     bench.at_most("caught up after Redis is back", bench.sized(2, BUSY_SECONDS), run.catch_up(), " s")
-    run.end()
+    run.end(what=f"{len(run.clients)} clients, {run.n_streams} by SSE")
 
 
 def f1b(bench):

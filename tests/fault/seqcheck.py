@@ -21,8 +21,9 @@ PING, CLOSE = 0x9, 0x8
 
 
 class Client:
-    def __init__(self, channel, aware):
-        self.channel, self.aware = channel, aware
+    def __init__(self, channel, aware, streams=False):
+        self.channel, self.aware, self.streams = channel, aware, streams
+        self.last_id = ""      # of a stream, which its browser brings back
         self.receive_bytes = None  # that the socket of its next connection takes; None: as the kernel likes
         self.paused = False    # it does not read
         self.on_lost = None    # told once, when its connection ends
@@ -63,8 +64,9 @@ class Crowd:
         self.resumes = True        # False: the control run, clients that come back as if they were new
         self.position_of = Client.since
 
-    def add(self, n, channels, aware=True):
-        added = [Client(channels[i % len(channels)], aware) for i in range(n)]
+    def add(self, n, channels, aware=True, half_streams=False):
+        """half_streams: every second one, and of a channel every second one, hears server-sent events."""
+        added = [Client(channels[i % len(channels)], aware, half_streams and (i + i // len(channels)) % 2 == 1) for i in range(n)]
         self.clients += added
         self.away.update(added)
         return added
@@ -108,12 +110,19 @@ class Crowd:
         client.socket.connect_ex(self.random.choice(self.addresses))
         self.epoll.register(client.socket.fileno(), select.EPOLLOUT)
 
-    def _ask(self, client):
+    def _ask_for_stream(self, client):
+        place = f"Last-Event-ID: {client.last_id}\r\n" if client.last_id and self.resumes else ""
+        return f"GET /sse/{client.channel.replace(':', '/')} HTTP/1.1\r\nHost: fault\r\n{place}\r\n"
+
+    def _ask_for_socket(self, client):
         path = "/ws/" + client.channel.replace(":", "/")
         if client.aware:
             path += "?since=" + (self.position_of(client) if self.resumes else "now")
-        request = (f"GET {path} HTTP/1.1\r\nHost: fault\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+        return (f"GET {path} HTTP/1.1\r\nHost: fault\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+
+    def _ask(self, client):
+        request = self._ask_for_stream(client) if client.streams else self._ask_for_socket(client)
         try:
             client.socket.send(request.encode())
             self.epoll.modify(client.socket.fileno(), select.EPOLLIN)
@@ -173,13 +182,16 @@ class Crowd:
         client.pending += data
         if not client.open and not self._answered(client):
             return
-        self._frames(client)
+        if client.streams:
+            self._blocks(client)
+        else:
+            self._frames(client)
 
     def _answered(self, client):
         head, end, rest = client.pending.partition(b"\r\n\r\n")
         if not end:
             return False
-        if not head.startswith(b"HTTP/1.1 101"):
+        if not head.startswith(b"HTTP/1.1 200" if client.streams else b"HTTP/1.1 101"):
             self.n_refused += 1
             self.lose(client)
             return False
@@ -211,6 +223,19 @@ class Crowd:
             else:
                 self._message(client, json.loads(payload))
         client.pending = data[at:]
+
+    def _blocks(self, client):
+        *blocks, client.pending = client.pending.split(b"\n\n")
+        for block in blocks:
+            fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if not line.startswith(b":"))
+            client.last_id = fields.get(b"id", client.last_id.encode()).decode()
+            if b"data" not in fields:
+                continue
+            message = json.loads(fields[b"data"])
+            if message["type"] == "close":
+                self.lose(client)
+                return
+            self._message(client, message)
 
     # What is said
 
