@@ -21,6 +21,7 @@
 #include "bench/peer.h"
 #include "bench/plan.h"
 #include "bench/shared_memory.h"
+#include "bench/stream.h"
 #include "bench/window.h"
 #include "core/clock.h"
 #include "ws_client/client_frame.h"
@@ -68,6 +69,7 @@ static void peers_init(struct crowd *crowd)
 
 		peer->wire.fd = -1;
 		peer->channel = number % plan->n_channels;
+		peer->listens = plan->sse;
 		peer->slow = number >= plan_n_readers(plan);
 		sequence_init(&peer->sequence, peer->channel);
 	}
@@ -101,7 +103,7 @@ static void peer_goodbye(struct peer *peer)
 	static const unsigned char close_1000[] = {
 		0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8}; /* masked with zeros */
 
-	if (peer->state == PEER_OPEN)
+	if (peer->state == PEER_OPEN && !peer->listens)
 		(void)wire_send(&peer->wire, close_1000, sizeof(close_1000)); /* a courtesy */
 	wire_close(&peer->wire);
 	sequence_deinit(&peer->sequence);
@@ -140,6 +142,7 @@ void crowd_note(struct crowd *crowd, const char *sentence, const char *detail)
 /* Takes whole frames off the front. How many bytes; negative: the connection is to end. */
 static long peer_take(struct crowd *crowd, struct peer *peer, const unsigned char *data, size_t len)
 {
+	bool sse = crowd->shared->plan->sse;
 	size_t size_max = crowd->in_size / 2;
 	size_t at = 0;
 	long n;
@@ -154,7 +157,8 @@ static long peer_take(struct crowd *crowd, struct peer *peer, const unsigned cha
 		struct server_frame frame;
 		int r;
 
-		n = server_frame_parse(data + at, len - at, size_max, &frame);
+		n = sse ? stream_parse(data + at, len - at, size_max, &frame)
+			: server_frame_parse(data + at, len - at, size_max, &frame);
 		if (n == 0)
 			break;
 		if (n < 0) {

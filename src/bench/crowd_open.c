@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bench/plan.h"
+#include "bench/stream.h"
 #include "bench/window.h"
 #include "ws_client/ws_opening.h"
 
@@ -93,9 +94,10 @@ static size_t write_request(const struct crowd *crowd, const struct peer *peer, 
 	const struct plan *plan = crowd->shared->plan;
 	const char *host = plan_url(plan, peer_number(crowd, peer))->host;
 	char path[PLAN_NAME_MAX];
+	const struct ws_opening opening = {path, host, plan->token, plan->deflate};
 
 	plan_expand(plan->path, peer->channel, path);
-	return ws_opening_write(&(struct ws_opening){path, host, plan->token, plan->deflate}, out);
+	return peer->listens ? stream_request_write(&opening, out) : ws_opening_write(&opening, out);
 }
 
 void peer_ask(struct crowd *crowd, struct peer *peer)
@@ -132,7 +134,7 @@ static void peer_opened(struct crowd *crowd, struct peer *peer)
 long peer_answered(struct crowd *crowd, struct peer *peer, const unsigned char *data, size_t len)
 {
 	struct ws_opened opened;
-	long n = ws_opening_take(data, len, &opened);
+	long n = peer->listens ? stream_answer_take(data, len, &opened) : ws_opening_take(data, len, &opened);
 
 	if (n == -ECONNREFUSED)
 		crowd_note(crowd, "the server refused: ", opened.refusal);

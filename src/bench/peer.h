@@ -36,6 +36,7 @@ struct peer {
 	uint32_t rest_len;
 	uint8_t state;
 	bool slow;
+	bool listens; /* to an event stream, where it says nothing */
 	bool primed;
 };
 

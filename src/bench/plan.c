@@ -279,6 +279,13 @@ static int take_deflate(struct plan *plan, const char *value)
 	return 0;
 }
 
+static int take_sse(struct plan *plan, const char *value)
+{
+	(void)value;
+	plan->sse = true;
+	return 0;
+}
+
 static int take_json(struct plan *plan, const char *value)
 {
 	(void)value;
@@ -309,6 +316,7 @@ static const struct option_row rows[] = {
 	{"warmup", "SECONDS", take_warmup, "before it; default 2"},
 	{"payload", "BYTES", take_payload, "of one event's whole JSON, at least 100; default 150"},
 	{"deflate", NULL, take_deflate, "offer permessage-deflate"},
+	{"sse", NULL, take_sse, "clients hear server-sent events; --path is that of the stream"},
 	{"server-pid", "PID", take_server_pid, "a process to charge CPU and memory to; may be repeated"},
 	{"open-only", NULL, take_open_only, "open the connections, measure that, publish nothing"},
 	{"limit", "VARIANT", take_limit,
@@ -395,7 +403,8 @@ static int take_words(struct plan *plan, int argc, char **argv)
  */
 static void take_own_channels(struct plan *plan)
 {
-	snprintf(plan->own_path, sizeof(plan->own_path), "/ws/execution/bench-%d-{n}", (int)getpid());
+	snprintf(plan->own_path, sizeof(plan->own_path), "/%s/execution/bench-%d-{n}",
+		plan->sse ? "sse" : "ws", (int)getpid());
 	snprintf(plan->own_channel, sizeof(plan->own_channel), "execution:bench-%d-{n}", (int)getpid());
 	plan->path = plan->path ? plan->path : plan->own_path;
 	plan->channel = plan->channel ? plan->channel : plan->own_channel;
@@ -407,9 +416,9 @@ static int check_actions(struct plan *plan)
 	if (!plan->path)
 		return refuse("where do clients ask? Say", "--path",
 			"one whose route has actions: {stream: STREAM}");
-	if (plan->limit || plan->open_only || plan->n_slow || plan->n_crowds > 1)
-		return refuse("nothing to do here have --limit, --open-only, --slow, --threads and "
-			      "--processes beside",
+	if (plan->limit || plan->open_only || plan->n_slow || plan->n_crowds > 1 || plan->sse)
+		return refuse("nothing to do here have --limit, --open-only, --slow, --threads, "
+			      "--processes and --sse beside",
 			"--actions", NULL);
 	return 0;
 }
@@ -431,6 +440,8 @@ static int check(struct plan *plan)
 		return refuse("several channels need {n} in", "--path", NULL);
 	if (plan->n_channels > 1 && !plan->limit && !plan->open_only && !strstr(plan->channel, "{n}"))
 		return refuse("several channels need {n} in", "--channel", NULL);
+	if (plan->sse && (plan->limit || plan->deflate))
+		return refuse("nothing to do here have --limit and --deflate beside", "--sse", NULL);
 	for (uint32_t i = 1; i < plan->n_urls; i++)
 		if (plan->urls[i].tls != plan->urls[0].tls)
 			return refuse("all of them are with TLS, or none:", "--url", NULL);

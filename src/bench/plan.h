@@ -67,6 +67,7 @@ struct plan {
 	int client_cpu; /* -1: any */
 	bool open_only;
 	bool deflate;
+	bool sse;  /* clients hear server-sent events */
 	bool json; /* nothing but the JSON line */
 };
 
