@@ -46,7 +46,8 @@ void session_opened(struct client *client)
 	const struct route_lifecycle *lifecycle = route_lifecycle(client->rights.route);
 	struct session_change *change;
 
-	if (!(lifecycle->events & LIFECYCLE_CONNECTIONS))
+	/* A POST beside a stream is a question of somebody who is there already. */
+	if (!(lifecycle->events & LIFECYCLE_CONNECTIONS) || client->transport == TRANSPORT_POST)
 		return;
 	change = begin(client, lifecycle);
 	client->in_session = change;

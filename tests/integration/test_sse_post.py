@@ -235,6 +235,17 @@ def test_tokens_and_the_bound_on_connections_hold(start, redis, tmp_path):
         assert refused.value.status == 429
 
 
+def test_it_is_no_session_that_backends_are_told_of(start, redis, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text("routes: [{path: /ws/cards, channel: cards, lifecycle: post-sessions}]\n", encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    assert ask(gateway, {"type": "ping", "id": 1})[1] == 1000
+    with gateway.stream("/sse/cards"):
+        told = until("the stream is told", lambda: redis.client.xrange("post-sessions"))
+        assert [fields[b"conn"].rpartition(b".")[2] for _, fields in told if fields[b"event"] == b"connected"] == \
+            [str(row["id"]).encode() for row in gateway.api("/connections")["connections"]]
+
+
 def test_a_drain_ends_it_with_its_code(start, redis, tmp_path):
     file = tmp_path / "tidegate.yaml"
     file.write_text("topics: [topic]\nroutes: [{path: /ws/cards, channel: cards}]\n", encoding="utf-8")
