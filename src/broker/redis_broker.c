@@ -29,6 +29,7 @@
 
 enum {
 	SETTLE_MS = 30000,     /* docs/redis.md: so long a start waits for all servers */
+	FOUND_AGAIN_MS = 1000, /* until a cluster that was found is made once more, without memory */
 	NAME_MAX_BYTES = 1024, /* of what is hashed: more than a prefix, a channel's name or a key ever has */
 };
 
@@ -43,7 +44,13 @@ struct redis_broker {
 	struct buf ticket_start; /* of the key of each ticket */
 	unsigned int nodes_slot, revoked_slot;
 	uint64_t n_returns; /* how often a server became ready */
-	bool settled;       /* all were ready once, or had the time for it */
+	struct event_base *base;
+	struct log *log;
+	struct redis_options options; /* for a cluster that is found; its texts are ours */
+	struct redis_element found;   /* the cluster, if the only server turns out to be in one */
+	char *node_id;
+	struct event *found_timer;
+	bool settled; /* all were ready once, or had the time for it */
 	struct event *settle_timer;
 #ifdef TIDEGATE_FAULT_CONTROLS
 	struct fault_off fault_off;
@@ -222,6 +229,42 @@ static void on_measured(void *arg, struct redis_server *server, uint64_t took_us
 	metrics_set(redis->metrics, METRIC_REDIS_PROBE, took_us);
 }
 
+/* --- a cluster that is found --- */
+
+/* Before the server was ready: nothing was subscribed, and no call is under way. */
+static void on_found_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis_broker *redis = arg;
+	const struct redis_server_listener listener = {
+		.arg = redis, .changed = on_changed, .measured = on_measured};
+	struct redis_shard *shard = redis->shards[0];
+	struct map_entry *at = NULL;
+	struct slice channel;
+	int r;
+
+	(void)fd;
+	(void)what;
+	r = redis_cluster_new(redis->base, &redis->found, &redis->options, &redis->listener, &listener,
+		redis->log, redis->metrics, &redis->cluster);
+	while (r == 0 && redis_server_walk(redis_shard_server(shard), &at, &channel))
+		r = redis_cluster_subscribe(redis->cluster, channel);
+	if (r < 0) { /* out of memory */
+		redis_cluster_free(redis->cluster);
+		redis->cluster = NULL;
+		redis_timer_set(redis->found_timer, FOUND_AGAIN_MS);
+		return;
+	}
+	redis->n_shards = 0;
+	redis_shard_free(shard);
+}
+
+static void on_clustered(void *arg)
+{
+	struct redis_broker *redis = arg;
+
+	redis_timer_set(redis->found_timer, 0);
+}
+
 /* --- the interface --- */
 
 static int redis_subscribe(struct broker *broker, struct slice channel)
@@ -366,6 +409,7 @@ static struct slice redis_complaint(const struct broker *broker)
 
 static void redis_set_payload_max(struct broker *broker, size_t payload_bytes_max)
 {
+	of(broker)->options.payload_bytes_max = payload_bytes_max;
 	if (of(broker)->cluster)
 		redis_cluster_set_payload_max(of(broker)->cluster, payload_bytes_max);
 	for (unsigned int i = 0; i < of(broker)->n_shards; i++)
@@ -374,6 +418,7 @@ static void redis_set_payload_max(struct broker *broker, size_t payload_bytes_ma
 
 static void redis_set_loads_library(struct broker *broker, bool loads_library)
 {
+	of(broker)->options.loads_library = loads_library;
 	if (of(broker)->cluster)
 		redis_cluster_set_loads_library(of(broker)->cluster, loads_library);
 	for (unsigned int i = 0; i < of(broker)->n_shards; i++)
@@ -516,6 +561,10 @@ static void redis_free(struct broker *broker)
 		redis_shard_free(redis->shards[i]);
 	if (redis->settle_timer)
 		event_free(redis->settle_timer);
+	if (redis->found_timer)
+		event_free(redis->found_timer);
+	redis_element_deinit(&redis->found);
+	free(redis->node_id);
 	free(redis->shards);
 	free(redis->prefix);
 	buf_deinit(&redis->ticket_start);
@@ -570,11 +619,36 @@ static bool can_be_dialled(const struct redis_options *options)
 	return true;
 }
 
+/* The only server may be in a cluster, of which it is a seed then. One that has a database besides 0 is
+ * not. */
+static int may_find_cluster(struct redis_broker *redis, struct event_base *base,
+	const struct redis_options *options, struct log *log)
+{
+	const struct redis_element *only = &options->urls->elements[0];
+	const struct redis_element found = {.kind = REDIS_CLUSTER,
+		.server = only->server,
+		.seeds = (struct redis_url *)&only->server,
+		.n_seeds = 1};
+
+	if (options->urls->n > 1 || only->kind != REDIS_SINGLE || !only->server.host || only->server.db)
+		return 0;
+	redis->base = base;
+	redis->log = log;
+	redis->options = *options;
+	redis->options.urls = NULL;
+	redis->options.channel_prefix = redis->prefix;
+	redis->options.node_id = redis->node_id = strdup(options->node_id);
+	redis->found_timer = evtimer_new(base, on_found_time, redis);
+	return redis->node_id && redis->found_timer ? redis_element_copy(&found, &redis->found) : -ENOMEM;
+}
+
 static int make_shards(struct redis_broker *redis, struct event_base *base,
 	const struct redis_options *options, struct log *log)
 {
-	const struct redis_server_listener listener = {
-		.arg = redis, .changed = on_changed, .measured = on_measured};
+	const struct redis_server_listener listener = {.arg = redis,
+		.changed = on_changed,
+		.measured = on_measured,
+		.clustered = redis->found_timer ? on_clustered : NULL};
 	struct redis_options its = *options;
 
 	redis_timer_set(redis->settle_timer, SETTLE_MS);
@@ -622,6 +696,8 @@ int redis_broker_new(struct event_base *base, const struct redis_options *option
 	redis->settle_timer = evtimer_new(base, on_settle_time, redis);
 	metrics_set(metrics, METRIC_REDIS_READY, 0);
 	if (redis->prefix && redis->settle_timer && !redis->ticket_start.failed)
+		r = may_find_cluster(redis, base, options, log);
+	if (r == 0)
 		r = make_shards(redis, base, options, log);
 	if (r < 0) {
 		redis_free(&redis->broker);

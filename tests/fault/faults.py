@@ -11,6 +11,7 @@ import traceback
 
 import bench as benches  # first: it knows where the harness is
 import actions
+import cluster
 import disk
 import failover
 import figures
@@ -27,7 +28,7 @@ import slow_clients
 import storm
 from seqcheck import allow_descriptors
 
-MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions, sentinels, several, lifecycle)
+MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions, sentinels, several, lifecycle, cluster)
 ALL = [fault for module in MODULES for fault in module.FAULTS]
 
 

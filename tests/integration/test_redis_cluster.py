@@ -4,11 +4,12 @@ What takes longer, a failover or slots that move while events flow, is a fault: 
 """
 
 import json
+import re
 
 import pytest
 
 from harness.cluster import Cluster
-from harness.gateway import run
+from harness.gateway import ROOT, run
 from harness.redis_server import RedisServer
 from harness.wait import until
 
@@ -195,6 +196,15 @@ def test_one_way_alone_can_be_chosen(cluster, start, config, way, hears_publish,
         assert [peer.receive()["data"] for _ in expected] == expected
 
 
+def test_one_address_leads_to_the_cluster_that_is_there(cluster, start, config):
+    gateway = start("--config", config, redis=cluster.primaries[1].url)
+    broker = gateway.get("/ready").json()["broker"]
+    assert (broker["cluster"], len(broker["servers"]), broker["degraded"]) == (True, 3, [])
+    for channel in cluster.one_of_each("kept:{}"):
+        with gateway.connect(path_of(channel)) as peer:
+            hears(cluster, gateway, peer, channel)
+
+
 def test_a_server_that_is_in_no_cluster_is_said_to_be_none(tmp_path, start):
     alone = RedisServer(tmp_path)
     try:
@@ -203,6 +213,24 @@ def test_a_server_that_is_in_no_cluster_is_said_to_be_none(tmp_path, start):
         until("it says so", lambda: gateway.get("/ready").json()["broker"].get("reason") == says)
     finally:
         alone.stop()
+
+
+def test_a_user_with_the_rights_of_the_page_needs_no_others(cluster, start, config):
+    page = (ROOT / "docs/redis.md").read_text(encoding="utf-8")
+    rights = re.search(r"ACL SETUSER tidegate on >SECRET (.*)", page)[1].split()
+    more = re.search(r"needs `(\+ssubscribe [^`]*)`", page)[1].split()
+    for server in cluster.primaries:
+        server.client.execute_command("ACL SETUSER", "tidegate", "on", ">SECRET", *rights, *more,
+                                      *"+hget +hdel +hlen +hscan +zscore +zrangebyscore +srandmember +xlen".split(), "~stream-of-actions")
+        server.client.execute_command("ACL LOG", "RESET")
+    gateway = start("--config", config, redis=cluster.url.replace("redis://", "redis://tidegate:SECRET@"))
+    for channel in cluster.one_of_each("kept:{}"):
+        with gateway.connect(path_of(channel)) as peer:
+            hears(cluster, gateway, peer, channel)
+            cluster.move(cluster.slot(channel), other_than(cluster, cluster.owner(channel)))
+            publish(gateway, channel, "after a move")
+            assert peer.receive()["data"] == "after a move"
+    assert [server.client.execute_command("ACL LOG") for server in cluster.primaries] == [[], [], []]
 
 
 def test_the_command_line_publishes_to_it_and_names_slots(cluster, gateway, redis):

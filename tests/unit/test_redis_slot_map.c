@@ -99,11 +99,13 @@ static void a_node_without_a_usable_address_has_nothing(void **state)
 	struct reading reading;
 
 	(void)state;
-	read_map("*3 *3 :0 :9 *3 $1 ? :7001 $2 id *3 :10 :19 *3 $3 a;b :0 $2 id *3 :20 :29 *2 $1 a :7002",
+	read_map("*4 *3 :40 :49 *3 $0  :0 $2 id *3 :0 :9 *3 $1 ? :7001 $2 id *3 :10 :19 *3 $3 a;b :0 $2 id "
+		 "*3 :20 :29 *2 $1 a :7002",
 		&reading);
 	assert_int_equal(reading.r, 0);
 	belongs(&reading.map, 0, NULL, 0);
 	belongs(&reading.map, 10, NULL, 0);
+	belongs(&reading.map, 40, NULL, 0); /* Grokzen/redis-py-cluster#190, redis/ioredis#1025 */
 	belongs(&reading.map, 20, "a", 7002);
 	redis_slot_map_deinit(&reading.map);
 }

@@ -63,7 +63,7 @@ struct redis_cluster {
 	uint64_t tick_ms;
 	uint32_t doubt_ms; /* the gap before the next question, which grows while nothing changes */
 	bool stopped;
-	struct log_limit complaint_limit;
+	struct log_limit complaint_limit, moves_limit;
 };
 
 /* --- asking for the map --- */
@@ -417,6 +417,16 @@ static void follow_map(struct redis_cluster *cluster, size_t n_moved)
 			cluster->listener.arg, NULL, "the cluster has other primaries than before");
 }
 
+/* A reshard moves thousands, one by one. */
+static void note_moves(struct redis_cluster *cluster, size_t n_moved)
+{
+	uint64_t suppressed;
+
+	if (log_limit_allow(cluster->log, &cluster->moves_limit, clock_monotonic_ms(), &suppressed))
+		log_info(cluster->log, "redis: slots have moved in the cluster", log_uint("slots", n_moved),
+			log_uint("suppressed", suppressed));
+}
+
 static void take_map(struct redis_cluster *cluster, struct redis_slot_map *map)
 {
 	bool first = !cluster->members.map.n_nodes;
@@ -425,8 +435,7 @@ static void take_map(struct redis_cluster *cluster, struct redis_slot_map *map)
 	if (!first)
 		metrics_add(cluster->metrics, METRIC_REDIS_SLOT_MOVES, n_moved);
 	if (n_moved && !first)
-		log_info(cluster->log, "redis: slots have moved in the cluster", log_uint("slots", n_moved),
-			log_uint("primaries", map->n_nodes));
+		note_moves(cluster, n_moved);
 	redis_slot_map_deinit(&cluster->members.map);
 	cluster->members.map = *map;
 	follow_map(cluster, n_moved);
@@ -734,6 +743,7 @@ int redis_cluster_new(struct event_base *base, const struct redis_element *eleme
 	cluster->log = log;
 	cluster->metrics = metrics;
 	cluster->doubt_ms = POLL_GAP_MS;
+	cluster->moves_limit = (struct log_limit){.burst = 3, .interval_ms = 30 * 1000};
 	cluster->complaint_limit = (struct log_limit){.burst = 2, .interval_ms = 60 * 1000};
 	cluster->router = (struct redis_slots_source){cluster, owner_link, link_at, redirected, lacks};
 	redis_members_init(&cluster->members);

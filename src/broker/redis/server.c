@@ -170,14 +170,35 @@ static void on_role(void *arg, const struct redis_reply *reply)
 		server_can_command(server);
 }
 
+/* Whatever else it answers, an error above all: it is alone, and is not asked again. */
+static void on_slots(void *arg, const struct redis_reply *reply)
+{
+	struct redis_server *server = arg;
+
+	if (!reply || !server->commander)
+		return;
+	if (reply->values[0].kind == REDIS_ARRAY && reply->n_values > 1) {
+		server->listener.clustered(server->listener.arg);
+		return;
+	}
+	server->alone = true;
+	server_can_command(server);
+}
+
 static void on_commander_ready(void *arg)
 {
 	struct redis_server *server = arg;
-	const struct slice argv[] = {slice_of("ROLE")};
+	const struct slice role[] = {slice_of("ROLE")};
+	const struct slice slots[] = {slice_of("CLUSTER"), slice_of("SLOTS")};
+	int r = 0;
 
-	if (!server->wants_primary)
+	if (server->wants_primary)
+		r = redis_link_ask(server->commander, role, 1, on_role, server);
+	else if (server->listener.clustered && !server->alone)
+		r = redis_link_ask(server->commander, slots, 2, on_slots, server);
+	else
 		server_can_command(server);
-	else if (redis_link_ask(server->commander, argv, 1, on_role, server) < 0)
+	if (r < 0)
 		redis_link_fail(server->commander, REDIS_LINK_LOST, "out of memory");
 }
 
@@ -246,13 +267,18 @@ static void on_redial(evutil_socket_t fd, short what, void *arg)
 
 /* --- another takes over --- */
 
+bool redis_server_walk(const struct redis_server *server, struct map_entry **atp, struct slice *channelp)
+{
+	return redis_channels_walk(&server->subscriber.sets[REDIS_CLASSIC], atp, channelp);
+}
+
 int redis_server_adopt(struct redis_server *server, const struct redis_server *other)
 {
 	struct map_entry *at = NULL;
 	struct slice channel;
 	int r = 0;
 
-	while (r == 0 && redis_channels_walk(&other->subscriber.sets[REDIS_CLASSIC], &at, &channel))
+	while (r == 0 && redis_server_walk(other, &at, &channel))
 		r = redis_server_subscribe(server, REDIS_CLASSIC, channel);
 	return r;
 }
@@ -267,7 +293,7 @@ void redis_server_retire(struct redis_server *server)
 	server->ready = server->can_command = false;
 	server->commander = NULL;
 	redis_prover_stop(&server->prover);
-	while (redis_channels_walk(&server->subscriber.sets[REDIS_CLASSIC], &at, &channel))
+	while (redis_server_walk(server, &at, &channel))
 		server->subscriber.events.lost(server->subscriber.events.arg, channel);
 	redis_library_lost(server->library, false);
 	redis_errands_cancel(&server->errands);

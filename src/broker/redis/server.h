@@ -42,6 +42,9 @@ struct redis_server_listener {
 	void (*measured)(void *arg, struct redis_server *server, uint64_t took_us);
 	/* May it be dialled now? If not, it asks again. NULL: always. */
 	bool (*may_dial)(void *arg);
+	/* It says who has which slots: it is in a cluster, and gets no further as a server alone. To be
+	 * freed on a later turn. NULL: it is not asked. */
+	void (*clustered)(void *arg);
 };
 
 /*
@@ -105,6 +108,9 @@ int redis_server_revocations(struct redis_server *server, broker_revocations_fn 
 int redis_server_revoke(struct redis_server *server, const struct broker_revocation *revocation);
 int redis_server_unrevoke(struct redis_server *server, struct slice text);
 int redis_server_expire_revocations(struct redis_server *server, double now_seconds);
+
+/* The channels that are wanted (by SUBSCRIBE), from *atp NULL on, while none is dropped. */
+bool redis_server_walk(const struct redis_server *server, struct map_entry **atp, struct slice *channelp);
 
 /* Wants all channels that the other one wants. 0 or -ENOMEM. */
 int redis_server_adopt(struct redis_server *server, const struct redis_server *other);

@@ -43,6 +43,7 @@ struct redis_server {
 
 	bool ready;
 	bool retired;       /* another one has taken over */
+	bool alone;         /* it was asked whether it is in a cluster */
 	bool wants_primary; /* whoever says it is a replica is not the server that was meant */
 	struct redis_subscriber subscriber;
 	struct redis_link *commander;

@@ -207,13 +207,23 @@ static bool may_dial(void *arg)
 	return clock_monotonic_ms() - shard->lost_ms >= UNHEARD_MS;
 }
 
+static void on_clustered(void *arg)
+{
+	struct seat *seat = arg;
+
+	seat->shard->listener.clustered(seat->shard->listener.arg);
+}
+
 /* --- servers --- */
 
 static int make_server(struct redis_shard *shard, struct seat *seat, const struct redis_url *url)
 {
 	const struct broker_listener events = {seat, on_event, on_drained, on_subscribed, on_lost, NULL};
-	const struct redis_server_listener listener = {
-		.arg = seat, .changed = on_changed, .measured = on_measured, .may_dial = may_dial};
+	const struct redis_server_listener listener = {.arg = seat,
+		.changed = on_changed,
+		.measured = on_measured,
+		.may_dial = may_dial,
+		.clustered = shard->listener.clustered ? on_clustered : NULL};
 
 	shard->options.seed++;
 	return redis_server_new(shard->base, url, &shard->options, &events, &listener, shard->log,

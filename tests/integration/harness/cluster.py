@@ -76,12 +76,16 @@ class Cluster:
     def _alive(self):
         return next(server for server in self.servers if server.process.alive())
 
+    def owners(self, asked=None):
+        """The server of each slot."""
+        found = {}
+        for first, last, primary, *_ in (asked or self._alive()).client.execute_command("CLUSTER SLOTS"):
+            server = next((server for server in self.servers if server.port == primary[1]), None)
+            found.update((slot, server) for slot in range(first, last + 1))
+        return found
+
     def owner_of_slot(self, slot, asked=None):
-        ranges = (asked or self._alive()).client.execute_command("CLUSTER SLOTS")
-        for first, last, primary, *_ in ranges:
-            if first <= slot <= last:
-                return next(server for server in self.servers if server.port == primary[1])
-        return None
+        return self.owners(asked).get(slot)
 
     def owner(self, name):
         return self.owner_of_slot(self.slot(name))
@@ -96,9 +100,9 @@ class Cluster:
                 break
         return [found[server.port] for server in self.primaries]
 
-    def move(self, slot, target):
+    def move(self, slot, target, source=None):
         """As redis-cli --cluster reshard does it."""
-        source = self.owner_of_slot(slot)
+        source = source or self.owner_of_slot(slot)
         if source is target:
             return
         target.cluster("SETSLOT", slot, "IMPORTING", source.id)

@@ -1,0 +1,190 @@
+"""
+A Redis Cluster under load: F5 slots move while events flow, F5b the owner of some is killed or frozen.
+"""
+
+import json
+import pathlib
+import signal
+import threading
+import time
+
+from bench import SETTLE_SECONDS
+from common import names, one_more, reached, settled
+from fault import Control, Fault
+from harness.cluster import Cluster
+from harness.process import Process
+from harness.wait import until
+from seqcheck import Crowd
+from verify import read_logs, verify
+
+ROUTES = """
+topics: []
+routes:
+  - {path: "/ws/fault/{id}", channel: "fault:{id}", history: {size: 1000000}}
+  - {path: "/ws/publish/{id}", channel: "publish:{id}"}
+  - {path: "/ws/spublish/{id}", channel: "spublish:{id}"}
+"""
+RATE = 1000            # entries of logs a second
+PLAIN_RATE = 200       # events of each kind without a log
+BEHIND_SECONDS = 1     # for us, after the new owner takes publications
+LOST_BY_KILL = 10      # PUBLISH: what Redis' own bus loses with a server
+TAIL_SECONDS = 12      # R9: whatever was lost in the meantime is repaired
+
+
+class MixedCrowd(Crowd):
+    """Clients of logs, as rules for clients say, and others that note what they hear."""
+
+    def _message(self, client, message):
+        if message["type"] == "plain":
+            client.heard.append(message["data"]["number"])
+        elif not client.channel.startswith(("publish", "spublish")):
+            super()._message(client, message)
+
+
+class Stage:
+    def __init__(self, bench, n_replicas=0):
+        bench.routes(ROUTES)
+        folder = bench.directory / "cluster"
+        folder.mkdir()
+        self.bench = bench
+        self.cluster = Cluster(folder, 3, n_replicas)
+        bench.ends.append(self.cluster.stop)
+        self.gateway = bench.gateway(self.cluster.url)
+        self.channels = names(60)
+        self.slots = {channel: self.cluster.slot(channel) for channel in self.channels}
+        self.crowd = MixedCrowd([self.gateway.address])
+        bench.ends.append(self.crowd.stop)
+        self.clients = self.crowd.add(bench.sized(600, 120), self.channels)
+        self.plain = {kind: self.crowd.add(20, [f"{kind}:{i}" for i in range(20)], aware=False) for kind in ("publish", "spublish")}
+        assert self.crowd.run_until(lambda: all(client.open for client in self.crowd.clients) and
+                                    settled(self.crowd, self.clients)(), SETTLE_SECONDS) is not None, "the crowd does not get in"
+        self.publishers = {kind: self._publisher(kind, *sizes) for kind, sizes in
+                           {"log": (60, RATE), "publish": (20, PLAIN_RATE), "spublish": (20, PLAIN_RATE)}.items()}
+        self.crowd.run_for(bench.sized(4, 0.5))
+
+    def _publisher(self, kind, n_channels, rate):
+        journal = self.bench.directory / f"{kind}.json"
+        ports = ",".join(str(server.port) for server in self.cluster.servers)
+        command = ["/usr/bin/python3", "-B", pathlib.Path(__file__).with_name("clusterpub.py"), ports, kind, n_channels, rate, journal]
+        process = Process(command, self.bench.directory, f"pub-{kind}")
+        self.bench.ends.append(lambda: process.ended or process.stop())
+        return process, journal
+
+    def owners(self):
+        """The server of each channel of a log."""
+        owners = self.cluster.owners()
+        return {channel: owners[slot] for channel, slot in self.slots.items()}
+
+    def tops(self):
+        return {channel: int(server.client.hget(f"tg:m:{{{channel}}}", "n") or 0) for channel, server in self.owners().items()}
+
+    def catch_up(self):
+        """The fault is over: how long until everybody has what is published from now on."""
+        return self.crowd.run_until(reached(self.clients, one_more(self.tops())), SETTLE_SECONDS)
+
+    def finish(self, kind):
+        process, journal = self.publishers[kind]
+        process.signal(signal.SIGTERM)
+        self.crowd.run_until(lambda: not process.alive(), SETTLE_SECONDS)
+        process.end()
+        return json.loads(journal.read_text(encoding="utf-8"))["acked"]
+
+    def end(self):
+        """Acknowledged and heard of what has no log: how many events each kind lacks."""
+        acked = self.finish("log")
+        wanted = self.tops()
+        if self.crowd.run_until(reached(self.clients, wanted), SETTLE_SECONDS) is None:
+            self.bench.row("everybody reaches the tops in the end", "yes", "no", False)
+        plain = {kind: self.finish(kind) for kind in self.plain}
+        self.crowd.run_for(0.3)
+        logs = {channel: read_logs(server.client, [channel])[channel] for channel, server in self.owners().items()}
+        self.bench.verified(f"{len(self.clients)} clients of logs", verify(self.clients, logs, acked))
+        lost, doubled = {}, 0
+        for kind, clients in self.plain.items():
+            heard = {(client.channel, number) for client in clients for number in client.heard}
+            lost[kind] = sum((channel, number) not in heard for channel, number, _ in plain[kind])
+            doubled += sum(len(client.heard) - len(set(client.heard)) for client in clients)
+        self.bench.at_most("events without a log that came twice", 0, doubled)
+        return lost, {kind: len(entries) for kind, entries in plain.items()}
+
+
+def move_all(cluster, places, n_rounds):
+    """Each slot to the next primary, again and again. places: slot to the primary that has it."""
+    for _ in range(n_rounds):
+        for slot, at in places.items():
+            places[slot] = (at + 1) % len(cluster.primaries)
+            cluster.move(slot, cluster.primaries[places[slot]], cluster.primaries[at])
+
+
+def f5(bench):
+    """slots move to and fro while events flow"""
+    stage = Stage(bench)
+    cluster, crowd = stage.cluster, stage.crowd
+    n_more = bench.sized(400, 20)  # slots without channels, that move with them
+    owners = cluster.owners()
+    places = {slot: cluster.primaries.index(owners[slot]) for slot in [*stage.slots.values(), *range(0, 16384, 16384 // n_more)]}
+    mover = threading.Thread(target=move_all, args=(cluster, places, bench.sized(3, 1)), daemon=True)
+    mover.start()
+    assert crowd.run_until(lambda: not mover.is_alive(), bench.sized(600, SETTLE_SECONDS)) is not None, "it takes too long to move slots"
+    bench.at_most(f"caught up after {bench.sized(3, 1) * len(places)} moves", 2, stage.catch_up(), " s")
+    crowd.run_for(bench.sized(3, 1))
+    lost, n = stage.end()
+    bench.at_most(f"SPUBLISH: lost, of {n['spublish']}", 5, lost["spublish"])
+    bench.at_most(f"PUBLISH: lost, of {n['publish']}", 0, lost["publish"])
+    bench.at_most("disconnected", 0, sum(client.n_disconnects for client in crowd.clients))
+
+
+def seconds_until_owned(stage, channel, dead):
+    """How long until a server takes publications to the channel."""
+    began = time.monotonic()
+
+    def owned():
+        alive = next(server for server in stage.cluster.servers if server is not dead)
+        return stage.cluster.owner_of_slot(stage.slots[channel], asked=alive) is not dead
+
+    assert stage.crowd.run_until(owned, SETTLE_SECONDS) is not None, "nobody takes over"
+    return time.monotonic() - began
+
+
+def f5b(bench, how):
+    """the owner of a third of the slots dies or freezes, and its replica takes over"""
+    stage = Stage(bench, n_replicas=1)
+    dead = stage.cluster.primaries[0]
+    channel = next(name for name in stage.channels if stage.cluster.owner(name) is dead)
+    if how == "killed":
+        dead.kill()
+    else:
+        dead.process.signal(signal.SIGSTOP)
+    try:
+        taken = seconds_until_owned(stage, channel, dead)
+        bench.row("Redis: until the replica has the slots", "", f"{taken:.1f} s", None)
+        bench.at_most("everybody is behind the new owner", BEHIND_SECONDS, catch_up_without(stage, dead), " s")
+        stage.crowd.run_for(bench.sized(3, 1))
+        stage.cluster.servers.remove(dead)
+        lost, n = stage.end()
+    finally:
+        if how != "killed":
+            dead.process.signal(signal.SIGCONT)
+        if dead not in stage.cluster.servers:
+            stage.cluster.servers.append(dead)
+    most = LOST_BY_KILL if how == "killed" else PLAIN_RATE * BEHIND_SECONDS
+    bench.at_most(f"PUBLISH: lost, of {n['publish']}", most, lost["publish"])
+    bench.row(f"SPUBLISH: lost, of {n['spublish']}", "", str(lost["spublish"]), None)
+    bench.at_most("disconnected", 0, sum(client.n_disconnects for client in stage.crowd.clients))
+
+
+def catch_up_without(stage, dead):
+    servers = stage.cluster.servers
+    servers.remove(dead)
+    try:
+        return stage.catch_up()
+    finally:
+        servers.append(dead)
+
+
+WAITS = Control("plain channels wait for the owner", "PUBLISH", off="classic_moves")
+FAULTS = (
+    Fault("f5", f5, Control("the end of a subscription is ignored", "SPUBLISH", off="sunsubscribe", full_only=True)),
+    Fault("f5b killed", f5b, WAITS, how="killed"),
+    Fault("f5b frozen", f5b, WAITS, how="frozen"),
+)
