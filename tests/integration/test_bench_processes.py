@@ -3,10 +3,14 @@
 import json
 import shlex
 import subprocess
+import sys
 
 import pytest
 
-from harness.gateway import BINARY, run
+from harness.gateway import BINARY, ROOT, run
+
+sys.path.insert(0, str(ROOT / "src/clients/python"))
+from tidegate import Publisher  # noqa: E402
 
 pytestmark = pytest.mark.plain
 
@@ -55,3 +59,22 @@ def test_more_connections_than_open_files_say_what_to_do():
     assert "200 connections need 232 open files" in done.stderr and "more --processes" in done.stderr
     done = subprocess.run(["bash", "-c", limited + shlex.join([*words, "--processes", "4"])], capture_output=True, text=True, timeout=30, check=False)
     assert "connections are open" in done.stderr
+
+
+def test_a_crowd_that_is_back_reads_each_log_once_a_gateway(start, own_redis, tmp_path):
+    """All at once, from the start of histories of 20 entries; and nothing that is published then is lost."""
+    file, kept = tmp_path / "tidegate.yaml", 20
+    file.write_text('topics: []\nroutes: [{path: "/ws/kept/{id}", channel: "kept:{id}", history: on}]\n', encoding="utf-8")
+    gateways = [start("--config", file, redis=own_redis) for _ in range(2)]
+    publisher = Publisher(own_redis.client)
+    for number in range(kept):
+        for channel in range(CHANNELS):
+            publisher.publish(f"kept:{channel}", {"type": "n", "data": number})
+    own_redis.client.config_resetstat()
+    done = run("bench", *words_for(gateways, own_redis, "--path", "/ws/kept/{n}?since=start", "--channel", "kept:{n}", "--connections", CONNECTIONS,
+                                   "--channels", CHANNELS, "--processes", 3, "--opening", CONNECTIONS, "--rate", "40"))
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == 0 and figures["clean"], done.stderr
+    assert figures["foreign"] == CONNECTIONS * (kept + 1)  # each entry, and the answer
+    assert sum(gateway.metric('tidegate_recoveries_total{result="recovered"}') for gateway in gateways) == CONNECTIONS
+    assert own_redis.client.info("commandstats")["cmdstat_xrange"]["calls"] <= CHANNELS * len(gateways)

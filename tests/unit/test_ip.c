@@ -2,6 +2,7 @@
 
 #include "core/ip.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,6 +59,22 @@ static void prints_one_text_for_one_address(void **state)
 		assert_true(ip_parse(slice_of(rows[i][0]), &address, &ipv4));
 		ip_print(&address, text);
 		assert_string_equal(text, rows[i][1]);
+	}
+}
+
+static void prints_ipv4_as_the_system_does(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 256; i++) {
+		const uint8_t bytes[] = {(uint8_t)i, (uint8_t)(255 - i), (uint8_t)(i * 7), (uint8_t)(i / 2)};
+		char text[INET6_ADDRSTRLEN], expected[INET_ADDRSTRLEN];
+		struct in6_addr mapped;
+		struct in_addr ipv4;
+
+		memcpy(&ipv4, bytes, sizeof(ipv4));
+		mapped = ip_mapped(&ipv4);
+		ip_print(&mapped, text);
+		assert_string_equal(text, inet_ntop(AF_INET, &ipv4, expected, sizeof(expected)));
 	}
 }
 
@@ -129,6 +146,7 @@ static void loopback_is_the_whole_block_and_its_mapped_form(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(prints_ipv4_as_the_system_does),
 		cmocka_unit_test(both_families_are_told_apart_and_compared_alike),
 		cmocka_unit_test(what_only_looks_like_an_address_is_none),
 		cmocka_unit_test(prints_one_text_for_one_address),
