@@ -11,6 +11,7 @@
 #include "auth/identity.h"
 #include "auth/revocations.h"
 #include "auth/ticket_form.h"
+#include "core/buf.h"
 #include "core/clock.h"
 #include "core/ip.h"
 #include "http/date.h"
@@ -21,19 +22,17 @@
 #include "protocol/frame.h"
 #include "route/rights.h"
 #include "route/route.h"
+#include "ws/accept_key.h"
 #include "ws/forwarded.h"
 #include "ws/handshake_rules.h"
 #include "ws/trusted.h"
 
 enum {
-	KEY_LEN = 24, /* 16 bytes in base64, RFC 6455 section 4.1 */
-	SHA1_BYTES = 20,
-	ACCEPT_SIZE = 32, /* the same in base64, with NUL */
 	BODY_SIZE = 256,
 	CONTENT_SIZE = 96,
 	/* A longer origin is none of a host: names have 253 bytes. Its page does not read the answer. */
 	ORIGIN_MAX = 300,
-	RESPONSE_SIZE = 1536,
+	ANSWER_BYTES = 256, /* about as long as it is */
 };
 
 /* Offered by our own clients. The answer names no subprotocol to a client that offers none or others. */
@@ -57,12 +56,12 @@ static bool key_good(const struct request_head *head)
 {
 	struct slice key = head->value[HTTP_WEBSOCKET_KEY];
 
-	if (head->n[HTTP_WEBSOCKET_KEY] != 1 || key.len != KEY_LEN)
+	if (head->n[HTTP_WEBSOCKET_KEY] != 1 || key.len != ACCEPT_KEY_LEN)
 		return false;
-	for (int i = 0; i < KEY_LEN - 2; i++)
+	for (int i = 0; i < ACCEPT_KEY_LEN - 2; i++)
 		if (!is_base64(key.data[i]))
 			return false;
-	return key.data[KEY_LEN - 2] == '=' && key.data[KEY_LEN - 1] == '=';
+	return key.data[ACCEPT_KEY_LEN - 2] == '=' && key.data[ACCEPT_KEY_LEN - 1] == '=';
 }
 
 /* A path is that of a WebSocket for whoever asks for one, else that of an event stream if there is one. */
@@ -362,42 +361,35 @@ static bool reads_close(const struct request_head *head)
 	       request_head_lists(head, HTTP_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
 }
 
-/* RFC 6455 section 4.2.2 */
-static void accept_key(struct slice key, char out[ACCEPT_SIZE])
+void handshake_answer(
+	const struct request_head *head, const char *extensions, struct accept_key *accept, struct buf *out)
 {
-	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-	unsigned char digest[SHA1_BYTES];
-	char text[KEY_LEN + sizeof(guid)];
-	int len = snprintf(text, sizeof(text), "%.*s%s", KEY_LEN, key.data, guid);
+	char key[ACCEPT_KEY_SIZE];
 
-	lws_SHA1((const unsigned char *)text, (size_t)len, digest);
-	lws_b64_encode_string((const char *)digest, SHA1_BYTES, out, ACCEPT_SIZE);
-}
-
-size_t handshake_answer(
-	const struct request_head *head, const char *extensions, char out[HANDSHAKE_ANSWER_SIZE])
-{
-	char accept[ACCEPT_SIZE];
-
-	accept_key(head->value[HTTP_WEBSOCKET_KEY], accept);
-	return (size_t)snprintf(out, HANDSHAKE_ANSWER_SIZE,
+	accept_key_write(accept, head->value[HTTP_WEBSOCKET_KEY], key);
+	(void)buf_reserve(out, ANSWER_BYTES); /* at once, and not in pieces */
+	buf_append_str(out,
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Accept: %s\r\n%s%s%s%s\r\n",
-		accept, handshake_speaks(head) ? "Sec-WebSocket-Protocol: " SUBPROTOCOL "\r\n" : "",
-		extensions ? "Sec-WebSocket-Extensions: " : "", extensions ? extensions : "",
-		extensions ? "\r\n" : "");
+		"Sec-WebSocket-Accept: ");
+	buf_append_str(out, key);
+	if (handshake_speaks(head))
+		buf_append_str(out, "\r\nSec-WebSocket-Protocol: " SUBPROTOCOL);
+	if (extensions) {
+		buf_append_str(out, "\r\nSec-WebSocket-Extensions: ");
+		buf_append_str(out, extensions);
+	}
+	buf_append_str(out, "\r\n\r\n");
 }
 
 /* Lets it in only to tell it why not. */
-static size_t write_closed(const struct request_head *head, const struct handshake_refusal *refusal,
-	char out[HANDSHAKE_ANSWER_SIZE + FRAME_CONTROL_SIZE])
+static void write_closed(const struct request_head *head, const struct handshake_refusal *refusal,
+	struct accept_key *accept, struct buf *out)
 {
 	unsigned char frame[FRAME_CONTROL_SIZE];
-	size_t frame_len = frame_close_write(frame, refusal->close, refusal->code);
-	size_t len = handshake_answer(head, NULL, out);
+	size_t len = frame_close_write(frame, refusal->close, refusal->code);
 
-	memcpy(out + len, frame, frame_len);
-	return len + frame_len;
+	handshake_answer(head, NULL, accept, out);
+	buf_append(out, frame, len);
 }
 
 bool handshake_page_reads(
@@ -419,8 +411,8 @@ void handshake_write_cors(const struct request_head *head, char out[HANDSHAKE_CO
 }
 
 /* No body goes with 204, not even an empty one, and none to HEAD. */
-static size_t write_refused(const struct request_head *head, const struct handshake_refusal *refusal,
-	bool page_reads, char *out, size_t size)
+static void write_refused(const struct request_head *head, const struct handshake_refusal *refusal,
+	bool page_reads, struct buf *out)
 {
 	char date[HTTP_DATE_SIZE], body[BODY_SIZE], cors[HANDSHAKE_CORS_SIZE] = "",
 						    content[CONTENT_SIZE] = "";
@@ -436,23 +428,25 @@ static size_t write_refused(const struct request_head *head, const struct handsh
 			"Content-Type: application/json\r\nContent-Length: %d\r\n", body_len);
 	if (refusal->status == 204 || request_head_method_is(head, "HEAD"))
 		body[0] = '\0';
-	return (size_t)snprintf(out, size,
+	buf_printf(out,
 		"HTTP/1.1 %u %s\r\nDate: %s\r\n%s%s%sVary: Origin\r\nCache-Control: no-store\r\n"
 		"Connection: close\r\n\r\n%s",
 		refusal->status, refusal->reason, date, content, refusal->headers, cors, body);
 }
 
 void handshake_refuse(struct lws *wsi, const struct request_head *head,
-	const struct handshake_refusal *refusal, bool page_reads)
+	const struct handshake_refusal *refusal, bool page_reads, struct accept_key *accept)
 {
-	char response[LWS_PRE + RESPONSE_SIZE];
-	char *text = response + LWS_PRE;
-	size_t len = refusal->close && reads_close(head)
-			     ? write_closed(head, refusal, text)
-			     : write_refused(head, refusal, page_reads, text, RESPONSE_SIZE);
+	struct buf out = {0};
 
-	/* The peer may be gone already; then the answer is not needed. */
-	(void)lws_write(wsi, (unsigned char *)text, len, LWS_WRITE_HTTP);
+	if (refusal->close && reads_close(head))
+		write_closed(head, refusal, accept, &out);
+	else
+		write_refused(head, refusal, page_reads, &out);
+	/* The peer may be gone already, or there is no memory: then there is no answer. */
+	if (!out.failed)
+		(void)lws_write(wsi, (unsigned char *)out.data, out.len, LWS_WRITE_HTTP);
+	buf_deinit(&out);
 }
 
 bool handshake_speaks(const struct request_head *head)

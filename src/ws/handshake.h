@@ -18,6 +18,8 @@
 #include "metrics/metrics.h"
 #include "protocol/transport.h"
 
+struct accept_key;
+struct buf;
 struct handshake_rules;
 struct lws;
 struct request_head;
@@ -35,7 +37,6 @@ enum refusal {
 };
 
 enum {
-	HANDSHAKE_ANSWER_SIZE = 512,
 	HANDSHAKE_CORS_SIZE = 512,
 };
 
@@ -101,15 +102,15 @@ void handshake_write_cors(const struct request_head *head, char out[HANDSHAKE_CO
 /* Writes the refusal, as an HTTP response or as a WebSocket that is closed at once: nothing follows it. The
  * head may be empty. page_reads: handshake_page_reads(). */
 void handshake_refuse(struct lws *wsi, const struct request_head *head,
-	const struct handshake_refusal *refusal, bool page_reads);
+	const struct handshake_refusal *refusal, bool page_reads, struct accept_key *accept);
 
 /* Does the client offer our subprotocol? Then it is agreed to. */
 bool handshake_speaks(const struct request_head *head);
 
-/* Writes the answer to a request that is let in, with NUL. extensions: what is agreed to of those that it
- * offers, or NULL. Returns its length. */
-size_t handshake_answer(
-	const struct request_head *head, const char *extensions, char out[HANDSHAKE_ANSWER_SIZE]);
+/* Writes the answer to a request that is let in. extensions: what is agreed to of those that it offers, or
+ * NULL. */
+void handshake_answer(
+	const struct request_head *head, const char *extensions, struct accept_key *accept, struct buf *out);
 
 /* The address of the client: the connection's peer or, if that is a trusted proxy, the client behind it. */
 void handshake_remote(const struct in6_addr *peer, const struct trusted *trusted,

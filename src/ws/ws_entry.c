@@ -140,12 +140,14 @@ static const struct handshake_refusal *count_user(
 static int begin_socket(struct ws_connection *connection, const struct request_head *head)
 {
 	const char *extensions = extensions_for(&connection->client, head);
-	char answer[HANDSHAKE_ANSWER_SIZE];
+	struct buf answer = {0};
 
-	handshake_answer(head, extensions, answer);
-	connection->head = strdup(answer);
-	if (!connection->head)
+	handshake_answer(head, extensions, connection->server->accept, &answer);
+	if (!buf_text(&answer)) {
+		buf_deinit(&answer);
 		return -ENOMEM;
+	}
+	connection->head = answer.data;
 	if (extensions)
 		connection->client.subscriber.form = FORM_DEFLATED;
 	if (handshake_speaks(head))

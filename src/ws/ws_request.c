@@ -215,7 +215,7 @@ static void refuse(struct ws_server *server, struct lws *wsi, const struct reque
 		handshake_remote(peer, server->rules.trusted, head, remote);
 		page_reads = handshake_page_reads(head, &server->rules, remote);
 	}
-	handshake_refuse(wsi, head, refusal, page_reads);
+	handshake_refuse(wsi, head, refusal, page_reads, server->accept);
 }
 
 void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,

@@ -41,6 +41,7 @@ LEFT_OUT = {
     "docs/actions.md: ACL SETUSER": "test_redis_rights.py gives workers these rights",
     "docs/architecture.md: Redis": "a picture",
     "docs/control.md: ACL SETUSER": "test_redis_rights.py gives an operator these rights",
+    "docs/performance.md: tidegate bench --url": "test_bench_processes.py runs a smaller one",
     "docs/presence.md: → {": "a dialogue: test_presence.py has it",
     "docs/presence.md: ← {": "an event: test_presence.py has it",
     "docs/presence.md: redis-cli FCALL_RO": "test_presence.py runs it",
