@@ -383,8 +383,6 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 		r = read_fault_off(gateway);
 #endif
 
-	if (r == 0 && auth_rehearse() < 0) /* what cannot be checked here is refused when it comes */
-		r = -ENOMEM;
 	if (r == 0)
 		r = read_certificates(gateway, error);
 	if (r == 0)
@@ -404,6 +402,8 @@ static int gateway_make(struct gateway *gateway, struct buf *error)
 		bus_connect(gateway->bus, gateway->broker, gateway->workers, gateway->n_workers);
 	if (r == 0)
 		r = make_memory_watch(gateway);
+	if (r == 0 && auth_rehearse() < 0) /* what cannot be checked here is refused when it comes */
+		r = -ENOMEM;
 	for (unsigned int i = 0; r == 0 && i < gateway->n_workers; i++)
 		r = worker_start(gateway->workers[i]);
 	if (r == 0)

@@ -33,21 +33,6 @@
 	"1l0nZEleO69Kx26moKbvAilpPlBZsahSoFP5fCuTNV9YLcxOlOoAJ00Okw==\n"                                     \
 	"-----END PUBLIC KEY-----\n"
 
-#define P384_KEY                                                                                             \
-	"-----BEGIN PUBLIC KEY-----\n"                                                                       \
-	"MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE5sADGpFzT63s6aCOOtK3idxUka1O/RO5\n"                                 \
-	"W+shckaz/zBj9z5W6S6P64P1zfp5aYraR8kKy8X2ulDGdhPXqKBx8Lx0+eB7ZRjz\n"                                 \
-	"wnYBCF0XHkrSv7yjDe9Rvmd72mUDRK/+\n"                                                                 \
-	"-----END PUBLIC KEY-----\n"
-
-#define P521_KEY                                                                                             \
-	"-----BEGIN PUBLIC KEY-----\n"                                                                       \
-	"MIGbMBAGByqGSM49AgEGBSuBBAAjA4GGAAQBgWDEGFsLH0KVZXvOdyHEzY8PFIW0\n"                                 \
-	"qF0G0ScZce5ockzq3M37NRS+rTcv+gd+PqnimGHS5qum712lI+3dnf6ldkYAAM3S\n"                                 \
-	"7yEoioC/hVtruyXzKa3dlSWgkV9hFx4lHyI1ZHDZ3f5mXZPWBHoaMjJ5puOoxTuC\n"                                 \
-	"seWbQE/GQVBt8wz4cAY=\n"                                                                             \
-	"-----END PUBLIC KEY-----\n"
-
 #define ED25519_KEY                                                                                          \
 	"-----BEGIN PUBLIC KEY-----\n"                                                                       \
 	"MCowBQYDK2VwAyEAx5381t3ZxJjC4WHZiKvu/6FqESLfZAVyStBL8fIDerg=\n"                                     \
@@ -57,7 +42,8 @@ enum {
 	SIGNATURE_MAX = 264, /* bytes: of three letters more than RSA has with 2,048 bits */
 };
 
-/* One algorithm of each kind; of the others the digest differs, and each room looks up all of these. */
+/* One algorithm of each kind. Of the others the digest or the curve differs: each room looks up all digests,
+ * and curves are not looked up. */
 static const struct row {
 	enum algorithm algorithm;
 	const char *key; /* PEM, or a secret */
@@ -79,13 +65,6 @@ static const struct row {
 	{ALGORITHM_ES256, P256_KEY,
 		"YuQP1ns4r3eFEWD1ApV7XM6mnzsPw2tEU86guYsePnTFkNKW9lBiKhoULx-AexCXCa1cbjDyymFHSLyz"
 		"mHXwSQ"},
-	{ALGORITHM_ES384, P384_KEY,
-		"1Hr8X_58YHOJ-PZguLV6A5bJ7wWuABlAtqawgUiK6tQc1FmGEr0qk2iOo8SPSChRObtm80xxgWt4kxcv"
-		"iD_h33Eows3tHd3ZCoMHQblyQvaGHkOD6Onwnafole4FrgMX"},
-	{ALGORITHM_ES512, P521_KEY,
-		"ARCogHnvhch6wj-0Fu5WyzzjJaTWcH9L0gi4EyNybmVclhg9GUqbxCk-uDppRi3zUb1maeRnGGExbZxB"
-		"8jIoZieXAHmeDfeVYer50V-z-OoFRohl2vAAPKgDV-QRRdwJCdzxFgsalK18A2Ocd9m0VqedjvIDcZgR"
-		"b6tTG150yZxCB-U5"},
 	{ALGORITHM_EDDSA, ED25519_KEY,
 		"ddGr9qrkoYRMj9vFJIPIWHiGwEC5ig8KgMTEYnD5gmFdqYXM5ytv9IAWSkAwgr7_XAOwo2qLrv-n1T_a"
 		"NwnWBw"},
