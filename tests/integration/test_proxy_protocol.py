@@ -252,15 +252,15 @@ def test_tls_comes_behind_the_header(start, redis, tmp_path):
     certificate, key = authority.issue("gateway", "IP:127.0.0.1")
     gateway = start("--workers", "1", "--proxy-protocol", "true", "--trusted-proxies", "127.0.0.1", "--tls-certificate", certificate,
                     "--tls-key", key, redis=redis)
-    header = HEADERS["v2, IPv6, TLV"][0]
-    for pieces in ([header], [header[:20], header[20:]]):
+    header, checks = HEADERS["v2, IPv6, TLV"], HEADERS["v2, local, with addresses that mean nothing"]
+    for (header, remote), cut in ((header, None), (header, 20), (checks, None), (checks, 20)):
         with connect(gateway.address) as raw:
-            for piece in pieces:
+            for piece in (header[:cut], header[cut:] if cut else b""):
                 raw.sendall(piece)
             with authority.client().wrap_socket(raw, server_hostname="127.0.0.1") as peer:
                 peer.sendall(handshake("/ws/cards"))
                 assert peer.recv(4096)[:13] == b"HTTP/1.1 101 "
-                assert remote_of_newest(gateway) == "2001:db8::7"
+                assert remote_of_newest(gateway) == remote
     header = HEADERS["v1"][0]
     nonsense = b"\x16\x03\x01\x00\x04????"  # a record that is whole, with no handshake in it
     for tail in ([header + nonsense], [header, nonsense]):  # at once, and later

@@ -58,6 +58,7 @@ static void same_is_the_hosts_own_page(void **state)
 		{"same", "https://app.example.com", "app.example.com", FAR, true},
 		{"same", "http://app.example.com", "app.example.com", FAR, true},
 		{"same", "https://app.example.com", "app.example.com:443", FAR, true},
+		{"same", "https://app.example.com", "APP.Example.com:443", FAR, true},
 		{"same", "https://app.example.com:443", "app.example.com", FAR, true},
 		{"same", "HTTPS://App.Example.com", "app.example.COM", FAR, true},
 		{"same", "http://app.example.com:8080", "app.example.com:8080", FAR, true},
