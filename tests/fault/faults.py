@@ -20,6 +20,7 @@ import herd
 import hostile
 import lifecycle
 import partition
+import presence
 import redis_outage
 import rolling_restart
 import sentinels
@@ -28,7 +29,7 @@ import slow_clients
 import storm
 from seqcheck import allow_descriptors
 
-MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions, sentinels, several, lifecycle, cluster)
+MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions, sentinels, several, lifecycle, cluster, presence)
 ALL = [fault for module in MODULES for fault in module.FAULTS]
 
 
