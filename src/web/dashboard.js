@@ -389,7 +389,7 @@ function showChannels(answer) {
 function showSlow(answer) {
   rows('slow', answer.connections, connection => connection.id, (row, connection) => texts(row, [
     [String(connection.id), 'number'],
-    [connection.route, 'name'],
+    [connection.route + (connection.transport === 'websocket' ? '' : ' · ' + connection.transport), 'name'],
     [connection.remote, 'wide'],
     [duration(connection.open_seconds), 'number'],
     [count(connection.subscriptions), 'number wide'],

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from harness.accessibility import named, tab_stops, too_faint
 from harness.crowd import Crowd
 from harness.wait import sized, until
 from harness.websocket import WebSocket
@@ -288,6 +289,51 @@ def test_it_fits_the_screen_and_takes_the_colours_of_the_system(gateway, page):
                 assert wide <= width, scheme
                 red = int(colour.partition("(")[2].partition(",")[0])
                 assert (red < 128) == (scheme == "dark"), colour
+
+
+@pytest.fixture
+def tab(node, chromium):
+    """The dashboard, with a crowd, in a tab that can be asked for more."""
+    tab = chromium.tab(f"http://{node.admin}/")
+    tab.look(text("state"), lambda state: state == "ready")
+    with node.connect("/ws/cards"), node.stream("/sse/cards"):
+        tab.look(f"({cells('slow')}).length", lambda n: n == 2)
+        yield tab
+    tab.call("Page.close")
+    tab.close()
+
+
+def test_it_says_who_hears_event_streams(tab):
+    assert sorted(row[1] for row in tab.value(cells("slow"))) == ["/ws/cards", "/ws/cards · sse"]
+
+
+def test_text_can_be_told_from_its_ground(tab):
+    for scheme in ("light", "dark"):
+        for width in (360, 1280):
+            tab.screen(width, 900, scheme)
+            faint, n = too_faint(tab)
+            assert n > 30 and faint == [], (scheme, width)
+
+
+def test_everything_that_can_be_used_has_a_name(tab):
+    found = named(tab)
+    assert {"link", "button", "searchbox"} & {role for role, _ in found}
+    assert [role for role, name in found if not name] == []
+    levels = tab.value("[...document.querySelectorAll('h1, h2, h3')].map(head => +head.localName[1])")
+    assert levels.count(1) == 1 and all(after <= before + 1 for before, after in zip(levels, levels[1:])), levels
+
+
+def test_tab_goes_through_it_in_the_order_in_which_it_is_read(tab):
+    stops = [(tag, name) for tag, name, _ in tab_stops(tab)]
+    assert len(stops) >= 4
+    order = tab.value("[...document.querySelectorAll('a, button, input, select, summary')].filter(one => one.checkVisibility() && one.tabIndex >= 0)"
+                      ".map(one => [one.localName, one.id || one.className])")
+    assert stops == [tuple(one) for one in order][:len(stops)]
+
+
+def test_nothing_but_its_own_port_is_asked(tab, node):
+    host = f"http://{node.admin}/"
+    assert [url for url in tab.requested() if not url.startswith((host, "data:", "about:"))] == []
 
 
 def test_its_answer_forbids_everything_else(gateway):

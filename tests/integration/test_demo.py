@@ -10,6 +10,7 @@ import signal
 
 import pytest
 
+from harness.accessibility import named, tab_stops, too_faint
 from harness.demo import STATE, Demo, card, text
 from harness.gateway import ROOT, run
 
@@ -18,41 +19,6 @@ pytestmark = pytest.mark.plain
 PICTURE_BYTES_MAX = 150_000
 SPACE = ("Space", 32, " ")
 ENTER = ("Enter", 13, "\r")
-CONTRAST = 4.5  # WCAG 2.2, 1.4.3, of text of ordinary size
-
-# The ratio of each element with text of its own to what lies below it: backgrounds with an alpha are laid over one another, and of
-# a gradient each colour counts. Text that is on its way to another place, or that nobody sees, is left out.
-RATIOS = """(() => {
-  const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true })
-  const rgba = colour => {
-    paint.clearRect(0, 0, 1, 1); paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1)
-    const [r, g, b, a] = paint.getImageData(0, 0, 1, 1).data
-    return { rgb: [r, g, b], alpha: a / 255 }
-  }
-  const over = (top, below) => top.rgb.map((c, i) => c * top.alpha + below[i] * (1 - top.alpha))
-  const light = rgb => rgb.map(c => c / 255).map(c => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4)
-    .reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0)
-  const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + .05) / (y + .05) }
-  const grounds = element => {
-    if (!element) return [[255, 255, 255]]
-    const { backgroundColor, backgroundImage } = getComputedStyle(element)
-    const gradient = backgroundImage.startsWith("url") ? backgroundImage.slice(backgroundImage.indexOf("linear-gradient")) : backgroundImage
-    const stops = gradient.includes("gradient") ? gradient.match(/rgba?\\([^)]*\\)/g).map(rgba).filter(({ alpha }) => alpha === 1) : []
-    const own = rgba(backgroundColor)
-    if (stops.length) return stops.map(({ rgb }) => rgb)
-    return own.alpha === 1 ? [own.rgb] : grounds(element.parentElement).map(below => over(own, below))
-  }
-  const found = []
-  for (const element of document.querySelectorAll("body *")) {
-    const words = [...element.childNodes].filter(node => node.nodeType === 3 && node.data.trim()).map(node => node.data.trim()).join(" ")
-    if (!words || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || element.closest(".unseen, .skip, noscript")) continue
-    const below = grounds(element)
-    found.push([Math.min(...below.map(ground => ratio(over(rgba(getComputedStyle(element).color), ground), ground))), words])
-  }
-  return JSON.stringify(found)
-})()"""
-
-
 @pytest.fixture(scope="module", name="stage")
 def fixture_stage(tmp_path_factory, redis):
     stage = Demo(tmp_path_factory.mktemp("demo"), redis)
@@ -216,20 +182,6 @@ def test_a_finger_moves_a_card_by_its_grip(demo):
     there.wait_for("card-101", "plan")
 
 
-def tab_stops(page):
-    """What Tab comes to, in order: (tag, name)."""
-    page.value("document.activeElement.blur()")
-    stops = []
-    for _ in range(30):
-        page.key("Tab", "Tab", 9)
-        stop = json.loads(page.value("(({localName, id, className, textContent}) => JSON.stringify([localName, id || className, textContent.trim()]))"
-                                     "(document.activeElement)"))
-        if stop in stops or stop[0] == "body":
-            break
-        stops.append(stop)
-    return stops
-
-
 def test_tab_goes_through_the_page_in_the_order_in_which_it_is_read(demo):
     here = demo.open()
     stops = [name for _, name, _ in tab_stops(here)]
@@ -238,14 +190,10 @@ def test_tab_goes_through_the_page_in_the_order_in_which_it_is_read(demo):
 
 def test_everything_that_can_be_used_has_a_name(demo):
     here = demo.open()
-    here.tab.call("Accessibility.enable")
-    nodes = here.tab.call("Accessibility.getFullAXTree")["nodes"]
-    used = {"button", "link", "progressbar", "textbox", "img", "region", "list"}
-    named = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes
-             if not node["ignored"] and node["role"]["value"] in used]
-    roles = [role for role, _ in named]
+    found = named(here.tab)
+    roles = [role for role, _ in found]
     assert roles.count("button") >= 3 + 8 and "region" in roles
-    assert [role for role, name in named if not name and role != "list"] == []
+    assert [role for role, name in found if not name] == []
     assert here.value("document.documentElement.lang") == "en" and here.value("document.title")
     assert here.value("document.querySelectorAll('h1').length") == 1
     levels = here.value("[...document.querySelectorAll('h1, h2, h3')].map(head => +head.localName[1])")
@@ -259,9 +207,8 @@ def test_text_can_be_told_from_its_ground(demo):
     for scheme in ("light", "dark"):
         for width in (360, 1280):
             here.screen(width, 800, scheme)
-            found = json.loads(here.value(RATIOS))
-            assert len(found) > 30
-            assert [(round(ratio, 2), words) for ratio, words in found if ratio < CONTRAST] == [], (scheme, width)
+            faint, n = too_faint(here.tab)
+            assert n > 30 and faint == [], (scheme, width)
 
 
 def test_it_fits_the_window(demo):

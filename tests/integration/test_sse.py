@@ -310,6 +310,25 @@ def test_a_slow_reader_is_bounded_like_a_websocket(start, redis, tmp_path):
         until("the newest is there", lambda: late.receive()["data"] == "last")
 
 
+def test_no_id_of_the_url_ends_a_line_of_the_stream(start, redis, tmp_path):
+    """What others write into a stream unescaped becomes a field of its own: ids, names, reasons."""
+    file = tmp_path / "tidegate.yaml"
+    file.write_text('routes: [{path: "/ws/x/{id}", channel: "x:{id}", ids: any, history: {size: 10}}]\n', encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    for text in ("%0Adata: x%0A%0A", "%0D", "a%0D%0Aretry: 1", "%E2%80%A8", "%C2%85"):
+        try:
+            with gateway.stream(f"/sse/x/{text.replace(' ', '%20')}") as stream:
+                told = stream.receive()["data"]
+                assert len(stream.joins) == 1 and stream.joins == [told["channel"]] and stream.retry_ms > 1
+                assert not set(told["channel"]) & set("\r\n")
+                (row,) = gateway.api("/connections")["connections"]
+                command = {"do": "disconnect", "conn": f"{gateway.api('/status')['node']}.{row['id']}", "reason": "a\r\ndata: {}\n\nb"}
+                assert gateway.post("/control", command).status == 400, "it is not said at all"
+            until("it is gone", lambda: not gateway.api("/connections")["connections"])
+        except Refused as refused:
+            assert refused.status == 400
+
+
 def test_limits_count_streams(start, redis):
     gateway = start("--connections-per-address", "2", redis=redis)
     with gateway.stream(), gateway.stream():
