@@ -287,7 +287,7 @@ run_pool() {
 	list_jobs "$@" >"$scratch/jobs"
 	export TIDEGATE_TEST_BROWSER=1
 	# shellcheck disable=SC2016 # the job's shell expands these
-	xargs -a "$scratch/jobs" -P "$JOBS" -L 1 "$BASH" -uo pipefail -c 'run_job "$@"' _
+	xargs -r -a "$scratch/jobs" -P "$JOBS" -L 1 "$BASH" -uo pipefail -c 'run_job "$@"' _
 	for suite in "$@"; do
 		case $suite in integration*) count "$suite" pytest "$results/$suite" ;; esac
 	done
