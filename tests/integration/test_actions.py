@@ -252,7 +252,8 @@ def test_one_event_may_hold_several_answers(gateway, own_redis):
     with gateway.connect("/ws/cards") as peer, gateway.connect("/ws/cards") as other:
         act(peer, 0, id=1)
         act(peer, 0, id=2)
-        act(other, 0, id=3)
+        until("both are in the stream", lambda: own_redis.client.xlen(STREAM) == 2)
+        act(other, 0, id=3)  # of another thread: it might have been the first
         until("they are in the stream", lambda: own_redis.client.xlen(STREAM) == 3)
         ids = [raw[b"id"].decode() for _, raw in own_redis.client.xrange(STREAM)]
         channel = own_redis.client.xrange(STREAM)[0][1][b"reply"].decode()
