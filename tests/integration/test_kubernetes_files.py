@@ -63,6 +63,18 @@ def check(resource):
     jsonschema.Draft7Validator({"$ref": f"#/definitions/{name}", "definitions": SCHEMAS["definitions"]}).validate(resource)
 
 
+def patched_by(resource, patch):
+    """As kustomize does it, for patches that append."""
+    patched = json.loads(json.dumps(resource))
+    for step in yaml.safe_load(patch["patch"]):
+        assert step["op"] == "add" and step["path"].endswith("/-")
+        place = patched
+        for part in step["path"].split("/")[1:-1]:
+            place = place[int(part) if part.isdigit() else part]
+        place.append(step["value"])
+    return patched
+
+
 @pytest.mark.parametrize("resource", ALL, ids=lambda item: f"{item['kind']}-{item['metadata']['name']}")
 def test_is_what_kubernetes_takes(resource):
     check(resource)
@@ -98,22 +110,16 @@ def test_kustomizations_refer_to_what_exists_and_leave_nothing_out(path):
 def test_every_kustomization_is_in_the_example():
     (settings,) = load(FOLDER / "example/kustomization.yaml")
     used = {(FOLDER / "example" / name).resolve() for name in settings["resources"] + settings["components"]}
-    instead_of_the_ingress = {FOLDER / "components/tls"}
-    assert used == {path.parent for path in KUSTOMIZATIONS} - {FOLDER / "example"} - instead_of_the_ingress
+    instead_of_others = {FOLDER / "components/tls", FOLDER / "components/sentinel"}
+    assert used == {path.parent for path in KUSTOMIZATIONS} - {FOLDER / "example"} - instead_of_others
 
 
 def test_tls_at_the_gateways_is_what_kubernetes_takes_and_the_gateway_knows():
     folder = FOLDER / "components/tls"
     (settings,) = load(folder / "kustomization.yaml")
     (service,) = load(folder / "service.yaml")
-    patched = json.loads(json.dumps(DEPLOYMENT))
     (patch,) = settings["patches"]
-    for step in yaml.safe_load(patch["patch"]):
-        assert step["op"] == "add" and step["path"].endswith("/-")
-        place = patched
-        for part in step["path"].split("/")[1:-1]:
-            place = place[int(part) if part.isdigit() else part]
-        place.append(step["value"])
+    patched = patched_by(DEPLOYMENT, patch)
     check(patched)
     check(service)
     pod = patched["spec"]["template"]["spec"]
@@ -124,6 +130,18 @@ def test_tls_at_the_gateways_is_what_kubernetes_takes_and_the_gateway_knows():
     assert "tls_certificate: /run/secrets/tidegate-tls/tls.crt: No such file" in run("check", env=files).stderr
     assert service["spec"]["selector"].items() <= patched["spec"]["template"]["metadata"]["labels"].items()
     assert service["spec"]["ports"][0]["targetPort"] in PORTS
+
+
+def test_sentinels_can_be_reached_and_their_url_is_one():
+    text = (FOLDER / "components/sentinel/kustomization.yaml").read_text(encoding="utf-8")
+    (patch,) = yaml.safe_load(text)["patches"]
+    policy = patched_by(named("NetworkPolicy"), patch)
+    check(policy)
+    ports = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    assert ports == {6379, 26379, 53}
+    for url in re.findall(r"redis-url='?(redis[^', ]+(?:,[^', ]+)*)", text):
+        result = run("check", env={"TIDEGATE_REDIS": url})
+        assert result.returncode == 0, result.stderr
 
 
 def test_kustomize_builds_the_same():
