@@ -18,6 +18,7 @@
 
 #include "broker/redis/cluster.h"
 #include "broker/redis/lease.h"
+#include "broker/redis/list_mark.h"
 #include "broker/redis/server.h"
 #include "broker/redis/shard.h"
 #include "broker/redis/slot.h"
@@ -41,7 +42,8 @@ struct redis_broker {
 	struct redis_shard **shards;   /* in the order of the URLs, which is part of the hash */
 	unsigned int n_shards;
 	char *prefix;
-	struct buf ticket_start; /* of the key of each ticket */
+	struct buf ticket_start;     /* of the key of each ticket */
+	struct redis_list_mark mark; /* of the list of servers */
 	unsigned int nodes_slot, revoked_slot;
 	uint64_t n_returns; /* how often a server became ready */
 	struct event_base *base;
@@ -366,6 +368,9 @@ static void describe_several(const struct redis_broker *redis, struct buf *out)
 	buf_printf(out, "\"state\":\"%s\",\"n_channels\":%zu,", names[state_of(redis)], n_channels(redis));
 	if (redis->cluster)
 		buf_append_str(out, "\"cluster\":true,");
+	else
+		buf_printf(out, "\"urls_hash\":\"%s\",\"urls_differ\":%s,", redis->mark.hash,
+			redis_list_mark_differs(&redis->mark) ? "true" : "false");
 	if (*reason) {
 		buf_append_str(out, "\"reason\":");
 		buf_append_json_string(out, reason, strlen(reason));
@@ -427,6 +432,10 @@ static void redis_set_loads_library(struct broker *broker, bool loads_library)
 
 static int redis_announce(struct broker *broker, struct slice text, uint64_t ttl_ms)
 {
+	struct redis_broker *redis = of(broker);
+
+	for (unsigned int i = 0; i < redis->n_shards; i++)
+		redis_server_leave_mark(redis_shard_server(redis->shards[i]), &redis->mark);
 	return redis_server_announce(server_of_nodes(broker), text, ttl_ms);
 }
 
@@ -568,6 +577,7 @@ static void redis_free(struct broker *broker)
 	free(redis->shards);
 	free(redis->prefix);
 	buf_deinit(&redis->ticket_start);
+	redis_list_mark_deinit(&redis->mark);
 	free(redis);
 }
 
@@ -697,6 +707,8 @@ int redis_broker_new(struct event_base *base, const struct redis_options *option
 	metrics_set(metrics, METRIC_REDIS_READY, 0);
 	if (redis->prefix && redis->settle_timer && !redis->ticket_start.failed)
 		r = may_find_cluster(redis, base, options, log);
+	if (r == 0)
+		r = redis_list_mark_init(&redis->mark, log, options->channel_prefix, options->urls);
 	if (r == 0)
 		r = make_shards(redis, base, options, log);
 	if (r < 0) {

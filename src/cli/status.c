@@ -176,6 +176,11 @@ static void print_servers(const struct page *page)
 	struct slice servers = json_at(page->status, "broker.servers"), server;
 	size_t pos = 0;
 
+	if (is_true(page->status, "broker.urls_differ")) {
+		label("");
+		paint(page, BAD, "another gateway has another list of Redis servers, or another order");
+		putchar('\n');
+	}
 	if (json_at(page->status, "broker.master").data)
 		print_server(page, json_at(page->status, "broker"));
 	while (json_is_array(servers) && json_array_next(servers, &pos, &server))

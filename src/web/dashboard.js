@@ -196,6 +196,8 @@ function showIdentity(node) {
 function brokerText(broker) {
   if (broker.kind !== 'redis')
     return 'in memory'
+  if (broker.urls_differ)
+    return 'another gateway has another list of servers, or another order'
   if (broker.servers)
     return broker.degraded.length ? broker.degraded.length + ' of ' + broker.servers.length + ' servers are away'
       : broker.servers.length + ' servers'
@@ -224,7 +226,7 @@ function showFacts(node) {
   const broker = node.broker
   const ready = broker.state === 'ready'
   show('broker-name', broker.kind === 'redis' ? 'Redis' : 'Broker')
-  show('broker', brokerText(broker), ready ? '' : 'bad')
+  show('broker', brokerText(broker), ready && !broker.urls_differ ? '' : 'bad')
   showServers(broker)
   show('probe', ready && node.redis_probe_seconds ? time(node.redis_probe_seconds) : '–')
   show('lag', time(node.loop_lag_seconds), node.loop_lag_seconds > 0.25 ? 'warn' : '')

@@ -124,6 +124,20 @@ def test_each_server_is_measured_and_shown_by_itself(servers, urls, start, chrom
     assert chromium.look("document.getElementById('broker').textContent", bool) == "1 of 3 servers are away"
 
 
+def test_gateways_whose_lists_differ_in_their_order_notice_each_other(servers, urls, start):
+    """They never meet in the list of nodes, for each has another first server."""
+    turned = ",".join(reversed(urls.split(",")))
+    gateways = [start(redis=urls, name=name) for name in ("one", "same", "too")]
+    until("one says it is there", lambda: servers[0].client.get("tg:{nodes}:urls"))
+    assert not any(gateway.api("/status")["broker"]["urls_differ"] for gateway in gateways)
+    gateways.append(start(redis=turned, name="turned"))
+    for gateway in gateways:
+        until("it notices", lambda gateway=gateway: gateway.api("/status")["broker"]["urls_differ"])
+        assert "another list of Redis servers" in run("status", "--admin", gateway.admin).stdout
+    line, = gateways[-1].lines("another gateway has another list of Redis servers")
+    assert line.fields["other"] == gateways[0].api("/status")["broker"]["urls_hash"] != line.fields["redis_urls_hash"]
+
+
 def test_control_needs_the_server_of_its_channel_and_no_other(servers, urls, start):
     gateway = start(redis=urls)
     place = shard_of("tg:control", N)

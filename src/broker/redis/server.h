@@ -27,6 +27,7 @@
 #include "broker/redis/channels.h"
 #include "broker/redis/link.h"
 
+struct redis_list_mark;
 struct redis_options;
 struct redis_server;
 struct redis_sharded_listener;
@@ -98,6 +99,9 @@ struct redis_leases *redis_server_leases(struct redis_server *server);
 int redis_server_announce(struct redis_server *server, struct slice text, uint64_t ttl_ms);
 int redis_server_nodes(struct redis_server *server, broker_nodes_fn done, void *arg);
 int redis_server_depart(struct redis_server *server, broker_withdrawn_fn done, void *arg);
+
+/* See list_mark.h; where the server is not ready nothing is done. */
+void redis_server_leave_mark(struct redis_server *server, struct redis_list_mark *mark);
 
 /* As broker_take_ticket(). */
 int redis_server_take_ticket(

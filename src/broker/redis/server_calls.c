@@ -9,6 +9,7 @@
 
 #include "broker/redis/action.h"
 #include "broker/redis/library.h"
+#include "broker/redis/list_mark.h"
 #include "broker/redis/presence.h"
 #include "broker/redis/server_private.h"
 #include "broker/redis/session.h"
@@ -157,6 +158,12 @@ int redis_server_announce(struct redis_server *server, struct slice text, uint64
 	if (server->loads_library)
 		redis_library_poke(server->library);
 	return redis_nodes_announce(&server->nodes, server->commander, text, ttl_ms);
+}
+
+void redis_server_leave_mark(struct redis_server *server, struct redis_list_mark *mark)
+{
+	if (redis_server_is_ready(server))
+		redis_list_mark_leave(mark, server->commander);
 }
 
 int redis_server_nodes(struct redis_server *server, broker_nodes_fn done, void *arg)
