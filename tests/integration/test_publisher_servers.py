@@ -101,7 +101,7 @@ def test_they_follow_a_planned_failover_within_half_a_second_of_the_sentinels(se
 
 
 def test_they_wait_for_the_next_primary_and_do_without_sentinels(sentinels, publishers_of):
-    publishers, old = publishers_of(sentinels.url), sentinels.primary()
+    publishers, old = publishers_of(sentinels.url.replace("://", "://sentinel.invalid,")), sentinels.primary()
     sentinels.sentinels[0][0].kill()
     say(publishers, 0)
     new = other(sentinels, old)
@@ -211,6 +211,21 @@ def test_each_event_goes_to_the_server_of_its_slot_also_when_that_has_moved(clus
     assert entries(target) == [0, 0, 1, 1]
 
 
+@pytest.mark.parametrize("kind", ["unknown-endpoint", "hostname"])
+def test_servers_may_have_names_or_not_know_how_they_are_reached(cluster, publishers_of, start, kind):
+    for server in cluster.primaries:
+        server.client.config_set("cluster-announce-hostname", "localhost" if kind == "hostname" else "")
+        server.client.config_set("cluster-preferred-endpoint-type", kind)
+    until("all know", lambda: all(
+        (address.decode() if address else "") == ("localhost" if kind == "hostname" else "")
+        for server in cluster.primaries for *_, (address, *_) in server.client.execute_command("CLUSTER", "SLOTS")))
+    publishers, gateway = publishers_of(cluster.url), start(redis=cluster.url)
+    for channel in cluster.one_of_each("items:{}"):
+        with gateway.connect(f"/ws/{channel.replace(':', '/')}") as peer:
+            say(publishers, kind, channel)
+            assert [peer.receive()["data"] for _ in publishers] == [kind, kind]
+
+
 def test_an_event_waits_for_its_slot_that_is_on_its_way(cluster, publishers_of):
     publishers = publishers_of(cluster.url, deadline_seconds=5)
     slot, source = cluster.slot("moving"), cluster.owner("moving")
@@ -248,6 +263,7 @@ def test_urls_are_read_as_the_gateways_read_them():
     assert named == Named(True, [("s1", 1), ("::1", 2), ("s3", 26379)], "my m", 4, {"username": "me", "password": "p@/"},
                           {"username": "u", "password": "p&"})
     assert Named.parse("redis://h") is None
+    assert Named.parse("redis+sentinel://:a@b%23c@h1/m")[1:5:3] == ([("h1", 26379)], {"password": "a@b#c"})
     assert Seeds.parse("redis://me:p%40@h1:1,[::1]:2,h3") == Seeds(False, [("h1", 1), ("::1", 2), ("h3", 6379)], {"username": "me", "password": "p@"})
     assert Seeds.parse("rediss+cluster://h1").tls and Seeds.parse("redis://h1/0") is None
     for wrong in ("redis+sentinel://h", "redis+sentinel:///m", "redis+sentinel://h:x/m"):

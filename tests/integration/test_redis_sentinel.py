@@ -73,7 +73,10 @@ def test_a_planned_failover_loses_nothing_of_either_server(gateway, sentinels):
     assert gateway.get("/ready").status == 200
 
 
-def test_a_killed_primary_is_followed(gateway, sentinels):
+def test_a_killed_primary_is_followed(sentinels, start, tmp_path):
+    """Also where one of the sentinels has a name that leads nowhere."""
+    (tmp_path / "routes.yaml").write_text(ROUTES, encoding="utf-8")
+    gateway = start("--config", str(tmp_path / "routes.yaml"), redis=sentinels.url.replace("://", "://sentinel.invalid,"))
     old = sentinels.primary()
     with gateway.connect("/ws/plain/a") as peer:
         until("it is subscribed", lambda: old.subscribers("plain:a") == 1)
@@ -92,23 +95,23 @@ def test_sentinels_have_a_password_of_their_own(tmp_path, start):
 
 
 def test_sentinels_and_servers_may_speak_tls(tmp_path, start):
-    """Gateways and the Python package."""
+    """Gateways and the Python package; also where certificates have a name, and sentinels know addresses."""
     authority = Authority(tmp_path)
-    made = Sentinels(tmp_path, n=2, tls=authority)
+    made = Sentinels(tmp_path, n=2, tls=authority, tls_name="DNS:redis.example")
     try:
         (tmp_path / "routes.yaml").write_text(ROUTES, encoding="utf-8")
-        gateway = start("--config", str(tmp_path / "routes.yaml"), "--redis-ca", authority.certificate, redis=made.url)
+        gateway = start("--config", str(tmp_path / "routes.yaml"), "--redis-ca", authority.certificate, "--redis-tls-name", "redis.example", redis=made.url)
         old = made.primary()
         with gateway.connect("/ws/plain/a") as peer:
             until("it is subscribed", lambda: old.subscribers("plain:a") == 1)
-            with contextlib.closing(Publisher(made.url, ssl_ca_certs=authority.certificate)) as publisher:
+            with contextlib.closing(Publisher(made.url, ssl_ca_certs=authority.certificate, ssl_check_hostname=False)) as publisher:
                 until("the library is there", lambda: old.client.function_list("tidegate"))
                 publisher.publish("plain:a", {"type": "n", "data": "logged"})
             assert peer.receive()["data"] == "logged"
             made.failover()
             follows(gateway, peer, made, old)
-        unknown = start(redis=made.url, ready=False, name="unknown")
-        until("it says why", lambda: "certificate" in unknown.get("/ready").json()["broker"]["reason"])
+        nameless = start("--redis-ca", authority.certificate, redis=made.url, ready=False, name="nameless")
+        until("it says why", lambda: "mismatch" in nameless.get("/ready").json()["broker"]["reason"])
     finally:
         made.stop()
 

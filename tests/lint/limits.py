@@ -32,7 +32,7 @@ NO_BOUND = {
         "CONFIG_WARNINGS_MAX", "DER_MAX", "DRAFT_NAME_MAX", "OWN_CHANNEL_MAX", "CONTROL_NODE_MAX",
         "auth/revocations: KEY_MAX", "DIGITS_MAX", "SCORE_MAX", "REVOCATION_NAME_MAX", "ROLL_NODE_MAX", "ROLL_ERROR_MAX", "redis/revocations: TEXT_MAX",
         "PREFIX_BYTES",
-        "MEMORY_GAUGE_PATH_MAX", "EVENT_STREAM_POS_MAX", "EVENT_STREAM_HEAD_MAX", "FORM_HEAD_MAX", "mail/session: HEAD_MAX",
+        "MEMORY_GAUGE_PATH_MAX", "EVENT_STREAM_POS_MAX", "EVENT_STREAM_HEAD_MAX", "FORM_HEAD_MAX", "mail/session: HEAD_MAX", "MARK_TEXT_MAX",
     ),
     "turns of a handshake with oneself": ("TURNS_MAX",),
     "a unit": ("US_PER_MS", "US_PER_S", "MS_PER_SECOND", "DAY_MS", "SECOND_MS"),

@@ -16,8 +16,8 @@
 #define EXPIRES_SECONDS "30" /* six announcements */
 
 enum {
-	BELIEVED_S = 60,     /* for so long after another list was found the lists are said to differ */
-	TEXT_MAX_BYTES = 48, /* two hashes and a time */
+	BELIEVED_S = 60,    /* for so long after another list was found the lists are said to differ */
+	MARK_TEXT_MAX = 48, /* two hashes and a time */
 };
 
 int redis_list_mark_init(
@@ -58,7 +58,7 @@ static void on_left(void *arg, const struct redis_reply *reply)
 {
 	struct redis_list_mark *mark = arg;
 	uint64_t now_s = clock_wall_ms() / 1000, found_s = 0;
-	char text[TEXT_MAX_BYTES] = "", last[9] = "", other[9] = "";
+	char text[MARK_TEXT_MAX] = "", last[9] = "", other[9] = "";
 	struct slice found;
 
 	if (!reply || reply->values[0].kind == REDIS_ERROR)
@@ -78,7 +78,7 @@ static void on_left(void *arg, const struct redis_reply *reply)
 
 void redis_list_mark_leave(struct redis_list_mark *mark, struct redis_link *link)
 {
-	char text[TEXT_MAX_BYTES];
+	char text[MARK_TEXT_MAX];
 	struct slice argv[] = {slice_of("SET"), buf_slice(&mark->key), {0}, slice_of("EX"),
 		slice_of(EXPIRES_SECONDS), slice_of("GET")};
 

@@ -24,9 +24,9 @@ class TlsServer(TlsRedis):
 class Sentinels:
     """down_after_ms: for how long a primary is silent before they act. tls: an authority, by which all of them have certificates."""
 
-    def __init__(self, directory, n=3, password=None, down_after_ms=DOWN_AFTER_MS, tls=None):
+    def __init__(self, directory, n=3, password=None, down_after_ms=DOWN_AFTER_MS, tls=None, tls_name="IP:127.0.0.1"):
         self.directory, self.password, self.tls = directory, password, tls
-        self.certificate = tls.issue("sentinels", "IP:127.0.0.1") if tls else None
+        self.certificate = tls.issue("sentinels", tls_name) if tls else None
         self.servers = [self._server(name) for name in ("primary", "replica")]
         self.servers[1].client.replicaof("127.0.0.1", self.servers[0].port)
         until("the replica follows", lambda: self.servers[1].client.info("replication").get("master_link_status") == "up")
@@ -42,7 +42,7 @@ class Sentinels:
     def _sentinel(self, number, down_after_ms):
         port, folder = free_port(), self.directory / f"sentinel{number}"
         folder.mkdir()
-        tls = {"ssl": True, "ssl_ca_certs": self.tls.certificate} if self.tls else {}
+        tls = {"ssl": True, "ssl_ca_certs": self.tls.certificate, "ssl_check_hostname": False} if self.tls else {}
         lines = [*self._listens(port), "bind 127.0.0.1", f"dir {folder}", f"sentinel monitor {NAME} 127.0.0.1 {self.servers[0].port} 2",
                  f"sentinel down-after-milliseconds {NAME} {down_after_ms}", f"sentinel failover-timeout {NAME} 5000"]
         if self.password:
