@@ -254,7 +254,7 @@ def f18f(bench):
             before.kill()
             time.sleep(0.5)  # less than until it is missed: several dials find nobody
             n = stage.broker().get("n_attempts", 0)
-            most = max(most, n / (time.monotonic() - began))
+            most = max(most, n / max(1, time.monotonic() - began))  # the first tries come in quick succession
             before.start()
             after = before
         else:
