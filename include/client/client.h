@@ -49,41 +49,14 @@ enum {
 };
 
 struct client {
+	/* What each delivery touches comes first, up to the rights. */
 	struct hub_subscriber subscriber;
 	struct clients *clients; /* shared by all clients of this worker; outlives them */
 	void *socket;
-	struct rights rights;
-	struct lease *lease; /* how long its token is good; NULL: anonymous */
 	struct outbox outbox;
-	struct keepalive_link keepalive;
-	struct list link; /* in clients.all */
-	struct list due;  /* in clients.parked or clients.closing, in order of deadline_ms; between the two in
-			   * clients.blocked while it is blocked */
-	struct list flush; /* in clients.flush while there is something to send */
-	/* recoveries that it gave up while their joins are still under way; behind them recoveries whose
-	 * joins wait for their turn */
-	struct list aside;
-	union {
-		struct action_waiting *actions; /* that it waits for, the newest first; none once it closes */
-		/* closing: what is said in place of the reason's sentence; owned, or NULL */
-		char *farewell;
-	};
-	struct positions
-		*positions; /* where it stands in its channels; NULL: its peer keeps that by itself */
-	uint64_t id;
-	uint64_t opened_ms;
-	uint64_t deadline_ms;
-	uint64_t blocked_ms;    /* when its socket became full for the last time */
-	struct bucket messages; /* that it says */
-	struct bucket asks;     /* of them, subscribes that are work for the node */
-	struct bucket failures; /* answers that tell it of a mistake of its own */
-	uint32_t let_in_ms;     /* when its handshake was let go without a confirmation: of now_ms as much as
-				  fits;    0: it was not */
-	uint32_t told_rate_ms;  /* when it was told that it says too much: as let_in_ms */
-	uint32_t n_unanswered;  /* answers that it waits for, and joins that are under way for it */
-	uint32_t n_received;
+	/* where it stands in its channels; NULL: its peer keeps that by itself */
+	struct positions *positions;
 	uint32_t n_sent;
-	uint32_t n_dropped;  /* events that it lost because it read too slowly */
 	uint16_t close_code; /* the code that was sent or received */
 	uint16_t n_actions;  /* in actions */
 	uint8_t n_joins;   /* joins under way, up to CLIENT_JOINS_MAX; without those that went out of turn */
@@ -101,6 +74,34 @@ struct client {
 	bool in_session : 1;    /* the bus was told that it is open */
 	/* enum close_reason for which it will be closed at the end of the turn; 0: it stays */
 	uint8_t doomed;
+	struct rights rights;
+	struct lease *lease; /* how long its token is good; NULL: anonymous */
+	struct keepalive_link keepalive;
+	struct list link; /* in clients.all */
+	struct list due;  /* in clients.parked or clients.closing, in order of deadline_ms; between the two in
+			   * clients.blocked while it is blocked */
+	struct list flush; /* in clients.flush while there is something to send */
+	/* recoveries that it gave up while their joins are still under way; behind them recoveries whose
+	 * joins wait for their turn */
+	struct list aside;
+	union {
+		struct action_waiting *actions; /* that it waits for, the newest first; none once it closes */
+		/* closing: what is said in place of the reason's sentence; owned, or NULL */
+		char *farewell;
+	};
+	uint64_t id;
+	uint64_t opened_ms;
+	uint64_t deadline_ms;
+	uint64_t blocked_ms;    /* when its socket became full for the last time */
+	struct bucket messages; /* that it says */
+	struct bucket asks;     /* of them, subscribes that are work for the node */
+	struct bucket failures; /* answers that tell it of a mistake of its own */
+	uint32_t let_in_ms;     /* when its handshake was let go without a confirmation: of now_ms as much as
+				  fits;    0: it was not */
+	uint32_t told_rate_ms;  /* when it was told that it says too much: as let_in_ms */
+	uint32_t n_unanswered;  /* answers that it waits for, and joins that are under way for it */
+	uint32_t n_received;
+	uint32_t n_dropped;     /* events that it lost because it read too slowly */
 	struct in6_addr remote; /* unspecified if it is not known */
 };
 

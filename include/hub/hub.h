@@ -87,8 +87,8 @@ struct hub_listener {
 	void (*flushed)(void *arg);
 	/* Belongs to this thread and outlives the hub. NULL: all subscribers get plain frames. */
 	struct form_maker *maker;
-	/* The size of the struct whose first member is the subscriber: this memory is fetched
-	 * ahead of a delivery. */
+	/* Of the struct whose first member is the subscriber, the bytes that a delivery touches: they are
+	 * fetched ahead of it. */
 	size_t subscriber_bytes;
 	void *wish_arg; /* of wish(), which goes further up than the others */
 	/* A subscription has begun; one that is `present` is about to end. Inside the calls no subscription

@@ -117,7 +117,7 @@ int clients_init(struct clients *clients, const struct clients_listener *listene
 	uint64_t first_id, uint64_t id_step, struct log *log, struct metrics *metrics)
 {
 	struct hub_listener up = {clients, listener->wish, on_confirmed, on_deliver, on_flushed,
-		&clients->maker, sizeof(struct client), listener->arg, on_joined, on_left};
+		&clients->maker, offsetof(struct client, rights), listener->arg, on_joined, on_left};
 	int r;
 
 	*clients = (struct clients){

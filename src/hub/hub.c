@@ -63,6 +63,7 @@ enum {
 	FIRST_BATCHES = 64,
 	BATCHES_KEPT = 4096,     /* channels in one flush; more were an exception */
 	BYTES_KEPT = 256 * 1024, /* of the flush buffer; a larger buffer was an exception */
+	AHEAD = 8,               /* subscribers: some microseconds of handing out */
 	EXPECT_WORTH = 8,        /* channels in one flush; with fewer, prefetching is not worth its cost */
 };
 
@@ -507,12 +508,22 @@ static const struct hub_batch *batch_for(
 	return batch;
 }
 
+/* Fetches the memory of subscribers behind this one: first how they subscribed, then themselves. */
+static void expect_behind(const struct hub *hub, const struct hub_channel *channel, uint32_t i)
+{
+	if (i + 2 * AHEAD < channel->n_subscribers)
+		prefetch(channel->subscribers[i + 2 * AHEAD], sizeof(struct hub_subscription));
+	if (i + AHEAD < channel->n_subscribers)
+		prefetch(channel->subscribers[i + AHEAD]->subscriber, hub->listener.subscriber_bytes);
+}
+
 static void channel_hand_out(struct hub *hub, struct hub_channel *channel, bool only_one)
 {
 	for (uint32_t i = 0; i < channel->n_subscribers; i++) {
 		const struct hub_subscription *subscription = channel->subscribers[i];
 		struct hub_subscriber *subscriber = subscription->subscriber;
 
+		expect_behind(hub, channel, i);
 		if (subscription->muted && !subscription->hears_plain)
 			continue;
 		if ((only_one || subscriber->n == 1) && !subscription->muted) {

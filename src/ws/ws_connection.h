@@ -16,9 +16,10 @@ struct tally_name;
 struct ws_server;
 
 struct ws_connection {
-	struct client client;
+	/* Each delivery touches these two and the first part of the client. */
 	struct lws *wsi;
 	struct ws_server *server;
+	struct client client;
 	struct address *address; /* that it counts for, or NULL */
 	struct tally_name *user; /* likewise */
 	struct list due;         /* in the server's list of those to be aborted, or to be answered */

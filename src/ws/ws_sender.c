@@ -136,23 +136,33 @@ static int ring_submit(struct ws_sender *sender, unsigned int n)
 	return 0;
 }
 
-/* Takes n completions, which are there already. 0 or negative errno. */
-static int ring_reap(struct ws_sender *sender, unsigned int n)
+/* Takes the completions that are there. How many. */
+static unsigned int ring_take(struct ws_sender *sender)
 {
-	while (n) {
-		struct io_uring_cqe *completion;
-		struct pending *pending;
-		int r = io_uring_wait_cqe(&sender->ring, &completion);
+	struct io_uring_cqe *completion;
+	unsigned int head, n = 0;
 
-		if (r == -EINTR)
-			continue;
-		if (r < 0)
-			return r;
-		pending = io_uring_cqe_get_data(completion);
+	io_uring_for_each_cqe(&sender->ring, head, completion)
+	{
+		struct pending *pending = io_uring_cqe_get_data(completion);
+
 		pending->result =
 			completion->res == -EAGAIN || completion->res == -ENOBUFS ? 0 : completion->res;
-		io_uring_cqe_seen(&sender->ring, completion);
-		n--;
+		n++;
+	}
+	io_uring_cq_advance(&sender->ring, n);
+	return n;
+}
+
+/* Takes n completions, most of which are there already. 0 or negative errno. */
+static int ring_reap(struct ws_sender *sender, unsigned int n)
+{
+	for (n -= ring_take(sender); n; n -= ring_take(sender)) {
+		struct io_uring_cqe *completion;
+		int r = io_uring_wait_cqe(&sender->ring, &completion);
+
+		if (r < 0 && r != -EINTR)
+			return r;
 	}
 	return 0;
 }
