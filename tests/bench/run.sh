@@ -2,6 +2,8 @@
 #
 # Measures a gateway against the limit: the same load on a server that does nothing but send, in the same run.
 #
+# And against the gateway that was measured here before, by pairs, so that a loss is seen in the commit that makes it.
+#
 # Promises: a Redis and gateways of its own, on free ports, stopped at the end whatever happens; the gateway pinned
 # to one CPU and everything else to another; each scenario's runs interleaved with those of the limit, so that
 # a busy minute hits all of them; the medians in a table. Ends with 0 only if every run was clean: nothing
@@ -21,7 +23,9 @@ Usage: tests/bench/run.sh [--quick] [--scenario NAME]... [--repeat N] [--before 
   --quick          short runs, each once: shows that it works, not how fast it is
   --scenario NAME  only this one; may be repeated
   --repeat N       interleaved repetitions; default 3
-  --before BINARY  an older gateway, measured in turn with this one: its row says what a change cost
+  --before BINARY  an older gateway, measured in turn with this one: its row says what a change cost. Default: the
+                   last other one that was measured here, which is kept in build-results; none: this one alone
+  --strict         ends with 1 if this one is slower than the one before
   --tls            the same gateway with TLS, measured in turn: its row says what TLS costs (P-256, TLS 1.3)
   --help           this page
 
@@ -39,10 +43,13 @@ Environment:
   TIDEGATE_BIN         the gateway's binary; default build/tidegate
   BENCH_BIN            the binary whose "bench" measures; default the same
   BENCH_SERVE_ARGS     further words for its serve, such as an option to be compared
+  BENCH_RESULTS        where figures and gateways are kept; default build-results
   BENCH_SERVER_CPU     default 0
   BENCH_CLIENT_CPU     default 1; Redis, too
 
-The lines that the table is made of stay in build-results/bench.jsonl.
+The lines that the table is made of stay in build-results/bench.jsonl. A gateway is slower where a delivery costs more
+CPU, or fewer arrive in a second, by 3 % in the median of the pairs and in three quarters of them; --repeat 7 or more
+tells that apart from neighbours.
 TEXT
 }
 
@@ -51,13 +58,14 @@ die() {
 	exit 1
 }
 
-repeat=3 seconds=5 warmup=1 scenarios=() before='' tls=''
+repeat=3 seconds=5 warmup=1 scenarios=() before='' tls='' strict=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--quick) repeat=1 seconds=1 warmup=0.3 ;;
 	--repeat) repeat=${2:-} && shift ;;
 	--scenario) scenarios+=("${2:-}") && shift ;;
 	--before) before=${2:-/} && shift ;;
+	--strict) strict=--strict ;;
 	--tls) tls=1 ;;
 	--help) usage && exit 0 ;;
 	*) printf 'bench: unknown option %s (try --help)\n' "$1" >&2 && exit 2 ;;
@@ -65,7 +73,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [[ $repeat =~ ^[1-9][0-9]*$ ]] || { echo "bench: --repeat takes a number" >&2; exit 2; }
-[ -z "$before" ] || { [ -f "$before" ] && [ -x "$before" ]; } || { echo "bench: --before takes a gateway's binary" >&2; exit 2; }
+[ -z "$before" ] || [ "$before" = none ] || { [ -f "$before" ] && [ -x "$before" ]; } || { echo "bench: --before takes a gateway's binary" >&2; exit 2; }
 [ ${#scenarios[@]} -gt 0 ] || scenarios=("${ALL_SCENARIOS[@]}")
 for scenario in "${scenarios[@]}"; do
 	[[ " ${ALL_SCENARIOS[*]} " == *" $scenario "* ]] || { echo "bench: no scenario '$scenario'" >&2; exit 2; }
@@ -95,9 +103,26 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-mkdir -p build-results
-readonly results=build-results/bench.jsonl
+readonly kept=${BENCH_RESULTS:-build-results}
+mkdir -p "$kept"
+readonly results=$kept/bench.jsonl
 : >"$results"
+
+# The last two gateways that were measured here: so the same one, measured again, is compared with the same other.
+choose_before() {
+	local other
+	[ "$before" != none ] || { before='' && return; }
+	for other in "$kept/bench-last" "$kept/bench-older"; do
+		[ -z "$before" ] || return 0
+		if [ -x "$other" ] && ! cmp -s "$other" "$bin"; then before=$other; fi
+	done
+}
+
+keep_for_next() {
+	cmp -s "$kept/bench-last" "$bin" && return
+	[ ! -x "$kept/bench-last" ] || mv "$kept/bench-last" "$kept/bench-older"
+	cp "$bin" "$kept/bench-last.new" && mv "$kept/bench-last.new" "$kept/bench-last"
+}
 
 # Ports that are free now. Somebody may take one before we do; then the start fails, and says so.
 free_ports() {
@@ -233,6 +258,8 @@ run_scenario() {
 	[[ $scenario == open* ]] || against_limit "$scenario" coalesced "${words[@]}"
 }
 
+choose_before
+[ -z "$before" ] || printf 'before: %s, %s\n' "$before" "$("$before" --version | head -n 1)" >&2
 read -r redis_port < <(free_ports 1)
 start_redis
 if [ -n "$tls" ]; then make_certificate; fi
@@ -243,5 +270,8 @@ for repetition in $(seq "$repeat"); do
 	done
 	printf '\n' >&2
 done
-"$PYTHON" tests/bench/table.py "$results"
+# shellcheck disable=SC2086 # a word or none
+"$PYTHON" tests/bench/table.py $strict "$results" || unclean=1
+if [ -n "$before" ] && [ "$unclean" != 0 ]; then exit 1; fi # it is to be compared with the same one again
+keep_for_next
 exit "$unclean"

@@ -1,9 +1,11 @@
 """The commands for people: deploy/local.sh and tests/run.sh, as they are typed."""
 
+import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import urllib.request
 
 import pytest
@@ -106,10 +108,40 @@ def test_local_sh_shows_an_event_on_two_gateways_and_ends_what_it_started(tmp_pa
 
 
 @pytest.mark.plain
-def test_the_benchmark_puts_an_older_binary_beside_this_one():
-    result = subprocess.run([ROOT / "tests/bench/run.sh", "--quick", "--scenario", "single", "--before", BINARY], capture_output=True,
-                            text=True, check=False, timeout=120, env={**clean_environment(), "TIDEGATE_BIN": str(BINARY)})
-    assert result.returncode == 0, result.stderr
-    rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line.strip()}
-    assert {"gateway", "before", "limit-each", "limit-coalesced"} < set(rows)
-    assert all(float(ratio) > 0 for ratio in rows["before"][-3:])
+def test_the_benchmark_puts_the_gateway_of_the_last_run_beside_this_one(tmp_path):
+    newer = tmp_path / "newer"
+    newer.write_bytes(BINARY.read_bytes() + b"newer")
+    newer.chmod(0o755)
+
+    def rows(binary):
+        result = subprocess.run([ROOT / "tests/bench/run.sh", "--quick", "--scenario", "single"], capture_output=True, text=True,
+                                check=False, timeout=120,
+                                env={**clean_environment(), "TIDEGATE_BIN": str(binary), "BENCH_RESULTS": str(tmp_path)})
+        assert result.returncode == 0, result.stderr
+        return {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line.strip()}
+
+    assert {"gateway", "limit-each", "limit-coalesced"} < set(first := rows(BINARY)) and "before" not in first
+    second = rows(newer)
+    assert {"gateway", "before", "limit-each", "limit-coalesced"} < set(second)
+    assert all(float(ratio) > 0 for ratio in second["before"][-3:])
+    assert (tmp_path / "bench-last").read_bytes() == newer.read_bytes()
+    assert (tmp_path / "bench-older").read_bytes() == BINARY.read_bytes()
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("costs, lost", [
+    ([1.10, 1.04, 1.05, 1.20], True),   # each pair says so
+    ([1.10, 1.04, 1.05, 0.80], True),   # most of them do, and by more than they differ
+    ([1.10, 1.04, 0.99, 0.80], False),  # neighbours
+    ([1.02, 1.01, 1.02, 1.01], False),  # too little to tell
+    ([0.50, 0.50, 0.50, 0.50], False),
+])
+def test_the_benchmark_tells_a_loss_from_a_busy_minute(tmp_path, costs, lost):
+    lines = tmp_path / "bench.jsonl"
+    lines.write_text("".join(json.dumps({"scenario": "single", "run": run, "figures": {
+        "deliveries_per_s": 1000, "server_cpu_us_per_delivery": 5 * (cost if run == "gateway" else 1)}}) + "\n"
+        for cost in costs for run in ("gateway", "before")), encoding="utf-8")
+    table = [sys.executable, "-B", ROOT / "tests/bench/table.py"]
+    said = subprocess.run([*table, lines], capture_output=True, text=True, check=True).stdout
+    assert ("single: a loss: CPU" in said) == lost
+    assert subprocess.run([*table, "--strict", lines], capture_output=True, check=False).returncode == int(lost)
