@@ -26,6 +26,8 @@ Usage: tests/bench/run.sh [--quick] [--scenario NAME]... [--repeat N] [--before 
   --before BINARY  an older gateway, measured in turn with this one: its row says what a change cost. Default: the
                    last other one that was measured here, which is kept in build-results; none: this one alone
   --strict         ends with 1 if this one is slower than the one before
+  --all-on         the same gateway with history, tokens, actions and event streams on its routes, measured in turn: its
+                   row says what that costs those who use none of it
   --tls            the same gateway with TLS, measured in turn: its row says what TLS costs (P-256, TLS 1.3)
   --help           this page
 
@@ -58,13 +60,14 @@ die() {
 	exit 1
 }
 
-repeat=3 seconds=5 warmup=1 scenarios=() before='' tls='' strict=''
+repeat=3 seconds=5 warmup=1 scenarios=() before='' tls='' strict='' all_on=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--quick) repeat=1 seconds=1 warmup=0.3 ;;
 	--repeat) repeat=${2:-} && shift ;;
 	--scenario) scenarios+=("${2:-}") && shift ;;
 	--before) before=${2:-/} && shift ;;
+	--all-on) all_on=1 ;;
 	--strict) strict=--strict ;;
 	--tls) tls=1 ;;
 	--help) usage && exit 0 ;;
@@ -212,6 +215,28 @@ against_tls() {
 	stop_gateway
 }
 
+# What routes may have, for the two kinds of channels that the scenarios use. Each client shows a token.
+make_all_on() {
+	cat >"$work/all-on.yaml" <<YAML
+token_secret: only-for-a-benchmark-on-loopback-0123456789
+routes:
+  - &all {path: "/ws/execution/{id}", channel: "execution:{id}", access: token, history: on, actions: bench, sse: on}
+  - {<<: *all, path: "/ws/items/{id}", channel: "items:{id}"}
+YAML
+	"$bin" token --config "$work/all-on.yaml" --user bench --channels 'execution:*,items:*' >"$work/token" ||
+		die "there is no token to be had"
+}
+
+# against_all_on SCENARIO WORDS...
+against_all_on() {
+	local scenario=$1
+	shift
+	start_gateway "$bin" --config "$work/all-on.yaml"
+	record "$scenario" all-on --url "ws://127.0.0.1:$public_port" --redis "redis://127.0.0.1:$redis_port" \
+		--server-pid "$gateway_pid" --token "$work/token" "$@"
+	stop_gateway
+}
+
 # The gateways by turns, so that neither always comes first.
 against_gateways() {
 	local scenario=$1
@@ -219,6 +244,7 @@ against_gateways() {
 	if [ -n "$before" ] && [ $((repetition % 2)) = 0 ]; then against_gateway "$before" "$scenario" before "$@"; fi
 	against_gateway "$bin" "$scenario" gateway "$@"
 	if [ -n "$before" ] && [ $((repetition % 2)) = 1 ]; then against_gateway "$before" "$scenario" before "$@"; fi
+	if [ -n "$all_on" ]; then against_all_on "$scenario" "$@"; fi
 	if [ -n "$tls" ]; then against_tls "$scenario" "$@"; fi
 }
 
@@ -263,6 +289,7 @@ choose_before
 read -r redis_port < <(free_ports 1)
 start_redis
 if [ -n "$tls" ]; then make_certificate; fi
+if [ -n "$all_on" ]; then make_all_on; fi
 for repetition in $(seq "$repeat"); do
 	printf 'run %s of %s ' "$repetition" "$repeat" >&2
 	for scenario in "${scenarios[@]}"; do
