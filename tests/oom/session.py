@@ -19,6 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 
 # pylint: disable=wrong-import-position
 import redis as redis_py  # noqa: E402
+from harness.event_stream import EventStream  # noqa: E402
 from harness.process import REPORT, WITH_US, clean_environment  # noqa: E402
 from harness.tokens import Issuer  # noqa: E402
 from harness.wait import Timeout  # noqa: E402
@@ -42,6 +43,7 @@ tickets: true
 {tls}
 routes:
   - {{path: "/ws/kept/{{id}}", channel: "kept:{{id}}", history: {{size: 100}}, compression: "on"}}
+  - {{path: "/ws/pair", channels: ["kept:1", latest], history: {{size: 100}}}}
   - {{path: "/ws/me", channels: ["user:{{token.sub}}"], auth: required}}
   - {{path: "/ws/latest", channel: latest, slow: {{policy: latest_by_key, key: data.key}}}}
   - {{path: "/ws/ask", channel: asked, actions: {{stream: {prefix}acts, timeout: 100ms}}}}
@@ -113,6 +115,11 @@ class Run:
         if peer.response is not None and peer.response.status == 101:
             peer.pending = peer.response.body
         return peer
+
+    def stream(self, path, **more):
+        stream = EventStream.connect(("127.0.0.1", self.public), path, tls=self.tls, **more)
+        stream.socket.settimeout(ANSWER_SECONDS)
+        return stream
 
     def publish(self, channel, payload):
         self.client.publish(self.prefix + channel, payload)
@@ -202,6 +209,23 @@ def answer_action(run, fields):
                      json.dumps({"action": fields["id"], "data": {}}), channel, "publish", 1001, 60000, "abcdefgh")
 
 
+def listen_to_a_stream(run):
+    """An event stream of one channel, one of two that goes on where it was, and what is said by POST beside them."""
+    for path, last_id in (("/sse/kept/1", ""), ("/sse/pair?since=now", "kept:1=a.1.1,latest=a.1.1")):
+        with run.stream(path, headers=[("Last-Event-ID", last_id)] if last_id else []) as stream:
+            run.publish("kept:1", json.dumps({"type": "n", "data": "of\nlines"}, indent=1))
+            stream.receive()
+            stream.receive()
+    said = [{"type": "action", "id": 1, "data": {}}, {"type": "presence", "id": 2, "data": {"channel": "asked"}}, {"type": "ping", "id": 3}]
+    body = "\n".join(map(json.dumps, said)).encode()
+    fields = [("Content-Type", "application/x-ndjson"), ("Content-Length", str(len(body))), ("Origin", "https://app.example.com")]
+    with run.stream("/sse/ask", headers=fields, method="POST", body=body) as answers:
+        answers.close_code()
+    body = json.dumps({"type": "subscribe", "id": 1, "data": {"channel": "prices:8", "since": "start"}}).encode()
+    with run.stream("/sse/ask", headers=[fields[0], ("Content-Length", str(len(body)))], method="POST", body=body) as answers:
+        answers.receive()
+
+
 def refuse(run):
     for path, more in (("/nowhere", {}), ("/ws/prices", {"method": "POST"}), ("/ws/prices", {"headers": [("Origin", "null")]})):
         run.peer(path, **more).abandon()
@@ -215,7 +239,7 @@ def administer(run):
     run.ask("POST", "/disconnect", {"channel": "kept:1"})
 
 
-STEPS = (listen, listen_deflated, show_tokens, renew, show_a_ticket, ask_a_backend, administer, refuse, listen)
+STEPS = (listen, listen_deflated, show_tokens, renew, show_a_ticket, ask_a_backend, listen_to_a_stream, administer, refuse, listen)
 
 
 def play(run):
