@@ -347,10 +347,11 @@ void redis_cluster_channels_lost(struct redis_cluster_channels *channels, struct
 	enum redis_hearing hearing, struct slice name)
 {
 	struct channel *channel = find(channels, name);
+	bool left = channel && hearing == REDIS_CLASSIC && channel->from == member;
 
-	if (!channel || (channel->at[hearing] != member && channel->from != member))
+	if (!channel || (channel->at[hearing] != member && !left))
 		return;
-	if (channel->from == member && hearing == REDIS_CLASSIC)
+	if (left)
 		drop_former(channel);
 	if (channel->at[hearing] == member)
 		channel->heard[hearing] = false;
