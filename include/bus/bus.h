@@ -75,8 +75,8 @@ struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *me
  * at most BUS_NODE_MAX bytes. Without it no action is carried. To be called before bus_connect(). */
 void bus_set_node(struct bus *bus, const char *node, uint64_t lease_ms);
 
-/* Has all been said of connections that have ended? Workers may still have some to tell of. */
-bool bus_has_said_all(const struct bus *bus);
+/* Has all been said that the workers have told of connections that ended? */
+bool bus_has_said_all(struct bus *bus);
 
 /* This node is about to end: other nodes need not wait for long to clear up behind it. */
 void bus_leave(struct bus *bus);

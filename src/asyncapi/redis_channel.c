@@ -1,4 +1,4 @@
-/* Redis channel: what backends say and hear of a route: its channels, and the stream of its actions. */
+/* Redis channel: what backends say and hear of a route: its channels, its actions, and who comes and goes. */
 
 #include "asyncapi/draft.h"
 
@@ -144,6 +144,24 @@ static void add_stream(struct draft *draft, const char *stream)
 			"messages", draft_ref("channels", replies, "stream_answer")));
 }
 
+/* Where it is said who comes and goes. */
+static void add_lifecycle(struct draft *draft, const char *stream)
+{
+	char name[DRAFT_NAME_MAX], whole[2 * DRAFT_NAME_MAX];
+
+	if (is_there(draft, stream, name))
+		return;
+	draft_name(draft->channels, "redis_", stream, name);
+	draft_put(draft, draft->channels, name,
+		json_pack("{s:s, s:s, s:o, s:{s:o}}", "address", stream, "description",
+			"A stream: XREADGROUP, then XACK.", "servers", on_redis(draft), "messages",
+			"lifecycle_entry", draft_ref("components/messages", "lifecycle_entry", NULL)));
+	snprintf(whole, sizeof(whole), "hear_%s", name);
+	draft_put(draft, draft->operations, whole,
+		json_pack("{s:s, s:o, s:[o]}", "action", "send", "channel", draft_ref("channels", name, NULL),
+			"messages", draft_ref("channels", name, "lifecycle_entry")));
+}
+
 void draft_add_redis(struct draft *draft, const struct route *route)
 {
 	for (size_t i = 0; i < route_n_channels(route); i++)
@@ -152,4 +170,6 @@ void draft_add_redis(struct draft *draft, const struct route *route)
 		add_channel(draft, route, route_subscribe_template(route, i));
 	if (route_actions(route)->stream)
 		add_stream(draft, route_actions(route)->stream);
+	if (route_lifecycle(route)->stream)
+		add_lifecycle(draft, route_lifecycle(route)->stream);
 }

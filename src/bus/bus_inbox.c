@@ -108,13 +108,10 @@ static void take_mail(struct bus *bus, struct bus_mail *mail)
 	}
 }
 
-static void on_mail(evutil_socket_t fd, short events, void *arg)
+void bus_inbox_take(struct bus *bus)
 {
-	struct bus *bus = arg;
 	struct mail *mail = mailbox_take(bus->inbox);
 
-	(void)fd;
-	(void)events;
 	while (mail) {
 		struct mail *next = mail->next;
 
@@ -124,6 +121,13 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 		mail = next;
 	}
 	actions_flush(&bus->actions);
+}
+
+static void on_mail(evutil_socket_t fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	bus_inbox_take(arg);
 }
 
 static void free_mail(struct bus_mail *mail)

@@ -12,6 +12,9 @@ struct bus;
 /* From now on the bus' loop takes mail. 0 or -ENOMEM. */
 int bus_inbox_open(struct bus *bus);
 
+/* Takes what lies in it now, without waiting for the loop. */
+void bus_inbox_take(struct bus *bus);
+
 /* Frees what lies in it. Accepts one that was not opened, or only half. */
 void bus_inbox_close(struct bus *bus);
 

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "bus/bus_channel.h"
+#include "bus/bus_inbox.h"
 #include "bus/bus_private.h"
 #include "core/clock.h"
 #include "mail/session.h"
@@ -75,7 +76,8 @@ void bus_lifecycle_deinit(struct bus *bus)
 		event_free(bus->lifecycle_tick);
 }
 
-bool bus_has_said_all(const struct bus *bus)
+bool bus_has_said_all(struct bus *bus)
 {
+	bus_inbox_take(bus); /* the ends of the last connections may still be there */
 	return lifecycle_has_said_all(&bus->lifecycle);
 }

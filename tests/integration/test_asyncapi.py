@@ -32,6 +32,7 @@ routes:
     history: on
     actions: cards-actions
     presence: on
+    lifecycle: sessions
     messages: {{card_updated: schemas/card.json, "card.moved": schemas/card.json}}
   - path: /ws/me
     channels: ["user:{{token.sub}}", "team:{{token.team}}"]
@@ -172,6 +173,8 @@ def test_it_has_what_backends_publish_and_take_up_in_redis(written):
     key, _ = by_address["cards-actions"]
     carried = document["operations"][f"carry_out_{key}"]
     assert carried["action"] == "send" and carried["reply"]["address"]["location"] == "$message.payload#/reply"
+    key, sessions = by_address["sessions"]
+    assert [*sessions["messages"]] == ["lifecycle_entry"] and document["operations"][f"hear_{key}"]["action"] == "send"
 
 
 def words(page, heading):
