@@ -205,7 +205,6 @@ def test_what_happened_while_redis_was_away_is_said_when_it_is_back(gateways, ow
         own_redis.start()
         gateway.wait_until_ready()
         until("the truth", lambda: len(said(own_redis)) == 4 and open_now(own_redis) == 2)
-        until("the old name is cleared up", lambda: gateway.metric("tidegate_dead_nodes_cleared_total") >= 1)
         assert sorted(said(own_redis).values(), key=len) == [[("connected", None)]] * 2 + [ends("peer")] * 2
     until("all have gone", lambda: open_now(own_redis) == 0)
     assert all(len(events) == 2 and events[1][1] != "node_lost" for events in said(own_redis).values())
