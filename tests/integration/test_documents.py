@@ -34,6 +34,7 @@ STATE = "document.getElementById('state') && document.getElementById('state').te
 
 # What a block begins with -> why nobody runs it here.
 LEFT_OUT = {
+    "src/clients/python/README.md: publisher = Publisher(\"rediss": "test_publisher_servers.py has such URLs",
     "CONTRIBUTING.md: deploy/deps.sh --test": "it is what was done before this test could run",
     "README.md: backend ──": "a picture",
     "docs/actions.md: → {": "a dialogue: test_actions.py has it",

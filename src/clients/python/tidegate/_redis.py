@@ -58,12 +58,13 @@ class Kind(NamedTuple):
     sentinel_pool: Any
     tls_connection: Any
     swap: Any
+    is_async: bool
 
 
 THREADS = Kind(redis.Redis, redis.ConnectionPool, redis.retry.Retry, redis.sentinel.SentinelConnectionPool, redis.SSLConnection,
-               _swap)
+               _swap, False)
 ASYNCIO = Kind(redis.asyncio.Redis, redis.asyncio.ConnectionPool, redis.asyncio.retry.Retry,
-               redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.SSLConnection, _swap_async)
+               redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.SSLConnection, _swap_async, True)
 
 
 def settings_of(kind: Kind, settings: dict[str, Any], seconds: Optional[float]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote
 import redis
 
 from ._cluster import AsyncCluster, Cluster, Seeds
-from ._redis import ASYNCIO, ELSEWHERE, Kind, own_pool, settings_of
+from ._redis import ELSEWHERE, Kind, own_pool, settings_of
 from .sharding import shard_of
 
 ASK_SECONDS = 0.5  # between two times that sentinels are asked: a planned failover is told to nobody who does not ask
@@ -269,7 +269,7 @@ class Servers:
         self.cluster: Any = None
         self.all: list[Any] = []
         if seeds:
-            self.cluster = (AsyncCluster if kind is ASYNCIO else Cluster)(kind, seeds, seconds, options)
+            self.cluster = (AsyncCluster if kind.is_async else Cluster)(kind, seeds, seconds, options)
         else:
             self.all = [self._one(part, seconds, for_whom, options) for part in parts]
 
@@ -279,12 +279,11 @@ class Servers:
         return "spublish" if self.cluster else "publish"
 
     def _one(self, part: Any, seconds: Optional[float], for_whom: str, options: dict[str, Any]) -> Any:
-        is_async = self.kind is ASYNCIO
         named = Named.parse(part) if isinstance(part, str) else None
         if named:
-            return (AsyncNamedServer if is_async else NamedServer)(self.kind, named, seconds, options)
+            return (AsyncNamedServer if self.kind.is_async else NamedServer)(self.kind, named, seconds, options)
         client = self.kind.client.from_url(part, **options) if isinstance(part, str) else part
-        return (AsyncServer if is_async else Server)(self.kind, client, seconds, for_whom, client is not part)
+        return (AsyncServer if self.kind.is_async else Server)(self.kind, client, seconds, for_whom, client is not part)
 
     def of(self, name: str) -> Any:
         """The server that has this channel or key: look() at it, and then its client."""
