@@ -23,6 +23,7 @@ class Ways {
   #streams = false // that way was open last
   #lookMs = LOOK_MS
   #timer
+  #probe // the socket that is tried beside a stream
 
   constructor(options) {
     this.#options = options
@@ -56,7 +57,7 @@ class Ways {
         this.#streams = true
         this.#lookLater(stream, url, protocols)
       },
-      ended: () => clearTimeout(this.#timer),
+      ended: () => this.#stopLooking(),
     })
     return stream
   }
@@ -66,23 +67,29 @@ class Ways {
     this.#lookMs = Math.min(2 * this.#lookMs, LOOK_MOST_MS)
   }
 
+  #stopLooking() {
+    clearTimeout(this.#timer)
+    if (!this.#probe)
+      return
+    this.#probe.onopen = this.#probe.onclose = null
+    this.#probe.close()
+    this.#probe = undefined
+  }
+
   /** Does a socket open now? Then the client goes over to another, which resumes where the stream was. */
   #look(stream, url, protocols) {
     const socket = this.#openSocket(url, protocols)
-    const stop = setTimeout(() => socket.close(), LOOK_MS / 4)
-    this.#timer = stop
+    this.#probe = socket
+    this.#timer = setTimeout(() => socket.close(), LOOK_MS / 4)
     socket.onerror = () => {}
     socket.onclose = () => {
-      clearTimeout(stop)
+      this.#stopLooking()
       this.#lookLater(stream, url, protocols)
     }
     socket.onopen = () => {
-      clearTimeout(stop)
-      socket.onclose = null
-      socket.close()
       this.#streams = false
       stream.onmessage?.({ data: '{"type":"reconnect","data":{"after_ms":0}}' })
-      stream.end(1012, "a socket opens")
+      stream.end(1012, "a socket opens") // and with the stream its probe ends
     }
   }
 }

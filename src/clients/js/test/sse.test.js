@@ -151,6 +151,43 @@ describe("which way", () => {
     assert.equal(http.requests.length, 1)
   })
 
+  test("a client that is closed while it looks for a socket looks for none any more", async () => {
+    await open({}, "cards")
+    await world.passes(50000)
+    await http.request.passes(":\n\n")
+    await world.passes(10000)
+    const probe = world.socket
+    assert.equal(world.sockets.length, 3)
+    client.close()
+    await settle()
+    assert.ok(probe.isClosed)
+    await probe.closes(1006)
+    await world.passes(3600000)
+    assert.equal(world.sockets.length, 3)
+  })
+
+  test("one stream behind the other looks for sockets once, not each for itself", async () => {
+    const stream = await open({}, "cards")
+    await world.passes(50000)
+    await stream.passes(":\n\n")
+    await world.passes(10000)
+    const probe = world.socket
+    await stream.ends()
+    await world.passes(client.state.ms)
+    const next = http.request
+    await next.opens("cards")
+    await world.passes(30000)
+    await next.passes(":\n\n")
+    await probe.closes(1006)
+    for (let s = 30; s < 300; s += 30) {
+      await world.passes(30000)
+      await next.passes(":\n\n")
+      if (s === 120)
+        await world.socket.closes(1006)
+    }
+    assert.equal(world.sockets.length, 4, "after two minutes, and then after four")
+  })
+
   test("another path, if the page knows it", async () => {
     await open({ sse: url => url.href.replace("/app/ws/cards", "/events") })
     assert.equal(http.request.url.pathname, "/events")
