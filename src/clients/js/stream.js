@@ -20,10 +20,9 @@ export class Stream {
   #heardMs = Date.now()
   #timer
   #joined = new Set() // the channels of the path
-  #elsewhere = new Set() // of them, those that a POST has subscribed to
   #posts = new Map() // by channel: the one that subscribed to it
   #waiting = [] // to be said
-  #isSaying = false
+  #saying // the POST that has not been read yet
 
   /** up: opened(), ended(). */
   constructor(url, protocols, fetch, up) {
@@ -84,12 +83,12 @@ export class Stream {
     try {
       const response = await this.#request({ headers: { Accept: "text/event-stream" } })
       if (!response.ok)
-        return this.#refused(response)
+        return await this.#refused(response)
       // Not open before something comes: whoever collects what passes would let nothing through later, either.
       await this.#hear(response, text => {
         this.#watch()
         isOpen ||= this.#note(text)
-      }, message => this.#elsewhere.has(message.channel))
+      }, ({ channel }) => this.#joined.has(channel) && this.#posts.has(channel))
     } catch {
       // broken, or given up here
     }
@@ -117,7 +116,10 @@ export class Stream {
     return true
   }
 
-  /** note(text): told each line. passes(message): whether nobody is to hear of it. True if it has come to its end. */
+  /**
+   * note(text): told each line. passes(message): told each message, and says whether nobody is to hear of it.
+   * True if it has come to its end.
+   */
   async #hear(response, note, passes) {
     let data
     for await (const text of eventLines(response.body)) {
@@ -144,30 +146,30 @@ export class Stream {
   }
 
   async #why(response) {
-    const why = await response.json().catch(() => ({}))
-    return { code: "refused", message: `status ${response.status}`, ...why.data }
+    const why = await response.json().catch(() => {})
+    return { code: "refused", message: `status ${response.status}`, ...why?.data }
   }
 
   // --- to say ---
 
   async #say() {
-    if (this.#isSaying || !this.#waiting.length)
+    if (this.#saying || !this.#waiting.length || this.#end.signal.aborted)
       return
-    this.#isSaying = true
     const messages = this.#waiting.splice(0)
-    const post = { end: new AbortController(), channels: new Set() }
+    // asked: what it owes an answer. isLeft: it subscribed, and nobody wants any of its channels now.
+    const post = { end: new AbortController(), asked: messages.filter(({ id }) => id), isLeft: false }
+    this.#saying = post
     for (const { type, data } of messages)
       if (type === "subscribe")
-        this.#hold(post, data.channel)
+        this.#posts.set(data.channel, post)
     const stop = () => post.end.abort()
     this.#end.signal.addEventListener("abort", stop)
     try {
       const body = messages.map(message => JSON.stringify(message)).join("\n")
       const response = await this.#request({ method: "POST", headers: { "Content-Type": "application/x-ndjson" }, body }, post.end.signal)
-      this.#isSaying = false
-      this.#say()
+      this.#said(post)
       const isDone = response.ok
-        ? await this.#hear(response, () => {}, message => "channel" in message && this.#posts.get(message.channel) !== post)
+        ? await this.#hear(response, () => {}, message => this.#passes(post, message))
         : await this.#notRead(response, messages)
       if (!isDone)
         this.end(1006)
@@ -175,23 +177,53 @@ export class Stream {
       if (!post.end.signal.aborted)
         this.end(1006)
     }
+    this.#said(post)
     this.#end.signal.removeEventListener("abort", stop)
   }
 
-  #hold(post, channel) {
-    post.channels.add(channel)
-    this.#posts.set(channel, post)
-    if (this.#joined.has(channel))
-      this.#elsewhere.add(channel)
+  /** It has been read, or nobody wants it to be: the next one may go. */
+  #said(post) {
+    if (this.#saying === post)
+      this.#saying = undefined
+    this.#say()
   }
 
   #leave(id, channel) {
     const post = this.#posts.get(channel)
     this.#posts.delete(channel)
-    post?.channels.delete(channel)
-    if (post && !post.channels.size)
-      post.end.abort()
+    this.#waiting = this.#withoutSubscribe(this.#waiting, channel)
+    if (post) {
+      post.asked = this.#withoutSubscribe(post.asked, channel)
+      post.isLeft = ![...this.#posts.values()].includes(post)
+      this.#endIfLeft(post)
+    }
     this.#tell({ type: "unsubscribed", id, data: { channel } })
+  }
+
+  /** The messages without the channel's subscribe. That is answered here, since what has no answer may be said again. */
+  #withoutSubscribe(messages, channel) {
+    return messages.filter(({ type, id, data }) => {
+      if (type !== "subscribe" || data.channel !== channel)
+        return true
+      this.#tell({ type: "error", id, data: { code: "unavailable" } }) // which no listener is told
+      return false
+    })
+  }
+
+  /** True for an event of a channel that was left: nobody is to hear of it. Any other message may be an answer that the POST owes. */
+  #passes(post, message) {
+    if ("channel" in message)
+      return this.#posts.get(message.channel) !== post
+    const { id, more, data } = message
+    const isSaidAgain = !id && data?.code === "rate" // all that is not answered
+    post.asked = post.asked.filter(asked => !isSaidAgain && (more || asked.id !== id))
+    this.#endIfLeft(post)
+  }
+
+  /** Not before it has answered all that others wait for. */
+  #endIfLeft(post) {
+    if (post.isLeft && !post.asked.length)
+      post.end.abort()
   }
 
   /** True if another try of the same messages makes sense to those who said them, or they know that it does not. */

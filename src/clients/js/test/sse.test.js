@@ -272,6 +272,23 @@ describe("hearing", () => {
     assert.ok(client.state.ms >= 30000)
   })
 
+  test("a refusal without an object breaks the stream as any other, and is the error of what was said", async () => {
+    begin()
+    await settle()
+    await fail(2)
+    await http.request.answers(403, { body: null })
+    await settle()
+    assert.equal(client.state.name, "waiting")
+    http.reset()
+    await open({}, "cards")
+    const refused = assert.rejects(client.action({}), { code: "refused", message: "status 403" })
+    await settle()
+    await http.request.answers(403, { body: null })
+    await settle()
+    await refused
+    assert.equal(client.state.name, "open")
+  })
+
   test("the token goes as a field, and never in the URL", async () => {
     let n = 0
     const stream = await open({ token: () => `token-${++n}` }, "cards")
@@ -388,6 +405,146 @@ describe("saying", () => {
     await settle()
     assert.ok(post.isOver)
     assert.equal(client.state.name, "open")
+  })
+
+  test("a channel that is left before its POST is answered keeps nobody from speaking", async () => {
+    await open({}, "cards")
+    const topic = client.subscribe("topic:1")
+    await settle()
+    const post = http.request
+    topic.unsubscribe()
+    await settle()
+    assert.ok(post.isOver)
+    const answer = client.action({})
+    await settle()
+    assert.equal(http.requests.length, 3)
+    await http.request.opens()
+    await http.request.says({ type: "reply", id: 3, data: "done" }, done)
+    assert.equal(await answer, "done")
+    assert.equal(client.state.name, "open")
+  })
+
+  test("nor does it let others speak before another POST is read", async () => {
+    await open({}, "cards")
+    const topic = client.subscribe("topic:1")
+    await settle()
+    const post = http.request
+    await post.opens()
+    await post.says({ ...subscribed("topic:1"), id: 1 })
+    client.action(1).catch(() => {})
+    await settle()
+    topic.unsubscribe()
+    client.action(2).catch(() => {})
+    await settle()
+    assert.ok(post.isOver)
+    assert.equal(http.requests.length, 3)
+    await http.request.opens()
+    assert.deepEqual(http.request.said.map(({ data }) => data), [2])
+  })
+
+  test("nor is what was said beside it given up: its POST ends with the last answer", async () => {
+    for (const isRead of [false, true]) {
+      http.reset()
+      await open({}, "cards")
+      const topic = client.subscribe("topic:1")
+      const heard = heardBy(topic)
+      const answer = client.action({}), presence = client.presence("cards")
+      await settle()
+      const post = http.request
+      if (isRead)
+        await post.opens()
+      topic.unsubscribe()
+      await settle()
+      assert.ok(!post.isOver)
+      if (!isRead)
+        await post.opens()
+      await post.says({ ...subscribed("topic:1"), id: 1 }, event("topic:1", 1))
+      await post.says({ type: "presence", id: 3, data: { channel: "cards", n_users: 2 } }, { type: "reply", id: 2, more: true })
+      assert.ok(!post.isOver)
+      await post.says({ type: "reply", id: 2, data: "done" })
+      assert.deepEqual([await answer, (await presence).n_users, heard], ["done", 2, []])
+      assert.ok(post.isOver)
+      assert.equal(client.state.name, "open")
+      client.close()
+    }
+  })
+
+  test("or sooner, where it answers no more because it had no time to read all", async () => {
+    const stream = await open({}, "cards")
+    const topic = client.subscribe("topic:1")
+    const answer = client.action({})
+    await settle()
+    const post = http.request
+    await post.opens()
+    await post.says({ ...subscribed("topic:1"), id: 1 }, { type: "error", data: { code: "rate", retry_after_ms: 1000 } })
+    topic.unsubscribe()
+    await settle()
+    assert.ok(post.isOver)
+    await stream.passes(":\n\n")
+    await world.passes(1000)
+    assert.deepEqual(http.request.said.map(({ type }) => type), ["action"])
+    await http.request.opens()
+    await http.request.says({ type: "reply", id: 2, data: "done" }, done)
+    assert.equal(await answer, "done")
+  })
+
+  test("a channel that is left before anybody was asked for it is never asked for", async () => {
+    const stream = await open({}, "cards")
+    const answer = client.action({}, { timeout: 60000 })
+    await settle()
+    const post = http.request
+    const topic = client.subscribe("topic:1")
+    const other = client.subscribe("topic:2")
+    const failed = heardBy(client, "error")
+    await settle()
+    topic.unsubscribe()
+    await settle()
+    await post.answers(429, { body: { data: { code: "too_fast" } }, headers: { "Retry-After": "30" } })
+    await settle()
+    const said = http.request.said
+    assert.deepEqual(said.map(({ data }) => data.channel), ["topic:2"])
+    await http.request.opens()
+    await http.request.says({ ...subscribed("topic:2"), id: said[0].id })
+    await stream.passes(":\n\n")
+    await world.passes(30000)
+    assert.deepEqual(http.request.said.map(({ type }) => type), ["action"], "nor when all that has no answer is said again")
+    await http.request.opens()
+    await http.request.says({ type: "reply", id: 1, data: "done" }, done)
+    assert.equal(await answer, "done")
+    assert.deepEqual(failed, [])
+    other.unsubscribe()
+  })
+
+  test("but is asked for if it is wanted again", async () => {
+    await open({}, "cards")
+    client.subscribe("topic:1").unsubscribe()
+    const heard = heardBy(client.subscribe("topic:1"))
+    await settle()
+    const post = http.request
+    assert.deepEqual(post.said.map(({ type, data }) => [type, data.channel]), [["subscribe", "topic:1"]])
+    await post.opens()
+    await post.says({ ...subscribed("topic:1"), id: post.said[0].id }, event("topic:1", 1))
+    assert.deepEqual(heard, [1])
+  })
+
+  test("a joined channel whose history was asked for and that is left is the stream's again", async () => {
+    const stream = await open({}, "cards")
+    const heard = heardBy(client)
+    const all = client.subscribe("cards", { history: "all" })
+    await settle()
+    await http.request.opens()
+    all.unsubscribe()
+    await settle()
+    await stream.says(event("cards", 1))
+    assert.deepEqual(heard, [1])
+  })
+
+  test("who is closed says no more", async () => {
+    await open({}, "cards")
+    client.subscribe("topic:1")
+    client.close()
+    await settle()
+    assert.equal(http.requests.length, 1)
   })
 
   test("its end is the end of the whole, and all is asked again", async () => {
