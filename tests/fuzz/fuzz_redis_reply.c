@@ -1,7 +1,7 @@
 /*
  * Fuzz the RESP parser: what it hands out is sound and within its bounds, and however the same bytes are cut,
  * the same replies come out. The first byte chooses the cut, the rest is the stream. A cut of 255 takes the
- * stream up to its first 0xff as it is, and repeats what follows it until there is more than a reply may
+ * stream up to its first 0xff as it is, and repeats what follows it until there is more than a line may
  * have.
  */
 
@@ -16,7 +16,7 @@
 
 enum {
 	BULK_MAX = 40,
-	REPEATED_BYTES = 300000, /* 65,536 values of a few bytes each; a line of 64 KiB */
+	REPEATED_BYTES = 300000, /* more values than are kept; a line of 64 KiB */
 	REPEAT = 0xff,
 };
 

@@ -161,6 +161,36 @@ static void counts_what_has_moved_and_takes_corrections(void **state)
 	redis_slot_map_deinit(&after.map);
 }
 
+/* Redis makes ranges of slots that are beside each other and have one owner. This is the most that three
+ * servers for each slot, with all they can say, come to. */
+static void reads_a_map_in_which_each_slot_is_a_range(void **state)
+{
+	struct redis_parser *parser;
+	struct reading reading = {.r = 99};
+	struct buf text = {0};
+
+	(void)state;
+	buf_printf(&text, "*%d\r\n", REDIS_SLOTS);
+	for (unsigned int slot = 0; slot < REDIS_SLOTS; slot++) {
+		buf_printf(&text, "*5\r\n:%u\r\n:%u\r\n", slot, slot);
+		for (unsigned int i = 0; i < 3; i++)
+			buf_printf(&text,
+				"*4\r\n$1\r\n?\r\n:%u\r\n$2\r\nid\r\n"
+				"*4\r\n$2\r\nip\r\n$8\r\n10.0.0.1\r\n$8\r\nhostname\r\n$0\r\n\r\n",
+				7000 + slot % 2 + 2 * i);
+	}
+	assert_false(text.failed);
+	assert_int_equal(redis_parser_new(300, &parser), 0);
+	assert_int_equal(redis_parser_feed(parser, text.data, text.len, on_reply, &reading), 0);
+	assert_int_equal(reading.r, 0);
+	assert_int_equal(reading.map.n_nodes, 2);
+	belongs(&reading.map, 16382, "10.0.0.1", 7000);
+	belongs(&reading.map, 16383, "10.0.0.1", 7001);
+	redis_slot_map_deinit(&reading.map);
+	redis_parser_free(parser);
+	buf_deinit(&text);
+}
+
 /* The parts of a cluster of 1,000 and no more: what comes behind them is nobody's. */
 static void takes_no_more_servers_than_a_cluster_has(void **state)
 {
@@ -216,6 +246,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_who_has_which_slots),
+		cmocka_unit_test(reads_a_map_in_which_each_slot_is_a_range),
 		cmocka_unit_test(a_node_without_a_name_is_the_one_that_was_asked),
 		cmocka_unit_test(a_node_without_a_usable_address_has_nothing),
 		cmocka_unit_test(nonsense_is_no_map),

@@ -24,12 +24,19 @@ enum {
 	/* The reader moves what is left of its buffer after each KiB that it consumed: small slices, small
 	 * moves. */
 	SLICE_BYTES = 8 * 1024,
-	DEPTH_MAX = 4,                      /* arrays open at once; tidegate_read's answer has four */
-	VALUES_MAX = 64 * 1024,             /* in one reply; 1,000 entries read back are 5,004 */
+	DEPTH_MAX = 4, /* arrays open at once; tidegate_read's answer has four */
+	/*
+	 * In one reply. The largest that we ask for is a cluster's CLUSTER SLOTS, when each of its 16,384
+	 * slots is a range of its own: 3 values, and 5 to 9 a server. So 32 values a slot are enough for a
+	 * primary with two replicas, whatever they say, or with four that have no other names. They take
+	 * 16 MiB.
+	 */
+	VALUES_MAX = 16 * 1024 * 32,
 	REPLY_BYTES_MAX = 64 * 1024 * 1024, /* of text in one reply */
 	LINE_MAX_BYTES = 64 * 1024,         /* a status, an error, a number; Redis' own are below 1 KiB */
 	HEADER_MAX = 20,                    /* digits of the longest number */
-	KEEP_BYTES = 1024 * 1024,           /* a reply that needed more gives its memory back */
+	KEEP_BYTES = 1024 * 1024,           /* of text: a reply that needed more gives its memory back */
+	KEEP_VALUES = 32 * 1024,            /* the same of its values; also 1 MiB */
 	MESSAGE_VALUES = 4,                 /* the array, "message", the channel, the payload */
 	LENGTH_DIGITS = 9,                  /* of a string in a message; the reader knows longer ones */
 };
@@ -64,6 +71,11 @@ static struct redis_value *reply_push(struct redis_reply *reply)
 static void reply_start(struct redis_reply *reply)
 {
 	reply->n_values = 0;
+	if (reply->cap > KEEP_VALUES) {
+		free(reply->values);
+		reply->values = NULL;
+		reply->cap = 0;
+	}
 	if (reply->text.cap > KEEP_BYTES)
 		buf_deinit(&reply->text);
 	buf_reset(&reply->text);
