@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 
+#include "broker/redis/error.h"
 #include "broker/redis/library.h"
 #include "broker/redis/link.h"
 #include "broker/redis/server_private.h"
@@ -170,7 +171,10 @@ static void on_role(void *arg, const struct redis_reply *reply)
 		server_can_command(server);
 }
 
-/* Whatever else it answers, an error above all: it is alone, and is not asked again. */
+/*
+ * An empty array says that it is in cluster mode and knows of no slot: its cluster is being made. Errors
+ * that pass say nothing. Whatever else it answers, an error above all: it is alone, and is not asked again.
+ */
 static void on_slots(void *arg, const struct redis_reply *reply)
 {
 	struct redis_server *server = arg;
@@ -179,6 +183,17 @@ static void on_slots(void *arg, const struct redis_reply *reply)
 		return;
 	if (reply->values[0].kind == REDIS_ARRAY && reply->n_values > 1) {
 		server->listener.clustered(server->listener.arg);
+		return;
+	}
+	if (reply->values[0].kind == REDIS_ARRAY) {
+		redis_link_fail(server->commander, REDIS_LINK_LOST,
+			"it is in cluster mode, and no server has slots yet");
+		return;
+	}
+	if (reply->values[0].kind == REDIS_ERROR &&
+		redis_error_errno(redis_reply_text(reply, 0)) == -EAGAIN) {
+		redis_link_fail(
+			server->commander, REDIS_LINK_LOST, "it cannot say yet whether it is in a cluster");
 		return;
 	}
 	server->alone = true;
