@@ -180,8 +180,11 @@ void redis_cluster_channels_forget(struct redis_cluster_channels *channels, stru
 	while ((entry = map_next(&channels->by_name, entry))) {
 		struct channel *channel = map_value(entry, struct channel, entry);
 
-		if (channel->from == member)
+		if (channel->from == member) {
 			drop_former(channel);
+			if (!channel->heard[REDIS_CLASSIC])
+				tell_lost(channels, channel);
+		}
 		for (int i = 0; i < N_REDIS_HEARINGS; i++) {
 			if (channel->at[i] != member)
 				continue;
@@ -318,7 +321,8 @@ void redis_cluster_channels_event(struct redis_cluster_channels *channels, struc
 
 	if (!channel)
 		return;
-	/* One that moved is heard at two members for a moment, and each event counts once. */
+	/* One that moved is heard at two members for a moment, of which one counts. They are not in step, so
+	 * what is published just then may count twice, or not at all. */
 	if (hearing == REDIS_CLASSIC && channel->from && !channel->heard[REDIS_CLASSIC])
 		counts = member == channel->from;
 	else
