@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from harness.cluster import Cluster
+from harness.cluster import N_SLOTS, NODE_TIMEOUT_MS, Cluster, ClusterRedis
 from harness.gateway import ROOT, run
 from harness.redis_server import RedisServer
 from harness.wait import until
@@ -93,17 +93,22 @@ def test_a_slot_that_moves_takes_its_channel_along(cluster, gateway):
     assert is_settled(gateway)
 
 
+def begin_move(slot, source, target):
+    """The two keys of a channel's log have gone, and the slot is where it was."""
+    target.cluster("SETSLOT", slot, "IMPORTING", source.id)
+    source.cluster("SETSLOT", slot, "MIGRATING", target.id)
+    keys = source.client.execute_command("CLUSTER GETKEYSINSLOT", slot, 100)
+    assert len(keys) == 2
+    source.client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+
 def test_commands_follow_a_slot_through_its_move(cluster, gateway):
     """Nobody listens to the channel, so that nothing but the answers tells of the move."""
     channel = "kept:quiet"
     slot, source = cluster.slot(channel), cluster.owner(channel)
     target = other_than(cluster, source)
     publish(gateway, channel, 1)
-    target.cluster("SETSLOT", slot, "IMPORTING", source.id)
-    source.cluster("SETSLOT", slot, "MIGRATING", target.id)
-    keys = source.client.execute_command("CLUSTER GETKEYSINSLOT", slot, 100)
-    assert len(keys) == 2
-    source.client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+    begin_move(slot, source, target)
     publish(gateway, channel, 2)  # ASK: the keys have gone
     assert gateway.metric('tidegate_redis_redirects_total{kind="ask"}') >= 1
     for server in cluster.primaries:
@@ -203,6 +208,62 @@ def test_one_address_leads_to_the_cluster_that_is_there(cluster, start, config):
     for channel in cluster.one_of_each("kept:{}"):
         with gateway.connect(path_of(channel)) as peer:
             hears(cluster, gateway, peer, channel)
+
+
+def test_commands_follow_a_slot_to_a_server_that_has_none_yet(tmp_path, start, config):
+    """So begins the move of slots to a server that is new."""
+    made = Cluster(tmp_path, n=1)
+    try:
+        source, = made.primaries
+        (tmp_path / "new").mkdir()
+        made.servers.append(target := ClusterRedis(tmp_path / "new", NODE_TIMEOUT_MS))
+        target.client.execute_command("CLUSTER MEET", "127.0.0.1", source.port, source.bus_port)
+        made.wait_until_all_know_all()
+        gateway = start("--config", config, redis=made.url)
+        channel = "kept:new"
+        publish(gateway, channel, 1)
+        begin_move(made.slot(channel), source, target)
+        publish(gateway, channel, 2)
+        target.client.execute_command("ASKING")
+        assert len(logged(target, channel)) == 2
+        until("it is let go", lambda: not is_client(gateway, target))
+    finally:
+        made.stop()
+
+
+def is_client(gateway, server):
+    name = "tidegate-" + gateway.api("/status")["node"]
+    return any(client["name"] == name for client in server.client.client_list())
+
+
+def test_a_primary_that_is_cut_off_from_the_others_is_not_believed_again(tmp_path, start, config):
+    """It goes on claiming its slots, which another one has. (Of two claims it takes the later one, and that is its own.)"""
+    made = Cluster(tmp_path, n=2)
+    try:
+        other, lone = made.primaries
+        gateway = start("--config", config, redis=made.url)
+        until("it is known", lambda: is_client(gateway, lone))
+        other.cluster("FORGET", lone.id)
+        other.cluster("ADDSLOTSRANGE", N_SLOTS // 2, N_SLOTS - 1)
+        until("it is let go", lambda: not is_client(gateway, lone))
+        server, = gateway.get("/ready").json()["broker"]["servers"]
+        assert server["address"].startswith(f"127.0.0.1:{other.port}")
+    finally:
+        made.stop()
+
+
+def test_a_cluster_that_is_being_made_is_waited_for(tmp_path, start, config):
+    server = ClusterRedis(tmp_path, NODE_TIMEOUT_MS)
+    try:
+        gateway = start("--config", config, redis=server.url, ready=False)
+        says = "it is in cluster mode, and no server has slots yet"
+        until("it says so", lambda: gateway.get("/ready").json()["broker"].get("reason") == says)
+        server.cluster("ADDSLOTSRANGE", 0, N_SLOTS - 1)
+        until("it is ready", lambda: is_settled(gateway))
+        assert gateway.get("/ready").json()["broker"]["cluster"]
+        publish(gateway, "kept:late", 1)
+    finally:
+        server.stop()
 
 
 def test_a_server_that_is_in_no_cluster_is_said_to_be_none(tmp_path, start):

@@ -171,22 +171,22 @@ static struct redis_member *nth_member(const struct redis_cluster *cluster, size
 	return list_entry(at, struct redis_member, link);
 }
 
-/* The one who knows best, or each in turn. */
+/* The one who knows best, or each primary in turn. Whoever has left is not asked: a primary that is cut off
+ * from the others goes on claiming its slots after its replica took over. */
 static void poll_map(struct redis_cluster *cluster)
 {
-	struct list *head = &cluster->members.all;
 	struct redis_member *next = cluster->next;
-	size_t n = 0;
+	size_t n = redis_members_n(&cluster->members);
 
 	cluster->next = NULL;
 	cluster->asked_ms = clock_monotonic_ms();
 	if (next && ask(cluster, next))
 		return;
-	for (struct list *at = head->next; at != head; at = at->next)
-		n++;
-	for (size_t i = 0; i < n; i++)
-		if (ask(cluster, nth_member(cluster, cluster->n_polls++ % n)))
+	for (size_t i = 0; i < n; i++) {
+		next = nth_member(cluster, cluster->n_polls++ % n);
+		if (!next->left_ms && ask(cluster, next))
 			return;
+	}
 	redis_scout_want(&cluster->scout, true);
 }
 
@@ -260,7 +260,7 @@ static void on_gone(void *arg, struct slice name)
 	struct redis_cluster *cluster = member->cluster;
 
 	redis_cluster_channels_gone(&cluster->channels, member, name);
-	if (!cluster->next)
+	if (!cluster->next && !member->left_ms)
 		cluster->next = member;
 	doubt(cluster);
 }
@@ -473,6 +473,24 @@ static void count_redirect(struct redis_cluster *cluster, enum redis_redirect_ki
 		metrics_add(cluster->metrics, rows[kind], 1);
 }
 
+/* A slot may be on its way to a server that has none yet. It is no primary of ours, so it leaves by itself
+ * when nobody is sent there any more. */
+static void keep_guest(struct redis_cluster *cluster, const struct redis_redirect *redirect)
+{
+	struct redis_member *member = redis_members_find(&cluster->members, redirect->host, redirect->port);
+	struct redis_slot_map map = {0};
+
+	if (!member && redis_members_n(&cluster->members) < REDIS_SLOT_NODES_MAX &&
+		redis_slot_map_patch(&map, redirect->slot, redirect->host, redirect->port) == 0) {
+		member = make_member(cluster, map.nodes);
+		if (member)
+			member->left_ms = clock_monotonic_ms();
+	} else if (member && member->left_ms) {
+		member->left_ms = clock_monotonic_ms();
+	}
+	redis_slot_map_deinit(&map);
+}
+
 /* A slot that has moved is noted at once for commands; channels follow with the next map, for which the
  * one who has it now is asked. */
 static void redirected(void *arg, const struct redis_redirect *redirect)
@@ -481,6 +499,8 @@ static void redirected(void *arg, const struct redis_redirect *redirect)
 	struct redis_member *member;
 
 	count_redirect(cluster, redirect->kind);
+	if (redirect->kind == REDIS_REDIRECT_ASK)
+		keep_guest(cluster, redirect);
 	if (redirect->kind == REDIS_REDIRECT_ASK || redirect->kind == REDIS_REDIRECT_TRYAGAIN)
 		return; /* on the way: the map has not changed */
 	if (redirect->kind == REDIS_REDIRECT_MOVED) {
@@ -494,13 +514,17 @@ static void redirected(void *arg, const struct redis_redirect *redirect)
 	doubt(cluster);
 }
 
-static void lacks(void *arg, unsigned int slot)
+static void lacks(void *arg, const struct redis_link *link)
 {
 	struct redis_cluster *cluster = arg;
-	struct redis_member *member = redis_members_owner(&cluster->members, slot);
+	struct list *head = &cluster->members.all;
 
-	if (member)
-		redis_server_lacks_library(member->server);
+	for (struct list *at = head->next; at != head; at = at->next) {
+		struct redis_member *member = list_entry(at, struct redis_member, link);
+
+		if (redis_server_commander(member->server) == link)
+			redis_server_lacks_library(member->server);
+	}
 }
 
 /* --- the clock --- */

@@ -37,6 +37,8 @@ struct errand {
 	void *arg;
 	struct redis_link *at; /* where it was sent; nothing but its answer says that it is still there */
 	struct event *timer;   /* NULL: it has never waited */
+	bool counted;          /* in the errands' n_bytes */
+	size_t n_bytes;        /* of its words */
 	uint64_t strayed_ms;   /* when it was first sent on; 0: it has not been */
 	uint32_t wait_ms;
 	unsigned int n_hops;
@@ -49,6 +51,8 @@ struct errand {
 static void errand_free(struct errand *errand)
 {
 	list_remove(&errand->link);
+	if (errand->counted)
+		errand->errands->n_bytes -= errand->n_bytes;
 	if (errand->timer)
 		event_free(errand->timer);
 	free(errand);
@@ -120,6 +124,9 @@ static void wait_for_it(struct errand *errand)
 	bool is_over = clock_monotonic_ms() - errand->strayed_ms >= GIVE_UP_MS;
 
 	errand->n_hops = 0;
+	if (!errand->counted)
+		errand->errands->n_bytes += errand->n_bytes;
+	errand->counted = true;
 	if (!errand->timer && !is_over)
 		errand->timer = evtimer_new(errand->errands->base, on_time, errand);
 	if (is_over || !errand->timer) {
@@ -169,9 +176,10 @@ static void on_answer(void *arg, const struct redis_reply *reply)
 	if (redirect.kind != REDIS_REDIRECT_NONE) {
 		keep_error(errand, text);
 		go_on(errand, &redirect);
-	} else if (errand->strayed_ms && redis_error_is_missing(text)) {
+	} else if (errand->strayed_ms && redis_error_is_missing(text) && !slice_starts(text, "NOSCRIPT")) {
+		/* (A script comes again with its text, from whoever called it.) */
 		keep_error(errand, text);
-		router->lacks(router->arg, slot_of(errand));
+		router->lacks(router->arg, errand->at);
 		wait_for_it(errand);
 	} else {
 		end(errand, reply);
@@ -189,7 +197,7 @@ static struct errand *errand_new(const struct slice *argv, size_t n)
 	errand = malloc(sizeof(*errand) + n * sizeof(*argv) + n_bytes);
 	if (!errand)
 		return NULL;
-	*errand = (struct errand){.wait_ms = WAIT_FIRST_MS, .n = n};
+	*errand = (struct errand){.wait_ms = WAIT_FIRST_MS, .n_bytes = n_bytes, .n = n};
 	at = (char *)(errand->argv + n);
 	for (size_t i = 0; i < n; i++)
 		errand->argv[i] = slice_keep(argv[i], &at);
@@ -199,9 +207,12 @@ static struct errand *errand_new(const struct slice *argv, size_t n)
 int redis_errand_begin(struct redis_errands *errands, struct redis_link *link, const struct slice *argv,
 	size_t n, redis_answer_fn fn, void *arg)
 {
-	struct errand *errand = errand_new(argv, n);
+	struct errand *errand;
 	int r;
 
+	if (errands->n_bytes >= REDIS_OUTSTANDING_BYTES_MAX)
+		return -EAGAIN;
+	errand = errand_new(argv, n);
 	if (!errand)
 		return -ENOMEM;
 	errand->errands = errands;
@@ -230,6 +241,9 @@ void redis_errands_cancel(struct redis_errands *errands)
 
 		errand->fn = NULL;
 		list_remove(&errand->link);
+		if (errand->counted)
+			errands->n_bytes -= errand->n_bytes;
+		errand->counted = false; /* its errands may be gone when its answer comes */
 		if (fn)
 			fn(errand->arg, NULL);
 		if (errand->timer && event_pending(errand->timer, EV_TIMEOUT, NULL))

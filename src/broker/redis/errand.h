@@ -29,8 +29,8 @@ struct redis_slots_source {
 	struct redis_link *(*at)(void *arg, struct slice host, uint16_t port);
 	/* A server said so. The host is not empty. */
 	void (*redirected)(void *arg, const struct redis_redirect *redirect);
-	/* Who has the slot does not have our functions. */
-	void (*lacks)(void *arg, unsigned int slot);
+	/* Who is behind this link, which is compared and no more, does not have our functions. */
+	void (*lacks)(void *arg, const struct redis_link *link);
 };
 
 /* The errands that one server's callers are on. */
@@ -38,6 +38,7 @@ struct redis_errands {
 	const struct redis_slots_source *router; /* NULL: no cluster. Borrowed */
 	struct event_base *base;
 	struct list all;
+	size_t n_bytes; /* words of those that have waited: no link counts them meanwhile */
 };
 
 /* Makes it of zeroed memory. */
@@ -47,6 +48,7 @@ void redis_errands_init(
 /* All who wait are answered with NULL. Harmless on zeroed memory. */
 void redis_errands_cancel(struct redis_errands *errands);
 
+/* As redis_link_ask(); -EAGAIN also if errands that have waited hold REDIS_OUTSTANDING_BYTES_MAX. */
 int redis_errand_begin(struct redis_errands *errands, struct redis_link *link, const struct slice *argv,
 	size_t n, redis_answer_fn fn, void *arg);
 

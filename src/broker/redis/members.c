@@ -36,6 +36,15 @@ struct redis_member *redis_members_find(const struct redis_members *members, str
 	return NULL;
 }
 
+size_t redis_members_n(const struct redis_members *members)
+{
+	size_t n = 0;
+
+	for (struct list *at = members->all.next; at != &members->all; at = at->next)
+		n++;
+	return n;
+}
+
 int redis_members_link(struct redis_members *members)
 {
 	size_t n = members->map.n_nodes;

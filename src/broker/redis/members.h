@@ -22,7 +22,7 @@ struct redis_member {
 	struct redis_server *server;
 	struct redis_slot_node at; /* where it is */
 	uint64_t made_ms;
-	uint64_t left_ms;   /* when it lost its last slot; 0: it has some */
+	uint64_t left_ms; /* when it lost its last slot, or ASK last named it that has none; 0: it has some */
 	uint64_t pinged_ms; /* when it was asked for a sign of life that has not come; 0: it was not */
 	bool late;          /* that takes too long */
 	size_t n_classic;   /* channels that are heard there by SUBSCRIBE */
@@ -39,6 +39,8 @@ void redis_members_deinit(struct redis_members *members); /* not the members; ha
 
 /* The map has changed, or a member was made or freed. 0 or -ENOMEM. */
 int redis_members_link(struct redis_members *members);
+
+size_t redis_members_n(const struct redis_members *members); /* also those that have left */
 
 struct redis_member *redis_members_find(
 	const struct redis_members *members, struct slice host, uint16_t port);

@@ -45,14 +45,17 @@ class Cluster:
             server.cluster("SET-CONFIG-EPOCH", i + 1)
         for server in self.servers[1:]:
             server.client.execute_command("CLUSTER MEET", "127.0.0.1", self.servers[0].port, self.servers[0].bus_port)
-        for server in self.servers:
-            until("it knows all", lambda server=server: self._knows_all(server))
+        self.wait_until_all_know_all()
         for i, server in enumerate(self.replicas):
             server.cluster("REPLICATE", self.primaries[i % n].id)
         for server in self.replicas:
             until("it replicates", lambda server=server: server.client.info("replication").get("master_link_status") == "up")
         for server in self.servers:
             until("its replicas are known", lambda server=server: self._n_replicas_known(server) == len(self.replicas))
+
+    def wait_until_all_know_all(self):
+        for server in self.servers:
+            until("it knows all", lambda server=server: self._knows_all(server))
 
     def _nodes(self, server):
         """Id to what one says of the others. (redis-py makes a mapping of the lines, by address.)"""
