@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import types
 import urllib.parse
 
@@ -736,7 +737,7 @@ def test_who_comes_is_read_by_hand_as_the_page_says(start, redis, shell, tmp_pat
     gateway = start("--config", file, "--token-secret", SECRET, redis=redis)
     try:
         assert shell(block("docs/lifecycle.md: redis-cli XGROUP CREATE sessions")).strip() == "OK"
-        with gateway.connect("/ws/cards", [("Authorization", f"Bearer {Issuer().token(sub='42')}")]):
+        with gateway.connect("/ws/cards", [("Authorization", f"Bearer {Issuer().token(sub='42', iat=int(time.time()))}")]):
             (_, ((entry, fields),)), = redis.client.xreadgroup("tidegate", "reader-1", {"sessions": ">"}, block=5000)
         words = re.findall(r'"([^"]*)"', block("docs/lifecycle.md: > XRANGE sessions - +"))
         page = dict(zip(words[1::2], words[2::2]))
