@@ -222,12 +222,17 @@ static int take_presence(struct route *route, const struct route_spec *spec, str
 	return 0;
 }
 
-static int take_actions(struct route *route, const struct route_spec *spec)
+static int take_actions(struct route *route, const struct route_spec *spec, struct buf *error)
 {
 	const struct route_actions *actions = &spec->actions;
 
 	if (!actions->stream)
 		return 0;
+	if (strpbrk(actions->stream, "{}")) {
+		buf_append_str(
+			error, "the stream of actions has no braces, which stand around it in other keys");
+		return ROUTE_BAD_TEMPLATE;
+	}
 	route->actions = (struct route_actions){
 		.stream = strdup(actions->stream),
 		.timeout_ms = actions->timeout_ms ? actions->timeout_ms : ROUTE_ACTIONS_TIMEOUT_MS,
@@ -303,7 +308,7 @@ int route_new(const struct route_spec *spec, struct route **routep, struct buf *
 	r = take_presence(route, spec, error);
 	if (r)
 		goto fail;
-	r = take_actions(route, spec);
+	r = take_actions(route, spec, error);
 	if (r)
 		goto fail;
 	r = take_lifecycle(route, spec, error);

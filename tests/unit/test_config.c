@@ -1099,6 +1099,19 @@ static void says_who_comes_and_goes_where_a_route_says_so(void **state)
 	assert_true(prints(f->config, "  lifecycle ends 5000 disconnected vacated  "));
 }
 
+static void refuses_a_stream_of_actions_that_stands_in_braces(void **state)
+{
+	static const char *const streams[] = {"'{shop}:actions'", "'{shop'", "{stream: 'shop}'}"};
+	char text[200];
+
+	for (size_t i = 0; i < sizeof(streams) / sizeof(*streams); i++) {
+		snprintf(text, sizeof(text),
+			"redis: redis://db\nroutes:\n- {path: /a, channel: a, actions: %s}\n", streams[i]);
+		assert_refuses(*state, text,
+			"t.yaml:3: the stream of actions has no braces, which stand around it in other keys");
+	}
+}
+
 static void refuses_a_lifecycle_that_cannot_be_said(void **state)
 {
 	static const struct {
@@ -1594,6 +1607,7 @@ int main(void)
 		with_folder(takes_any_ids_where_a_route_says_so),
 		with_folder(keeps_a_history_where_a_route_says_so),
 		with_folder(says_who_comes_and_goes_where_a_route_says_so),
+		with_folder(refuses_a_stream_of_actions_that_stands_in_braces),
 		with_folder(refuses_a_lifecycle_that_cannot_be_said),
 		with_folder(streams_where_a_route_says_so),
 		with_folder(takes_either_spelling_of_a_truth),
