@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from harness.wait import until
 sys.path.insert(0, str(ROOT / "src/clients/python"))
 
 # pylint: disable=wrong-import-position
-from tidegate import AsyncControl, AsyncPublisher, AsyncWorker, Control, Presence, Publisher, shard_of  # noqa: E402
+from tidegate import AsyncControl, AsyncPublisher, AsyncWorker, Control, NotPublished, Presence, Publisher, shard_of  # noqa: E402
 from tidegate._cluster import Seeds  # noqa: E402
 from tidegate._servers import Named, Servers, split_urls  # noqa: E402
 from tidegate._redis import THREADS  # noqa: E402
@@ -252,6 +253,78 @@ def test_a_worker_and_control_find_their_servers_in_a_cluster(cluster, start, tm
     with contextlib.closing(Control(cluster.url)) as control:
         until("it is there", lambda: len(control.disconnect(user="nobody").nodes) == 1)
     assert Presence(cluster.url).roll("cards").n_users == 0
+
+
+# --- a cluster whose servers do not agree ---------------------------------------------------------------------------
+
+
+class Said:
+    """A server that says of each slot that it is here, or what it is told to say; and answers one command."""
+
+    def __init__(self, fcall, slots=None):
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        here = f"*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{self.port}\r\n"
+        self.answers = {b"CLUSTER": here if slots is None else slots, b"FCALL": fcall}
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self.answer, args=(self.listening.accept()[0],), daemon=True).start()
+
+    def answer(self, link):
+        with contextlib.suppress(OSError), link, link.makefile("rb") as said:
+            for line in said:
+                words = [said.read(int(said.readline()[1:]) + 2)[:-2] for _ in range(int(line[1:]))]
+                link.sendall(self.answers.get(words[0].upper(), "+OK\r\n").encode())
+
+    def close(self):
+        self.listening.shutdown(socket.SHUT_RDWR)
+        self.listening.close()
+
+
+@pytest.fixture
+def said():
+    made = []
+
+    def make(*arguments):
+        made.append(Said(*arguments))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+PUBLISHED = "*1\r\n$3\r\n1-a\r\n"
+DOWN = "-CLUSTERDOWN The cluster is down\r\n"
+
+
+@pytest.mark.parametrize("first", [(DOWN,), (DOWN, "*0\r\n")], ids=["cut off", "reset"])
+def test_a_server_that_knows_less_than_the_others_is_not_asked_for_ever(said, publishers_of, first):
+    ports = [said(*first).port, said(PUBLISHED).port]
+    for publisher in publishers_of("redis://" + ",".join(f"127.0.0.1:{port}" for port in ports), deadline_seconds=8):
+        assert [publisher.publish("cards", {}) for _ in range(3)] == ["1-a"] * 3
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", ""])
+def test_where_a_redirection_sends_them_they_ask(said, publishers_of, host):
+    now = said(PUBLISHED)
+    before = said(f"-MOVED 7 {host}:{now.port}\r\n")
+    for publisher in publishers_of(f"redis+cluster://127.0.0.1:{before.port}", deadline_seconds=8):
+        assert publisher.publish("cards", {}) == "1-a"
+
+
+@pytest.mark.parametrize("url", ["redis://{}", "redis+sentinel://{}/mymaster"], ids=["cluster", "sentinels"])
+def test_the_deadline_holds_however_many_are_frozen(publishers_of, url):
+    with socket.create_server(("", 0), backlog=200) as frozen:
+        hosts = ",".join(f"127.0.0.{i}:{frozen.getsockname()[1]}" for i in range(1, 51))
+        for publisher in publishers_of(url.format(hosts), deadline_seconds=1):
+            begin = time.monotonic()
+            with pytest.raises(NotPublished):
+                publisher.publish("cards", {})
+            assert time.monotonic() - begin < 5
 
 
 # --- what is written ----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import sys
 import threading
 
@@ -16,7 +17,7 @@ from harness.wait import pass_time, until
 sys.path.insert(0, str(ROOT / "src/clients/python"))
 
 # pylint: disable=wrong-import-position
-from tidegate import ActionError, AsyncWorker, Worker, _memory, _redis, _work  # noqa: E402
+from tidegate import ActionError, AsyncWorker, Worker, _memory, _redis, _work, shard_of  # noqa: E402
 from tidegate.action import read_entry  # noqa: E402
 
 # The gateway is not what they look at.
@@ -34,11 +35,11 @@ class Bench:
         self.server, self.n, self.workers = server, 0, []
         server.client.function_load(run("functions").stdout, replace=True)
 
-    def ask(self, data, conn="node.1", key="", seconds=10, user="42"):
+    def ask(self, data, conn="node.1", key="", seconds=10, user="42", reply=REPLY):
         self.n += 1
         now, micros = self.server.client.time()
         fields = {"id": f"{conn}.{self.n}", "conn": conn, "user": user, "route": "/ws/cards", "vars": '{"a":"b"}', "key": key,
-                  "data": json.dumps(data), "reply": REPLY, "deadline": int(now * 1000 + micros // 1000 + seconds * 1000)}
+                  "data": json.dumps(data), "reply": reply, "deadline": int(now * 1000 + micros // 1000 + seconds * 1000)}
         self.server.client.xadd(STREAM, fields)
         return fields["id"]
 
@@ -79,12 +80,12 @@ def bench(own_redis, monkeypatch):
 @pytest.fixture(params=["threads", "asyncio"])
 def make(request, bench):
     """make(**handlers) is a running worker; handlers are written once, for threads."""
-    def one(once=(), at_once=16, name=None, starts=True, **handlers):
+    def one(once=(), at_once=16, name=None, starts=True, where=None, **handlers):
         settings = {"claim_seconds": CLAIM_SECONDS, "at_once": at_once, "name": name}
         if request.param == "threads":
-            worker = Worker(bench.server.client, STREAM, **settings)
+            worker = Worker(where or bench.server.client, STREAM, **settings)
         else:
-            worker = AsyncWorker(redis.asyncio.Redis(port=bench.server.port), STREAM, **settings)
+            worker = AsyncWorker(where or redis.asyncio.Redis(port=bench.server.port), STREAM, **settings)
         for action, handler in handlers.items():
             written = handler if request.param == "threads" else under_asyncio(handler)
             worker.action(action.replace("any", "*"), once=action in once)(written)
@@ -287,6 +288,22 @@ def test_redis_may_go_and_come_back(bench, make):
 
 
 # --- a key that is said again while the first is under way ---
+
+def test_a_server_of_answers_that_is_away_holds_up_nobody_for_longer_than_its_clients_wait(bench, make):
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        here = shard_of(STREAM, 2)
+        where = [f"redis://127.0.0.1:{bench.server.port if i == here else frozen.getsockname()[1]}" for i in range(2)]
+        lost, heard = (next(f"tg:r:{i}" for i in range(100) if shard_of(f"tg:r:{i}", 2) == at) for at in (1 - here, here))
+        done = []
+        make(where=where, at_once=1, move=lambda action: done.append(action.conn))
+        for i in range(2):
+            bench.ask({"name": "move"}, conn=f"lost.{i}", seconds=2, key=str(i), reply=lost)
+        until("they are begun", lambda: done)
+        bench.ask({"name": "move"}, conn="heard", seconds=25, reply=heard)
+        until("the other is answered", lambda: bench.server.client.xlen(f"tg:s:{{{heard}}}"), seconds=20)
+        until("nothing is left", lambda: bench.left() == 0)
+        assert done.count("lost.0") == 1
+
 
 def test_a_key_that_is_under_way_waits_and_hears_the_same(bench, make):
     done, gate = [], threading.Event()

@@ -16,10 +16,11 @@ from urllib.parse import unquote
 
 import redis
 
-from ._redis import Kind, settings_of
+from ._redis import Kind, moved_to, patience, settings_of
 from .sharding import SLOTS, slot_of
 
 ASK_SECONDS = 2.0  # between two looks at who has which slots, while nobody redirects us
+ANSWER_SECONDS = 0.5  # how long one server may take to say it: others know, too
 Address = tuple[str, int]
 
 
@@ -57,11 +58,11 @@ class Slot:
     def client(self) -> Any:
         return self.cluster.client_of(self.slot)
 
-    def look(self) -> Any:
-        return self.cluster.look()
+    def look(self, *until: float) -> Any:
+        return self.cluster.look(*until)
 
-    def doubt(self, word: str) -> Any:
-        return self.cluster.doubt(self.slot, word)
+    def doubt(self, word: str, error: BaseException) -> Any:
+        return self.cluster.doubt(self.slot, word, error)
 
 
 class _Cluster:
@@ -71,6 +72,9 @@ class _Cluster:
         self.kind, self.seeds, self.seconds = kind, seeds, seconds
         self.options = {**options, **seeds.login, **({"connection_class": kind.tls_connection} if seeds.tls else {})}
         self.clients: dict[Address, Any] = {}
+        self.asking: dict[Address, Any] = {}  # clients that wait for ANSWER_SECONDS only
+        self.n_looks = 0
+        self.named: Optional[Address] = None  # by a MOVED: the next to be asked
         self.table: list[Optional[Address]] = [None] * SLOTS
         self.asked = float("-inf")
         self.reason = "none was asked yet"
@@ -82,33 +86,48 @@ class _Cluster:
         address = self.table[slot]
         if address is None:
             raise redis.ConnectionError(f"no server of the cluster has slot {slot}: {self.reason}")
-        return self._client(address)
+        return self._client(self.clients, address, self.seconds)
 
-    def _client(self, address: Address) -> Any:
-        if address not in self.clients:
+    def _client(self, clients: dict[Address, Any], address: Address, seconds: Optional[float]) -> Any:
+        if address not in clients:
             settings = dict(self.options, host=address[0], port=address[1])
-            self.clients[address] = self.kind.client(connection_pool=self.kind.pool(**settings_of(self.kind, settings, self.seconds)))
-        return self.clients[address]
+            clients[address] = self.kind.client(connection_pool=self.kind.pool(**settings_of(self.kind, settings, seconds)))
+        return clients[address]
+
+    def _ask(self, address: Address) -> Any:
+        seconds = min(ANSWER_SECONDS, self.seconds / 2) if self.seconds else ANSWER_SECONDS
+        return self._client(self.asking, address, seconds).execute_command("CLUSTER", "SLOTS")
 
     def _is_due(self) -> bool:
         return time.monotonic() - self.asked >= ASK_SECONDS
 
     def _whom(self) -> list[Address]:
-        """Servers that have slots, then the seeds."""
-        return list(dict.fromkeys([address for address in self.table if address] + self.seeds.hosts))
+        """Servers that have slots, and the seeds: first the one that a MOVED named. Each look begins one further on, because one
+        that is cut off from the others, and believes what was so before, would be asked and believed for ever."""
+        known = list(dict.fromkeys([address for address in self.table if address] + self.seeds.hosts))
+        first = self.n_looks % len(known)
+        named, self.named, self.n_looks = self.named, None, self.n_looks + 1
+        return list(dict.fromkeys(([named] if named else []) + known[first:] + known[:first]))
 
-    def _note(self, asked: Address, ranges: Any) -> None:
-        """The answer to CLUSTER SLOTS. A host that does not know its name is the one that was asked."""
+    def _note(self, asked: Address, ranges: Any) -> bool:
+        """The answer to CLUSTER SLOTS. A host that does not know its name is the one that was asked. False: it knows no server."""
+        if not ranges:
+            self.reason = f"{asked[0]}:{asked[1]} knows no server that has slots"
+            return False
         table: list[Optional[Address]] = [None] * SLOTS
         for first, last, primary, *_ in ranges:
             host = primary[0].decode() if isinstance(primary[0], bytes) else primary[0]
             table[first:last + 1] = [(host or asked[0], int(primary[1]))] * (last + 1 - first)
         self.table, self.asked = table, time.monotonic()
+        return True
 
-    def _doubtful(self, slot: int, word: str) -> Any:
+    def _doubtful(self, slot: int, word: str, error: BaseException) -> Any:
         """The pool whose connections are of no use any more, if it is one."""
         self.asked = float("-inf")
         address = self.table[slot]
+        named = moved_to(error) if word == "MOVED" else None
+        if named and (named[0] or address):
+            self.named = (named[0] or (address or named)[0], named[1])
         return self.clients[address].connection_pool if word != "MOVED" and address in self.clients else None
 
 
@@ -119,26 +138,26 @@ class Cluster(_Cluster):
         super().__init__(*arguments)
         self.lock = threading.Lock()
 
-    def look(self) -> None:
-        if not self._is_due() or not self.lock.acquire(blocking=self.asked == float("-inf")):
+    def look(self, until: float = float("inf")) -> None:
+        if not self._is_due() or not self.lock.acquire(timeout=patience(until) if self.asked == float("-inf") else 0):
             return
         try:
             for address in self._whom() if self._is_due() else ():
                 try:
-                    self._note(address, self._client(address).execute_command("CLUSTER", "SLOTS"))
-                    return
+                    if time.monotonic() >= until or self._note(address, self._ask(address)):
+                        return
                 except redis.RedisError as error:
                     self.reason = str(error)
         finally:
             self.lock.release()
 
-    def doubt(self, slot: int, word: str) -> None:
-        pool = self._doubtful(slot, word)
+    def doubt(self, slot: int, word: str, error: BaseException) -> None:
+        pool = self._doubtful(slot, word, error)
         if pool:
             pool.disconnect(inuse_connections=False)
 
     def close(self) -> None:
-        for client in self.clients.values():
+        for client in (*self.clients.values(), *self.asking.values()):
             client.connection_pool.disconnect()
 
 
@@ -157,18 +176,18 @@ class AsyncCluster(_Cluster):
         try:
             for address in self._whom():
                 try:
-                    self._note(address, await self._client(address).execute_command("CLUSTER", "SLOTS"))
-                    return
+                    if self._note(address, await self._ask(address)):
+                        return
                 except redis.RedisError as error:
                     self.reason = str(error)
         finally:
             self.looking = None
 
-    async def doubt(self, slot: int, word: str) -> None:
-        pool = self._doubtful(slot, word)
+    async def doubt(self, slot: int, word: str, error: BaseException) -> None:
+        pool = self._doubtful(slot, word, error)
         if pool:
             await pool.disconnect(inuse_connections=False)
 
     async def close(self) -> None:
-        for client in self.clients.values():
+        for client in (*self.clients.values(), *self.asking.values()):
             await client.connection_pool.disconnect()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import threading
+import time
 from typing import Any, NamedTuple, Optional
 
 import redis
@@ -100,3 +103,14 @@ def word_of(error: BaseException) -> Optional[str]:
     if word in RETRIED_WORDS:
         return word
     return "" if isinstance(error, (redis.ConnectionError, redis.TimeoutError, redis.WatchError)) else None
+
+
+def moved_to(error: BaseException) -> Optional[tuple[str, int]]:
+    """Where a MOVED sends us; the host is "" if the server does not know it. None: it names no address."""
+    found = re.search(r"\d+ (\S*):(\d+)$", str(error))
+    return (found[1].strip("[]"), int(found[2])) if found and found[1] != "?" else None
+
+
+def patience(until: float) -> float:
+    """How long a lock is waited for up to then, in a form that it takes."""
+    return min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)

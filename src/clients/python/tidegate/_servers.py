@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote
 import redis
 
 from ._cluster import AsyncCluster, Cluster, Seeds
-from ._redis import ELSEWHERE, Kind, own_pool, settings_of
+from ._redis import ELSEWHERE, Kind, own_pool, patience, settings_of
 from .sharding import shard_of
 
 ASK_SECONDS = 0.5  # between two times that sentinels are asked: a planned failover is told to nobody who does not ask
@@ -85,10 +85,10 @@ class Server:
 
     follows = False  # redirections
 
-    def look(self) -> Any:
-        """Finds out where it is now, if that may have changed."""
+    def look(self, until: float = float("inf")) -> Any:
+        """Finds out where it is now, if that may have changed. For threads: nobody is asked after `until`, by time.monotonic()."""
 
-    def doubt(self, word: str) -> Any:
+    def doubt(self, word: str, _error: BaseException) -> Any:
         """An attempt has failed with this word of Redis."""
         return self.client.connection_pool.disconnect(inuse_connections=False) if word in ELSEWHERE else None
 
@@ -100,10 +100,10 @@ class Server:
 class AsyncServer(Server):
     """As Server, and to be awaited."""
 
-    async def look(self) -> None:
+    async def look(self, until: float = float("inf")) -> None:
         pass
 
-    async def doubt(self, word: str) -> None:
+    async def doubt(self, word: str, _error: BaseException) -> None:
         if word in ELSEWHERE:
             await self.client.connection_pool.disconnect(inuse_connections=False)
 
@@ -125,7 +125,8 @@ class _NamedServer:
         self.asked = float("-inf")
         self.reason = "none was asked yet"
         self.silent_until = [0.0] * len(named.sentinels)
-        self.sentinels = [kind.client(connection_pool=self._pool(host, port, SENTINEL_SECONDS, named.sentinel_login, 0))
+        patient = min(SENTINEL_SECONDS, seconds or SENTINEL_SECONDS)
+        self.sentinels = [kind.client(connection_pool=self._pool(host, port, patient, named.sentinel_login, 0))
                           for host, port in named.sentinels]
 
     def _pool(self, host: str, port: int, seconds: Optional[float], login: dict[str, str], db: int) -> Any:
@@ -188,12 +189,12 @@ class NamedServer(_NamedServer):
         super().__init__(*arguments)
         self.lock = threading.Lock()
 
-    def look(self) -> None:
-        if not self._is_due() or not self.lock.acquire(blocking=self.current is None):
+    def look(self, until: float = float("inf")) -> None:
+        if not self._is_due() or not self.lock.acquire(timeout=patience(until) if self.current is None else 0):
             return
         try:
             if self._is_due():
-                pool = self._count([self._answer(i, self._ask(i)) for i in self._whom()])
+                pool = self._count([self._answer(i, self._ask(i)) for i in self._whom() if time.monotonic() < until])
                 if pool:
                     pool.disconnect(inuse_connections=False)
         finally:
@@ -205,7 +206,7 @@ class NamedServer(_NamedServer):
         except redis.RedisError as error:
             return error
 
-    def doubt(self, word: str) -> None:
+    def doubt(self, word: str, _error: BaseException) -> None:
         self.asked = float("-inf")
         if self.current is not None and word in ELSEWHERE:
             self.current.connection_pool.disconnect(inuse_connections=False)
@@ -242,7 +243,7 @@ class AsyncNamedServer(_NamedServer):
         except redis.RedisError as error:
             return error
 
-    async def doubt(self, word: str) -> None:
+    async def doubt(self, word: str, _error: BaseException) -> None:
         self.asked = float("-inf")
         if self.current is not None and word in ELSEWHERE:
             await self.current.connection_pool.disconnect(inuse_connections=False)

@@ -24,6 +24,7 @@ BLOCK_SECONDS = 1.0
 LOOK_SECONDS, LOOK_SECONDS_MAX = 0.1, 1.0  # between two looks at a key that another action has claimed, at first and later
 PATIENCE_SECONDS = 2.0  # how long Redis may be silent beyond BLOCK_SECONDS
 PAUSE_SECONDS_MAX = 2.0  # between two tries while it is away
+ANSWER_SECONDS_MIN = 1.0  # so long an answer may take to be published at least, also past its action's deadline
 AWAY_SECONDS = 30.0  # so long an action that was carried out waits for Redis to hear of it
 BEHIND_MAX = 16  # actions taken for each that is under way: those of one connection wait for each other, and nobody else for them
 CLAIM_CALLS_MAX = 10  # of XAUTOCLAIM in a row: each looks at some entries, and most of these are nobody's to take
@@ -203,7 +204,7 @@ class Work:
     def _pause(self, error: Exception, tries: int) -> Steps[None]:
         """Redis is not itself."""
         log.warning("redis: %s", error)
-        yield functools.partial(self.server.doubt, word_of(error) or "")
+        yield functools.partial(self.server.doubt, word_of(error) or "", error)
         yield functools.partial(self.sleep, random.uniform(0, min(PAUSE_SECONDS_MAX, 0.05 * 2 ** min(tries, 10))))
 
     def _retried(self, step: Step) -> Steps[Any]:
@@ -313,15 +314,30 @@ class Work:
     def _work(self, action: Action) -> Steps[bool]:
         """True: it has to wait."""
         try:
-            return (yield from self._carry_out(action))
+            return (yield from self._carry_out_in_time(action))
         except (redis.RedisError, NotPublished) as error:
             log.warning("left to be taken over: %s: %s", action.id, error)
         except Exception:  # pylint: disable=broad-except
             log.exception("left to be taken over: %s", action.id)
         return False
 
+    def _seconds_left(self, action: Action) -> float:
+        """Until nobody waits for it any more."""
+        return (action.deadline_ms - time.time() * 1000 - self.offset_ms) / 1000
+
+    def _carry_out_in_time(self, action: Action) -> Steps[bool]:
+        """An action that nobody could take over before its deadline ends here."""
+        try:
+            return (yield from self._carry_out(action))
+        except NotPublished as error:
+            if self._seconds_left(action) > max(self.claim_seconds, PAUSE_SECONDS_MAX):
+                raise
+            log.warning("not answered in time: %s: %s", action.id, error)
+        yield from self._drop(action)
+        return False
+
     def _carry_out(self, action: Action) -> Steps[bool]:
-        if time.time() * 1000 + self.offset_ms > action.deadline_ms:
+        if self._seconds_left(action) < 0:
             yield from self._drop(action)
             return False
         name, handler = self._handler(action)
@@ -397,8 +413,11 @@ class Work:
     # --- answers ---
 
     def _say(self, action: Action, said: str, n: int) -> Steps[None]:
-        """Part n, once: whoever repeats it, it is in the log of answers once."""
-        yield functools.partial(self.publisher.publish, action.reply, answer_to(action, said), key=f"{action.id}.{n}")
+        """Part n, once: whoever repeats it, it is in the log of answers once. A server that is away holds it up no longer than its
+        client waits: for the first part up to the deadline, and as long again for each further one."""
+        left = self._seconds_left(action) if n == 0 else (action.deadline_ms - int(action.entry.partition("-")[0])) / 1000
+        yield functools.partial(self.publisher.publish, action.reply, answer_to(action, said), key=f"{action.id}.{n}",
+                                within=max(ANSWER_SECONDS_MIN, left))
 
     def _say_all(self, action: Action, said: list[str]) -> Steps[None]:
         for n, part in enumerate(said):

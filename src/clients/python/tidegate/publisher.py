@@ -53,6 +53,8 @@ class _Publisher:
 
         publish() returns or raises within deadline_seconds, also where Redis is frozen. (Not counted by Publisher: how
         long the system takes to resolve the server's name, and how long a Sentinel without a socket_timeout is asked.)
+        publish(…, within=SECONDS) is a shorter deadline for one event, until which attempts begin: the last may end four
+        seconds later.
         """
         if deadline_seconds * 1000 > KEY_TTL_MS:
             raise ValueError(f"a deadline over {KEY_TTL_MS // 1000} s is longer than Redis remembers a key")
@@ -70,9 +72,11 @@ class _Publisher:
                 f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}", f"tg:i:{{{channel}}}:{key}",
                 payload, channel, self.servers.push, self.size + 1, self.ttl_ms, epoch, KEY_TTL_MS)  # one more: the anchor
 
-    def _late(self, pause: float, give_up: float) -> bool:
-        """Whether another attempt after so long a pause might end after the deadline."""
-        return time.monotonic() + pause + 2 * self.attempt_seconds > give_up
+    def _deadline(self, within: Optional[float]) -> tuple[float, float]:
+        """When to give up, and when to begin the last attempt."""
+        seconds = self.deadline_seconds if within is None else min(within, self.deadline_seconds)
+        give_up = time.monotonic() + seconds
+        return give_up, give_up if within is not None else give_up - 2 * self.attempt_seconds
 
 
 def _entry(answer: Any) -> str:
@@ -84,23 +88,27 @@ class Publisher(_Publisher):
 
     kind = THREADS
 
-    def publish(self, channel: str, event: Any, key: Optional[str] = None) -> str:
+    def publish(self, channel: str, event: Any, key: Optional[str] = None, *, within: Optional[float] = None) -> str:
         """Returns the entry's id, "offset-tag". The key names the event, not its text: your database's id of it."""
         key = key or uuid.uuid4().hex
         words = self._words(channel, event, key)
         server = self.servers.of(channel)
-        give_up, longest = time.monotonic() + self.deadline_seconds, PAUSE_SECONDS
+        _, last_call = self._deadline(within)
+        longest = PAUSE_SECONDS
         while True:
             try:
-                server.look()
-                return _entry(server.client.execute_command(*words))
+                server.look(last_call)
+                client = server.client
+                if time.monotonic() > last_call:
+                    raise redis.TimeoutError("it took too long to find its server")
+                return _entry(client.execute_command(*words))
             except redis.RedisError as error:
                 reason, word = error, word_of(error)
             if word is None or (word in REDIRECTS and not server.follows):
                 raise reason
-            server.doubt(word)
+            server.doubt(word, reason)
             pause = random.uniform(0, longest)
-            if self._late(pause, give_up):
+            if time.monotonic() + pause > last_call:
                 raise NotPublished(f"{channel}, key {key}: {reason}") from reason
             time.sleep(pause)
             longest = min(longest * 2, PAUSE_SECONDS_MAX)
@@ -114,12 +122,13 @@ class AsyncPublisher(_Publisher):
 
     kind = ASYNCIO
 
-    async def publish(self, channel: str, event: Any, key: Optional[str] = None) -> str:
+    async def publish(self, channel: str, event: Any, key: Optional[str] = None, *, within: Optional[float] = None) -> str:
         """As Publisher.publish(), and the loop goes on meanwhile. Who gives up early may find the event published."""
         key = key or uuid.uuid4().hex
         words = self._words(channel, event, key)
         server = self.servers.of(channel)
-        give_up, longest = time.monotonic() + self.deadline_seconds, PAUSE_SECONDS
+        give_up, last_call = self._deadline(within)
+        longest = PAUSE_SECONDS
         while True:
             # A task, so that nobody's impatience tears a command off its answer: redis-py before 4.5.5 would give that
             # answer to the connection's next user.
@@ -127,16 +136,16 @@ class AsyncPublisher(_Publisher):
             attempt.add_done_callback(lambda task: task.cancelled() or task.exception())
             await asyncio.wait({attempt}, timeout=max(0, give_up - time.monotonic()))
             if not attempt.done():
-                raise NotPublished(f"{channel}, key {key}: no answer in {self.deadline_seconds} s")
+                raise NotPublished(f"{channel}, key {key}: no answer in time")
             reason = attempt.exception()
             if reason is None:
                 return _entry(attempt.result())
             word = word_of(reason)
             if word is None or (word in REDIRECTS and not server.follows):
                 raise reason
-            await server.doubt(word)
+            await server.doubt(word, reason)
             pause = random.uniform(0, longest)
-            if self._late(pause, give_up):
+            if time.monotonic() + pause > last_call:
                 raise NotPublished(f"{channel}, key {key}: {reason}") from reason
             await asyncio.sleep(pause)
             longest = min(longest * 2, PAUSE_SECONDS_MAX)
