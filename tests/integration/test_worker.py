@@ -495,7 +495,11 @@ def test_stop_ends_what_is_under_way_and_gives_the_rest_back(bench, make):
 
 def test_a_worker_that_ends_takes_its_name_along_unless_something_is_left_under_it(bench, make):
     """Each start has a name of its own, and Redis keeps all of them; deleting one deletes what is pending under it."""
-    gate = threading.Event()
+    gate, begun = threading.Event(), threading.Event()
+
+    def work(_):
+        begun.set()
+        return gate.wait(30) and "done"
 
     def names():
         return [consumer["name"].decode() for consumer in bench.server.client.xinfo_consumers(STREAM, "tidegate")]
@@ -506,10 +510,10 @@ def test_a_worker_that_ends_takes_its_name_along_unless_something_is_left_under_
     bench.stop()
     bench.workers.clear()
     assert names() == []
-    second = make(name="second", work=lambda action: gate.wait(30) and "done")
+    second = make(name="second", work=work)
     for _ in range(3):
         bench.ask({"name": "work"})
-    until("one is begun", lambda: second.lines)
+    until("one is begun", begun.is_set)
     until("others are taken", lambda: bench.server.client.xpending(STREAM, "tidegate")["pending"] == 3)
     second.stop()
     gate.set()
