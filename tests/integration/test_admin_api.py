@@ -403,7 +403,7 @@ def test_it_says_what_it_goes_by_and_what_waits_for_a_restart(start, tmp_path):
     assert options["channel_prefix"] == {"value": "none", "source": "default", "after_restart": "new:"}
     assert answer["routes"][0] == {"path": "/ws/a/{b}", "channels": ["a:{b}", "all"], "subscribe": ["c"], "ids": "plain",
                                    "auth": "none", "access": "route", "slow": "disconnect 1MiB 10s", "compression": False, "history": "1000 24h",
-                                   "actions": "off", "presence": "off", "sse": "/sse/a/{b}",
+                                   "actions": "off", "presence": "off", "lifecycle": "off", "sse": "/sse/a/{b}",
                                    "source": f"{file}:3"}
     printed = run("config", "--admin", node.admin, env={"TIDEGATE_ADMIN_TOKEN": "sesame"}).stdout
     assert any(line.split() == ["ping_interval", "15s", f"{file}:2"] for line in printed.splitlines())

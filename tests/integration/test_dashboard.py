@@ -66,7 +66,7 @@ def test_it_shows_a_crowd_its_channels_and_how_much_flows(node, page, redis, sta
         browser.look(text("connections"), lambda shown: number(shown) == CONNECTIONS)
         assert number(browser.look(text("subscriptions"), bool)) == CONNECTIONS
         assert number(browser.look(text("connections-max"), bool)) == node.api("/status")["connections_max"]
-        browser.look(cells("channels"), lambda rows: rows == [[CHANNEL, f"{CONNECTIONS:,}"]])
+        browser.look(cells("channels"), lambda rows: rows == [[CHANNEL, "", f"{CONNECTIONS:,}"]])
 
         def flows(shown):
             redis.publish(CHANNEL, '{"type":"x"}')
@@ -118,7 +118,7 @@ def test_what_others_write_where_nodes_announce_themselves_does_not_disturb_it(n
         redis.client.set("tg:{nodes}:" + name, announcement)
     with node.connect("/ws/cards"):
         browser = page(node)
-        browser.look(cells("channels"), lambda rows: rows == [[CHANNEL, "1"]])
+        browser.look(cells("channels"), lambda rows: rows == [[CHANNEL, "", "1"]])
         assert len(browser.look(cells("nodes"), bool)) == 1
         assert browser.complaints() == []
 
