@@ -4,16 +4,17 @@ A Redis Cluster under load: F5 slots move while events flow, F5b the owner of so
 
 import json
 import pathlib
+import re
 import signal
 import threading
 import time
 
+import redis
 from bench import SETTLE_SECONDS
 from common import names, one_more, reached, settled
 from fault import Control, Fault
 from harness.cluster import Cluster
 from harness.process import Process
-from harness.wait import until
 from seqcheck import Crowd
 from verify import read_logs, verify
 
@@ -75,8 +76,23 @@ class Stage:
         owners = self.cluster.owners()
         return {channel: owners[slot] for channel, slot in self.slots.items()}
 
+    def of_logs(self, read):
+        """What read(client, channel) finds of each channel of a log. Who has a slot that has just moved is said by who had it."""
+        return {channel: self._read(server, read, channel) for channel, server in self.owners().items()}
+
+    def _read(self, server, read, channel):
+        for _ in self.cluster.servers:
+            try:
+                return read(server.client, channel)
+            except redis.ResponseError as error:
+                moved = re.fullmatch(r"(?:MOVED )?\d+ [\d.]*:(\d+)", str(error))
+                if not moved:
+                    raise
+                server = next(one for one in self.cluster.servers if one.port == int(moved[1]))
+        raise AssertionError(f"no server has {channel}")
+
     def tops(self):
-        return {channel: int(server.client.hget(f"tg:m:{{{channel}}}", "n") or 0) for channel, server in self.owners().items()}
+        return self.of_logs(lambda client, channel: int(client.hget(f"tg:m:{{{channel}}}", "n") or 0))
 
     def catch_up(self):
         """The fault is over: how long until everybody has what is published from now on."""
@@ -97,7 +113,7 @@ class Stage:
             self.bench.row("everybody reaches the tops in the end", "yes", "no", False)
         plain = {kind: self.finish(kind) for kind in self.plain}
         self.crowd.run_for(0.3)
-        logs = {channel: read_logs(server.client, [channel])[channel] for channel, server in self.owners().items()}
+        logs = self.of_logs(lambda client, channel: read_logs(client, [channel])[channel])
         self.bench.verified(f"{len(self.clients)} clients of logs", verify(self.clients, logs, acked))
         lost, doubled = {}, 0
         for kind, clients in self.plain.items():
