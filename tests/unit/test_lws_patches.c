@@ -489,6 +489,26 @@ static void takes_no_pong_for_text(void **state)
 	expect_violation(rig, bytes, n + frame(bytes + n, 0x80, "", 0), 1007);
 }
 
+/* What a pong has is handed on with a zero behind it: of the longest one, too, there is room for that. An
+ * address sanitizer sees it. */
+static void takes_the_longest_pong(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *peer = peer_open(rig);
+	uint8_t bytes[256];
+	char payload[125];
+	size_t n;
+
+	memset(payload, 'p', sizeof(payload));
+	n = frame(bytes, 0x8a, payload, sizeof(payload));
+	n += frame(bytes + n, 0x81, "a", 1);
+	peer_send(peer, bytes, n);
+	settle(rig);
+	assert_int_equal(rig->violation, 0);
+	assert_int_equal(rig->received_bytes, 1);
+	peer_free(peer);
+}
+
 /* --- the first reserved bit --------------------------------------------------------------- */
 
 static void refuses_rsv1_that_nobody_takes(void **state)
@@ -848,6 +868,7 @@ int main(void)
 		PROMISE(says_why_it_refuses_a_frame),
 		PROMISE(leaves_the_close_to_a_user_who_wants_it),
 		PROMISE(takes_no_pong_for_text),
+		PROMISE(takes_the_longest_pong),
 		PROMISE(refuses_rsv1_that_nobody_takes),
 		PROMISE(passes_on_what_begins_with_rsv1_as_it_came),
 		PROMISE(refuses_rsv1_where_it_has_no_meaning),
