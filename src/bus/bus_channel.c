@@ -41,12 +41,11 @@ static size_t wishes_bytes(const struct bus *bus)
 void bus_channel_expect(const struct bus *bus, uint64_t hash)
 {
 	const struct map_entry *entry = map_peek(&bus->channels, hash);
-	const char *name = (const char *)entry + sizeof(struct bus_channel) + wishes_bytes(bus);
 
 	if (!entry)
 		return;
 	prefetch(entry, BUS_CHANNEL_HOT);
-	prefetch(name, PREFETCH_LINE_BYTES);
+	prefetch((const char *)entry + sizeof(struct bus_channel) + wishes_bytes(bus), PREFETCH_LINE_BYTES);
 }
 
 static struct message_channel hashed_name(const struct bus_channel *channel)

@@ -55,20 +55,17 @@ static void on_rested(evutil_socket_t fd, short events, void *arg)
 		rest(listener);
 }
 
-/* Takes one and hands it on. -1: none waits, or none can be taken now; then errno says which. */
+/* Takes one and hands it on, or passes over one that was given up while it waited. -1: none waits, or none
+ * can be taken now; then errno says which. */
 static int accept_one(struct listener *listener)
 {
 	struct sockaddr_storage peer = {0};
 	socklen_t len = sizeof(peer);
 	struct in6_addr address;
-	int fd;
+	int fd = accept4(listener->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	/* Of a connection that was given up while it waited there is nothing to be said. */
-	do
-		fd = accept4(listener->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	while (fd < 0 && (errno == ECONNABORTED || errno == EINTR));
 	if (fd < 0)
-		return -1;
+		return errno == ECONNABORTED || errno == EINTR ? 0 : -1;
 	address = ip_of(&peer);
 	listener->accept(listener->arg, fd, &address);
 	return 0;
