@@ -35,6 +35,7 @@ struct hub_listener;
 struct identity;
 struct join;
 struct log;
+struct mail;
 struct message;
 struct metrics;
 struct presence_change;
@@ -134,6 +135,7 @@ struct clients {
 	struct map actions;      /* that are not answered, by their numbers */
 	struct action_queue *action_queues; /* the same in order of their deadlines */
 	uint64_t last_action;               /* the number of the newest */
+	struct mail *session_ends;          /* one for each client that the bus was told of */
 	struct list roll_calls;             /* under way, of clients that are or were here */
 	struct form_maker maker;
 	const struct confirmation *confirmation; /* while it is handed to those who wait for it */

@@ -2,6 +2,8 @@
 
 #include "client/session.h"
 
+#include <stdlib.h>
+
 #include "auth/identity.h"
 #include "client/client.h"
 #include "client/clients.h"
@@ -9,6 +11,28 @@
 #include "core/log.h"
 #include "mail/session.h"
 #include "route/route.h"
+
+/* One end for each beginning that is told, so that the end can be told without memory. They are alike until
+ * they are taken. */
+static bool keep_end(struct clients *clients)
+{
+	struct session_change *end = session_over();
+
+	if (!end)
+		return false;
+	end->mail.mail.next = clients->session_ends;
+	clients->session_ends = &end->mail.mail;
+	return true;
+}
+
+static struct session_change *take_end(struct clients *clients)
+{
+	struct mail *end = clients->session_ends;
+
+	clients->session_ends = end->next;
+	end->next = NULL;
+	return (struct session_change *)end;
+}
 
 static struct session_change *begin(const struct client *client, const struct route_lifecycle *lifecycle)
 {
@@ -22,8 +46,10 @@ static struct session_change *begin(const struct client *client, const struct ro
 		change = session_begun(slice_of(lifecycle->stream), rights_user(&client->rights),
 			slice_of(route_path(client->rights.route)), buf_slice(&vars));
 	buf_deinit(&vars);
-	if (!change)
+	if (!change || !keep_end(client->clients)) {
+		free(change);
 		return NULL;
+	}
 	change->conn = client->id;
 	change->events = lifecycle->events & LIFECYCLE_CONNECTIONS;
 	change->size = lifecycle->size;
@@ -34,11 +60,7 @@ static void say(const struct client *client, struct session_change *change)
 {
 	const struct clients_listener *up = &client->clients->listener;
 
-	if (change)
-		up->session(up->arg, change);
-	else
-		log_error(client->clients->log, "a connection's lifecycle is not told: out of memory",
-			log_uint("conn", client->id));
+	up->session(up->arg, change);
 }
 
 void session_opened(struct client *client)
@@ -51,7 +73,11 @@ void session_opened(struct client *client)
 		return;
 	change = begin(client, lifecycle);
 	client->in_session = change;
-	say(client, change);
+	if (change)
+		say(client, change);
+	else
+		log_error(client->clients->log, "a connection's lifecycle is not told: out of memory",
+			log_uint("conn", client->id));
 }
 
 void session_ended(struct client *client)
@@ -61,11 +87,9 @@ void session_ended(struct client *client)
 	if (!client->in_session)
 		return;
 	client->in_session = false;
-	change = session_over();
-	if (change) {
-		change->conn = client->id;
-		change->code = client->close_code;
-		change->reason = client->reason;
-	}
+	change = take_end(client->clients);
+	change->conn = client->id;
+	change->code = client->close_code;
+	change->reason = client->reason;
 	say(client, change);
 }
