@@ -72,6 +72,7 @@ struct client {
 	bool blocked : 1;  /* the socket is full; client_writable() will be called */
 	bool asks_presence : 1; /* and is not answered yet */
 	bool in_session : 1;    /* the bus was told that it is open */
+	bool says_no_more : 1;  /* its peer has ended its own direction: it stays for answers only */
 	/* enum close_reason for which it will be closed at the end of the turn; 0: it stays */
 	uint8_t doomed;
 	struct rights rights;
@@ -126,6 +127,9 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 int client_init_posting(struct client *client, struct clients *clients, void *socket, struct rights *rights,
 	const char *remote);
 void client_said_all(struct client *client);
+
+/* Its peer has ended its own direction. Is an answer still to come? Then it stays until none is. */
+bool client_waits_on(struct client *client);
 
 /* It has nothing more to hear. */
 bool client_is_answered(const struct client *client);

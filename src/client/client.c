@@ -200,11 +200,22 @@ void client_said_all(struct client *client)
 	delivery_flush_later(client); /* what needs no answer has an end, too */
 }
 
+static bool answers_come(const struct client *client)
+{
+	return client->n_actions || client->n_unanswered || client->asks_presence || client->blocked ||
+	       !outbox_empty(&client->outbox);
+}
+
+bool client_waits_on(struct client *client)
+{
+	client->says_no_more = true;
+	return client->state == CLIENT_CLOSING || answers_come(client);
+}
+
 bool client_is_answered(const struct client *client)
 {
-	return client->transport == TRANSPORT_POST && client->state == CLIENT_OPEN && !client->n_actions &&
-	       !client->n_unanswered && !client->asks_presence && !client->subscriber.n && !client->blocked &&
-	       outbox_empty(&client->outbox);
+	return client->transport == TRANSPORT_POST && client->state == CLIENT_OPEN && !answers_come(client) &&
+	       (!client->subscriber.n || client->says_no_more);
 }
 
 void client_speaks(struct client *client)

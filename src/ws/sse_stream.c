@@ -135,6 +135,8 @@ void sse_stream_open(struct ws_connection *connection, struct slice said)
 		client_close(&connection->client, CLOSE_GONE);
 	else if (connection->client.transport == TRANSPORT_POST)
 		hear(&connection->client, said);
+	if (connection->peer_ended)
+		(void)client_waits_on(&connection->client);
 }
 
 ssize_t sse_stream_ping(struct ws_connection *connection)

@@ -27,6 +27,7 @@ struct ws_connection {
 	char *head;              /* what the answer to its request begins with, until that is sent */
 	char *path;              /* asked for, while the answer is held back; NULL if there was no memory */
 	bool held;               /* the answer waits for a confirmation */
+	bool peer_ended;         /* the peer sends no more bytes, but may read what is still to come */
 	bool streams;  /* server-sent events: the transport is an answer of HTTP, and no WebSocket */
 	bool finishes; /* our direction ends once lws has sent the bytes that it keeps */
 };

@@ -170,13 +170,11 @@ static int begin_stream(struct ws_connection *connection, const struct request_h
 	return sse_stream_resume(connection, head);
 }
 
-const struct handshake_refusal *ws_entry_admit(
-	struct ws_server *server, struct lws *wsi, struct ws_entry *entry)
+/* All questions but the user's number. NULL: there are rights, or entry->file. */
+static const struct handshake_refusal *question(struct ws_server *server, struct ws_entry *entry,
+	char remote[INET6_ADDRSTRLEN], struct admitted *admitted)
 {
 	const struct handshake_refusal *refusal;
-	char remote[INET6_ADDRSTRLEN];
-	struct admitted admitted = {.remote = remote};
-	int r;
 
 	ws_server_refresh_time(server);
 	entry->token = (struct handshake_token){0};
@@ -185,10 +183,32 @@ const struct handshake_refusal *ws_entry_admit(
 	handshake_remote(&entry->arrival->peer, server->rules.trusted, entry->head, remote);
 	refusal = count_client(server, entry->arrival, remote);
 	entry->file = refusal ? NULL : ws_file_asked(entry->head, &server->rules);
+	if (refusal || entry->file)
+		return refusal;
+	return check(server, entry, remote, &admitted->rights, &admitted->transport);
+}
+
+const struct handshake_refusal *ws_entry_look(struct ws_server *server, struct ws_entry *entry)
+{
+	char remote[INET6_ADDRSTRLEN];
+	struct admitted admitted;
+	const struct handshake_refusal *refusal = question(server, entry, remote, &admitted);
+
+	if (!refusal && !entry->file)
+		rights_deinit(&admitted.rights);
+	return *entry->token.ticket ? NULL : refusal;
+}
+
+const struct handshake_refusal *ws_entry_admit(
+	struct ws_server *server, struct lws *wsi, struct ws_entry *entry)
+{
+	char remote[INET6_ADDRSTRLEN];
+	struct admitted admitted = {.remote = remote};
+	const struct handshake_refusal *refusal = question(server, entry, remote, &admitted);
+	int r;
+
 	if (entry->file)
 		return NULL;
-	if (!refusal)
-		refusal = check(server, entry, remote, &admitted.rights, &admitted.transport);
 	if (!refusal)
 		refusal = count_user(server, &admitted.rights, &admitted.user);
 	if (refusal)

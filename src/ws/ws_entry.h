@@ -31,4 +31,8 @@ struct ws_entry {
 const struct handshake_refusal *ws_entry_admit(
 	struct ws_server *server, struct lws *wsi, struct ws_entry *entry);
 
+/* The same questions of a request whose body has not come, but for those that Redis or the user's number
+ * answers: NULL, and nothing has become of it; or why its body is not wanted. */
+const struct handshake_refusal *ws_entry_look(struct ws_server *server, struct ws_entry *entry);
+
 #endif

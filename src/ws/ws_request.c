@@ -3,6 +3,7 @@
 #include "ws/ws_request.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,7 @@ struct ws_request {
 	size_t awaited_bytes;             /* of a head and a body that has not come whole; 0: none */
 	bool waits;                       /* for the ticket's answer: until then the bus has it */
 	bool answered;                    /* without having become a WebSocket */
+	bool peer_ended;                  /* while it waits for the ticket: no more bytes will come */
 	struct ws_connection *connection; /* that it gets, while its answer is held; or an event stream */
 	struct lws_linger linger;
 };
@@ -239,7 +241,8 @@ static void linger(struct ws_server *server, struct lws *wsi, struct ws_request 
 		lws_callback_on_writable(wsi);
 	else
 		lws_linger_begin(&request->linger, wsi,
-			hurries(server, request) ? LINGER_HURRY_SECONDS : LINGER_SECONDS);
+			hurries(server, request) || request->peer_ended ? LINGER_HURRY_SECONDS
+									: LINGER_SECONDS);
 }
 
 static void answered(struct ws_server *server, struct lws *wsi, struct ws_request *request)
@@ -317,25 +320,31 @@ static void open_connection(
 	}
 }
 
-/* The request is let in. */
-static void begin(struct ws_server *server, struct lws *wsi, const struct request_head *head,
-	struct slice early, struct ws_connection *connection)
+/* The request is let in. NULL; or why it is not, after all: then there is no connection any more. */
+static const struct handshake_refusal *begin(struct ws_server *server, struct lws *wsi,
+	const struct request_head *head, struct slice early, struct ws_connection *connection)
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
-	struct buf bytes = request->bytes;
+	struct buf bytes = request->bytes, kept = {0};
 
+	if (connection->held && !connection->streams)
+		buf_append(&kept, early.data, early.len);
+	if (kept.failed) { /* frames that would be missing */
+		ws_server_end(connection);
+		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
+	}
 	request->connection = connection;
+	connection->peer_ended = request->peer_ended;
 	ticket_free(request->ticket);
 	request->ticket = NULL;
-	request->bytes = (struct buf){0};
+	request->bytes = kept;
 	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
 	if (request_head_method_is(head, "POST")) /* what follows its body is nothing */
 		early.len = (size_t)head->content_length;
 	if (!connection->held)
 		open_connection(server, wsi, head, early);
-	else if (!connection->streams)
-		buf_append(&request->bytes, early.data, early.len);
 	buf_deinit(&bytes); /* of which the head is */
+	return NULL;
 }
 
 void ws_request_answer(struct ws_connection *connection)
@@ -363,7 +372,7 @@ static void on_head(
 	if (!refusal && entry.file)
 		refusal = send_file(server, wsi, head, entry.file);
 	if (!refusal && entry.connection)
-		begin(server, wsi, head, early, entry.connection);
+		refusal = begin(server, wsi, head, early, entry.connection);
 	if (!refusal)
 		return;
 	if (*entry.token.ticket)
@@ -384,7 +393,7 @@ void ws_request_ticket(struct ws_server *server, struct ticket *ticket)
 	}
 	request = lws_get_opaque_user_data(wsi);
 	request->waits = false;
-	lws_callback_on_writable(wsi); /* lws takes a head inside its callbacks only */
+	lws_callback_on_writable(wsi); /* it is judged in its turn, as what comes from sockets is */
 }
 
 /* The head of a request that waits for its ticket, or did: it was whole before. Returns its length. */
@@ -427,6 +436,20 @@ static int keep(struct ws_request *request, const char *data, size_t len)
 	return request->bytes.failed ? -1 : 0;
 }
 
+/* Is the body of a POST wanted? It is neither asked for nor kept of who is refused whatever it says. */
+static bool wants_body(struct ws_server *server, struct lws *wsi, const struct request_head *head)
+{
+	struct ws_request *request = lws_get_opaque_user_data(wsi);
+	const struct handshake_refusal *refusal = turn_away(server, &request->arrival);
+	struct ws_entry entry = {.head = head, .arrival = &request->arrival};
+
+	if (!refusal)
+		refusal = ws_entry_look(server, &entry);
+	if (refusal)
+		refuse_and_linger(server, wsi, head, refusal, &entry.token);
+	return !refusal;
+}
+
 /* The body of a POST follows, and has not come whole. */
 static void await_body(struct lws *wsi, const struct request_head *head, size_t bytes)
 {
@@ -435,7 +458,8 @@ static void await_body(struct lws *wsi, const struct request_head *head, size_t 
 	char text[LWS_PRE + sizeof(go_on)];
 
 	request->awaited_bytes = bytes;
-	if (!request_head_is(head, HTTP_EXPECT, "100-continue"))
+	/* HTTP/1.0 knows no answer before the answer. */
+	if (head->version < 11 || !request_head_is(head, HTTP_EXPECT, "100-continue"))
 		return;
 	memcpy(text + LWS_PRE, go_on, sizeof(go_on));
 	/* Who waits for this in vain sends the body all the same. */
@@ -453,6 +477,8 @@ static int read_head(struct ws_server *server, struct lws *wsi, const char *data
 	if (r == 0)
 		n_body = handshake_body_bytes(
 			&head, server->clients->routes, server->clients->limits.message_bytes_max);
+	if (n - used < n_body && !wants_body(server, wsi, &head))
+		return 0;
 	if (n - used < n_body)
 		await_body(wsi, &head, used + n_body);
 	if (r == REQUEST_HEAD_MORE || n - used < n_body)
@@ -466,16 +492,51 @@ static int read_head(struct ws_server *server, struct lws *wsi, const char *data
 	return request->waits && !request->bytes.len ? keep(request, data, len) : 0;
 }
 
+static bool posts(const struct ws_server *server, const struct ws_request *request)
+{
+	struct request_head head;
+
+	(void)kept_head(server, request, &head);
+	return request_head_method_is(&head, "POST");
+}
+
 /* A client has no business to send more before it has our answer, but it may. Nobody waits for the ticket of
- * one who left; one whose answer is held may have said all that it will. */
+ * one who left; one who posts, or whose answer is held, may have said all that it will. */
 static int keep_early(
 	const struct ws_server *server, struct ws_request *request, const char *data, size_t len)
 {
-	if (len == 0)
-		return request->connection ? 0 : -1;
+	if (len == 0) {
+		request->peer_ended = true;
+		return request->connection || posts(server, request) ? 0 : -1;
+	}
 	if (request->bytes.len + len > server->head_bytes_max + TICKET_EARLY_BYTES_MAX)
 		return -1;
 	return keep(request, data, len);
+}
+
+/* Not only the peer's direction has ended: nothing that we send arrives. */
+static bool is_reset(struct lws *wsi)
+{
+	struct pollfd socket = {.fd = lws_get_socket_fd(wsi)};
+
+	return poll(&socket, 1, 0) > 0 && socket.revents & (POLLHUP | POLLERR);
+}
+
+/*
+ * No more bytes will come. An event stream has a listener, who says nothing: one who has hung up has left.
+ * One who posts has said all with the request, and may still wait for answers.
+ */
+static int on_stream_end(struct lws *wsi, struct ws_connection *connection)
+{
+	struct client *client = &connection->client;
+	bool is_over = client->state == CLIENT_CLOSING && !client->owes_close && !connection->finishes;
+
+	if (client->transport == TRANSPORT_POST && !is_over && !is_reset(wsi) && client_waits_on(client)) {
+		connection->peer_ended = true;
+		return 0;
+	}
+	(void)client_peer_closed(client, CLOSE_CODE_NONE);
+	return -1;
 }
 
 int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *data, size_t len)
@@ -485,11 +546,8 @@ int ws_request_receive(struct ws_server *server, struct lws *wsi, const char *da
 
 	if (!request)
 		return -1; /* there was no memory for it */
-	/* An event stream has a listener, who says nothing: one who has hung up has left. */
-	if (request->connection && request->connection->streams && len == 0) {
-		(void)client_peer_closed(&request->connection->client, CLOSE_CODE_NONE);
-		return -1;
-	}
+	if (request->connection && request->connection->streams && len == 0)
+		return on_stream_end(wsi, request->connection);
 	if (request->answered || (request->connection && request->connection->streams))
 		return lws_linger_forget(&request->linger, len) < 0 ? -1 : 0;
 	if (request->ticket || request->connection)

@@ -112,6 +112,14 @@ static void socket_fall_silent(void *socket)
 		lws_ws_user_closes(connection->wsi);
 }
 
+static void socket_abort(void *socket)
+{
+	struct ws_connection *connection = socket;
+
+	list_remove(&connection->due);
+	list_push_back(&connection->server->aborted, &connection->due);
+}
+
 static void socket_finish(void *socket)
 {
 	struct ws_connection *connection = socket;
@@ -119,6 +127,8 @@ static void socket_finish(void *socket)
 	connection->finishes = lws_partial_buffered(connection->wsi) || !ws_tls_finish(connection->wsi);
 	if (connection->finishes)
 		lws_callback_on_writable(connection->wsi);
+	else if (connection->peer_ended)
+		socket_abort(connection); /* its end, which ours would wait for, has come */
 }
 
 static ssize_t socket_close(void *socket, uint16_t code, const char *sentence)
@@ -142,14 +152,6 @@ void ws_socket_writable(struct ws_connection *connection)
 	if (connection->finishes)
 		socket_finish(connection);
 	client_writable(&connection->client);
-}
-
-static void socket_abort(void *socket)
-{
-	struct ws_connection *connection = socket;
-
-	list_remove(&connection->due);
-	list_push_back(&connection->server->aborted, &connection->due);
 }
 
 /*

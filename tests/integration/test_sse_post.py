@@ -205,6 +205,30 @@ def test_a_body_may_come_in_pieces_and_after_a_word_of_ours(gateway):
         until("it is answered", lambda: b'"pong"' in peer.socket.recv(65536))
 
 
+def heard_behind_the_end(gateway, *messages, path="/sse/cards"):
+    """All that comes to one who ends the own direction behind the body."""
+    body = body_of(*messages)
+    with WebSocket(gateway.address) as peer:
+        peer.send_raw(request(path, [("Content-Length", str(len(body))), JSON], method="POST", body=body))
+        peer.finish()
+        heard = b""
+        while more := peer.socket.recv(65536):
+            heard += more
+    until("it is gone", lambda: gateway.metric('tidegate_transport_connections{transport="post"}') == 0)
+    return heard
+
+
+@pytest.mark.usefixtures("backend")
+def test_who_has_said_all_and_ends_that_direction_hears_the_answers(gateway):
+    heard = heard_behind_the_end(gateway, action(1, parts=2), {"type": "ping", "id": 2})
+    assert heard.count(b'"reply"') == 3 and b'"pong"' in heard and b'"code":1000' in heard
+
+
+def test_who_ends_that_direction_is_no_listener(gateway):
+    heard = heard_behind_the_end(gateway, {"type": "subscribe", "id": 1, "data": {"channel": "topic:ended"}})
+    assert b'"subscribed"' in heard, "and then it was gone, whether the end came before that answer or behind it"
+
+
 @pytest.mark.plain
 def test_a_body_that_does_not_come_is_not_waited_for(gateway):
     with WebSocket(gateway.address) as peer:
@@ -229,10 +253,31 @@ def test_tokens_and_the_bound_on_connections_hold(start, redis, tmp_path):
     assert ask(gateway, ping, headers=token)[0][0]["type"] == "pong"
     redis.client.set("tg:t:" + "a" * 32, json.dumps({"sub": "carol"}), ex=30)
     assert ask(gateway, ping, path=f"/sse/cards?ticket={'a' * 32}")[0][0]["type"] == "pong", "what was said waits for the ticket"
+    redis.client.set("tg:t:" + "b" * 32, json.dumps({"sub": "carol"}), ex=30)
+    assert b'"pong"' in heard_behind_the_end(gateway, ping, path=f"/sse/cards?ticket={'b' * 32}"), "so does its sender"
     with gateway.stream("/sse/cards", token), post(gateway, action(1, silent=True), headers=token):
         with pytest.raises(Refused) as refused:
             post(gateway, ping, headers=token)
         assert refused.value.status == 429
+
+
+def test_no_body_is_asked_for_of_who_is_refused_anyway(start, redis, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    issuer = Issuer()
+    file.write_text(f"token_secret: {issuer.secret}\nauth: required\norigins: ['{ORIGIN}']\ntickets: true\n"
+                    "routes: [{path: /ws/cards, channel: cards}]\n", encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    expects = [("Content-Length", "20"), JSON, ("Expect", "100-continue")]
+    token = ("Authorization", f"Bearer {issuer.token(sub='alice')}")
+
+    def status(*headers, **more):
+        return exchange(gateway.address, request("/sse/cards", [*expects, *headers], method="POST", **more)).status
+
+    assert status() == 401
+    assert status(("Authorization", "Bearer x")) == 401
+    assert status(token, ("Origin", "https://evil.example")) == 403
+    assert status(token, ("Origin", ORIGIN)) == 100
+    assert status(token, version="HTTP/1.0", body=b"{") == 408, "nor is 1.0 told to go on"
 
 
 def test_it_is_no_session_that_backends_are_told_of(start, redis, tmp_path):
