@@ -51,6 +51,7 @@ void bus_lifecycle_channel(struct bus *bus, struct slice channel, bool is_wanted
 void bus_lifecycle_configure(struct bus *bus)
 {
 	lifecycle_configure(&bus->lifecycle, bus->routes);
+	bus_lifecycle_wake(bus); /* what is no longer told has ends to be said */
 	if (!bus->lifecycle.routes)
 		return;
 	for (struct map_entry *e = map_next(&bus->channels, NULL); e; e = map_next(&bus->channels, e)) {
@@ -59,7 +60,6 @@ void bus_lifecycle_configure(struct bus *bus)
 		if (channel->wanted)
 			bus_lifecycle_channel(bus, bus_channel_name(channel), true);
 	}
-	bus_lifecycle_wake(bus);
 }
 
 int bus_lifecycle_init(struct bus *bus)

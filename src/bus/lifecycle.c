@@ -51,6 +51,7 @@ struct thing {
 	bool told;    /* the broker has it, as far as we know */
 	bool put;     /* the same, under the present name */
 	bool in_call; /* that is not answered yet */
+	bool wanted;  /* a channel: somebody listens, while its end in another stream is to be said */
 	uint32_t text_len;
 	char *text; /* behind the name */
 	char name[];
@@ -66,6 +67,7 @@ struct call {
 	struct {
 		struct thing *thing;
 		bool came, went; /* what is said of it: one or both */
+		uint8_t events;  /* of the thing, when it was taken */
 	} said[BROKER_SAID_MAX];
 };
 
@@ -144,6 +146,21 @@ static void thing_free(struct thing *thing)
 	free(thing);
 }
 
+/* A channel that moved to another stream begins there once its end in the former one is said. */
+static void thing_end(struct thing *thing)
+{
+	struct lifecycle *lifecycle = thing->stream->lifecycle;
+	bool wanted = thing->wanted;
+	char text[NAME_MAX_BYTES];
+	struct slice channel = {text, thing->entry.key_len - 1};
+
+	if (wanted)
+		memcpy(text, thing->name + 1, channel.len);
+	thing_free(thing);
+	if (wanted)
+		lifecycle_channel(lifecycle, channel, true, lifecycle->now_ms);
+}
+
 /* Is there something to say of it, or is it to be forgotten? Not while a call is about it. */
 static void thing_settle(struct thing *thing)
 {
@@ -155,7 +172,7 @@ static void thing_settle(struct thing *thing)
 	if (!says) {
 		thing_rest(thing);
 		if (!thing->here)
-			thing_free(thing);
+			thing_end(thing);
 	} else if (!list_linked(&thing->dirty)) {
 		list_push_back(&stream->dirty, &thing->dirty);
 		stream->lifecycle->n_waiting++;
@@ -221,20 +238,32 @@ int lifecycle_take(struct lifecycle *lifecycle, const struct session_change *cha
 	return 0;
 }
 
+/* The broker remembers the events by which the end of a channel is told, and hears of it when they change. */
+static void set_events(struct thing *thing, const struct route_lifecycle *said)
+{
+	uint8_t events = (uint8_t)(said->events & LIFECYCLE_CHANNELS);
+
+	thing->put = thing->put && thing->events == events;
+	thing->events = events;
+}
+
 static void channel_came(struct lifecycle *lifecycle, const struct route_lifecycle *said, struct slice name,
 	struct thing *thing)
 {
 	struct stream *stream = stream_get(lifecycle, slice_of(said->stream));
 
-	if (thing && thing->stream != stream)
-		return; /* it is said elsewhere first that it is vacated; then it is looked at again */
+	if (thing && thing->stream != stream) {
+		thing->wanted = true; /* first its end is said elsewhere: thing_end() */
+		return;
+	}
 	if (!thing && stream)
 		thing = thing_new(stream, name, (struct slice){0});
 	if (!thing)
 		return; /* without memory it is not said, until somebody else listens */
 	list_remove(&thing->leaving);
 	stream->size = said->size;
-	thing->events = (uint8_t)(said->events & LIFECYCLE_CHANNELS);
+	set_events(thing, said);
+	thing->wanted = false;
 	if (!thing->here)
 		thing->came_ms = lifecycle->now_ms;
 	thing->here = true;
@@ -255,6 +284,8 @@ void lifecycle_channel(struct lifecycle *lifecycle, struct slice channel, bool i
 	memcpy(text + 1, channel.data, channel.len);
 	thing = thing_find(lifecycle, name);
 	if (!is_here) {
+		if (thing)
+			thing->wanted = false;
 		if (!thing || !thing->here || list_linked(&thing->leaving))
 			return;
 		thing->left_ms = now_ms;
@@ -270,7 +301,7 @@ void lifecycle_channel(struct lifecycle *lifecycle, struct slice channel, bool i
 
 static void tell(struct stream *stream);
 
-static void thing_said(struct thing *thing, bool came, bool went, bool is_present)
+static void thing_said(struct thing *thing, bool came, bool went, bool is_put)
 {
 	struct lifecycle *lifecycle = thing->stream->lifecycle;
 
@@ -278,7 +309,7 @@ static void thing_said(struct thing *thing, bool came, bool went, bool is_presen
 	if (came) {
 		lifecycle->n_unsaid -= !is_channel(thing) && !thing->here && !thing->told;
 		thing->told = true;
-		thing->put = is_present;
+		thing->put = is_put;
 	}
 	if (went && !is_channel(thing)) {
 		thing_free(thing);
@@ -299,8 +330,12 @@ static void call_done(struct call *call, const struct broker_said_answer *answer
 	stream->forgot |= call->sent_era == lifecycle->era && answer->forgot;
 	stream->call = NULL;
 	lifecycle->n_calls--;
-	for (size_t i = 0; i < call->n; i++)
-		thing_said(call->said[i].thing, call->said[i].came, call->said[i].went, is_present);
+	for (size_t i = 0; i < call->n; i++) {
+		struct thing *thing = call->said[i].thing;
+
+		thing_said(thing, call->said[i].came, call->said[i].went,
+			is_present && call->said[i].events == thing->events);
+	}
 	free(call);
 }
 
@@ -336,7 +371,7 @@ static size_t write_call(const struct call *call, struct broker_said *said)
 			.is_here = true,
 			.name = {thing->name, thing->entry.key_len},
 			.age_ms = since(lifecycle, thing->came_ms),
-			.events = thing->events,
+			.events = call->said[i].events,
 			.text = {thing->text, thing->text_len},
 		};
 
@@ -388,6 +423,7 @@ static void fill(struct call *call)
 		call->said[call->n].thing = thing;
 		call->said[call->n].came = thing->here ? !thing->put : !thing->told;
 		call->said[call->n].went = !thing->here;
+		call->said[call->n].events = thing->events;
 		n_words += call->said[call->n].came + call->said[call->n].went;
 		call->n++;
 		thing_rest(thing);
@@ -509,7 +545,7 @@ bool lifecycle_is_active(const struct lifecycle *lifecycle)
 
 /* --- routes, and the name --- */
 
-/* What a route no longer says of its channels ends now. */
+/* What a route no longer says of its channels, or says elsewhere, ends now. */
 void lifecycle_configure(struct lifecycle *lifecycle, const struct route_table *routes)
 {
 	struct map_entry *next;
@@ -521,12 +557,16 @@ void lifecycle_configure(struct lifecycle *lifecycle, const struct route_table *
 		const struct route_lifecycle *said;
 
 		next = map_next(&lifecycle->things, e);
+		thing->wanted = false;
 		if (!is_channel(thing) || !thing->here)
 			continue;
 		said = lifecycle->routes ? route_table_lifecycle(routes, channel) : NULL;
 		if (said && slice_equal(slice_of(said->stream),
-				    (struct slice){thing->stream->name, thing->stream->len}))
+				    (struct slice){thing->stream->name, thing->stream->len})) {
+			set_events(thing, said);
+			thing_settle(thing);
 			continue;
+		}
 		list_remove(&thing->leaving);
 		thing->here = false;
 		thing->left_ms = lifecycle->now_ms;

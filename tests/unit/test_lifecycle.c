@@ -587,6 +587,187 @@ static void what_a_route_no_longer_says_of_its_channels_ends(void **state)
 	route_table_unref(none);
 }
 
+/* --- several streams --- */
+
+/* A broker that writes down what it is told: "STREAM +channel mask" or "STREAM -channel". */
+struct scribe {
+	struct broker broker; /* first: it is cast back */
+	struct buf text;
+	struct answer answer;
+	bool awaits; /* of the one call that may be under way */
+};
+
+static int scribe_say(struct broker *broker, const struct broker_session *session, uint64_t call, bool forgot,
+	const struct broker_said *said, size_t n, broker_said_fn done, void *arg)
+{
+	struct scribe *scribe = (struct scribe *)broker;
+
+	(void)call;
+	(void)forgot;
+	assert_false(scribe->awaits);
+	for (size_t i = 0; i < n; i++) {
+		buf_printf(&scribe->text, "%.*s %c%.*s", (int)session->stream.len, session->stream.data,
+			said[i].is_here ? '+' : '-', (int)said[i].name.len - 1, said[i].name.data + 1);
+		if (said[i].is_here)
+			buf_printf(&scribe->text, " %u", (unsigned int)said[i].events);
+		buf_append(&scribe->text, "\n", 1);
+	}
+	scribe->answer = (struct answer){.said = done, .arg = arg};
+	scribe->awaits = true;
+	return 0;
+}
+
+static int scribe_hold(struct broker *broker, struct slice node, bool hold, const struct slice *names,
+	size_t n, broker_done_fn done, void *arg)
+{
+	struct scribe *scribe = (struct scribe *)broker;
+
+	(void)node;
+	assert_true(hold && n == 1 && names[0].len);
+	assert_false(scribe->awaits);
+	scribe->answer = (struct answer){.done = done, .arg = arg};
+	scribe->awaits = true;
+	return 0;
+}
+
+static const struct broker_ops scribe_ops = {.say = scribe_say, .hold = scribe_hold};
+
+static void scribe_answer(struct scribe *scribe)
+{
+	struct answer answer = scribe->answer;
+	struct broker_said_answer said = {0};
+
+	scribe->awaits = false;
+	if (answer.said)
+		answer.said(answer.arg, 0, &said);
+	else if (answer.done)
+		answer.done(answer.arg, 0);
+}
+
+/* All that is to be said is said, and nothing but this. */
+static void check_said(struct scribe *scribe, struct lifecycle *lifecycle, const char *text)
+{
+	for (int i = 0; i < 20; i++) {
+		lifecycle_tick(lifecycle, lifecycle->now_ms + LIFECYCLE_TICK_MS);
+		while (scribe->awaits)
+			scribe_answer(scribe);
+	}
+	assert_true(lifecycle_has_said_all(lifecycle));
+	assert_string_equal(buf_text(&scribe->text), text);
+	buf_reset(&scribe->text);
+}
+
+static struct route_table *routes_that_say(const char *stream, unsigned int events)
+{
+	const char *const channels[] = {"cards"};
+	const struct route_spec spec = {.path = "/ws/cards",
+		.channels = channels,
+		.n_channels = 1,
+		.lifecycle = {.stream = stream, .events = events, .size = 5000}};
+	struct route_table *routes = route_table_new();
+	struct buf error = {0};
+
+	assert_int_equal(route_table_add(routes, &spec, &error), 0);
+	return routes;
+}
+
+struct scene {
+	struct scribe scribe;
+	struct lifecycle lifecycle;
+	struct metrics *metrics;
+	struct log *log;
+	struct route_table *here, *there, *more;
+};
+
+static const struct slice cards = {"cards", 5};
+
+static void scene_begin(struct scene *scene)
+{
+	*scene = (struct scene){.scribe.broker.ops = &scribe_ops};
+	scene->log = log_new(-1, LOG_ERROR, LOG_FORMAT_TEXT);
+	scene->metrics = aligned_alloc(_Alignof(struct metrics), sizeof(*scene->metrics));
+	assert_non_null(scene->metrics);
+	memset(scene->metrics, 0, sizeof(*scene->metrics));
+	scene->here = routes_that_say("here", LIFECYCLE_BIT(LIFECYCLE_OCCUPIED));
+	scene->there = routes_that_say("there", LIFECYCLE_BIT(LIFECYCLE_OCCUPIED));
+	scene->more = routes_that_say("here", LIFECYCLE_CHANNELS);
+	lifecycle_init(&scene->lifecycle, scene->log, scene->metrics);
+	scene->lifecycle.broker = &scene->scribe.broker;
+	lifecycle_configure(&scene->lifecycle, scene->here);
+	lifecycle_set_node(&scene->lifecycle, "n0.1", UINT64_MAX);
+	lifecycle_channel(&scene->lifecycle, cards, true, 1000);
+	check_said(&scene->scribe, &scene->lifecycle, "here +cards 4\n");
+}
+
+static void scene_finish(struct scene *scene)
+{
+	while (scene->scribe.awaits)
+		scribe_answer(&scene->scribe);
+	lifecycle_deinit(&scene->lifecycle);
+	buf_deinit(&scene->scribe.text);
+	free(scene->metrics);
+	log_free(scene->log);
+	route_table_unref(scene->here);
+	route_table_unref(scene->there);
+	route_table_unref(scene->more);
+}
+
+/* As the bus does with a reload, while somebody listens or nobody does. */
+static void reload(struct scene *scene, const struct route_table *routes, bool somebody_listens)
+{
+	lifecycle_configure(&scene->lifecycle, routes);
+	if (somebody_listens)
+		lifecycle_channel(&scene->lifecycle, cards, true, scene->lifecycle.now_ms);
+}
+
+static void a_channel_that_moves_to_another_stream_ends_in_the_one_and_begins_in_the_other(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_begin(&scene);
+	reload(&scene, scene.there, true);
+	check_said(&scene.scribe, &scene.lifecycle, "here -cards\nthere +cards 4\n");
+	reload(&scene, scene.here, true);
+	lifecycle_channel(&scene.lifecycle, cards, false, scene.lifecycle.now_ms);
+	check_said(&scene.scribe, &scene.lifecycle, "there -cards\n");
+	scene_finish(&scene);
+}
+
+static void a_channel_that_moves_to_and_fro_before_anything_is_said_is_occupied_where_it_was(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_begin(&scene);
+	reload(&scene, scene.there, true);
+	reload(&scene, scene.here, true);
+	check_said(&scene.scribe, &scene.lifecycle, "");
+	reload(&scene, scene.there, true);
+	reload(&scene, NULL, true); /* and its listener leaves while nothing is said of channels */
+	reload(&scene, scene.there, false);
+	check_said(&scene.scribe, &scene.lifecycle, "here -cards\n");
+	scene_finish(&scene);
+}
+
+static void events_that_a_reload_adds_are_those_of_channels_that_are_occupied_already(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_begin(&scene);
+	reload(&scene, scene.more, true);
+	check_said(&scene.scribe, &scene.lifecycle, "here +cards 12\n");
+	reload(&scene, scene.here, true);
+	lifecycle_tick(&scene.lifecycle, scene.lifecycle.now_ms);
+	assert_true(scene.scribe.awaits);
+	reload(&scene, scene.more, true); /* while a call says the former events */
+	check_said(&scene.scribe, &scene.lifecycle, "here +cards 4\nhere +cards 12\n");
+	reload(&scene, scene.more, true);
+	check_said(&scene.scribe, &scene.lifecycle, "");
+	scene_finish(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -598,6 +779,11 @@ int main(void)
 		cmocka_unit_test(a_channel_is_vacated_when_nobody_is_back_for_a_while),
 		cmocka_unit_test(says_nothing_without_a_name_or_once_its_name_is_not_its_own),
 		cmocka_unit_test(what_a_route_no_longer_says_of_its_channels_ends),
+		cmocka_unit_test(
+			a_channel_that_moves_to_another_stream_ends_in_the_one_and_begins_in_the_other),
+		cmocka_unit_test(
+			a_channel_that_moves_to_and_fro_before_anything_is_said_is_occupied_where_it_was),
+		cmocka_unit_test(events_that_a_reload_adds_are_those_of_channels_that_are_occupied_already),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
