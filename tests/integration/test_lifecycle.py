@@ -299,9 +299,11 @@ def test_what_the_last_gateway_left_is_said_by_the_next(gateways, own_redis):
     with connect(one):
         until("it is said", lambda: open_now(own_redis) == 1)
         die(one)
+    (left,) = own_redis.client.keys("tg:l:{sessions}:*")
     gateways()
     until("it is lost", lambda: list(said(own_redis).values()) == [ends("node_lost")])
     until("nobody listens", lambda: channels(own_redis) == [("occupied", "cards"), ("vacated", "cards")])
+    until("its last call is remembered for a day, for it may only be cut off", lambda: 86000 < own_redis.client.ttl(left) <= 86400)
 
 
 @pytest.mark.plain
@@ -330,3 +332,23 @@ def test_what_is_said_of_channels_follows_a_reload_and_connections_keep_what_the
         assert gateway.get("/reload", "POST").status == 200
         until("it is occupied again", lambda: channels(own_redis)[2:] == [("occupied", "cards")])
     until("it has gone", lambda: list(said(own_redis).values()) == [ends("gone")])
+
+
+@pytest.mark.plain
+def test_a_channel_follows_its_route_to_another_stream_and_ends_with_the_last_lifecycle(gateways, own_redis, tmp_path):
+    one_route = "routes:\n  - path: /ws/cards\n    channel: cards\n    auth: optional\n"
+    (gateway,) = gateways(1, config=one_route + "    lifecycle: {stream: sessions, events: [occupied, vacated]}\n")
+    file = tmp_path / "tidegate.yaml"
+
+    def there():
+        return [entry["event"] for entry in entries(own_redis, stream="elsewhere")]
+
+    with connect(gateway):
+        until("it is occupied", lambda: channels(own_redis) == [("occupied", "cards")])
+        file.write_text(one_route + "    lifecycle: {stream: elsewhere, events: [occupied, vacated]}\n", encoding="utf-8")
+        assert gateway.get("/reload", "POST").status == 200
+        until("it has moved", lambda: there() == ["occupied"])
+        assert channels(own_redis) == [("occupied", "cards"), ("vacated", "cards")]
+        file.write_text(one_route, encoding="utf-8")
+        assert gateway.get("/reload", "POST").status == 200
+        until("it is vacated", lambda: there() == ["occupied", "vacated"])

@@ -391,7 +391,7 @@ end
 --   ''                      'tenure call size': the last call that was carried out, so that one of which nobody knows what
 --                           became of it can be repeated
 -- A tenure is the number behind the last dot of the name under which the node held its lease when it said so.
-local SAID_FOR = 600000 -- so long the last call is known of a node that has nothing any more
+local SAID_FOR = 86400000 -- so long the last call is known of a node that has nothing any more: it may only be cut off
 local CONNECTED, DISCONNECTED, OCCUPIED, VACATED = 1, 2, 4, 8
 
 local function has(mask, event)
