@@ -8,7 +8,8 @@ import re
 
 import pytest
 
-from harness.cluster import N_SLOTS, NODE_TIMEOUT_MS, Cluster, ClusterRedis
+from harness.authority import Authority
+from harness.cluster import N_SLOTS, NODE_TIMEOUT_MS, Cluster, ClusterRedis, TlsClusterRedis
 from harness.gateway import ROOT, run
 from harness.redis_server import RedisServer
 from harness.wait import until
@@ -264,6 +265,23 @@ def test_a_cluster_that_is_being_made_is_waited_for(tmp_path, start, config):
         publish(gateway, "kept:late", 1)
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("found", [False, True], ids=["by a list", "by one address"])
+def test_events_flow_over_tls(tmp_path, start, config, found):
+    authority = Authority(tmp_path)
+    certificate = authority.issue("redis", "IP:127.0.0.1")
+    made = Cluster(tmp_path, n=2, make=lambda folder, timeout_ms: TlsClusterRedis(folder, timeout_ms, authority, certificate))
+    try:
+        urls = made.primaries[0].url if found else made.url.replace("redis:", "rediss:")
+        gateway = start("--config", config, "--redis-ca", authority.certificate, redis=urls)
+        for channel in made.one_of_each("kept:{}"):
+            with gateway.connect(path_of(channel)) as peer:
+                hears(made, gateway, peer, channel)
+                made.move(made.slot(channel), other_than(made, made.owner(channel)))
+                hears(made, gateway, peer, channel)
+    finally:
+        made.stop()
 
 
 def test_a_server_that_is_in_no_cluster_is_said_to_be_none(tmp_path, start):

@@ -3,7 +3,7 @@ Cluster: a real Redis Cluster of some primaries, each with as many replicas as w
 """
 
 from harness.ports import free_port
-from harness.redis_server import RedisServer
+from harness.redis_server import RedisServer, TlsRedis
 from harness.wait import until
 
 N_SLOTS = 16384
@@ -25,14 +25,31 @@ class ClusterRedis(RedisServer):
         return answer.decode() if isinstance(answer, bytes) else answer
 
 
+class TlsClusterRedis(ClusterRedis):
+    """One that speaks TLS only, with the others, too."""
+
+    asks_clients = False
+    url, _client = TlsRedis.url, TlsRedis._client
+
+    def __init__(self, directory, node_timeout_ms, authority, certificate):
+        self.authority = authority
+        self.certificate, self.key = certificate
+        super().__init__(directory, node_timeout_ms)
+
+    def _listens(self, port):
+        return (*TlsRedis._listens(self, port), "--tls-cluster", "yes")
+
+
 class Cluster:
-    def __init__(self, directory, n=3, n_replicas=0, node_timeout_ms=NODE_TIMEOUT_MS):
+    """make(folder, node_timeout_ms) is one server of it."""
+
+    def __init__(self, directory, n=3, n_replicas=0, node_timeout_ms=NODE_TIMEOUT_MS, make=ClusterRedis):
         self.servers = []
         try:
             for i in range(n * (1 + n_replicas)):
                 folder = directory / f"redis{i}"
                 folder.mkdir()
-                self.servers.append(ClusterRedis(folder, node_timeout_ms))
+                self.servers.append(make(folder, node_timeout_ms))
             self.primaries, self.replicas = self.servers[:n], self.servers[n:]
             self._join(n)
         except BaseException:
