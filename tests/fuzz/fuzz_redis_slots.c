@@ -14,6 +14,7 @@
 
 static void check_map(const struct redis_slot_map *map)
 {
+	const struct redis_slot_map none = {0};
 	size_t n = 0, n_of_nodes = 0;
 
 	PROMISE(map->n_nodes > 0 && map->n_nodes <= REDIS_SLOT_NODES_MAX);
@@ -26,11 +27,15 @@ static void check_map(const struct redis_slot_map *map)
 	for (size_t i = 0; i < map->n_nodes; i++)
 		n_of_nodes += map->nodes[i].n_slots;
 	PROMISE(n == n_of_nodes);
+	PROMISE(redis_slot_map_n_moved(map, map) == 0);
+	PROMISE(redis_slot_map_n_moved(&none, map) == n);
 }
 
 static void check_redirect(struct slice error)
 {
 	struct redis_redirect redirect = redis_redirect_parse(error);
+	struct redis_slot_map map = {0};
+	int r;
 
 	PROMISE(redirect.kind >= REDIS_REDIRECT_NONE && redirect.kind < N_REDIS_REDIRECTS);
 	PROMISE(redirect.slot < REDIS_SLOTS);
@@ -38,6 +43,11 @@ static void check_redirect(struct slice error)
 		return;
 	PROMISE(redirect.port);
 	PROMISE(redirect.host.data >= error.data && redirect.host.len < error.len);
+	r = redis_slot_map_patch(&map, redirect.slot, redirect.host, redirect.port);
+	PROMISE(r == 0 || r == -EIO);
+	if (r == 0)
+		check_map(&map);
+	redis_slot_map_deinit(&map);
 }
 
 static int on_reply(void *arg, const struct redis_reply *reply)
