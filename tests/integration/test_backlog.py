@@ -141,10 +141,15 @@ class Flooding(threading.Thread):
         self.join()
 
 
-def schedule_workers(gateway, policy):
+def threads_of_workers(gateway):
     for task in pathlib.Path(f"/proc/{gateway.process.pid}/task").glob("*"):
         if (task / "comm").read_text(encoding="ascii").startswith("tg-worker"):
-            os.sched_setscheduler(int(task.name), policy, os.sched_param(0))
+            yield int(task.name)
+
+
+def schedule_workers(gateway, policy):
+    for thread in threads_of_workers(gateway):
+        os.sched_setscheduler(thread, policy, os.sched_param(0))
 
 
 @contextlib.contextmanager
@@ -179,8 +184,9 @@ def test_what_waits_for_a_worker_is_bounded_and_clients_are_told_as_their_routes
     flood(own_redis, "cards")
     all_taken(gateway, PIPELINE)
     before = gateway.resident_kib()
-    with workers_go_last(gateway):
-        flood(own_redis, "cards", COUNT)
+    for thread in threads_of_workers(gateway):  # late, and not idle: a worker that gets nothing at all passes over nothing
+        os.setpriority(os.PRIO_PROCESS, thread, 19)
+    flood(own_redis, "cards", COUNT)
     all_taken(gateway, PIPELINE + COUNT)
     grown = gateway.peak_kib() - before
     figure("memory of 320 MB that a worker could not take in time", f"{grown} KiB")
