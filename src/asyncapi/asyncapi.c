@@ -55,7 +55,8 @@ static void add_public_servers(struct draft *draft)
 	if (streams)
 		draft_put(draft, draft->servers, "streams",
 			public_server(config, tls ? "https" : "http",
-				"The same for those who hear only, by EventSource (text/event-stream)."));
+				"The same by EventSource (text/event-stream); what is said beside it comes "
+				"by POST."));
 }
 
 static void add_redis_server(struct draft *draft, const struct redis_url *url, const char *description)

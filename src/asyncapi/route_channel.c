@@ -20,13 +20,14 @@ enum place {
 static const struct exchange {
 	const char *said, *heard;
 	enum place place;
+	bool by_post; /* beside an event stream */
 } exchanges[] = {
-	{"subscribe", "subscribed", EVERYWHERE},
-	{"unsubscribe", "unsubscribed", EVERYWHERE},
-	{"ping", "pong", EVERYWHERE},
-	{"auth", "authenticated", WITH_TOKENS},
-	{"action", "reply", WITH_ACTIONS},
-	{"presence", "present", WITH_PRESENCE},
+	{"subscribe", "subscribed", EVERYWHERE, true},
+	{"unsubscribe", "unsubscribed", EVERYWHERE, false},
+	{"ping", "pong", EVERYWHERE, false},
+	{"auth", "authenticated", WITH_TOKENS, false},
+	{"action", "reply", WITH_ACTIONS, true},
+	{"presence", "present", WITH_PRESENCE, true},
 };
 
 enum {
@@ -149,13 +150,17 @@ static void add_operation(
 	draft_put(draft, draft->operations, whole, operation);
 }
 
-static void add_exchange(struct draft *draft, const char *key, const struct exchange *exchange, bool secured)
+static void add_exchange(
+	struct draft *draft, const char *key, const struct exchange *exchange, bool secured, bool posted)
 {
 	json_t *operation = json_pack("{s:s, s:o, s:[o], s:{s:o, s:[o,o]}}", "action", "receive", "channel",
 		draft_ref("channels", key, NULL), "messages", draft_ref("channels", key, exchange->said),
 		"reply", "channel", draft_ref("channels", key, NULL), "messages",
 		draft_ref("channels", key, exchange->heard), draft_ref("channels", key, "error"));
 
+	if (posted)
+		draft_put(draft, operation, "bindings",
+			json_pack("{s:{s:s, s:s}}", "http", "method", "POST", "bindingVersion", "0.3.0"));
 	add_operation(draft, exchange->said, key, operation, secured);
 }
 
@@ -170,6 +175,20 @@ static void add_hearing(struct draft *draft, const char *key, const json_t *mess
 	json_object_foreach((json_t *)messages, name, message) if (!is_exchanged(messages, name))
 		draft_append(draft, json_object_get(operation, "messages"), draft_ref("channels", key, name));
 	add_operation(draft, "hear", key, operation, secured);
+}
+
+/* What is said by POST to the path of an event stream, and what the response says of it. */
+static void add_posts(
+	struct draft *draft, const char *key, const struct route *route, json_t *messages, bool secured)
+{
+	put_message(draft, messages, "error");
+	for (size_t i = 0; i < N_EXCHANGES; i++) {
+		if (!exchanges[i].by_post || !happens(draft, route, &exchanges[i]))
+			continue;
+		put_message(draft, messages, exchanges[i].said);
+		put_message(draft, messages, exchanges[i].heard);
+		add_exchange(draft, key, &exchanges[i], secured, true);
+	}
 }
 
 /* The same events over a plain GET, if the route has that. */
@@ -197,6 +216,7 @@ static void add_event_stream(struct draft *draft, const struct route *route, con
 	put_message(draft, messages, "close");
 	draft_put(draft, draft->channels, key, channel);
 	add_hearing(draft, key, messages, takes_tokens(draft, route));
+	add_posts(draft, key, route, messages, takes_tokens(draft, route));
 }
 
 void draft_add_route(struct draft *draft, const struct route *route)
@@ -217,7 +237,7 @@ void draft_add_route(struct draft *draft, const struct route *route)
 	draft_put(draft, draft->channels, key, channel);
 	for (size_t i = 0; i < N_EXCHANGES; i++)
 		if (happens(draft, route, &exchanges[i]))
-			add_exchange(draft, key, &exchanges[i], secured);
+			add_exchange(draft, key, &exchanges[i], secured, false);
 	add_hearing(draft, key, messages, secured);
 	add_event_stream(draft, route, messages);
 }

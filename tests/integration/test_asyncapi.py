@@ -136,7 +136,10 @@ def test_it_has_each_path_with_what_is_said_and_heard_there(written):
     assert {"presence", "present", "presence_changed"} <= {*cards["messages"]}
     stream, heard = by_address["/sse/cards"]
     assert {"event_card_updated", "presence_changed", "subscribed", "close"} <= {*heard["messages"]} and "ping" not in heard["messages"]
-    assert len(document["operations"][f"hear_{stream}"]["messages"]) == len(heard["messages"])
+    operations = document["operations"]
+    said = {"subscribe", "action", "reply", "presence", "present", "error"}
+    assert {ref["$ref"].split("/")[-1] for ref in operations[f"hear_{stream}"]["messages"]} == {*heard["messages"]} - said
+    assert {operations[f"{name}_{stream}"]["bindings"]["http"]["method"] for name in ("subscribe", "action", "presence")} == {"POST"}
     assert "event" not in cards["messages"], "declared messages are instead of the general one"
     assert document["operations"][f"action_{key}"]["reply"]["messages"][0]["$ref"] == f"#/channels/{key}/messages/reply"
     assert {scheme["$ref"].split("/")[-1] for scheme in document["operations"][f"hear_{key}"]["security"]} == {
