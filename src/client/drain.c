@@ -43,9 +43,13 @@ static uint64_t next_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
+/* At least 1 where there is a drain time: an event stream has no word for "at once", and its client would wait
+ * its own time. */
 uint64_t drain_after_ms(struct drain *drain)
 {
-	return next_random(&drain->random) % (drain->time_ms / AFTER_PART + 1);
+	uint64_t part = drain->time_ms / AFTER_PART;
+
+	return part ? 1 + next_random(&drain->random) % part : 0;
 }
 
 /* Without a drain time all come back at once, and their own random waits are better than a hint of 0. */
