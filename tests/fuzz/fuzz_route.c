@@ -119,12 +119,13 @@ static char *take_line(const char **text, size_t *size)
 	return line;
 }
 
-/* Who listens by it, if it joins a channel, and what hears it as a stream; "" for neither. */
+/* Who listens by it, if it joins a channel, what hears it as a stream, and where that is told; "" for none. */
 static void add_listeners(struct route_spec *spec, const char *stream, const char *claim)
 {
 	spec->sse = stream;
 	spec->presence = (struct route_presence){
 		.on = true, .list = true, .events = true, .info = *claim ? claim : NULL};
+	spec->lifecycle = (struct route_lifecycle){.stream = *claim ? claim : NULL};
 }
 
 /* The route that the input describes, added to both tables alike; the input is what is left, the path. */
