@@ -43,8 +43,8 @@ static uint64_t next_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-/* At least 1 where there is a drain time: an event stream has no word for "at once", and its client would wait
- * its own time. */
+/* At least 1 where there is a drain time: an event stream has no word for "at once", and its client would
+ * wait its own time. */
 uint64_t drain_after_ms(struct drain *drain)
 {
 	uint64_t part = drain->time_ms / AFTER_PART;

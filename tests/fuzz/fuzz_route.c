@@ -119,7 +119,7 @@ static char *take_line(const char **text, size_t *size)
 	return line;
 }
 
-/* Who listens by it, if it joins a channel, what hears it as a stream, and where that is told; "" for none. */
+/* Who listens by it, if it joins a channel, what hears it as a stream, and where that is told; "": none. */
 static void add_listeners(struct route_spec *spec, const char *stream, const char *claim)
 {
 	spec->sse = stream;
