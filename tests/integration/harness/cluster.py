@@ -83,6 +83,12 @@ class Cluster:
         return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == len(self.servers) and \
             int(info["cluster_slots_ok"]) == N_SLOTS and len(self._nodes(server)) == len(self.servers)
 
+    def _knows_epochs(self, server):
+        """A server that does not know of a newer epoch takes none of its own above it: its claim of a slot then loses to a late
+        ping of the former owner, which has given the slot up, and nobody has it."""
+        newest = max(int(one.client.execute_command("CLUSTER INFO")["cluster_my_epoch"]) for one in self.primaries if one.process.alive())
+        return int(server.client.execute_command("CLUSTER INFO")["cluster_current_epoch"]) >= newest
+
     def _n_replicas_known(self, server):
         return sum("slave" in node["flags"] for node in self._nodes(server).values())
 
@@ -125,6 +131,7 @@ class Cluster:
         source = source or self.owner_of_slot(slot)
         if source is target:
             return
+        until("the next owner knows the newest epoch", lambda: self._knows_epochs(target))
         target.cluster("SETSLOT", slot, "IMPORTING", source.id)
         source.cluster("SETSLOT", slot, "MIGRATING", target.id)
         while keys := source.client.execute_command("CLUSTER GETKEYSINSLOT", slot, 100):
