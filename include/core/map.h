@@ -39,6 +39,9 @@ uint64_t map_sip13(uint64_t k0, uint64_t k1, const char *key, size_t len);
 
 void map_deinit(struct map *map); /* forgets the entries and frees no struct */
 
+/* Likewise, but frees all structs, in which the entry stands at this offset. */
+void map_free_all(struct map *map, size_t offset);
+
 /* The key must not be there yet. entry->key, key_len and hash are set by the caller. 0 or -ENOMEM. */
 int map_insert(struct map *map, struct map_entry *entry);
 

@@ -430,7 +430,6 @@ static void memory_cancel(const struct memory_job *job)
 static void memory_free(struct broker *broker)
 {
 	struct memory_broker *memory = (struct memory_broker *)broker;
-	struct map_entry *entry, *next;
 
 	if (memory->turn)
 		event_free(memory->turn);
@@ -444,11 +443,7 @@ static void memory_free(struct broker *broker)
 		memory_cancel(job);
 		free(job);
 	}
-	for (entry = map_next(&memory->channels, NULL); entry; entry = next) {
-		next = map_next(&memory->channels, entry);
-		free(map_value(entry, struct memory_channel, entry));
-	}
-	map_deinit(&memory->channels);
+	map_free_all(&memory->channels, offsetof(struct memory_channel, entry));
 	memory_store_free(memory->store);
 	memory_presence_deinit(&memory->presence);
 	buf_deinit(&memory->push);

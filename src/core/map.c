@@ -119,6 +119,17 @@ void map_deinit(struct map *map)
 	*map = (struct map){0};
 }
 
+void map_free_all(struct map *map, size_t offset)
+{
+	struct map_entry *entry, *next;
+
+	for (entry = map_next(map, NULL); entry; entry = next) {
+		next = map_next(map, entry);
+		free((char *)entry - offset);
+	}
+	map_deinit(map);
+}
+
 /* The only bucket in which an entry of this hash can be. */
 static struct map_entry **map_bucket(const struct map *map, uint64_t hash)
 {

@@ -336,6 +336,23 @@ static void draws_its_key_once(void **state)
 	assert_true(map_hash("cards", 5) == drawn);
 }
 
+/* What is not freed, or twice, is a sanitizer's to find. */
+static void frees_all_that_are_in_it(void **state)
+{
+	struct map map = {0};
+
+	(void)state;
+	for (unsigned int i = 0; i < 100; i++) {
+		struct thing *thing = things_new(1);
+
+		thing->entry.hash += i;
+		assert_int_equal(map_insert(&map, &thing->entry), 0);
+	}
+	map_free_all(&map, offsetof(struct thing, entry));
+	assert_int_equal(map.n_entries, 0);
+	map_free_all(&map, offsetof(struct thing, entry));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +368,7 @@ int main(void)
 		cmocka_unit_test(leaves_growing_to_insertions),
 		cmocka_unit_test(grows_again_while_it_shrinks),
 		cmocka_unit_test(does_not_change_its_size_with_every_wave),
+		cmocka_unit_test(frees_all_that_are_in_it),
 		cmocka_unit_test(draws_its_key_once),
 	};
 

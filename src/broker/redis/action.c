@@ -3,7 +3,6 @@
 #include "broker/redis/action.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 
 #include "broker/redis/library.h"
@@ -64,17 +63,11 @@ int redis_action_send(struct redis_library *library, const struct broker_action_
 		.more = more,
 		.n_more = n * ACTION_WORDS,
 	};
-	struct waiting *waiting = malloc(sizeof(*waiting));
-	int r;
+	const struct waiting waiting = {done, arg, n};
 
 	assert(n <= BROKER_ACTIONS_MAX);
-	if (!waiting)
-		return -ENOMEM;
-	*waiting = (struct waiting){done, arg, n};
 	for (size_t i = 0; i < n; i++)
 		write_words(&actions[i], timeouts[i], stream->reply, more + i * ACTION_WORDS);
-	r = redis_library_call(library, REDIS_FUNCTION_ACTION, &words, on_acted, waiting);
-	if (r < 0)
-		free(waiting);
-	return r;
+	return redis_library_call_with(
+		library, REDIS_FUNCTION_ACTION, &words, on_acted, &waiting, sizeof(waiting));
 }

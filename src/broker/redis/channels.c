@@ -125,13 +125,7 @@ int redis_channels_init(struct redis_channels *channels, const char *prefix)
 
 void redis_channels_deinit(struct redis_channels *channels)
 {
-	struct map_entry *entry, *next;
-
-	for (entry = map_next(&channels->by_name, NULL); entry; entry = next) {
-		next = map_next(&channels->by_name, entry);
-		free(map_value(entry, struct channel, entry));
-	}
-	map_deinit(&channels->by_name);
+	map_free_all(&channels->by_name, offsetof(struct channel, entry));
 	free(channels->prefix);
 	*channels = (struct redis_channels){0};
 }

@@ -385,11 +385,5 @@ void redis_cluster_channels_init(struct redis_cluster_channels *channels)
 
 void redis_cluster_channels_deinit(struct redis_cluster_channels *channels)
 {
-	struct map_entry *entry, *next;
-
-	for (entry = map_next(&channels->by_name, NULL); entry; entry = next) {
-		next = map_next(&channels->by_name, entry);
-		free(map_value(entry, struct channel, entry));
-	}
-	map_deinit(&channels->by_name);
+	map_free_all(&channels->by_name, offsetof(struct channel, entry));
 }

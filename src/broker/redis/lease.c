@@ -37,17 +37,10 @@ void redis_leases_deinit(struct redis_leases *leases)
 static int ask(struct redis_leases *leases, enum redis_function function,
 	const struct redis_call_words *words, redis_called_fn fn, const struct waiting *waiting)
 {
-	struct waiting *copy = malloc(sizeof(*copy));
-	int r;
+	struct waiting its = *waiting;
 
-	if (!copy)
-		return -ENOMEM;
-	*copy = *waiting;
-	copy->library = leases->library;
-	r = redis_library_call(leases->library, function, words, fn, copy);
-	if (r < 0)
-		free(copy);
-	return r;
+	its.library = leases->library;
+	return redis_library_call_with(leases->library, function, words, fn, &its, sizeof(its));
 }
 
 /* --- leases --- */
@@ -69,10 +62,8 @@ static void on_renewed(void *arg, int r, const struct redis_reply *reply)
 	struct slice dead = {0};
 
 	if (r == 0 && (reply->values[0].kind != REDIS_ARRAY || reply->n_values < 3 ||
-			      reply->values[1].kind != REDIS_INTEGER)) {
-		r = -EIO;
-		redis_library_complain(waiting->library, "tidegate_lease");
-	}
+			      reply->values[1].kind != REDIS_INTEGER))
+		r = redis_library_nonsense(waiting->library, REDIS_FUNCTION_LEASE);
 	if (r == 0) {
 		held = reply->values[1].integer != 0;
 		dead = redis_reply_text(reply, 2);
@@ -165,10 +156,8 @@ static void on_some(void *arg, int r, const struct redis_reply *reply)
 	struct slice names[BROKER_HELD_MAX];
 	size_t n = 0;
 
-	if (r == 0 && reply->values[0].kind != REDIS_ARRAY) {
-		r = -EIO;
-		redis_library_complain(waiting->library, "tidegate_holds");
-	}
+	if (r == 0 && reply->values[0].kind != REDIS_ARRAY)
+		r = redis_library_nonsense(waiting->library, REDIS_FUNCTION_HOLDS);
 	for (size_t i = 1; r == 0 && i < reply->n_values && n < BROKER_HELD_MAX; i++)
 		names[n++] = redis_reply_text(reply, i);
 	waiting->fn.held(waiting->arg, r, names, n);

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/redis/complaint.h"
 #include "broker/redis/errand.h"
@@ -328,6 +329,21 @@ int redis_library_call(struct redis_library *library, enum redis_function functi
 	return r;
 }
 
+int redis_library_call_with(struct redis_library *library, enum redis_function function,
+	const struct redis_call_words *words, redis_called_fn fn, const void *memory, size_t n_bytes)
+{
+	void *copy = malloc(n_bytes);
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, memory, n_bytes);
+	r = redis_library_call(library, function, words, fn, copy);
+	if (r < 0)
+		free(copy);
+	return r;
+}
+
 struct slice redis_library_refusal(const struct redis_library *library)
 {
 	return buf_slice(&library->complaint.text);
@@ -337,6 +353,12 @@ void redis_library_complain(struct redis_library *library, const char *reason)
 {
 	redis_complaint_note(
 		&library->complaint, "redis answered our library's call with nonsense", slice_of(reason));
+}
+
+int redis_library_nonsense(struct redis_library *library, enum redis_function function)
+{
+	redis_library_complain(library, redis_function_name(function));
+	return -EIO;
 }
 
 int redis_library_new(struct log *log, struct slice where, redis_read_only_fn read_only, void *arg,

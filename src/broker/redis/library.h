@@ -65,11 +65,18 @@ void redis_library_poke(struct redis_library *library);
 int redis_library_call(struct redis_library *library, enum redis_function function,
 	const struct redis_call_words *words, redis_called_fn fn, void *arg);
 
+/* Likewise, with so many bytes of what the caller has to remember: fn is given a copy, and frees it. */
+int redis_library_call_with(struct redis_library *library, enum redis_function function,
+	const struct redis_call_words *words, redis_called_fn fn, const void *memory, size_t n_bytes);
+
 /* The refusal that people have to mend before history works: the request, and Redis' answer. Empty: there is
  * none. */
 struct slice redis_library_refusal(const struct redis_library *library);
 
 /* The caller found that an answer makes no sense: for the log. */
 void redis_library_complain(struct redis_library *library, const char *reason);
+
+/* Likewise of the whole answer to this function. -EIO, which is how the call ended. */
+int redis_library_nonsense(struct redis_library *library, enum redis_function function);
 
 #endif

@@ -71,21 +71,6 @@ static int keys_make(
 	return 0;
 }
 
-static int log_call(struct redis_log *log, enum redis_function function, const struct redis_call_words *words,
-	redis_called_fn fn, const struct waiting *waiting)
-{
-	struct waiting *copy = malloc(sizeof(*copy));
-	int r;
-
-	if (!copy)
-		return -ENOMEM;
-	*copy = *waiting;
-	r = redis_library_call(log->library, function, words, fn, copy);
-	if (r < 0)
-		free(copy);
-	return r;
-}
-
 static void on_published(void *arg, int r, const struct redis_reply *reply);
 static void on_read(void *arg, int r, const struct redis_reply *reply);
 
@@ -109,7 +94,8 @@ int redis_log_publish(struct redis_log *log, struct slice name, struct slice pay
 	words.args[5] = (struct slice){epoch.text, EPOCH_LETTERS};
 	words.args[6] = redis_number_write(key_ttl, options->key_ttl_ms);
 	if (r == 0)
-		r = log_call(log, REDIS_FUNCTION_PUBLISH, &words, on_published, &waiting);
+		r = redis_library_call_with(log->library, REDIS_FUNCTION_PUBLISH, &words, on_published,
+			&waiting, sizeof(waiting));
 	buf_deinit(&keys);
 	return r;
 }
@@ -131,7 +117,8 @@ int redis_log_read(struct redis_log *log, struct slice name, uint64_t from, uint
 	words.args[3] = redis_number_write(ttl, ttl_ms);
 	words.args[4] = redis_number_write(bytes, BROKER_LOG_READ_BYTES);
 	if (r == 0)
-		r = log_call(log, REDIS_FUNCTION_READ, &words, on_read, &waiting);
+		r = redis_library_call_with(
+			log->library, REDIS_FUNCTION_READ, &words, on_read, &waiting, sizeof(waiting));
 	buf_deinit(&keys);
 	return r;
 }

@@ -50,10 +50,8 @@ static void on_answered(void *arg, int r, const struct redis_reply *reply)
 	struct waiting *waiting = arg;
 	struct broker_roll roll = {0};
 
-	if (r == 0 && !read_roll(reply, waiting->function, &roll)) {
-		r = -EIO;
-		redis_library_complain(waiting->library, redis_function_name(waiting->function));
-	}
+	if (r == 0 && !read_roll(reply, waiting->function, &roll))
+		r = redis_library_nonsense(waiting->library, waiting->function);
 	waiting->done(waiting->arg, r, r == 0 ? &roll : NULL);
 	free(waiting);
 }
@@ -61,16 +59,9 @@ static void on_answered(void *arg, int r, const struct redis_reply *reply)
 static int ask(struct redis_library *library, enum redis_function function,
 	const struct redis_call_words *words, broker_roll_fn done, void *arg)
 {
-	struct waiting *waiting = malloc(sizeof(*waiting));
-	int r;
+	const struct waiting waiting = {done, arg, library, function};
 
-	if (!waiting)
-		return -ENOMEM;
-	*waiting = (struct waiting){done, arg, library, function};
-	r = redis_library_call(library, function, words, on_answered, waiting);
-	if (r < 0)
-		free(waiting);
-	return r;
+	return redis_library_call_with(library, function, words, on_answered, &waiting, sizeof(waiting));
 }
 
 /* --- questions --- */

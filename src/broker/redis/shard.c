@@ -12,11 +12,9 @@
 
 #include "broker/redis/sentinels.h"
 #include "broker/redis/server.h"
+#include "broker/redis/settings.h"
 #include "broker/redis/timer.h"
-#include "broker/redis/urls.h"
-#include "broker/redis_broker.h"
 #include "channel_log/envelope.h"
-#include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
 
@@ -39,11 +37,7 @@ struct redis_shard {
 	struct redis_server_listener listener;
 	struct log *log;
 	struct metrics *metrics;
-	struct redis_element element;
-	struct redis_options options; /* its texts are the two below */
-	char *prefix;
-	char *node_id;
-	struct buf client_name;
+	struct redis_settings settings;
 
 	struct redis_sentinels sentinels;
 	/* Where each stands changes: a seat is what its listeners know. */
@@ -148,7 +142,7 @@ static void take_over(struct redis_shard *shard)
 	log_warn(shard->log, "redis: the sentinels name another primary",
 		log_slice("redis", redis_server_address(shard->next->server)),
 		log_slice("before", redis_server_address(old->server)));
-	was_ready = was_ready && !FAULT_OFF(&shard->options, linger);
+	was_ready = was_ready && !FAULT_OFF(&shard->settings.options, linger);
 	if (was_ready)
 		redis_server_retire(old->server);
 	else
@@ -196,7 +190,7 @@ static bool may_dial(void *arg)
 	struct redis_shard *shard = seat->shard;
 	const struct redis_vote *vote;
 
-	if (shard->element.kind != REDIS_SENTINEL || seat == shard->next)
+	if (shard->settings.element.kind != REDIS_SENTINEL || seat == shard->next)
 		return true;
 	if (!seat->at.port)
 		return false;
@@ -225,14 +219,14 @@ static int make_server(struct redis_shard *shard, struct seat *seat, const struc
 		.may_dial = may_dial,
 		.clustered = shard->listener.clustered ? on_clustered : NULL};
 
-	shard->options.seed++;
-	return redis_server_new(shard->base, url, &shard->options, &events, &listener, shard->log,
+	shard->settings.options.seed++;
+	return redis_server_new(shard->base, url, &shard->settings.options, &events, &listener, shard->log,
 		shard->metrics, &seat->server);
 }
 
 static void make_next(struct redis_shard *shard, const struct redis_vote *vote)
 {
-	struct redis_url url = shard->element.server; /* its texts are borrowed: they are copied */
+	struct redis_url url = shard->settings.element.server; /* its texts are borrowed: they are copied */
 	struct seat *seat = shard->next;
 
 	seat_free(seat);
@@ -285,7 +279,7 @@ void redis_shard_unsubscribe(struct redis_shard *shard, struct slice channel)
 
 void redis_shard_set_payload_max(struct redis_shard *shard, size_t payload_bytes_max)
 {
-	shard->options.payload_bytes_max = payload_bytes_max;
+	shard->settings.options.payload_bytes_max = payload_bytes_max;
 	for (size_t i = 0; i < 3; i++)
 		if (shard->seats[i].server)
 			redis_server_set_payload_max(shard->seats[i].server, payload_bytes_max);
@@ -293,7 +287,7 @@ void redis_shard_set_payload_max(struct redis_shard *shard, size_t payload_bytes
 
 void redis_shard_set_loads_library(struct redis_shard *shard, bool loads_library)
 {
-	shard->options.loads_library = loads_library;
+	shard->settings.options.loads_library = loads_library;
 	for (size_t i = 0; i < 3; i++)
 		if (shard->seats[i].server)
 			redis_server_set_loads_library(shard->seats[i].server, loads_library);
@@ -309,10 +303,10 @@ void redis_shard_measure(const struct redis_shard *shard, struct broker_shard *o
 void redis_shard_describe(const struct redis_shard *shard, struct buf *out)
 {
 	redis_server_describe(shard->server->server, out);
-	if (shard->element.kind != REDIS_SENTINEL)
+	if (shard->settings.element.kind != REDIS_SENTINEL)
 		return;
 	buf_append_str(out, ",\"master\":");
-	buf_append_json_string(out, shard->element.master, strlen(shard->element.master));
+	buf_append_json_string(out, shard->settings.element.master, strlen(shard->settings.element.master));
 	buf_printf(out, ",\"n_sentinels\":%zu,\"n_sentinels_voting\":%zu", shard->sentinels.n,
 		redis_sentinels_n_voting(&shard->sentinels));
 }
@@ -336,39 +330,20 @@ void redis_shard_free(struct redis_shard *shard)
 		seat_free(&shard->seats[i]);
 	if (shard->former_timer)
 		event_free(shard->former_timer);
-	redis_element_deinit(&shard->element);
-	buf_deinit(&shard->client_name);
-	free(shard->prefix);
-	free(shard->node_id);
+	redis_settings_deinit(&shard->settings);
 	free(shard);
-}
-
-static int copy_options(
-	struct redis_shard *shard, const struct redis_element *element, const struct redis_options *options)
-{
-	shard->options = *options;
-	shard->options.urls = NULL; /* the caller's */
-	shard->options.wants_primary = element->kind == REDIS_SENTINEL;
-	shard->prefix = strdup(options->channel_prefix);
-	shard->node_id = strdup(options->node_id);
-	buf_printf(&shard->client_name, "tidegate-%s", options->node_id);
-	if (!shard->prefix || !shard->node_id || !buf_text(&shard->client_name))
-		return -ENOMEM;
-	shard->options.channel_prefix = shard->prefix;
-	shard->options.node_id = shard->node_id;
-	return redis_element_copy(element, &shard->element);
 }
 
 /* Until a sentinel has named the primary there is a server without an address, which is not dialled. */
 static int make_first(struct redis_shard *shard)
 {
-	struct redis_url url = shard->element.server;
+	struct redis_url url = shard->settings.element.server;
 	struct buf text = {0};
 	int r;
 
-	if (shard->element.kind == REDIS_SINGLE)
+	if (shard->settings.element.kind == REDIS_SINGLE)
 		return make_server(shard, shard->server, &url);
-	redis_element_describe(&shard->element, &text);
+	redis_element_describe(&shard->settings.element, &text);
 	url.host = (char *)buf_text(&text);
 	r = url.host ? make_server(shard, shard->server, &url) : -ENOMEM;
 	buf_deinit(&text);
@@ -377,9 +352,9 @@ static int make_first(struct redis_shard *shard)
 	shard->sentinels = (struct redis_sentinels){
 		.listener = {shard, on_counted},
 		.base = shard->base,
-		.tls = shard->options.tls,
-		.element = &shard->element,
-		.client_name = buf_text(&shard->client_name),
+		.tls = shard->settings.options.tls,
+		.element = &shard->settings.element,
+		.client_name = buf_text(&shard->settings.client_name),
 	};
 	return redis_sentinels_start(&shard->sentinels);
 }
@@ -404,7 +379,8 @@ int redis_shard_new(struct event_base *base, const struct redis_element *element
 	shard->server = &shard->seats[0];
 	shard->next = &shard->seats[1];
 	shard->former = &shard->seats[2];
-	r = copy_options(shard, element, options);
+	r = redis_settings_init(&shard->settings, element, options);
+	shard->settings.options.wants_primary = element->kind == REDIS_SENTINEL;
 	shard->former_timer = evtimer_new(base, on_former_time, shard);
 	if (r == 0 && !shard->former_timer)
 		r = -ENOMEM;
