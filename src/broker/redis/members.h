@@ -14,11 +14,17 @@
 #include "core/slice.h"
 
 struct redis_cluster;
+struct redis_map_poll;
 struct redis_server;
+
+enum {
+	REDIS_MEMBER_LATE_MS = 500, /* silent for so long, it is not heard any more, as far as we know */
+};
 
 struct redis_member {
 	struct list link; /* in all */
 	struct redis_cluster *cluster;
+	struct redis_map_poll *poll; /* its cluster's, which asks it */
 	struct redis_server *server;
 	struct redis_slot_node at; /* where it is */
 	uint64_t made_ms;
