@@ -1,58 +1,39 @@
 /*
- * Redis broker: maps channels to Redis servers, and speaks for them as one.
+ * Redis broker: speaks for all Redis servers as one.
  *
- * The servers are those of the URLs, or the primaries of a cluster (redis/cluster.h), which says what
- * is whose. A channel is its server's alone: by its slot (redis/slot.h), which the keys of its log
- * share. Nothing is moved when a server is away: its channels wait for it, and all others go on. What a
- * server is, and when it is ready, is told in redis/server.h.
+ * Which there are, and which has a channel, is told in redis/servers.h; what a server is, and when it is
+ * ready, in redis/server.h.
  */
 
 #include "broker/redis_broker.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <event2/event.h>
 
-#include "broker/redis/cluster.h"
 #include "broker/redis/lease.h"
 #include "broker/redis/list_mark.h"
 #include "broker/redis/server.h"
-#include "broker/redis/shard.h"
-#include "broker/redis/slot.h"
-#include "broker/redis/tickets.h"
+#include "broker/redis/servers.h"
 #include "broker/redis/timer.h"
 #include "broker/redis/urls.h"
 #include "core/buf.h"
 #include "metrics/metrics.h"
 
 enum {
-	SETTLE_MS = 30000,     /* docs/redis.md: so long a start waits for all servers */
-	FOUND_AGAIN_MS = 1000, /* until a cluster that was found is made once more, without memory */
-	NAME_MAX_BYTES = 1024, /* of what is hashed: more than a prefix, a channel's name or a key ever has */
+	SETTLE_MS = 30000, /* docs/redis.md: so long a start waits for all servers */
 };
 
 struct redis_broker {
 	struct broker broker; /* first: the interface casts to us */
 	struct broker_listener listener;
 	struct metrics *metrics;
-	struct redis_cluster *cluster; /* NULL: there are shards */
-	struct redis_shard **shards;   /* in the order of the URLs, which is part of the hash */
-	unsigned int n_shards;
-	char *prefix;
-	struct buf ticket_start;     /* of the key of each ticket */
+	struct redis_servers servers;
 	struct redis_list_mark mark; /* of the list of servers */
-	unsigned int nodes_slot, revoked_slot;
-	uint64_t n_returns; /* how often a server became ready */
-	struct event_base *base;
-	struct log *log;
-	struct redis_options options; /* for a cluster that is found; its texts are ours */
-	struct redis_element found;   /* the cluster, if the only server turns out to be in one */
-	char *node_id;
-	struct event *found_timer;
-	bool settled; /* all were ready once, or had the time for it */
+	uint64_t n_returns;          /* how often a server became ready */
+	bool settled;                /* all were ready once, or had the time for it */
 	struct event *settle_timer;
 #ifdef TIDEGATE_FAULT_CONTROLS
 	struct fault_off fault_off;
@@ -64,100 +45,36 @@ static struct redis_broker *of(const struct broker *broker)
 	return (struct redis_broker *)broker;
 }
 
-/* --- which server --- */
-
-/* The slot of a name in Redis that starts so and ends so. */
-static unsigned int slot_of_name(struct slice start, struct slice end)
-{
-	char name[NAME_MAX_BYTES];
-	size_t n;
-
-	n = start.len < sizeof(name) ? start.len : sizeof(name);
-	memcpy(name, start.data, n);
-	if (end.len > sizeof(name) - n)
-		end.len = sizeof(name) - n;
-	memcpy(name + n, end.data, end.len);
-	return redis_slot((struct slice){name, n + end.len});
-}
-
-/* Of several shards; there is no cluster. */
-static struct redis_shard *shard_of_name(
-	const struct redis_broker *redis, struct slice start, struct slice end)
-{
-	if (redis->n_shards == 1)
-		return redis->shards[0];
-	return redis->shards[redis_slot_server(slot_of_name(start, end), redis->n_shards)];
-}
-
-/* The server of a name in Redis; NULL: nobody has its slot. These two are the only places where that is
- * decided. */
-static struct redis_server *server_of_name(const struct broker *broker, struct slice start, struct slice end)
-{
-	const struct redis_broker *redis = of(broker);
-
-	if (redis->cluster)
-		return redis_cluster_server(redis->cluster, slot_of_name(start, end));
-	return redis_shard_server(shard_of_name(redis, start, end));
-}
-
-/* The shard that has this channel; there is no cluster. */
-static struct redis_shard *shard_of(const struct broker *broker, struct slice channel)
-{
-	return shard_of_name(of(broker), slice_of(of(broker)->prefix), channel);
-}
-
-/* The server that has this channel. */
+/* The server that has this channel; NULL: nobody has its slot. */
 static struct redis_server *server_of(const struct broker *broker, struct slice channel)
 {
-	return server_of_name(broker, slice_of(of(broker)->prefix), channel);
+	return redis_servers_of_channel(&of(broker)->servers, channel);
 }
 
 /* The server that has this key. */
 static struct redis_server *server_of_key(const struct broker *broker, struct slice key)
 {
-	return server_of_name(broker, (struct slice){"", 0}, key);
+	return redis_servers_of_key(&of(broker)->servers, key);
 }
 
-/* The server where backends put this ticket. */
-static struct redis_server *server_of_ticket(const struct broker *broker, struct slice ticket)
-{
-	const struct redis_broker *redis = of(broker);
-
-	return server_of_name(broker, buf_slice(&redis->ticket_start), ticket);
-}
-
-/* The server where the nodes announce themselves: the first, or in a cluster that of their keys, so
- * that all nodes look in one place. */
 static struct redis_server *server_of_nodes(const struct broker *broker)
 {
-	const struct redis_broker *redis = of(broker);
-
-	if (redis->cluster)
-		return redis_cluster_server(redis->cluster, redis->nodes_slot);
-	return redis_shard_server(redis->shards[0]);
+	return redis_servers_of_nodes(&of(broker)->servers);
 }
 
-/* The server where revocations are kept: that of the control channel, so that a node follows both or
- * none. In a cluster their key has a slot of its own. */
 static struct redis_server *server_of_revocations(const struct broker *broker)
 {
-	const struct redis_broker *redis = of(broker);
-
-	if (redis->cluster)
-		return redis_cluster_server(redis->cluster, redis->revoked_slot);
-	return server_of(broker, slice_of(BROKER_CONTROL_CHANNEL));
+	return redis_servers_of_revocations(&of(broker)->servers);
 }
 
-/* All servers, one by one. */
 static size_t n_servers(const struct redis_broker *redis)
 {
-	return redis->cluster ? redis_cluster_n_servers(redis->cluster) : redis->n_shards;
+	return redis_servers_n(&redis->servers);
 }
 
 static struct redis_server *server_at(const struct redis_broker *redis, size_t i)
 {
-	return redis->cluster ? redis_cluster_server_at(redis->cluster, i)
-			      : redis_shard_server(redis->shards[i]);
+	return redis_servers_at(&redis->servers, i);
 }
 
 /* --- the state of all --- */
@@ -169,10 +86,7 @@ static bool redis_view(const struct broker *broker, size_t i, struct broker_shar
 	*shard = (struct broker_shard){0};
 	if (i >= n_servers(redis))
 		return false;
-	if (redis->cluster)
-		redis_server_measure(server_at(redis, i), shard);
-	else
-		redis_shard_measure(redis->shards[i], shard);
+	redis_servers_measure(&redis->servers, i, shard);
 	return true;
 }
 
@@ -231,65 +145,28 @@ static void on_measured(void *arg, struct redis_server *server, uint64_t took_us
 	metrics_set(redis->metrics, METRIC_REDIS_PROBE, took_us);
 }
 
-/* --- a cluster that is found --- */
-
-/* Before the server was ready: nothing was subscribed, and no call is under way. */
-static void on_found_time(evutil_socket_t fd, short what, void *arg)
-{
-	struct redis_broker *redis = arg;
-	const struct redis_server_listener listener = {
-		.arg = redis, .changed = on_changed, .measured = on_measured};
-	struct redis_shard *shard = redis->shards[0];
-	struct map_entry *at = NULL;
-	struct slice channel;
-	int r;
-
-	(void)fd;
-	(void)what;
-	r = redis_cluster_new(redis->base, &redis->found, &redis->options, &redis->listener, &listener,
-		redis->log, redis->metrics, &redis->cluster);
-	while (r == 0 && redis_server_walk(redis_shard_server(shard), &at, &channel))
-		r = redis_cluster_subscribe(redis->cluster, channel);
-	if (r < 0) { /* out of memory */
-		redis_cluster_free(redis->cluster);
-		redis->cluster = NULL;
-		redis_timer_set(redis->found_timer, FOUND_AGAIN_MS);
-		return;
-	}
-	redis->n_shards = 0;
-	redis_shard_free(shard);
-}
-
 static void on_clustered(void *arg)
 {
 	struct redis_broker *redis = arg;
 
-	redis_timer_set(redis->found_timer, 0);
+	redis_servers_found(&redis->servers);
 }
 
 /* --- the interface --- */
 
 static int redis_subscribe(struct broker *broker, struct slice channel)
 {
-	if (of(broker)->cluster)
-		return redis_cluster_subscribe(of(broker)->cluster, channel);
-	return redis_shard_subscribe(shard_of(broker, channel), channel);
+	return redis_servers_subscribe(&of(broker)->servers, channel);
 }
 
 static void redis_hurry(struct broker *broker, struct slice channel)
 {
-	if (of(broker)->cluster)
-		redis_cluster_hurry(of(broker)->cluster, channel);
-	else
-		redis_server_hurry(server_of(broker, channel), channel);
+	redis_servers_hurry(&of(broker)->servers, channel);
 }
 
 static void redis_unsubscribe(struct broker *broker, struct slice channel)
 {
-	if (of(broker)->cluster)
-		redis_cluster_unsubscribe(of(broker)->cluster, channel);
-	else
-		redis_shard_unsubscribe(shard_of(broker, channel), channel);
+	redis_servers_unsubscribe(&of(broker)->servers, channel);
 }
 
 static int redis_publish(struct broker *broker, struct slice channel, struct slice payload,
@@ -348,25 +225,15 @@ static void append_degraded(const struct redis_broker *redis, struct buf *out)
 	}
 }
 
-static size_t n_channels(const struct redis_broker *redis)
-{
-	size_t n = 0;
-
-	if (redis->cluster)
-		return redis_cluster_n_channels(redis->cluster);
-	for (size_t i = 0; i < n_servers(redis); i++)
-		n += redis_server_n_channels(server_at(redis, i));
-	return n;
-}
-
 static void describe_several(const struct redis_broker *redis, struct buf *out)
 {
 	static const char *const names[] = {
 		[BROKER_CONNECTING] = "connecting", [BROKER_PARTIAL] = "partial", [BROKER_READY] = "ready"};
-	const char *reason = redis->cluster ? redis_cluster_reason(redis->cluster) : "";
+	const char *reason = redis_servers_reason(&redis->servers);
 
-	buf_printf(out, "\"state\":\"%s\",\"n_channels\":%zu,", names[state_of(redis)], n_channels(redis));
-	if (redis->cluster)
+	buf_printf(out, "\"state\":\"%s\",\"n_channels\":%zu,", names[state_of(redis)],
+		redis_servers_n_channels(&redis->servers));
+	if (redis->servers.cluster)
 		buf_append_str(out, "\"cluster\":true,");
 	else
 		buf_printf(out, "\"urls_hash\":\"%s\",\"urls_differ\":%s,", redis->mark.hash,
@@ -381,10 +248,7 @@ static void describe_several(const struct redis_broker *redis, struct buf *out)
 	buf_append_str(out, "],\"servers\":[");
 	for (size_t i = 0; i < n_servers(redis); i++) {
 		buf_append_str(out, i ? ",{" : "{");
-		if (redis->cluster)
-			redis_server_describe(server_at(redis, i), out);
-		else
-			redis_shard_describe(redis->shards[i], out);
+		redis_servers_describe(&redis->servers, i, out);
 		buf_append_char(out, '}');
 	}
 	buf_append_char(out, ']');
@@ -395,8 +259,8 @@ static void redis_describe(const struct broker *broker, struct buf *out)
 	const struct redis_broker *redis = of(broker);
 
 	buf_append_str(out, "{\"kind\":\"redis\",");
-	if (!redis->cluster && redis->n_shards == 1)
-		redis_shard_describe(redis->shards[0], out);
+	if (redis->servers.n_shards == 1)
+		redis_servers_describe(&redis->servers, 0, out);
 	else
 		describe_several(redis, out);
 	buf_append_char(out, '}');
@@ -414,28 +278,20 @@ static struct slice redis_complaint(const struct broker *broker)
 
 static void redis_set_payload_max(struct broker *broker, size_t payload_bytes_max)
 {
-	of(broker)->options.payload_bytes_max = payload_bytes_max;
-	if (of(broker)->cluster)
-		redis_cluster_set_payload_max(of(broker)->cluster, payload_bytes_max);
-	for (unsigned int i = 0; i < of(broker)->n_shards; i++)
-		redis_shard_set_payload_max(of(broker)->shards[i], payload_bytes_max);
+	redis_servers_set_payload_max(&of(broker)->servers, payload_bytes_max);
 }
 
 static void redis_set_loads_library(struct broker *broker, bool loads_library)
 {
-	of(broker)->options.loads_library = loads_library;
-	if (of(broker)->cluster)
-		redis_cluster_set_loads_library(of(broker)->cluster, loads_library);
-	for (unsigned int i = 0; i < of(broker)->n_shards; i++)
-		redis_shard_set_loads_library(of(broker)->shards[i], loads_library);
+	redis_servers_set_loads_library(&of(broker)->servers, loads_library);
 }
 
 static int redis_announce(struct broker *broker, struct slice text, uint64_t ttl_ms)
 {
 	struct redis_broker *redis = of(broker);
 
-	for (unsigned int i = 0; i < redis->n_shards; i++)
-		redis_server_leave_mark(redis_shard_server(redis->shards[i]), &redis->mark);
+	for (size_t i = 0; !redis->servers.cluster && i < n_servers(redis); i++)
+		redis_server_leave_mark(server_at(redis, i), &redis->mark);
 	return redis_server_announce(server_of_nodes(broker), text, ttl_ms);
 }
 
@@ -451,7 +307,8 @@ static int redis_withdraw(struct broker *broker, broker_withdrawn_fn done, void 
 
 static int redis_take_ticket(struct broker *broker, struct slice ticket, broker_ticket_fn done, void *arg)
 {
-	return redis_server_take_ticket(server_of_ticket(broker, ticket), ticket, done, arg);
+	return redis_server_take_ticket(
+		redis_servers_of_ticket(&of(broker)->servers, ticket), ticket, done, arg);
 }
 
 static int redis_revocations(struct broker *broker, broker_revocations_fn each, void *arg)
@@ -492,7 +349,7 @@ static int redis_ask_presence(
 	return redis_server_ask_presence(server_of(broker, channel), channel, names, done, arg);
 }
 
-/* What nodes hold stands where their leases do. NULL: it is away. */
+/* NULL: it is away. */
 static struct redis_leases *leases_of(struct broker *broker)
 {
 	return redis_server_leases(server_of_nodes(broker));
@@ -521,12 +378,9 @@ static int redis_cleared(struct broker *broker, struct slice node, broker_done_f
 	return leases ? redis_lease_cleared(leases, node, done, arg) : -ENOTCONN;
 }
 
-/* What a node holds: in a cluster its key has a slot of its own. */
 static struct redis_leases *holds_of(struct broker *broker, struct slice node)
 {
-	if (of(broker)->cluster)
-		return redis_server_leases(redis_cluster_server(of(broker)->cluster, redis_slot(node)));
-	return leases_of(broker);
+	return redis_server_leases(redis_servers_of_held(&of(broker)->servers, node));
 }
 
 static int redis_hold(struct broker *broker, struct slice node, bool hold, const struct slice *names,
@@ -561,22 +415,9 @@ static void redis_free(struct broker *broker)
 {
 	struct redis_broker *redis = of(broker);
 
-	if (redis->cluster)
-		redis_cluster_stop(redis->cluster);
-	redis_cluster_free(redis->cluster);
-	for (unsigned int i = 0; i < redis->n_shards; i++)
-		redis_shard_stop(redis->shards[i]);
-	for (unsigned int i = 0; i < redis->n_shards; i++)
-		redis_shard_free(redis->shards[i]);
+	redis_servers_deinit(&redis->servers);
 	if (redis->settle_timer)
 		event_free(redis->settle_timer);
-	if (redis->found_timer)
-		event_free(redis->found_timer);
-	redis_element_deinit(&redis->found);
-	free(redis->node_id);
-	free(redis->shards);
-	free(redis->prefix);
-	buf_deinit(&redis->ticket_start);
 	redis_list_mark_deinit(&redis->mark);
 	free(redis);
 }
@@ -629,58 +470,6 @@ static bool can_be_dialled(const struct redis_options *options)
 	return true;
 }
 
-/* The only server may be in a cluster, of which it is a seed then. One that has a database besides 0 is
- * not. */
-static int may_find_cluster(struct redis_broker *redis, struct event_base *base,
-	const struct redis_options *options, struct log *log)
-{
-	const struct redis_element *only = &options->urls->elements[0];
-	const struct redis_element found = {.kind = REDIS_CLUSTER,
-		.server = only->server,
-		.seeds = (struct redis_url *)&only->server,
-		.n_seeds = 1};
-
-	if (options->urls->n > 1 || only->kind != REDIS_SINGLE || !only->server.host || only->server.db)
-		return 0;
-	redis->base = base;
-	redis->log = log;
-	redis->options = *options;
-	redis->options.urls = NULL;
-	redis->options.channel_prefix = redis->prefix;
-	redis->options.node_id = redis->node_id = strdup(options->node_id);
-	redis->found_timer = evtimer_new(base, on_found_time, redis);
-	return redis->node_id && redis->found_timer ? redis_element_copy(&found, &redis->found) : -ENOMEM;
-}
-
-static int make_shards(struct redis_broker *redis, struct event_base *base,
-	const struct redis_options *options, struct log *log)
-{
-	const struct redis_server_listener listener = {.arg = redis,
-		.changed = on_changed,
-		.measured = on_measured,
-		.clustered = redis->found_timer ? on_clustered : NULL};
-	struct redis_options its = *options;
-
-	redis_timer_set(redis->settle_timer, SETTLE_MS);
-	if (options->urls->elements[0].kind == REDIS_CLUSTER)
-		return redis_cluster_new(base, &options->urls->elements[0], options, &redis->listener,
-			&listener, log, redis->metrics, &redis->cluster);
-	redis->shards = calloc(options->urls->n, sizeof(*redis->shards));
-	if (!redis->shards)
-		return -ENOMEM;
-	for (size_t i = 0; i < options->urls->n; i++) {
-		int r;
-
-		its.seed = options->seed + i * 7919; /* so that they do not dial in step */
-		r = redis_shard_new(base, &options->urls->elements[i], &its, &redis->listener, &listener, log,
-			redis->metrics, &redis->shards[i]);
-		if (r < 0)
-			return r;
-		redis->n_shards++;
-	}
-	return 0;
-}
-
 int redis_broker_new(struct event_base *base, const struct redis_options *options,
 	const struct broker_listener *listener, struct log *log, struct metrics *metrics,
 	struct broker **brokerp)
@@ -699,18 +488,24 @@ int redis_broker_new(struct event_base *base, const struct redis_options *option
 #ifdef TIDEGATE_FAULT_CONTROLS
 	redis->fault_off = options->fault_off;
 #endif
-	redis->prefix = strdup(options->channel_prefix);
-	redis_tickets_start(options->channel_prefix, &redis->ticket_start);
-	redis->nodes_slot = slot_of_name(slice_of(options->channel_prefix), slice_of("nodes"));
-	redis->revoked_slot = slot_of_name(slice_of(options->channel_prefix), slice_of("revoked"));
 	redis->settle_timer = evtimer_new(base, on_settle_time, redis);
 	metrics_set(metrics, METRIC_REDIS_READY, 0);
-	if (redis->prefix && redis->settle_timer && !redis->ticket_start.failed)
-		r = may_find_cluster(redis, base, options, log);
-	if (r == 0)
+	redis->servers = (struct redis_servers){
+		.base = base,
+		.events = *listener,
+		.listener = {.arg = redis,
+			.changed = on_changed,
+			.measured = on_measured,
+			.clustered = on_clustered},
+		.log = log,
+		.metrics = metrics,
+	};
+	if (redis->settle_timer)
 		r = redis_list_mark_init(&redis->mark, log, options->channel_prefix, options->urls);
-	if (r == 0)
-		r = make_shards(redis, base, options, log);
+	if (r == 0) {
+		redis_timer_set(redis->settle_timer, SETTLE_MS);
+		r = redis_servers_init(&redis->servers, options);
+	}
 	if (r < 0) {
 		redis_free(&redis->broker);
 		return r;
