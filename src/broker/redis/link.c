@@ -16,13 +16,14 @@
 
 #include <event2/buffer.h>
 #include <event2/event.h>
-#include <hiredis/hiredis.h>
 
+#include "broker/redis/command.h"
 #include "broker/redis/dial.h"
 #include "broker/redis/error.h"
 #include "broker/redis/stream.h"
 #include "broker/redis/timer.h"
 #include "broker/redis/url.h"
+#include "broker/redis/waiters.h"
 #include "core/clock.h"
 
 enum {
@@ -37,21 +38,6 @@ enum link_state {
 	LINK_GREETING,
 	LINK_READY,
 	LINK_CLOSED,
-};
-
-/* A command that awaits its answer. */
-struct waiter {
-	redis_answer_fn fn;
-	void *arg;
-	size_t n_bytes;
-};
-
-/* First in, first out; a ring that doubles. */
-struct waiters {
-	struct waiter *ring;
-	size_t cap; /* a power of two, or 0 */
-	size_t head;
-	size_t n;
 };
 
 struct redis_link {
@@ -73,40 +59,13 @@ struct redis_link {
 	uint64_t heard_ms;
 	bool spoke; /* some bytes of Redis came */
 
-	struct waiters waiters;
+	struct redis_waiters waiters;
 	size_t outstanding_bytes;
 
 	enum redis_link_end end;
 	char reason[256];
 	char name[NAME_MAX_BYTES];
 };
-
-static int waiters_push(struct waiters *waiters, struct waiter waiter)
-{
-	if (waiters->n == waiters->cap) {
-		size_t cap = waiters->cap ? waiters->cap * 2 : 16;
-		struct waiter *ring = malloc(cap * sizeof(*ring));
-
-		if (!ring)
-			return -ENOMEM;
-		for (size_t i = 0; i < waiters->n; i++)
-			ring[i] = waiters->ring[(waiters->head + i) & (waiters->cap - 1)];
-		free(waiters->ring);
-		*waiters = (struct waiters){ring, cap, 0, waiters->n};
-	}
-	waiters->ring[(waiters->head + waiters->n++) & (waiters->cap - 1)] = waiter;
-	return 0;
-}
-
-static struct waiter waiters_pop(struct waiters *waiters)
-{
-	struct waiter waiter = waiters->ring[waiters->head];
-
-	assert(waiters->n > 0);
-	waiters->head = (waiters->head + 1) & (waiters->cap - 1);
-	waiters->n--;
-	return waiter;
-}
 
 static void link_hang_up(struct redis_link *link)
 {
@@ -140,44 +99,20 @@ static void link_fail_because(struct redis_link *link, const char *what, const c
 	redis_link_fail(link, REDIS_LINK_LOST, reason);
 }
 
-/* words and lens: room for them. The command's length, or negative. */
-static long long format(char **commandp, const struct slice *argv, size_t n, const char **words, size_t *lens)
-{
-	for (size_t i = 0; i < n; i++) {
-		words[i] = argv[i].len ? argv[i].data : "";
-		lens[i] = argv[i].len;
-	}
-	return redisFormatCommandArgv(commandp, (int)n, words, lens);
-}
-
-/* The same for a command of many words. */
-static long long format_long(char **commandp, const struct slice *argv, size_t n)
-{
-	const char **words = calloc(n, sizeof(*words));
-	size_t *lens = calloc(n, sizeof(*lens));
-	long long len = words && lens ? format(commandp, argv, n, words, lens) : -1;
-
-	free(words);
-	free(lens);
-	return len;
-}
-
 static int link_append(struct redis_link *link, const struct slice *argv, size_t n, size_t *n_bytesp)
 {
-	const char *words[REDIS_ARGS_FEW];
-	size_t lens[REDIS_ARGS_FEW];
 	char *command;
 	long long len;
 	int r = 0;
 
 	assert(n > 0 && n <= REDIS_ARGS_MAX);
-	len = n <= REDIS_ARGS_FEW ? format(&command, argv, n, words, lens) : format_long(&command, argv, n);
+	len = redis_command_format(argv, n, &command);
 	if (len < 0)
 		return -ENOMEM;
 	/* In this order: if the second call fails, an empty buffer is written, which does no harm. */
 	if (event_add(link->writable, NULL) < 0 || evbuffer_add(link->out, command, (size_t)len) < 0)
 		r = -ENOMEM;
-	redisFreeCommand(command);
+	redis_command_free(command);
 	*n_bytesp = (size_t)len;
 	return r;
 }
@@ -186,20 +121,19 @@ static int link_append(struct redis_link *link, const struct slice *argv, size_t
 static int link_ask(
 	struct redis_link *link, const struct slice *argv, size_t n, redis_answer_fn fn, void *arg)
 {
-	struct waiter waiter = {fn, arg, 0};
+	struct redis_waiter waiter = {fn, arg, 0};
 	int r;
 
 	/* The waiter first: a command without one would leave every later answer with the wrong question. */
-	r = waiters_push(&link->waiters, waiter);
+	r = redis_waiters_push(&link->waiters, waiter);
 	if (r < 0)
 		return r;
 	r = link_append(link, argv, n, &waiter.n_bytes);
 	if (r < 0) {
-		link->waiters.n--;
+		redis_waiters_drop_last(&link->waiters);
 		return r;
 	}
-	link->waiters.ring[(link->waiters.head + link->waiters.n - 1) & (link->waiters.cap - 1)].n_bytes =
-		waiter.n_bytes;
+	redis_waiters_last(&link->waiters)->n_bytes = waiter.n_bytes;
 	link->outstanding_bytes += waiter.n_bytes;
 	return 0;
 }
@@ -332,10 +266,10 @@ static int link_greet(struct redis_link *link)
 static int on_reply(void *arg, const struct redis_reply *reply)
 {
 	struct redis_link *link = arg;
-	struct waiter waiter;
+	struct redis_waiter waiter;
 
 	if (link->waiters.n) {
-		waiter = waiters_pop(&link->waiters);
+		waiter = redis_waiters_pop(&link->waiters);
 		link->outstanding_bytes -= waiter.n_bytes;
 		waiter.fn(waiter.arg, reply);
 	} else if (link->state == LINK_READY) {
@@ -534,11 +468,11 @@ void redis_link_free(struct redis_link *link)
 	link->state = LINK_CLOSED; /* so that a listener that is told now cannot ask again */
 	link_hang_up(link);
 	while (link->waiters.n) {
-		struct waiter waiter = waiters_pop(&link->waiters);
+		struct redis_waiter waiter = redis_waiters_pop(&link->waiters);
 
 		waiter.fn(waiter.arg, NULL);
 	}
-	free(link->waiters.ring);
+	redis_waiters_deinit(&link->waiters);
 	redis_parser_free(link->parser);
 	if (link->timer)
 		event_free(link->timer);

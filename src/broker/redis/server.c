@@ -1,6 +1,6 @@
 /*
- * Redis server: one Redis, from its address to events that are proven to flow. See server.h; what is
- * asked of it is in server_calls.c.
+ * Redis server: one Redis, from its address to events that are proven to flow. See server.h; its
+ * links are in server_links.c, and what is asked of it is in server_calls.c.
  */
 
 #include <errno.h>
@@ -29,7 +29,6 @@ enum {
 	BACKOFF_BASE_MS = 50,
 	BACKOFF_CAP_MS = 1000,  /* events must flow within 2 s after Redis is back */
 	BACKOFF_SLOW_MS = 5000, /* a password does not mend itself */
-	READ_ONLY_MS = 10000,   /* a Redis that stays a replica is dialled no more often than so */
 	STEADY_MS = 5000,       /* ready for so long: the next outage starts with short waits */
 	RETRY_PER_PROBE =
 		64, /* refused channels asked for again with each echo: rights may have been mended */
@@ -68,8 +67,7 @@ static void server_ended(struct redis_server *server)
 	server->listener.changed(server->listener.arg, server, redis_outage_reason(&server->outage));
 }
 
-/* Either link is gone, or useless: both go. Not from inside a call of a link, other than closed(). */
-static void server_lost(struct redis_server *server, enum redis_link_end end, const char *reason)
+void redis_server_lost(struct redis_server *server, enum redis_link_end end, const char *reason)
 {
 	struct redis_link *commander = server->commander;
 	uint64_t now_ms = clock_monotonic_ms();
@@ -120,148 +118,10 @@ static void on_measured(void *arg, uint64_t took_us)
 
 static void on_missed(void *arg, const char *reason)
 {
-	server_lost(arg, REDIS_LINK_LOST, reason);
+	redis_server_lost(arg, REDIS_LINK_LOST, reason);
 }
 
-/* --- the links --- */
-
-static void on_closed(void *arg, enum redis_link_end end, const char *reason)
-{
-	server_lost(arg, end, reason);
-}
-
-static void server_prove(struct redis_server *server)
-{
-	if (server->subscriber.listening && server->can_command)
-		redis_prover_start(&server->prover, server->subscriber.link, server->commander);
-}
-
-static void on_listening(void *arg)
-{
-	server_prove(arg);
-}
-
-static void on_echo(void *arg, struct slice token)
-{
-	struct redis_server *server = arg;
-
-	redis_prover_echo(&server->prover, token);
-}
-
-static void server_can_command(struct redis_server *server)
-{
-	server->can_command = true;
-	redis_library_attach(server->library, server->commander);
-	server_prove(server);
-}
-
-/* Sentinels named it as the primary; it may not be that yet, or any more. Where we have no right to ask, it
- * is believed. */
-static void on_role(void *arg, const struct redis_reply *reply)
-{
-	struct redis_server *server = arg;
-
-	if (!reply || !server->commander)
-		return;
-	if (reply->values[0].kind == REDIS_ARRAY && reply->n_values > 1 &&
-		!slice_is(redis_reply_text(reply, 1), "master"))
-		redis_link_fail(server->commander, REDIS_LINK_LOST,
-			"the sentinels name it as the primary, and it says that it is a replica");
-	else
-		server_can_command(server);
-}
-
-/*
- * An empty array says that it is in cluster mode and knows of no slot: its cluster is being made. Errors
- * that pass say nothing. Whatever else it answers, an error above all: it is alone, and is not asked again.
- */
-static void on_slots(void *arg, const struct redis_reply *reply)
-{
-	struct redis_server *server = arg;
-
-	if (!reply || !server->commander)
-		return;
-	if (reply->values[0].kind == REDIS_ARRAY && reply->n_values > 1) {
-		server->listener.clustered(server->listener.arg);
-		return;
-	}
-	if (reply->values[0].kind == REDIS_ARRAY) {
-		redis_link_fail(server->commander, REDIS_LINK_LOST,
-			"it is in cluster mode, and no server has slots yet");
-		return;
-	}
-	if (reply->values[0].kind == REDIS_ERROR &&
-		redis_error_errno(redis_reply_text(reply, 0)) == -EAGAIN) {
-		redis_link_fail(
-			server->commander, REDIS_LINK_LOST, "it cannot say yet whether it is in a cluster");
-		return;
-	}
-	server->alone = true;
-	server_can_command(server);
-}
-
-static void on_commander_ready(void *arg)
-{
-	struct redis_server *server = arg;
-	const struct slice role[] = {slice_of("ROLE")};
-	const struct slice slots[] = {slice_of("CLUSTER"), slice_of("SLOTS")};
-	int r = 0;
-
-	if (server->wants_primary)
-		r = redis_link_ask(server->commander, role, 1, on_role, server);
-	else if (server->listener.clustered && !server->alone)
-		r = redis_link_ask(server->commander, slots, 2, on_slots, server);
-	else
-		server_can_command(server);
-	if (r < 0)
-		redis_link_fail(server->commander, REDIS_LINK_LOST, "out of memory");
-}
-
-static void on_unasked(void *arg, const struct redis_reply *reply)
-{
-	struct redis_server *server = arg;
-
-	(void)reply;
-	metrics_add(server->metrics, METRIC_REDIS_BAD_MESSAGES, 1);
-	redis_link_fail(server->commander, REDIS_LINK_LOST, "Redis answered what was not asked");
-}
-
-/* It was the primary once, or should be: its name may lead to another one by now. */
-static void on_read_only(void *arg)
-{
-	struct redis_server *server = arg;
-	uint64_t now_ms = clock_monotonic_ms();
-
-	if (server->read_only_ms && now_ms - server->read_only_ms < READ_ONLY_MS)
-		return; /* events flow from a replica too */
-	server->read_only_ms = now_ms;
-	redis_link_fail(
-		server->commander, REDIS_LINK_LOST, "Redis is a replica and takes no entries of logs");
-}
-
-static void on_turned(void *arg)
-{
-	(void)arg; /* the commander's answers need no end of a turn */
-}
-
-static int server_dial(struct redis_server *server)
-{
-	const struct redis_link_listener commands = {
-		server, on_commander_ready, on_unasked, on_turned, on_closed};
-	const struct redis_link_options options = {
-		.url = &server->url,
-		.tls = server->url.tls ? server->tls : NULL,
-		.name = buf_text(&server->client_name),
-		.bulk_bytes_max = server->payload_bytes_max + ENVELOPE_HEAD_MAX,
-		.timeout_ms = server->dial_timeout_ms,
-	};
-	int r;
-
-	r = redis_subscriber_dial(&server->subscriber, server->base, &options);
-	if (r < 0)
-		return r;
-	return redis_link_new(server->base, &options, &commands, &server->commander);
-}
+/* --- dialled again --- */
 
 static void on_redial(evutil_socket_t fd, short what, void *arg)
 {
@@ -275,9 +135,9 @@ static void on_redial(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	server->outage.n_attempts++;
-	r = server_dial(server);
+	r = redis_server_dial(server);
 	if (r < 0)
-		server_lost(server, REDIS_LINK_LOST, strerror(-r));
+		redis_server_lost(server, REDIS_LINK_LOST, strerror(-r));
 }
 
 /* --- another takes over --- */
@@ -501,7 +361,7 @@ static int server_hearing(struct redis_server *server, const struct broker_liste
 	int r;
 
 	server->subscriber = (struct redis_subscriber){
-		.listener = {server, on_listening, on_echo, on_closed},
+		.listener = redis_server_ears(server),
 		.events = *events,
 		.log = server->log,
 		.metrics = server->metrics,
@@ -537,7 +397,7 @@ static int server_commands(struct redis_server *server, const struct redis_optio
 	if (r < 0)
 		return r;
 	r = redis_library_new(
-		server->log, buf_slice(&server->address), on_read_only, server, &server->library);
+		server->log, buf_slice(&server->address), redis_server_read_only, server, &server->library);
 	if (r < 0)
 		return r;
 	r = redis_leases_init(&server->leases, server->library, options->channel_prefix);

@@ -1,7 +1,8 @@
 #ifndef TIDEGATE_BROKER_REDIS_SERVER_PRIVATE_H
 #define TIDEGATE_BROKER_REDIS_SERVER_PRIVATE_H
 
-/* Shared by the server's two files: server.c keeps it connected, server_calls.c has what is asked of it. */
+/* Shared by the server's three files: server.c keeps it connected, server_links.c has its two links,
+ * server_calls.c has what is asked of it. */
 
 #include "broker/backoff.h"
 #include "broker/redis/errand.h"
@@ -69,5 +70,14 @@ struct redis_server {
 	struct fault_off fault_off;
 #endif
 };
+
+/* server.c. Either link is gone, or useless: both go. Not from inside a call of a link, other than closed(). */
+void redis_server_lost(struct redis_server *server, enum redis_link_end end, const char *reason);
+
+/* server_links.c. Opens both links, 0 or negative errno; who hears what the subscriber says; and for the library,
+ * that Redis does not write. */
+int redis_server_dial(struct redis_server *server);
+struct redis_subscriber_listener redis_server_ears(struct redis_server *server);
+void redis_server_read_only(void *arg);
 
 #endif
