@@ -2,8 +2,8 @@
 #define TIDEGATE_BROKER_REDIS_CLUSTER_PRIVATE_H
 
 /*
- * Shared by the cluster's three files: cluster.c keeps the members and follows the map, cluster_ears.c has what
- * the members' servers say, cluster_way.c the way of commands.
+ * Shared by the cluster's three files: cluster.c keeps the members and follows the map, cluster_ears.c has
+ * what the members' servers say, cluster_way.c the way of commands.
  */
 
 #include "broker/redis/cluster.h"

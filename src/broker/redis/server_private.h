@@ -71,11 +71,12 @@ struct redis_server {
 #endif
 };
 
-/* server.c. Either link is gone, or useless: both go. Not from inside a call of a link, other than closed(). */
+/* server.c. Either link is gone, or useless: both go. Not from inside a call of a link, other than closed().
+ */
 void redis_server_lost(struct redis_server *server, enum redis_link_end end, const char *reason);
 
-/* server_links.c. Opens both links, 0 or negative errno; who hears what the subscriber says; and for the library,
- * that Redis does not write. */
+/* server_links.c. Opens both links, 0 or negative errno; who hears what the subscriber says; and for the
+ * library, that Redis does not write. */
 int redis_server_dial(struct redis_server *server);
 struct redis_subscriber_listener redis_server_ears(struct redis_server *server);
 void redis_server_read_only(void *arg);

@@ -5,8 +5,8 @@
  * Redis servers: all of them, and which one has a name.
  *
  * They are those of the URLs (redis/shard.h), or the primaries of a cluster (redis/cluster.h), which says
- * what is whose. A channel is its server's alone: by its slot (redis/slot.h), which the keys of its log share.
- * Nothing is moved when a server is away: its channels wait for it, and all others go on.
+ * what is whose. A channel is its server's alone: by its slot (redis/slot.h), which the keys of its log
+ * share. Nothing is moved when a server is away: its channels wait for it, and all others go on.
  *
  * The only server may turn out to be in a cluster, of which it is a seed then.
  */
