@@ -51,10 +51,13 @@ static int crowd_allocate(struct crowd *crowd)
 	crowd->in = malloc(crowd->in_size);
 	if (crowd->shared->window)
 		crowd->window_shares = window_shares_new(crowd->shared->window);
+	if (plan->storm)
+		crowd->memories = calloc(crowd->n_peers ? crowd->n_peers : 1, sizeof(*crowd->memories));
 	if (plan->deflate)
 		crowd->inflater = inflater_new();
 	if (!crowd->peers || !crowd->shares || !crowd->in ||
-		(crowd->shared->window && !crowd->window_shares) || (plan->deflate && !crowd->inflater))
+		(crowd->shared->window && !crowd->window_shares) || (plan->deflate && !crowd->inflater) ||
+		(plan->storm && !crowd->memories))
 		return -ENOMEM;
 	return 0;
 }
@@ -122,6 +125,7 @@ void crowd_free(struct crowd *crowd)
 	free(crowd->window_shares);
 	shared_memory_free(crowd->shares, crowd->shared->plan->n_channels * sizeof(*crowd->shares));
 	free(crowd->peers);
+	free(crowd->memories);
 	free(crowd->in);
 	shared_memory_free(crowd, sizeof(*crowd));
 }
@@ -242,7 +246,7 @@ static void peer_ready(struct crowd *crowd, struct peer *peer, uint32_t events)
 
 	if (peer->state == PEER_CONNECTING)
 		peer_ask(crowd, peer);
-	if (peer->state == PEER_GONE || peer->state == PEER_CONNECTING)
+	if (peer->state == PEER_GONE || peer->state == PEER_CONNECTING || peer->state == PEER_NEW)
 		return;
 	if (peer->slow && peer->state == PEER_OPEN) {
 		peer_ready_slow(crowd, peer, events);
@@ -259,6 +263,8 @@ int crowd_turn(struct crowd *crowd, int timeout_ms)
 	struct epoll_event events[EVENTS_MAX];
 	int bits = 0, n;
 
+	if (!crowd->was_cut && atomic_load_explicit(&crowd->shared->storm_from_us, memory_order_relaxed))
+		crowd_cut_off(crowd);
 	crowd_open_some(crowd);
 	if (!crowd->slow_awake && atomic_load_explicit(&crowd->shared->wake_slow, memory_order_relaxed))
 		crowd_wake_slow(crowd);
@@ -321,6 +327,11 @@ uint64_t crowd_missing(const struct crowd *crowd)
 const struct histogram *crowd_latency(const struct crowd *crowd)
 {
 	return &crowd->latency;
+}
+
+const struct histogram *crowd_storm_latency(const struct crowd *crowd)
+{
+	return &crowd->storm_latency;
 }
 
 const char *crowd_trouble(const struct crowd *crowd)

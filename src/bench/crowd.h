@@ -40,18 +40,25 @@ struct crowd_counts {
 	_Atomic uint64_t reordered;
 	_Atomic uint64_t misdelivered; /* events of a channel that was not asked for */
 	_Atomic uint64_t foreign;      /* text frames that are not of this run */
+	_Atomic uint64_t cut;          /* readers that were cut off and are to come back */
+	_Atomic uint64_t put_off;      /* attempts of theirs that failed; they come again */
+	_Atomic uint64_t recovered;    /* were told that they have missed nothing */
+	_Atomic uint64_t unrecovered;  /* were told that they have, or that there is no history */
+	_Atomic uint64_t replayed;     /* of `delivered`: were due while the client was away */
 };
 
 /* What all crowds share, in memory that their processes share. Times are clock_monotonic_us(). */
 struct crowd_shared {
 	const struct plan *plan;
-	const struct wire_tls *tls;  /* NULL: plain */
-	const struct event *event;   /* only its mark is read, which does not change */
-	struct window *window;       /* NULL at a fixed rate */
-	struct action_load *actions; /* NULL: events are what is measured */
-	_Atomic uint64_t published;  /* events that are or were under way */
-	_Atomic uint64_t from_us;    /* the latency of events due from here … */
-	_Atomic uint64_t to_us;      /* … to here is recorded */
+	const struct wire_tls *tls;     /* NULL: plain */
+	const struct event *event;      /* only its mark is read, which does not change */
+	struct window *window;          /* NULL at a fixed rate */
+	struct action_load *actions;    /* NULL: events are what is measured */
+	_Atomic uint64_t published;     /* events that are or were under way */
+	_Atomic uint64_t from_us;       /* the latency of events due from here … */
+	_Atomic uint64_t to_us;         /* … to here is recorded */
+	_Atomic uint64_t storm_from_us; /* when all readers are to be cut off … */
+	_Atomic uint64_t storm_to_us;   /* … and when all are back */
 	atomic_bool wake_slow; /* those that never read read at last, to see whether they were cut off */
 	int wake_fd;           /* an eventfd: a crowd has got something whole */
 };
@@ -86,6 +93,9 @@ void crowd_end(struct crowd *crowd);
 uint64_t crowd_missing(const struct crowd *crowd);
 
 const struct histogram *crowd_latency(const struct crowd *crowd);
+
+/* Of the events that were due in the storm, at clients that were back. */
+const struct histogram *crowd_storm_latency(const struct crowd *crowd);
 
 /* Why the first connection failed or was closed by the server; empty if none was. */
 const char *crowd_trouble(const struct crowd *crowd);

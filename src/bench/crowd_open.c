@@ -76,10 +76,14 @@ void crowd_open_some(struct crowd *crowd)
 {
 	uint32_t opening_max = crowd->shared->plan->opening_max / crowd->shared->plan->n_crowds + 1;
 
+	crowd_start_round(crowd);
 	while (crowd->n_started < crowd->n_peers && crowd->n_opening < opening_max) {
 		struct peer *peer = &crowd->peers[crowd->n_started++];
 		int r;
 
+		if (peer->state != PEER_NEW)
+			continue; /* it is back */
+		crowd->n_away -= crowd->n_away > 0;
 		crowd->n_opening++;
 		r = peer_connect(crowd, peer);
 		if (r < 0) {
@@ -93,10 +97,11 @@ static size_t write_request(const struct crowd *crowd, const struct peer *peer, 
 {
 	const struct plan *plan = crowd->shared->plan;
 	const char *host = plan_url(plan, peer_number(crowd, peer))->host;
-	char path[PLAN_NAME_MAX];
+	char path[PEER_PATH_SIZE];
 	const struct ws_opening opening = {path, host, plan->token, plan->deflate};
 
 	plan_expand(plan->path, peer->channel, path);
+	peer_add_since(crowd, peer, path);
 	return peer->listens ? stream_request_write(&opening, out) : ws_opening_write(&opening, out);
 }
 
@@ -123,6 +128,8 @@ static void peer_opened(struct crowd *crowd, struct peer *peer)
 
 	peer->state = PEER_OPEN;
 	crowd->n_opening--;
+	if (peer_is_back(crowd, peer))
+		return; /* its share was never taken away */
 	crowd_count(&crowd->counts.opened, 1);
 	if (peer->slow)
 		epoll_ctl(crowd->epoll_fd, EPOLL_CTL_MOD, peer->wire.fd,
@@ -169,7 +176,8 @@ static void peer_settle(struct crowd *crowd, struct peer *peer)
 	atomic_store_explicit(&crowd->shares[peer->channel], share - 1, memory_order_relaxed);
 }
 
-void peer_end(struct crowd *crowd, struct peer *peer)
+/* It does not come back. */
+static void peer_leave(struct crowd *crowd, struct peer *peer)
 {
 	if (peer->state == PEER_OPEN && peer->slow) {
 		crowd_count(&crowd->counts.slow_closed, 1);
@@ -181,6 +189,12 @@ void peer_end(struct crowd *crowd, struct peer *peer)
 		crowd->n_opening--;
 	}
 	peer->state = PEER_GONE;
+}
+
+void peer_end(struct crowd *crowd, struct peer *peer)
+{
+	if (!peer_comes_back(crowd, peer))
+		peer_leave(crowd, peer);
 	wire_close(&peer->wire);
 	free(peer->rest);
 	peer->rest = NULL;

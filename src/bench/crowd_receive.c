@@ -21,6 +21,7 @@ static void peer_delivered(struct crowd *crowd, struct peer *peer, uint64_t numb
 	crowd_count(&crowd->counts.delivered, 1);
 	if (at_us >= crowd->from_us && at_us < crowd->to_us)
 		histogram_record(&crowd->latency, crowd->now_us > at_us ? crowd->now_us - at_us : 0);
+	peer_note_storm(crowd, peer, at_us);
 	if (crowd->window_shares && window_arrived(crowd->shared->window, crowd->window_shares, number,
 					    crowd_share(crowd, peer->channel)))
 		crowd->got_whole = true;
@@ -39,8 +40,10 @@ static int peer_event(struct crowd *crowd, struct peer *peer, const char *text, 
 	}
 	if (!event_parse(crowd->shared->event, text, len, &number, &at_us)) {
 		crowd_count(&crowd->counts.foreign, 1);
+		peer_told(crowd, peer, text, len);
 		return 0;
 	}
+	peer_remember(crowd, peer, text, len);
 	if (at_us == 0) {
 		crowd_count(&crowd->counts.primed, !peer->primed);
 		peer->primed = true;

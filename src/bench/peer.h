@@ -5,6 +5,7 @@
 
 #include "bench/crowd.h"
 #include "bench/histogram.h"
+#include "bench/plan.h"
 #include "bench/sequence.h"
 #include "ws_client/wire.h"
 
@@ -18,6 +19,8 @@ enum {
 	 */
 	CROWD_IN_MIN = 128 * 1024,
 	TROUBLE_MAX = 160,
+	POSITION_SIZE = 64, /* of the text of a position, and its NUL */
+	PEER_PATH_SIZE = PLAN_NAME_MAX + POSITION_SIZE + 8,
 };
 
 enum peer_state {
@@ -40,20 +43,31 @@ struct peer {
 	bool primed;
 };
 
+/* What a client comes back with that was cut off in a storm. */
+struct peer_memory {
+	uint64_t back_us;             /* when it was last let in; 0: it never was */
+	char position[POSITION_SIZE]; /* of the last event that it has dealt with; "" before the first */
+};
+
 struct crowd {
 	struct crowd_shared *shared;
 	struct crowd_counts counts;
 	struct histogram latency;
+	struct histogram storm_latency;
 	struct inflater *inflater; /* NULL unless deflate is offered */
 	struct window_share *window_shares;
 	_Atomic uint32_t *shares; /* per channel: readers that are open */
 	struct peer *peers;
+	struct peer_memory *memories; /* of the same number; NULL without a storm */
 	uint32_t index;
 	uint32_t n_peers;
 	uint32_t n_started;
 	uint32_t n_opening;
+	uint32_t n_away;   /* that were cut off and are not on their way back */
+	uint64_t round_us; /* when those that are away were last taken up */
 	int epoll_fd;
 	bool slow_awake;
+	bool was_cut;   /* the storm has begun */
 	bool got_whole; /* something that the publisher waits for, in this turn */
 	uint64_t now_us;
 	uint64_t from_us, to_us; /* copies for one read */
@@ -86,6 +100,30 @@ long peer_answered(struct crowd *crowd, struct peer *peer, const unsigned char *
 
 /* Slow peers read from here on, and throw away what they read. */
 void crowd_wake_slow(struct crowd *crowd);
+
+/* The storm begins. */
+void crowd_cut_off(struct crowd *crowd);
+
+/* Those that are away may be opened again, if it is time. */
+void crowd_start_round(struct crowd *crowd);
+
+/* It has ended. True: it comes back. */
+bool peer_comes_back(struct crowd *crowd, struct peer *peer);
+
+/* It was let in. True: again. */
+bool peer_is_back(struct crowd *crowd, struct peer *peer);
+
+/* Adds its position to the path that it asks for; without a storm nothing. */
+void peer_add_since(const struct crowd *crowd, const struct peer *peer, char path[PEER_PATH_SIZE]);
+
+/* Keeps the position that stands in this event; without a storm nothing. */
+void peer_remember(struct crowd *crowd, struct peer *peer, const char *text, size_t len);
+
+/* Takes what the server says that is no event: whether all was recovered. */
+void peer_told(struct crowd *crowd, struct peer *peer, const char *text, size_t len);
+
+/* Counts an event that was due then, if there is a storm. */
+void peer_note_storm(struct crowd *crowd, struct peer *peer, uint64_t at_us);
 
 /* Closes the socket and settles what the connection still owes to the counts. */
 void peer_end(struct crowd *crowd, struct peer *peer);

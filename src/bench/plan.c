@@ -272,6 +272,13 @@ static int take_open_only(struct plan *plan, const char *value)
 	return 0;
 }
 
+static int take_storm(struct plan *plan, const char *value)
+{
+	(void)value;
+	plan->storm = true;
+	return 0;
+}
+
 static int take_deflate(struct plan *plan, const char *value)
 {
 	(void)value;
@@ -319,6 +326,8 @@ static const struct option_row rows[] = {
 	{"sse", NULL, take_sse, "clients hear server-sent events; --path is that of the stream"},
 	{"server-pid", "PID", take_server_pid, "a process to charge CPU and memory to; may be repeated"},
 	{"open-only", NULL, take_open_only, "open the connections, measure that, publish nothing"},
+	{"storm", NULL, take_storm,
+		"at the end all clients are cut off at once and come back with their positions, while events go on through the channels' logs"},
 	{"limit", "VARIANT", take_limit,
 		"against a bare server of its own; each: one send per event and client; coalesced: per read and client"},
 	{"limit-cpu", "N", take_limit_cpu, "pin that server to a CPU"},
@@ -416,11 +425,23 @@ static int check_actions(struct plan *plan)
 	if (!plan->path)
 		return refuse("where do clients ask? Say", "--path",
 			"one whose route has actions: {stream: STREAM}");
-	if (plan->limit || plan->open_only || plan->n_slow || plan->n_crowds > 1 || plan->sse)
+	if (plan->limit || plan->open_only || plan->n_slow || plan->n_crowds > 1 || plan->sse || plan->storm)
 		return refuse("nothing to do here have --limit, --open-only, --slow, --threads, "
-			      "--processes and --sse beside",
+			      "--processes, --sse and --storm beside",
 			"--actions", NULL);
 	return 0;
+}
+
+/* A window would wait for clients that are away. */
+static int check_storm(const struct plan *plan)
+{
+	if (!plan->storm)
+		return 0;
+	if (plan->limit || plan->open_only || plan->n_slow || plan->sse || plan->deflate)
+		return refuse(
+			"nothing to do here have --limit, --open-only, --slow, --sse and --deflate beside",
+			"--storm", NULL);
+	return plan->window ? refuse("events go on at a --rate beside", "--storm", NULL) : 0;
 }
 
 /* What single options cannot see. */
@@ -450,7 +471,7 @@ static int check(struct plan *plan)
 	for (uint32_t i = 0; plan->n_sources && i < plan->n_urls; i++)
 		if (plan->urls[i].server.ss_family != AF_INET)
 			return refuse("source addresses are IPv4, and so must be", "--url", NULL);
-	return 0;
+	return check_storm(plan);
 }
 
 int plan_parse(struct plan *plan, int argc, char **argv)

@@ -66,6 +66,7 @@ struct plan {
 	int limit_cpu;  /* -1: any */
 	int client_cpu; /* -1: any */
 	bool open_only;
+	bool storm; /* clients are cut off and come back; events go through the channels' logs */
 	bool deflate;
 	bool sse;  /* clients hear server-sent events */
 	bool json; /* nothing but the JSON line */

@@ -15,13 +15,13 @@
 #include "bench/plan.h"
 
 enum {
-	N_FIGURES = 40,
+	N_FIGURES = 56,
 };
 
 bool report_is_clean(const struct report *report)
 {
 	return !report->lost && !report->doubled && !report->reordered && !report->misdelivered &&
-	       !report->closed && !report->late;
+	       !report->closed && !report->late && !report->unrecovered;
 }
 
 static double per(const struct plan *plan, uint64_t from, uint64_t to, uint64_t n)
@@ -108,6 +108,32 @@ static size_t loss_figures(const struct report *r, struct figure *out)
 	return n;
 }
 
+static size_t storm_figures(const struct report *r, const struct plan *plan, struct figure *out)
+{
+	const struct histogram *h = &r->storm_latency;
+	size_t n = 0;
+
+	if (!plan->storm)
+		return 0;
+	out[n++] = (struct figure){"storm_s", "storm: seconds until all were back", 2, r->storm_s};
+	out[n++] = (struct figure){"storm_cut", "storm: cut off", 0, (double)r->cut};
+	out[n++] = (struct figure){"storm_put_off", "storm: attempts that failed", 0, (double)r->put_off};
+	out[n++] = (struct figure){"storm_recovered", "storm: recovered", 0, (double)r->recovered};
+	out[n++] = (struct figure){"storm_unrecovered", "storm: not recovered", 0, (double)r->unrecovered};
+	out[n++] = (struct figure){"storm_replayed", "storm: events replayed", 0, (double)r->replayed};
+	out[n++] = (struct figure){"storm_deliveries", "storm: deliveries", 0, (double)r->storm_delivered};
+	out[n++] = (struct figure){"storm_cpu_us", "storm: server CPU us / connection", 2,
+		per(plan, r->storm_from.cpu_ns, r->storm_to.cpu_ns, r->cut) / 1e3};
+	out[n++] = (struct figure){"storm_resident_bytes", "storm: server resident bytes, all back", 0,
+		plan->n_servers ? (double)r->storm_to.resident_bytes : NAN};
+	out[n++] = (struct figure){
+		"storm_latency_p50_us", "storm: latency us p50", 0, (double)histogram_quantile(h, 0.5)};
+	out[n++] = (struct figure){
+		"storm_latency_p99_us", "storm: latency us p99", 0, (double)histogram_quantile(h, 0.99)};
+	out[n++] = (struct figure){"storm_latency_max_us", "storm: latency us max", 0, (double)h->max};
+	return n;
+}
+
 static size_t figures(const struct report *report, const struct plan *plan, struct figure out[N_FIGURES])
 {
 	size_t n = opening_figures(report, plan, out);
@@ -116,6 +142,7 @@ static size_t figures(const struct report *report, const struct plan *plan, stru
 		return n;
 	n += rate_figures(report, plan, out + n);
 	n += latency_figures(report, out + n);
+	n += storm_figures(report, plan, out + n);
 	return n + loss_figures(report, out + n);
 }
 

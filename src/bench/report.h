@@ -43,6 +43,18 @@ struct report {
 	struct server_cost to;
 	uint64_t client_ns;       /* CPU of the bench in the measured time */
 	struct histogram latency; /* microseconds */
+
+	/* With a storm, of the time from the cut until all were answered. */
+	double storm_s;
+	struct server_cost storm_from;
+	struct server_cost storm_to;
+	uint64_t storm_delivered;
+	uint64_t cut;
+	uint64_t put_off;
+	uint64_t recovered;
+	uint64_t unrecovered;
+	uint64_t replayed;
+	struct histogram storm_latency; /* of those that were back */
 };
 
 /* Whether every event reached everybody once and in order, and nobody was cut off. */

@@ -127,6 +127,11 @@ struct crowd_totals run_totals(const struct run *run)
 		t.reordered += atomic_load_explicit(&c->reordered, memory_order_relaxed);
 		t.misdelivered += atomic_load_explicit(&c->misdelivered, memory_order_relaxed);
 		t.foreign += atomic_load_explicit(&c->foreign, memory_order_relaxed);
+		t.cut += atomic_load_explicit(&c->cut, memory_order_relaxed);
+		t.put_off += atomic_load_explicit(&c->put_off, memory_order_relaxed);
+		t.recovered += atomic_load_explicit(&c->recovered, memory_order_relaxed);
+		t.unrecovered += atomic_load_explicit(&c->unrecovered, memory_order_relaxed);
+		t.replayed += atomic_load_explicit(&c->replayed, memory_order_relaxed);
 	}
 	return t;
 }
@@ -299,9 +304,15 @@ static void report_totals(struct run *run)
 	run->report.foreign = totals.foreign;
 	run->report.closed = totals.closed;
 	run->report.slow_closed = totals.slow_closed;
+	run->report.cut = totals.cut;
+	run->report.put_off = totals.put_off;
+	run->report.recovered = totals.recovered;
+	run->report.unrecovered = totals.unrecovered;
+	run->report.replayed = totals.replayed;
 	for (uint32_t i = 0; i < run->n_crowds; i++) {
 		run->report.lost += crowd_missing(run->crowds[i]);
 		histogram_merge(&run->report.latency, crowd_latency(run->crowds[i]));
+		histogram_merge(&run->report.storm_latency, crowd_storm_latency(run->crowds[i]));
 	}
 }
 

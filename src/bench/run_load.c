@@ -125,8 +125,7 @@ static void report_between(struct report *report, const struct mark *from, const
 	report->to = to->cost;
 }
 
-/* Publishes and turns until then. */
-static int load_until(struct run *run, uint64_t end_us)
+int run_load_until(struct run *run, uint64_t end_us)
 {
 	uint64_t now_us = clock_monotonic_us();
 	int r = 0;
@@ -167,16 +166,18 @@ int run_load(struct run *run)
 	r = run_set_timer(run, run->plan->rate);
 	run->phase = "warm-up";
 	if (r == 0)
-		r = load_until(run, from_us);
+		r = run_load_until(run, from_us);
 	if (r == 0)
 		r = take_mark(run, &from);
 	run->phase = "load";
 	if (r == 0)
-		r = load_until(run, to_us);
+		r = run_load_until(run, to_us);
 	if (r == 0)
 		r = take_mark(run, &to);
 	if (r == 0)
 		report_between(&run->report, &from, &to);
+	if (r == 0 && run->plan->storm)
+		r = run_storm(run);
 	run_set_timer(run, 0);
 	return r;
 }

@@ -23,6 +23,7 @@ enum {
 struct crowd_totals {
 	uint64_t opened, failed, closed, slow_closed, deflated, primed;
 	uint64_t delivered, bytes, reads, doubled, reordered, misdelivered, foreign;
+	uint64_t cut, put_off, recovered, unrecovered, replayed;
 };
 
 struct crowd_totals run_totals(const struct run *run);
@@ -48,6 +49,12 @@ int run_rest(struct run *run, uint64_t us);
 
 /* Reads what the servers have cost so far; zero without any. */
 int run_cost(struct run *run, struct server_cost *cost);
+
+/* The storm, within the load: all are cut off and come back. */
+int run_storm(struct run *run);
+
+/* Publishes and turns until then. */
+int run_load_until(struct run *run, uint64_t end_us);
 
 /* Ends turns so often a second; 0: no more. */
 int run_set_timer(struct run *run, double rate);

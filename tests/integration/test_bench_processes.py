@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from harness.gateway import BINARY, ROOT, run
+from harness.tokens import SECRET, Issuer
 
 sys.path.insert(0, str(ROOT / "src/clients/python"))
 from tidegate import Publisher  # noqa: E402
@@ -78,3 +79,26 @@ def test_a_crowd_that_is_back_reads_each_log_once_a_gateway(start, own_redis, tm
     assert figures["foreign"] == CONNECTIONS * (kept + 1)  # each entry, and the answer
     assert sum(gateway.metric('tidegate_recoveries_total{result="recovered"}') for gateway in gateways) == CONNECTIONS
     assert own_redis.client.info("commandstats")["cmdstat_xrange"]["calls"] <= CHANNELS * len(gateways)
+
+
+def test_all_who_are_cut_off_at_once_come_back_with_what_they_missed(start, own_redis, tmp_path):
+    """With tokens, while events go on: each event once and in order, and few reads of the logs."""
+    file, token = tmp_path / "tidegate.yaml", tmp_path / "token"
+    file.write_text(f'token_secret: {SECRET}\ntopics: []\nroutes: [{{path: "/ws/kept/{{id}}", channel: "kept:{{id}}", access: token, history: on}}]\n', encoding="utf-8")
+    token.write_text(Issuer().token(channels=["kept:*"]), encoding="utf-8")
+    gateways = [start("--config", file, redis=own_redis) for _ in range(2)]
+    done = run("bench", *words_for(gateways, own_redis, "--path", "/ws/kept/{n}", "--channel", "kept:{n}", "--token", token, "--connections", CONNECTIONS,
+                                   "--channels", CHANNELS, "--processes", 3, "--rate", "40", "--storm"))
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == 0 and figures["clean"], done.stderr
+    assert figures["storm_cut"] == figures["storm_recovered"] == CONNECTIONS and figures["storm_unrecovered"] == 0
+    assert figures["deliveries_all"] == figures["events_all"] * CONNECTIONS / CHANNELS > 0
+    assert figures["storm_cpu_us"] > 0 and figures["storm_s"] > 0
+    assert own_redis.client.info("commandstats").get("cmdstat_xrange", {"calls": 0})["calls"] <= CHANNELS * len(gateways)
+
+
+def test_a_storm_without_a_history_says_that_nobody_recovered(start, own_redis):
+    done = run("bench", *words_for([start(redis=own_redis)], own_redis, "--connections", 20, "--rate", "40", "--storm"))
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == 1 and not figures["clean"]
+    assert (figures["storm_recovered"], figures["storm_unrecovered"]) == (0, 20)

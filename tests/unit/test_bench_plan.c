@@ -176,6 +176,9 @@ static void refuses_words_that_do_not_go_together(void **state)
 	assert_refused("--channels 5 --channel items:{n}", "--path");
 	assert_refused("--connections 4 --channels 5 --channel i:{n} --path /i/{n}", "--channels");
 	assert_refused("--url ws://[::1]:80 --sources 2", "--url");
+	assert_refused("--storm", "--rate");
+	assert_refused("--storm --rate 1 --open-only", "--storm");
+	assert_refused("--storm --rate 1 --slow 1", "--storm");
 }
 
 static void tls_is_the_scheme_and_its_port(void **state)

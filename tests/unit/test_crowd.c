@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -111,25 +112,32 @@ static void serve(struct fixture *f, int client, const void *data, size_t len)
 	f->n_bytes += len;
 }
 
-/* Connects and accepts; the requests are read and checked, the answers are the caller's. */
+/* Accepts a connection, and reads and checks its request. */
+static void take_request(struct fixture *f, int client, const char *path)
+{
+	char request[2048], expected[200];
+	ssize_t n;
+
+	if (f->clients[client] >= 0)
+		close(f->clients[client]);
+	f->clients[client] = accept(f->listen_fd, NULL, NULL);
+	assert_true(f->clients[client] >= 0);
+	assert_int_equal(crowd_turn(f->crowd, 0), 0); /* sends what waited for the connection */
+	n = recv(f->clients[client], request, sizeof(request) - 1, 0);
+	assert_true(n > 4);
+	request[n] = '\0';
+	snprintf(expected, sizeof(expected), "GET %s HTTP/1.1\r\nHost: test\r\n", path);
+	assert_memory_equal(request, expected, strlen(expected));
+	assert_string_equal(request + n - 4, "\r\n\r\n");
+}
+
+/* Connects and accepts; the answers are the caller's. */
 static void start(struct fixture *f)
 {
-	char request[2048];
-
 	assert_int_equal(crowd_new(&f->shared, 0, &f->crowd), 0);
 	assert_int_equal(crowd_turn(f->crowd, 0), 0);
-	for (int i = 0; i < N_CLIENTS; i++) {
-		ssize_t n;
-
-		f->clients[i] = accept(f->listen_fd, NULL, NULL);
-		assert_true(f->clients[i] >= 0);
-		assert_int_equal(crowd_turn(f->crowd, 0), 0); /* sends what waited for the connection */
-		n = recv(f->clients[i], request, sizeof(request) - 1, 0);
-		assert_true(n > 4);
-		request[n] = '\0';
-		assert_memory_equal(request, "GET /ws/items/0 HTTP/1.1\r\nHost: test\r\n", 38);
-		assert_string_equal(request + n - 4, "\r\n\r\n");
-	}
+	for (int i = 0; i < N_CLIENTS; i++)
+		take_request(f, i, "/ws/items/0");
 }
 
 static void open_all(struct fixture *f)
@@ -308,6 +316,50 @@ static void does_not_read_what_is_to_be_slow(void **state)
 	assert_int_equal(crowd_counts(f->crowd)->closed, 0);
 }
 
+static void serve_text(struct fixture *f, int client, const char *text)
+{
+	unsigned char head[4] = {0x81, 126, 0, (unsigned char)strlen(text)};
+
+	serve(f, client, head, sizeof(head));
+	serve(f, client, text, strlen(text));
+}
+
+static void comes_back_with_its_position_when_it_is_cut_off(void **state)
+{
+	struct fixture *f = *state;
+	char text[250];
+
+	f->plan.storm = true;
+	f->shared.window = NULL;
+	assert_int_equal(crowd_new(&f->shared, 0, &f->crowd), 0);
+	assert_int_equal(crowd_turn(f->crowd, 0), 0);
+	for (int i = 0; i < N_CLIENTS; i++) {
+		take_request(f, i, "/ws/items/0?since=now");
+		serve(f, i, ANSWER, strlen(ANSWER));
+	}
+	turn_until(f, &crowd_counts(f->crowd)->opened, N_CLIENTS);
+	event_stamp(&f->event, 0, 1);
+	snprintf(text, sizeof(text), "%.*s,\"pos\":\"abc.1.5\"}", (int)f->event.len - 1, f->event.text);
+	serve_text(f, 0, text);
+	settle(f);
+	f->shared.storm_from_us = 1;
+	turn_until(f, &crowd_counts(f->crowd)->cut, N_CLIENTS);
+	take_request(f, 0, "/ws/items/0?since=abc.1.5");
+	take_request(f, 1, "/ws/items/0?since=now");
+	for (int i = 0; i < N_CLIENTS; i++)
+		serve(f, i, ANSWER, strlen(ANSWER));
+	serve_text(f, 0, "{\"type\":\"subscribed\",\"data\":{\"recovered\":true,\"pos\":\"abc.1.5\"}}");
+	serve_text(f, 1, "{\"type\":\"subscribed\",\"data\":{\"recovered\":false,\"pos\":\"abc.1.5\"}}");
+	serve_event(f, 1, 0); /* was due while the client was away */
+	settle(f);
+	assert_int_equal(crowd_counts(f->crowd)->recovered, 1);
+	assert_int_equal(crowd_counts(f->crowd)->unrecovered, 1);
+	assert_int_equal(crowd_counts(f->crowd)->replayed, 1);
+	assert_int_equal(crowd_counts(f->crowd)->opened, N_CLIENTS);
+	assert_int_equal(crowd_share(f->crowd, 0), N_CLIENTS);
+	assert_int_equal(missing(f, 1), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +372,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(counts_a_refused_handshake, make, drop),
 		cmocka_unit_test_setup_teardown(ends_a_connection_that_breaks_the_protocol, make, drop),
 		cmocka_unit_test_setup_teardown(does_not_read_what_is_to_be_slow, make, drop),
+		cmocka_unit_test_setup_teardown(comes_back_with_its_position_when_it_is_cut_off, make, drop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
