@@ -74,6 +74,9 @@ void log_free(struct log *log);
 void log_set_level(struct log *log, enum log_level level);
 enum log_level log_get_level(const struct log *log);
 
+/* Is the level on? Not for a NULL log. */
+bool log_wants(const struct log *log, enum log_level level);
+
 /*
  * Adds one line, if the level is on. Fields end with LOG_FIELD_END. The time is the wall clock. A line that
  * cannot be written is lost: a gateway does not stop for its log. With a NULL log it does nothing.
@@ -119,11 +122,14 @@ static inline struct log_field log_bool(const char *key, bool value)
 	return (struct log_field){LOG_FIELD_BOOL, key, {.b = value}};
 }
 
-#define LOG_FIELDS(...)              ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
-#define log_debug(log, message, ...) log_line(log, LOG_DEBUG, message, LOG_FIELDS(__VA_ARGS__))
-#define log_info(log, message, ...)  log_line(log, LOG_INFO, message, LOG_FIELDS(__VA_ARGS__))
-#define log_warn(log, message, ...)  log_line(log, LOG_WARN, message, LOG_FIELDS(__VA_ARGS__))
-#define log_error(log, message, ...) log_line(log, LOG_ERROR, message, LOG_FIELDS(__VA_ARGS__))
+/* Fields are evaluated only for a level that is on. */
+#define LOG_FIELDS(...) ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#define log_at(log, level, message, ...)                                                                     \
+	(log_wants(log, level) ? log_line(log, level, message, LOG_FIELDS(__VA_ARGS__)) : (void)0)
+#define log_debug(log, message, ...) log_at(log, LOG_DEBUG, message, __VA_ARGS__)
+#define log_info(log, message, ...)  log_at(log, LOG_INFO, message, __VA_ARGS__)
+#define log_warn(log, message, ...)  log_at(log, LOG_WARN, message, __VA_ARGS__)
+#define log_error(log, message, ...) log_at(log, LOG_ERROR, message, __VA_ARGS__)
 
 /*
  * Bounds the lines of a site that a peer can trigger at will: `burst` lines an interval; the others are

@@ -93,6 +93,11 @@ enum log_level log_get_level(const struct log *log)
 	return log->level;
 }
 
+bool log_wants(const struct log *log, enum log_level level)
+{
+	return log && level >= log->level;
+}
+
 /* A value that consists of letters, digits and the characters of addresses and paths needs no quotes
  * in a text line. */
 static bool is_word(const char *data, size_t len)
@@ -163,7 +168,7 @@ void log_line(struct log *log, enum log_level level, const char *message, const 
 {
 	size_t line, before;
 
-	if (!log || level < log->level)
+	if (!log_wants(log, level))
 		return;
 	line = log->lines.len;
 	put_head(log, level, message);
