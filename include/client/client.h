@@ -113,11 +113,11 @@ _Static_assert(
 
 /*
  * Begins a client whose handshake is valid, with the subscriptions of its route. Takes the rights over, even
- * on failure. remote: the address in its text form. 0: answer the handshake now; CLIENT_HELD; or -ENOMEM, and
+ * on failure. remote: the client's address. 0: answer the handshake now; CLIENT_HELD; or -ENOMEM, and
  * no client was begun.
  */
 int client_init(struct client *client, struct clients *clients, void *socket, struct rights *rights,
-	const char *remote);
+	const struct in6_addr *remote);
 
 /*
  * The same for a peer that says all it has to say in one request, and hears the answers on the response: it
@@ -125,7 +125,7 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
  * -ENOMEM.
  */
 int client_init_posting(struct client *client, struct clients *clients, void *socket, struct rights *rights,
-	const char *remote);
+	const struct in6_addr *remote);
 void client_said_all(struct client *client);
 
 /* Its peer has ended its own direction. Is an answer still to come? Then it stays until none is. */

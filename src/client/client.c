@@ -45,6 +45,8 @@ static void log_opened(const struct client *client)
 {
 	char remote[INET6_ADDRSTRLEN];
 
+	if (!log_wants(client->clients->log, LOG_INFO))
+		return;
 	ip_print(&client->remote, remote);
 	log_info(client->clients->log, "client connected", log_uint("conn", client->id),
 		log_str("route", route_path(client->rights.route)),
@@ -142,23 +144,20 @@ void client_let_in(struct client *client)
 
 /* Without a channel yet. 0 or -ENOMEM: then it may be deinited. */
 static int begin(struct client *client, struct clients *clients, void *socket, struct rights *rights,
-	const char *remote)
+	const struct in6_addr *remote)
 {
-	bool ipv4;
-
 	*client = (struct client){
 		.subscriber = {.urgent = clients->connected},
 		.clients = clients,
 		.socket = socket,
 		.rights = *rights,
 		.id = clients->next_id,
+		.remote = *remote,
 		.reason = CLOSE_GONE,
 		.close_code = 1006,
 	};
 	*rights = (struct rights){0};
 	clients->next_id += clients->id_step;
-	if (!ip_parse(slice_of(remote), &client->remote, &ipv4))
-		client->remote = in6addr_any;
 	list_init(&client->aside);
 	list_push_back(&clients->all, &client->link);
 	clients->n_clients++;
@@ -167,7 +166,7 @@ static int begin(struct client *client, struct clients *clients, void *socket, s
 }
 
 int client_init(struct client *client, struct clients *clients, void *socket, struct rights *rights,
-	const char *remote)
+	const struct in6_addr *remote)
 {
 	int r = begin(client, clients, socket, rights, remote);
 
@@ -184,7 +183,7 @@ int client_init(struct client *client, struct clients *clients, void *socket, st
 }
 
 int client_init_posting(struct client *client, struct clients *clients, void *socket, struct rights *rights,
-	const char *remote)
+	const struct in6_addr *remote)
 {
 	int r = begin(client, clients, socket, rights, remote);
 
@@ -467,6 +466,8 @@ static void log_gone(const struct client *client)
 	const struct clients *clients = client->clients;
 	char remote[INET6_ADDRSTRLEN];
 
+	if (!log_wants(clients->log, LOG_INFO))
+		return;
 	ip_print(&client->remote, remote);
 	log_info(clients->log, "client disconnected", log_uint("conn", client->id),
 		log_str("route", route_path(client->rights.route)),

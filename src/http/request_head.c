@@ -173,19 +173,20 @@ static bool read_field(struct request_head *head, struct slice line)
 {
 	struct slice name, value;
 
-	/* A fold or white space before the colon makes the name no token. */
-	if (!split_field(line, &name, &value) || !is_token(name))
+	if (!split_field(line, &name, &value))
 		return false;
-	/* Other control characters are odd, and mean nothing (RFC 9110 section 5.5). */
-	if (value.len && (memchr(value.data, '\r', value.len) || memchr(value.data, '\0', value.len)))
+	/* Of control characters only this and NUL mean something to somebody (RFC 9110 section 5.5). */
+	if (value.len && memchr(value.data, '\r', value.len))
 		return false;
 	for (int i = 0; i < HTTP_N_HEADERS; i++) {
 		if (!equal(name, names[i].text, names[i].len))
 			continue;
 		if (!head->n[i]++)
 			head->value[i] = value;
+		return true;
 	}
-	return true;
+	/* A fold or white space before the colon makes the name no token. */
+	return is_token(name);
 }
 
 /* RFC 9112 section 6.3: nobody may be in doubt where a body ends. */
@@ -242,6 +243,15 @@ static bool find_end(struct slice text, size_t *emptyp, size_t *lenp)
 	return false;
 }
 
+/* Is the end of a head the last that there is? It is of nearly all, and then nobody has to look for it. */
+static bool ends_here(struct slice text)
+{
+	static const char end[] = "\r\n\r\n";
+
+	return text.len > sizeof(end) && text.data[0] > ' ' &&
+	       memcmp(text.data + text.len - (sizeof(end) - 1), end, sizeof(end) - 1) == 0;
+}
+
 /* Bytes that no request line has, as another protocol begins; else more of it is to come. */
 static int judge_begin(struct slice text)
 {
@@ -259,10 +269,10 @@ static int judge_large(struct slice text, size_t max)
 int request_head_parse(struct request_head *head, const char *data, size_t len, size_t max, size_t *usedp)
 {
 	struct slice text = {data, len}, line;
-	size_t n_empty, n_all;
+	size_t n_empty = 0, n_all = len;
 
 	*head = (struct request_head){0};
-	if (!find_end(text, &n_empty, &n_all)) {
+	if ((len > max || !ends_here(text)) && !find_end(text, &n_empty, &n_all)) {
 		text = (struct slice){data + n_empty, len - n_empty};
 		return len >= max + n_empty ? judge_large(text, max)
 		       : len >= 2 * max     ? REQUEST_HEAD_BAD /* of empty lines */
@@ -277,9 +287,12 @@ int request_head_parse(struct request_head *head, const char *data, size_t len, 
 	while (take_line(&text, &line) && line.len)
 		if (!read_field(head, line))
 			return REQUEST_HEAD_BAD;
+	head->lines.len -= text.len; /* a body may stand behind them */
+	if (head->lines.len && memchr(head->lines.data, '\0', head->lines.len))
+		return REQUEST_HEAD_BAD;
 	if (!read_host(head) || !read_framing(head))
 		return REQUEST_HEAD_BAD;
-	*usedp = n_all;
+	*usedp = (size_t)(text.data - data);
 	return 0;
 }
 

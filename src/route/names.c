@@ -101,9 +101,16 @@ bool name_is_wide(const char *part, size_t len)
 size_t name_take_id(const char *segment, size_t len, char out[ROUTE_ID_MAX + 1])
 {
 	char text[SEGMENT_MAX];
-	int n = len <= sizeof(text) ? decode(segment, len, text) : -1;
-	size_t taken = n > 0 && is_text(text, (size_t)n) ? encode(text, (size_t)n, out) : 0;
+	size_t taken;
+	int n;
 
+	if (route_id_valid(segment, len)) { /* most are plain, and their own form */
+		memcpy(out, segment, len);
+		out[len] = '\0';
+		return len;
+	}
+	n = len <= sizeof(text) ? decode(segment, len, text) : -1;
+	taken = n > 0 && is_text(text, (size_t)n) ? encode(text, (size_t)n, out) : 0;
 	return taken > 0 && (name_is_wide(out, taken) || route_id_valid(out, taken)) ? taken : 0;
 }
 
@@ -118,11 +125,16 @@ static bool is_part(const char *part, size_t len)
 	       name_take_id(part, len, taken) == len && memcmp(part, taken, len) == 0;
 }
 
+bool name_is_reserved(const char *name, size_t len)
+{
+	return len >= sizeof(reserved) - 1 && memcmp(name, reserved, sizeof(reserved) - 1) == 0;
+}
+
 bool route_channel_valid(const char *name, size_t len)
 {
 	if (len == 0 || len > ROUTE_CHANNEL_MAX)
 		return false;
-	if (len >= sizeof(reserved) - 1 && memcmp(name, reserved, sizeof(reserved) - 1) == 0)
+	if (name_is_reserved(name, len))
 		return false;
 	for (size_t start = 0;;) {
 		const char *colon = memchr(name + start, ':', len - start);

@@ -19,6 +19,9 @@ size_t name_take_id(const char *segment, size_t len, char out[ROUTE_ID_MAX + 1])
 /* Of a part that is valid in a name: is it a wide id? */
 bool name_is_wide(const char *part, size_t len);
 
+/* Does it begin as the names of our own keys and channels? */
+bool name_is_reserved(const char *name, size_t len);
+
 /* Letters, digits and '_', not starting with a digit, 1 to 64 bytes. */
 bool name_is_variable(const char *text, size_t len);
 

@@ -500,17 +500,25 @@ size_t route_channel(const struct route_match *match, size_t i, char out[ROUTE_C
 	return len;
 }
 
-bool route_channels_valid(const struct route_match *match, bool asked)
+/* Literals and ids are valid as they are. What a claim says may be anything. */
+static bool channel_valid(const struct route_match *match, size_t i, bool has_claims)
 {
 	char name[ROUTE_CHANNEL_MAX + 1];
+	size_t len;
 
+	/* Each id may be as long as it is, and two of them still too long together. */
+	if (channel_len(match, &match->route->channels[i]) > ROUTE_CHANNEL_MAX)
+		return false;
+	len = route_channel(match, i, name);
+	return has_claims ? route_channel_valid(name, len) : !name_is_reserved(name, len);
+}
+
+bool route_channels_valid(const struct route_match *match, bool asked)
+{
 	for (size_t i = 0; i < match->route->n_channels; i++) {
-		if (!asked && template_has_claims(&match->route->channels[i]))
-			continue;
-		/* Each id may be as long as it is, and two of them still too long together. */
-		if (channel_len(match, &match->route->channels[i]) > ROUTE_CHANNEL_MAX)
-			return false;
-		if (!route_channel_valid(name, route_channel(match, i, name)))
+		bool has_claims = template_has_claims(&match->route->channels[i]);
+
+		if ((asked || !has_claims) && !channel_valid(match, i, has_claims))
 			return false;
 	}
 	return true;

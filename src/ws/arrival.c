@@ -3,7 +3,6 @@
 #include "ws/arrival.h"
 
 #include "core/address_table.h"
-#include "core/ip.h"
 #include "ws/trusted.h"
 
 static int count(struct arrival *arrival, struct address_table *table, const struct in6_addr *from,
@@ -27,15 +26,11 @@ int arrival_count_peer(
 }
 
 int arrival_count_client(struct arrival *arrival, struct address_table *table, const struct trusted *trusted,
-	const char *client, uint64_t now_ms)
+	const struct in6_addr *client, uint64_t now_ms)
 {
-	struct in6_addr from;
-	bool ipv4;
-
-	if (arrival->address || !trusted_covers(trusted, &arrival->peer) ||
-		!ip_parse(slice_of(client), &from, &ipv4) || trusted_covers(trusted, &from))
+	if (arrival->address || !trusted_covers(trusted, &arrival->peer) || trusted_covers(trusted, client))
 		return 0;
-	return count(arrival, table, &from, true, now_ms);
+	return count(arrival, table, client, true, now_ms);
 }
 
 void arrival_end(struct arrival *arrival, struct address_table *table, uint64_t now_ms)

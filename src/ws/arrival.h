@@ -42,7 +42,7 @@ int arrival_count_peer(
 
 /* The request of a trusted proxy names this client: the same for him. */
 int arrival_count_client(struct arrival *arrival, struct address_table *table, const struct trusted *trusted,
-	const char *client, uint64_t now_ms);
+	const struct in6_addr *client, uint64_t now_ms);
 
 /* It ends. Harmless twice. */
 void arrival_end(struct arrival *arrival, struct address_table *table, uint64_t now_ms);

@@ -174,11 +174,14 @@ static const struct handshake_refusal *check_form(
 
 /* A browser always says which page asks. Nobody else has to. */
 static const struct handshake_refusal *check_origin(
-	const struct request_head *head, const struct origins *origins, const char *remote)
+	const struct request_head *head, const struct origins *origins, const struct in6_addr *remote)
 {
+	char text[INET6_ADDRSTRLEN];
+
 	if (head->n[HTTP_ORIGIN] == 0)
 		return NULL;
-	if (head->n[HTTP_ORIGIN] == 1 && origins_allow(origins, head->value[HTTP_ORIGIN], head->host, remote))
+	ip_print(remote, text);
+	if (head->n[HTTP_ORIGIN] == 1 && origins_allow(origins, head->value[HTTP_ORIGIN], head->host, text))
 		return NULL;
 	return &refusals[REFUSAL_BAD_ORIGIN];
 }
@@ -361,12 +364,11 @@ static bool reads_close(const struct request_head *head)
 	       request_head_lists(head, HTTP_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
 }
 
-void handshake_answer(
-	const struct request_head *head, const char *extensions, struct accept_key *accept, struct buf *out)
+void handshake_answer(const struct request_head *head, const char *extensions, struct buf *out)
 {
 	char key[ACCEPT_KEY_SIZE];
 
-	accept_key_write(accept, head->value[HTTP_WEBSOCKET_KEY], key);
+	accept_key_write(head->value[HTTP_WEBSOCKET_KEY], key);
 	(void)buf_reserve(out, ANSWER_BYTES); /* at once, and not in pieces */
 	buf_append_str(out,
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -382,18 +384,18 @@ void handshake_answer(
 }
 
 /* Lets it in only to tell it why not. */
-static void write_closed(const struct request_head *head, const struct handshake_refusal *refusal,
-	struct accept_key *accept, struct buf *out)
+static void write_closed(
+	const struct request_head *head, const struct handshake_refusal *refusal, struct buf *out)
 {
 	unsigned char frame[FRAME_CONTROL_SIZE];
 	size_t len = frame_close_write(frame, refusal->close, refusal->code);
 
-	handshake_answer(head, NULL, accept, out);
+	handshake_answer(head, NULL, out);
 	buf_append(out, frame, len);
 }
 
 bool handshake_page_reads(
-	const struct request_head *head, const struct handshake_rules *rules, const char *remote)
+	const struct request_head *head, const struct handshake_rules *rules, const struct in6_addr *remote)
 {
 	return head->n[HTTP_ORIGIN] && !check_origin(head, rules->origins, remote);
 }
@@ -435,12 +437,12 @@ static void write_refused(const struct request_head *head, const struct handshak
 }
 
 void handshake_refuse(struct lws *wsi, const struct request_head *head,
-	const struct handshake_refusal *refusal, bool page_reads, struct accept_key *accept)
+	const struct handshake_refusal *refusal, bool page_reads)
 {
 	struct buf out = {0};
 
 	if (refusal->close && reads_close(head))
-		write_closed(head, refusal, accept, &out);
+		write_closed(head, refusal, &out);
 	else
 		write_refused(head, refusal, page_reads, &out);
 	/* The peer may be gone already, or there is no memory: then there is no answer. */
@@ -454,17 +456,28 @@ bool handshake_speaks(const struct request_head *head)
 	return request_head_lists(head, HTTP_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
 }
 
-void handshake_remote(const struct in6_addr *peer, const struct trusted *trusted,
-	const struct request_head *head, char out[INET6_ADDRSTRLEN])
+/* The client that a trusted proxy speaks for. */
+static struct in6_addr client_behind(
+	const struct in6_addr *peer, const struct trusted *trusted, const struct request_head *head)
 {
 	enum forwarded_form form =
 		head->n[HTTP_X_FORWARDED_FOR] ? FORWARDED_FOR_ADDRESSES : FORWARDED_ELEMENTS;
-	char text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN], client[INET6_ADDRSTRLEN];
 	char scratch[REQUEST_HEAD_MAX];
+	struct in6_addr remote = *peer;
+	bool ipv4;
 
 	ip_print(peer, text);
 	trusted_client(trusted, text, form,
 		request_head_list(
 			head, form == FORWARDED_ELEMENTS ? HTTP_FORWARDED : HTTP_X_FORWARDED_FOR, scratch),
-		out);
+		client);
+	(void)ip_parse(slice_of(client), &remote, &ipv4); /* it is one */
+	return remote;
+}
+
+struct in6_addr handshake_remote(
+	const struct in6_addr *peer, const struct trusted *trusted, const struct request_head *head)
+{
+	return trusted_covers(trusted, peer) ? client_behind(peer, trusted, head) : *peer;
 }

@@ -18,7 +18,6 @@
 #include "metrics/metrics.h"
 #include "protocol/transport.h"
 
-struct accept_key;
 struct buf;
 struct handshake_rules;
 struct lws;
@@ -58,9 +57,9 @@ struct handshake_door {
 	const struct handshake_rules *rules;
 	struct verifier_thread *verifying;     /* the room in which tokens are checked */
 	const struct revocations *revocations; /* NULL: no token is revoked */
-	const struct ticket *ticket; /* that the request named, answered; NULL: none was asked for */
-	const char *remote;          /* the client's address */
-	int64_t now_ms;              /* wall clock */
+	const struct ticket *ticket;   /* that the request named, answered; NULL: none was asked for */
+	const struct in6_addr *remote; /* the client's address */
+	int64_t now_ms;                /* wall clock */
 	size_t message_bytes_max;
 };
 
@@ -94,7 +93,7 @@ const struct handshake_refusal *handshake_refusal(enum refusal refusal);
 
 /* May the page that asks read the answer (CORS)? Only a browser's page asks for that. */
 bool handshake_page_reads(
-	const struct request_head *head, const struct handshake_rules *rules, const char *remote);
+	const struct request_head *head, const struct handshake_rules *rules, const struct in6_addr *remote);
 
 /* The fields that let it. */
 void handshake_write_cors(const struct request_head *head, char out[HANDSHAKE_CORS_SIZE]);
@@ -102,18 +101,17 @@ void handshake_write_cors(const struct request_head *head, char out[HANDSHAKE_CO
 /* Writes the refusal, as an HTTP response or as a WebSocket that is closed at once: nothing follows it. The
  * head may be empty. page_reads: handshake_page_reads(). */
 void handshake_refuse(struct lws *wsi, const struct request_head *head,
-	const struct handshake_refusal *refusal, bool page_reads, struct accept_key *accept);
+	const struct handshake_refusal *refusal, bool page_reads);
 
 /* Does the client offer our subprotocol? Then it is agreed to. */
 bool handshake_speaks(const struct request_head *head);
 
 /* Writes the answer to a request that is let in. extensions: what is agreed to of those that it offers, or
  * NULL. */
-void handshake_answer(
-	const struct request_head *head, const char *extensions, struct accept_key *accept, struct buf *out);
+void handshake_answer(const struct request_head *head, const char *extensions, struct buf *out);
 
 /* The address of the client: the connection's peer or, if that is a trusted proxy, the client behind it. */
-void handshake_remote(const struct in6_addr *peer, const struct trusted *trusted,
-	const struct request_head *head, char out[INET6_ADDRSTRLEN]);
+struct in6_addr handshake_remote(
+	const struct in6_addr *peer, const struct trusted *trusted, const struct request_head *head);
 
 #endif

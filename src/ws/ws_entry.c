@@ -12,7 +12,6 @@
 #include "client/client.h"
 #include "client/clients.h"
 #include "core/buf.h"
-#include "core/clock.h"
 #include "core/tally.h"
 #include "http/request_head.h"
 #include "route/route.h"
@@ -29,7 +28,7 @@ struct admitted {
 	enum transport transport;
 	struct rights rights;
 	struct tally_name *user;
-	const char *remote;
+	struct in6_addr remote;
 };
 
 /* A connection of ours for this wsi, with a client begun, which takes the rights over. 0 or -ENOMEM. */
@@ -49,9 +48,9 @@ static int connection_begin(
 	connection->user = admitted->user;
 	if (admitted->transport == TRANSPORT_POST)
 		r = client_init_posting(
-			&connection->client, server->clients, connection, rights, admitted->remote);
+			&connection->client, server->clients, connection, rights, &admitted->remote);
 	else
-		r = client_init(&connection->client, server->clients, connection, rights, admitted->remote);
+		r = client_init(&connection->client, server->clients, connection, rights, &admitted->remote);
 	if (r < 0) {
 		free(connection);
 		return r;
@@ -71,24 +70,28 @@ static void resume(struct ws_connection *connection, const struct request_head *
 	struct position others[ROUTE_CHANNELS_MAX - 1];
 	struct since since;
 
-	if (since_query_read(head->query, false, others, &since))
+	if (head->query.len && since_query_read(head->query, false, others, &since))
 		client_resume(&connection->client, &since);
+}
+
+static const char *answer_to_offers(const struct request_head *head)
+{
+	char scratch[REQUEST_HEAD_MAX];
+	struct slice offers = request_head_list(head, HTTP_WEBSOCKET_EXTENSIONS, scratch);
+
+	return deflate_offer_answer(offers.data, offers.len);
 }
 
 static const char *extensions_for(const struct client *client, const struct request_head *head)
 {
-	char scratch[REQUEST_HEAD_MAX];
-	struct slice offers;
-
 	if (!route_compresses(client->rights.route) || !head->n[HTTP_WEBSOCKET_EXTENSIONS])
 		return NULL;
-	offers = request_head_list(head, HTTP_WEBSOCKET_EXTENSIONS, scratch);
-	return deflate_offer_answer(offers.data, offers.len);
+	return answer_to_offers(head);
 }
 
 /* Behind a proxy the address of a client is known only now. */
 static const struct handshake_refusal *count_client(
-	struct ws_server *server, struct arrival *arrival, const char *remote)
+	struct ws_server *server, struct arrival *arrival, const struct in6_addr *remote)
 {
 	int r = arrival_count_client(
 		arrival, server->places->addresses, server->rules.trusted, remote, server->clients->now_ms);
@@ -98,8 +101,8 @@ static const struct handshake_refusal *count_client(
 	return arrival->over ? handshake_refusal(arrival->refusal) : NULL;
 }
 
-static const struct handshake_refusal *check(struct ws_server *server, struct ws_entry *entry,
-	const char *remote, struct rights *rights, enum transport *transportp)
+static const struct handshake_refusal *check(
+	struct ws_server *server, struct ws_entry *entry, struct admitted *admitted)
 {
 	const struct handshake_door door = {
 		.routes = server->clients->routes,
@@ -107,12 +110,12 @@ static const struct handshake_refusal *check(struct ws_server *server, struct ws
 		.verifying = server->verifying,
 		.revocations = server->revocations,
 		.ticket = entry->ticket,
-		.remote = remote,
-		.now_ms = clock_wall_ms(),
+		.remote = &admitted->remote,
+		.now_ms = (int64_t)server->clients->wall_ms,
 		.message_bytes_max = server->clients->limits.message_bytes_max,
 	};
 	const struct handshake_refusal *refusal =
-		handshake_check(entry->head, &door, rights, transportp, &entry->token);
+		handshake_check(entry->head, &door, &admitted->rights, &admitted->transport, &entry->token);
 
 	if (refusal && entry->token.key_is_unknown && ws_server_wants_key(server, entry->token.header.kid))
 		return handshake_refusal(REFUSAL_KEYS_REFRESHING);
@@ -142,7 +145,7 @@ static int begin_socket(struct ws_connection *connection, const struct request_h
 	const char *extensions = extensions_for(&connection->client, head);
 	struct buf answer = {0};
 
-	handshake_answer(head, extensions, connection->server->accept, &answer);
+	handshake_answer(head, extensions, &answer);
 	if (!buf_text(&answer)) {
 		buf_deinit(&answer);
 		return -ENOMEM;
@@ -157,7 +160,8 @@ static int begin_socket(struct ws_connection *connection, const struct request_h
 }
 
 /* What belongs to an event stream. 0, or -ENOMEM. */
-static int begin_stream(struct ws_connection *connection, const struct request_head *head, const char *remote)
+static int begin_stream(
+	struct ws_connection *connection, const struct request_head *head, const struct in6_addr *remote)
 {
 	const struct ws_server *server = connection->server;
 	int r;
@@ -171,8 +175,8 @@ static int begin_stream(struct ws_connection *connection, const struct request_h
 }
 
 /* All questions but the user's number. NULL: there are rights, or entry->file. */
-static const struct handshake_refusal *question(struct ws_server *server, struct ws_entry *entry,
-	char remote[INET6_ADDRSTRLEN], struct admitted *admitted)
+static const struct handshake_refusal *question(
+	struct ws_server *server, struct ws_entry *entry, struct admitted *admitted)
 {
 	const struct handshake_refusal *refusal;
 
@@ -180,19 +184,18 @@ static const struct handshake_refusal *question(struct ws_server *server, struct
 	entry->token = (struct handshake_token){0};
 	if (server->draining)
 		return handshake_refusal(REFUSAL_DRAINING);
-	handshake_remote(&entry->arrival->peer, server->rules.trusted, entry->head, remote);
-	refusal = count_client(server, entry->arrival, remote);
+	admitted->remote = handshake_remote(&entry->arrival->peer, server->rules.trusted, entry->head);
+	refusal = count_client(server, entry->arrival, &admitted->remote);
 	entry->file = refusal ? NULL : ws_file_asked(entry->head, &server->rules);
 	if (refusal || entry->file)
 		return refusal;
-	return check(server, entry, remote, &admitted->rights, &admitted->transport);
+	return check(server, entry, admitted);
 }
 
 const struct handshake_refusal *ws_entry_look(struct ws_server *server, struct ws_entry *entry)
 {
-	char remote[INET6_ADDRSTRLEN];
 	struct admitted admitted;
-	const struct handshake_refusal *refusal = question(server, entry, remote, &admitted);
+	const struct handshake_refusal *refusal = question(server, entry, &admitted);
 
 	if (!refusal && !entry->file)
 		rights_deinit(&admitted.rights);
@@ -202,9 +205,8 @@ const struct handshake_refusal *ws_entry_look(struct ws_server *server, struct w
 const struct handshake_refusal *ws_entry_admit(
 	struct ws_server *server, struct lws *wsi, struct ws_entry *entry)
 {
-	char remote[INET6_ADDRSTRLEN];
-	struct admitted admitted = {.remote = remote};
-	const struct handshake_refusal *refusal = question(server, entry, remote, &admitted);
+	struct admitted admitted = {0};
+	const struct handshake_refusal *refusal = question(server, entry, &admitted);
 	int r;
 
 	if (entry->file)
@@ -217,8 +219,9 @@ const struct handshake_refusal *ws_entry_admit(
 		tally_leave(server->places->users, admitted.user);
 		return handshake_refusal(REFUSAL_OUT_OF_MEMORY);
 	}
-	r = admitted.transport == TRANSPORT_WEBSOCKET ? begin_socket(entry->connection, entry->head)
-						      : begin_stream(entry->connection, entry->head, remote);
+	r = admitted.transport == TRANSPORT_WEBSOCKET
+		    ? begin_socket(entry->connection, entry->head)
+		    : begin_stream(entry->connection, entry->head, &admitted.remote);
 	if (r == 0)
 		return NULL;
 	ws_server_end(entry->connection);

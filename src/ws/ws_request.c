@@ -13,6 +13,7 @@
 #include "client/socket.h"
 #include "core/buf.h"
 #include "core/clock.h"
+#include "core/ip.h"
 #include "core/log.h"
 #include "http/request_head.h"
 #include "mail/ticket.h"
@@ -49,11 +50,11 @@ struct ws_request {
 
 int ws_request_begin(struct lws *wsi, const struct arrival *arrival)
 {
-	struct ws_request *request = calloc(1, sizeof(*request));
+	struct ws_request *request = malloc(sizeof(*request));
 
 	if (!request)
 		return -ENOMEM;
-	request->arrival = *arrival;
+	*request = (struct ws_request){.arrival = *arrival};
 	if (arrival->named)
 		ws_tls_name(wsi, &request->arrival.peer);
 	lws_set_opaque_user_data(wsi, request);
@@ -168,11 +169,13 @@ static void tell(struct ws_server *server, struct told *told)
 {
 	enum refusal id = told->refusal->id;
 	char remote[INET6_ADDRSTRLEN];
+	struct in6_addr client;
 
 	if (!log_limit_allow(
 		    server->log, &server->refused_limits[id], clock_monotonic_ms(), &told->suppressed))
 		return;
-	handshake_remote(told->peer, server->rules.trusted, told->head, remote);
+	client = handshake_remote(told->peer, server->rules.trusted, told->head);
+	ip_print(&client, remote);
 	told->remote = remote;
 	if (id == REFUSAL_BAD_ORIGIN)
 		tell_origin(server->log, told);
@@ -210,14 +213,10 @@ void ws_request_note(struct ws_server *server, const struct request_head *head, 
 static void refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
 	const struct in6_addr *peer, const struct handshake_refusal *refusal)
 {
-	char remote[INET6_ADDRSTRLEN];
-	bool page_reads = false;
+	struct in6_addr remote = handshake_remote(peer, server->rules.trusted, head);
+	bool page_reads = handshake_page_reads(head, &server->rules, &remote);
 
-	if (head->n[HTTP_ORIGIN]) {
-		handshake_remote(peer, server->rules.trusted, head, remote);
-		page_reads = handshake_page_reads(head, &server->rules, remote);
-	}
-	handshake_refuse(wsi, head, refusal, page_reads, server->accept);
+	handshake_refuse(wsi, head, refusal, page_reads);
 }
 
 void ws_request_refuse(struct ws_server *server, struct lws *wsi, const struct request_head *head,
@@ -356,6 +355,7 @@ void ws_request_answer(struct ws_connection *connection)
 	struct request_head head = {.method = {"GET", 3}, .path = slice_of(path ? path : "")};
 
 	connection->path = NULL;
+	ws_server_refresh_time(connection->server);
 	open_connection(connection->server, connection->wsi, &head, early);
 	free(path);
 }

@@ -17,7 +17,6 @@
 #include "core/log.h"
 #include "core/tally.h"
 #include "http/request_head.h"
-#include "ws/accept_key.h"
 #include "ws/admission.h"
 #include "ws/handshake.h"
 #include "ws/listener.h"
@@ -86,7 +85,6 @@ const struct handshake_refusal *ws_server_open(struct ws_connection *connection,
 {
 	int r = 0;
 
-	ws_server_refresh_time(connection->server);
 	if (connection->server->draining) {
 		ws_server_end(connection);
 		return handshake_refusal(REFUSAL_DRAINING);
@@ -291,7 +289,6 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->sender = ws_sender_new(options->use_uring, options->log, options->metrics);
 	server->inflate = ws_inflate_new(options->clients->limits.message_bytes_max);
 	server->verifying = verifier_thread_new();
-	server->accept = accept_key_new();
 	r = server->sender && server->inflate && server->verifying ? make_tls(server, options) : -ENOMEM;
 	if (r == 0)
 		r = start_lws(server, options->base);
@@ -323,7 +320,6 @@ void ws_server_free(struct ws_server *server)
 	ws_sender_free(server->sender);
 	ws_inflate_free(server->inflate);
 	verifier_thread_free(server->verifying);
-	accept_key_free(server->accept);
 	revocations_unref(server->revocations);
 	handshake_rules_deinit(&server->rules);
 	free(server);

@@ -13,7 +13,6 @@
 #include "ws/places.h"
 #include "ws/ws_server.h"
 
-struct accept_key;
 struct admission;
 struct arrival;
 struct clients;
@@ -52,7 +51,6 @@ struct ws_server {
 	struct handshake_rules rules;
 	struct revocations *revocations;   /* one reference; NULL: no token is revoked */
 	struct verifier_thread *verifying; /* the room in which tokens are checked */
-	struct accept_key *accept;         /* or NULL */
 	struct log *log;
 	struct log_limit rest_limit;
 	struct log_limit refused_limits[N_REFUSALS];

@@ -8,6 +8,7 @@
 #include "auth/claims.h"
 #include "auth/identity.h"
 #include "client/socket.h"
+#include "core/ip.h"
 #include "core/map.h"
 #include "mail/confirmation.h"
 #include "mail/wish.h"
@@ -355,13 +356,16 @@ static int begin_by(struct world *world, struct peer *peer, const char *path, co
 	struct identity *identity)
 {
 	struct route_match match;
+	struct in6_addr from = in6addr_any;
 	struct rights rights;
+	bool ipv4;
 	int r;
 
+	(void)ip_parse(slice_of(remote), &from, &ipv4);
 	assert_int_equal(route_table_match(world->clients.routes, path, strlen(path), &match), 0);
 	assert_int_equal(rights_init(&rights, world->clients.routes, &match, identity), 0);
 	world->beginning = true;
-	r = client_init(&peer->client, &world->clients, peer, &rights, remote);
+	r = client_init(&peer->client, &world->clients, peer, &rights, &from);
 	world->beginning = false;
 	return r;
 }

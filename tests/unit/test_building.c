@@ -298,6 +298,7 @@ static int build_client(struct fixture *fixture)
 	static const struct client_limits limits = {.outbox_bytes_max = 1000, .subscriptions_max = 4};
 	const struct clients_listener listener = {.wish = on_wish};
 	struct clients clients;
+	const struct in6_addr remote = IN6ADDR_LOOPBACK_INIT;
 	struct client client = {0};
 	struct route_match match;
 	struct rights rights;
@@ -309,7 +310,7 @@ static int build_client(struct fixture *fixture)
 	assert_int_equal(route_table_match(fixture->routes, CARDS, strlen(CARDS), &match), 0);
 	r = rights_init(&rights, fixture->routes, &match, NULL);
 	if (r == 0)
-		r = client_init(&client, &clients, &client, &rights, "192.0.2.1");
+		r = client_init(&client, &clients, &client, &rights, &remote);
 	client_deinit(&client);
 	clients_deinit(&clients);
 	return r;

@@ -17,6 +17,7 @@
 #include "client/client.h"
 #include "client/clients.h"
 #include "client/socket.h"
+#include "core/ip.h"
 #include "core/map.h"
 #include "mail/census.h"
 #include "mail/disconnects.h"
@@ -177,11 +178,14 @@ static struct client *open_one(struct world *world, const char *path)
 {
 	struct peer *peer = &world->peers[world->n_peers++];
 	struct route_match match;
+	struct in6_addr remote;
 	struct rights rights;
+	bool ipv4;
 
 	assert_int_equal(route_table_match(world->routes, path, strlen(path), &match), 0);
 	assert_int_equal(rights_init(&rights, world->routes, &match, NULL), 0);
-	assert_int_equal(client_init(&peer->client, &world->clients, peer, &rights, "192.0.2.1"), 0);
+	assert_true(ip_parse(slice_of("192.0.2.1"), &remote, &ipv4));
+	assert_int_equal(client_init(&peer->client, &world->clients, peer, &rights, &remote), 0);
 	client_open(&peer->client);
 	return &peer->client;
 }

@@ -287,9 +287,53 @@ static void joins_as_many_lines_as_a_head_can_hold(void **state)
 	free(text);
 }
 
+/* Whether or not the bytes end as a head does, which is looked at first. */
+static void a_body_is_no_part_of_the_head(void **state)
+{
+	static const char text[] = LINE HOST "Upgrade: a\r\nUpgrade: b\r\n\r\nUpgrade: c\0\r\n\r\n";
+	struct request_head head;
+	struct slice lines, value;
+	size_t used, n = 0;
+
+	(void)state;
+	for (size_t cut = 0; cut < 3; cut++) {
+		assert_int_equal(
+			request_head_parse(&head, text, sizeof(text) - 1 - cut, REQUEST_HEAD_BYTES, &used),
+			0);
+		assert_int_equal(used, strlen(LINE HOST "Upgrade: a\r\nUpgrade: b\r\n\r\n"));
+		assert_false(request_head_lists(&head, HTTP_UPGRADE, "c"));
+		assert_true(request_head_lists(&head, HTTP_UPGRADE, "b"));
+		lines = head.lines;
+		for (n = 0; request_head_next(&lines, HTTP_UPGRADE, &value); n++)
+			;
+		assert_int_equal(n, 2);
+	}
+}
+
+static void refuses_nul_wherever_it_stands(void **state)
+{
+	static const char *const before[] = {
+		"GE", "GET /ws", LINE "Ho", LINE "Host: a", LINE HOST "X-Other: a", LINE HOST "X-Ot"};
+	struct request_head head;
+	size_t used;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(before); i++) {
+		char text[200];
+		size_t len = strlen(before[i]);
+
+		memcpy(text, before[i], len);
+		memcpy(text + len, "\0: x HTTP/1.1\r\n" HOST "\r\n", 26);
+		assert_int_equal(request_head_parse(&head, text, len + 26, REQUEST_HEAD_BYTES, &used),
+			REQUEST_HEAD_BAD);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_body_is_no_part_of_the_head),
+		cmocka_unit_test(refuses_nul_wherever_it_stands),
 		cmocka_unit_test(takes_a_request_apart),
 		cmocka_unit_test(takes_no_name_for_a_known_one_that_it_begins_like),
 		cmocka_unit_test(waits_for_the_end_and_for_no_more),

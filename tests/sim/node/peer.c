@@ -206,6 +206,7 @@ void peer_come(struct node *node, struct peer *peer)
 	struct route_match match;
 	struct rights rights;
 	struct since since = {.kind = SINCE_NOW};
+	const struct in6_addr remote = IN6ADDR_LOOPBACK_INIT;
 	int r;
 
 	if (peer->is_open)
@@ -219,7 +220,7 @@ void peer_come(struct node *node, struct peer *peer)
 	peer->n_dropped = 0;
 	peer->promised = 0;
 	buf_reset(&peer->wire);
-	r = client_init(&peer->client, &node->clients, peer, &rights, "192.0.2.1");
+	r = client_init(&peer->client, &node->clients, peer, &rights, &remote);
 	if (r < 0)
 		abort();
 	if (is_aware(node, peer)) {
