@@ -41,7 +41,8 @@ def test_status_says_who_it_is_and_what_it_does(node, tmp_path):
         peer.ask({"type": "subscribe", "data": {"channel": "items:1"}})
         assert node.publish("items:1", '{"type":"x"}').returncode == 0
         assert peer.receive()["type"] == "x"
-        told = until("all is counted", lambda: (lambda told: told["totals"]["messages_sent"] >= 2 and told)(status_of(node)))
+        told = until("all is counted", lambda: (lambda told: told["totals"]["messages_sent"] >= 2 and sum(told["delivery_seconds"]["counts"])
+                                                and told)(status_of(node)))
     assert told["connections_max"] == node.metric("tidegate_connections_max") > 0
     assert (told["connections"], told["subscriptions"], told["channels"], told["workers"]) == (
         1, 2, 3, 2)  # tg:control is one of the channels
@@ -164,7 +165,7 @@ def test_a_connection_is_closed_with_4010_and_that_is_logged(node):
     node.wait_for_line("the operator gives a command", do="disconnect", conn=str(target), operator="127.0.0.1")
     node.wait_for_line("client disconnected", conn=str(target), code="4010")
     assert node.post("/disconnect", {"connection": target}).status == 404
-    assert node.metric('tidegate_connections_closed_total{code="4010"}') == 1
+    until("it is counted", lambda: node.metric('tidegate_connections_closed_total{code="4010"}') == 1)
 
 
 def test_the_last_disconnects_are_told_with_their_reasons(node):

@@ -156,9 +156,11 @@ def test_who_asks_and_does_not_read_is_closed_in_time(start, redis, tmp_path):
     gateway = start(*TALKATIVE, "--config", file, "--workers", "1", redis=redis)
     with gateway.connect("/ws/mute", receive_buffer=4096) as peer:
         ping = frame(TEXT, json.dumps({"type": "ping", "id": "x" * 100}).encode())
-        while gateway.metric("tidegate_queued_bytes") < 100000:
+        def closed():
             peer.send_raw(ping * 500)
-        assert gateway.wait_for_line("client disconnected", code="4100").fields["route"] == "/ws/mute"
+            return gateway.lines("client disconnected", code="4100")
+
+        assert until("it is closed", closed)[0].fields["route"] == "/ws/mute"
 
 
 def say_names(peer, count):

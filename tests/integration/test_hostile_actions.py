@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 
@@ -151,12 +152,14 @@ def test_ten_thousand_actions_of_one_client_are_refused_above_what_he_may(gatewa
 
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
+        began = time.monotonic()
         for number in range(n):
             act(peer, 0, id=number)
         others()
         thread.join(60)
+        carried_max = 3 * (1 + (time.monotonic() - began) // 2)
     assert set(codes) == {"too_many_actions", "timeout"} and sum(codes.values()) == n
-    assert own_redis.client.xlen(STREAM) == codes["timeout"] <= 9, "three at a time, each for two seconds"
+    assert own_redis.client.xlen(STREAM) == codes["timeout"] <= carried_max, "three at a time, each for two seconds"
 
 
 @pytest.mark.plain

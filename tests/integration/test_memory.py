@@ -16,6 +16,7 @@ MAX = 48 << 20
 SLOW_PEERS = 8
 EVENT_BYTES = 256 << 10
 FLOOD_BYTES_A_SECOND = 30 << 20  # 7 MiB between two looks
+PAUSE_SECONDS_MAX = 0.05
 KERNEL_BYTES = SLOW_PEERS * (4 << 20)  # that its buffers take before anything waits in the gateway
 TOLD = 'tidegate_handshakes_refused_total{reason="memory"}'
 CONFIG = """
@@ -58,14 +59,16 @@ class Flood:
     """Events for peers that read nothing, at a steady rate."""
 
     def __init__(self, gateway, redis):
-        self.redis, self.sent, self.began = redis, 0, time.monotonic()
+        self.redis, self.sent, self.due, self.at = redis, 0, 0, time.monotonic()
         self.peers = [gateway.connect(f"/ws/slow/{n}", receive_buffer=4096) for n in range(SLOW_PEERS)]
         self.filler = "x" * EVENT_BYTES
 
     def go_on(self):
-        """What is due: False if that is nothing."""
-        due = (time.monotonic() - self.began) * FLOOD_BYTES_A_SECOND
-        while self.sent < due:
+        """What is due. Where we stood still, it does not come all at once."""
+        now = time.monotonic()
+        self.due += min(now - self.at, PAUSE_SECONDS_MAX) * FLOOD_BYTES_A_SECOND
+        self.at = now
+        while self.sent < self.due:
             for n in range(SLOW_PEERS):
                 self.redis.publish(f"slow:{n}", json.dumps({"type": "n", "data": self.filler}))
             self.sent += SLOW_PEERS * EVENT_BYTES

@@ -61,8 +61,8 @@ def test_one_that_ends_takes_leave(start, redis):
 
 def test_one_that_dies_is_forgotten_when_its_word_expires(start, redis):
     stays = start(redis=redis)
-    redis.client.sadd(SET, "dead")
     redis.client.set("tg:{nodes}:dead", '{"node":"dead"}', px=15000)
+    redis.client.sadd(SET, "dead")  # behind its word, for an id without one is removed
     until("it is listed while its word holds", lambda: "dead" in nodes_of(stays))
     until("ours is there", lambda: redis.client.pttl(f"tg:{{nodes}}:{own_id(stays)}") > 0)
     assert redis.client.pttl(f"tg:{{nodes}}:{own_id(stays)}") <= 15000
@@ -75,10 +75,10 @@ def test_what_others_write_there_is_not_trusted(start, redis):
     node = start(redis=redis)
     wrong = {"text": "not json", "list": "[1]", "half": '{"node":', "huge": '{"node":"%s"}' % ("x" * 20000), "\n": '{"node":"n"}'}
     for name, text in wrong.items():
-        redis.client.sadd(SET, name)
         redis.client.set("tg:{nodes}:" + name, text)
-    redis.client.sadd(SET, "good")
+        redis.client.sadd(SET, name)
     redis.client.set("tg:{nodes}:good", '{"node":"good"}')
+    redis.client.sadd(SET, "good")
     assert nodes_of(node) == {own_id(node), "good"}
 
 

@@ -82,8 +82,8 @@ def test_under_asyncio_the_same(pair, own_redis):
 
 
 def test_who_does_not_answer_is_named(pair, own_redis):
-    own_redis.client.sadd("tg:{app:nodes}", "gone", "over")
     own_redis.client.set("tg:{app:nodes}:gone", "{}", px=15000)
+    own_redis.client.sadd("tg:{app:nodes}", "gone", "over")
     control = Control(redis_py.Redis(port=own_redis.port), prefix=PREFIX, seconds=0.5)
     assert control.refresh("nobody").silent == ("gone",)
     own_redis.client.publish("app:tg:c:x", "nonsense")

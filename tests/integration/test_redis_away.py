@@ -12,6 +12,7 @@ from harness.websocket import WebSocket
 
 BACK_WITHIN_SECONDS = 2  # of Redis answering again: the promise
 NOTICED_WITHIN_SECONDS = 9  # a Redis that hangs, by the probe: docs/testing.md F2
+BUSY_SECONDS = 5  # that we may see it later, on a busy machine
 
 
 @pytest.fixture
@@ -77,7 +78,8 @@ def test_many_channels_are_all_back(gateway, own_redis):
         until("/ready says 503", lambda: not_ready(gateway))
         own_redis.start()
         first_event_after_return(own_redis, peer, 10)
-        until("all are subscribed", lambda: own_redis.subscribers(f"items:{count - 1}"))
+        names = [f"items:{number}" for number in range(count)]
+        until("all are subscribed", lambda: all(n for _, n in own_redis.client.pubsub_numsub(*names)))
         for number in range(count):
             assert own_redis.publish(f"items:{number}", json.dumps({"type": "n", "data": number})) == 1
         for number, other in enumerate(peers):
@@ -110,7 +112,7 @@ def test_a_gateway_started_before_redis_becomes_ready(start, own_redis):
     assert gateway.get("/live").status == 200
     assert gateway.get("/ready").status == 503
     own_redis.start()
-    gateway.wait_until_ready(5)
+    gateway.wait_until_ready()
     with gateway.connect() as peer:
         own_redis.publish("cards", '{"type":"hello"}')
         assert peer.receive()["type"] == "hello"
@@ -136,11 +138,11 @@ def test_a_redis_that_hangs_is_noticed_and_its_return_too(gateway, own_redis):
     with gateway.connect("/ws/cards") as peer:
         own_redis.process.signal(signal.SIGSTOP)
         try:
-            until("/ready says 503", lambda: not_ready(gateway), NOTICED_WITHIN_SECONDS + sized(1, 5))
+            until("/ready says 503", lambda: not_ready(gateway), NOTICED_WITHIN_SECONDS + BUSY_SECONDS)
             assert gateway.get("/live").status == 200
         finally:
             own_redis.process.signal(signal.SIGCONT)
-        gateway.wait_until_ready(sized(3, 10))
+        gateway.wait_until_ready()
         own_redis.publish("cards", '{"type":"hello"}')
         assert peer.receive()["type"] == "hello"
 
@@ -214,8 +216,8 @@ def test_a_wrong_password_is_said_and_not_hammered(start, tmp_path):
         server.stop()
 
 
-# Of a key: Redis then takes seconds for a file of a thousand, and answers in between.
-LOADS_SLOWLY = ["--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024"]
+# Of a key, in microseconds: Redis then takes ten seconds for a file of a thousand, and answers in between.
+LOADS_SLOWLY = ["--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024"]
 
 
 def test_a_redis_that_still_reads_its_files_is_not_ready(gateway, own_redis):
@@ -228,6 +230,7 @@ def test_a_redis_that_still_reads_its_files_is_not_ready(gateway, own_redis):
     own_redis.launch()
     until("/ready says why", lambda: "LOADING" in gateway.get("/ready").json()["broker"].get("reason", ""))
     assert own_redis.client.info("persistence")["loading"] == 1
+    own_redis.client.config_set("key-load-delay", 0)
     gateway.wait_until_ready()
     assert own_redis.client.info("persistence")["loading"] == 0
 

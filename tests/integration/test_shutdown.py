@@ -1,5 +1,6 @@
 """The end: clients are told to come back, the process keeps its deadline, and impatience is respected."""
 
+import json
 import os
 import pathlib
 import signal
@@ -8,8 +9,8 @@ import threading
 import pytest
 
 from harness import library
-from harness.wait import PATIENCE_SECONDS, sized, until
-from harness.websocket import Closed, Refused
+from harness.wait import sized, until
+from harness.websocket import Closed, Refused, WebSocket
 
 
 def test_sigterm_closes_clients_with_1012_and_ends(start, redis):
@@ -153,34 +154,22 @@ def test_a_gateway_with_many_clients_ends_in_time(start):
 def test_a_publication_under_way_is_answered_before_the_end(start, own_redis):
     """Redis hangs, so nobody knows what became of it; that is an answer, and a connection that breaks is none."""
     gateway = start(redis=own_redis)
-    answers = []
-
-    def publish(content):
-        answers.append(gateway.post("/publish", content))
-
     one = {"channel": "cards", "payload": {"type": "x"}}
-    callers = [threading.Thread(target=publish, args=(content,)) for content in (one, [one, one])]
+    bodies = [json.dumps(content).encode() for content in (one, [one, one])]
     own_redis.process.signal(signal.SIGSTOP)
     try:
-        for caller in callers:
-            caller.start()
-        # Behind them on the same listener: they have been taken.
-        until("all have arrived", lambda: sockets_of(gateway.admin_address[1]) >= 2)
-        gateway.get("/live")
-        gateway.process.signal(signal.SIGTERM)
-        for caller in callers:
-            caller.join(PATIENCE_SECONDS)
+        with WebSocket(gateway.admin_address) as single, WebSocket(gateway.admin_address) as several:
+            for caller, body in zip((single, several), bodies):
+                caller.send_raw(b"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            for _ in range(3):  # behind them on the same listener: they have been read
+                gateway.get("/live")
+            gateway.process.signal(signal.SIGTERM)
+            answers = [caller.read_response() for caller in (single, several)]
         gateway.process.end()
     finally:
         own_redis.process.signal(signal.SIGCONT)
     assert [answer.status for answer in answers] == [503, 503]
     for answer in answers:
-        told = answer.json()
-        for single in told if isinstance(told, list) else [told]:
-            assert single["error"]["code"] == "unknown"
-
-
-def sockets_of(port):
-    """Established connections to this port of the machine, counted at the end that listens."""
-    lines = [line.split() for line in open("/proc/net/tcp", encoding="ascii")][1:]
-    return len([line for line in lines if line[1].endswith(f":{port:04X}") and line[3] == "01"])
+        told = json.loads(answer.body)
+        for publication in told if isinstance(told, list) else [told]:
+            assert publication["error"]["code"] == "unknown"
