@@ -94,6 +94,7 @@ def test_disconnect_tells_4100_to_who_reads_again(redis, start_slow):
     gateway = start_slow(POLICIES["disconnect"])
     with gateway.connect("/ws/slow", receive_buffer=4096) as stuck, gateway.connect() as other:
         flood_until_it_drops(gateway, redis, other, "disconnect")
+        stuck.read_fast()
         heard = []
         with pytest.raises(Closed) as closed:
             while True:
@@ -160,6 +161,7 @@ def test_a_full_socket_hears_whole_events_the_close_and_then_the_end(redis, star
         flood_until_it_drops(gateway, redis, other, "drop_oldest")
         stuck.send_frame(3, b"x")  # a violation: what it says is not read any more, so our direction ends
         until("it is closed", lambda: gateway.metric("tidegate_queued_bytes") == 0)
+        stuck.read_fast()
         with pytest.raises(Closed) as closed:
             while True:
                 stuck.receive()

@@ -311,8 +311,9 @@ def test_a_slow_reader_is_bounded_like_a_websocket(start, redis, tmp_path):
                 redis.publish("cards", event)
             return gateway.metric('tidegate_messages_dropped_total{policy="disconnect"}') > 0
         until("the slow one is closed", cut)
-        assert gateway.metric("tidegate_queued_bytes") <= 70000
+        slow.read_fast()
         assert slow.close_code() == 4100
+        assert gateway.metric("tidegate_queued_bytes") <= 70000
         slow.expect_end()
         redis.publish("cards", '{"type":"n","data":"last"}')
         until("the newest is there", lambda: late.receive()["data"] == "last")
