@@ -21,7 +21,7 @@ routes:
     history: {size: 1000, ttl: 1h}
 """
 
-UNPINGED = (*TALKATIVE, "--ping-interval", "1h")  # say() and unread_until_pong() answer no pings
+UNPINGED = (*TALKATIVE, "--ping-interval", "1h")  # who does not read answers no pings, nor does say(), unread_until_pong() or ask_for_all()
 
 
 def command(verb, **data):
@@ -138,7 +138,7 @@ def ask_for_all(peer, channel, count=64):
 def test_asking_for_all_of_many_logs_does_not_keep_them(start, own_redis, tmp_path, figure):
     file = tmp_path / "tidegate.yaml"
     file.write_text(HISTORY, encoding="utf-8")
-    gateway = start(*TALKATIVE, "--config", file, "--workers", "1", "--subscriptions-max", "200", redis=own_redis)
+    gateway = start(*UNPINGED, "--config", file, "--workers", "1", "--subscriptions-max", "200", redis=own_redis)
     with gateway.connect("/ws/log/first") as peer:
         channels = [f"log:{n}" for n in range(sized(160, 90))]
         publish_large(own_redis, channels)
@@ -239,7 +239,7 @@ def test_the_worst_that_one_connection_holds(start, own_redis, tmp_path, figure)
     """As many channels as it may have, a replay that waits, and answers up to its bound."""
     file = tmp_path / "tidegate.yaml"
     file.write_text(HISTORY.rstrip() + "\n    slow: {age: none}\n", encoding="utf-8")
-    gateway = start(*TALKATIVE, "--config", file, "--workers", "1", redis=own_redis)
+    gateway = start(*UNPINGED, "--config", file, "--workers", "1", redis=own_redis)
     peers = [gateway.connect(f"/ws/log/{n}", receive_buffer=4096) for n in range(6)]
     try:
         publish_large(own_redis, [f"log:full-{n}" for n in range(len(peers))])

@@ -36,7 +36,9 @@ def start_slow(start, redis, tmp_path):
         routes = [("/ws/slow", "cards"), ("/ws/slow/{id}", "items:{id}")]
         rows = [f"  - path: {path}\n    channel: {channel}\n    slow: {slow}\n" for path, channel in routes]
         file.write_text("routes:\n" + "".join(rows), encoding="utf-8")
-        return start("--config", file, "--workers", "1", *options, redis=redis)
+        # Who does not read answers no pings, and a busy machine takes longer for a flood than a pong is waited for.
+        patient = () if "--ping-interval" in options else ("--ping-interval", "1h")
+        return start("--config", file, "--workers", "1", *options, *patient, redis=redis)
 
     return start_one
 
