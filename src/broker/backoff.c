@@ -14,20 +14,17 @@ static uint64_t backoff_random(struct backoff *backoff)
 	return z ^ (z >> 31);
 }
 
-static uint32_t backoff_between(struct backoff *backoff, uint32_t low, uint32_t high)
+/* Evenly in the upper half. */
+static uint32_t backoff_below(struct backoff *backoff, uint32_t ceiling_ms)
 {
-	return high <= low ? low : low + (uint32_t)(backoff_random(backoff) % (high - low + 1u));
+	uint32_t low = ceiling_ms / 2 ? ceiling_ms / 2 : 1;
+
+	return ceiling_ms <= low ? low : low + (uint32_t)(backoff_random(backoff) % (ceiling_ms - low + 1u));
 }
 
 void backoff_init(struct backoff *backoff, uint32_t base_ms, uint32_t cap_ms, uint64_t seed)
 {
-	*backoff = (struct backoff){
-		/* half of the first ceiling: 40 attempts a second at the very worst with the 50 ms in use */
-		.floor_ms = base_ms / 2 ? base_ms / 2 : 1,
-		.base_ms = base_ms,
-		.cap_ms = cap_ms,
-		.random = seed,
-	};
+	*backoff = (struct backoff){.base_ms = base_ms, .cap_ms = cap_ms, .random = seed};
 }
 
 uint32_t backoff_next(struct backoff *backoff)
@@ -38,12 +35,12 @@ uint32_t backoff_next(struct backoff *backoff)
 		ceiling = (uint64_t)backoff->base_ms << backoff->n_failures;
 	if (backoff->n_failures < 32)
 		backoff->n_failures++;
-	return backoff_between(backoff, backoff->floor_ms, (uint32_t)ceiling);
+	return backoff_below(backoff, (uint32_t)ceiling);
 }
 
 uint32_t backoff_slow(struct backoff *backoff, uint32_t slow_ms)
 {
-	return backoff_between(backoff, slow_ms / 2, slow_ms);
+	return backoff_below(backoff, slow_ms);
 }
 
 void backoff_reset(struct backoff *backoff)

@@ -21,7 +21,7 @@ static void doubles_its_ceiling_up_to_the_cap(void **state)
 		for (unsigned int i = 0; i < 8; i++) {
 			uint32_t wait = backoff_next(&backoff);
 
-			assert_in_range(wait, 25, ceilings[i]);
+			assert_in_range(wait, ceilings[i] / 2, ceilings[i]);
 			if (wait > longest[i])
 				longest[i] = wait;
 		}
@@ -31,7 +31,7 @@ static void doubles_its_ceiling_up_to_the_cap(void **state)
 		assert_in_range(longest[i], ceilings[i] * 9 / 10, ceilings[i]);
 }
 
-static void spreads_many_nodes_over_the_whole_time(void **state)
+static void spreads_many_nodes_over_half_of_the_time(void **state)
 {
 	unsigned int tenths[10] = {0};
 
@@ -43,10 +43,27 @@ static void spreads_many_nodes_over_the_whole_time(void **state)
 		backoff_init(&backoff, 50, 1000, seed);
 		for (unsigned int i = 0; i < 10; i++)
 			wait = backoff_next(&backoff);
-		tenths[wait == 1000 ? 9 : wait / 100]++;
+		tenths[wait == 1000 ? 9 : (wait - 500) / 50]++;
 	}
-	for (unsigned int i = 1; i < 10; i++) /* the first is cut by the floor */
+	for (unsigned int i = 0; i < 10; i++)
 		assert_in_range(tenths[i], 800, 1300);
+}
+
+/* The first attempt follows the first wait, and fails at once like all that follow. */
+static void lets_five_attempts_into_any_second(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 2000; seed++) {
+		struct backoff backoff;
+		uint32_t at[50];
+
+		backoff_init(&backoff, 50, 1000, seed);
+		at[0] = backoff_next(&backoff);
+		for (unsigned int i = 1; i < 50; i++)
+			at[i] = at[i - 1] + backoff_next(&backoff);
+		for (unsigned int i = 5; i < 50; i++)
+			assert_true(at[i] - at[i - 5] >= 1000);
+	}
 }
 
 static void never_becomes_a_busy_loop_nor_stops(void **state)
@@ -62,7 +79,7 @@ static void never_becomes_a_busy_loop_nor_stops(void **state)
 		assert_in_range(wait, 25, 1000);
 		sum += wait;
 	}
-	assert_in_range(sum / 100000, 450, 560);
+	assert_in_range(sum / 100000, 700, 800);
 }
 
 static void starts_over_when_it_worked(void **state)
@@ -101,7 +118,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(doubles_its_ceiling_up_to_the_cap),
-		cmocka_unit_test(spreads_many_nodes_over_the_whole_time),
+		cmocka_unit_test(spreads_many_nodes_over_half_of_the_time),
+		cmocka_unit_test(lets_five_attempts_into_any_second),
 		cmocka_unit_test(never_becomes_a_busy_loop_nor_stops),
 		cmocka_unit_test(starts_over_when_it_worked),
 		cmocka_unit_test(waits_long_for_what_people_must_mend),
