@@ -15,6 +15,7 @@ from harness.wait import PATIENCE_SECONDS, until
 
 LARGE_BYTES = 300_000  # many records of TLS, and more than one read
 MANY = 3000
+FLOOD_BYTES = 2_500_000
 CARDS_LOG = """
 routes:
   - path: /ws/cards
@@ -80,6 +81,18 @@ def test_events_flow_and_flow_again_after_a_kill(start, tls_redis, authority):
         until("it listens again", lambda: tls_redis.subscribers("cards") == 1)
         tls_redis.publish("cards", '{"type":"again"}')
         assert peer.receive()["type"] == "again"
+
+
+@pytest.mark.parametrize("size", (1000, 16_000, 100_000))
+def test_a_flood_is_heard_to_its_end(start, tls_redis, authority, size):
+    """More than a turn of the bus takes, in records that end anywhere: no event waits for the next one."""
+    gateway = start("--redis-ca", authority.certificate, "--outbox-bytes-max", "64MiB", redis=tls_redis)
+    with gateway.connect("/ws/cards") as peer:
+        pipeline = tls_redis.client.pipeline(transaction=False)
+        for number in range(FLOOD_BYTES // size):
+            pipeline.publish("cards", json.dumps({"type": "n", "data": [number, "x" * size]}))
+        pipeline.execute()
+        assert [peer.receive()["data"][0] for _ in range(FLOOD_BYTES // size)] == list(range(FLOOD_BYTES // size))
 
 
 def test_what_is_published_through_it_arrives(start, tls_redis, authority, tmp_path):

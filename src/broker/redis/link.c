@@ -294,11 +294,11 @@ static void link_broke(struct redis_link *link, const char *what, int r)
 		link_fail_because(link, what, strerror(-r));
 }
 
-/* One read(2), or what TLS makes of some, into this much of the room. How many bytes came, 0 when there is
- * nothing (more), or the link has ended. */
-static size_t link_read(struct redis_link *link, size_t room)
+/* One read(2), or what TLS makes of some. How many bytes came, 0 when there is nothing (more), or the link
+ * has ended. */
+static size_t link_read(struct redis_link *link)
 {
-	ssize_t n = redis_stream_read(&link->stream, link->in, room);
+	ssize_t n = redis_stream_read(&link->stream, link->in, READ_BYTES);
 	int r;
 
 	if (n == -EAGAIN)
@@ -320,18 +320,16 @@ static size_t link_read(struct redis_link *link, size_t room)
 static void link_read_turn(struct redis_link *link)
 {
 	bool was_ready = link->state == LINK_READY;
-	size_t total = 0;
-	size_t held, n;
+	size_t total = 0, n;
 
 	do {
-		n = link_read(link, READ_BYTES);
+		n = link_read(link);
 		total += n;
 		/* A read that did not fill its buffer has emptied the socket; epoll tells if that changes. */
 	} while (n == READ_BYTES && total < TURN_BYTES_MAX && link->state != LINK_CLOSED);
-	/* The rest of a record, at most 16 KiB, wakes nobody if it is left. */
-	held = redis_stream_held(&link->stream);
-	if (held && link->state != LINK_CLOSED)
-		(void)link_read(link, held < READ_BYTES ? held : READ_BYTES);
+	/* What TLS has read ahead wakes nobody. */
+	if (n == READ_BYTES && link->state != LINK_CLOSED && redis_stream_holds_more(&link->stream))
+		event_active(link->readable, EV_READ, 1);
 	if (was_ready)
 		link->listener.turned(link->listener.arg);
 }

@@ -110,7 +110,11 @@ static int outcome(struct redis_stream *stream, int r, int error)
 	}
 }
 
-/* A record brings 16 KiB at most, so the room is filled by many of them. */
+/*
+ * A record brings 16 KiB at most, so the room is filled by many of them. What one read(2) brought is in
+ * OpenSSL's hands (tls.c has it read ahead): when that is used up, the socket is not asked whether there is
+ * more. epoll tells, as it does without TLS.
+ */
 static ssize_t read_tls(struct redis_stream *stream, char *room, size_t n)
 {
 	size_t n_read, total = 0;
@@ -124,9 +128,11 @@ static ssize_t read_tls(struct redis_stream *stream, char *room, size_t n)
 		if (r != 1)
 			break;
 		total += n_read;
+		if (!SSL_has_pending(stream->session))
+			break;
 	}
-	if (total == n)
-		return (ssize_t)n;
+	if (r == 1)
+		return (ssize_t)total;
 	r = outcome(stream, r, errno);
 	stream->read_needs_write = r == -EAGAIN && SSL_want_write(stream->session);
 	stream->ended = total && r != -EAGAIN;
@@ -166,9 +172,9 @@ int redis_stream_write(struct redis_stream *stream, struct evbuffer *out)
 	return stream->session ? write_tls(stream, out) : write_plain(stream, out);
 }
 
-size_t redis_stream_held(const struct redis_stream *stream)
+bool redis_stream_holds_more(const struct redis_stream *stream)
 {
-	return stream->session ? (size_t)SSL_pending(stream->session) : 0;
+	return stream->session && SSL_has_pending(stream->session);
 }
 
 bool redis_stream_is_shaking_hands(const struct redis_stream *stream)

@@ -48,9 +48,8 @@ ssize_t redis_stream_read(struct redis_stream *stream, char *room, size_t n);
  * errno when the stream is of no further use. */
 int redis_stream_write(struct redis_stream *stream, struct evbuffer *out);
 
-/* Bytes that were decrypted and not read: the rest of one record, of which the socket does not tell. Of a
- * record that has come in part the socket tells, so nothing of it counts here. */
-size_t redis_stream_held(const struct redis_stream *stream);
+/* After a read that filled its room: there are bytes that came already, of which the socket does not tell. */
+bool redis_stream_holds_more(const struct redis_stream *stream);
 
 /* TLS is not agreed upon yet. */
 bool redis_stream_is_shaking_hands(const struct redis_stream *stream);

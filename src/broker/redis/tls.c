@@ -18,6 +18,10 @@
 #include "tls/tls_rehearsal.h"
 #include "tls/tls_wire.h"
 
+enum {
+	READ_AHEAD_BYTES = 32 * 1024, /* two records; it is given back between reads */
+};
+
 struct redis_tls {
 	SSL_CTX *context;
 	BIO_METHOD *wire;
@@ -78,6 +82,9 @@ static void configure(SSL_CTX *context, enum redis_tls_verify verify)
 	/* The buffer that is written from may move and grow between two tries; idle connections need none. */
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					  SSL_MODE_RELEASE_BUFFERS);
+	/* One read(2) for as much as there is, in place of two for each record. See stream.c. */
+	SSL_CTX_set_read_ahead(context, 1);
+	SSL_CTX_set_default_read_buffer_len(context, READ_AHEAD_BYTES);
 	/* Redis closes without a word. A reply says how long it is, so nothing is cut off unnoticed. */
 	SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_default_passwd_cb(context, pem_no_passphrase);
