@@ -1,5 +1,5 @@
 """
-A Redis Cluster under load: F5 slots move while events flow, F5b the owner of some is killed or frozen.
+A Redis Cluster under load: F5 slots move while events flow, F5b the owner of some is killed or frozen, F5c the owner of many channels is.
 """
 
 import json
@@ -11,10 +11,12 @@ import time
 
 import redis
 from bench import SETTLE_SECONDS
-from common import names, one_more, reached, settled
+from common import names, one_more, p99, reached, settled
 from fault import Control, Fault
 from harness.cluster import Cluster
+from harness.gateway import TALKATIVE
 from harness.process import Process
+from harness.wait import until
 from seqcheck import Crowd
 from verify import read_logs, verify
 
@@ -29,7 +31,11 @@ RATE = 1000            # entries of logs a second
 PLAIN_RATE = 200       # events of each kind without a log
 BEHIND_SECONDS = 1     # for us, after the new owner takes publications
 LOST_BY_KILL = 10      # PUBLISH: what Redis' own bus loses with a server
-TAIL_SECONDS = 12      # R9: whatever was lost in the meantime is repaired
+MOVED_SECONDS = 2      # p99 of an entry's way while slots move, of the publisher's as of the client's
+WORSE = 2              # times: what the channels of other servers may notice
+LOOK_SECONDS = 0.05    # between two looks: the clients are of this process, and their p99 is looked at
+MANY = 10_000
+CONFIRMED_SECONDS = 1  # for that many, from when their new owner is known
 
 
 class MixedCrowd(Crowd):
@@ -43,16 +49,17 @@ class MixedCrowd(Crowd):
 
 
 class Stage:
-    def __init__(self, bench, n_replicas=0):
+    def __init__(self, bench, n_replicas=0, make=Cluster):
         bench.routes(ROUTES)
         folder = bench.directory / "cluster"
         folder.mkdir()
         self.bench = bench
-        self.cluster = Cluster(folder, 3, n_replicas)
+        self.cluster = make(folder, 3, n_replicas)
         bench.ends.append(self.cluster.stop)
         self.gateway = bench.gateway(self.cluster.url)
         self.channels = names(60)
         self.slots = {channel: self.cluster.slot(channel) for channel in self.channels}
+        self.plain_slots = [self.cluster.slot(f"{kind}:{i}") for kind in ("publish", "spublish") for i in range(20)]
         self.crowd = MixedCrowd([self.gateway.address])
         bench.ends.append(self.crowd.stop)
         self.clients = self.crowd.add(bench.sized(600, 120), self.channels)
@@ -65,8 +72,8 @@ class Stage:
 
     def _publisher(self, kind, n_channels, rate):
         journal = self.bench.directory / f"{kind}.json"
-        ports = ",".join(str(server.port) for server in self.cluster.servers)
-        command = ["/usr/bin/python3", "-B", pathlib.Path(__file__).with_name("clusterpub.py"), ports, kind, n_channels, rate, journal]
+        servers = ",".join(f"{server.port}={server.socket_path}" for server in self.cluster.servers)
+        command = ["/usr/bin/python3", "-B", pathlib.Path(__file__).with_name("clusterpub.py"), servers, kind, n_channels, rate, journal]
         process = Process(command, self.bench.directory, f"pub-{kind}")
         self.bench.ends.append(lambda: process.ended or process.stop())
         return process, journal
@@ -103,15 +110,28 @@ class Stage:
         process.signal(signal.SIGTERM)
         self.crowd.run_until(lambda: not process.alive(), SETTLE_SECONDS)
         process.end()
-        return json.loads(journal.read_text(encoding="utf-8"))["acked"]
+        return json.loads(journal.read_text(encoding="utf-8"))
+
+    def on_way(self, seconds):
+        """(channel, seconds) of each entry that clients hear in this time. seconds: that many, or what does something for so long."""
+        self.crowd.on_way = heard = []
+        try:
+            if callable(seconds):
+                seconds()
+            else:
+                self.crowd.run_for(seconds)
+        finally:
+            self.crowd.on_way = None
+        return heard
 
     def end(self):
         """Acknowledged and heard of what has no log: how many events each kind lacks."""
-        acked = self.finish("log")
+        journal = self.finish("log")
+        acked, self.seconds = journal["acked"], journal["seconds"]
         wanted = self.tops()
         if self.crowd.run_until(reached(self.clients, wanted), SETTLE_SECONDS) is None:
             self.bench.row("everybody reaches the tops in the end", "yes", "no", False)
-        plain = {kind: self.finish(kind) for kind in self.plain}
+        plain = {kind: self.finish(kind)["acked"] for kind in self.plain}
         self.crowd.run_for(0.3)
         logs = self.of_logs(lambda client, channel: read_logs(client, [channel])[channel])
         self.bench.verified(f"{len(self.clients)} clients of logs", verify(self.clients, logs, acked))
@@ -136,45 +156,75 @@ def f5(bench):
     """slots move to and fro while events flow"""
     stage = Stage(bench)
     cluster, crowd = stage.cluster, stage.crowd
-    n_more = bench.sized(400, 20)  # slots without channels, that move with them
-    owners = cluster.owners()
-    places = {slot: cluster.primaries.index(owners[slot]) for slot in [*stage.slots.values(), *range(0, 16384, 16384 // n_more)]}
-    mover = threading.Thread(target=move_all, args=(cluster, places, bench.sized(3, 1)), daemon=True)
+    n_rounds, owners = bench.sized(2, 1), cluster.owners()
+    of_channels = {*stage.slots.values(), *stage.plain_slots}
+    step = 16384 // bench.sized(2000 - len(of_channels), 20)  # those of no channel move with them
+    places = {slot: cluster.primaries.index(owners[slot]) for slot in [*of_channels, *range(0, 16384, step)]}
+    mover = threading.Thread(target=move_all, args=(cluster, places, n_rounds), daemon=True)
     mover.start()
-    assert crowd.run_until(lambda: not mover.is_alive(), bench.sized(600, SETTLE_SECONDS)) is not None, "it takes too long to move slots"
-    bench.at_most(f"caught up after {bench.sized(3, 1) * len(places)} moves", 2, stage.catch_up(), " s")
+
+    def moved():
+        assert crowd.run_until(lambda: not mover.is_alive(), bench.sized(600, SETTLE_SECONDS)) is not None, "it takes too long to move slots"
+
+    heard = stage.on_way(moved)
+    bench.at_most(f"caught up after {n_rounds * len(places)} moves", 2, stage.catch_up(), " s")
+    bench.at_most("p99 until an entry is heard", MOVED_SECONDS, p99([seconds for _, seconds in heard]), " s")
     crowd.run_for(bench.sized(3, 1))
     lost, n = stage.end()
+    bench.at_most("p99 until an entry is acknowledged", MOVED_SECONDS, p99(stage.seconds), " s")
     bench.at_most(f"SPUBLISH: lost, of {n['spublish']}", 5, lost["spublish"])
     bench.at_most(f"PUBLISH: lost, of {n['publish']}", 0, lost["publish"])
     bench.at_most("disconnected", 0, sum(client.n_disconnects for client in crowd.clients))
 
 
-def seconds_until_owned(stage, channel, dead):
-    """How long until a server takes publications to the channel."""
-    began = time.monotonic()
+def seconds_until_owned(stage, slot, dead):
+    """How long until a server takes publications to its channels."""
+    began = looked = time.monotonic()
 
     def owned():
+        nonlocal looked
+        if time.monotonic() < looked + LOOK_SECONDS:
+            return False
+        looked = time.monotonic()
         alive = next(server for server in stage.cluster.servers if server is not dead)
-        return stage.cluster.owner_of_slot(stage.slots[channel], asked=alive) is not dead
+        return stage.cluster.owner_of_slot(slot, asked=alive) is not dead
 
     assert stage.crowd.run_until(owned, SETTLE_SECONDS) is not None, "nobody takes over"
     return time.monotonic() - began
+
+
+def others(stage, dead):
+    """The channels that are not its own."""
+    return {channel for channel, owner in stage.owners().items() if owner is not dead}
+
+
+def compare(bench, names_of_others, before, meanwhile):
+    """p99 of their entries. The short form has too few of them to say more than a figure."""
+    worst, now = (p99([seconds for channel, seconds in heard if channel in names_of_others]) for heard in (before, meanwhile))
+    what = f"p99 of the others ({1000 * now:.0f} ms against {1000 * worst:.0f})"
+    if bench.short:
+        bench.row(what, "", f"{now / worst:.2f} times", None)
+    else:
+        bench.at_most(what, WORSE, round(now / worst, 2), " times")
 
 
 def f5b(bench, how):
     """the owner of a third of the slots dies or freezes, and its replica takes over"""
     stage = Stage(bench, n_replicas=1)
     dead = stage.cluster.primaries[0]
-    channel = next(name for name in stage.channels if stage.cluster.owner(name) is dead)
+    names_of_others = others(stage, dead)
+    slot = next(stage.slots[name] for name in stage.channels if name not in names_of_others)
+    before = stage.on_way(bench.sized(4, 0.5))
     if how == "killed":
         dead.kill()
     else:
         dead.process.signal(signal.SIGSTOP)
     try:
-        taken = seconds_until_owned(stage, channel, dead)
-        bench.row("Redis: until the replica has the slots", "", f"{taken:.1f} s", None)
+        taken = []
+        meanwhile = stage.on_way(lambda: taken.append(seconds_until_owned(stage, slot, dead)))
+        bench.row("Redis: until the replica has the slots", "", f"{taken[0]:.1f} s", None)
         bench.at_most("everybody is behind the new owner", BEHIND_SECONDS, catch_up_without(stage, dead), " s")
+        compare(bench, names_of_others, before, meanwhile)
         stage.crowd.run_for(bench.sized(3, 1))
         stage.cluster.servers.remove(dead)
         lost, n = stage.end()
@@ -198,9 +248,67 @@ def catch_up_without(stage, dead):
         servers.append(dead)
 
 
+class ManyChannels:
+    """A cluster with replicas, and clients that subscribe to so many channels."""
+
+    def __init__(self, bench, n):
+        bench.routes('topics: []\nroutes:\n  - {path: "/ws/many/{id}", channel: "many:{id}"}\n')
+        folder = bench.directory / "cluster"
+        folder.mkdir()
+        self.cluster, self.n = Cluster(folder, 3, 1), n
+        bench.ends.append(self.cluster.stop)
+        self.gateway = bench.gateway(self.cluster.url, "gateway", *TALKATIVE, "--subscriptions-max", n // 10)
+        self.peers = [self._peer(range(first, first + n // 10)) for first in range(0, n, n // 10)]
+        bench.ends.append(lambda: [peer.abandon() for peer in self.peers])
+
+    def _peer(self, numbers):
+        peer = self.gateway.connect(f"/ws/many/{numbers[0]}")
+        for number in numbers[1:]:
+            peer.send({"type": "subscribe", "id": number, "data": {"channel": f"many:{number}"}})
+        for number in numbers[1:]:
+            answer = peer.receive()
+            assert answer["type"] == "subscribed", answer
+        return peer
+
+    def heard(self, servers):
+        """The channels that Redis says are heard, in both ways."""
+        return [{name for server in servers for name in server.client.execute_command("PUBSUB", word, "many:*")}
+                for word in ("CHANNELS", "SHARDCHANNELS")]
+
+    def all_heard(self, servers):
+        return all(len(names_heard) == self.n for names_heard in self.heard(servers))
+
+
+def f5c(bench):
+    """the owner of a third of 10,000 channels is killed"""
+    many = ManyChannels(bench, bench.sized(MANY, MANY // 10))
+    cluster = many.cluster
+    dead, slot = cluster.primaries[0], 0
+    assert cluster.owner_of_slot(slot) is dead
+    until("all are heard", lambda: many.all_heard(cluster.primaries))
+    dead.kill()
+    alive = [server for server in cluster.servers if server is not dead]
+    until("somebody takes over", lambda: cluster.owner_of_slot(slot, asked=alive[0]) is not dead, SETTLE_SECONDS)
+    known = time.monotonic()
+    until("all are heard again", lambda: many.all_heard(alive), SETTLE_SECONDS)
+    bench.at_most(f"all {many.n} channels are subscribed to, after the new owner is known", CONFIRMED_SECONDS, time.monotonic() - known, " s")
+    owner = cluster.owner_of_slot(slot, asked=alive[0])
+    moved = [name for name in owner.client.execute_command("PUBSUB", "SHARDCHANNELS", "many:*")]
+    pipe = owner.client.pipeline(transaction=False)
+    for name in moved:
+        pipe.execute_command("SPUBLISH", name, '{"type": "after"}')
+    pipe.execute()
+    heard = 0
+    for peer in many.peers:
+        mine = sum(int(name.split(b":")[1]) // (many.n // 10) == many.peers.index(peer) for name in moved)
+        heard += sum(peer.receive()["type"] == "after" for _ in range(mine))
+    bench.row("of its channels hear what is published then", str(len(moved)), str(heard), heard == len(moved))
+
+
 WAITS = Control("plain channels wait for the owner", "PUBLISH", off="classic_moves")
 FAULTS = (
     Fault("f5", f5, Control("the end of a subscription is ignored", "SPUBLISH", off="sunsubscribe", full_only=True)),
     Fault("f5b killed", f5b, WAITS, how="killed"),
     Fault("f5b frozen", f5b, WAITS, how="frozen"),
+    Fault("f5c", f5c),
 )

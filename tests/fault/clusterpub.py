@@ -1,11 +1,12 @@
 """
 The publisher for a cluster: entries 1, 2, 3 … of each of many channels at a steady rate, sent to whoever has the channel's slot.
 
-  clusterpub.py PORTS KIND CHANNELS RATE JOURNAL     until SIGTERM; then what is pending is finished and the journal written
+  clusterpub.py SERVERS KIND CHANNELS RATE JOURNAL     until SIGTERM; then what is pending is finished and the journal written
 
-PORTS are the servers', with commas between. KIND is log (FCALL of the library, each repeated under one key until it is acknowledged),
+SERVERS are PORT=SOCKET each, with commas between: what is done to the network of the gateways is not done to it. KIND is log (FCALL of the library, each repeated under one key until it is acknowledged),
 spublish, or publish (at the last of the servers, whoever has the slot). A channel of a log is fault:NUMBER, others are KIND:NUMBER. The
-journal is one JSON object: "acked" has [channel, number, entry or None] for each, "late" the longest time in seconds that one took.
+journal is one JSON object: "acked" has [channel, number, entry or None] for each, "seconds" how long each of them took, however often it
+had to be repeated.
 """
 
 import json
@@ -30,16 +31,15 @@ def crc16(text):
 
 
 class Publisher:
-    def __init__(self, ports, kind, n_channels, rate):
-        self.clients = {port: redis.Redis(port=port, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS)
-                        for port in ports}
+    def __init__(self, sockets, kind, n_channels, rate):
+        self.clients = {port: redis.Redis(unix_socket_path=path, socket_timeout=TIMEOUT_SECONDS) for port, path in sockets.items()}
         self.kind, self.n_channels, self.rate = kind, n_channels, rate
         self.prefix = "fault" if kind == "log" else kind
         self.slots = {name: crc16(name) % 16384 for name in (f"{self.prefix}:{i}" for i in range(n_channels))}
         self.owners, self.resting = {}, {}
-        self.last_port = ports[-1]
+        self.last_port = list(sockets)[-1]
         self.acked, self.pending, self.ending = [], [], False
-        self.n_begun, self.began, self.late = 0, time.monotonic(), 0.0
+        self.n_begun, self.began, self.seconds = 0, time.monotonic(), []
         self.look()
 
     def look(self):
@@ -93,7 +93,7 @@ class Publisher:
                 again.append(publication)
             else:
                 self.acked.append((*publication[:2], answer[0].decode() if self.kind == "log" else None))
-                self.late = max(self.late, time.monotonic() - publication[2])
+                self.seconds.append(round(time.monotonic() - publication[2], 4))
         return again
 
     def follow(self, publication, error):
@@ -136,8 +136,9 @@ class Publisher:
 
 
 def main():
-    _, ports, kind, n_channels, rate, journal = sys.argv
-    publisher = Publisher([int(port) for port in ports.split(",")], kind, int(n_channels), int(rate))
+    _, servers, kind, n_channels, rate, journal = sys.argv
+    sockets = {int(port): path for port, path in (server.split("=") for server in servers.split(","))}
+    publisher = Publisher(sockets, kind, int(n_channels), int(rate))
 
     def end(*_):
         publisher.ending = True
@@ -145,7 +146,7 @@ def main():
     signal.signal(signal.SIGTERM, end)
     publisher.run()
     with open(journal, "w", encoding="utf-8") as out:
-        json.dump({"acked": publisher.acked, "late": publisher.late}, out)
+        json.dump({"acked": publisher.acked, "seconds": publisher.seconds}, out)
 
 
 if __name__ == "__main__":

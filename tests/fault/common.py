@@ -39,6 +39,11 @@ def reached(clients, wanted):
     return look
 
 
+def p99(seconds):
+    """None: there are none."""
+    return sorted(seconds)[int(len(seconds) * 0.99)] if seconds else None
+
+
 def reads_of_ranges(server):
     """Entries were asked for so often; looks at a tail do not count."""
     return server.client.info("commandstats").get("cmdstat_xrange", {}).get("calls", 0)

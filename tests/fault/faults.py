@@ -12,6 +12,7 @@ import traceback
 import bench as benches  # first: it knows where the harness is
 import actions
 import cluster
+import cluster_bus
 import disk
 import failover
 import figures
@@ -22,6 +23,7 @@ import lifecycle
 import partition
 import presence
 import redis_outage
+import redis_tls
 import rolling_restart
 import sentinels
 import several
@@ -29,7 +31,8 @@ import slow_clients
 import storm
 from seqcheck import allow_descriptors
 
-MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions, sentinels, several, lifecycle, cluster, presence)
+MODULES = (redis_outage, gateway_outage, failover, partition, slow_clients, disk, herd, rolling_restart, hostile, storm, actions, sentinels,
+           several, lifecycle, cluster, cluster_bus, presence, redis_tls)
 ALL = [fault for module in MODULES for fault in module.FAULTS]
 
 

@@ -1,13 +1,13 @@
 """
-F6: nothing passes between gateways and Redis, while both live.
+F6: nothing passes between gateways and Redis, while both live. F6b: some packets are lost. (To a cluster: cluster_bus.py.)
 
-F6c: single pushes do not pass. That is how a cluster's bus loses; there is no cluster yet, so a proxy takes them out.
+F6c: single pushes do not pass: a proxy takes them out. How a real cluster loses them is in cluster_bus.py.
 """
 
 import time
 
 from bench import SETTLE_SECONDS
-from common import Listening, names, publish_each, reached, settled, tops
+from common import Listening, names, p99, publish_each, reached, settled, tops
 from fault import Control, Fault
 from netns import NamespaceRedis
 from resp_filter import Thinner
@@ -16,6 +16,8 @@ from verify import read_logs, verify
 NOTICE_SECONDS = 9
 CAUGHT_UP_SECONDS = 10  # 3 s at most for the next attempt; then the crowd has to take in all that was missed
 REPAIR_SECONDS = 12
+LOSSY_RATE = 1000
+LATE_SECONDS, LATE_PERCENT = 1.5, 5  # p99, where so many of a hundred packets are lost
 
 
 def f6(bench, how, seconds):
@@ -31,12 +33,12 @@ def f6(bench, how, seconds):
                 noticed[watched] = watched.answers[-1][0] - began
 
     run.hygiene.begin(NOTICE_SECONDS)
-    server.break_wire(how)
+    server.wire.cut(how)
     try:
         run.crowd.run_for(seconds, look)
     finally:
         run.hygiene.over()
-        server.mend_wire(how)
+        server.wire.mend(how)
     if seconds > NOTICE_SECONDS:
         late = max(noticed.values()) if len(noticed) == len(run.gateways) else None
         bench.at_most("noticed by both gateways", NOTICE_SECONDS, late, " s")
@@ -61,6 +63,33 @@ def f6_reset(bench):
         assert back is not None, f"not back after reset {cycle + 1}"
     bench.at_most(f"caught up after the last of {n_cycles}", CAUGHT_UP_SECONDS, run.catch_up(), " s")
     run.end()
+
+
+def f6b(bench, percent):
+    """packets are lost between a gateway and Redis, in both directions, for 20 s"""
+    server = bench.redis(kind=NamespaceRedis)
+    run = Listening(bench, n_gateways=1, n_channels=60, n_clients=bench.sized(600, 120), rate=LOSSY_RATE, server=server)
+    run.hygiene.begin(SETTLE_SECONDS)  # a probe may be among them
+    server.wire.thin(percent)
+    try:
+        lossy(bench, run.crowd, percent)
+    finally:
+        run.hygiene.over()
+        server.wire.mend()
+    bench.at_most("caught up after it is mended", CAUGHT_UP_SECONDS, run.catch_up(), " s")
+    run.end()
+
+
+def lossy(bench, crowd, percent):
+    """The time of it, and how long entries were on their way then."""
+    crowd.on_way = heard = []
+    crowd.run_for(bench.sized(20, 4))
+    crowd.on_way = None
+    late = p99([seconds for _, seconds in heard])
+    if percent <= LATE_PERCENT:
+        bench.at_most("p99 until an entry is heard", LATE_SECONDS, late, " s")
+    else:
+        bench.row("p99 until an entry is heard", "", f"{late:.2f} s" if late else "never", None)
 
 
 def f6c(bench):
@@ -92,7 +121,6 @@ def f6c(bench):
     crowd.run_until(reached(crowd.clients, tops(server, channels)), SETTLE_SECONDS)
     bench.hygienic(crowd.run_until)
     bench.verified(f"{2 * n_channels} clients", verify(crowd.clients, read_logs(server.client, channels)))
-    bench.not_covered("loss on the bus of a cluster: the gateway knows no cluster yet, a proxy takes the pushes out")
 
 
 NO_PROBE = Control("no probe", "noticed", off="probe", seconds=12)
@@ -105,5 +133,6 @@ FAULTS = (
     Fault("f6 blackhole 30 s", f6, NO_PROBE, full_only=True, how="blackhole", seconds=30),
     Fault("f6 both 120 s", f6, NO_PROBE, full_only=True, how="both", seconds=120),
     Fault("f6 RST", f6_reset, Control("no catch-up", "lost", off="catch_up")),
+    *[Fault(f"f6b {percent} %", f6b, full_only=True, percent=percent) for percent in (1, 5, 20)],
     Fault("f6c", f6c, Control("no tail check", "repaired", off="tail_check")),
 )

@@ -63,6 +63,7 @@ class Crowd:
         self.n_refused = 0         # handshakes that were answered, with something else than 101
         self.resumes = True        # False: the control run, clients that come back as if they were new
         self.position_of = Client.since
+        self.on_way = None         # a list: (channel, seconds) of each entry that comes, from its tag on
 
     def add(self, n, channels, aware=True, half_streams=False):
         """half_streams: every second one, and of a channel every second one, hears server-sent events."""
@@ -258,6 +259,8 @@ class Crowd:
             return
         client.pos = pos
         client.heard.append((pos[1], pos[2], data["number"], channel))
+        if self.on_way is not None:
+            self.on_way.append((channel, time.time() - pos[2] / 1e6))
 
     def _subscribed(self, client, data):
         pos = parse_pos(data["pos"])

@@ -16,9 +16,13 @@ class ClusterRedis(RedisServer):
     def __init__(self, directory, node_timeout_ms):
         self.bus_port = free_port()
         self.options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(node_timeout_ms), "--cluster-port",
-                        str(self.bus_port), "--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0")
+                        str(self.bus_port), "--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0", *self._announces())
         super().__init__(directory)
         self.id = self.cluster("MYID")
+
+    def _announces(self):
+        """More words for its command line, about where the others find it."""
+        return ()
 
     def cluster(self, *words):
         answer = self.client.execute_command("CLUSTER " + words[0], *words[1:])
@@ -104,14 +108,14 @@ class Cluster:
 
     def owners(self, asked=None):
         """The server of each slot."""
-        found = {}
+        return {slot: server for first, last, server in self._ranges(asked) for slot in range(first, last + 1)}
+
+    def _ranges(self, asked):
         for first, last, primary, *_ in (asked or self._alive()).client.execute_command("CLUSTER SLOTS"):
-            server = next((server for server in self.servers if server.port == primary[1]), None)
-            found.update((slot, server) for slot in range(first, last + 1))
-        return found
+            yield first, last, next((server for server in self.servers if server.port == primary[1]), None)
 
     def owner_of_slot(self, slot, asked=None):
-        return self.owners(asked).get(slot)
+        return next((server for first, last, server in self._ranges(asked) if first <= slot <= last), None)
 
     def owner(self, name):
         return self.owner_of_slot(self.slot(name))
