@@ -87,7 +87,7 @@ struct client {
 	struct list aside;
 	union {
 		struct action_waiting *actions; /* that it waits for, the newest first; none once it closes */
-		/* closing: what is said in place of the reason's sentence; owned, or NULL */
+		/* closing: what is said in place of the reason's own words; owned, or NULL */
 		char *farewell;
 	};
 	uint64_t id;
@@ -199,7 +199,7 @@ void client_close_with(struct client *client, enum close_reason reason, struct m
  * reason, others have at most FRAME_CONTROL_MAX - 2 bytes of UTF-8 without NUL. */
 void client_dismiss(struct client *client, enum close_reason reason, uint16_t code, struct slice words);
 
-/* What is said of its end, and why it came. Borrowed until client_deinit(). */
+/* What the peer hears of its end, behind the code. Borrowed until client_deinit(). */
 const char *client_farewell(const struct client *client);
 
 /* Is it neither closing nor gone? */

@@ -12,7 +12,7 @@ struct row {
 
 /* 1000 is the peer's own, and 1006 is never sent. */
 static const struct row rows[] = {
-#define CLOSE_REASON(id, word, code, sentence) {code, sentence},
+#define CLOSE_REASON(id, word, code, told, sentence) {code, told ? told : sentence},
 #include "protocol/close_reason.def"
 #undef CLOSE_REASON
 #define REFUSAL(id, status, reason, close, code, message, headers) {close, code},

@@ -387,11 +387,17 @@ void client_dismiss(struct client *client, enum close_reason reason, uint16_t co
 		client->farewell = strndup(words.data, words.len);
 }
 
+/* Words of somebody else's, which are what the peer hears and what the log has. */
+static const char *given_words(const struct client *client)
+{
+	return client->state == CLIENT_CLOSING ? client->farewell : NULL;
+}
+
 const char *client_farewell(const struct client *client)
 {
-	if (client->state == CLIENT_CLOSING && client->farewell)
-		return client->farewell;
-	return close_reason_sentence(client->reason);
+	const char *given = given_words(client);
+
+	return given ? given : close_reason_told(client->reason);
 }
 
 static void forget_farewell(struct client *client)
@@ -464,6 +470,7 @@ static enum metric closed_metric(const struct client *client)
 static void log_gone(const struct client *client)
 {
 	const struct clients *clients = client->clients;
+	const char *given = given_words(client);
 	char remote[INET6_ADDRSTRLEN];
 
 	if (!log_wants(clients->log, LOG_INFO))
@@ -475,7 +482,7 @@ static void log_gone(const struct client *client)
 		log_uint("duration_ms", clients->now_ms - client->opened_ms),
 		log_uint("received", client->n_received), log_uint("sent", client->n_sent),
 		log_uint("dropped", client->n_dropped), log_uint("code", client->close_code),
-		log_str("reason", client_farewell(client)));
+		log_str("reason", given ? given : close_reason_sentence(client->reason)));
 }
 
 void client_deinit(struct client *client)

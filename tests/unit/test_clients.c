@@ -260,7 +260,7 @@ static void counts_who_closed_by_code(void **state)
 	uint64_t expected[sizeof(codes) / sizeof(*codes)] = {0};
 
 	opened(world, 1, CARDS); /* so that the channel stays wanted */
-#define CLOSE_REASON(id, word, code, sentence)                                                               \
+#define CLOSE_REASON(id, word, code, told, sentence)                                                         \
 	client_close(&opened(world, 0, CARDS)->client, CLOSE_##id);                                          \
 	client_deinit(&world->peers[0].client);                                                              \
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)                                          \
