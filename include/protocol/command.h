@@ -20,10 +20,10 @@
 enum {
 	COMMAND_TOKENS_MAX = 64,
 	COMMAND_DEPTH_MAX = 8,
-	COMMAND_ACTION_DEPTH_MAX = 32,
-	COMMAND_KEY_MAX = 64,      /* bytes of an action's "key", unescaped */
-	COMMAND_ID_MAX = 128,      /* bytes of "id" as it stands, quotes included */
-	COMMAND_CHANNEL_MAX = 300, /* longest channel name that is looked at; longer is no valid name */
+	COMMAND_ACTION_DEPTH_MAX = 33, /* 32 of the data, in the message */
+	COMMAND_KEY_MAX = 64,          /* bytes of an action's "key", unescaped */
+	COMMAND_ID_MAX = 128,          /* bytes of "id" as it stands, quotes included */
+	COMMAND_CHANNEL_MAX = 300,     /* longest channel name that is looked at; longer is no valid name */
 };
 
 enum command_type {

@@ -307,16 +307,16 @@ static void hands_on_whatever_data_an_action_has(void **state)
 	assert_outcome("{\"type\":\"action\",\"id\":1.5}", COMMAND_BAD_ID);
 }
 
-/* As deep as 32 levels, the message's own among them. */
+/* As deep as 32 levels of its data. */
 static void bounds_the_depth_of_an_action(void **state)
 {
 	char text[256];
 	const char *open = "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", *close = "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]";
 
 	(void)state;
-	snprintf(text, sizeof(text), "{\"type\":\"action\",\"data\":%.31s%.31s}", open, close);
+	snprintf(text, sizeof(text), "{\"type\":\"action\",\"data\":%s%s}", open, close);
 	assert_outcome(text, 0);
-	snprintf(text, sizeof(text), "{\"type\":\"action\",\"data\":%.32s%.32s}", open, close);
+	snprintf(text, sizeof(text), "{\"type\":\"action\",\"data\":[%s%s]}", open, close);
 	assert_outcome(text, COMMAND_BAD_JSON);
 }
 
