@@ -185,12 +185,24 @@ bool control_revocation(const struct control_command *command, struct revocation
 	return command->what == CONTROL_REVOKE;
 }
 
+/* The handshakes know of it. One that is taken back closes nobody. wrong: what was not done. */
+static void finish_revocation(
+	struct control *control, const struct control_command *command, const char *wrong)
+{
+	if (command->until_ms) {
+		carry_out(control, command, wrong);
+		return;
+	}
+	tell_done(control, CONTROL_REVOKE, NULL);
+	answer(control, &command->reply, 0, 0, wrong);
+}
+
 static void await_handshakes(struct control *control, const struct control_command *command)
 {
 	struct awaited *awaited = control->n_awaited < CONTROL_ERRANDS_MAX ? malloc(sizeof(*awaited)) : NULL;
 
 	if (!awaited) {
-		carry_out(control, command,
+		finish_revocation(control, command,
 			"this node has no room for it: handshakes hear of it a moment later");
 		return;
 	}
@@ -218,7 +230,7 @@ void control_told(void *arg)
 	struct awaited *awaited;
 
 	while ((awaited = take_awaited(control))) {
-		carry_out(control, &awaited->command, NULL);
+		finish_revocation(control, &awaited->command, NULL);
 		free(awaited);
 	}
 }
@@ -227,7 +239,7 @@ void control_told(void *arg)
 static void revoke(struct control *control, const struct control_command *command)
 {
 	struct revocation revocation;
-	bool is_over = command->until_ms <= (int64_t)clock_wall_ms();
+	bool is_over = command->until_ms && command->until_ms <= (int64_t)clock_wall_ms();
 	int r;
 
 	(void)control_revocation(command, &revocation);

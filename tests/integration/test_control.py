@@ -249,7 +249,7 @@ def test_a_users_tokens_are_taken_back_on_all_nodes_at_once(pair, own_redis, fig
     began = time.monotonic()
     say(own_redis, do="revoke", user="42", issued_before=new - 50, until=new + 600)
     for socket in his:
-        assert end_of(socket) == (4001, "token_revoked: that token was taken back")
+        assert end_of(socket) == (4001, "token_revoked")
     took = time.monotonic() - began
     figure("a user's sockets on two nodes, closed after the command", f"{took * 1000:.0f} ms")
     assert took < 5  # a second, on a machine that does nothing else
@@ -275,7 +275,8 @@ def test_a_token_is_taken_back_by_its_name_until_its_end(pair, own_redis):
     assert own.ask({"type": "ping"})["type"] == "pong"
     # What is over is taken back, by hand or by time.
     assert counts(gather(own_redis, 2, do="revoke", token="stolen", until=0)) == [0, 0]
-    until("it counts again", lambda: refused(pair[1], user="42", jti="stolen") is None)
+    for gateway in pair:  # by the answer the handshakes know it
+        assert refused(gateway, user="42", jti="stolen") is None
     assert own_redis.client.zcard("tg:{revoked}") == 0
     gather(own_redis, 2, do="revoke", token="stolen", until=now() + 4)
     assert refused(pair[0], user="42", jti="stolen") == (401, "token_revoked")
