@@ -2,6 +2,8 @@
 
 #include "app/announcer.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include <event2/event.h>
@@ -14,17 +16,34 @@ struct announcer {
 	struct broker *broker;
 	struct announcer_source source;
 	struct event *timer;
-	uint64_t sent_ms; /* 0: not yet */
+	uint64_t sent_ms;
+	uint64_t n_returns; /* of Redis, when it was sent */
+	bool sent;
 };
+
+static bool is_due(const struct announcer *announcer, uint64_t now_ms)
+{
+	if (broker_state(announcer->broker) == BROKER_CONNECTING)
+		return false;
+	/* A Redis that was away may have lost what was said before. */
+	return !announcer->sent || announcer->n_returns != broker_n_returns(announcer->broker) ||
+	       now_ms - announcer->sent_ms >= ANNOUNCER_MS;
+}
 
 static void announce(struct announcer *announcer, uint64_t now_ms)
 {
 	struct buf text = {0};
+	int r = -ENOMEM;
 
 	announcer->source.status(announcer->source.arg, &text);
-	/* An announcement that cannot be sent now is tried again in a second. */
-	if (!text.failed && broker_announce(announcer->broker, buf_slice(&text), ANNOUNCER_TTL_MS) == 0)
+	if (!text.failed)
+		r = broker_announce(announcer->broker, buf_slice(&text), ANNOUNCER_TTL_MS);
+	/* What cannot be sent now is tried again at the next look; where there are no other nodes, later. */
+	if (r == 0 || r == -EOPNOTSUPP) {
+		announcer->sent = true;
 		announcer->sent_ms = now_ms;
+		announcer->n_returns = broker_n_returns(announcer->broker);
+	}
 	buf_deinit(&text);
 }
 
@@ -36,14 +55,14 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	announcer->source.beat(announcer->source.arg);
-	if (now_ms - announcer->sent_ms >= ANNOUNCER_MS)
+	if (is_due(announcer, now_ms))
 		announce(announcer, now_ms);
 }
 
 struct announcer *announcer_new(
 	struct event_base *base, struct broker *broker, const struct announcer_source *source)
 {
-	const struct timeval interval = {ANNOUNCER_LOOK_MS / 1000, 0};
+	const struct timeval interval = {0, ANNOUNCER_LOOK_MS * 1000};
 	struct announcer *announcer = calloc(1, sizeof(*announcer));
 
 	if (!announcer)

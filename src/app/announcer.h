@@ -2,7 +2,8 @@
 #define TIDEGATE_APP_ANNOUNCER_H
 
 /*
- * Announcer: tells the other nodes about this one, every few seconds.
+ * Announcer: tells the other nodes about this one, every few seconds, and at once when Redis is there:
+ * whoever asks all nodes as soon as this one is ready counts on its answer.
  *
  * An announcement expires a few rounds later, so a node that ends without a word disappears from
  * the lists of the others.
@@ -16,7 +17,7 @@ struct event_base;
 enum {
 	ANNOUNCER_MS = 5000,
 	ANNOUNCER_TTL_MS = 15000, /* two may be missed */
-	ANNOUNCER_LOOK_MS = 1000, /* until the first is sent: Redis may be away yet */
+	ANNOUNCER_LOOK_MS = 100,  /* between two looks whether Redis has come, or come back */
 };
 
 struct announcer_source {
