@@ -84,7 +84,7 @@ void key_files_free(struct key_files *files)
 	free(files);
 }
 
-static void note_refusal(const struct key_files *files, struct buf *error)
+void key_files_refuse(const struct key_files *files, struct buf *error)
 {
 	metrics_add(files->metrics, METRIC_KEYS_FILES_REFUSED, 1);
 	log_error(files->log, "key files refused, the old keys go on",
@@ -104,7 +104,7 @@ bool key_files_look(struct key_files *files)
 			continue;
 		r = read_again(files, file, &error);
 		if (r)
-			note_refusal(files, &error);
+			key_files_refuse(files, &error);
 		if (r == -ENOMEM)
 			file->mark = (struct file_mark){0}; /* the next look tries again */
 		changed |= r == 0;

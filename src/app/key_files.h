@@ -27,6 +27,9 @@ void key_files_free(struct key_files *files); /* accepts NULL */
 /* Reads those that were changed since the last look. True if another text holds for one of them. */
 bool key_files_look(struct key_files *files);
 
+/* All of it together cannot be used, as the sentence in error says: the log has it, and the metric. */
+void key_files_refuse(const struct key_files *files, struct buf *error);
+
 /* How many there are, and the texts that hold; out has room for so many. Borrowed until the next look. */
 size_t key_files_count(const struct key_files *files);
 void key_files_list(const struct key_files *files, struct verifier_keys *out);

@@ -142,6 +142,18 @@ static void on_fetched(void *arg)
 
 /* --- from files --- */
 
+/* With these nobody would be let in any more, which nobody means: a job that found nothing wrote the file.
+ * True, with the sentence. */
+static bool shuts_everybody_out(const struct keys *keys, const struct key_source *source,
+	const struct verifier *verifier, struct buf *error)
+{
+	if (!verifier || source->url || count_used(verifier, NULL) || !count_used(keys->now.verifier, NULL))
+		return false;
+	buf_append_str(
+		error, "token_keys: no key in its files can be used, so nobody would be let in any more");
+	return true;
+}
+
 static void read_files(struct keys *keys)
 {
 	struct verifier *verifier = NULL;
@@ -152,7 +164,11 @@ static void read_files(struct keys *keys)
 	if (!keys->stale)
 		return;
 	r = build(keys, &keys->now, text_of(&keys->now), &verifier, &error);
-	if (r == 0) {
+	if (r == 0 && shuts_everybody_out(keys, &keys->now, verifier, &error)) {
+		keys->stale = false; /* told once */
+		verifier_unref(verifier);
+		key_files_refuse(keys->now.files, &error);
+	} else if (r == 0) {
 		keys->stale = false;
 		change(keys, verifier);
 		log_info(keys->log, "key files read again", log_uint("keys", count_used(verifier, NULL)));
@@ -222,8 +238,14 @@ static int source_init(
 
 int keys_prepare(struct keys *keys, const struct config *config, struct buf *error)
 {
+	int r;
+
 	source_deinit(&keys->next);
-	return source_init(keys, &keys->next, config, error);
+	r = source_init(keys, &keys->next, config, error);
+	if (r || !shuts_everybody_out(keys, &keys->next, keys->next.verifier, error))
+		return r;
+	source_deinit(&keys->next);
+	return CONFIG_BAD;
 }
 
 struct verifier *keys_prepared(const struct keys *keys)

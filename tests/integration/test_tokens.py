@@ -295,6 +295,10 @@ def test_a_bad_key_file_is_refused_and_the_old_keys_stay(start, tmp_path):
     gateway.process.signal(signal.SIGHUP)
     assert gateway.wait_for_line("configuration refused").fields["reason"].startswith(f"{file}:1: ")
     assert ask(gateway, "/ws/cards", bearer(ES.token())).status == 101
+    keys.write_text('{"keys":[]}', encoding="ascii")
+    answer = gateway.post("/reload", {})
+    assert answer.status == 400 and b"nobody would be let in" in answer.body
+    assert ask(gateway, "/ws/cards", bearer(ES.token())).status == 101
     keys.write_text(tokens.jwks(ED), encoding="ascii")
     until("it is applied", reload(gateway))
     assert ask(gateway, "/ws/cards", bearer(ED.token())).status == 101
