@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 
 #include "bench/limit.h"
+#include "bench/limit_ring.h"
 #include "bench/plan.h"
 #include "bench/publisher.h"
 #include "bench/run.h"
@@ -73,6 +74,19 @@ static void pin(int cpu)
 	CPU_ZERO(&cpus);
 	CPU_SET(cpu, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus); /* check_cpu() has seen that it may */
+}
+
+/* Before the limit server, which could not say it. */
+static int check_uring(const struct plan *plan)
+{
+	struct limit_ring *ring;
+
+	if (plan->limit != PLAN_LIMIT_URING)
+		return 0;
+	if (limit_ring_new(&ring) < 0)
+		return fail("--limit uring: this kernel, or this build, has no io_uring");
+	limit_ring_free(ring);
+	return 0;
 }
 
 /* Turns the plan to the limit server, which is the one that pays from here on. */
@@ -166,7 +180,8 @@ int bench_main(int argc, char **argv)
 	if (status)
 		return status == PLAN_HELP ? 0 : status;
 	if (raise_files(&plan) || check_cpu("--limit-cpu", plan.limit_cpu) ||
-		check_cpu("--client-cpu", plan.client_cpu) || (plan.limit && aim_at_limit(&plan, &limit)))
+		check_cpu("--client-cpu", plan.client_cpu) || check_uring(&plan) ||
+		(plan.limit && aim_at_limit(&plan, &limit)))
 		return 1;
 	pin(plan.client_cpu);
 	status = publish_and_run(&plan, &limit);

@@ -3,7 +3,8 @@
  *
  * One loop, one thread. What one read of the orders brought is one batch: "each" sends an event to all its
  * subscribers before it looks at the next; "coalesced" strings the frames of a channel together first and
- * sends each client once. The rest that a full socket did not take is queued with its connection and goes
+ * sends each client once; "uring" is as each, but gathers the sends of different clients for one system call
+ * of io_uring. The rest that a full socket did not take is queued with its connection and goes
  * out before anything newer.
  */
 
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "bench/limit.h"
+#include "bench/limit_ring.h"
 #include "bench/plan.h"
 #include "core/buf.h"
 
@@ -41,6 +43,7 @@ struct channel {
 	struct link **links;
 	uint32_t n, cap;
 	struct buf batch; /* frames of this batch, strung together */
+	bool in_ring;     /* some of its sends wait there */
 };
 
 struct server {
@@ -48,9 +51,11 @@ struct server {
 	bool coalesce;
 	struct channel *channels;
 	uint32_t n_channels;
-	uint32_t *touched; /* channels with something in their batch */
+	uint32_t *touched; /* channels with something in their batch, or in the ring */
 	uint32_t n_touched;
-	struct buf orders; /* what has come and is not carried out yet */
+	struct limit_ring *ring; /* NULL: send(2) */
+	int broken;              /* negative errno: the ring is */
+	struct buf orders;       /* what has come and is not carried out yet */
 };
 
 static void link_close(struct server *server, struct link *link)
@@ -73,8 +78,8 @@ static void link_watch(struct server *server, struct link *link, uint32_t events
 	epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, link->fd, &event);
 }
 
-/* Queues what the socket did not take. False: the link was over its bound, or broken, and is closed. */
-static bool link_queue(struct server *server, struct link *link, const char *data, size_t len)
+/* Queues what the socket did not take. A link that is over its bound is closed. */
+static void link_queue(struct server *server, struct link *link, const char *data, size_t len)
 {
 	bool first = !link->queue.len;
 
@@ -82,31 +87,63 @@ static bool link_queue(struct server *server, struct link *link, const char *dat
 		buf_append(&link->queue, data, len);
 	else
 		link->queue.failed = true;
-	if (link->queue.failed) {
+	if (link->queue.failed)
 		link_close(server, link);
-		return false;
-	}
-	if (first)
+	else if (first)
 		link_watch(server, link, EPOLLIN | EPOLLOUT);
-	return true;
 }
 
-/* False: the link is closed. */
-static bool link_send(struct server *server, struct link *link, const char *data, size_t len)
+/* n: what the socket took of it, or negative errno. May close the link. */
+static void link_sent(struct server *server, struct link *link, const char *data, size_t len, ssize_t n)
 {
-	ssize_t n = 0;
-
-	if (!link->queue.len) {
-		n = send(link->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n == (ssize_t)len)
-			return true;
-		if (n < 0 && errno != EAGAIN) {
-			link_close(server, link);
-			return false;
-		}
+	if (n == (ssize_t)len)
+		return;
+	if (n < 0 && n != -EAGAIN) {
+		link_close(server, link);
+		return;
 	}
 	n = n < 0 ? 0 : n;
-	return link_queue(server, link, data + n, len - (size_t)n);
+	link_queue(server, link, data + n, len - (size_t)n);
+}
+
+/* Makes the sends that were gathered. */
+static void ring_run(struct server *server)
+{
+	const struct limit_send *sends = NULL;
+	ssize_t n = limit_ring_run(server->ring, &sends);
+
+	if (n < 0)
+		server->broken = (int)n;
+	for (ssize_t i = 0; i < n; i++)
+		link_sent(server, sends[i].arg, sends[i].data, sends[i].len, sends[i].result);
+	while (server->n_touched)
+		server->channels[server->touched[--server->n_touched]].in_ring = false;
+}
+
+static void ring_add(struct server *server, struct link *link, const char *data, size_t len)
+{
+	const struct limit_send send = {link, data, len, 0};
+
+	if (limit_ring_n(server->ring) == LIMIT_RING_ENTRIES)
+		ring_run(server);
+	if (server->broken)
+		return;
+	limit_ring_add(server->ring, link->fd, &send);
+}
+
+/* May close the link. */
+static void link_send(struct server *server, struct link *link, const char *data, size_t len)
+{
+	ssize_t n;
+
+	if (link->queue.len) {
+		link_queue(server, link, data, len);
+	} else if (server->ring) {
+		ring_add(server, link, data, len);
+	} else {
+		n = send(link->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		link_sent(server, link, data, len, n < 0 ? -errno : n);
+	}
 }
 
 static void link_flush(struct server *server, struct link *link)
@@ -203,17 +240,34 @@ static void server_accept(struct server *server)
 	}
 }
 
-/* From the last to the first: a link that is closed on the way puts the last one in its place. */
+/* From the last to the first: a link that is closed on the way, this one or one before it whose send was gathered,
+ * puts the last one in its place. */
 static void channel_send(struct server *server, struct channel *channel, const char *data, size_t len)
 {
 	for (uint32_t i = channel->n; i-- > 0;)
 		link_send(server, channel->links[i], data, len);
 }
 
+/* In one run a socket is sent to once. */
+static void order_gather(struct server *server, const struct limit_order *order, const char *frame)
+{
+	struct channel *channel = &server->channels[order->channel];
+
+	if (channel->in_ring)
+		ring_run(server);
+	channel_send(server, channel, frame, order->len);
+	channel->in_ring = true;
+	server->touched[server->n_touched++] = order->channel;
+}
+
 static void order_carry_out(struct server *server, const struct limit_order *order, const char *frame)
 {
 	struct channel *channel = &server->channels[order->channel];
 
+	if (server->ring) {
+		order_gather(server, order, frame);
+		return;
+	}
 	if (!server->coalesce) {
 		channel_send(server, channel, frame, order->len);
 		return;
@@ -260,8 +314,10 @@ static int server_orders(struct server *server)
 		order_carry_out(server, &order, server->orders.data + at + sizeof(order));
 		at += sizeof(order) + order.len;
 	}
+	if (server->ring)
+		ring_run(server);
 	buf_consume(&server->orders, at);
-	return batch_send(server);
+	return server->ring ? server->broken : batch_send(server);
 }
 
 static int server_init(struct server *server, const struct plan *plan)
@@ -273,6 +329,12 @@ static int server_init(struct server *server, const struct plan *plan)
 	server->n_channels = plan->n_channels;
 	server->channels = calloc(plan->n_channels, sizeof(*server->channels));
 	server->touched = calloc(plan->n_channels, sizeof(*server->touched));
+	if (plan->limit == PLAN_LIMIT_URING) {
+		int r = limit_ring_new(&server->ring);
+
+		if (r < 0)
+			return r;
+	}
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (!server->channels || !server->touched)
 		return -ENOMEM;

@@ -240,6 +240,8 @@ static int take_limit(struct plan *plan, const char *value)
 		plan->limit = PLAN_LIMIT_EACH;
 	else if (!strcmp(value, "coalesced"))
 		plan->limit = PLAN_LIMIT_COALESCED;
+	else if (!strcmp(value, "uring"))
+		plan->limit = PLAN_LIMIT_URING;
 	else
 		return -1;
 	return 0;
@@ -286,6 +288,13 @@ static int take_deflate(struct plan *plan, const char *value)
 	return 0;
 }
 
+static int take_history(struct plan *plan, const char *value)
+{
+	(void)value;
+	plan->history = true;
+	return 0;
+}
+
 static int take_sse(struct plan *plan, const char *value)
 {
 	(void)value;
@@ -322,6 +331,7 @@ static const struct option_row rows[] = {
 	{"duration", "SECONDS", take_duration, "of what is measured; default 10"},
 	{"warmup", "SECONDS", take_warmup, "before it; default 2"},
 	{"payload", "BYTES", take_payload, "of one event's whole JSON, at least 100; default 150"},
+	{"history", NULL, take_history, "publish by tidegate_publish, into the logs of channels whose route has a history"},
 	{"deflate", NULL, take_deflate, "offer permessage-deflate"},
 	{"sse", NULL, take_sse, "clients hear server-sent events; --path is that of the stream"},
 	{"server-pid", "PID", take_server_pid, "a process to charge CPU and memory to; may be repeated"},
@@ -329,7 +339,8 @@ static const struct option_row rows[] = {
 	{"storm", NULL, take_storm,
 		"at the end all clients are cut off at once and come back with their positions, while events go on through the channels' logs"},
 	{"limit", "VARIANT", take_limit,
-		"against a bare server of its own; each: one send per event and client; coalesced: per read and client"},
+		"against a bare server of its own; each: one send per event and client; coalesced: per read and client; "
+		"uring: as each, many in one call of io_uring"},
 	{"limit-cpu", "N", take_limit_cpu, "pin that server to a CPU"},
 	{"client-cpu", "N", take_client_cpu, "pin the bench itself to a CPU"},
 	{"json", NULL, take_json, "print nothing but the JSON line"},
@@ -461,6 +472,8 @@ static int check(struct plan *plan)
 		return refuse("several channels need {n} in", "--path", NULL);
 	if (plan->n_channels > 1 && !plan->limit && !plan->open_only && !strstr(plan->channel, "{n}"))
 		return refuse("several channels need {n} in", "--channel", NULL);
+	if (plan->history && plan->limit)
+		return refuse("nothing to do here has --limit beside", "--history", NULL);
 	if (plan->sse && (plan->limit || plan->deflate))
 		return refuse("nothing to do here have --limit and --deflate beside", "--sse", NULL);
 	for (uint32_t i = 1; i < plan->n_urls; i++)

@@ -31,6 +31,7 @@ enum plan_limit {
 	PLAN_LIMIT_NONE,
 	PLAN_LIMIT_EACH,      /* one send per event and client */
 	PLAN_LIMIT_COALESCED, /* all events of one read in one send per client */
+	PLAN_LIMIT_URING,     /* as each, but up to a thousand sends in one system call */
 };
 
 struct plan {
@@ -68,8 +69,9 @@ struct plan {
 	bool open_only;
 	bool storm; /* clients are cut off and come back; events go through the channels' logs */
 	bool deflate;
-	bool sse;  /* clients hear server-sent events */
-	bool json; /* nothing but the JSON line */
+	bool sse;     /* clients hear server-sent events */
+	bool history; /* events are published through the logs of their channels */
+	bool json;    /* nothing but the JSON line */
 };
 
 /* 0, PLAN_HELP or PLAN_WRONG. Strings are borrowed from argv. */

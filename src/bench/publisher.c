@@ -169,7 +169,7 @@ void publisher_add(struct publisher *publisher, uint32_t n, const char *text, si
 	char channel[PLAN_NAME_MAX];
 	size_t channel_len = plan_expand(publisher->plan->channel, n, channel);
 
-	if (publisher->redis && publisher->plan->storm)
+	if (publisher->redis && (publisher->plan->storm || publisher->plan->history))
 		add_entry(&publisher->queue, channel, text, len);
 	else if (publisher->redis)
 		add_publish(&publisher->queue, channel, channel_len, text, len);

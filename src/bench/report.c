@@ -166,6 +166,7 @@ static const char *target(const struct plan *plan)
 		[PLAN_LIMIT_NONE] = "gateway",
 		[PLAN_LIMIT_EACH] = "limit-each",
 		[PLAN_LIMIT_COALESCED] = "limit-coalesced",
+		[PLAN_LIMIT_URING] = "limit-uring",
 	};
 
 	return names[plan->limit];

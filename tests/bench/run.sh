@@ -26,8 +26,9 @@ Usage: tests/bench/run.sh [--quick] [--scenario NAME]... [--repeat N] [--before 
   --before BINARY  an older gateway, measured in turn with this one: its row says what a change cost. Default: the
                    last other one that was measured here, which is kept in build-results; none: this one alone
   --strict         ends with 1 if this one is slower than the one before
-  --all-on         the same gateway with history, tokens, actions and event streams on its routes, measured in turn: its
-                   row says what that costs those who use none of it
+  --all-on         the same gateway with history, tokens, actions and event streams on its routes, measured in turn: the
+                   row all-on says what that costs those who use none of it; the row used, what it costs those whose
+                   events come through the channels' logs and have positions. Both show tokens
   --tls            the same gateway with TLS, measured in turn: its row says what TLS costs (P-256, TLS 1.3)
   --help           this page
 
@@ -227,12 +228,12 @@ YAML
 		die "there is no token to be had"
 }
 
-# against_all_on SCENARIO WORDS...
+# against_all_on SCENARIO TARGET WORDS...
 against_all_on() {
-	local scenario=$1
-	shift
+	local scenario=$1 target=$2
+	shift 2
 	start_gateway "$bin" --config "$work/all-on.yaml"
-	record "$scenario" all-on --url "ws://127.0.0.1:$public_port" --redis "redis://127.0.0.1:$redis_port" \
+	record "$scenario" "$target" --url "ws://127.0.0.1:$public_port" --redis "redis://127.0.0.1:$redis_port" \
 		--server-pid "$gateway_pid" --token "$work/token" "$@"
 	stop_gateway
 }
@@ -244,7 +245,8 @@ against_gateways() {
 	if [ -n "$before" ] && [ $((repetition % 2)) = 0 ]; then against_gateway "$before" "$scenario" before "$@"; fi
 	against_gateway "$bin" "$scenario" gateway "$@"
 	if [ -n "$before" ] && [ $((repetition % 2)) = 1 ]; then against_gateway "$before" "$scenario" before "$@"; fi
-	if [ -n "$all_on" ]; then against_all_on "$scenario" "$@"; fi
+	if [ -n "$all_on" ]; then against_all_on "$scenario" all-on "$@"; fi
+	if [ -n "$all_on" ] && [[ $scenario != open* ]]; then against_all_on "$scenario" used --history "$@"; fi
 	if [ -n "$tls" ]; then against_tls "$scenario" "$@"; fi
 }
 
@@ -282,8 +284,11 @@ run_scenario() {
 	against_gateways "$scenario" "${words[@]}"
 	against_limit "$scenario" each "${words[@]}"
 	[[ $scenario == open* ]] || against_limit "$scenario" coalesced "${words[@]}"
+	if [ "$scenario" = single ] && [ -n "$has_uring" ]; then against_limit single uring "${words[@]}"; fi
 }
 
+has_uring=''
+if "$bench_bin" bench --json --limit uring --connections 20 --warmup 0 --duration 0.1 >/dev/null 2>&1; then has_uring=1; fi
 choose_before
 [ -z "$before" ] || printf 'before: %s, %s\n' "$before" "$("$before" --version | head -n 1)" >&2
 read -r redis_port < <(free_ports 1)
