@@ -172,7 +172,8 @@ void client_heard(struct client *client);
 /* The socket takes bytes again. */
 void client_writable(struct client *client);
 
-/* The result of a socket_ops.send_later(), as socket_ops.send() would have returned it. */
+/* The result of a socket_ops.send_later(), as socket_ops.send() would have returned it: clients_sent() where
+ * all was taken. */
 void client_sent(struct client *client, const void *cookie, ssize_t n);
 
 /* The peer sent a close frame. True if this answers ours: the socket can go. False if ours is not said yet:

@@ -185,6 +185,19 @@ void clients_expect(struct clients *clients, struct message *const *events, uint
 void clients_deliver(struct clients *clients, struct message *event);
 
 /*
+ * So many sockets have taken all bytes of a socket_ops.send_later() with this cookie: it says at once what
+ * client_sent() would say for each of them, without a look at any.
+ */
+void clients_sent(struct clients *clients, const void *cookie, uint32_t n_clients);
+
+/* n messages went to sockets. */
+static inline void clients_count_sent(struct clients *clients, uint64_t n, uint64_t bytes)
+{
+	clients->n_sent += n;
+	clients->sent_bytes += bytes;
+}
+
+/*
  * The worker cannot keep up: n events of one channel are not delivered. event: the last of them; if it is an
  * entry of a log, all are. Its reference stays the caller's.
  */

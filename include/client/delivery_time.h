@@ -28,8 +28,8 @@ struct delivery_time {
 	uint64_t now_us;
 };
 
-/* One client was written the whole batch, which stays until delivery_time_settle(). */
-void delivery_time_batch(struct clients *clients, const struct hub_batch *batch);
+/* So many clients, one or more, were written the whole batch, which stays until delivery_time_settle(). */
+void delivery_time_batch(struct clients *clients, const struct hub_batch *batch, uint32_t n_clients);
 
 /* One client was written this event. */
 void delivery_time_event(struct clients *clients, const struct message *event);

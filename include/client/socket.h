@@ -27,8 +27,8 @@ struct socket_ops {
 	ssize_t (*send)(void *socket, const struct iovec *parts, int n_parts);
 
 	/*
-	 * Sends one stretch of whole frames, together with those of other sockets. client_sent() tells the
-	 * result, at the latest inside clients_listener.submit(). Until then the bytes must not change, and
+	 * Sends one stretch of whole frames, together with those of other sockets. client_sent() or
+	 * clients_sent() tells the result, at the latest inside clients_listener.submit(). Until then the bytes must not change, and
 	 * nothing else may be sent on this socket. NULL: send() is used instead.
 	 */
 	void (*send_later)(void *socket, const void *data, size_t len, const void *cookie);

@@ -191,6 +191,14 @@ void clients_deliver(struct clients *clients, struct message *event)
 		log_error(clients->log, "event lost: out of memory");
 }
 
+void clients_sent(struct clients *clients, const void *cookie, uint32_t n_clients)
+{
+	const struct hub_batch *batch = cookie;
+
+	clients_count_sent(clients, (uint64_t)batch->n * n_clients, (uint64_t)batch->len * n_clients);
+	delivery_time_batch(clients, batch, n_clients);
+}
+
 struct passed_over {
 	uint32_t n;
 	bool entries;

@@ -30,8 +30,7 @@ static void doom(struct client *client, enum close_reason reason)
 static void count_sent(struct client *client, uint32_t n, size_t bytes)
 {
 	client->n_sent += n;
-	client->clients->n_sent += n;
-	client->clients->sent_bytes += bytes;
+	clients_count_sent(client->clients, n, bytes);
 }
 
 void delivery_flush_later(struct client *client)
@@ -167,9 +166,11 @@ void client_sent(struct client *client, const void *cookie, ssize_t n)
 	const struct hub_batch *batch = cookie;
 
 	if (n == (ssize_t)batch->len) {
-		count_sent(client, batch->n, batch->len);
-		delivery_time_batch(client->clients, batch);
-	} else if (n < 0)
+		clients_sent(client->clients, cookie, 1);
+		return;
+	}
+	client->n_sent -= batch->n;
+	if (n < 0)
 		doom(client, CLOSE_GONE);
 	else
 		queue_rest(client, batch, (size_t)n);
@@ -189,10 +190,16 @@ static void queue_batch(struct client *client, const struct hub_batch *batch)
 	}
 }
 
+static void send_batch(struct client *client, const struct hub_batch *batch)
+{
+	struct iovec part = {(void *)batch->bytes, batch->len};
+
+	client_sent(client, batch, client->clients->ops->send(client->socket, &part, 1));
+}
+
 void delivery_batch(struct client *client, const struct hub_batch *batch, bool alone)
 {
 	const struct socket_ops *ops = client->clients->ops;
-	struct iovec part = {(void *)batch->bytes, batch->len};
 
 	if (client->state == CLIENT_CLOSING || client->doomed)
 		return;
@@ -205,10 +212,11 @@ void delivery_batch(struct client *client, const struct hub_batch *batch, bool a
 		queue_batch(client, batch);
 		return;
 	}
+	client->n_sent += batch->n; /* here, where it is at hand: most sockets take all */
 	if (ops->send_later)
 		ops->send_later(client->socket, batch->bytes, batch->len, batch);
 	else
-		client_sent(client, batch, ops->send(client->socket, &part, 1));
+		send_batch(client, batch);
 }
 
 /* Out of the outbox into the socket. The reference is the caller's. */

@@ -35,30 +35,32 @@ void delivery_time_settle(struct clients *clients)
 	time->n_clients = 0;
 }
 
-static void written(struct clients *clients)
+static void written(struct clients *clients, uint32_t n)
 {
 	struct delivery_time *time = &clients->delivery_time;
+	uint32_t first = time->n_writes, last = first + n - 1;
 
-	if (time->n_writes++ % DELIVERY_TIME_WRITES)
+	time->n_writes += n;
+	if (first % DELIVERY_TIME_WRITES && first / DELIVERY_TIME_WRITES == last / DELIVERY_TIME_WRITES)
 		return;
 	delivery_time_settle(clients); /* by the reading that was good for it */
 	time->now_us = clients->listener.now_us(clients->listener.arg);
 }
 
-void delivery_time_batch(struct clients *clients, const struct hub_batch *batch)
+void delivery_time_batch(struct clients *clients, const struct hub_batch *batch, uint32_t n_clients)
 {
 	struct delivery_time *time = &clients->delivery_time;
 
-	written(clients);
+	written(clients, n_clients);
 	if (time->batch != batch)
 		delivery_time_settle(clients);
 	time->batch = batch;
-	time->n_clients++;
+	time->n_clients += n_clients;
 }
 
 void delivery_time_event(struct clients *clients, const struct message *event)
 {
-	written(clients);
+	written(clients, 1);
 	observe(clients, event->arrived_us, 1);
 }
 

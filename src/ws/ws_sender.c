@@ -3,6 +3,7 @@
 #include "ws/ws_sender.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,25 +15,30 @@
 #include <liburing.h>
 #endif
 
+#include "client/clients.h"
 #include "client/socket.h"
 #include "core/log.h"
 #include "metrics/metrics.h"
 #include "ws/ws_connection.h"
 #include "ws/ws_server.h"
 
+/* Small, for it lies with the bytes of a thousand others while the kernel works: half a line of the cache. */
 struct pending {
 	struct ws_connection *connection;
 	const void *data;
-	size_t len;
 	const void *cookie;
-	ssize_t result;
-	int fd; /* known once it is about to be sent through the ring; negative: nothing is sent */
+	uint32_t len;
+	union {
+		int fd; /* known once it is about to be sent through the ring; negative: nothing is sent */
+		int result;
+	};
 };
 
 struct ws_sender {
 	struct pending *pending;
 	size_t n;
 	size_t capacity;
+	struct clients *clients;
 	struct log *log;
 	struct metrics *metrics;
 	bool use_uring; /* wanted, and not found wanting yet */
@@ -49,23 +55,30 @@ enum {
 	RING_WORTH = 16,     /* fewer sends are made one by one */
 };
 
-struct ws_sender *ws_sender_new(bool use_uring, struct log *log, struct metrics *metrics)
+struct ws_sender *ws_sender_new(
+	bool use_uring, struct clients *clients, struct log *log, struct metrics *metrics)
 {
 	struct ws_sender *sender = calloc(1, sizeof(*sender));
 
 	if (!sender)
 		return NULL;
+	sender->clients = clients;
 	sender->log = log;
 	sender->metrics = metrics;
 	sender->use_uring = use_uring;
 	return sender;
 }
 
-static ssize_t send_one(const struct pending *pending)
+static ssize_t send_one(struct ws_connection *connection, const void *data, size_t len)
 {
-	struct iovec part = {(void *)pending->data, pending->len};
+	struct iovec part = {(void *)data, len};
 
-	return ws_socket_ops.send(pending->connection, &part, 1);
+	return ws_socket_ops.send(connection, &part, 1);
+}
+
+static void send_pending(struct pending *pending)
+{
+	pending->result = (int)send_one(pending->connection, pending->data, pending->len);
 }
 
 #ifdef TIDEGATE_IO_URING
@@ -177,11 +190,11 @@ static ssize_t ring_send(struct ws_sender *sender, size_t i)
 
 	look_up(pending, n_taken);
 	for (size_t j = 0; j < n_taken; j++) {
+		if (pending[j].fd >= 0) {
+			ring_add(sender, &pending[j]);
+			n++;
+		}
 		pending[j].result = 0;
-		if (pending[j].fd < 0)
-			continue;
-		ring_add(sender, &pending[j]);
-		n++;
 	}
 	r = ring_submit(sender, n);
 	if (r == 0)
@@ -212,7 +225,7 @@ static size_t send_some(struct ws_sender *sender, size_t i)
 	if (sender->use_uring && !sender->has_uring && sender->n >= RING_WORTH)
 		ring_make(sender);
 	if (!sender->has_uring || sender->n - i < RING_WORTH) {
-		sender->pending[i].result = send_one(&sender->pending[i]);
+		send_pending(&sender->pending[i]);
 		return 1;
 	}
 	n = ring_send(sender, i);
@@ -234,21 +247,39 @@ void ws_sender_free(struct ws_sender *sender)
 
 static size_t send_some(struct ws_sender *sender, size_t i)
 {
-	sender->pending[i].result = send_one(&sender->pending[i]);
+	send_pending(&sender->pending[i]);
 	return 1;
 }
 
 #endif
 
+/* How many of them, from the first one on, took all bytes of the same send. */
+static size_t n_whole(const struct pending *pending, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && pending[i].cookie == pending->cookie && pending[i].result == (int)pending[i].len)
+		i++;
+	return i;
+}
+
+static void tell(struct ws_sender *sender, const struct pending *pending, size_t n)
+{
+	for (size_t i = 0, whole; i < n; i += whole) {
+		whole = n_whole(pending + i, n - i);
+		if (whole)
+			clients_sent(sender->clients, pending[i].cookie, (uint32_t)whole);
+		else
+			client_sent(&pending[i].connection->client, pending[i].cookie, pending[i].result);
+		whole += !whole;
+	}
+}
+
 void ws_sender_submit(struct ws_sender *sender)
 {
 	for (size_t i = 0, n; i < sender->n; i += n) {
 		n = send_some(sender, i);
-		for (size_t j = i; j < i + n; j++) {
-			struct pending *pending = &sender->pending[j];
-
-			client_sent(&pending->connection->client, pending->cookie, pending->result);
-		}
+		tell(sender, &sender->pending[i], n);
 	}
 	sender->n = 0;
 }
@@ -265,14 +296,17 @@ static bool grow(struct ws_sender *sender)
 	return true;
 }
 
+static void send_at_once(struct ws_connection *connection, const void *data, size_t len, const void *cookie)
+{
+	client_sent(&connection->client, cookie, send_one(connection, data, len));
+}
+
 void ws_sender_add(struct ws_sender *sender, struct ws_connection *connection, const void *data, size_t len,
 	const void *cookie)
 {
-	struct pending pending = {connection, data, len, cookie, 0, -1};
-
-	if (sender->n == sender->capacity && !grow(sender)) {
-		client_sent(&connection->client, cookie, send_one(&pending)); /* no memory to wait in */
-		return;
-	}
-	sender->pending[sender->n++] = pending;
+	/* It is too long for one send of the ring, or there is no memory to wait in. */
+	if (len > INT_MAX || (sender->n == sender->capacity && !grow(sender)))
+		send_at_once(connection, data, len, cookie);
+	else
+		sender->pending[sender->n++] = (struct pending){connection, data, cookie, (uint32_t)len, {0}};
 }

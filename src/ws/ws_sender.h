@@ -12,21 +12,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct clients;
 struct log;
 struct metrics;
 struct ws_connection;
 struct ws_sender;
 
 /* NULL when out of memory. `use_uring` false: send(2) only. */
-struct ws_sender *ws_sender_new(bool use_uring, struct log *log, struct metrics *metrics);
+struct ws_sender *ws_sender_new(
+	bool use_uring, struct clients *clients, struct log *log, struct metrics *metrics);
 void ws_sender_free(struct ws_sender *sender); /* accepts NULL */
 
 /* See socket_ops.send_later(). */
 void ws_sender_add(struct ws_sender *sender, struct ws_connection *connection, const void *data, size_t len,
 	const void *cookie);
 
-/* Makes all sends that were added, and calls client_sent() soon after each. From the first call on it belongs
- * to that thread. */
+/* Makes all sends that were added, and tells what became of each: clients_sent(), client_sent(). From the
+ * first call on it belongs to that thread. */
 void ws_sender_submit(struct ws_sender *sender);
 
 #endif

@@ -286,7 +286,7 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **se
 	server->metrics = options->metrics;
 	for (int i = 0; i < N_REFUSALS; i++)
 		server->refused_limits[i] = (struct log_limit){.burst = REFUSED_LINES, .interval_ms = 60000};
-	server->sender = ws_sender_new(options->use_uring, options->log, options->metrics);
+	server->sender = ws_sender_new(options->use_uring, options->clients, options->log, options->metrics);
 	server->inflate = ws_inflate_new(options->clients->limits.message_bytes_max);
 	server->verifying = verifier_thread_new();
 	r = server->sender && server->inflate && server->verifying ? make_tls(server, options) : -ENOMEM;

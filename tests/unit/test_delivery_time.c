@@ -91,7 +91,7 @@ static void observes_each_event_of_a_batch_for_each_client(void **state)
 
 	world->now_us = 1200;
 	for (int i = 0; i < 3; i++)
-		delivery_time_batch(&world->clients, &batch);
+		delivery_time_batch(&world->clients, &batch, 1);
 	delivery_time_settle(&world->clients);
 	assert_int_equal(n_observed(world), 3 * MESSAGES);
 	assert_int_equal(in_bucket(world, 250), 3 * MESSAGES);
@@ -107,7 +107,7 @@ static void knows_when_each_event_of_a_batch_arrived(void **state)
 	world->messages[0]->arrived_us = 0; /* was read from a log */
 	world->messages[3]->arrived_us = 6000;
 	world->now_us = 6050;
-	delivery_time_batch(&world->clients, &batch);
+	delivery_time_batch(&world->clients, &batch, 1);
 	delivery_time_settle(&world->clients);
 	assert_int_equal(in_bucket(world, 10000), 2);
 	assert_int_equal(in_bucket(world, 100), 1);
@@ -121,10 +121,10 @@ static void reads_the_clock_once_in_several_writes(void **state)
 
 	world->now_us = 1050;
 	for (int i = 0; i < DELIVERY_TIME_WRITES; i++)
-		delivery_time_batch(&world->clients, &batch);
+		delivery_time_batch(&world->clients, &batch, 1);
 	assert_int_equal(world->n_readings, 1);
 	world->now_us = 21000;
-	delivery_time_batch(&world->clients, &batch);
+	delivery_time_batch(&world->clients, &batch, 1);
 	assert_int_equal(world->n_readings, 2);
 	delivery_time_settle(&world->clients);
 	assert_int_equal(in_bucket(world, 100), DELIVERY_TIME_WRITES);
@@ -137,7 +137,7 @@ static void reads_the_clock_at_the_first_write_of_a_turn(void **state)
 	const struct hub_batch batch = {.messages = world->messages, .n = 1};
 
 	world->now_us = 1050;
-	delivery_time_batch(&world->clients, &batch);
+	delivery_time_batch(&world->clients, &batch, 1);
 	delivery_time_turned(&world->clients);
 	world->now_us = 21000;
 	delivery_time_event(&world->clients, world->messages[1]);
@@ -157,9 +157,9 @@ static void keeps_batches_apart(void **state)
 
 	world->messages[0]->arrived_us = 900;
 	world->now_us = 1050;
-	delivery_time_batch(&world->clients, &one);
-	delivery_time_batch(&world->clients, &other);
-	delivery_time_batch(&world->clients, &one);
+	delivery_time_batch(&world->clients, &one, 1);
+	delivery_time_batch(&world->clients, &other, 1);
+	delivery_time_batch(&world->clients, &one, 1);
 	delivery_time_settle(&world->clients);
 	assert_int_equal(in_bucket(world, 250), 2);
 	assert_int_equal(in_bucket(world, 100), 2);
