@@ -28,8 +28,8 @@ struct socket_ops {
 
 	/*
 	 * Sends one stretch of whole frames, together with those of other sockets. client_sent() or
-	 * clients_sent() tells the result, at the latest inside clients_listener.submit(). Until then the bytes must not change, and
-	 * nothing else may be sent on this socket. NULL: send() is used instead.
+	 * clients_sent() tells the result, at the latest inside clients_listener.submit(). Until then the
+	 * bytes must not change, and nothing else may be sent on this socket. NULL: send() is used instead.
 	 */
 	void (*send_later)(void *socket, const void *data, size_t len, const void *cookie);
 

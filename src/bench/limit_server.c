@@ -240,8 +240,8 @@ static void server_accept(struct server *server)
 	}
 }
 
-/* From the last to the first: a link that is closed on the way, this one or one before it whose send was gathered,
- * puts the last one in its place. */
+/* From the last to the first: a link that is closed on the way, this one or one before it whose send was
+ * gathered, puts the last one in its place. */
 static void channel_send(struct server *server, struct channel *channel, const char *data, size_t len)
 {
 	for (uint32_t i = channel->n; i-- > 0;)

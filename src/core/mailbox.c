@@ -66,8 +66,8 @@ void mailbox_push(struct mailbox *box, struct mail *mail)
 	box->lastp = &mail->next;
 	/*
 	 * Within the lock: once the taker has this mail, and it was the pusher's last word, the taker may
-	 * free the box. Nothing of it may be touched after that. It cannot fail: a count of 64 bits, to which one
-	 * is added for each wake-up, does not become full.
+	 * free the box. Nothing of it may be touched after that. It cannot fail: a count of 64 bits, to
+	 * which one is added for each wake-up, does not become full.
 	 */
 	if (was_empty && write(box->fd, &one, sizeof(one)) < 0)
 		assert(errno == EAGAIN);
