@@ -11,6 +11,7 @@ import pytest
 from harness.authority import Authority
 from harness.cluster import N_SLOTS, NODE_TIMEOUT_MS, Cluster, ClusterRedis, TlsClusterRedis
 from harness.gateway import ROOT, run
+from harness.ports import free_port
 from harness.redis_server import RedisServer
 from harness.wait import until
 
@@ -209,6 +210,75 @@ def test_one_address_leads_to_the_cluster_that_is_there(cluster, start, config):
     for channel in cluster.one_of_each("kept:{}"):
         with gateway.connect(path_of(channel)) as peer:
             hears(cluster, gateway, peer, channel)
+
+
+def is_cluster(gateway):
+    broker = gateway.get("/ready").json()["broker"]
+    return broker["state"] == "ready" and broker.get("cluster", False)
+
+
+def test_a_server_that_is_made_a_cluster_later_is_followed(tmp_path, start, config):
+    """It starts anew for that, so its clients connect again."""
+    server = RedisServer(tmp_path)
+    try:
+        gateway = start("--config", config, redis=server.url)
+        with gateway.connect("/ws/kept/later") as peer:
+            server.kill()
+            server.options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+            server.start()
+            server.client.execute_command("CLUSTER ADDSLOTSRANGE", 0, N_SLOTS - 1)
+            until("it is known", lambda: is_cluster(gateway))
+            until("it is heard", lambda: server.client.execute_command("PUBSUB SHARDNUMSUB", "kept:later")[1] == 1)
+            publish(gateway, "kept:later", "in the cluster")
+            assert peer.receive()["data"] == "in the cluster"
+    finally:
+        server.stop()
+
+
+def test_a_server_that_sends_us_elsewhere_is_asked_again_whether_it_is_in_a_cluster(cluster, start, config):
+    """It had not let us ask, and says nothing when it does."""
+    def allow(*rights):
+        for server in cluster.primaries:
+            server.client.execute_command("ACL SETUSER", "late", "on", ">SECRET", "+@all", "~*", "&*", *rights)
+
+    allow("-cluster")
+    gateway = start("--config", config, redis=cluster.primaries[0].url.replace("redis://", "redis://late:SECRET@"), ready=False)
+    until("it takes it for a server alone", lambda: is_settled(gateway) and not is_cluster(gateway))
+    allow("+cluster")
+    far = next(channel for channel in cluster.one_of_each("kept:{}") if cluster.owner(channel) is not cluster.primaries[0])
+    assert gateway.post("/publish", {"channel": far, "payload": {"type": "n"}}).status != 200  # MOVED
+    until("it is known", lambda: is_cluster(gateway))
+    publish(gateway, far, "found")
+
+
+class AgedRedis(ClusterRedis):
+    """The first one is of before Redis 7, until it is replaced."""
+
+    def _listens(self, port):
+        gone = ("SSUBSCRIBE", "SUNSUBSCRIBE", "SPUBLISH") if getattr(self, "is_old", "redis0" in str(self.directory)) else ()
+        return (*super()._listens(port), *(word for name in gone for word in ("--rename-command", name, "")))
+
+
+def test_sharded_channels_are_back_when_the_last_old_server_is_replaced(tmp_path, start, config):
+    made = Cluster(tmp_path, n=2, make=AgedRedis)
+    try:
+        gateway = start("--config", config, redis=made.url)
+        gateway.wait_for_line("this cluster knows no sharded channels")
+        old, _ = made.primaries
+        channel = next(channel for channel in made.one_of_each("kept:{}") if made.owner(channel) is old)
+        with gateway.connect(path_of(channel)) as peer:
+            publish(gateway, channel, "by PUBLISH")
+            assert peer.receive()["data"] == "by PUBLISH"
+            old.kill()
+            old.is_old = False
+            old.start()
+            gateway.wait_for_line("all servers of this cluster know sharded channels now")
+            until("it is heard", lambda: old.client.execute_command("PUBSUB SHARDNUMSUB", channel)[1] == 1)
+            until("it is ready", lambda: is_settled(gateway))
+            hears(made, gateway, peer, channel)
+        assert len(gateway.lines("knows no sharded channels")) == 1
+    finally:
+        made.stop()
 
 
 def test_commands_follow_a_slot_to_a_server_that_has_none_yet(tmp_path, start, config):

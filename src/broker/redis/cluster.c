@@ -61,6 +61,7 @@ static void free_member(struct redis_cluster *cluster, struct redis_member *memb
 	redis_server_retire(member->server);
 	redis_server_free(member->server);
 	free(member);
+	redis_cluster_judge_sharded(cluster);
 }
 
 /* Whoever has slots has a server. True: there are others than before. */
@@ -203,6 +204,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (cluster->poll.mapped_ms)
 		metrics_set(cluster->metrics, METRIC_REDIS_TOPOLOGY_AGE,
 			(now_ms - cluster->poll.mapped_ms) * 1000);
+	redis_cluster_tick_sharded(cluster, now_ms);
 	redis_map_poll_tick(&cluster->poll, now_ms, is_settled(cluster));
 }
 

@@ -212,16 +212,20 @@ void redis_cluster_channels_place(struct redis_cluster_channels *channels, bool 
 		place(channels, list_entry(some.next, struct channel, link));
 }
 
-void redis_cluster_channels_stop_sharded(struct redis_cluster_channels *channels)
+void redis_cluster_channels_hear(struct redis_cluster_channels *channels, bool classic, bool sharded)
 {
 	struct map_entry *entry = NULL;
 
-	channels->hears[REDIS_SHARDED] = false;
-	channels->hears[REDIS_CLASSIC] = true;
+	channels->hears[REDIS_CLASSIC] = classic;
+	channels->hears[REDIS_SHARDED] = sharded;
 	while ((entry = map_next(&channels->by_name, entry))) {
 		struct channel *channel = map_value(entry, struct channel, entry);
 
-		take_away(channel, REDIS_SHARDED);
+		for (int i = 0; i < N_REDIS_HEARINGS; i++)
+			if (!channels->hears[i])
+				take_away(channel, (enum redis_hearing)i);
+		if (!classic)
+			drop_former(channel);
 		place(channels, channel);
 		if (!channel->told)
 			tell_subscribed(channels, channel);

@@ -54,8 +54,8 @@ void redis_cluster_channels_evacuate(struct redis_cluster_channels *channels, st
 /* This member is about to be freed: nothing is heard there. */
 void redis_cluster_channels_forget(struct redis_cluster_channels *channels, struct redis_member *member);
 
-/* The servers know no SSUBSCRIBE. */
-void redis_cluster_channels_stop_sharded(struct redis_cluster_channels *channels);
+/* Other ways are wanted than before. */
+void redis_cluster_channels_hear(struct redis_cluster_channels *channels, bool classic, bool sharded);
 
 /* A server's reports. */
 void redis_cluster_channels_event(struct redis_cluster_channels *channels, struct redis_member *member,

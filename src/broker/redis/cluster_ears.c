@@ -72,19 +72,6 @@ static void on_gone(void *arg, struct slice name)
 
 /* --- errors --- */
 
-static void stop_sharded(struct redis_cluster *cluster, struct slice why)
-{
-	struct list *head = &cluster->members.all;
-
-	if (!cluster->channels.hears[REDIS_SHARDED])
-		return;
-	log_warn(cluster->log, "redis: this cluster knows no sharded channels", log_slice("reason", why));
-	cluster->settings.options.sharded = false;
-	for (struct list *at = head->next; at != head; at = at->next)
-		redis_server_set_sharded(list_entry(at, struct redis_member, link)->server, false);
-	redis_cluster_channels_stop_sharded(&cluster->channels);
-}
-
 /* Not from inside of what the answer came through: on the next turn of the poll timer, that is. */
 static void on_erred(void *arg, struct slice error)
 {
@@ -92,7 +79,7 @@ static void on_erred(void *arg, struct slice error)
 	struct redis_redirect redirect = redis_redirect_parse(error);
 
 	if (redirect.kind == REDIS_REDIRECT_NONE && redis_error_is_unknown(error)) {
-		stop_sharded(member->cluster, error);
+		redis_cluster_lacks_sharded(member, error);
 		return;
 	}
 	if (redirect.kind == REDIS_REDIRECT_MOVED && !redirect.host.len)
@@ -110,8 +97,10 @@ static void on_changed(void *arg, struct redis_server *server, const char *reaso
 	member->late = false;
 	member->pinged_ms = 0;
 	cluster->listener.changed(cluster->listener.arg, member->left_ms ? NULL : server, reason);
-	if (redis_server_is_ready(server))
+	if (redis_server_is_ready(server)) {
+		redis_cluster_ask_sharded(member);
 		return;
+	}
 	redis_cluster_channels_evacuate(&cluster->channels, member);
 	redis_map_poll_doubt(&cluster->poll);
 }

@@ -2,8 +2,9 @@
 #define TIDEGATE_BROKER_REDIS_CLUSTER_PRIVATE_H
 
 /*
- * Shared by the cluster's three files: cluster.c keeps the members and follows the map, cluster_ears.c has
- * what the members' servers say, cluster_way.c the way of commands.
+ * Shared by the cluster's files: cluster.c keeps the members and follows the map, cluster_ears.c has what the
+ * members' servers say, cluster_sharded.c whether they know sharded channels, cluster_way.c the way of
+ * commands.
  */
 
 #include "broker/redis/cluster.h"
@@ -28,6 +29,7 @@ struct redis_cluster {
 	struct redis_cluster_channels channels;
 	struct redis_map_poll poll;
 
+	uint64_t sharded_ms; /* when we publish to sharded channels again; 0: there is nothing to wait for */
 	struct event *tick_timer;
 	uint64_t tick_ms;
 	struct log_limit moves_limit;
@@ -42,6 +44,13 @@ bool redis_cluster_link_members(struct redis_cluster *cluster);
 
 /* cluster_ears.c. Makes the server of a member, and hears it. 0 or negative errno. */
 int redis_cluster_hear(struct redis_cluster *cluster, struct redis_member *member);
+
+/* cluster_sharded.c. A server that is ready is asked; it was found out that one is too old; one has gone, or
+ * a moment has passed. */
+void redis_cluster_ask_sharded(struct redis_member *member);
+void redis_cluster_lacks_sharded(struct redis_member *member, struct slice why);
+void redis_cluster_judge_sharded(struct redis_cluster *cluster);
+void redis_cluster_tick_sharded(struct redis_cluster *cluster, uint64_t now_ms);
 
 /* cluster_way.c. The router of the members' servers; and what to do when one of them redirects us. */
 void redis_cluster_make_way(struct redis_cluster *cluster);

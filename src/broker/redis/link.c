@@ -269,6 +269,8 @@ static int on_reply(void *arg, const struct redis_reply *reply)
 	struct redis_waiter waiter;
 
 	if (link->waiters.n) {
+		if (reply->values[0].kind == REDIS_ERROR && link->listener.erred)
+			link->listener.erred(link->listener.arg, redis_reply_text(reply, 0));
 		waiter = redis_waiters_pop(&link->waiters);
 		link->outstanding_bytes -= waiter.n_bytes;
 		waiter.fn(waiter.arg, reply);

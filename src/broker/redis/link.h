@@ -48,6 +48,8 @@ struct redis_link_listener {
 	void (*turned)(void *arg);
 	/* It ended. Once, on a turn of its own; not after redis_link_free(). Reason is borrowed. */
 	void (*closed)(void *arg, enum redis_link_end end, const char *reason);
+	/* The answer to a command is an error. The command gets it as well. NULL: nobody wants to know. */
+	void (*erred)(void *arg, struct slice error);
 };
 
 struct redis_link_options {

@@ -31,6 +31,7 @@ struct redis_member {
 	uint64_t left_ms; /* when it lost its last slot, or ASK last named it that has none; 0: it has some */
 	uint64_t pinged_ms; /* when it was asked for a sign of life that has not come; 0: it was not */
 	bool late;          /* that takes too long */
+	bool lacks_sharded; /* its server knows no SSUBSCRIBE */
 	size_t n_classic;   /* channels that are heard there by SUBSCRIBE */
 };
 

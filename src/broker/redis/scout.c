@@ -89,7 +89,8 @@ static void on_closed(void *arg, enum redis_link_end end, const char *reason)
 static void on_time(evutil_socket_t fd, short what, void *arg)
 {
 	struct redis_scout *scout = arg;
-	const struct redis_link_listener listener = {scout, on_greeted, on_unasked, on_turned, on_closed};
+	const struct redis_link_listener listener = {
+		scout, on_greeted, on_unasked, on_turned, on_closed, NULL};
 	struct redis_link_options options = {
 		.name = scout->client_name,
 		.bulk_bytes_max = BULK_BYTES_MAX,

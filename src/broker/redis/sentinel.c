@@ -206,7 +206,8 @@ static void on_closed(void *arg, enum redis_link_end end, const char *reason)
 
 static void dial(struct redis_sentinel *sentinel)
 {
-	const struct redis_link_listener listener = {sentinel, on_greeted, on_unasked, on_turned, on_closed};
+	const struct redis_link_listener listener = {
+		sentinel, on_greeted, on_unasked, on_turned, on_closed, NULL};
 	const struct redis_link_options options = {
 		.url = &sentinel->url,
 		.tls = sentinel->url.tls ? sentinel->tls : NULL,

@@ -204,6 +204,11 @@ void redis_server_unsubscribe(struct redis_server *server, enum redis_hearing he
 
 /* --- the server itself --- */
 
+struct slice redis_server_probe_channel(const struct redis_server *server)
+{
+	return buf_slice(&server->probe_channel);
+}
+
 struct slice redis_server_address(const struct redis_server *server)
 {
 	return buf_slice(&server->address);

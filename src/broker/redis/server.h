@@ -145,8 +145,9 @@ void redis_server_lacks_library(struct redis_server *server);
 /* Why it is not dialled. */
 void redis_server_because(struct redis_server *server, const char *reason);
 
-struct slice redis_server_address(const struct redis_server *server); /* no secret; borrowed */
-size_t redis_server_n_channels(const struct redis_server *server);    /* that are wanted */
+struct slice redis_server_probe_channel(const struct redis_server *server); /* borrowed */
+struct slice redis_server_address(const struct redis_server *server);       /* no secret; borrowed */
+size_t redis_server_n_channels(const struct redis_server *server);          /* that are wanted */
 
 /* Fills in what a server knows of itself; the rest is as it was. */
 void redis_server_measure(const struct redis_server *server, struct broker_shard *out);

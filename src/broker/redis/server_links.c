@@ -13,6 +13,7 @@
 #include "metrics/metrics.h"
 
 enum {
+	MOVED_MS = 2000,      /* a server that sends us elsewhere is asked no more often why */
 	READ_ONLY_MS = 10000, /* a Redis that stays a replica is dialled no more often than so */
 };
 
@@ -64,7 +65,8 @@ static void on_role(void *arg, const struct redis_reply *reply)
 
 /*
  * An empty array says that it is in cluster mode and knows of no slot: its cluster is being made. Errors
- * that pass say nothing. Whatever else it answers, an error above all: it is alone, and is not asked again.
+ * that pass say nothing. Whatever else it answers, an error above all: it is alone. It is asked again with
+ * the next link, because a server becomes one of a cluster by a restart.
  */
 static void on_slots(void *arg, const struct redis_reply *reply)
 {
@@ -87,7 +89,6 @@ static void on_slots(void *arg, const struct redis_reply *reply)
 			server->commander, REDIS_LINK_LOST, "it cannot say yet whether it is in a cluster");
 		return;
 	}
-	server->alone = true;
 	server_can_command(server);
 }
 
@@ -100,7 +101,7 @@ static void on_commander_ready(void *arg)
 
 	if (server->wants_primary)
 		r = redis_link_ask(server->commander, role, 1, on_role, server);
-	else if (server->listener.clustered && !server->alone)
+	else if (server->listener.clustered)
 		r = redis_link_ask(server->commander, slots, 2, on_slots, server);
 	else
 		server_can_command(server);
@@ -115,6 +116,29 @@ static void on_unasked(void *arg, const struct redis_reply *reply)
 	(void)reply;
 	metrics_add(server->metrics, METRIC_REDIS_BAD_MESSAGES, 1);
 	redis_link_fail(server->commander, REDIS_LINK_LOST, "Redis answered what was not asked");
+}
+
+static void on_slots_again(void *arg, const struct redis_reply *reply)
+{
+	struct redis_server *server = arg;
+
+	if (reply && server->commander && reply->values[0].kind == REDIS_ARRAY && reply->n_values > 1)
+		redis_link_fail(server->commander, REDIS_LINK_LOST, "it is one of a cluster now");
+}
+
+/* It sends us elsewhere, though it was alone when it was asked: we had no right to ask, or what stands
+ * between us has changed. If it tells who has which slots now, the next link is asked first. */
+static void on_erred(void *arg, struct slice error)
+{
+	const struct slice slots[] = {slice_of("CLUSTER"), slice_of("SLOTS")};
+	struct redis_server *server = arg;
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (!server->listener.clustered || !slice_starts(error, "MOVED ") ||
+		(server->moved_ms && now_ms - server->moved_ms < MOVED_MS))
+		return;
+	server->moved_ms = now_ms;
+	(void)redis_link_ask(server->commander, slots, 2, on_slots_again, server); /* or with the next one */
 }
 
 /* It was the primary once, or should be: its name may lead to another one by now. */
@@ -138,7 +162,7 @@ static void on_turned(void *arg)
 int redis_server_dial(struct redis_server *server)
 {
 	const struct redis_link_listener commands = {
-		server, on_commander_ready, on_unasked, on_turned, on_closed};
+		server, on_commander_ready, on_unasked, on_turned, on_closed, on_erred};
 	const struct redis_link_options options = {
 		.url = &server->url,
 		.tls = server->url.tls ? server->tls : NULL,

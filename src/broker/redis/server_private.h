@@ -44,7 +44,6 @@ struct redis_server {
 
 	bool ready;
 	bool retired;       /* another one has taken over */
-	bool alone;         /* it was asked whether it is in a cluster */
 	bool wants_primary; /* whoever says it is a replica is not the server that was meant */
 	struct redis_subscriber subscriber;
 	struct redis_link *commander;
@@ -65,6 +64,7 @@ struct redis_server {
 	struct redis_revocations revocations;
 	struct redis_leases leases;
 	bool loads_library;
+	uint64_t moved_ms;     /* when it was asked why it sends us elsewhere; 0: never */
 	uint64_t read_only_ms; /* when it was dialled again for being a replica */
 #ifdef TIDEGATE_FAULT_CONTROLS
 	struct fault_off fault_off;

@@ -362,7 +362,7 @@ void redis_subscriber_deinit(struct redis_subscriber *subscriber)
 int redis_subscriber_dial(struct redis_subscriber *subscriber, struct event_base *base,
 	const struct redis_link_options *options)
 {
-	const struct redis_link_listener hears = {subscriber, on_ready, on_heard, on_turned, on_closed};
+	const struct redis_link_listener hears = {subscriber, on_ready, on_heard, on_turned, on_closed, NULL};
 
 	for (int i = 0; i < N_REDIS_HEARINGS; i++)
 		subscriber->sets[i].doubtful = true;
