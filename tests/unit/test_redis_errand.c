@@ -81,7 +81,7 @@ static void lacks(void *arg, const struct redis_link *link)
 	world.lacking = link;
 }
 
-static const struct redis_slots_source router = {NULL, owner, at, redirected, lacks};
+static const struct redis_slots_source router = {NULL, NULL, owner, at, redirected, lacks};
 
 static void on_answer(void *arg, const struct redis_reply *reply)
 {

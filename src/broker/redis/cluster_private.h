@@ -24,6 +24,7 @@ struct redis_cluster {
 	struct metrics *metrics;
 	struct redis_settings settings;
 	struct redis_slots_source router;
+	struct redis_line lines[REDIS_SLOTS]; /* pages that no action touches take no memory */
 
 	struct redis_members members;
 	struct redis_cluster_channels channels;

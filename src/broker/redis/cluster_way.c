@@ -96,6 +96,7 @@ static void lacks(void *arg, const struct redis_link *link)
 
 void redis_cluster_make_way(struct redis_cluster *cluster)
 {
-	cluster->router = (struct redis_slots_source){cluster, owner_link, link_at, redirected, lacks};
+	cluster->router =
+		(struct redis_slots_source){cluster, cluster->lines, owner_link, link_at, redirected, lacks};
 	cluster->settings.options.router = &cluster->router;
 }

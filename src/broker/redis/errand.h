@@ -8,22 +8,38 @@
  * it, it goes there; where nobody can serve it now, it waits a little and asks the map again. After 2 s
  * it is answered with the last error. It never dials: whoever is not connected is waited for.
  *
+ * Commands that have to keep their order stand in the line of their slot. They are under way together while
+ * all of them are at one server. As soon as one is sent elsewhere, the first goes on alone and the others
+ * wait for it, but no longer than half a second for an answer: whoever was passed by others is not sent
+ * again, so that it cannot come after them.
+ *
  * Beside a cluster there are no errands: commands go straight to their link.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "broker/redis/link.h"
 #include "broker/redis/redirect.h"
+#include "broker/redis/slot.h"
 #include "core/list.h"
 #include "core/slice.h"
 
 struct event_base;
 
+/* The errands of one slot that keep their order. Zeroed: none ever did. */
+struct redis_line {
+	struct list errands;   /* in the order in which they began */
+	struct redis_link *at; /* where all of them are, unless it is disturbed */
+	bool disturbed;        /* one was sent elsewhere, or has to wait */
+	bool is_going_on;
+};
+
 /* Who knows the way. */
 struct redis_slots_source {
 	void *arg;
+	struct redis_line *lines; /* of all REDIS_SLOTS, for the errands of all servers */
 	/* The link to who has the slot, or is at this address, for commands; NULL: there is none now. */
 	struct redis_link *(*owner)(void *arg, unsigned int slot);
 	struct redis_link *(*at)(void *arg, struct slice host, uint16_t port);
@@ -52,12 +68,25 @@ void redis_errands_cancel(struct redis_errands *errands);
 int redis_errand_begin(struct redis_errands *errands, struct redis_link *link, const struct slice *argv,
 	size_t n, redis_answer_fn fn, void *arg);
 
+/* Likewise, of one that is carried out after all of its slot that began so before. */
+int redis_errand_begin_in_line(struct redis_errands *errands, struct redis_link *link,
+	const struct slice *argv, size_t n, redis_answer_fn fn, void *arg);
+
 /* As redis_link_ask(). errands may be NULL. */
 static inline int redis_ask(struct redis_errands *errands, struct redis_link *link, const struct slice *argv,
 	size_t n, redis_answer_fn fn, void *arg)
 {
 	if (errands && errands->router)
 		return redis_errand_begin(errands, link, argv, n, fn, arg);
+	return redis_link_ask(link, argv, n, fn, arg);
+}
+
+/* Likewise, in order. (A link keeps it by itself.) */
+static inline int redis_ask_in_line(struct redis_errands *errands, struct redis_link *link,
+	const struct slice *argv, size_t n, redis_answer_fn fn, void *arg)
+{
+	if (errands && errands->router)
+		return redis_errand_begin_in_line(errands, link, argv, n, fn, arg);
 	return redis_link_ask(link, argv, n, fn, arg);
 }
 

@@ -74,6 +74,9 @@ static int call_send(struct redis_call *call)
 	struct redis_library *library = call->library;
 
 	redis_loader_address(&library->loader, call->function, call->repeated, call->words);
+	if (call->function == REDIS_FUNCTION_ACTION) /* those of a connection keep their order */
+		return redis_ask_in_line(
+			library->errands, library->link, call->words, call->n_words, on_called, call);
 	return redis_ask(library->errands, library->link, call->words, call->n_words, on_called, call);
 }
 
