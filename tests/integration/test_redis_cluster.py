@@ -265,7 +265,7 @@ def test_sharded_channels_are_back_when_the_last_old_server_is_replaced(tmp_path
         gateway = start("--config", config, redis=made.url)
         gateway.wait_for_line("this cluster knows no sharded channels")
         old, _ = made.primaries
-        channel = next(channel for channel in made.one_of_each("kept:{}") if made.owner(channel) is old)
+        channel = next(channel for channel in made.one_of_each("plain:{}") if made.owner(channel) is old)
         with gateway.connect(path_of(channel)) as peer:
             publish(gateway, channel, "by PUBLISH")
             assert peer.receive()["data"] == "by PUBLISH"
