@@ -152,13 +152,14 @@ static bool is_kept(const struct world *world, int node)
 	const struct model *model = &world->model;
 
 	return model->nodes[node].offset && model_has(model, node) &&
-	       model_kept(model, model->nodes[node].offset) == node;
+	       model_kept(model, &model->primary, model->nodes[node].offset) == node;
 }
 
 static bool is_refused_rightly(
 	const struct world *world, const struct client *client, enum channel_log_reason reason, int at)
 {
-	bool turned = client->turns != world->model.n_turns;
+	/* Of two primaries the gateway may have heard either. */
+	bool turned = client->turns != world->model.n_turns || world->excused[FAULT_SPLIT];
 
 	switch (reason) {
 	case CHANNEL_LOG_EPOCH:

@@ -51,15 +51,26 @@ void model_init(struct model *model, bool ignores_tags)
 	model_sync(model);
 }
 
-int model_publish(struct model *model)
+static int append(struct model *model, struct copy *copy)
 {
-	const struct node *top = &model->nodes[model->primary.top];
+	const struct node *top = &model->nodes[copy->top];
 
 	if (model->n_nodes == NODES_MAX)
 		return NO_NODE;
-	model_used(model, true);
-	model->primary.top = add(model, model->primary.top, top->epoch, top->offset + 1);
-	return model->primary.top;
+	copy->top = add(model, copy->top, top->epoch, top->offset + 1);
+	return copy->top;
+}
+
+int model_publish(struct model *model)
+{
+	if (model->n_nodes < NODES_MAX)
+		model_used(model, true);
+	return append(model, &model->primary);
+}
+
+int model_publish_to_former(struct model *model)
+{
+	return append(model, &model->former);
 }
 
 void model_trim(struct model *model, uint64_t n)
@@ -90,6 +101,7 @@ void model_sync(struct model *model)
 void model_fail_over(struct model *model)
 {
 	model->n_turns += model->primary.top != model->replica.top;
+	model->former = model->primary;
 	model->primary = model->replica;
 }
 
@@ -108,11 +120,11 @@ int model_ancestor(const struct model *model, int node, uint64_t offset)
 	return node != NO_NODE && model->nodes[node].offset == offset ? node : NO_NODE;
 }
 
-int model_kept(const struct model *model, uint64_t offset)
+int model_kept(const struct model *model, const struct copy *copy, uint64_t offset)
 {
-	int node = model_ancestor(model, model->primary.top, offset);
+	int node = model_ancestor(model, copy->top, offset);
 
-	return offset < model->primary.first || model->nodes[node].is_deleted ? NO_NODE : node;
+	return offset < copy->first || model->nodes[node].is_deleted ? NO_NODE : node;
 }
 
 bool model_has(const struct model *model, int node)

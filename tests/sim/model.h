@@ -41,6 +41,7 @@ struct model {
 	int n_epochs;
 	struct copy primary;
 	struct copy replica;  /* as it was when it last heard from the primary */
+	struct copy former;   /* of a primary that has another in its place and does not know it */
 	unsigned int n_turns; /* failovers and flushes: what was true may no longer be */
 	uint64_t now_ms;
 	uint64_t used_ms;    /* published to or read last */
@@ -52,18 +53,19 @@ struct model {
 };
 
 void model_init(struct model *model, bool ignores_tags);
-int model_publish(struct model *model); /* the new node, or NO_NODE when the run is long enough */
+int model_publish(struct model *model);           /* the new node, or NO_NODE when the run is long enough */
+int model_publish_to_former(struct model *model); /* likewise, where it will not last */
 void model_trim(
 	struct model *model, uint64_t n); /* forgets the n oldest, the newest too if they are so few */
 void model_delete(struct model *model, unsigned int what); /* one that is kept */
 void model_sync(struct model *model);
-void model_fail_over(struct model *model);
+void model_fail_over(struct model *model); /* the primary becomes the former one */
 void model_flush(struct model *model);
 void model_used(struct model *model, bool by_publication); /* what that does to its expiry */
 bool model_expire(struct model *model, uint64_t ms);       /* time passes: is it gone? */
 
-/* The entry at this offset of the primary's log, if it keeps it and nobody deleted it; else NO_NODE. */
-int model_kept(const struct model *model, uint64_t offset);
+/* The entry at this offset of this copy, if it keeps it and nobody deleted it; else NO_NODE. */
+int model_kept(const struct model *model, const struct copy *copy, uint64_t offset);
 int model_ancestor(const struct model *model, int node, uint64_t offset); /* its own, too; else NO_NODE */
 bool model_has(const struct model *model, int node);                      /* on the primary's branch */
 

@@ -26,7 +26,7 @@ if [ $((took * 1000000)) -gt $((SECONDS_A_MILLION * SEEDS + 5000000)) ]; then
 	printf 'sim: %s seeds took %s s\n' "$SEEDS" "$took" >&2
 	exit 1
 fi
-for control in --ignore-tags --no-tail-check --late-expiry --short-ttl; do
+for control in --ignore-tags --no-tail-check --late-expiry --short-ttl --no-poll --stay; do
 	printf '\n== control: %s\n' "$control"
 	"$build/sim" --seeds "$CONTROL_SEEDS" --first "$FIRST" "$control" | tail -n 1
 done

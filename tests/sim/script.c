@@ -50,7 +50,8 @@ static unsigned int draw_faults(uint64_t *state)
 	unsigned int faults = (unsigned int)draw(state) | 1U << FAULT_NONE;
 
 	if (draw(state) % 4 == 0) /* nothing that would excuse a resync */
-		faults &= ~(1U << FAULT_TRIM | 1U << FAULT_HOLE | 1U << FAULT_FLUSH | 1U << FAULT_FAILOVER);
+		faults &= ~(1U << FAULT_TRIM | 1U << FAULT_HOLE | 1U << FAULT_FLUSH | 1U << FAULT_FAILOVER |
+			    1U << FAULT_SPLIT);
 	return faults;
 }
 

@@ -33,6 +33,8 @@ enum fault {
 	FAULT_HOLE,  /* somebody deletes single entries */
 	FAULT_FLUSH,
 	FAULT_FAILOVER,
+	FAULT_MOVE,  /* the slot moves: what is pushed meanwhile is lost. It excuses nothing */
+	FAULT_SPLIT, /* two servers of a cluster are primaries of the slot, or one of them is frozen */
 	N_FAULTS
 };
 

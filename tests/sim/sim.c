@@ -31,7 +31,7 @@ struct order {
 
 static const char usage[] =
 	"Usage: sim [--seeds N] [--first S] [--verbose SEED] [--ignore-tags] [--no-tail-check]\n"
-	"           [--late-expiry] [--short-ttl]\n"
+	"           [--late-expiry] [--short-ttl] [--no-poll] [--stay]\n"
 	"\n"
 	"  --seeds N        so many runs; 100000\n"
 	"  --first S        the first seed; 1\n"
@@ -40,7 +40,9 @@ static const char usage[] =
 	"  --no-tail-check  control: nobody looks for the last entry; must find violations\n"
 	"  --late-expiry    control: the expiry is refreshed when a quarter of it is over; must find "
 	"violations\n"
-	"  --short-ttl      control: a ttl below the round of the tail check; must find violations\n";
+	"  --short-ttl      control: a ttl below the round of the tail check; must find violations\n"
+	"  --no-poll        control: nobody asks who has the slot; must find violations\n"
+	"  --stay           control: channels do not follow their slot; must find violations\n";
 
 static bool read_number(const char *text, uint64_t *numberp)
 {
@@ -60,6 +62,8 @@ static bool read_order(struct order *order, int argc, char **argv)
 		{"no-tail-check", no_argument, NULL, 'r'},
 		{"late-expiry", no_argument, NULL, 'l'},
 		{"short-ttl", no_argument, NULL, 'e'},
+		{"no-poll", no_argument, NULL, 'p'},
+		{"stay", no_argument, NULL, 'y'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
@@ -73,6 +77,10 @@ static bool read_order(struct order *order, int argc, char **argv)
 			order->control.late_expiry = true;
 		else if (option == 'e')
 			order->control.short_ttl = true;
+		else if (option == 'p')
+			order->control.no_polls = true;
+		else if (option == 'y')
+			order->control.stays = true;
 		else if (option == 'v')
 			order->has_verbose = true;
 		if (option == '?' || (option == 's' && !read_number(optarg, &order->n_seeds)) ||
@@ -166,6 +174,6 @@ int main(int argc, char **argv)
 	}
 	failed = (order.has_verbose ? run_one(&order) : run_all(&order)) > 0;
 	is_control = order.control.ignores_tags || order.control.no_tails || order.control.late_expiry ||
-		     order.control.short_ttl;
+		     order.control.short_ttl || order.control.no_polls || order.control.stays;
 	return failed != is_control;
 }

@@ -77,7 +77,8 @@ static int on_read(void *arg, uint64_t id, uint64_t from, uint32_t count)
 	gateway->reads[gateway->n_reads++] = (struct pending_read){.id = id,
 		.from = from,
 		.count = count,
-		.catches_up = channel_log_state(gateway->log) == CHANNEL_LOG_CATCHUP};
+		.catches_up = channel_log_state(gateway->log) == CHANNEL_LOG_CATCHUP,
+		.server = gateway->map};
 	gateway->world->statistics->n_reads++;
 	return 0;
 }
@@ -113,7 +114,7 @@ static const struct channel_log_listener listener = {
 
 static void gateway_start(struct world *world, struct gateway *gateway)
 {
-	*gateway = (struct gateway){.world = world, .checked_ms = world->model.now_ms};
+	*gateway = (struct gateway){.world = world, .checked_ms = world->model.now_ms, .map = world->owner};
 	gateway->log = channel_log_new(&world->options, &listener, gateway);
 }
 
@@ -141,6 +142,39 @@ static void gateway_crash(struct world *world, struct gateway *gateway)
 	audience_leave_all(world, gateway);
 	channel_log_free(gateway->log);
 	gateway_start(world, gateway);
+}
+
+/* It is heard nowhere for now, and is to be subscribed elsewhere. Whoever was asked there will not answer. */
+static void gateway_leave(struct gateway *gateway)
+{
+	gateway->subscribed = false;
+	gateway->n_pushes = 0;
+	for (uint32_t i = gateway->n_reads; i > 0; i--)
+		if (!gateway->reads[i - 1].executed && gateway->reads[i - 1].server != gateway->map)
+			drop_read(gateway, i - 1);
+	channel_log_lost(gateway->log);
+	channel_log_subscribe(gateway->log);
+}
+
+/* The server has ended the subscription, and knows who has the slot. */
+static void take_leave(struct gateway *gateway)
+{
+	if (gateway->world->control->stays)
+		return;
+	gateway->map = gateway->world->owner;
+	gateway_leave(gateway);
+}
+
+/* Asks for the map. A former primary claims the slot; whoever knows better asks another one. */
+static void poll_map(struct world *world, struct gateway *gateway, unsigned int what)
+{
+	bool asks_former = world->former != NOBODY && gateway->map == world->former && what % 3 == 0;
+
+	if (world->control->no_polls || !gateway->linked || asks_former)
+		return;
+	gateway->map = world->owner;
+	if (gateway->subscribed && gateway->at != gateway->map && !world->control->stays)
+		gateway_leave(gateway);
 }
 
 static void push(struct gateway *gateway, int what)
@@ -173,6 +207,10 @@ static void deliver_push(struct world *world, struct gateway *gateway)
 		channel_log_subscribed(gateway->log);
 		return;
 	}
+	if (node == GOODBYE) {
+		take_leave(gateway);
+		return;
+	}
 	position = model_position(&world->model, node);
 	envelope = (struct envelope){.epoch = position.epoch,
 		.offset = position.offset,
@@ -182,38 +220,50 @@ static void deliver_push(struct world *world, struct gateway *gateway)
 	channel_log_event(gateway->log, &envelope, body_of(node), body_bytes(node));
 }
 
-/* One of the messages under way; never the acknowledgement, which is not Redis' to lose on a live link. */
+/* One of the messages under way; never an acknowledgement or an end, which are not Redis' to lose on a live
+ * link. */
 static bool choose(const struct gateway *gateway, unsigned int what, uint32_t *ip)
 {
 	if (!gateway->n_pushes)
 		return false;
 	*ip = what % gateway->n_pushes;
-	return gateway->pushes[*ip] != ACKNOWLEDGEMENT;
+	return gateway->pushes[*ip] >= 0;
 }
 
 static void subscribe(struct gateway *gateway)
 {
-	if (!gateway->linked || gateway->subscribed)
+	const struct world *world = gateway->world;
+
+	if (!gateway->linked || gateway->subscribed || (gateway->map == world->former && world->is_frozen))
 		return;
+	if (gateway->map != world->owner && gateway->map != world->former) {
+		gateway->map = world->owner; /* MOVED */
+		return;
+	}
 	gateway->subscribed = true;
+	gateway->at = gateway->map;
 	push(gateway, ACKNOWLEDGEMENT);
 }
 
 /* --- reads --- */
 
-/* What Redis has from there on, and what the broker takes of it. */
+/* What Redis has from there on, and what the broker takes of it. Of a command to a server that does not think
+ * that it has the slot, the owner has. */
 static void collect(struct world *world, struct pending_read *read)
 {
-	uint64_t first = world->model.primary.first, offset = read->from > first ? read->from : first;
+	bool is_former = read->server == world->former;
+	const struct copy *copy = is_former ? &world->model.former : &world->model.primary;
+	uint64_t first = copy->first, offset = read->from > first ? read->from : first;
 	size_t bytes = 0;
 
-	read->top = world->model.primary.top;
-	read->n_fail_overs = world->n_fail_overs;
-	model_used(&world->model, false);
+	read->top = copy->top;
+	read->n_fail_overs = world->n_fail_overs - is_former;
+	if (!is_former)
+		model_used(&world->model, false);
 	for (; offset <= world->model.nodes[read->top].offset && read->n < read->count &&
 		read->n < READ_ENTRIES_MAX && bytes < world->script->setting.answer_bytes;
 		offset++) {
-		int node = model_kept(&world->model, offset);
+		int node = model_kept(&world->model, copy, offset);
 
 		if (node == NO_NODE)
 			continue;
@@ -222,11 +272,12 @@ static void collect(struct world *world, struct pending_read *read)
 	}
 }
 
-/* Redis carries out the oldest read that it has not yet. */
+/* Redis carries out the oldest read that it has not yet, and can. */
 static void execute(struct world *world, struct gateway *gateway)
 {
 	for (uint32_t i = 0; i < gateway->n_reads; i++) {
-		if (gateway->reads[i].executed)
+		if (gateway->reads[i].executed ||
+			(gateway->reads[i].server == world->former && world->is_frozen))
 			continue;
 		gateway->reads[i].executed = true;
 		collect(world, &gateway->reads[i]);
@@ -239,11 +290,14 @@ static void answer(struct world *world, struct gateway *gateway)
 	struct channel_log_entry entries[READ_ENTRIES_MAX];
 	struct pending_read read;
 	struct channel_log_read answer;
+	uint32_t at = 0;
 
-	if (!gateway->n_reads || !gateway->reads[0].executed)
+	while (at < gateway->n_reads && !gateway->reads[at].executed)
+		at++;
+	if (at == gateway->n_reads)
 		return;
-	read = gateway->reads[0];
-	drop_read(gateway, 0);
+	read = gateway->reads[at];
+	drop_read(gateway, at);
 	for (uint32_t i = 0; i < read.n; i++)
 		entries[i] = (struct channel_log_entry){world->model.nodes[read.nodes[i]].offset,
 			model_tag(&world->model, read.nodes[i]), body_of(read.nodes[i]),
@@ -280,16 +334,27 @@ static void tick(struct gateway *gateway)
 
 /* --- the log --- */
 
-static void publish(struct world *world)
+/* Some publishers have not noticed that there is another primary. */
+static void publish(struct world *world, unsigned int what)
 {
-	int node = model_publish(&world->model);
+	bool to_former = world->former != NOBODY && !world->is_frozen && what % 2;
+	int node = to_former ? model_publish_to_former(&world->model) : model_publish(&world->model);
+	int server = to_former ? world->former : world->owner;
 
 	for (unsigned int i = 0; node != NO_NODE && i < world->script->setting.n_gateways; i++)
-		if (world->gateways[i].subscribed)
+		if (world->gateways[i].subscribed && world->gateways[i].at == server && !world->is_moving)
 			push(&world->gateways[i], node);
 }
 
-static void fail_over(struct world *world, unsigned int what)
+/* Those who listen there are told that it does not have the slot any more. */
+static void say_goodbye(struct world *world, int server)
+{
+	for (unsigned int i = 0; i < world->script->setting.n_gateways; i++)
+		if (world->gateways[i].subscribed && world->gateways[i].at == server)
+			push(&world->gateways[i], GOODBYE);
+}
+
+static void promote(struct world *world)
 {
 	world->excused[FAULT_FAILOVER] = true;
 	world->n_fail_overs++;
@@ -301,9 +366,53 @@ static void fail_over(struct world *world, unsigned int what)
 	for (unsigned int i = 0; i < world->script->setting.n_clients; i++)
 		if (world->clients[i].kept_first > world->model.primary.first)
 			world->clients[i].kept_first = world->model.primary.first;
+}
+
+/* At the same address. */
+static void fail_over(struct world *world, unsigned int what)
+{
+	struct copy former = world->model.former;
+
+	promote(world);
+	world->model.former = former;
 	/* Mostly the links go with the old primary; or they stay, and its pushes are still under way. */
 	for (unsigned int i = 0; what % 4 && i < world->script->setting.n_gateways; i++)
 		gateway_cut(&world->gateways[i], true);
+}
+
+/* Another server has the slot from now on, and the one that had it does not know, or is frozen. */
+static void split(struct world *world, bool is_frozen)
+{
+	if (world->former != NOBODY || world->is_moving)
+		return;
+	world->excused[FAULT_SPLIT] = true;
+	promote(world);
+	world->former = world->owner;
+	world->owner = world->n_servers++;
+	world->is_frozen = is_frozen;
+}
+
+static void heal(struct world *world)
+{
+	if (world->former == NOBODY)
+		return;
+	say_goodbye(world, world->former);
+	world->former = NOBODY;
+	world->is_frozen = false;
+}
+
+/* First the keys, then the slot. */
+static void move(struct world *world)
+{
+	int source = world->owner;
+
+	if (world->former != NOBODY)
+		return;
+	world->is_moving = !world->is_moving;
+	if (world->is_moving)
+		return;
+	world->owner = world->n_servers++;
+	say_goodbye(world, source);
 }
 
 static void trim(struct world *world, unsigned int n)
@@ -324,7 +433,7 @@ static bool is_listened_to(const struct world *world)
 	for (unsigned int i = 0; world->checks_tails && i < world->script->setting.n_gateways; i++) {
 		const struct gateway *gateway = &world->gateways[i];
 
-		if (gateway->linked && gateway->heard_ms &&
+		if (gateway->linked && gateway->at == world->owner && gateway->heard_ms &&
 			gateway->heard_ms + ROUND_MS < world->model.now_ms)
 			return true;
 	}
@@ -414,6 +523,9 @@ static void take_gateway_step(
 	case STEP_CRASH:
 		gateway_crash(world, gateway);
 		break;
+	case STEP_POLL:
+		poll_map(world, gateway, what);
+		break;
 	default:
 		disturb(gateway, kind, what);
 		break;
@@ -424,7 +536,7 @@ static void take_step(struct world *world, const struct step *step)
 {
 	switch ((enum step_kind)step->kind) {
 	case STEP_PUBLISH:
-		publish(world);
+		publish(world, step->what);
 		break;
 	case STEP_PASS:
 		for (unsigned int n = 1 + step->what % 5; n; n--)
@@ -455,6 +567,19 @@ static void take_step(struct world *world, const struct step *step)
 	case STEP_FAIL_OVER:
 		fail_over(world, step->what);
 		break;
+	case STEP_MOVE:
+		move(world);
+		break;
+	case STEP_SPLIT:
+	case STEP_FREEZE:
+		split(world, step->kind == STEP_FREEZE);
+		break;
+	case STEP_THAW:
+		world->is_frozen = false;
+		break;
+	case STEP_HEAL:
+		heal(world);
+		break;
 	default:
 		take_gateway_step(world, &world->gateways[step->who % world->script->setting.n_gateways],
 			(enum step_kind)step->kind, step->what);
@@ -468,6 +593,8 @@ static void calm_gateway(struct world *world, struct gateway *gateway)
 {
 	for (uint32_t i = gateway->n_pushes; i > 0 && gateway->n_pushes; i--)
 		deliver_push(world, gateway);
+	poll_map(world, gateway, 1);
+	subscribe(gateway);
 	check(world, gateway);
 	execute(world, gateway);
 	answer(world, gateway);
@@ -499,7 +626,8 @@ static void settle(struct world *world)
 			calm_gateway(world, &world->gateways[i]);
 }
 
-/* No more faults: everybody comes, everything arrives. */
+/* No more faults: everybody comes, everything arrives. A former primary may stay what it is, as long as it
+ * likes. */
 static void calm_down(struct world *world)
 {
 	for (unsigned int i = 0; i < world->script->setting.n_clients; i++)
@@ -508,9 +636,11 @@ static void calm_down(struct world *world)
 		gateway_link(&world->gateways[i]);
 		subscribe(&world->gateways[i]);
 	}
+	if (world->is_moving)
+		move(world);
 	settle(world);
 	if (!world->script->setting.checks_tails) {
-		publish(world);
+		publish(world, 0);
 		settle(world);
 	}
 	audience_is_at_the_top(world);
@@ -529,6 +659,11 @@ static void world_init(struct world *world, const struct script *script, const s
 	world->verdict = VERDICT_FINE;
 	memset(world->excused, 0, sizeof(world->excused));
 	world->n_fail_overs = 0;
+	world->control = control;
+	world->owner = 0;
+	world->former = NOBODY;
+	world->n_servers = 1;
+	world->is_moving = world->is_frozen = false;
 	world->model.ttl_ms = control->short_ttl ? SHORT_TTL_MS : setting->ttl_s * 1000U;
 	world->model.expires_late = control->late_expiry;
 	model_init(&world->model, control->ignores_tags);

@@ -2,8 +2,8 @@
 #define TIDEGATE_SIM_WORLD_H
 
 /*
- * World: gateways with a channel log each, their links to one modelled Redis, and clients who check all that
- * they hear against it.
+ * World: gateways with a channel log each, their links to a modelled Redis, which may be a cluster, and
+ * clients who check all that they hear against it.
  *
  * The invariants of docs/recovery-protocol.md, as they are checked here: every entry that a client hears is
  * the true successor of the one before it (no loss, order, no double, no invention); after the faults every
@@ -26,6 +26,8 @@ enum {
 	READ_ENTRIES_MAX = 64,
 	COMPLAINT_MAX = 200,
 	ACKNOWLEDGEMENT = -2, /* among the pushes */
+	GOODBYE = -3,         /* likewise: the server ends the subscription */
+	NOBODY = -1,          /* of servers */
 
 	STATES = CHANNEL_LOG_STALE + 1,
 	CAUSES = CHANNEL_LOG_CAUSE_OVERFLOW + 1,
@@ -47,6 +49,7 @@ struct pending_read {
 	uint32_t count;
 	bool executed;
 	bool catches_up;
+	int server;                /* that was asked */
 	unsigned int n_fail_overs; /* when it was executed */
 	int top;
 	uint32_t n;
@@ -59,6 +62,8 @@ struct gateway {
 	uint64_t now_ms;
 	bool linked;
 	bool subscribed; /* in Redis */
+	int at;          /* there */
+	int map;         /* who has the slot, as it knows */
 	int pushes[PUSHES_MAX];
 	uint32_t n_pushes;
 	struct pending_read reads[READS_MAX];
@@ -104,6 +109,11 @@ struct world {
 	struct client clients[CLIENTS_MAX];
 	long n_bodies; /* given and not given back */
 	unsigned int n_fail_overs;
+	/* Servers of the cluster: who has the slot, who thinks so as well, and how many there were. */
+	int owner, former, n_servers;
+	bool is_moving; /* the keys have gone ahead, and what is pushed beside them reaches nobody */
+	bool is_frozen; /* the former one */
+	const struct control *control;
 	bool excused[N_FAULTS];
 	bool checks_tails;
 	enum verdict verdict;
@@ -117,6 +127,8 @@ struct control {
 	bool no_tails;     /* R9 off */
 	bool late_expiry;  /* the expiry is refreshed a quarter too late */
 	bool short_ttl;    /* which the configuration refuses */
+	bool no_polls;     /* nobody asks who has the slot: servers have to tell */
+	bool stays;        /* channels do not follow their slot */
 };
 
 /* Runs a script from an empty world to the quiet after it. */
