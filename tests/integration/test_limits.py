@@ -34,9 +34,11 @@ def test_a_page_comes_back_with_all_its_channels_twice(gateway):
 def test_what_is_over_the_rate_is_told_once_and_the_connection_goes_on(gateway):
     with gateway.connect("/ws/cards") as peer:
         over = gateway.metric("tidegate_messages_over_rate_total")
-        peer.send_raw(command("ping") * OVER)
-        answers = codes(peer, BURST + 1)
-        assert answers.count("pong") >= BURST and "rate" in answers
+        peer.send_raw(command("ping") * 3 * OVER)
+        answers = []
+        while "rate" not in answers:  # on a busy machine some are allowed anew while they are read
+            answers += codes(peer, 1)
+        assert len(answers) > BURST
         until("what was over is counted", lambda: gateway.metric("tidegate_messages_over_rate_total") > over)
         heard = gateway.metric("tidegate_messages_sent_total")
         until("it may say something again", lambda: peer.send({"type": "ping"}) or

@@ -128,8 +128,9 @@ def test_in_flight_and_the_timeout_hold(gateway):
 
 def test_more_messages_than_the_burst_are_not_read(gateway):
     answers, code = ask(gateway, *({"type": "ping", "id": n} for n in range(60)))
-    assert code == 1000 and [one["id"] for one in answers if one["type"] == "pong"] == [*range(20)]
-    assert [one["data"]["code"] for one in answers if one["type"] == "error"] == ["rate"]
+    read = [one["id"] for one in answers if one["type"] == "pong"]
+    assert code == 1000 and read[:20] == [*range(20)] and len(read) < 40, "a second later they would be 40"
+    assert {one["data"]["code"] for one in answers if one["type"] == "error"} == {"rate"}
 
 
 def test_a_subscribe_keeps_the_response_open_and_is_no_second_pair_of_ears(gateway, redis):
