@@ -281,6 +281,26 @@ def test_sharded_channels_are_back_when_the_last_old_server_is_replaced(tmp_path
         made.stop()
 
 
+def test_another_redis_at_the_address_of_a_server_is_not_taken_for_it(tmp_path, start, config):
+    """Somebody else is given the address of one that has gone."""
+    made = Cluster(tmp_path, n=2)
+    try:
+        gateway = start("--config", config, redis=made.url)
+        _, gone = made.primaries
+        gone.kill()
+        gone.options = ()
+        gone.start()
+
+        def reason():
+            return next((one.get("reason", "") for one in gateway.get("/ready").json()["broker"]["servers"]
+                         if one["address"].startswith(f"127.0.0.1:{gone.port}")), "")
+
+        until("it says so", lambda: "it is in no cluster" in reason())
+        assert gone.client.keys() == []
+    finally:
+        made.stop()
+
+
 def test_commands_follow_a_slot_to_a_server_that_has_none_yet(tmp_path, start, config):
     """So begins the move of slots to a server that is new."""
     made = Cluster(tmp_path, n=1)
