@@ -281,21 +281,26 @@ def test_sharded_channels_are_back_when_the_last_old_server_is_replaced(tmp_path
         made.stop()
 
 
-def test_another_redis_at_the_address_of_a_server_is_not_taken_for_it(tmp_path, start, config):
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "in a cluster of its own"])
+def test_another_redis_at_the_address_of_a_server_is_not_taken_for_it(tmp_path, start, config, is_alone):
     """Somebody else is given the address of one that has gone."""
     made = Cluster(tmp_path, n=2)
     try:
         gateway = start("--config", config, redis=made.url)
         _, gone = made.primaries
         gone.kill()
-        gone.options = ()
+        (gone.directory / "nodes.conf").unlink()
+        if is_alone:
+            gone.options = ()
         gone.start()
+        if not is_alone:
+            gone.cluster("ADDSLOTSRANGE", 0, N_SLOTS - 1)
 
         def reason():
             return next((one.get("reason", "") for one in gateway.get("/ready").json()["broker"]["servers"]
                          if one["address"].startswith(f"127.0.0.1:{gone.port}")), "")
 
-        until("it says so", lambda: "it is in no cluster" in reason())
+        until("it says so", lambda: "another Redis has the address of one of ours" in reason())
         assert gone.client.keys() == []
     finally:
         made.stop()

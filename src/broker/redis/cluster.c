@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <event2/event.h>
 
@@ -74,11 +73,12 @@ static bool make_members(struct redis_cluster *cluster)
 
 	for (struct list *at = head->next; at != head; at = at->next) {
 		struct redis_member *member = list_entry(at, struct redis_member, link);
-		bool has_left = true;
+		const struct redis_slot_node *at_it =
+			redis_slot_map_find(map, slice_of(member->at.host), member->at.port);
+		bool has_left = !at_it || !at_it->n_slots;
 
-		for (size_t i = 0; has_left && i < map->n_nodes; i++)
-			has_left = !map->nodes[i].n_slots || map->nodes[i].port != member->at.port ||
-				   strcasecmp(map->nodes[i].host, member->at.host) != 0;
+		if (at_it) /* a server that was made anew is another one at the same place */
+			memcpy(member->at.id, at_it->id, sizeof(member->at.id));
 		changed |= has_left != (member->left_ms != 0);
 		if (!has_left)
 			member->left_ms = 0;

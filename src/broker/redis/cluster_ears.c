@@ -4,7 +4,12 @@
  */
 
 #include "broker/redis/cluster_private.h"
+
+#include <errno.h>
+#include <string.h>
+
 #include "broker/redis/error.h"
+#include "broker/redis/reply.h"
 #include "broker/redis/subscriber.h"
 
 /* --- events and channels --- */
@@ -105,6 +110,29 @@ static void on_changed(void *arg, struct redis_server *server, const char *reaso
 	redis_map_poll_doubt(&cluster->poll);
 }
 
+/* Addresses are given to others: what answers at that of a server of ours may be another Redis, which would
+ * take our channels and logs. Where we have no right to ask, or it cannot tell yet, it is believed. */
+static const char *on_slots(void *arg, const struct redis_reply *reply)
+{
+	struct redis_member *member = arg;
+	struct redis_slot_map map = {0};
+	const struct redis_slot_node *self;
+	bool is_other;
+	int r;
+
+	if (reply->values[0].kind == REDIS_ERROR)
+		return redis_error_errno(redis_reply_text(reply, 0)) == -EIO
+			       ? "it is in no cluster: another Redis has the address of one of ours"
+			       : NULL;
+	r = redis_slot_map_read(&map, reply, slice_of(member->at.host));
+	if (r == REDIS_SLOT_MAP_EMPTY)
+		return "it is in cluster mode and knows of no slots: is it in our cluster?";
+	self = r == 0 ? redis_slot_map_find(&map, slice_of(member->at.host), member->at.port) : NULL;
+	is_other = self && *self->id && *member->at.id && strcmp(self->id, member->at.id) != 0;
+	redis_slot_map_deinit(&map);
+	return is_other ? "another Redis has the address of one of ours" : NULL;
+}
+
 static void on_measured(void *arg, struct redis_server *server, uint64_t took_us)
 {
 	struct redis_member *member = arg;
@@ -116,7 +144,7 @@ int redis_cluster_hear(struct redis_cluster *cluster, struct redis_member *membe
 {
 	const struct broker_listener events = {member, on_event, on_drained, on_subscribed, on_lost, NULL};
 	const struct redis_server_listener listener = {
-		.arg = member, .changed = on_changed, .measured = on_measured};
+		.arg = member, .changed = on_changed, .measured = on_measured, .stranger = on_slots};
 	const struct redis_sharded_listener sharded = {
 		member, on_sharded_event, on_sharded_subscribed, on_sharded_lost, on_gone, on_erred};
 	struct redis_url url = cluster->settings.element.server; /* its texts are borrowed: they are copied */

@@ -46,6 +46,9 @@ struct redis_server_listener {
 	/* It says who has which slots: it is in a cluster, and gets no further as a server alone. To be
 	 * freed on a later turn. NULL: it is not asked. */
 	void (*clustered)(void *arg);
+	/* What it answers to CLUSTER SLOTS before it is used: why it is not the one that was meant; NULL: it
+	 * is. Without this function it is not asked. */
+	const char *(*stranger)(void *arg, const struct redis_reply *slots);
 };
 
 /*

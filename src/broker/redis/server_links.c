@@ -92,21 +92,16 @@ static void on_slots(void *arg, const struct redis_reply *reply)
 	server_can_command(server);
 }
 
-/* Addresses are given to others: what answers at that of a server of our cluster may be another Redis, which
- * would take our channels and logs. Where we have no right to ask, or it cannot tell yet, it is believed. */
 static void on_member_slots(void *arg, const struct redis_reply *reply)
 {
 	struct redis_server *server = arg;
-	bool is_error = reply && reply->values[0].kind == REDIS_ERROR;
+	const char *reason;
 
 	if (!reply || !server->commander)
 		return;
-	if (is_error && redis_error_errno(redis_reply_text(reply, 0)) == -EIO)
-		redis_link_fail(server->commander, REDIS_LINK_LOST,
-			"it is in no cluster: another Redis has the address of one of ours");
-	else if (!is_error && reply->n_values == 1)
-		redis_link_fail(server->commander, REDIS_LINK_LOST,
-			"it is in cluster mode and knows of no slots: is it in our cluster?");
+	reason = server->listener.stranger(server->listener.arg, reply);
+	if (reason)
+		redis_link_fail(server->commander, REDIS_LINK_LOST, reason);
 	else
 		server_can_command(server);
 }
@@ -120,7 +115,7 @@ static void on_commander_ready(void *arg)
 
 	if (server->wants_primary)
 		r = redis_link_ask(server->commander, role, 1, on_role, server);
-	else if (server->errands.router)
+	else if (server->listener.stranger)
 		r = redis_link_ask(server->commander, slots, 2, on_member_slots, server);
 	else if (server->listener.clustered)
 		r = redis_link_ask(server->commander, slots, 2, on_slots, server);

@@ -28,17 +28,27 @@ static bool is_host(struct slice host)
 	return !slice_is(host, "?"); /* Redis' word for a name that it does not know */
 }
 
+const struct redis_slot_node *redis_slot_map_find(
+	const struct redis_slot_map *map, struct slice host, uint16_t port)
+{
+	for (size_t i = map->n_nodes; i > 0; i--)
+		if (map->nodes[i - 1].port == port && strlen(map->nodes[i - 1].host) == host.len &&
+			strncasecmp(map->nodes[i - 1].host, host.data, host.len) == 0)
+			return &map->nodes[i - 1];
+	return NULL;
+}
+
 /* The place of a node from 1 on, where it is added if it is new; 0 or negative errno. */
 static int place_of(struct redis_slot_map *map, struct slice host, uint16_t port)
 {
+	const struct redis_slot_node *found;
 	struct redis_slot_node *nodes;
 
 	if (!is_host(host) || !port)
 		return 0;
-	for (size_t i = map->n_nodes; i > 0; i--)
-		if (map->nodes[i - 1].port == port && strlen(map->nodes[i - 1].host) == host.len &&
-			strncasecmp(map->nodes[i - 1].host, host.data, host.len) == 0)
-			return (int)i;
+	found = redis_slot_map_find(map, host, port);
+	if (found)
+		return (int)(found - map->nodes) + 1;
 	if (map->n_nodes == REDIS_SLOT_NODES_MAX)
 		return 0;
 	nodes = reallocarray(map->nodes, map->n_nodes + 1, sizeof(*nodes));
@@ -93,7 +103,8 @@ static int take_node(
 	struct redis_slot_map *map, const struct redis_reply *reply, size_t at, struct slice asked)
 {
 	unsigned int port;
-	struct slice host;
+	struct slice host, id;
+	int place;
 
 	if (at + 2 >= reply->n_values || reply->values[at].kind != REDIS_ARRAY ||
 		reply->values[at].integer < 2 || !take_number(reply, at + 2, UINT16_MAX, &port))
@@ -103,7 +114,11 @@ static int take_node(
 		host = asked;
 	else if (slice_is(host, "?") && reply->values[at].integer >= 4)
 		host = other_address(reply, at + 4);
-	return place_of(map, host, (uint16_t)port);
+	place = place_of(map, host, (uint16_t)port);
+	id = reply->values[at].integer >= 3 ? redis_reply_text(reply, at + 3) : (struct slice){0};
+	if (place > 0 && id.len && id.len <= REDIS_SLOT_ID_MAX)
+		memcpy(map->nodes[place - 1].id, id.data, id.len);
+	return place;
 }
 
 /* 0 or negative errno. */

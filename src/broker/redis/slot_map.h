@@ -19,6 +19,7 @@ struct redis_reply;
 
 enum {
 	REDIS_SLOT_HOST_MAX = 255,   /* bytes of a name in DNS */
+	REDIS_SLOT_ID_MAX = 40,      /* letters of a server's own name in its cluster */
 	REDIS_SLOT_NODES_MAX = 1000, /* what Redis recommends as the most servers of a cluster */
 	REDIS_SLOT_MAP_EMPTY = 1, /* the server knows of no slot: it is no member of a cluster, or none yet */
 };
@@ -28,6 +29,7 @@ struct redis_slot_node {
 	char host[REDIS_SLOT_HOST_MAX + 1];
 	uint16_t port;
 	uint16_t n_slots;
+	char id[REDIS_SLOT_ID_MAX + 1]; /* empty: it was not said */
 };
 
 struct redis_slot_map {
@@ -50,6 +52,10 @@ int redis_slot_map_patch(struct redis_slot_map *map, unsigned int slot, struct s
 
 /* Who has the slot; NULL: nobody. Borrowed until the map changes. */
 const struct redis_slot_node *redis_slot_map_owner(const struct redis_slot_map *map, unsigned int slot);
+
+/* The primary at this address; NULL: there is none. Borrowed likewise. */
+const struct redis_slot_node *redis_slot_map_find(
+	const struct redis_slot_map *map, struct slice host, uint16_t port);
 
 /* Slots that have another owner in the second map, or have one there alone. */
 size_t redis_slot_map_n_moved(const struct redis_slot_map *before, const struct redis_slot_map *after);
