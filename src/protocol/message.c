@@ -62,6 +62,18 @@ static size_t put_member(char *out, struct slice name, struct slice value, struc
 	return n + (quoted.data ? put(out, quoted) : text_json_quote(out, value.data, value.len));
 }
 
+/* A position has no character that JSON escapes. */
+static size_t put_pos(char *out, struct slice pos)
+{
+	size_t n;
+
+	if (!pos.data)
+		return 0;
+	n = put(out, slice_of(",\"pos\":\""));
+	n += put(out ? out + n : NULL, pos);
+	return n + put(out ? out + n : NULL, slice_of("\""));
+}
+
 /* The new name of a payload's member that has one of our names; absent if the member keeps its name. */
 static struct slice other_name(const struct splice *splice, struct slice name)
 {
@@ -101,7 +113,7 @@ static size_t splice_write(char *out, const struct splice *splice)
 	n += put_body(out ? out + n : NULL, splice);
 	n += put(out ? out + n : NULL, splice->stamp);
 	n += put_member(out ? out + n : NULL, slice_of(",\"channel\":"), splice->channel, splice->quoted);
-	n += put_member(out ? out + n : NULL, slice_of(",\"pos\":"), splice->pos, (struct slice){0});
+	n += put_pos(out ? out + n : NULL, splice->pos);
 	return n + put(out ? out + n : NULL, splice->tail);
 }
 
