@@ -254,6 +254,8 @@ enum {
 	BROKER_NODES_MAX = 500,   /* nodes that are listed */
 };
 
+#define BROKER_HELD_CHANNEL 'p' /* the letter of a channel in what a node holds */
+
 enum {
 	BROKER_USERS_MAX = 200,         /* that one call of broker_set_presence() brings */
 	BROKER_ROLL_MAX = 1000,         /* users that broker_ask_presence() lists */
@@ -316,6 +318,7 @@ struct broker_ops {
 	int (*hold)(struct broker *broker, struct slice node, bool hold, const struct slice *names, size_t n,
 		broker_done_fn done, void *arg);
 	int (*hold_some)(struct broker *broker, struct slice node, broker_held_fn done, void *arg);
+	void (*seek_missed)(struct broker *broker); /* NULL: all that nodes hold stands with their leases */
 	/* NULL: there is no place where backends could read it. */
 	int (*say)(struct broker *broker, const struct broker_session *session, uint64_t call, bool forgot,
 		const struct broker_said *said, size_t n, broker_said_fn done, void *arg);
@@ -455,7 +458,7 @@ int broker_ask_presence(
 	struct broker *broker, struct slice channel, bool names, broker_roll_fn done, void *arg);
 
 /* What a node holds is what has to be cleared up if it dies: names, at most BROKER_HELD_MAX of them in one
- * call. */
+ * call. Each is a letter and a channel or, behind another letter, a key. */
 int broker_hold(struct broker *broker, struct slice node, bool hold, const struct slice *names, size_t n,
 	broker_done_fn done, void *arg);
 /* Takes out some of what a node has left on a channel when it died. Otherwise the same; also below. */
@@ -475,6 +478,10 @@ int broker_cleared(struct broker *broker, struct slice node, broker_done_fn done
 
 /* Some of what a node holds. */
 int broker_hold_some(struct broker *broker, struct slice node, broker_held_fn done, void *arg);
+
+/* From now on nodes count as dead that hold something, but no lease of them is known: where it was is lost.
+ * For who judges (broker_lease()). */
+void broker_seek_missed(struct broker *broker);
 
 /*
  * Says what came and went on this node, at most BROKER_SAID_MAX. call: its number, one more than that of the

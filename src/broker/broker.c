@@ -189,6 +189,12 @@ int broker_hold_some(struct broker *broker, struct slice node, broker_held_fn do
 	return broker->ops->hold_some ? broker->ops->hold_some(broker, node, done, arg) : -EOPNOTSUPP;
 }
 
+void broker_seek_missed(struct broker *broker)
+{
+	if (broker->ops->seek_missed)
+		broker->ops->seek_missed(broker);
+}
+
 int broker_say(struct broker *broker, const struct broker_session *session, uint64_t call, bool forgot,
 	const struct broker_said *said, size_t n, broker_said_fn done, void *arg)
 {

@@ -13,6 +13,7 @@
 
 #include <event2/event.h>
 
+#include "broker/redis/holdings.h"
 #include "broker/redis/lease.h"
 #include "broker/redis/list_mark.h"
 #include "broker/redis/server.h"
@@ -371,10 +372,26 @@ static int redis_end_lease(
 	return leases ? redis_lease_end(leases, node, in_ms, done, arg) : -ENOTCONN;
 }
 
+/* What nodes hold on several servers. False: there is but one, or a cluster. */
+static bool find_holdings(struct broker *broker, struct redis_holdings *holdings)
+{
+	const struct redis_servers *servers = &of(broker)->servers;
+
+	if (servers->cluster || servers->n_shards < 2)
+		return false;
+	holdings->n = servers->n_shards;
+	for (unsigned int i = 0; i < holdings->n; i++)
+		holdings->servers[i] = redis_server_leases(redis_servers_at(servers, i));
+	return true;
+}
+
 static int redis_cleared(struct broker *broker, struct slice node, broker_done_fn done, void *arg)
 {
 	struct redis_leases *leases = leases_of(broker);
+	struct redis_holdings holdings;
 
+	if (find_holdings(broker, &holdings))
+		return redis_holdings_cleared(&holdings, node, done, arg);
 	return leases ? redis_lease_cleared(leases, node, done, arg) : -ENOTCONN;
 }
 
@@ -383,19 +400,62 @@ static struct redis_leases *holds_of(struct broker *broker, struct slice node)
 	return redis_server_leases(redis_servers_of_held(&of(broker)->servers, node));
 }
 
+/* The number of the server that has what is held under this name; 0, which has all names, if it is away. */
+static unsigned char place_of(
+	const struct broker *broker, const struct redis_holdings *holdings, struct slice name)
+{
+	const struct redis_servers *servers = &of(broker)->servers;
+	struct slice rest = {name.data + 1, name.len - 1};
+	const struct redis_leases *leases = redis_server_leases(
+		name.data[0] == BROKER_HELD_CHANNEL ? redis_servers_of_channel(servers, rest)
+						    : redis_servers_of_key(servers, rest));
+
+	for (unsigned int i = 1; leases && i < holdings->n; i++)
+		if (holdings->servers[i] == leases)
+			return (unsigned char)i;
+	return 0;
+}
+
 static int redis_hold(struct broker *broker, struct slice node, bool hold, const struct slice *names,
 	size_t n, broker_done_fn done, void *arg)
 {
 	struct redis_leases *leases = holds_of(broker, node);
+	unsigned char places[BROKER_HELD_MAX];
+	struct redis_holdings holdings;
 
+	if (n <= BROKER_HELD_MAX && find_holdings(broker, &holdings)) {
+		for (size_t i = 0; i < n; i++)
+			places[i] = place_of(broker, &holdings, names[i]);
+		return redis_holdings_hold(&holdings, node, hold, names, places, n, done, arg);
+	}
 	return leases ? redis_lease_hold(leases, node, hold, names, n, done, arg) : -ENOTCONN;
 }
 
 static int redis_hold_some(struct broker *broker, struct slice node, broker_held_fn done, void *arg)
 {
 	struct redis_leases *leases = holds_of(broker, node);
+	struct redis_holdings holdings;
 
+	if (find_holdings(broker, &holdings))
+		return redis_holdings_some(&holdings, node, done, arg);
 	return leases ? redis_lease_hold_some(leases, node, done, arg) : -ENOTCONN;
+}
+
+/* Of nodes that hold something on another server than the first, which knows whose lease is known. */
+static void on_holders(void *arg, int r, const struct slice *nodes, size_t n)
+{
+	struct redis_leases *leases = r == 0 && n ? leases_of(arg) : NULL;
+
+	if (leases)
+		(void)redis_lease_missed(leases, nodes, n); /* they are found the next time, too */
+}
+
+static void redis_seek_missed(struct broker *broker)
+{
+	struct redis_holdings holdings;
+
+	if (find_holdings(broker, &holdings))
+		redis_holdings_seek(&holdings, on_holders, broker);
 }
 
 static int redis_say(struct broker *broker, const struct broker_session *session, uint64_t call, bool forgot,
@@ -454,6 +514,7 @@ static const struct broker_ops redis_ops = {
 	.cleared = redis_cleared,
 	.hold = redis_hold,
 	.hold_some = redis_hold_some,
+	.seek_missed = redis_seek_missed,
 	.say = redis_say,
 	.say_lost = redis_say_lost,
 	.free = redis_free,

@@ -49,13 +49,18 @@ static void on_renewed(void *arg, int r, bool held, struct slice dead)
 		lease->listener.dead(lease->listener.arg, dead);
 }
 
+static bool may_judge(const struct node_lease *lease, uint64_t now_ms)
+{
+	return lease->since_ms && now_ms - lease->since_ms >= lease->ttl_ms;
+}
+
 static void ask(struct node_lease *lease, uint64_t now_ms)
 {
 	const struct broker_lease word = {
 		.node = slice_of(lease->node),
 		.ttl_ms = lease->ttl_ms,
 		.is_first = !lease->held,
-		.judges = now_ms - lease->since_ms >= lease->ttl_ms,
+		.judges = may_judge(lease, now_ms),
 		.claim_ms = lease->ttl_ms,
 		.claimed = lease->listener.busy(lease->listener.arg),
 	};
@@ -82,6 +87,10 @@ void node_lease_tick(struct node_lease *lease, bool connected, uint64_t now_ms)
 		lease->since_ms = now_ms;
 	if (connected && !lease->asked)
 		ask(lease, now_ms);
+	if (may_judge(lease, now_ms) && now_ms - lease->sought_ms >= lease->ttl_ms) {
+		lease->sought_ms = now_ms;
+		broker_seek_missed(lease->broker);
+	}
 }
 
 void node_lease_renew(struct node_lease *lease)

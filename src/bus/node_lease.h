@@ -11,7 +11,8 @@
  *
  * A name is never used again once its lease was lost: whoever clears up behind it cannot meet what the node
  * puts there anew. A node that was away itself does not judge others before they had the time of a lease to
- * say that they are there. Time is handed in; on the bus thread.
+ * say that they are there. Once in a lease it looks whether a dead node was missed, because its lease was
+ * lost with the server that had it. Time is handed in; on the bus thread.
  */
 
 #include <stdbool.h>
@@ -50,10 +51,11 @@ struct node_lease {
 	char node[PRESENCE_NODE_MAX + 1];
 	uint64_t generation; /* of the name */
 	uint64_t asked_generation;
-	bool held;         /* under this name */
-	bool asked;        /* a word is under way */
-	uint64_t asked_ms; /* since then */
-	uint64_t since_ms; /* Redis is there; 0: it is not */
+	bool held;          /* under this name */
+	bool asked;         /* a word is under way */
+	uint64_t asked_ms;  /* since then */
+	uint64_t since_ms;  /* Redis is there; 0: it is not */
+	uint64_t sought_ms; /* whether one was missed */
 };
 
 void node_lease_init(struct node_lease *lease, const struct node_lease_listener *listener, const char *id,

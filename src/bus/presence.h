@@ -18,18 +18,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/broker.h"
 #include "core/list.h"
 #include "core/map.h"
 #include "core/slice.h"
 
-struct broker;
-struct broker_presence;
 struct metrics;
 struct presence_change;
 struct route_table;
 
 /* The first letter of what a node holds: a channel with users on it. */
-#define PRESENCE_HELD 'p'
+#define PRESENCE_HELD BROKER_HELD_CHANNEL
 
 enum {
 	PRESENCE_HELD_MAX = 256, /* bytes of what is held: that letter, and the channel */

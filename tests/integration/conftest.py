@@ -5,7 +5,7 @@ Fixtures: what a test asks for by name.
   gateway    a gateway on it, one per file; looked at after each test: alive, serving, no sanitizer report. A file that has
              SHARED_ROUTES gives it these (`config` is the file that it is started with)
   start      starts gateways (and more) of a test's own; they are stopped and looked at when it ends
-  own_redis  a Redis of one test's own, to be killed
+  own_redis  a Redis of one test's own, to be killed; second_redis: one beside it
   chromium   a headless browser; the test is skipped where there is none
   figure     notes a measured number for the summary of tests/run.sh
 """
@@ -50,6 +50,15 @@ def redis(tmp_path_factory):
 @pytest.fixture
 def own_redis(tmp_path):
     server = RedisServer(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def second_redis(tmp_path):
+    folder = tmp_path / "second"
+    folder.mkdir()
+    server = RedisServer(folder)
     yield server
     server.stop()
 

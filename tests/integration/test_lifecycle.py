@@ -2,13 +2,19 @@
 
 import json
 import signal
+import sys
 
 import pytest
 
-from harness.gateway import TALKATIVE
+from harness.gateway import ROOT, TALKATIVE
 from harness.tokens import SECRET, Issuer
 from harness.wait import until
 from harness.websocket import CLOSE
+
+sys.path.insert(0, str(ROOT / "src/clients/python"))
+
+# pylint: disable=wrong-import-position
+from tidegate import shard_of  # noqa: E402
 
 CONFIG = """
 routes:
@@ -307,6 +313,26 @@ def test_what_the_last_gateway_left_is_said_by_the_next(gateways, own_redis):
 
 
 @pytest.mark.plain
+@pytest.mark.plain
+def test_who_died_before_the_server_of_the_leases_forgot_them_is_said_to_be_lost(gateways, own_redis, second_redis):
+    """The leases are on the first server, the stream is on the other."""
+    leases, stream = own_redis, second_redis
+    name = next(name for name in (f"sessions{n}" for n in range(64)) if shard_of(name, 2) == 1)
+    config = CONFIG.replace("sessions", name)
+    stay, dies = gateways(2, redis=f"{leases.url},{stream.url}", config=config)
+    with connect(stay) as peer, connect(stay, path="/ws/rooms/a"), connect(dies, path="/ws/rooms/b"):
+        until("all are said", lambda: len(entries(stream, "connected", "occupied", stream=name)) == 6)
+        leases.kill()
+        die(dies)
+        until("it is away", lambda: stay.get("/ready").json()["broker"]["state"] == "partial")
+        leases.start()  # empty
+        until("who died is lost", lambda: [entry["reason"] for entry in entries(stream, "disconnected", stream=name)] == ["node_lost"])
+        until("and its channel", lambda: [entry["channel"] for entry in entries(stream, "vacated", stream=name)] == ["room:b"])
+        peer.close()
+        until("who left has left", lambda: len(entries(stream, "disconnected", stream=name)) == 2)
+        assert len(entries(stream, "connected", stream=name)) == 3
+
+
 def test_an_event_stream_is_a_connection(gateways, own_redis):
     (gateway,) = gateways()
     with gateway.stream("/sse/cards"):

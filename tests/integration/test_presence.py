@@ -357,6 +357,55 @@ def test_backends_ask_and_follow_in_python(gateways, issuer, own_redis):
     assert heard == [Change(1, 0, joined=[ada]), Change(7, 1), Change(0, 0, left=[ada])]
 
 
+@pytest.mark.plain
+@pytest.mark.parametrize("how", ["ends", "is silent"])
+def test_a_follower_in_python_comes_back_and_says_that_it_was_away(own_redis, monkeypatch, how):
+    monkeypatch.setattr("tidegate.presence.QUIET_SECONDS", 0.3)
+    monkeypatch.setattr("tidegate.presence.REDIS_SECONDS", 1.0)
+    own_redis.client.function_load(run("functions").stdout, replace=True)
+    own_redis.client.save()
+    heard = {"threads": [], "asyncio": []}
+
+    def numbers_of(kind):
+        return [(change.n_users, change.missed) for change in heard[kind]]
+
+    def follow():
+        for change in Presence(own_redis.client).follow("cards"):
+            heard["threads"].append(change)
+            if change.n_users == 9:
+                return
+
+    async def follow_too():
+        client = redis_asyncio.Redis(port=own_redis.port)
+        async for change in AsyncPresence(client).follow("cards"):
+            heard["asyncio"].append(change)
+            if change.n_users == 9:
+                break
+        await client.close()
+
+    def tell(n_users):
+        until("they follow", lambda: own_redis.subscribers("cards") == 2)
+        own_redis.client.publish("cards", json.dumps({"type": "presence_changed", "data": {"n_users": n_users, "n_anonymous": 0}}))
+
+    threads = [threading.Thread(target=follow, daemon=True), threading.Thread(target=lambda: asyncio.run(follow_too()), daemon=True)]
+    for thread in threads:
+        thread.start()
+    tell(7)
+    until("both have heard it", lambda: numbers_of("threads") == numbers_of("asyncio") == [(7, False)])
+    if how == "ends":
+        own_redis.kill()
+        own_redis.start()
+    else:
+        own_redis.process.signal(signal.SIGSTOP)
+        pass_time(2)
+        own_redis.process.signal(signal.SIGCONT)
+    until("both say it", lambda: numbers_of("threads")[1:] == numbers_of("asyncio")[1:] == [(0, True)])
+    tell(9)
+    for thread in threads:
+        thread.join(15)
+    assert numbers_of("threads")[2:] == numbers_of("asyncio")[2:] == [(9, False)]
+
+
 def test_what_a_redis_forgot_that_kept_the_leases_is_said_again(gateways, issuer, own_redis):
     (gateway,) = gateways()
     with connect(gateway, issuer) as watcher, connect(gateway, issuer, "gone") as gone:
@@ -371,15 +420,6 @@ def test_what_a_redis_forgot_that_kept_the_leases_is_said_again(gateways, issuer
             own_redis.start()  # from the snapshot, where the lease is; the gateway may be back before anybody can look
             gateway.wait_until_ready()
             until("the truth again", lambda: present(watcher) == (["7"], 1))
-
-
-@pytest.fixture
-def second_redis(tmp_path):
-    folder = tmp_path / "second"
-    folder.mkdir()
-    server = RedisServer(folder)
-    yield server
-    server.stop()
 
 
 def test_of_several_servers_one_goes_away_and_forgets_and_the_others_go_on(gateways, issuer, own_redis, second_redis):
@@ -397,6 +437,27 @@ def test_of_several_servers_one_goes_away_and_forgets_and_the_others_go_on(gatew
         second_redis.start()  # empty
         until("it is said again there", lambda: numbers(second, rooms[1]) == (1, 0))
         until("and is the truth here", lambda: numbers(first, rooms[0]) == (0, 1))
+
+
+@pytest.mark.plain
+def test_who_died_before_the_server_of_the_leases_forgot_them_is_missed_all_the_same(gateways, issuer, own_redis, second_redis):
+    """Also the name that a living gateway had before."""
+    room = next(f"room:{number}" for number in range(64) if shard_of(f"room:{number}", 2) == 1)
+    path = f"/ws/rooms/{room[5:]}"
+    stay, dies = gateways(2, "0s", f"{own_redis.url},{second_redis.url}", *LEASE)
+    with connect(stay, issuer, "stays", path=path) as peer, connect(stay, issuer, "leaves", path=path) as leaving:
+        with connect(dies, issuer, "dies", path=path):
+            until("all are there", lambda: numbers(peer, room) == (3, 0))
+            own_redis.kill()
+            die(dies)
+        until("it is away", lambda: stay.get("/ready").json()["broker"]["state"] == "partial")
+        own_redis.start()  # empty
+        until("who died has left", lambda: numbers(peer, room) == (2, 0))
+        leaving.close()
+        until("who left has left", lambda: numbers(peer, room) == (1, 0))
+        until("nothing is left but of one name", lambda: len(second_redis.client.keys("tg:p:*")) == len(second_redis.client.keys("tg:n:*")) ==
+              second_redis.client.scard("tg:{nodes}:holders") == 1)
+        until("each connection counts once", lambda: second_redis.client.hget(f"tg:q:{{{room}}}", "stays").startswith(b"1 "))
 
 
 def test_a_name_that_nobody_publishes_to_gets_no_log_by_those_who_are_there(gateways, issuer, own_redis):

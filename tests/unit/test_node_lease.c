@@ -32,6 +32,7 @@ struct world {
 	char held[64];
 	unsigned int n_lost;
 	unsigned int n_renewed;
+	unsigned int n_sought;
 };
 
 static int paper_lease(
@@ -58,7 +59,13 @@ static int paper_end(struct broker *broker, struct slice node, uint64_t in_ms, b
 	return 0;
 }
 
-static const struct broker_ops paper = {.lease = paper_lease, .end_lease = paper_end};
+static void paper_seek(struct broker *broker)
+{
+	((struct world *)broker)->n_sought++;
+}
+
+static const struct broker_ops paper = {
+	.lease = paper_lease, .end_lease = paper_end, .seek_missed = paper_seek};
 
 static void on_held(void *arg, const char *node, uint64_t until_ms)
 {
@@ -168,12 +175,34 @@ static void judges_nobody_before_all_had_a_lease_to_come_back(void **state)
 	assert_false(world.judges);
 }
 
+static void seeks_who_was_missed_once_in_a_lease_and_only_where_it_may_judge(void **state)
+{
+	struct world world;
+
+	(void)state;
+	begin(&world);
+	for (uint64_t now_ms = 1000; now_ms < 1000 + TTL_MS; now_ms += 1000)
+		hold(&world, now_ms);
+	assert_int_equal(world.n_sought, 0);
+	for (uint64_t now_ms = 1000 + TTL_MS; now_ms < 1000 + 3 * TTL_MS; now_ms += 1000)
+		hold(&world, now_ms);
+	assert_int_equal(world.n_sought, 2);
+	node_lease_renew(
+		&world.lease); /* a server was away, and the others may still say that they are there */
+	for (uint64_t now_ms = 1000 + 3 * TTL_MS; now_ms < 1000 + 4 * TTL_MS; now_ms += 1000)
+		hold(&world, now_ms);
+	assert_int_equal(world.n_sought, 2);
+	hold(&world, 1000 + 4 * TTL_MS);
+	assert_int_equal(world.n_sought, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_another_name_when_a_server_is_back),
 		cmocka_unit_test(an_answer_about_the_name_before_does_not_count),
 		cmocka_unit_test(judges_nobody_before_all_had_a_lease_to_come_back),
+		cmocka_unit_test(seeks_who_was_missed_once_in_a_lease_and_only_where_it_may_judge),
 	};
 
 	return cmocka_run_group_tests_name("node_lease", tests, NULL, NULL);

@@ -25,13 +25,15 @@ int redis_leases_init(struct redis_leases *leases, struct redis_library *library
 	*leases = (struct redis_leases){.library = library};
 	buf_printf(&leases->leases, "tg:{%snodes}:leases", prefix);
 	buf_printf(&leases->dead, "tg:{%snodes}:dead", prefix);
-	return leases->leases.failed || leases->dead.failed ? -ENOMEM : 0;
+	buf_printf(&leases->holders, "tg:{%snodes}:holders", prefix);
+	return leases->leases.failed || leases->dead.failed || leases->holders.failed ? -ENOMEM : 0;
 }
 
 void redis_leases_deinit(struct redis_leases *leases)
 {
 	buf_deinit(&leases->leases);
 	buf_deinit(&leases->dead);
+	buf_deinit(&leases->holders);
 }
 
 static int ask(struct redis_leases *leases, enum redis_function function,
@@ -122,8 +124,17 @@ int redis_lease_cleared(struct redis_leases *leases, struct slice node, broker_d
 	return ask_lease(leases, &words, on_cleared, &(struct waiting){.arg = arg, .fn.done = done});
 }
 
+int redis_lease_missed(struct redis_leases *leases, const struct slice *nodes, size_t n)
+{
+	struct redis_call_words words = {
+		.args = {slice_of("missed")}, .n_args = 1, .more = nodes, .n_more = n};
+
+	return ask_lease(leases, &words, on_done, &(struct waiting){0});
+}
+
 /* --- what a node holds --- */
 
+/* words->keys[] may have a second one. */
 static int ask_holds(struct redis_leases *leases, struct slice node, struct redis_call_words *words,
 	redis_called_fn fn, const struct waiting *waiting)
 {
@@ -134,7 +145,7 @@ static int ask_holds(struct redis_leases *leases, struct slice node, struct redi
 	buf_append(&key, node.data, node.len);
 	buf_append_char(&key, '}');
 	words->keys[0] = buf_slice(&key);
-	words->n_keys = 1;
+	words->n_keys = words->keys[1].data ? 2 : 1;
 	if (!key.failed)
 		r = ask(leases, REDIS_FUNCTION_HOLDS, words, fn, waiting);
 	buf_deinit(&key);
@@ -146,6 +157,20 @@ int redis_lease_hold(struct redis_leases *leases, struct slice node, bool hold, 
 {
 	struct redis_call_words words = {
 		.args = {slice_of(hold ? "add" : "remove")}, .n_args = 1, .more = names, .n_more = n};
+
+	return ask_holds(leases, node, &words, on_done, &(struct waiting){.arg = arg, .fn.done = done});
+}
+
+int redis_lease_hold_there(struct redis_leases *leases, struct slice node, const struct slice *names,
+	size_t n, broker_done_fn done, void *arg)
+{
+	struct redis_call_words words = {
+		.keys[1] = buf_slice(&leases->holders),
+		.args = {slice_of("add")},
+		.n_args = 1,
+		.more = names,
+		.n_more = n,
+	};
 
 	return ask_holds(leases, node, &words, on_done, &(struct waiting){.arg = arg, .fn.done = done});
 }
@@ -171,4 +196,30 @@ int redis_lease_hold_some(struct redis_leases *leases, struct slice node, broker
 		.args = {slice_of("some"), redis_number_write(count, BROKER_HELD_MAX)}, .n_args = 2};
 
 	return ask_holds(leases, node, &words, on_some, &(struct waiting){.arg = arg, .fn.held = done});
+}
+
+int redis_lease_holders(struct redis_leases *leases, broker_held_fn done, void *arg)
+{
+	char count[REDIS_NUMBER_MAX];
+	struct redis_call_words words = {
+		.keys = {buf_slice(&leases->holders)},
+		.n_keys = 1,
+		.args = {slice_of("some"), redis_number_write(count, BROKER_HELD_MAX)},
+		.n_args = 2,
+	};
+
+	return ask(leases, REDIS_FUNCTION_HOLDS, &words, on_some,
+		&(struct waiting){.arg = arg, .fn.held = done});
+}
+
+int redis_lease_forget(struct redis_leases *leases, struct slice node)
+{
+	struct redis_call_words words = {
+		.keys = {buf_slice(&leases->holders)},
+		.n_keys = 1,
+		.args = {slice_of("remove"), node},
+		.n_args = 2,
+	};
+
+	return ask(leases, REDIS_FUNCTION_HOLDS, &words, on_done, &(struct waiting){0});
 }

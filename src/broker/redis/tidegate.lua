@@ -23,7 +23,7 @@
 -- Servers without functions are given the same text as a script; nothing here may rely on more than Redis 5 has without
 -- asking for it.
 
-local VERSION = 9
+local VERSION = 10
 local BYTES = 4194304 -- of payloads in one answer, unless told otherwise
 local PART = 100 -- entries fetched at once: what is left out for its size was not copied either
 local TTL_MIN = 30000 -- milliseconds
@@ -337,6 +337,7 @@ end
 --      end, node, in_ms: then it is to be cleared up, even if Redis has lost its lease
 --      cleared, node
 --        Answers 2 if that one had ended by itself, which stands in its score as half a millisecond.
+--      missed, node...: they hold something on another server. Those of whom no lease is known are to be cleared up. Answers how many.
 local function lease(k, a)
   local now = now_ms()
   local function claim(node, until_ms)
@@ -350,6 +351,14 @@ local function lease(k, a)
   elseif a[1] == 'end' then
     redis.call('ZREM', k[1], a[2])
     return redis.call('ZADD', k[2], string.format('%.1f', now + a[3] + 0.5), a[2])
+  elseif a[1] == 'missed' then
+    local n = 0
+    for i = 2, #a do
+      if not redis.call('ZSCORE', k[1], a[i]) then
+        n = n + redis.call('ZADD', k[2], 'NX', string.format('%.0f', now), a[i])
+      end
+    end
+    return n
   end
   if a[4] ~= 'first' and not redis.call('ZSCORE', k[1], a[2]) then
     return {0, ''}
@@ -374,11 +383,14 @@ local function lease(k, a)
   return {1, dead[1]}
 end
 
--- KEYS a node's set
+-- KEYS a node's set [, the set of nodes that hold something on this server, one of several]
 -- ARGV add|remove, name...; or some, count
 local function holds(k, a)
   if a[1] == 'some' then
     return redis.call('SRANDMEMBER', k[1], a[2])
+  end
+  if k[2] then
+    redis.call('SADD', k[2], string.match(k[1], '{(.*)}'))
   end
   return redis.call(a[1] == 'add' and 'SADD' or 'SREM', k[1], unpack(a, 2))
 end
