@@ -4,7 +4,10 @@ What takes longer, a failover or slots that move while events flow, is a fault: 
 """
 
 import json
+import queue
 import re
+import sys
+import threading
 
 import pytest
 
@@ -14,6 +17,11 @@ from harness.gateway import ROOT, run
 from harness.ports import free_port
 from harness.redis_server import RedisServer
 from harness.wait import until
+
+sys.path.insert(0, str(ROOT / "src/clients/python"))
+
+# pylint: disable=wrong-import-position
+from tidegate import Change, Presence  # noqa: E402
 
 pytestmark = pytest.mark.plain
 
@@ -152,6 +160,38 @@ def test_presence_is_told_over_all_nodes(cluster, gateway, start, config):
     for channel in cluster.one_of_each("room:{}"):
         with gateway.connect(path_of(channel)) as peer, other.connect(path_of(channel)):
             until("both are counted", lambda peer=peer, channel=channel: n_present(peer, channel) == 2)
+
+
+@pytest.mark.parametrize("pubsub", ["both", "classic"])
+def test_who_comes_and_goes_is_followed_in_python_through_a_move_of_the_slot(cluster, start, config, pubsub):
+    """Whichever way gateways publish; each change once."""
+    gateway = start("--config", config, "--redis-pubsub", pubsub, redis=cluster.url)
+    channel, heard = f"room:followed-{pubsub}", queue.Queue()
+    owner = cluster.owner(channel)
+    presence = Presence(cluster.url)
+
+    def follow():
+        for change in presence.follow(channel):
+            heard.put(change)
+            if change.n_anonymous == 3:
+                return
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    until("it follows", lambda: owner.client.execute_command("PUBSUB", "SHARDNUMSUB", channel)[1] == 1)
+    with gateway.connect(path_of(channel)):
+        assert heard.get(timeout=15) == Change(0, 1)
+        cluster.move(cluster.slot(channel), other_than(cluster, owner))
+        missed = heard.get(timeout=15)
+        assert missed == Change(0, 1, missed=True)
+        with gateway.connect(path_of(channel)):
+            assert heard.get(timeout=15) == Change(0, 2)
+            assert presence.roll(channel).n_anonymous == 2
+            with gateway.connect(path_of(channel)):
+                assert heard.get(timeout=15) == Change(0, 3)
+    thread.join(15)
+    assert not thread.is_alive()
+    presence.close()
 
 
 def test_who_comes_and_goes_is_said_where_the_stream_is(cluster, gateway, start, config):

@@ -17,7 +17,7 @@ from harness.wait import pass_time, until
 sys.path.insert(0, str(ROOT / "src/clients/python"))
 
 # pylint: disable=wrong-import-position
-from tidegate import ActionError, AsyncWorker, Worker, _memory, _redis, _work, shard_of  # noqa: E402
+from tidegate import ActionError, AsyncWorker, Lifecycle, Worker, _memory, _redis, _work, shard_of  # noqa: E402
 from tidegate.action import read_entry  # noqa: E402
 
 # The gateway is not what they look at.
@@ -44,6 +44,11 @@ class Bench:
         return fields["id"]
 
     def answers(self):
+        """Those that were said together, too, one by one."""
+        said = self.said()
+        return [answer for event in said for answer in (event if isinstance(event, list) else [event])]
+
+    def said(self):
         entries = self.server.client.xrange(f"tg:s:{{{REPLY}}}")
         return [json.loads(fields[b"d"]) for _, fields in entries]
 
@@ -199,6 +204,74 @@ def test_no_more_than_it_may_are_carried_out_at_once(bench, make):
         bench.ask({"name": "work"}, conn=f"node.{n}")
     bench.await_answers(30)
     assert most[0] == 3
+
+
+def test_what_ends_while_an_answer_is_published_is_said_and_taken_out_in_one_call(bench, make):
+    """None of these events is larger than what the least of gateways takes."""
+    gate, begun = threading.Event(), []
+
+    def work(action):
+        begun.append(action.id)
+        gate.wait(30)
+        return action.data["n"]
+
+    worker = make(work=work)
+    for n in range(5):
+        bench.ask({"name": "work", "n": n}, conn=f"node.{n}")
+    until("all are under way", lambda: len(begun) == 5)
+    bench.server.process.signal(signal.SIGSTOP)
+    gate.set()
+    until("one is at it, and the others wait", lambda: REPLY in worker.sayings.gathered and len(worker.sayings.gathered[REPLY].items) == 4)
+    bench.server.process.signal(signal.SIGCONT)
+    assert sorted(answer["data"] for answer in bench.await_answers(5)) == list(range(5))
+    until("all are taken out", lambda: bench.left() == 0)
+    assert [len(event) for event in bench.said() if isinstance(event, list)] == [4] and len(bench.said()) == 2
+    stats = bench.server.client.info("commandstats")
+    assert stats["cmdstat_xack"]["calls"] == stats["cmdstat_xdel"]["calls"] <= 4
+    until("nothing is remembered of it", lambda: not worker.sayings.newest and not worker.removals.newest)
+
+
+def test_no_event_of_several_answers_is_larger_than_what_every_gateway_takes(bench, make):
+    gate = threading.Event()
+
+    def work(action):
+        gate.wait(30)
+        return "x" * action.data["n"]
+
+    make(work=work)
+    sizes = [300, 20, 450, 10, 2000]
+    for n in sizes:
+        bench.ask({"name": "work", "n": n}, conn=f"node.{n}")
+    gate.set()
+    assert sorted(len(answer["data"]) for answer in bench.await_answers(5)) == sorted(sizes)
+    assert all(len(json.dumps(event)) <= 1024 for event in bench.said() if isinstance(event, list))
+
+
+def test_who_makes_a_call_for_others_and_fails_fails_for_all(bench, make):
+    """They are taken over, and answered then."""
+    gate, begun, worker = threading.Event(), [], None
+
+    def work(action):
+        begun.append(action.id)
+        gate.wait(30)
+        return "done"
+
+    worker = make(work=work, starts=False)
+    publish_all, failed = worker.sayings.carry_out, []
+
+    def fail_once(answers):
+        if not failed:
+            failed.extend(answers)
+            raise ValueError("for one, as it thinks")
+        yield from publish_all(answers)
+
+    worker.sayings.carry_out = fail_once
+    bench.start(worker)
+    asked = {bench.ask({"name": "work"}, conn=f"node.{n}") for n in range(4)}
+    until("all are under way", lambda: len(begun) == 4)
+    gate.set()
+    assert {answer["action"] for answer in bench.await_answers(4)} == asked and failed
+    until("all are taken out", lambda: bench.left() == 0)
 
 
 def test_what_nobody_waits_for_is_dropped(bench, make):
@@ -678,6 +751,15 @@ def test_the_answers_have_one_form_whatever_redis_py_is_told(monkeypatch):
         assert _redis.own_pool(kind, client, 1, "it").connection_kwargs["protocol"] == 2
     monkeypatch.setattr(redis, "__version__", "4.3.4")
     assert "protocol" not in _redis.own_pool(_redis.THREADS, redis.Redis(), 1, "it").connection_kwargs
+
+
+@pytest.mark.parametrize("kind", [Worker, AsyncWorker, Lifecycle])
+def test_a_stream_that_no_route_can_have_is_refused(kind):
+    """Such as the text of a pattern whose variable nobody has replaced."""
+    client = redis.asyncio.Redis() if kind is AsyncWorker else redis.Redis()
+    for stream in ("acts:{item}", ""):
+        with pytest.raises(ValueError, match="is no name of a stream: write it as the route"):
+            kind(client, stream)
 
 
 def test_a_wrong_client_is_refused():

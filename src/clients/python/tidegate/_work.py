@@ -17,6 +17,7 @@ import redis
 from . import _memory
 from ._redis import REDIRECTS, word_of
 from ._servers import Servers, Where
+from ._together import Together
 from .action import Action, ActionError, Malformed, answer_to, members, read_entry, refusal, text_of
 from .publisher import NotPublished
 
@@ -28,6 +29,8 @@ ANSWER_SECONDS_MIN = 1.0  # so long an answer may take to be published at least,
 AWAY_SECONDS = 30.0  # so long an action that was carried out waits for Redis to hear of it
 BEHIND_MAX = 16  # actions taken for each that is under way: those of one connection wait for each other, and nobody else for them
 CLAIM_CALLS_MAX = 10  # of XAUTOCLAIM in a row: each looks at some entries, and most of these are nobody's to take
+GATHERED_BYTES_MAX = 1000  # of answers that are said in one event: no gateway takes less (event_bytes_max)
+GATHERED_MAX = 1000  # entries that are taken out in one call
 PARTS_MAX = 10_000  # of one answer; a gateway takes no more
 GIVEN_BACK_MS = 3_600_000  # how long ago an entry that is given back was last touched, for whoever asks
 ANSWERS = {"size": 1000, "ttl_seconds": 60, "deadline_seconds": AWAY_SECONDS}  # of a gateway's channel of answers: docs/actions.md
@@ -42,6 +45,12 @@ Handler = Callable[[Action], Any]
 
 def _is_due(since: float, seconds: float) -> bool:
     return time.monotonic() - since >= seconds
+
+
+def check_stream(stream: str) -> None:
+    """The configuration of a gateway has no other names."""
+    if not stream or any(brace in stream for brace in "{}"):
+        raise ValueError(f"{stream!r} is no name of a stream: write it as the route of the gateways does, without braces")
 
 
 def _error_of(action: Action, error: BaseException) -> str:
@@ -74,7 +83,8 @@ class Work:
     kind: Any
     publisher_class: Any
     changed: Any  # an event: something has ended, or has to wait
-    wait: Callable[[float], Any]          # for `changed`, so many seconds
+    new_event: Callable[[], Any]
+    wait_for: Callable[[Any, Optional[float]], Any]  # for an event, so many seconds
     start: Callable[[Steps[None]], None]  # has these steps done beside the others
     sleep: Callable[[float], Any]
     begin: Callable[[Handler, Action], Any]
@@ -85,6 +95,7 @@ class Work:
     def __init__(self, where: Where, stream: str, *, group: str = "tidegate", name: Optional[str] = None, at_once: int = 16,
                  claim_seconds: float = 5, **options: Any) -> None:
         """where, options: of Redis, as a Publisher has it. at_once: actions that are carried out at the same time, of different connections."""
+        check_stream(stream)
         self.stream, self.group, self.at_once, self.claim_seconds = stream, group, at_once, claim_seconds
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{random.randrange(1 << 32):08x}"
         self.handlers: dict[str, Handler] = {}
@@ -102,6 +113,8 @@ class Work:
         self.servers = Servers(self.kind, where, seconds, type(self).__name__, **options)
         self.server = self.servers.of(stream)
         self.publisher = self.publisher_class(where, **ANSWERS, **options)
+        self.sayings = Together(self, self._publish_all, GATHERED_BYTES_MAX)
+        self.removals = Together(self, self._remove_all, GATHERED_MAX)
 
     @property
     def client(self) -> Any:
@@ -157,7 +170,7 @@ class Work:
             if room:
                 yield from self._take((yield from self._read(room)))
                 return
-        yield functools.partial(self.wait, LOOK_SECONDS if self.waiting else BLOCK_SECONDS)
+        yield functools.partial(self.wait_for, self.changed, LOOK_SECONDS if self.waiting else BLOCK_SECONDS)
 
     def _room(self) -> int:
         """How many more to take: others wait in the stream, where another worker finds them."""
@@ -283,10 +296,13 @@ class Work:
             yield from self._remove(entry)
 
     def _remove(self, entry: Any) -> Steps[None]:
+        yield from self.removals.do(self.stream, entry, 1)
+
+    def _remove_all(self, entries: list[Any]) -> Steps[None]:
         def both() -> Any:
             pipeline = self.client.pipeline()
-            pipeline.xack(self.stream, self.group, entry)
-            pipeline.xdel(self.stream, entry)
+            pipeline.xack(self.stream, self.group, *entries)
+            pipeline.xdel(self.stream, *entries)
             return pipeline.execute()
 
         yield from self._retried(both)
@@ -356,7 +372,7 @@ class Work:
             if others:
                 yield from self._yield_to(action, others)
                 return False
-        yield from self._say(action, reply.last, reply.n)
+        yield from self._say_last(action, reply.last, reply.n)
         yield from self._remove(action.entry)
         log.info("carried out: %s %s", name, action.id)
         return False
@@ -392,7 +408,8 @@ class Work:
 
     def _claim(self, action: Action, ours: _memory.Claim) -> Steps[Union[_memory.Claim, _memory.Answered, None]]:
         """None: it is ours to carry out. A claim: another action has the same key, and is under way. Else what to answer."""
-        known = yield from self._swap(action, ours, ours)
+        take = functools.partial(self._call, "set", _memory.where(self.stream, action), ours.text(), nx=True, ex=_memory.REMEMBER_SECONDS)
+        known = None if (yield from self._retried(take)) else (yield from self._swap(action, ours, ours))
         while isinstance(known, _memory.Claim) and known.entry == action.entry:
             log.info("took over, begun and not ended: %s", action.id)
             gone = _memory.interrupted(action) if known.once else None
@@ -419,9 +436,32 @@ class Work:
         yield functools.partial(self.publisher.publish, action.reply, answer_to(action, said), key=f"{action.id}.{n}",
                                 within=max(ANSWER_SECONDS_MIN, left))
 
+    def _say_last(self, action: Action, said: str, n: int) -> Steps[None]:
+        """An answer of one part goes in one event with others to the same gateway. Said twice it is heard once: the first end counts."""
+        text, began = answer_to(action, said), time.monotonic()
+        if n or len(text) * 2 > GATHERED_BYTES_MAX:
+            yield from self._say(action, said, n)
+            return
+        while True:
+            try:
+                yield from self.sayings.do(action.reply, (action, said), len(text) + 2)
+                return
+            except NotPublished:  # in the time that the most impatient of them had
+                if self._seconds_left(action) < ANSWER_SECONDS_MIN or _is_due(began, AWAY_SECONDS):
+                    raise
+
+    def _publish_all(self, answers: list[tuple[Action, str]]) -> Steps[None]:
+        if len(answers) == 1:
+            yield from self._say(*answers[0], 0)
+            return
+        left = min(self._seconds_left(action) for action, _ in answers)
+        text = "[" + ", ".join(answer_to(action, said) for action, said in answers) + "]"
+        yield functools.partial(self.publisher.publish, answers[0][0].reply, text, within=max(ANSWER_SECONDS_MIN, left))
+
     def _say_all(self, action: Action, said: list[str]) -> Steps[None]:
-        for n, part in enumerate(said):
+        for n, part in enumerate(said[:-1]):
             yield from self._say(action, part, n)
+        yield from self._say_last(action, said[-1], len(said) - 1)
         yield from self._remove(action.entry)
 
     def _answer(self, action: Action, handler: Optional[Handler]) -> Steps[_Reply]:

@@ -71,8 +71,11 @@ class Worker(Work):
             except (Exception, SystemExit) as raised:  # pylint: disable=broad-except
                 error = raised
 
-    def wait(self, seconds: float) -> Any:
-        return self.changed.wait(seconds)
+    new_event = threading.Event
+
+    @staticmethod
+    def wait_for(event: Any, seconds: Optional[float]) -> Any:
+        return event.wait(seconds)
 
     def start(self, steps: Steps[None]) -> None:
         self.threads.submit(lambda: self._drive(steps))
@@ -157,9 +160,12 @@ class AsyncWorker(Work):
             except (Exception, SystemExit) as raised:  # pylint: disable=broad-except
                 error = raised
 
-    async def wait(self, seconds: float) -> None:
+    new_event = asyncio.Event
+
+    @staticmethod
+    async def wait_for(event: Any, seconds: Optional[float]) -> None:
         try:
-            await asyncio.wait_for(self.changed.wait(), seconds)
+            await asyncio.wait_for(event.wait(), seconds)
         except asyncio.TimeoutError:
             pass
 
