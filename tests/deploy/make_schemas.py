@@ -19,6 +19,8 @@ import sys
 
 KINDS = {
     "apps/v1 Deployment": "io.k8s.api.apps.v1.Deployment",
+    "apps/v1 StatefulSet": "io.k8s.api.apps.v1.StatefulSet",
+    "batch/v1 Job": "io.k8s.api.batch.v1.Job",
     "v1 Service": "io.k8s.api.core.v1.Service",
     "v1 ServiceAccount": "io.k8s.api.core.v1.ServiceAccount",
     "v1 ConfigMap": "io.k8s.api.core.v1.ConfigMap",

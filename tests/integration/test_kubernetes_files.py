@@ -40,6 +40,8 @@ def collect(folder):
 
 
 ALL = collect(FOLDER / "example")
+REDIS = {name: collect(FOLDER / f"redis-{name}") for name in ("sentinel", "cluster")}
+REDIS_IMAGE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text(encoding="utf-8"))["services"]["redis"]["image"]
 
 
 def named(kind, name="tidegate"):
@@ -75,7 +77,7 @@ def patched_by(resource, patch):
     return patched
 
 
-@pytest.mark.parametrize("resource", ALL, ids=lambda item: f"{item['kind']}-{item['metadata']['name']}")
+@pytest.mark.parametrize("resource", ALL + REDIS["sentinel"] + REDIS["cluster"], ids=lambda item: f"{item['kind']}-{item['metadata']['name']}")
 def test_is_what_kubernetes_takes(resource):
     check(resource)
 
@@ -110,8 +112,12 @@ def test_kustomizations_refer_to_what_exists_and_leave_nothing_out(path):
 def test_every_kustomization_is_in_the_example():
     (settings,) = load(FOLDER / "example/kustomization.yaml")
     used = {(FOLDER / "example" / name).resolve() for name in settings["resources"] + settings["components"]}
-    instead_of_others = {FOLDER / "components/tls", FOLDER / "components/sentinel"}
-    assert used == {path.parent for path in KUSTOMIZATIONS} - {FOLDER / "example"} - instead_of_others
+    for name in REDIS:
+        (over,) = load(FOLDER / f"example-{name}/kustomization.yaml")
+        assert over["namespace"] == settings["namespace"] and over["resources"] == ["../example", f"../redis-{name}"]
+        used |= {(FOLDER / "example" / part).resolve() for part in over["resources"] + over.get("components", [])}
+    instead_of_others = {FOLDER / "components/tls", FOLDER / "example-sentinel", FOLDER / "example-cluster"}
+    assert used == {path.parent for path in KUSTOMIZATIONS} - instead_of_others
 
 
 def test_tls_at_the_gateways_is_what_kubernetes_takes_and_the_gateway_knows():
@@ -144,15 +150,75 @@ def test_sentinels_can_be_reached_and_their_url_is_one():
         assert result.returncode == 0, result.stderr
 
 
-def test_kustomize_builds_the_same():
+@pytest.fixture(params=REDIS)
+def redis_files(request):
+    """Its name, and kind to the one resource of that kind."""
+    return request.param, {item["kind"]: item for item in REDIS[request.param]}
+
+
+def pods_of(files):
+    return [files[kind]["spec"]["template"]["spec"] for kind in ("StatefulSet", "Job") if kind in files]
+
+
+def test_a_redis_of_ours_agrees_with_itself(redis_files):
+    name, files = redis_files
+    labels = load(FOLDER / f"redis-{name}/kustomization.yaml")[0]["labels"][0]["pairs"]
+    servers = files["StatefulSet"]["spec"]
+    assert servers["selector"]["matchLabels"] == servers["template"]["metadata"]["labels"] == labels
+    assert files["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+    assert files["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == files["Service"]["spec"]["selector"] == labels
+    assert servers["serviceName"] == files["Service"]["metadata"]["name"] == files["StatefulSet"]["metadata"]["name"] == "redis"
+    ports = {port["name"]: port["containerPort"] for container in pods_of(files)[0]["containers"] for port in container.get("ports", [])}
+    assert {port["targetPort"]: port["port"] for port in files["Service"]["spec"]["ports"]} == ports
+    (rule,) = files["NetworkPolicy"]["spec"]["ingress"]
+    assert {port["port"] for port in rule["ports"]} == ports.keys()
+    for pod in pods_of(files):
+        for container in pod["containers"]:
+            assert container["image"] == REDIS_IMAGE
+            (script,) = container["args"]
+            assert subprocess.run(["sh", "-n", "-c", script], check=False).returncode == 0
+            secrets = [entry["valueFrom"]["secretKeyRef"] for entry in container["env"] if "secretKeyRef" in entry["valueFrom"]]
+            assert secrets == [{"name": "redis", "key": "password"}]
+            for names in re.findall(r"for name in (.*); do", script):
+                assert names.split() == [f"redis-{i}" for i in range(servers["replicas"])]
+
+
+def test_gateways_reach_a_redis_of_ours_by_the_url_of_its_instructions(redis_files):
+    name, files = redis_files
+    instructions = (FOLDER / f"redis-{name}/kustomization.yaml").read_text(encoding="utf-8")
+    base = (FOLDER / "base/kustomization.yaml").read_text(encoding="utf-8")
+    keys = set(re.findall(r"--from-literal=([a-z-]+)=", instructions))
+    assert keys == {"password", *re.findall(r"--from-literal=([a-z-]+)=", base)}
+    url = re.search(r'redis-url="(.*?)"', instructions)[1].replace("$PASSWORD", "secret")
+    result = run("check", env={"TIDEGATE_REDIS": url})
+    assert result.returncode == 0, result.stderr
+    hosts = set(re.findall(r"(redis-\d+)\.redis", url))
+    assert hosts and hosts <= {f"redis-{i}" for i in range(files["StatefulSet"]["spec"]["replicas"])}
+
+
+@pytest.mark.parametrize("name", REDIS)
+def test_kustomize_builds_the_gateways_over_a_redis_of_ours(name):
+    resources = kustomized(f"example-{name}")
+    for resource in resources:
+        check(resource)
+    assert {resource["metadata"].get("namespace") for resource in resources} == {"tidegate"}
+    built = {(r["kind"], r["metadata"]["name"]) for r in resources if r["kind"] != "ConfigMap"}
+    assert built == {(r["kind"], r["metadata"]["name"]) for r in ALL + REDIS[name]}
+
+
+def kustomized(example):
     kubectl = shutil.which("kubectl")
     if not kubectl or b'"kustomizeVersion": "v5' not in subprocess.run(
             [kubectl, "version", "--client", "-o", "json"], capture_output=True, check=False).stdout:
         pytest.skip("a kubectl with kustomize 5 is not here")
-    built = subprocess.run([kubectl, "kustomize", FOLDER / "example"], capture_output=True, text=True, check=False)
+    built = subprocess.run([kubectl, "kustomize", FOLDER / example], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     assert "deprecated" not in built.stderr
-    resources = list(yaml.safe_load_all(built.stdout))
+    return list(yaml.safe_load_all(built.stdout))
+
+
+def test_kustomize_builds_the_same():
+    resources = kustomized("example")
     for resource in resources:
         check(resource)
     assert {(r["kind"], r["metadata"]["name"]) for r in resources if r["kind"] != "ConfigMap"} == {
