@@ -4,9 +4,9 @@
 /*
  * Holdings: what nodes hold, where several servers stand side by side.
  *
- * The first server has the leases and the names of all that is held. If it loses them, nobody would ever clear
- * up what a dead node left on the others. So each of these has the names of what is held there once more, and
- * a set of the nodes that hold it.
+ * The first server has the leases and the names of all that is held. If it loses them, nobody would ever
+ * clear up what a dead node left on the others. So each of these has the names of what is held there once
+ * more, and a set of the nodes that hold it.
  *
  * A server that is away takes no names. When it is back all nodes say everything anew.
  */
