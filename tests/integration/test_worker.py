@@ -17,7 +17,7 @@ from harness.wait import pass_time, until
 sys.path.insert(0, str(ROOT / "src/clients/python"))
 
 # pylint: disable=wrong-import-position
-from tidegate import ActionError, AsyncWorker, Lifecycle, Worker, _memory, _redis, _work, shard_of  # noqa: E402
+from tidegate import ActionError, AsyncWorker, Lifecycle, Worker, _memory, _redis, _together, _work, shard_of  # noqa: E402
 from tidegate.action import read_entry  # noqa: E402
 
 # The gateway is not what they look at.
@@ -206,7 +206,7 @@ def test_no_more_than_it_may_are_carried_out_at_once(bench, make):
     assert most[0] == 3
 
 
-def test_what_ends_while_an_answer_is_published_is_said_and_taken_out_in_one_call(bench, make):
+def test_what_ends_while_an_answer_is_published_is_said_in_one_call(bench, make):
     """None of these events is larger than what the least of gateways takes."""
     gate, begun = threading.Event(), []
 
@@ -220,15 +220,43 @@ def test_what_ends_while_an_answer_is_published_is_said_and_taken_out_in_one_cal
         bench.ask({"name": "work", "n": n}, conn=f"node.{n}")
     until("all are under way", lambda: len(begun) == 5)
     bench.server.process.signal(signal.SIGSTOP)
-    gate.set()
-    until("one is at it, and the others wait", lambda: REPLY in worker.sayings.gathered and len(worker.sayings.gathered[REPLY].items) == 4)
-    bench.server.process.signal(signal.SIGCONT)
+    try:
+        gate.set()
+        until("one is at it, and the others wait",
+              lambda: REPLY in worker.sayings.gathered and len(worker.sayings.gathered[REPLY].items) == 4)
+    finally:
+        bench.server.process.signal(signal.SIGCONT)
     assert sorted(answer["data"] for answer in bench.await_answers(5)) == list(range(5))
     until("all are taken out", lambda: bench.left() == 0)
     assert [len(event) for event in bench.said() if isinstance(event, list)] == [4] and len(bench.said()) == 2
-    stats = bench.server.client.info("commandstats")
-    assert stats["cmdstat_xack"]["calls"] == stats["cmdstat_xdel"]["calls"] <= 4
     until("nothing is remembered of it", lambda: not worker.sayings.newest and not worker.removals.newest)
+
+
+class Paper:
+    """As much of a worker as calls that are made together need."""
+
+    lock, new_event, wait_for = threading.Lock(), threading.Event, staticmethod(threading.Event.wait)
+
+
+def test_who_comes_while_a_call_is_under_way_shares_the_next_one_up_to_its_bound():
+    calls = []
+
+    def carry_out(items):
+        calls.append(items)
+        yield "carried out"
+
+    together = _together.Together(Paper(), carry_out, 100)
+    first, second, third, large = (together.do("there", n, n_bytes) for n, n_bytes in ((0, 10), (1, 40), (2, 60), (3, 10)))
+    assert next(first) == "carried out"
+    turns = [next(second), next(third), next(large)]
+    elsewhere = together.do("elsewhere", 4)
+    assert next(elsewhere) == "carried out"
+    assert next(first, "over") == "over" and turns[0]()
+    assert second.send(None) == "carried out" and next(second, "over") == "over"
+    assert turns[1]() and next(third, "over") == "over"
+    assert turns[2]() and next(large) == "carried out" and next(large, "over") == "over"
+    assert calls == [[0], [4], [1, 2], [3]]
+    assert list(together.newest) == ["elsewhere"]
 
 
 def test_no_event_of_several_answers_is_larger_than_what_every_gateway_takes(bench, make):
