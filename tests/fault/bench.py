@@ -17,6 +17,7 @@ import harness.gateway  # noqa: E402
 from harness.gateway import Gateway  # noqa: E402
 from harness.process import Process  # noqa: E402
 from harness.redis_server import DurableRedis  # noqa: E402
+from harness.wait import until  # noqa: E402
 from hygiene import Hygiene  # noqa: E402
 from seqcheck import Crowd  # noqa: E402
 from tcp_proxy import TcpProxy  # noqa: E402
@@ -81,9 +82,14 @@ class Bench:
         journal = self.directory / "journal.json"
         script = pathlib.Path(__file__).with_name("seqpub.py")
         command = ["/usr/bin/python3", "-B", script, server.socket_path, n_channels, rate, journal, payload_bytes]
-        process = Process(command, self.directory, "seqpub")
+        return self.program(command, "seqpub"), journal
+
+    def program(self, command, name):
+        """One that says when it has begun: before that, the signal that tells it to finish would be its death."""
+        process = Process(command, self.directory, name)
         self.ends.append(lambda: process.ended or process.stop())
-        return process, journal
+        until(f"{name} has begun", lambda: "begun" in process.stdout() or not process.alive())
+        return process
 
     def watch(self, *gateways):
         """I7, from here to the end of the run."""

@@ -15,7 +15,6 @@ from common import names, one_more, p99, reached, settled
 from fault import Control, Fault
 from harness.cluster import Cluster
 from harness.gateway import TALKATIVE
-from harness.process import Process
 from harness.wait import until
 from seqcheck import Crowd
 from verify import read_logs, verify
@@ -74,9 +73,7 @@ class Stage:
         journal = self.bench.directory / f"{kind}.json"
         servers = ",".join(f"{server.port}={server.socket_path}" for server in self.cluster.servers)
         command = ["/usr/bin/python3", "-B", pathlib.Path(__file__).with_name("clusterpub.py"), servers, kind, n_channels, rate, journal]
-        process = Process(command, self.bench.directory, f"pub-{kind}")
-        self.bench.ends.append(lambda: process.ended or process.stop())
-        return process, journal
+        return self.bench.program(command, f"pub-{kind}"), journal
 
     def owners(self):
         """The server of each channel of a log."""

@@ -144,6 +144,7 @@ def main():
         publisher.ending = True
 
     signal.signal(signal.SIGTERM, end)
+    print("begun", flush=True)
     publisher.run()
     with open(journal, "w", encoding="utf-8") as out:
         json.dump({"acked": publisher.acked, "seconds": publisher.seconds}, out)

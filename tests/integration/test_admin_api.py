@@ -266,7 +266,7 @@ def test_what_every_gateway_would_drop_is_not_published(start, redis, tmp_path, 
 
 
 def test_who_sends_a_huge_body_all_the_same_hears_why_it_is_refused(gateway):
-    with socket.create_connection(gateway.admin_address, timeout=10) as peer:
+    with socket.create_connection(gateway.admin_address, timeout=30) as peer:
         peer.sendall(b"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
         for _ in range(80):
             peer.sendall(b"x" * 100_000)
@@ -317,7 +317,7 @@ def test_refusals_are_counted_by_their_status(node):
 
 @pytest.mark.parametrize("path", ["/publish", "/disconnect"])
 def test_a_body_that_is_said_to_be_huge_is_refused_before_it_comes(gateway, path):
-    with socket.create_connection(gateway.admin_address, timeout=5) as peer:
+    with socket.create_connection(gateway.admin_address, timeout=30) as peer:
         peer.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n".encode())
         answer = b""
         while True:  # to its end: nothing of the body was sent, and the whole answer comes all the same

@@ -259,7 +259,7 @@ def test_a_missing_source_of_randomness_is_named():
         pytest.skip("wants root, for a namespace of its own")
     done = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev && exec "$0" "$@"', BINARY, "serve",
                            "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
                           env=clean_environment(None))
     if "mount" in done.stderr and "permission" in done.stderr:
         pytest.skip("this kernel lets nobody mount")
@@ -275,6 +275,6 @@ def test_closed_standard_descriptors_are_not_taken_for_sockets(closed, tmp_path)
              f'until readlink /proc/$pid/fd/6 >/dev/null; do kill -0 $pid || exit 1; done; ' \
              f'for fd in 0 1 2; do readlink /proc/$pid/fd/$fd; done >{links}; kill $pid; wait $pid'
     done = subprocess.run(["sh", "-c", script, BINARY], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL, timeout=20, check=False, env=clean_environment(None))
+                          stderr=subprocess.DEVNULL, timeout=60, check=False, env=clean_environment(None))
     assert done.returncode == 0
     assert links.read_text().split() == ["/dev/null"] * 3

@@ -115,7 +115,7 @@ def shell(tmp_path, gateway, redis):
     def one(text):
         text = text.replace("127.0.0.1:9080", gateway.admin).replace("10.0.0.7:9080", gateway.admin)
         done = subprocess.run(["bash", "-euc", text], cwd=tmp_path, env=environment, capture_output=True, text=True,
-                              check=False, timeout=20)
+                              check=False, timeout=60)
         assert done.returncode == 0, (text, done.stderr)
         return done.stdout
 
@@ -212,7 +212,7 @@ def test_an_example_of_c_is_in_the_sources(name, text):
 def test_the_two_commands_are_there():
     commands = [line.partition("#")[0].strip() for line in block("README.md: deploy/local.sh").splitlines()]
     for command in commands:
-        assert subprocess.run([ROOT / command, "--help"], capture_output=True, check=True, timeout=20).stdout
+        assert subprocess.run([ROOT / command, "--help"], capture_output=True, check=True, timeout=60).stdout
     # test_scripts.py runs the first to its screen; the second runs this.
 
 
@@ -423,7 +423,7 @@ def test_nginx_takes_the_configuration(tmp_path):
     (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid; events {{}} http {{ access_log off; "
                                          f"{block('docs/operations.md: map $http_upgrade')} }}", encoding="utf-8")
     done = subprocess.run([shutil.which("nginx"), "-t", "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "nginx.conf"],
-                          capture_output=True, text=True, check=False, timeout=20)
+                          capture_output=True, text=True, check=False, timeout=60)
     assert "syntax is ok" in done.stderr, done.stderr
 
 
@@ -435,7 +435,7 @@ def test_nothing_is_left_in_redis(own_redis, start, tmp_path, gateway):
     node.stop()
     assert own_redis.client.dbsize() > 0
     text = block("docs/operations.md: redis-cli FUNCTION DELETE").replace("redis-cli", f"redis-cli -p {own_redis.port}")
-    subprocess.run(["bash", "-euc", text], check=True, capture_output=True, timeout=20)
+    subprocess.run(["bash", "-euc", text], check=True, capture_output=True, timeout=60)
     assert (own_redis.client.dbsize(), own_redis.client.function_list()) == (0, [])
 
 

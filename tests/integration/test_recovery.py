@@ -11,7 +11,7 @@ import redis as redis_py
 
 from harness.gateway import ROOT, Gateway, run
 from harness.redis_server import DurableRedis
-from harness.wait import sized, until
+from harness.wait import PATIENCE_SECONDS, sized, until
 from harness.websocket import Closed
 
 sys.path.insert(0, str(ROOT / "src/clients/python"))
@@ -711,7 +711,7 @@ def test_the_command_through_the_admin_port_asks_for_the_log_or_fails(gateway):
 
 
 def post(gateway, body):
-    connection = http.client.HTTPConnection(*gateway.admin_address, timeout=10)
+    connection = http.client.HTTPConnection(*gateway.admin_address, timeout=PATIENCE_SECONDS)
     connection.request("POST", "/publish", json.dumps(body))
     answer = connection.getresponse()
     text = answer.read()

@@ -21,7 +21,7 @@ BUILD_SECONDS = 180  # where deploy/local.sh finds nothing built yet
 @pytest.mark.parametrize("script", ["tests/run.sh", "deploy/local.sh", "deploy/deps.sh", "deploy/build.sh", "deploy/package.sh",
                                     "tests/bench/run.sh"])
 def test_a_wrong_option_is_one_line_and_exit_2(script):
-    result = subprocess.run([ROOT / script, "--nonsense"], capture_output=True, text=True, check=False, timeout=20,
+    result = subprocess.run([ROOT / script, "--nonsense"], capture_output=True, text=True, check=False, timeout=60,
                             env=clean_environment())
     assert (result.returncode, len(result.stderr.splitlines()), result.stdout) == (2, 1, "")
 
@@ -29,7 +29,7 @@ def test_a_wrong_option_is_one_line_and_exit_2(script):
 @pytest.mark.parametrize("script", ["tests/run.sh", "deploy/local.sh", "deploy/deps.sh", "deploy/build.sh", "deploy/package.sh",
                                     "tests/container/run.sh", "tests/bench/run.sh"])
 def test_help_is_printed_on_demand(script):
-    result = subprocess.run([ROOT / script, "--help"], capture_output=True, text=True, check=False, timeout=20,
+    result = subprocess.run([ROOT / script, "--help"], capture_output=True, text=True, check=False, timeout=60,
                             env=clean_environment())
     assert result.returncode == 0
     assert result.stdout.startswith(f"Usage: {script}")

@@ -33,7 +33,7 @@ def fixture_client(gateway):
 
 def test_the_client_is_the_one_in_this_source_tree(client):
     built = subprocess.run(["esbuild", "--bundle", "--minify", "--format=esm", "--target=es2022", "--legal-comments=none",
-                            ROOT / "src/clients/js/tidegate.js"], capture_output=True, timeout=60, check=True).stdout
+                            ROOT / "src/clients/js/tidegate.js"], capture_output=True, timeout=180, check=True).stdout
     assert client.body == built
     assert client.headers["Content-Type"] == JAVASCRIPT
     assert int(client.headers["Content-Length"]) == len(built)
@@ -41,7 +41,7 @@ def test_the_client_is_the_one_in_this_source_tree(client):
 
 def test_so_is_the_one_that_falls_back_to_event_streams(gateway):
     built = subprocess.run(["esbuild", "--bundle", "--minify", "--format=esm", "--target=es2022", "--legal-comments=none",
-                            ROOT / "src/clients/js/sse.js"], capture_output=True, timeout=60, check=True).stdout
+                            ROOT / "src/clients/js/sse.js"], capture_output=True, timeout=180, check=True).stdout
     answer = ask(gateway, "/tidegate-sse.js")
     assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, built, JAVASCRIPT)
     again = ask(gateway, "/tidegate-sse.js", If_None_Match=answer.headers["ETag"])

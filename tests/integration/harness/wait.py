@@ -12,7 +12,7 @@ SANITIZER = os.environ.get("TIDEGATE_TEST_SANITIZER", "none")
 
 # A deadline says "this will never come", so it may be generous: it costs only a test that fails. Instrumented
 # binaries on a busy machine with two cores are some ten times slower than plain ones.
-PATIENCE_SECONDS = 24 if SANITIZER == "none" else 60
+PATIENCE_SECONDS = 24 if SANITIZER == "none" else 50
 
 ASK_AGAIN_SECONDS = 0.01
 
