@@ -18,6 +18,7 @@ from fault import Control, Fault
 from harness.gateway import run as command
 from harness.sentinels import NAME, Sentinels
 from harness.wait import Timeout, until
+from harness.websocket import Closed
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "src" / "clients" / "python"))
 
@@ -106,7 +107,7 @@ class Heard(threading.Thread):
         while True:
             try:
                 message = self.peer.receive()
-            except (OSError, Timeout):
+            except (OSError, Timeout, Closed):
                 return  # nothing comes any more: what was missed is counted
             if message["type"] == "end":
                 return
