@@ -186,6 +186,47 @@ static const struct handshake_refusal *check_origin(
 	return &refusals[REFUSAL_BAD_ORIGIN];
 }
 
+static bool own_host_may_connect(
+	const struct request_head *head, const struct handshake_door *door, const char *scheme)
+{
+	char origin[ORIGIN_MAX];
+	int len = snprintf(origin, sizeof(origin), "%s://%.*s", scheme, (int)head->host.len, head->host.data);
+
+	return len < ORIGIN_MAX && origins_allow(door->rules->origins, (struct slice){origin, (size_t)len},
+					   head->host, door->remote);
+}
+
+/* The origin at the beginning of a URL, without the path; all of it where it has none. */
+static struct slice origin_of(struct slice url)
+{
+	size_t slashes = 0, len = 0;
+
+	while (len < url.len && (slashes += url.data[len] == '/') < 3)
+		len++;
+	return (struct slice){url.data, len};
+}
+
+/*
+ * Does a page ask that may connect? With a GET to its own host a browser sends no Origin. There Sec-Fetch-Site says
+ * that it is its own; where that is missing too, as without TLS, Referer has the page. A page of another site
+ * can leave it out, and write neither.
+ */
+static bool page_is_known(
+	const struct request_head *head, const struct handshake_door *door, enum transport transport)
+{
+	if (head->n[HTTP_ORIGIN])
+		return true; /* it was looked at before */
+	if (transport != TRANSPORT_SSE)
+		return false;
+	if (head->n[HTTP_SEC_FETCH_SITE])
+		return request_head_is(head, HTTP_SEC_FETCH_SITE, "same-origin") &&
+		       (own_host_may_connect(head, door, "https") ||
+			       own_host_may_connect(head, door, "http"));
+	return head->n[HTTP_REFERER] == 1 &&
+	       origins_allow(
+		       door->rules->origins, origin_of(head->value[HTTP_REFERER]), head->host, door->remote);
+}
+
 /* Takes the identity of a token that is good. */
 static const struct handshake_refusal *judge(const struct handshake_door *door,
 	const struct credential *credential, struct handshake_token *token, struct identity **identityp)
@@ -260,8 +301,8 @@ static const struct handshake_refusal *check_revocations(
 
 /* Who asks, as far as the route wants to know. */
 static const struct handshake_refusal *check_token(const struct request_head *head,
-	const struct handshake_door *door, enum route_auth auth, struct handshake_token *token,
-	struct identity **identityp)
+	const struct handshake_door *door, enum transport transport, enum route_auth auth,
+	struct handshake_token *token, struct identity **identityp)
 {
 	const struct handshake_refusal *refusal;
 	struct credential credential;
@@ -278,8 +319,8 @@ static const struct handshake_refusal *check_token(const struct request_head *he
 		return &refusals[REFUSAL_BAD_CREDENTIALS];
 	}
 	token->place = credential_place_name(credential.place);
-	/* A browser sends cookies for any page. The page has to be known, and was looked at before. */
-	if (credential.place == CREDENTIAL_COOKIE && head->n[HTTP_ORIGIN] == 0)
+	/* A browser sends cookies for any page. */
+	if (credential.place == CREDENTIAL_COOKIE && !page_is_known(head, door, transport))
 		return &refusals[REFUSAL_BAD_ORIGIN];
 	refusal = credential.place == CREDENTIAL_TICKET ? judge_ticket(door, &credential, token, identityp)
 							: judge(door, &credential, token, identityp);
@@ -334,7 +375,7 @@ const struct handshake_refusal *handshake_check(const struct request_head *head,
 	if (!refusal)
 		refusal = check_origin(head, door->rules->origins, door->remote);
 	if (!refusal)
-		refusal = check_token(head, door, route_auth(match.route), token, &identity);
+		refusal = check_token(head, door, *transportp, route_auth(match.route), token, &identity);
 	return refusal ? refusal : check_rights(rights, door->routes, &match, identity);
 }
 

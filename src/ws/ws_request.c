@@ -115,7 +115,8 @@ static void tell_origin(struct log *log, const struct told *told)
 			head->n[HTTP_ORIGIN]
 				? "name it if its pages may connect: origins: [same, https://app.example.com]"
 				: "its token came in a cookie, which is taken from pages only: with an "
-				  "Origin"));
+				  "Origin or, for an event stream of their own host, Sec-Fetch-Site or "
+				  "Referer"));
 }
 
 static void tell_token(struct log *log, const struct told *told)

@@ -12,6 +12,7 @@ from harness.event_stream import EventStream
 from harness.gateway import ROOT
 from harness.ports import free_port
 from harness.process import Process
+from harness.tokens import Issuer
 from harness.wait import until
 
 sys.path.insert(0, str(ROOT / "src/clients/python"))
@@ -69,6 +70,19 @@ def test_an_event_source_goes_on_where_it_was_over_the_death_of_a_gateway(start,
         assert told[1]["data"]["recovered"] and told[1]["type"] == "subscribed"
     finally:
         page.stop()
+
+
+def test_a_page_of_the_streams_own_host_comes_with_its_cookie(start, redis, chromium, tmp_path):
+    issuer = Issuer()
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(f"token_secret: {issuer.secret}\ntoken_cookie: session\nroutes: [{{path: /ws/me, channel: 'user:{{token.sub}}'}}]\n", encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    chromium.show(f"http://127.0.0.1:{gateway.address[1]}/tidegate.js", "document.readyState", lambda state: state == "complete")
+    chromium.look(f"document.cookie = 'session={issuer.token(sub='7')}; path=/'", bool)
+    chromium.look("window.source = new EventSource('/sse/me'); source.onmessage = event => (window.heard = event.data); 1", bool)
+    chromium.look("source.readyState", lambda state: state == 1)
+    redis.publish("user:7", '{"type":"n","data":1}')
+    assert json.loads(chromium.look("window.heard", bool))["data"] == 1
 
 
 def nginx(tmp_path, port, gateway):

@@ -299,6 +299,38 @@ def test_a_token_lets_in(start, redis, tmp_path):
     assert refused.value.status == 400, "that is the place of a WebSocket"
 
 
+def test_a_cookie_counts_for_pages_of_the_streams_own_host(start, redis, tmp_path):
+    """Browsers send them no Origin."""
+    file = tmp_path / "tidegate.yaml"
+    issuer = Issuer()
+    file.write_text(f"token_secret: {issuer.secret}\ntoken_cookie: session\norigins: [same, '{ORIGIN}']\n"
+                    "routes: [{path: /ws/cards, channel: cards}]\n", encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    cookie = ("Cookie", f"session={issuer.token()}")
+    ours = f"127.0.0.1:{gateway.address[1]}"
+    other = "live.example.com"  # of which the page of this machine is no part
+
+    def status(host, *headers):
+        try:
+            with gateway.stream(headers=[cookie, *headers], host=host) as stream:
+                return stream.response.status
+        except Refused as refused:
+            return refused.status
+
+    assert status(ours, ("Sec-Fetch-Site", "same-origin")) == 200
+    assert status(other, ("Sec-Fetch-Site", "same-origin")) == 200
+    assert status(ours, ("Referer", f"http://{ours}/board?x=1")) == 200, "as without TLS"
+    assert status(other, ("Referer", f"{ORIGIN}/")) == 200
+    for host, *headers in [(ours,), (ours, ("Sec-Fetch-Site", "none")), (ours, ("Sec-Fetch-Site", "same-site")),
+                           (ours, ("Sec-Fetch-Site", "cross-site"), ("Referer", f"http://{ours}/")),
+                           (ours, ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "same-origin")),
+                           (ours, ("Sec-Fetch-Site", "same-origin"), ("Origin", "https://evil.example")),
+                           (ours, ("Referer", f"http://{ours}/"), ("Referer", f"http://{ours}/")),
+                           (other, ("Referer", "https://evil.example/")), (other, ("Referer", f"https://{other}.evil.example/")),
+                           (other, ("Referer", f"https://{other}@evil.example/")), (other, ("Referer", "")), (other, ("Referer", "x"))]:
+        assert status(host, *headers) == 403, headers
+
+
 def test_a_slow_reader_is_bounded_like_a_websocket(start, redis, tmp_path):
     file = tmp_path / "tidegate.yaml"
     file.write_text("routes: [{path: /ws/cards, channel: cards, slow: {bytes: 64KiB, age: none}},\n"
