@@ -17,7 +17,9 @@
 #include "core/clock.h"
 #include "http/date.h"
 #include "http/request_head.h"
+#include "protocol/command.h"
 #include "protocol/event_stream.h"
+#include "protocol/json.h"
 #include "route/route.h"
 #include "ws/handshake.h"
 #include "ws/since_query.h"
@@ -105,11 +107,25 @@ static ssize_t say(struct ws_connection *connection, const char *text, size_t le
 	return n < 0 ? -EPIPE : (ssize_t)len;
 }
 
+/* One message may go over several lines, as people write it. Others stand in a line each. */
+static bool is_one_message(struct slice said)
+{
+	bool is_object;
+
+	return memchr(said.data, '\n', said.len) &&
+	       json_check(said.data, said.len, COMMAND_ACTION_DEPTH_MAX, NULL, 0, &is_object) == 0;
+}
+
 /* What the client has said with its request, as if these were messages on a WebSocket. */
 static void hear(struct client *client, struct slice said)
 {
 	const char *at = said.data, *end = at + said.len;
 
+	if (is_one_message(said)) {
+		if (client_may_say(client))
+			client_receive(client, said.data, said.len);
+		at = end;
+	}
 	while (at < end && client->state == CLIENT_OPEN) {
 		const char *lf = memchr(at, '\n', (size_t)(end - at));
 		struct slice line = {at, (size_t)((lf ? lf : end) - at)};

@@ -111,6 +111,13 @@ def test_parts_and_several_messages_come_each_to_its_end(gateway):
 
 
 @pytest.mark.usefixtures("backend")
+def test_one_message_may_go_over_several_lines_and_several_have_a_line_each(gateway):
+    answers, code = ask(gateway, body=b'{\n  "type": "ping",\r\n\n  "id": 1\n}\n')
+    assert [(answer["type"], answer["id"]) for answer in answers] == [("pong", 1)] and code == 1000
+    answers, code = ask(gateway, body=b'{"type":"ping","id":2}\n{\n"type":"ping","id":3}\n')
+    assert [answer["type"] for answer in answers] == ["pong", "error", "error"] and code == 1000
+
+
 def test_what_needs_no_answer_ends_as_well(gateway):
     assert ask(gateway, {"type": "action", "data": {}}) == ([], 1000)
     assert ask(gateway, body=b"\r\n \n\n") == ([], 1000)
