@@ -17,7 +17,7 @@ pytestmark = pytest.mark.plain
 CLIENT = ROOT / "src/clients/js"
 TOOL_SECONDS = 180  # for node, tsc and esbuild on a busy machine
 BYTES_MAX = 5 * 1024  # of the whole client, bundled, minified and compressed
-WITH_SSE_BYTES_MAX = 6 * 1024  # with the fallback, which only its own entry point has
+WITH_SSE_BYTES_MAX = 6656  # with the fallback, which only its own entry point has
 CONFIG = "routes: [{path: /ws/cards, channel: cards, history: on}, {path: \"/ws/execution/{id}\", channel: \"execution:{id}\"}]\n"
 PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module">
 import { connect } from "/client/tidegate.js"

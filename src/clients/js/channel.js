@@ -29,7 +29,7 @@ export class Channel {
     if (isRepetition(event.pos, this.position))
       return
     this.position = event.pos ?? this.position
-    this.#tell({ listeners, types: [event.type, "*"], args: [event.data, event], position: event.pos })
+    this.#tell({ listeners, types: new Set([event.type, "*"]), args: [event.data, event], position: event.pos })
   }
 
   /** The gateway's answer to a subscribe, or a resync: go on from its position, with a new state where the old one has a hole. */
@@ -45,7 +45,7 @@ export class Channel {
     this.isKnown = this.isAnswered = true
   }
 
-  /** For one who comes when the channel is answered already. Not at once: their listeners come in this turn. */
+  /** For one who comes when the channel is answered already. Not at once: who begins to listen may have more to do first. */
   welcome(listeners) {
     queueMicrotask(() => this.#tell({ listeners: () => [listeners], types: ["gap"], args: ["first", this.name] }))
   }

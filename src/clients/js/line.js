@@ -19,6 +19,9 @@ const LATE_MS = 2000 // a timer that comes so late was held up
 const HIDDEN_MS = 15000 // the least that a hidden page waits between two tries
 const REFUSED_MAX = 2 // fresh tokens in a row that may be refused
 
+/** What a connection offers: our protocol, and the token, which so stands in no URL. */
+export const protocolsWith = token => ["tidegate.v1", ...(token?.trim() ? [`tidegate.bearer.${token.trim()}`] : [])]
+
 export class Line {
   #options
   #up
@@ -30,6 +33,7 @@ export class Line {
   #refused = 0
   #hintMs
   #isAsleep = false
+  #trustsOffline = true // a browser may call a machine offline that reaches its gateway all the same
   #away = new Set() // channels whose events may be late; undefined: all
   #stopWatching
   state = { name: "connecting" }
@@ -97,7 +101,7 @@ export class Line {
     try {
       const token = await this.#options.token?.()
       if (turn === this.#turn)
-        this.#open(token?.trim())
+        this.#open(token)
     } catch (error) { // the application's, or that of a WebSocket to whom the token is no legal name
       if (turn !== this.#turn)
         return
@@ -108,12 +112,13 @@ export class Line {
 
   #open(token) {
     const { WebSocket = globalThis.WebSocket } = this.#options
-    const socket = new WebSocket(this.#up.url(), ["tidegate.v1", ...(token ? [`tidegate.bearer.${token}`] : [])])
+    const socket = new WebSocket(this.#up.url(), protocolsWith(token))
     this.#socket = socket
     socket.onerror = () => {} // the close behind it says all; the package `ws` throws where nobody listens
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#broken(1006, "no answer"), OPEN_MS)
     socket.onopen = () => {
+      this.#trustsOffline = !isOffline()
       this.#away.clear()
       this.#change({ name: "open" })
       this.#listen(QUIET_MS)
@@ -181,10 +186,13 @@ export class Line {
       this.#wait(waitMs, { code, reason })
   }
 
+  /** Without a network there is nothing to try: it waits to be woken. */
   #wait(leastMs = 0, why = {}) {
-    const ms = this.#hintMs ?? this.#backoff.next(Math.max(leastMs, isHidden() ? HIDDEN_MS : 0))
+    const waitsForNetwork = isOffline() && this.#trustsOffline
+    const ms = waitsForNetwork ? undefined : this.#hintMs ?? this.#backoff.next(Math.max(leastMs, isHidden() ? HIDDEN_MS : 0))
     this.#hintMs = undefined
-    this.#timer = setTimeout(() => this.#connect(), ms)
+    if (!waitsForNetwork)
+      this.#timer = setTimeout(() => this.#connect(), ms)
     this.#change({ name: "waiting", ms, isOffline: isOffline(), ...why })
   }
 

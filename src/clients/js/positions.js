@@ -10,7 +10,8 @@ export class Positions {
     this.#storage = storage
     this.#key = `tidegate:${url}`
     try {
-      this.#byChannel = JSON.parse(storage?.getItem(this.#key) ?? "{}")
+      const kept = Object.entries(JSON.parse(storage?.getItem(this.#key) ?? "{}"))
+      this.#byChannel = Object.fromEntries(kept.filter(([, one]) => typeof one?.position === "string"))
     } catch {
       this.#byChannel = {} // somebody else's text, or a storage that is shut
     }

@@ -11,7 +11,12 @@ const Context = createContext(null)
 
 export const TidegateProvider = ({ client, children }) => createElement(Context.Provider, { value: client }, children)
 
-export const useTidegate = () => useContext(Context)
+export function useTidegate() {
+  const client = useContext(Context)
+  if (!client)
+    throw new Error("there is no <TidegateProvider> above")
+  return client
+}
 
 /** Calls the handler of the newest render with each event of this type, from mount to unmount. channel null: those of the endpoint. */
 export function useChannel(channel, type, handler) {

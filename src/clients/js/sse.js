@@ -5,6 +5,7 @@
  *   import { connect } from "tidegate/sse"
  */
 
+import { protocolsWith } from "./line.js"
 import { Stream } from "./stream.js"
 import { connect as connectBySocket, TidegateError } from "./tidegate.js"
 
@@ -23,6 +24,7 @@ class Ways {
   #streams = false // that way was open last
   #lookMs = LOOK_MS
   #timer
+  #turn = 0 // of looking: a token that comes after its turn is of no use any more
   #probe // the socket that is tried beside a stream
 
   constructor(options) {
@@ -30,7 +32,7 @@ class Ways {
   }
 
   open(url, protocols) {
-    if (!this.#streams && this.#failed < SOCKETS_MAX)
+    if (this.#options.WebSocket && !this.#streams && this.#failed < SOCKETS_MAX)
       return this.#openSocket(url, protocols)
     this.#failed = SOCKETS_MAX - 1 // if the stream fails, too, it is a socket's turn
     return this.#openStream(url, protocols)
@@ -55,19 +57,22 @@ class Ways {
     const stream = new Stream(new URL(this.#options.sse(at), at).href, protocols, this.#options.fetch, {
       opened: () => {
         this.#streams = true
-        this.#lookLater(stream, url, protocols)
+        this.#lookLater(stream, url)
       },
       ended: () => this.#stopLooking(),
     })
     return stream
   }
 
-  #lookLater(stream, url, protocols) {
-    this.#timer = setTimeout(() => this.#look(stream, url, protocols), this.#lookMs)
+  #lookLater(stream, url) {
+    if (!this.#options.WebSocket)
+      return
+    this.#timer = setTimeout(() => this.#look(stream, url), this.#lookMs)
     this.#lookMs = Math.min(2 * this.#lookMs, LOOK_MOST_MS)
   }
 
   #stopLooking() {
+    this.#turn++
     clearTimeout(this.#timer)
     if (!this.#probe)
       return
@@ -76,20 +81,34 @@ class Ways {
     this.#probe = undefined
   }
 
-  /** Does a socket open now? Then the client goes over to another, which resumes where the stream was. */
-  #look(stream, url, protocols) {
-    const socket = this.#openSocket(url, protocols)
-    this.#probe = socket
-    this.#timer = setTimeout(() => socket.close(), LOOK_MS / 4)
-    socket.onerror = () => {}
-    socket.onclose = () => {
+  /**
+   * Does a socket open now? Then the client goes over to another, which resumes where the stream was. The token is a fresh one: that
+   * of the stream may have ended long ago. Nothing that was missed is asked for, since this socket hears nothing.
+   */
+  async #look(stream, url) {
+    const turn = this.#turn
+    const later = () => {
       this.#stopLooking()
-      this.#lookLater(stream, url, protocols)
+      this.#lookLater(stream, url)
     }
-    socket.onopen = () => {
-      this.#streams = false
-      stream.onmessage?.({ data: '{"type":"reconnect","data":{"after_ms":0}}' })
-      stream.end(1012, "a socket opens") // and with the stream its probe ends
+    this.#timer = setTimeout(later, LOOK_MS / 4)
+    try {
+      const token = await this.#options.token?.()
+      if (turn !== this.#turn)
+        return
+      const at = new URL(url)
+      at.searchParams.delete("since")
+      const socket = (this.#probe = this.#openSocket(at.href, protocolsWith(token)))
+      socket.onerror = () => {}
+      socket.onclose = later
+      socket.onopen = () => {
+        this.#streams = false
+        stream.onmessage?.({ data: '{"type":"reconnect","data":{"after_ms":0}}' })
+        stream.end(1012, "a socket opens") // and with the stream its probe ends
+      }
+    } catch { // the application's, or that of a WebSocket to whom the token is no legal name
+      if (turn === this.#turn)
+        later()
     }
   }
 }

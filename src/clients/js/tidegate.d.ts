@@ -15,7 +15,7 @@ export type State =
   | { name: "connecting" | "open" }
   /** Redis is away, and events wait for it. channels: only those of these channels; absent: all. */
   | { name: "degraded"; channels?: string[] }
-  /** ms: until the next try. code, reason: of the close frame; error: of the token callback. */
+  /** ms: until the next try; none while there is no network. code, reason: of the close frame; error: of the token callback. */
   | { name: "waiting"; ms?: number; isOffline?: boolean; code?: number; reason?: string; error?: unknown }
   | { name: "closed"; code: number; reason: string }
 
@@ -89,7 +89,7 @@ export interface Options {
   /** Asked before each connection, and when the gateway wants a fresh one. */
   token?: () => string | undefined | Promise<string | undefined>
   /** Keeps positions over a reload of the page, such as sessionStorage. Keep the state that belongs to them, too. */
-  storage?: Pick<Storage, "getItem" | "setItem">
+  storage?: { getItem(key: string): string | null; setItem(key: string, value: string): void }
   /** Where the runtime has none, such as that of the package `ws`. */
   WebSocket?: new (url: string, protocols: string[]) => any
 }

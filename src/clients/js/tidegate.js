@@ -21,6 +21,8 @@ const AGAIN_MS = 1000
 function socketUrl(text) {
   const url = new URL(text, globalThis.location?.href)
   url.protocol = url.protocol.replace("http", "ws")
+  if (!/^wss?:$/.test(url.protocol))
+    throw new TypeError(`${text} is no address of a WebSocket`)
   return url
 }
 
@@ -54,7 +56,7 @@ class Tidegate {
   }
 
   on(type, listener) {
-    return this.#listeners.on(type, listener)
+    return this.#listen(this.#listeners, [...this.#channels.values()].filter(({ isEndpoint }) => isEndpoint), type, listener)
   }
 
   /** history: go on from where the channel was, after a broken connection or a reload of the page; "all": begin with all that is kept. */
@@ -63,15 +65,13 @@ class Tidegate {
       this.#channels.delete(name) // a new one, which knows nothing of what the old one heard
     const channel = this.#channel(name)
     const listeners = new Listeners()
-    if (channel.isAnswered)
-      channel.welcome(listeners)
     this.#subscribers.set(name, (this.#subscribers.get(name) ?? new Set()).add(listeners))
     channel.keepsHistory = history
     if (++channel.wanted === 1 && this.#line.isOpen)
       this.#ask(channel)
     return {
       channel: name,
-      on: (type, listener) => listeners.on(type, listener),
+      on: (type, listener) => this.#listen(listeners, [channel], type, listener),
       unsubscribe: () => this.#leave(channel, listeners),
     }
   }
@@ -171,6 +171,18 @@ class Tidegate {
       this.#channels.set(name, channel)
     }
     return channel
+  }
+
+  /** Whoever begins to ask for gaps has a state to load, also where a channel was answered long ago. */
+  #listen(listeners, channels, type, listener) {
+    const offs = [listeners.on(type, listener)]
+    for (const channel of type === "gap" ? channels : [])
+      if (channel.isAnswered) {
+        const alone = new Listeners()
+        offs.push(alone.on(type, listener))
+        channel.welcome(alone)
+      }
+    return () => offs.forEach(off => off())
   }
 
   #listenersOf(channel) {

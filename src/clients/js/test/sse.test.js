@@ -166,6 +166,48 @@ describe("which way", () => {
     assert.equal(world.sockets.length, 3)
   })
 
+  test("a socket that it looks for comes with a fresh token, and asks for nothing that was missed", async () => {
+    let n = 0
+    const stream = await open({ token: () => `token-${++n}` }, "cards")
+    await stream.says(subscribed("cards", { pos: "E.1.T" }))
+    await world.passes(50000)
+    await stream.passes(":\n\n")
+    await world.passes(10000)
+    assert.equal(world.sockets.length, 3)
+    assert.deepEqual(world.socket.protocols, ["tidegate.v1", "tidegate.bearer.token-4"])
+    assert.equal(world.socket.url.searchParams.has("since"), false)
+    assert.equal(world.socket.url.searchParams.get("a"), "b")
+  })
+
+  test("without a token to be had it looks for a socket later, and the stream goes on", async () => {
+    const ways = [[() => Promise.reject(new Error("no")), 0], [() => "no legal name", 0], [() => new Promise(() => {}), 15000]]
+    for (const [last, givenUpMs] of ways) {
+      http.reset()
+      let n = 0
+      const stream = await open({ token: () => (++n < 4 ? `token-${n}` : n === 4 ? last() : "fresh") }, "cards")
+      for (let ms = 0; ms < 60000 + givenUpMs + 120000; ms += 15000) {
+        assert.equal(world.sockets.length, 2)
+        await world.passes(15000)
+        await stream.passes(":\n\n")
+      }
+      assert.deepEqual([world.sockets.length, client.state.name], [3, "open"])
+      assert.deepEqual(world.socket.protocols, ["tidegate.v1", "tidegate.bearer.fresh"])
+      client.close()
+    }
+  })
+
+  test("a token that comes when the stream is over opens nothing", async () => {
+    let give, n = 0
+    const stream = await open({ token: () => (++n === 4 ? new Promise(resolve => (give = resolve)) : `token-${n}`) }, "cards")
+    await world.passes(50000)
+    await stream.passes(":\n\n")
+    await world.passes(10000)
+    client.close()
+    give("late")
+    await settle()
+    assert.equal(world.sockets.length, 2)
+  })
+
   test("one stream behind the other looks for sockets once, not each for itself", async () => {
     const stream = await open({}, "cards")
     await world.passes(50000)
@@ -186,6 +228,18 @@ describe("which way", () => {
         await world.socket.closes(1006)
     }
     assert.equal(world.sockets.length, 4, "after two minutes, and then after four")
+  })
+
+  test("where the runtime has no WebSocket, streams are all there is", async () => {
+    begin({ WebSocket: undefined })
+    await settle()
+    await http.request.opens("cards")
+    assert.deepEqual([client.state.name, world.sockets.length], ["open", 0])
+    for (let ms = 0; ms < 300000; ms += 50000) {
+      await world.passes(50000)
+      await http.request.passes(":\n\n")
+    }
+    assert.equal(client.state.name, "open")
   })
 
   test("another path, if the page knows it", async () => {

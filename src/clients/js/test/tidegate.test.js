@@ -223,6 +223,20 @@ describe("the connection", () => {
   })
 })
 
+describe("what is heard", () => {
+  test("a listener of all types hears an event once, whatever its type is called", async () => {
+    const socket = await open()
+    const heard = heardBy(client, "*")
+    await socket.says({ type: "*", data: 1, channel: "cards" }, { type: "__proto__", data: 2, channel: "cards" })
+    assert.deepEqual(heard, [1, 2])
+  })
+
+  test("what is no address of a WebSocket is refused at once", () => {
+    for (const url of ["ftp://example.com/ws", "mailto:a@example.com", "//", "nothing", undefined, null, 7])
+      assert.throws(() => connect(url), TypeError)
+  })
+})
+
 describe("the page", () => {
   test("a page that is shown tries at once", async () => {
     const socket = await open()
@@ -239,6 +253,26 @@ describe("the page", () => {
     await socket.closes(1006)
     world.online()
     await settle()
+    assert.equal(world.sockets.length, 2)
+  })
+
+  test("without a network it waits until there is one", async () => {
+    const socket = await open()
+    world.offline()
+    await socket.closes(1006)
+    assert.deepEqual([client.state.name, client.state.isOffline, client.state.ms], ["waiting", true, undefined])
+    await world.passes(3600000)
+    assert.equal(world.sockets.length, 1)
+    world.online()
+    await settle()
+    assert.equal(world.sockets.length, 2)
+  })
+
+  test("a browser that is wrong about the network holds nobody up", async () => {
+    world.offline()
+    const socket = await open()
+    await socket.closes(1006)
+    await world.passes(client.state.ms)
     assert.equal(world.sockets.length, 2)
   })
 
@@ -505,6 +539,19 @@ describe("the storage", () => {
     await socket.says(event("cards", 1, "e.1.1"))
     assert.deepEqual(heard, [1])
   })
+
+  test("a storage may have any JSON under our key", async () => {
+    for (const text of ["null", "7", "true", '"text"', "[1]", '{"cards":null,"other":{"position":7}}', '{"cards":"e.1.1"}']) {
+      const kept = []
+      const socket = await open({ storage: { getItem: () => text, setItem: (_, value) => kept.push(JSON.parse(value)) } })
+      const heard = heardBy(client)
+      assert.equal(socket.url.search, "?since=now")
+      await socket.says(subscribed("cards", { pos: "e.1.1" }), event("cards", 2, "e.2.1"))
+      assert.deepEqual(heard, [2])
+      assert.deepEqual(kept.at(-1), { cards: { position: "e.2.1", isEndpoint: true } })
+      client.close()
+    }
+  })
 })
 
 describe("a subscription", () => {
@@ -522,6 +569,19 @@ describe("a subscription", () => {
     assert.deepEqual(world.socket.url.searchParams.getAll("since"), ["now"])
     await world.socket.opens()
     assert.deepEqual(world.socket.heard(), [{ type: "subscribe", id: 2, data: { channel: "execution:42", since: "e.5.5" } }])
+  })
+
+  test("whoever asks for gaps has a state to load, also where the channel was answered long ago", async () => {
+    const socket = await open()
+    const gaps = heardBy(client, "gap")
+    await socket.says(subscribed("cards", { pos: "e.1.1" }))
+    const late = heardBy(client, "gap"), gone = []
+    client.on("gap", reason => gone.push(reason))()
+    const sub = client.subscribe("items:1")
+    await socket.says({ ...subscribed("items:1"), id: 1 })
+    const lateOfSub = heardBy(sub, "gap")
+    await settle()
+    assert.deepEqual([gaps, late, gone, lateOfSub], [["first"], ["first"], [], ["first"]])
   })
 
   test("of a channel that is subscribed already shares it", async () => {

@@ -23,6 +23,7 @@ globalThis.window = new Target()
 const online = new Target()
 globalThis.addEventListener = online.addEventListener.bind(online)
 globalThis.removeEventListener = online.removeEventListener.bind(online)
+Object.defineProperty(globalThis, "navigator", { value: { onLine: true } })
 
 /** Promises that are under way come to rest. */
 export const settle = () => new Promise(resolve => setImmediate(() => setImmediate(resolve)))
@@ -116,7 +117,12 @@ export const world = {
     await this.passes(0)
   },
 
-  online: () => online.fire("online"),
+  offline: () => (navigator.onLine = false),
+
+  online() {
+    navigator.onLine = true
+    online.fire("online")
+  },
 
   show(isVisible) {
     document.visibilityState = isVisible ? "visible" : "hidden"
@@ -128,5 +134,6 @@ export const world = {
     this.sockets = []
     this.reported = []
     document.visibilityState = "visible"
+    navigator.onLine = true
   },
 }
