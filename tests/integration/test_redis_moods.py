@@ -65,7 +65,7 @@ REFUSALS = [
     ({"AUTH": "-WRONGPASS invalid username-password pair or user is disabled."}, ":s3cret@", "at AUTH"),
     ({"AUTH": "-ERR invalid password"}, ":s3cret@", "invalid password"),
     ({"AUTH": "-unsupported command"}, ":s3cret@", "at AUTH"),
-    ({"SELECT": "-ERR SELECT is not allowed in cluster mode"}, "/1", "at SELECT"),
+    ({"SELECT": "-ERR SELECT is not allowed in cluster mode"}, "/1", "at SELECT: a cluster has no databases"),
     ({"SELECT": "-ERR DB index is out of range"}, "/1", "DB index"),
     ({"SELECT": "-unsupported command"}, "/1", "at SELECT"),
     ({"SUBSCRIBE": "-NOPERM this user has no permissions to run the 'subscribe' command"}, "", "SUBSCRIBE tidegate:probe:"),

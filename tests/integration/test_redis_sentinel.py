@@ -11,6 +11,7 @@ import pytest
 
 from harness.authority import Authority
 from harness.gateway import ROOT
+from harness.ports import free_port
 from harness.sentinels import Sentinels
 from harness.wait import until
 
@@ -120,3 +121,23 @@ def test_sentinels_and_servers_may_speak_tls(tmp_path, start):
 def test_a_name_that_no_sentinel_knows_is_said(sentinels, start):
     gateway = start(redis=sentinels.url.replace("/mymaster", "/other"), ready=False)
     until("it says why", lambda: "no sentinel knows 'other'" in gateway.get("/ready").json()["broker"]["reason"])
+    gateway.wait_for_line("redis cannot be reached, trying on", reason="no sentinel knows 'other'")
+
+
+def test_what_stands_where_a_sentinel_or_a_server_was_expected_is_said(sentinels, start):
+    server, sentinel, nobody, ghost = sentinels.servers[0].port, sentinels.ports[0], free_port(), free_port()
+    sentinels.sentinels[0][1].execute_command("SENTINEL", "MONITOR", "ghost", "127.0.0.1", ghost, 2)
+    for number, (url, reason) in enumerate([
+            (f"redis+sentinel://127.0.0.1:{server}/mymaster", f"the sentinel 127.0.0.1:{server} is none"),
+            (f"redis+sentinel://127.0.0.1:{nobody}/mymaster", f"the sentinel 127.0.0.1:{nobody}: connecting failed: Connection refused"),
+            (f"redis+sentinel://127.0.0.1:{sentinel}/ghost",
+             f"Sentinel names 127.0.0.1:{ghost}, which does not answer here: set replica-announce-ip"),
+            (f"redis://127.0.0.1:{sentinel}", "this is a sentinel: write redis+sentinel://HOST:PORT/NAME")]):
+        gateway = start(redis=url, ready=False, name=f"gateway{number}")
+        until(f"it says {reason}", lambda: reason in gateway.get("/ready").json()["broker"]["reason"])
+        assert any(line.fields["reason"].startswith(reason) for line in gateway.lines("redis cannot be reached, trying on"))
+
+
+def test_the_first_primary_that_is_named_is_no_warning(gateway):
+    gateway.wait_for_line("redis: the sentinels name the primary")
+    assert not gateway.lines("redis: the sentinels name another primary")

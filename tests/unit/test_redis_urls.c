@@ -100,6 +100,8 @@ static void a_refusal_is_one_sentence_that_says_what_to_write(void **state)
 		const char *text, *says;
 	} rows[] = {
 		{"redis-sentinel://h1/m", "redis-sentinel:// is written redis+sentinel://HOST/NAME"},
+		{"redis-cluster://h1", "redis-cluster:// is written redis+cluster://HOST"},
+		{"valkey://h1", "redis+sentinel:// or redis+cluster://"},
 		{"sentinel://h1/m", "is written redis+sentinel://HOST/NAME"},
 		{"redis+sentinel://:hunter2@s1", "needs the name of the primary"},
 		{"redis+sentinel://:hunter2@s1/", "needs the name of the primary"},

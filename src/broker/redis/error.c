@@ -108,6 +108,22 @@ bool redis_error_is_unknown(struct slice text)
 	return false;
 }
 
+const char *redis_error_hint(struct slice text)
+{
+	static const struct {
+		const char *start, *hint;
+	} hints[] = {
+		{"ERR SELECT is not allowed in cluster mode", "a cluster has no databases"},
+		{"ERR Only HELLO messages are accepted by Sentinel",
+			"this is a sentinel: write redis+sentinel://HOST:PORT/NAME"},
+	};
+
+	for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++)
+		if (slice_starts(text, hints[i].start))
+			return hints[i].hint;
+	return NULL;
+}
+
 bool redis_error_is_missing(struct slice text)
 {
 	return slice_starts(text, "ERR Function not found") || slice_starts(text, "NOSCRIPT");

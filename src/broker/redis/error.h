@@ -28,6 +28,9 @@ bool redis_error_is_unknown(struct slice text);
 /* Does the server not have the function or script that was called? */
 bool redis_error_is_missing(struct slice text);
 
+/* What people should know, where the words of Redis do not say it: a sentence. NULL: they do. */
+const char *redis_error_hint(struct slice text);
+
 /* Is it this word that Redis, or a script that it ended, says? */
 bool redis_error_names(struct slice text, const char *word);
 

@@ -166,6 +166,8 @@ static void link_refused(struct redis_link *link, const char *command, struct sl
 
 	if (password && *password && memmem(text.data, text.len, password, strlen(password)))
 		text = slice_of("it did not understand it");
+	if (redis_error_hint(text))
+		text = slice_of(redis_error_hint(text));
 	snprintf(reason, sizeof(reason), "Redis refused us at %s: %.*s", command,
 		(int)(text.len < REASON_MAX ? text.len : REASON_MAX), text.data);
 	redis_link_fail(link, end, reason);

@@ -93,12 +93,14 @@ static void on_slots(void *arg, const struct redis_reply *reply)
 static void on_scouted(void *arg, const struct redis_reply *reply, struct slice asked)
 {
 	struct redis_map_poll *poll = arg;
+	char where[REDIS_SCOUT_WHERE_SIZE];
 	const char *fault;
 	bool good;
 
 	if (poll->stopped)
 		return;
-	if (take_answer(poll, reply, asked, asked, &fault, &good))
+	redis_scout_where(&poll->scout, where);
+	if (take_answer(poll, reply, asked, slice_of(where), &fault, &good))
 		redis_scout_want(&poll->scout, false);
 	else
 		redis_scout_complain(&poll->scout, fault);

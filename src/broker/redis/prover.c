@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 
+#include "broker/redis/error.h"
 #include "broker/redis/link.h"
 #include "broker/redis/timer.h"
 #include "core/clock.h"
@@ -27,6 +28,14 @@ static const char *reason_of(struct redis_prover *prover)
 		      "connections lead to different servers";
 }
 
+static void say_refusal(struct redis_prover *prover, struct slice text)
+{
+	buf_append_str(&prover->refusal, "Redis refuses PUBLISH "); /* first: the log cuts long sentences */
+	buf_append(&prover->refusal, prover->channel.data, prover->channel.len);
+	buf_append_str(&prover->refusal, ": ");
+	buf_append(&prover->refusal, text.data, text.len < REASON_MAX ? text.len : REASON_MAX);
+}
+
 /*
  * The echo of the probe counts, and not the answer to it. But a refusal says why the echo will not come, and
  * on a fresh link that ends the link. On a link that was proven a refusal may pass (BUSY): the probe is
@@ -35,18 +44,20 @@ static const char *reason_of(struct redis_prover *prover)
 static void on_answer(void *arg, const struct redis_reply *reply)
 {
 	struct redis_prover *prover = arg;
+	const char *hint;
 	bool forbidden;
 	struct slice text;
 
 	if (!reply || reply->values[0].kind != REDIS_ERROR || !prover->commander)
 		return;
 	text = redis_reply_text(reply, 0);
-	forbidden = slice_starts(text, "NOPERM");
+	hint = redis_error_hint(text);
+	forbidden = hint || slice_starts(text, "NOPERM");
 	buf_reset(&prover->refusal);
-	buf_append_str(&prover->refusal, "Redis refuses PUBLISH "); /* first: the log cuts long sentences */
-	buf_append(&prover->refusal, prover->channel.data, prover->channel.len);
-	buf_append_str(&prover->refusal, ": ");
-	buf_append(&prover->refusal, text.data, text.len < REASON_MAX ? text.len : REASON_MAX);
+	if (hint)
+		buf_append_str(&prover->refusal, hint);
+	else
+		say_refusal(prover, text);
 	if (forbidden || !prover->proven)
 		redis_link_fail(prover->commander, forbidden ? REDIS_LINK_REFUSED : REDIS_LINK_LOST,
 			reason_of(prover));

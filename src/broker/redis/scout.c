@@ -28,12 +28,20 @@ static const struct redis_url *seed_of(const struct redis_scout *scout)
 	return &scout->element->seeds[(scout->at + n - 1) % n];
 }
 
-void redis_scout_complain(struct redis_scout *scout, const char *what)
+void redis_scout_where(const struct redis_scout *scout, char text[REDIS_SCOUT_WHERE_SIZE])
 {
 	const struct redis_url *seed = seed_of(scout);
 
-	snprintf(scout->reason, sizeof(scout->reason), strchr(seed->host, ':') ? "[%s]:%u %s" : "%s:%u %s",
-		seed->host, seed->port, what);
+	snprintf(text, REDIS_SCOUT_WHERE_SIZE, strchr(seed->host, ':') ? "[%s]:%u" : "%s:%u", seed->host,
+		seed->port);
+}
+
+void redis_scout_complain(struct redis_scout *scout, const char *what)
+{
+	char where[REDIS_SCOUT_WHERE_SIZE];
+
+	redis_scout_where(scout, where);
+	snprintf(scout->reason, sizeof(scout->reason), "%s %s", where, what);
 }
 
 static void on_answer(void *arg, const struct redis_reply *reply)

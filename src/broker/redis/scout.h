@@ -19,6 +19,10 @@ struct event;
 struct event_base;
 struct redis_element;
 
+enum {
+	REDIS_SCOUT_WHERE_SIZE = 272, /* of a host's name and a port */
+};
+
 struct redis_scout_listener {
 	void *arg;
 	/* A seed answered, from this host. */
@@ -47,7 +51,10 @@ void redis_scout_deinit(struct redis_scout *scout); /* harmless on zeroed memory
 /* Goes out, and again and again until it is not wanted any more. */
 void redis_scout_want(struct redis_scout *scout, bool wanted);
 
-/* The address of the seed that was asked last, and what was wrong with its answer. */
+/* The address of the seed that was asked last. */
+void redis_scout_where(const struct redis_scout *scout, char text[REDIS_SCOUT_WHERE_SIZE]);
+
+/* The same, and what was wrong with its answer. */
 void redis_scout_complain(struct redis_scout *scout, const char *what);
 
 #endif

@@ -5,6 +5,7 @@
 #include "broker/redis/sentinel.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +26,29 @@ enum {
 
 static void on_timer(evutil_socket_t fd, short what, void *arg);
 
+/* Names the sentinel, because it is one of several. */
+__attribute__((format(printf, 2, 3))) static void because(
+	struct redis_sentinel *sentinel, const char *format, ...)
+{
+	const char *host = sentinel->url.host;
+	char what[160];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	snprintf(sentinel->reason, sizeof(sentinel->reason),
+		strchr(host, ':') ? "the sentinel [%s]:%u%s" : "the sentinel %s:%u%s", host,
+		sentinel->url.port, what);
+	sentinel->has_spoken = true;
+}
+
 /* Its vote is void. Not from inside a call of the link, other than closed(). */
 static void hang_up(struct redis_sentinel *sentinel, const char *reason)
 {
 	struct redis_link *link = sentinel->link;
 
-	snprintf(sentinel->reason, sizeof(sentinel->reason), "%s", reason);
+	because(sentinel, ": %.120s", reason);
 	sentinel->link = NULL;
 	sentinel->greeted = false;
 	sentinel->n_waiting = 0;
@@ -85,8 +103,10 @@ static bool answered(struct redis_sentinel *sentinel, const struct redis_reply *
 		sentinel->answer.given = false;
 		if (slice_starts(text, "ERR No such master"))
 			return true; /* its other answer says so, in our words */
-		snprintf(sentinel->reason, sizeof(sentinel->reason), "%.*s",
-			(int)(text.len < 120 ? text.len : 120), text.data);
+		if (slice_starts(text, "ERR unknown command"))
+			because(sentinel, " is none: it does not know SENTINEL");
+		else
+			because(sentinel, ": %.*s", (int)(text.len < 120 ? text.len : 120), text.data);
 	}
 	return true;
 }
@@ -129,6 +149,7 @@ static void on_master(void *arg, const struct redis_reply *reply)
 	sentinel->answer.given = given;
 	sentinel->vote = sentinel->answer;
 	sentinel->voted_ms = clock_monotonic_ms();
+	sentinel->has_spoken = true;
 	sentinel->listener.voted(sentinel->listener.arg);
 }
 

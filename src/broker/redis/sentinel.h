@@ -40,7 +40,8 @@ struct redis_sentinel {
 	struct redis_vote vote;
 	struct redis_vote answer; /* that is coming in */
 	uint64_t voted_ms;        /* when it answered last; 0: never */
-	char reason[160];         /* why it does not vote */
+	char reason[240];         /* why it does not vote */
+	bool has_spoken;          /* it has answered, or there is a reason why not */
 	struct redis_link *link;
 	bool greeted;
 	unsigned int n_waiting; /* answers */

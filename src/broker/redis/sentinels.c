@@ -100,5 +100,13 @@ size_t redis_sentinels_n_voting(const struct redis_sentinels *sentinels)
 
 const char *redis_sentinels_reason(const struct redis_sentinels *sentinels)
 {
-	return sentinels->n ? sentinels->all[0].reason : "there is no sentinel";
+	const struct redis_sentinel *said = &sentinels->all[0];
+
+	for (size_t i = 0; i < sentinels->n; i++) {
+		if (!sentinels->all[i].has_spoken)
+			return NULL;
+		if (sentinels->all[i].greeted && !said->greeted)
+			said = &sentinels->all[i];
+	}
+	return said->reason;
 }

@@ -175,9 +175,18 @@ void redis_server_retire(struct redis_server *server)
 	redis_link_abandon(commander);
 }
 
-void redis_server_because(struct redis_server *server, const char *reason)
+void redis_server_held(struct redis_server *server, const char *reason)
 {
+	server->outage.n_attempts++;
 	redis_outage_because(&server->outage, reason);
+	redis_outage_goes_on(&server->outage, clock_monotonic_ms());
+}
+
+const char *redis_server_fault(struct redis_server *server)
+{
+	bool was_dialled = server->outage.n_attempts > 1; /* the first may be under way */
+
+	return server->ready || !was_dialled ? NULL : redis_outage_reason(&server->outage);
 }
 
 /* --- the channels --- */

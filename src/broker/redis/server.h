@@ -145,8 +145,11 @@ struct redis_link *redis_server_commander(struct redis_server *server);
 /* Somebody who was sent here did not find our functions. */
 void redis_server_lacks_library(struct redis_server *server);
 
-/* Why it is not dialled. */
-void redis_server_because(struct redis_server *server, const char *reason);
+/* It is not dialled, for this reason: that is said as a dial in vain is. */
+void redis_server_held(struct redis_server *server, const char *reason);
+
+/* Why it could not be reached, if it was dialled in vain; NULL: it was not, or is ready. Borrowed for a turn. */
+const char *redis_server_fault(struct redis_server *server);
 
 struct slice redis_server_probe_channel(const struct redis_server *server); /* borrowed */
 struct slice redis_server_address(const struct redis_server *server);       /* no secret; borrowed */

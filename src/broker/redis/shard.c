@@ -5,6 +5,7 @@
 #include "broker/redis/shard.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,9 +140,11 @@ static void take_over(struct redis_shard *shard)
 	bool was_ready = redis_server_is_ready(old->server);
 
 	let_former_go(shard);
-	log_warn(shard->log, "redis: the sentinels name another primary",
-		log_slice("redis", redis_server_address(shard->next->server)),
-		log_slice("before", redis_server_address(old->server)));
+	log_line(shard->log, old->at.port ? LOG_WARN : LOG_INFO,
+		old->at.port ? "redis: the sentinels name another primary"
+			     : "redis: the sentinels name the primary",
+		LOG_FIELDS(log_slice("redis", redis_server_address(shard->next->server)),
+			log_slice("before", redis_server_address(old->server))));
 	was_ready = was_ready && !FAULT_OFF(&shard->settings.options, linger);
 	if (was_ready)
 		redis_server_retire(old->server);
@@ -237,17 +240,37 @@ static void make_next(struct redis_shard *shard, const struct redis_vote *vote)
 		seat_free(seat); /* out of memory: the next answer tries again */
 }
 
+/* Nobody names a server, or the named one cannot be reached: what is said of the one that is missed. */
+static void say_why(struct redis_shard *shard, const struct redis_vote *vote)
+{
+	struct redis_server *server = shard->server->server;
+	const char *why = vote ? NULL : redis_sentinels_reason(&shard->sentinels);
+	const char *fault = vote && shard->next->server ? redis_server_fault(shard->next->server) : NULL;
+	char text[600];
+
+	if (redis_server_is_ready(server))
+		return;
+	if (fault) {
+		snprintf(text, sizeof(text),
+			strstr(fault, "connecting failed") || strstr(fault, "in time")
+				? "Sentinel names %s:%u, which does not answer here: set replica-announce-ip "
+				  "(%s)"
+				: "Sentinel names %s:%u: %s",
+			vote->host, vote->port, fault);
+		redis_server_held(server, text);
+	} else if (why && !shard->server->at.port) {
+		redis_server_held(server, why);
+	}
+}
+
 static void on_counted(void *arg)
 {
 	struct redis_shard *shard = arg;
 	const struct redis_vote *vote = primary(shard, 0);
 
-	if (!vote) {
-		if (!shard->server->at.port)
-			redis_server_because(
-				shard->server->server, redis_sentinels_reason(&shard->sentinels));
+	say_why(shard, vote);
+	if (!vote)
 		return;
-	}
 	if (shard->server->at.port && redis_vote_same(vote, &shard->server->at)) {
 		shard->server->at.epoch = vote->epoch;
 		if (shard->next->server)

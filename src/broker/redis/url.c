@@ -241,8 +241,9 @@ int redis_url_parse(const char *text, struct redis_url *url, struct buf *error)
 			redis_url_deinit(url);
 		return r;
 	}
-	return redis_url_refuse(
-		error, "the Redis URL must start with redis://, rediss://, unix:// or redis+unix://");
+	return redis_url_refuse(error,
+		"the Redis URL must start with redis://, rediss://, unix:// or redis+unix://, or with "
+		"redis+sentinel:// or redis+cluster:// (rediss+… over TLS)");
 }
 
 static int url_copy_string(const char *from, char **top)
@@ -281,6 +282,10 @@ void redis_url_describe(const struct redis_url *url, struct buf *out)
 		buf_append_str(out, url->unix_path);
 		if (url->db)
 			buf_printf(out, "?db=%d", url->db);
+		return;
+	}
+	if (!url->port) { /* it has no address yet, and is called by another name */
+		buf_append_str(out, url->host);
 		return;
 	}
 	buf_printf(out, strchr(url->host, ':') ? "[%s]:%u/%d" : "%s:%u/%d", url->host, url->port, url->db);

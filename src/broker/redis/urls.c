@@ -242,6 +242,8 @@ static int element_parse(const char *text, struct redis_element *element, struct
 {
 	if (strncasecmp(text, "redis-sentinel://", 17) == 0 || strncasecmp(text, "sentinel://", 11) == 0)
 		return redis_url_refuse(error, "redis-sentinel:// is written redis+sentinel://HOST/NAME");
+	if (strncasecmp(text, "redis-cluster://", 16) == 0 || strncasecmp(text, "cluster://", 10) == 0)
+		return redis_url_refuse(error, "redis-cluster:// is written redis+cluster://HOST");
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
 		struct slice rest = slice_of(text);
 		size_t len = strlen(schemes[i].text);
