@@ -202,7 +202,7 @@ watch() {
 	local ended code place name
 	while :; do
 		code=0
-		wait -n -p ended "${pids[@]}" || code=$?
+		{ wait -n -p ended "${pids[@]}" || code=$?; } 2> /dev/null # where bash says "Killed", we say more below
 		place=$(place_of "$ended")
 		name=${names[$place]}
 		[[ $code = "$KILLED" && $name = gateway-* || $name = worker && ($code = 0 || $code = "$KILLED") ]] || failed "$name has ended; stopping the others"
