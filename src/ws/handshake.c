@@ -172,16 +172,22 @@ static const struct handshake_refusal *check_form(
 	}
 }
 
+static bool may_connect(
+	const struct origins *origins, struct slice origin, struct slice host, const struct in6_addr *remote)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	ip_print(remote, text);
+	return origins_allow(origins, origin, host, text);
+}
+
 /* A browser always says which page asks. Nobody else has to. */
 static const struct handshake_refusal *check_origin(
 	const struct request_head *head, const struct origins *origins, const struct in6_addr *remote)
 {
-	char text[INET6_ADDRSTRLEN];
-
 	if (head->n[HTTP_ORIGIN] == 0)
 		return NULL;
-	ip_print(remote, text);
-	if (head->n[HTTP_ORIGIN] == 1 && origins_allow(origins, head->value[HTTP_ORIGIN], head->host, text))
+	if (head->n[HTTP_ORIGIN] == 1 && may_connect(origins, head->value[HTTP_ORIGIN], head->host, remote))
 		return NULL;
 	return &refusals[REFUSAL_BAD_ORIGIN];
 }
@@ -192,7 +198,7 @@ static bool own_host_may_connect(
 	char origin[ORIGIN_MAX];
 	int len = snprintf(origin, sizeof(origin), "%s://%.*s", scheme, (int)head->host.len, head->host.data);
 
-	return len < ORIGIN_MAX && origins_allow(door->rules->origins, (struct slice){origin, (size_t)len},
+	return len < ORIGIN_MAX && may_connect(door->rules->origins, (struct slice){origin, (size_t)len},
 					   head->host, door->remote);
 }
 
@@ -223,7 +229,7 @@ static bool page_is_known(
 		       (own_host_may_connect(head, door, "https") ||
 			       own_host_may_connect(head, door, "http"));
 	return head->n[HTTP_REFERER] == 1 &&
-	       origins_allow(
+	       may_connect(
 		       door->rules->origins, origin_of(head->value[HTTP_REFERER]), head->host, door->remote);
 }
 
