@@ -213,9 +213,9 @@ static struct slice origin_of(struct slice url)
 }
 
 /*
- * Does a page ask that may connect? With a GET to its own host a browser sends no Origin. There Sec-Fetch-Site says
- * that it is its own; where that is missing too, as without TLS, Referer has the page. A page of another site
- * can leave it out, and write neither.
+ * Does a page ask that may connect? With a GET to its own host a browser sends no Origin. There
+ * Sec-Fetch-Site says that it is its own; where that is missing too, as without TLS, Referer has the page. A
+ * page of another site can leave it out, and write neither.
  */
 static bool page_is_known(
 	const struct request_head *head, const struct handshake_door *door, enum transport transport)
