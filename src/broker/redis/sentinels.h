@@ -47,7 +47,7 @@ void redis_sentinels_ask(struct redis_sentinels *sentinels);
 
 size_t redis_sentinels_n_voting(const struct redis_sentinels *sentinels);
 
-/* Why no primary is known: what one that answers says, else the first of them. NULL: not all have spoken yet. */
+/* Why no primary is known: what one that answers says, else the first of them. NULL: not all have spoken. */
 const char *redis_sentinels_reason(const struct redis_sentinels *sentinels);
 
 #endif

@@ -148,7 +148,8 @@ void redis_server_lacks_library(struct redis_server *server);
 /* It is not dialled, for this reason: that is said as a dial in vain is. */
 void redis_server_held(struct redis_server *server, const char *reason);
 
-/* Why it could not be reached, if it was dialled in vain; NULL: it was not, or is ready. Borrowed for a turn. */
+/* Why it could not be reached, if it was dialled in vain; NULL: it was not, or is ready. Borrowed for a
+ * turn. */
 const char *redis_server_fault(struct redis_server *server);
 
 struct slice redis_server_probe_channel(const struct redis_server *server); /* borrowed */
