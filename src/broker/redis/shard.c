@@ -140,11 +140,13 @@ static void take_over(struct redis_shard *shard)
 	bool was_ready = redis_server_is_ready(old->server);
 
 	let_former_go(shard);
-	log_line(shard->log, old->at.port ? LOG_WARN : LOG_INFO,
-		old->at.port ? "redis: the sentinels name another primary"
-			     : "redis: the sentinels name the primary",
-		LOG_FIELDS(log_slice("redis", redis_server_address(shard->next->server)),
-			log_slice("before", redis_server_address(old->server))));
+	if (old->at.port)
+		log_warn(shard->log, "redis: the sentinels name another primary",
+			log_slice("redis", redis_server_address(shard->next->server)),
+			log_slice("before", redis_server_address(old->server)));
+	else
+		log_info(shard->log, "redis: the sentinels name the primary",
+			log_slice("redis", redis_server_address(shard->next->server)));
 	was_ready = was_ready && !FAULT_OFF(&shard->settings.options, linger);
 	if (was_ready)
 		redis_server_retire(old->server);
