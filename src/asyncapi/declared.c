@@ -7,17 +7,51 @@
 #include "config/config.h"
 #include "route/route.h"
 
+/* Of these keywords the value is data, in which "$ref" is a name like any other. */
+static bool is_data(const char *keyword)
+{
+	static const char *const keywords[] = {"const", "enum", "default", "examples"};
+
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(*keywords); i++)
+		if (strcmp(keyword, keywords[i]) == 0)
+			return true;
+	return false;
+}
+
+/* "#" means the file, and would mean the document: it leads to where the file stands. */
+static int lead_to(json_t *schema, const char *message)
+{
+	const char *key;
+	json_t *value;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach(schema, i, value) r |= lead_to(value, message);
+	json_object_foreach(schema, key, value)
+	{
+		const char *ref = strcmp(key, "$ref") == 0 ? json_string_value(value) : NULL;
+
+		if (ref && *ref == '#')
+			r |= json_object_set_new(schema, key,
+				json_sprintf("#/components/messages/%s/payload/properties/data%s", message,
+					ref + 1));
+		else if (!is_data(key))
+			r |= lead_to(value, message);
+	}
+	return r;
+}
+
 /* What is in a published event is the backend's; the gateway adds where it came, and when. */
-static json_t *describe(const struct config_message *declared, bool published)
+static json_t *describe(const struct config_message *declared, const char *name, bool published)
 {
 	json_t *schema = json_loads(declared->schema, 0, NULL);
+	int r = lead_to(schema, name);
 	json_t *message = json_pack("{s:s, s:{s:s, s:[s,s], s:{s:{s:s}, s:o}}}", "name", declared->name,
 		"payload", "type", "object", "required", "type", "data", "properties", "type", "const",
 		declared->name, "data", schema);
 	json_t *payload = json_object_get(message, "payload");
-	int r = 0;
 
-	if (published || !message)
+	if (r == 0 && (published || !message))
 		return message;
 	for (size_t i = 0; i < 3; i++) {
 		static const char *const added[] = {"channel", "timestamp", "pos"};
@@ -65,7 +99,7 @@ size_t draft_add_declared(struct draft *draft, const struct route *route, bool p
 		if (knows(draft, messages, declared->name))
 			continue; /* another route that joins this channel has declared it */
 		draft_name(draft->messages, published ? "published_" : "event_", declared->name, name);
-		draft_put(draft, draft->messages, name, describe(declared, published));
+		draft_put(draft, draft->messages, name, describe(declared, name, published));
 		draft_put(draft, messages, name, draft_ref("components/messages", name, NULL));
 	}
 	return n;

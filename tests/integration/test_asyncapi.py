@@ -108,6 +108,18 @@ def packages():
     return place
 
 
+def test_a_reference_in_a_schema_leads_to_where_the_schema_stands(written, tmp_path):
+    (tmp_path / "tree.json").write_text(json.dumps({
+        "type": "object", "$defs": {"id": {"type": "string"}}, "enum": [{"$ref": "#/data"}],
+        "properties": {"child": {"$ref": "#"}, "ids": {"items": {"anyOf": [{"$ref": "#/$defs/id"}]}}, "$ref": {"type": "string"}}}), encoding="utf-8")
+    document = made(written("redis: redis://db\nroutes: [{path: /ws/cards, channel: cards, messages: {grown: tree.json}}]\n"))
+    for name in ("event_grown", "published_grown"):
+        here = f"#/components/messages/{name}/payload/properties/data"
+        data = looked_up(document, here)
+        assert data["properties"] == {"child": {"$ref": here}, "ids": {"items": {"anyOf": [{"$ref": f"{here}/$defs/id"}]}}, "$ref": {"type": "string"}}
+        assert data["enum"] == [{"$ref": "#/data"}], "that is data, and no reference"
+
+
 def test_its_own_parser_has_nothing_against_it(packages, written, tmp_path):
     for number, text in enumerate(CONFIGS.values()):
         (tmp_path / f"{number}.json").write_text(json.dumps(made(written(text))), encoding="utf-8")
