@@ -24,7 +24,7 @@ enum {
 	N_SERVERS = 3,
 	N_ERRANDS = 40,
 	N_STEPS = 400,
-	N_RUNS = 2000,
+	N_RUNS = 1000,
 	QUEUE_MAX = 4096,
 	TIMERS_MAX = 128,
 	NOBODY = -1,
