@@ -15,6 +15,26 @@
 
 static const char peer[] = "10.0.0.1";
 
+/* It is the same when a socket has it. */
+static void check_socket(const struct in6_addr *address)
+{
+	struct sockaddr_storage storage = {.ss_family = AF_INET6};
+	struct in6_addr again;
+
+	((struct sockaddr_in6 *)&storage)->sin6_addr = *address;
+	again = ip_of(&storage);
+	PROMISE(!memcmp(&again, address, sizeof(again)));
+	if (!IN6_IS_ADDR_V4MAPPED(address))
+		return;
+	storage = (struct sockaddr_storage){.ss_family = AF_INET};
+	memcpy(&((struct sockaddr_in *)&storage)->sin_addr, &address->s6_addr[12], sizeof(struct in_addr));
+	again = ip_of(&storage);
+	PROMISE(!memcmp(&again, address, sizeof(again)));
+	storage.ss_family = AF_UNIX;
+	again = ip_of(&storage);
+	PROMISE(IN6_IS_ADDR_UNSPECIFIED(&again));
+}
+
 /* An address says the same when it is written by us. */
 static void check_ip(struct slice text)
 {
@@ -27,6 +47,7 @@ static void check_ip(struct slice text)
 		return;
 	}
 	PROMISE(!ipv4 || IN6_IS_ADDR_V4MAPPED(&address));
+	check_socket(&address);
 	ip_print(&address, out);
 	PROMISE(ip_parse(slice_of(out), &again, &ipv4_again) && !memcmp(&address, &again, sizeof(again)));
 	PROMISE(ipv4_again == IN6_IS_ADDR_V4MAPPED(&address));

@@ -3,8 +3,8 @@
  * may have back what it joined. A first byte of 'T' makes the rest a template instead, up to a newline, and
  * the path what follows it; so the tables differ too. A first byte of 'S' makes it the whole of a route, for
  * somebody with a token: a byte of switches, and lines with the template, two channels, one to subscribe to,
- * a key, and the path. With 'P' two more lines stand before that: the path of its event streams, and the
- * claim that presence tells of users.
+ * a key, and the path. With 'P' two more lines stand before that: the path of its event streams, and a name: of
+ * the claim that presence tells of users, of the stream of lifecycle, and of that of actions.
  */
 
 #include "fuzz.h"
@@ -119,13 +119,34 @@ static char *take_line(const char **text, size_t *size)
 	return line;
 }
 
-/* Who listens by it, if it joins a channel, what hears it as a stream, and where that is told; "": none. */
-static void add_listeners(struct route_spec *spec, const char *stream, const char *claim)
+/* Who listens by it, what hears it as a stream, and where that is told and asked; "": none. */
+static void add_listeners(struct route_spec *spec, const char *stream, const char *name)
 {
+	name = *name ? name : NULL;
 	spec->sse = stream;
-	spec->presence = (struct route_presence){
-		.on = true, .list = true, .events = true, .info = *claim ? claim : NULL};
-	spec->lifecycle = (struct route_lifecycle){.stream = *claim ? claim : NULL};
+	spec->presence =
+		(struct route_presence){.on = !spec->compression, .list = true, .events = true, .info = name};
+	spec->lifecycle = (struct route_lifecycle){
+		.stream = name, .events = spec->n_channels ? LIFECYCLE_ALL : LIFECYCLE_CHANNELS};
+	if (spec->actions.stream)
+		spec->actions.stream = name;
+}
+
+/* More channels than one route may have, to join and to subscribe to: no input is so long. */
+static void refuses_too_many(struct route_table *table, struct buf *error)
+{
+	static const char *const channels[ROUTE_SUBSCRIBE_MAX + 1] = {"cards"};
+	const struct route_spec joins = {
+		.path = "/ws/many", .channels = channels, .n_channels = ROUTE_CHANNELS_MAX + 1};
+	const struct route_spec lists = {.path = "/ws/many",
+		.channels = channels,
+		.n_channels = 1,
+		.subscribe = channels,
+		.n_subscribe = ROUTE_SUBSCRIBE_MAX + 1};
+
+	PROMISE(route_table_add(table, &joins, error) == ROUTE_BAD_TEMPLATE && error->len);
+	PROMISE(route_table_add(table, &lists, error) == ROUTE_BAD_TEMPLATE);
+	buf_reset(error);
 }
 
 /* The route that the input describes, added to both tables alike; the input is what is left, the path. */
@@ -250,6 +271,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	add(table, "/ws/{topic}/{id}", &channels[2], 1, &error);
 	add(table, "/{a}/{b}/{c}/x", &channels[3], 1, &error);
 	add_wide(table, "/any/{topic}/{id}", &channels[2], &error);
+	if (size == 0)
+		refuses_too_many(table, &error);
 	if (size > 0 && path[0] == 'T') {
 		size_t taken = 1 + add_template(table, path + 1, size - 1, &error);
 
