@@ -3,8 +3,8 @@
  * may have back what it joined. A first byte of 'T' makes the rest a template instead, up to a newline, and
  * the path what follows it; so the tables differ too. A first byte of 'S' makes it the whole of a route, for
  * somebody with a token: a byte of switches, and lines with the template, two channels, one to subscribe to,
- * a key, and the path. With 'P' two more lines stand before that: the path of its event streams, and a name: of
- * the claim that presence tells of users, of the stream of lifecycle, and of that of actions.
+ * a key, and the path. With 'P' two more lines stand before that: the path of its event streams, and a
+ * name: of the claim that presence tells of users, of the stream of lifecycle, and of that of actions.
  */
 
 #include "fuzz.h"
