@@ -83,7 +83,7 @@ void crowd_open_some(struct crowd *crowd)
 
 		if (peer->state != PEER_NEW)
 			continue; /* it is back */
-		crowd->n_away -= crowd->n_away > 0;
+		peer_comes(crowd, peer);
 		crowd->n_opening++;
 		r = peer_connect(crowd, peer);
 		if (r < 0) {

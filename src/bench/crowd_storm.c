@@ -64,6 +64,13 @@ bool peer_comes_back(struct crowd *crowd, struct peer *peer)
 	return true;
 }
 
+void peer_comes(struct crowd *crowd, const struct peer *peer)
+{
+	const struct peer_memory *memory = memory_of(crowd, peer);
+
+	crowd->n_away -= memory && memory->back_us;
+}
+
 bool peer_is_back(struct crowd *crowd, struct peer *peer)
 {
 	struct peer_memory *memory = memory_of(crowd, peer);

@@ -110,6 +110,9 @@ void crowd_start_round(struct crowd *crowd);
 /* It has ended. True: it comes back. */
 bool peer_comes_back(struct crowd *crowd, struct peer *peer);
 
+/* It is on its way, perhaps back. */
+void peer_comes(struct crowd *crowd, const struct peer *peer);
+
 /* It was let in. True: again. */
 bool peer_is_back(struct crowd *crowd, struct peer *peer);
 
