@@ -20,7 +20,7 @@ message_burst: 20
 message_rate: 20
 topics: [topic]
 routes:
-  - {{path: /ws/cards, channel: cards, presence: on, actions: {{stream: {STREAM}, timeout: 1s, in_flight: 3}}}}
+  - {{path: /ws/cards, channel: cards, presence: on, actions: {{stream: {STREAM}, timeout: 4s, in_flight: 3}}}}
   - {{path: "/ws/kept/{{id}}", channel: "kept:{{id}}", history: {{size: 100}}}}
   - {{path: /ws/none, channel: none, sse: off}}
 """
