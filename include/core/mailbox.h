@@ -6,8 +6,6 @@
  *
  * Many threads push, one takes. First in, first out per pusher. The taker sleeps on mailbox_fd(), which
  * becomes readable when the box turns from empty to not empty: one wake-up per batch, however long it is.
- * It is to be watched for that change alone (EPOLLET, EV_ET): nobody reads from it, so that a lone event
- * costs a system call less, and it stays readable.
  * Mail in a box belongs to the box; the thread that takes it owns it.
  *
  * Any thread may push; only the owner of the box takes and frees.
@@ -27,14 +25,13 @@ struct mailbox *mailbox_new(void);
 /* The box must be empty: its owner knows how to free the mail in it, the box does not. Accepts NULL. */
 void mailbox_free(struct mailbox *box);
 
-/* The descriptor that becomes readable, again and again, for epoll or libevent. Borrowed until
- * mailbox_free(). */
+/* The descriptor that becomes readable, for poll or libevent. Borrowed until mailbox_free(). */
 int mailbox_fd(const struct mailbox *box);
 
 void mailbox_push(struct mailbox *box, struct mail *mail);
 
-/* Takes all mail, the oldest first, linked by next and ended by NULL; NULL when empty. A wake-up may come
- * for mail that was taken already. */
+/* Takes all mail, the oldest first, linked by next and ended by NULL; NULL when empty.
+ * Clears the wake-up first. */
 struct mail *mailbox_take(struct mailbox *box);
 
 #endif

@@ -165,8 +165,8 @@ int bus_inbox_open(struct bus *bus)
 {
 	bus->inbox = mailbox_new();
 	if (bus->inbox)
-		bus->mail_event = event_new(
-			bus->base, mailbox_fd(bus->inbox), EV_READ | EV_ET | EV_PERSIST, on_mail, bus);
+		bus->mail_event =
+			event_new(bus->base, mailbox_fd(bus->inbox), EV_READ | EV_PERSIST, on_mail, bus);
 	if (!bus->mail_event || event_add(bus->mail_event, NULL) < 0)
 		return -ENOMEM;
 	return 0;

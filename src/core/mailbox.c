@@ -66,8 +66,8 @@ void mailbox_push(struct mailbox *box, struct mail *mail)
 	box->lastp = &mail->next;
 	/*
 	 * Within the lock: once the taker has this mail, and it was the pusher's last word, the taker may
-	 * free the box. Nothing of it may be touched after that. It cannot fail: a count of 64 bits, to
-	 * which one is added for each wake-up, does not become full.
+	 * free the box. Nothing of it may be touched after that. The count cannot overflow, hence not fail:
+	 * every turn from empty follows a take, and a take clears it.
 	 */
 	if (was_empty && write(box->fd, &one, sizeof(one)) < 0)
 		assert(errno == EAGAIN);
@@ -77,7 +77,15 @@ void mailbox_push(struct mailbox *box, struct mail *mail)
 struct mail *mailbox_take(struct mailbox *box)
 {
 	struct mail *mail;
+	uint64_t count;
 
+	/*
+	 * The wake-up is cleared before the list is taken: mail that comes between the two is taken now and
+	 * leaves a needless wake-up. The other way round it would be left without one. Having nothing to
+	 * clear is no error.
+	 */
+	if (read(box->fd, &count, sizeof(count)) < 0)
+		assert(errno == EAGAIN);
 	pthread_mutex_lock(&box->lock);
 	mail = box->first;
 	box->first = NULL;

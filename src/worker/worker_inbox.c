@@ -347,7 +347,7 @@ int worker_inbox_open(struct worker *worker)
 	backlog_init(&worker->backlog, WORKER_BACKLOG_BYTES);
 	worker->passed_limit = (struct log_limit){.burst = 1, .interval_ms = PASSED_LOG_MS};
 	worker->mail_event =
-		worker_urgent_event(worker, mailbox_fd(worker->inbox), EV_READ | EV_ET | EV_PERSIST, on_mail);
+		worker_urgent_event(worker, mailbox_fd(worker->inbox), EV_READ | EV_PERSIST, on_mail);
 	worker->behind_event = event_new(worker->base, -1, 0, on_behind, worker);
 	if (!worker->mail_event || !worker->behind_event || event_add(worker->mail_event, NULL) < 0)
 		return -ENOMEM;
