@@ -20,7 +20,7 @@ message_burst: 20
 message_rate: 20
 topics: [topic]
 routes:
-  - {{path: /ws/cards, channel: cards, presence: on, actions: {{stream: {STREAM}, timeout: 4s, in_flight: 3}}}}
+  - {{path: /ws/cards, channel: cards, presence: on, actions: {{stream: {STREAM}, timeout: 2s, in_flight: 3}}}}
   - {{path: "/ws/kept/{{id}}", channel: "kept:{{id}}", history: {{size: 100}}}}
   - {{path: /ws/none, channel: none, sse: off}}
 """
@@ -110,7 +110,6 @@ def test_parts_and_several_messages_come_each_to_its_end(gateway):
     assert [one["data"] for one in answers if one.get("id") == "b"] == ["done"]
 
 
-@pytest.mark.usefixtures("backend")
 def test_one_message_may_go_over_several_lines_and_several_have_a_line_each(gateway):
     answers, code = ask(gateway, body=b'{\n  "type": "ping",\r\n\n  "id": 1\n}\n')
     assert [(answer["type"], answer["id"]) for answer in answers] == [("pong", 1)] and code == 1000
@@ -118,6 +117,7 @@ def test_one_message_may_go_over_several_lines_and_several_have_a_line_each(gate
     assert [answer["type"] for answer in answers] == ["pong", "error", "error"] and code == 1000
 
 
+@pytest.mark.usefixtures("backend")
 def test_what_needs_no_answer_ends_as_well(gateway):
     assert ask(gateway, {"type": "action", "data": {}}) == ([], 1000)
     assert ask(gateway, body=b"\r\n \n\n") == ([], 1000)
