@@ -142,15 +142,17 @@ static void on_fetched(void *arg)
 
 /* --- from files --- */
 
-/* With these nobody would be let in any more, which nobody means: a job that found nothing wrote the file.
- * True, with the sentence. */
+/* With these files nobody would be let in any more, which nobody means: a job that found nothing wrote them.
+ * Where tickets let people in, somebody may mean it. True, with the sentence. */
 static bool shuts_everybody_out(const struct keys *keys, const struct key_source *source,
 	const struct verifier *verifier, struct buf *error)
 {
-	if (!verifier || source->url || count_used(verifier, NULL) || !count_used(keys->now.verifier, NULL))
+	if (!verifier || source->url || source->config->tickets || !key_files_count(source->files))
 		return false;
-	buf_append_str(
-		error, "token_keys: no key in its files can be used, so nobody would be let in any more");
+	if (count_used(verifier, NULL) || !count_used(keys->now.verifier, NULL))
+		return false;
+	buf_append_str(error, "token_keys: no key in its files can be used, so nobody would be let in any "
+			      "more: the old keys go on");
 	return true;
 }
 

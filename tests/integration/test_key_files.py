@@ -40,8 +40,8 @@ def config_of(tmp_path, name, path):
 
 
 def test_files_that_change_are_seen_good_and_bad(start, tmp_path):
-    """Two gateways at one time, since a look comes every ten seconds: one has a secret that is rotated, one a file that
-    breaks."""
+    """Three gateways at one time, since a look comes every ten seconds: one has a secret that is rotated, one a file that
+    breaks, and one a file that is emptied."""
     keys = [Issuer("ES256", kid=f"key-{number}") for number in (1, 2)]
     old, new = (key.token() for key in keys)
     secret = kubernetes_secret(tmp_path / "secret", jwks(keys[0]))
@@ -51,6 +51,9 @@ def test_files_that_change_are_seen_good_and_bad(start, tmp_path):
     beside = tmp_path / "beside.json"
     beside.write_text(jwks(keys[0]), encoding="utf-8")
     broken = start("--config", config_of(tmp_path, "broken", f"{path}, {beside}"), "--log-format", "json")
+    only = tmp_path / "only.json"
+    only.write_text(jwks(keys[0]), encoding="utf-8")
+    emptied = start("--config", config_of(tmp_path, "emptied", only))
     assert (status(rotated, old), status(rotated, new)) == (101, 401)
     refused, over = [], threading.Event()
 
@@ -65,6 +68,7 @@ def test_files_that_change_are_seen_good_and_bad(start, tmp_path):
         kubernetes_secret(tmp_path / "secret", jwks(*keys))
         path.write_text('{"keys":[', encoding="utf-8")
         beside.write_text(jwks(keys[1]), encoding="utf-8")
+        only.write_text('{"keys":[]}', encoding="utf-8")
         rotated.wait_for_line("key files read again")
         until("each worker has the new key", lambda: all(status(rotated, new) == 101 for _ in range(10)))
     finally:
@@ -79,6 +83,9 @@ def test_files_that_change_are_seen_good_and_bad(start, tmp_path):
     assert status(broken, old) == 101
     assert broken.post("/reload", {}).status == 400
     assert status(broken, old) == 101
+    assert "nobody would be let in" in emptied.wait_for_line("key files refused, the old keys go on").fields["reason"]
+    assert status(emptied, old) == 101
+
     path.write_text(jwks(keys[1]), encoding="utf-8")
     assert broken.post("/reload", {}).status == 200
     until("the reload has taken the old ones", lambda: status(broken, old) == 401)

@@ -306,6 +306,26 @@ def test_a_bad_key_file_is_refused_and_the_old_keys_stay(start, tmp_path):
     assert gateway.wait_for_line("token refused", why="unknown_key").fields["kid"] == "es"
 
 
+def test_the_last_key_may_go_where_tickets_let_people_in(start, redis, tmp_path):
+    """It may have leaked; and without any file there is no job that found nothing."""
+    keys, file = tmp_path / "jwks", tmp_path / "tidegate.yaml"
+    keys.write_text(tokens.jwks(ES), encoding="ascii")
+    both, alone = f"tickets: true\ntoken_keys: [{keys}]\n", "tickets: true\n"
+    file.write_text(both, encoding="utf-8")
+    gateway = start("--config", file, redis=redis)
+    for text, jwks in ((alone, tokens.jwks(ES)), (both, '{"keys":[]}')):
+        assert ask(gateway, "/ws/cards", bearer(ES.token())).status == 101
+        file.write_text(text, encoding="utf-8")
+        keys.write_text(jwks, encoding="ascii")
+        answer = gateway.post("/reload", {})
+        assert answer.status == 200, answer.body
+        until("it counts", lambda: ask(gateway, "/ws/cards", bearer(ES.token())).status == 401)
+        file.write_text(both, encoding="utf-8")
+        keys.write_text(tokens.jwks(ES), encoding="ascii")
+        assert gateway.post("/reload", {}).status == 200
+        until("it is back", lambda: ask(gateway, "/ws/cards", bearer(ES.token())).status == 101)
+
+
 # --- what nobody may read --------------------------------------------------------------------------
 
 
