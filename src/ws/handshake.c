@@ -192,14 +192,16 @@ static const struct handshake_refusal *check_origin(
 	return &refusals[REFUSAL_BAD_ORIGIN];
 }
 
-static bool own_host_may_connect(
-	const struct request_head *head, const struct handshake_door *door, const char *scheme)
+/* page: the origin that the host has to have then; empty: it need not be looked at. */
+static bool own_host_may_connect(const struct request_head *head, const struct handshake_door *door,
+	const char *scheme, struct slice page)
 {
-	char origin[ORIGIN_MAX];
-	int len = snprintf(origin, sizeof(origin), "%s://%.*s", scheme, (int)head->host.len, head->host.data);
+	char text[ORIGIN_MAX];
+	int len = snprintf(text, sizeof(text), "%s://%.*s", scheme, (int)head->host.len, head->host.data);
+	struct slice origin = {text, (size_t)len};
 
-	return len < ORIGIN_MAX && may_connect(door->rules->origins, (struct slice){origin, (size_t)len},
-					   head->host, door->remote);
+	return len < ORIGIN_MAX && (!page.len || slice_equal(page, origin)) &&
+	       may_connect(door->rules->origins, origin, head->host, door->remote);
 }
 
 /* The origin at the beginning of a URL, without the path; all of it where it has none. */
@@ -214,23 +216,28 @@ static struct slice origin_of(struct slice url)
 
 /*
  * Does a page ask that may connect? With a GET to its own host a browser sends no Origin. There
- * Sec-Fetch-Site says that it is its own; where that is missing too, as without TLS, Referer has the page. A
- * page of another site can leave it out, and write neither.
+ * Sec-Fetch-Site says that it is its own; where that is missing too, as without TLS, Referer has the page,
+ * which has to be of that host. A page of another site can leave it out, and write neither.
  */
 static bool page_is_known(
 	const struct request_head *head, const struct handshake_door *door, enum transport transport)
 {
+	const struct slice any = {0};
+	struct slice page;
+
 	if (head->n[HTTP_ORIGIN])
 		return true; /* it was looked at before */
 	if (transport != TRANSPORT_SSE)
 		return false;
 	if (head->n[HTTP_SEC_FETCH_SITE])
 		return request_head_is(head, HTTP_SEC_FETCH_SITE, "same-origin") &&
-		       (own_host_may_connect(head, door, "https") ||
-			       own_host_may_connect(head, door, "http"));
-	return head->n[HTTP_REFERER] == 1 &&
-	       may_connect(
-		       door->rules->origins, origin_of(head->value[HTTP_REFERER]), head->host, door->remote);
+		       (own_host_may_connect(head, door, "https", any) ||
+			       own_host_may_connect(head, door, "http", any));
+	if (head->n[HTTP_REFERER] != 1)
+		return false;
+	page = origin_of(head->value[HTTP_REFERER]);
+	return page.len && (own_host_may_connect(head, door, "https", page) ||
+				   own_host_may_connect(head, door, "http", page));
 }
 
 /* Takes the identity of a token that is good. */

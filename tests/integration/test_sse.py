@@ -320,12 +320,14 @@ def test_a_cookie_counts_for_pages_of_the_streams_own_host(start, redis, tmp_pat
     assert status(ours, ("Sec-Fetch-Site", "same-origin")) == 200
     assert status(other, ("Sec-Fetch-Site", "same-origin")) == 200
     assert status(ours, ("Referer", f"http://{ours}/board?x=1")) == 200, "as without TLS"
-    assert status(other, ("Referer", f"{ORIGIN}/")) == 200
+    assert status(other, ("Referer", f"https://{other}/")) == 200
     for host, *headers in [(ours,), (ours, ("Sec-Fetch-Site", "none")), (ours, ("Sec-Fetch-Site", "same-site")),
                            (ours, ("Sec-Fetch-Site", "cross-site"), ("Referer", f"http://{ours}/")),
                            (ours, ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "same-origin")),
                            (ours, ("Sec-Fetch-Site", "same-origin"), ("Origin", "https://evil.example")),
                            (ours, ("Referer", f"http://{ours}/"), ("Referer", f"http://{ours}/")),
+                           (ours, ("Referer", f"{ORIGIN}/")), (other, ("Referer", f"{ORIGIN}/")),
+                           (ours, ("Referer", "http://127.0.0.1:1/")), (other, ("Referer", f"http://{ours}/")),
                            (other, ("Referer", "https://evil.example/")), (other, ("Referer", f"https://{other}.evil.example/")),
                            (other, ("Referer", f"https://{other}@evil.example/")), (other, ("Referer", "")), (other, ("Referer", "x"))]:
         assert status(host, *headers) == 403, headers
