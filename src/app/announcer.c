@@ -16,9 +16,8 @@ struct announcer {
 	struct broker *broker;
 	struct announcer_source source;
 	struct event *timer;
-	uint64_t sent_ms;
-	uint64_t n_returns; /* of Redis, when it was sent */
-	bool sent;
+	uint64_t next_ms;   /* not before */
+	uint64_t n_returns; /* of Redis, at the last try */
 };
 
 static bool is_due(const struct announcer *announcer, uint64_t now_ms)
@@ -26,8 +25,7 @@ static bool is_due(const struct announcer *announcer, uint64_t now_ms)
 	if (broker_state(announcer->broker) == BROKER_CONNECTING)
 		return false;
 	/* A Redis that was away may have lost what was said before. */
-	return !announcer->sent || announcer->n_returns != broker_n_returns(announcer->broker) ||
-	       now_ms - announcer->sent_ms >= ANNOUNCER_MS;
+	return announcer->n_returns != broker_n_returns(announcer->broker) || now_ms >= announcer->next_ms;
 }
 
 static void announce(struct announcer *announcer, uint64_t now_ms)
@@ -38,12 +36,9 @@ static void announce(struct announcer *announcer, uint64_t now_ms)
 	announcer->source.status(announcer->source.arg, &text);
 	if (!text.failed)
 		r = broker_announce(announcer->broker, buf_slice(&text), ANNOUNCER_TTL_MS);
-	/* What cannot be sent now is tried again at the next look; where there are no other nodes, later. */
-	if (r == 0 || r == -EOPNOTSUPP) {
-		announcer->sent = true;
-		announcer->sent_ms = now_ms;
-		announcer->n_returns = broker_n_returns(announcer->broker);
-	}
+	/* What cannot be sent now is tried again soon; where there are no other nodes, in its turn. */
+	announcer->next_ms = now_ms + (r == 0 || r == -EOPNOTSUPP ? ANNOUNCER_MS : ANNOUNCER_AGAIN_MS);
+	announcer->n_returns = broker_n_returns(announcer->broker);
 	buf_deinit(&text);
 }
 

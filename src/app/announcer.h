@@ -16,8 +16,9 @@ struct event_base;
 
 enum {
 	ANNOUNCER_MS = 5000,
-	ANNOUNCER_TTL_MS = 15000, /* two may be missed */
-	ANNOUNCER_LOOK_MS = 100,  /* between two looks whether Redis has come, or come back */
+	ANNOUNCER_AGAIN_MS = 1000, /* after a try that failed: one costs the whole status */
+	ANNOUNCER_TTL_MS = 15000,  /* two may be missed */
+	ANNOUNCER_LOOK_MS = 100,   /* between two looks whether Redis has come, or come back */
 };
 
 struct announcer_source {
