@@ -26,8 +26,9 @@ struct ws_link_options {
 	uint64_t timeout_ms; /* of the opening */
 };
 
-/* 0, or negative errno with one sentence appended to error. */
-int ws_link_open(const struct ws_link_options *options, struct ws_link **linkp, struct buf *error);
+/* 0, or negative errno with one sentence appended to error. said: gets the body of a refusal. */
+int ws_link_open(
+	const struct ws_link_options *options, struct ws_link **linkp, struct buf *said, struct buf *error);
 
 /* Says goodbye. Accepts NULL. */
 void ws_link_close(struct ws_link *link);

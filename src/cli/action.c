@@ -218,19 +218,32 @@ static int hear(struct asking *asking, struct ws_link *link)
 	return status;
 }
 
+/* A gateway says why it refuses; what is before it may say anything. */
+static void append_why(struct buf *error, struct slice said)
+{
+	char code[64], sentence[SENTENCE_MAX];
+
+	if (*json_text_at(said, "data.code", code, sizeof(code)))
+		buf_printf(error, ": %s: %s", code,
+			json_text_at(said, "data.message", sentence, sizeof(sentence)));
+}
+
 static int ask(struct asking *asking)
 {
 	struct ws_link *link = NULL;
-	struct buf error = {0};
+	struct buf said = {0}, error = {0};
+	int r = ws_link_open(&asking->options, &link, &said, &error);
 	int status;
 
-	if (ws_link_open(&asking->options, &link, &error) < 0)
+	append_why(&error, buf_slice(&said));
+	if (r < 0)
 		status = fail(buf_text(&error) ? buf_text(&error) : "out of memory", 1);
 	else if (ws_link_send(link, buf_slice(&asking->message), &error) < 0)
 		status = fail(buf_text(&error) ? buf_text(&error) : "out of memory", EXIT_UNKNOWN);
 	else
 		status = hear(asking, link);
 	ws_link_close(link);
+	buf_deinit(&said);
 	buf_deinit(&error);
 	return status;
 }

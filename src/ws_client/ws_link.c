@@ -22,9 +22,13 @@
 
 enum {
 	READ_BYTES = 16 * 1024,
+	REFUSAL_MAX = READ_BYTES,
 	FRAME_MAX = 256 << 20, /* more than a gateway may be told to send */
 	LOOK_MS = 20,          /* a handshake of TLS says only that it goes on, not what it waits for */
 };
+
+#define HEAD_END     "\r\n\r\n"
+#define LENGTH_FIELD "\r\nContent-Length:"
 
 struct ws_link {
 	struct wire_tls *tls; /* NULL: plain */
@@ -137,8 +141,25 @@ static int speak_tls(struct ws_link *link, const struct ws_link_options *options
 	return wire_speak_tls(&link->wire, link->tls, here ? NULL : options->url->name);
 }
 
-static int shake_hands(
-	struct ws_link *link, const struct ws_link_options *options, uint64_t deadline_ms, struct buf *error)
+/* The body of a refusal, whose head is there. A proxy's may be of any form, and length. */
+static void hear_why(struct ws_link *link, uint64_t deadline_ms, struct buf *said)
+{
+	const char *text = buf_text(&link->in);
+	const char *end = text ? strstr(text, HEAD_END) : NULL;
+	const char *field = end ? strcasestr(text, LENGTH_FIELD) : NULL;
+	unsigned long body_len = field && field < end ? strtoul(field + strlen(LENGTH_FIELD), NULL, 10) : 0;
+	size_t head_len = end ? (size_t)(end - text) + strlen(HEAD_END) : 0;
+
+	if (body_len > REFUSAL_MAX)
+		return;
+	while (link->in.len < head_len + body_len)
+		if (receive_some(link, deadline_ms) < 0)
+			return;
+	buf_append(said, link->in.data + head_len, body_len);
+}
+
+static int shake_hands(struct ws_link *link, const struct ws_link_options *options, uint64_t deadline_ms,
+	struct buf *said, struct buf *error)
 {
 	const struct ws_opening opening = {options->path, options->url->host, options->token, false};
 	char request[WS_OPENING_MAX];
@@ -155,14 +176,17 @@ static int shake_hands(
 		if (r == 0)
 			n = ws_opening_take((const unsigned char *)link->in.data, link->in.len, &opened);
 	}
-	if (r == 0 && n == -ECONNREFUSED)
+	if (r == 0 && n == -ECONNREFUSED) {
 		buf_printf(error, "the gateway refused %s: %s", options->path, opened.refusal);
+		hear_why(link, deadline_ms, said);
+	}
 	link->is_open = n > 0;
 	link->taken = n > 0 ? (size_t)n : 0;
 	return r == 0 && n < 0 ? (int)n : r;
 }
 
-int ws_link_open(const struct ws_link_options *options, struct ws_link **linkp, struct buf *error)
+int ws_link_open(
+	const struct ws_link_options *options, struct ws_link **linkp, struct buf *said, struct buf *error)
 {
 	uint64_t deadline_ms = clock_monotonic_ms() + options->timeout_ms;
 	struct ws_link *link = calloc(1, sizeof(*link));
@@ -175,7 +199,7 @@ int ws_link_open(const struct ws_link_options *options, struct ws_link **linkp, 
 	if (r == 0 && options->url->tls)
 		r = speak_tls(link, options, error);
 	if (r == 0)
-		r = shake_hands(link, options, deadline_ms, error);
+		r = shake_hands(link, options, deadline_ms, said, error);
 	if (r == 0) {
 		*linkp = link;
 		return 0;
