@@ -1,5 +1,6 @@
 """docs/redis.md: these rights are enough, and each one that is missing is named where it is noticed."""
 
+import itertools
 import json
 import re
 import sys
@@ -13,7 +14,7 @@ from harness.wait import until
 
 sys.path.insert(0, str(ROOT / "src/clients/python"))
 
-from tidegate import Worker  # noqa: E402  pylint: disable=wrong-import-position
+from tidegate import Presence, Worker  # noqa: E402  pylint: disable=wrong-import-position
 
 PAGE = (ROOT / "docs/redis.md").read_text(encoding="utf-8")
 RULES = re.findall(r"^ACL SETUSER (\w+) on >SECRET (.*)$", PAGE, re.MULTILINE)
@@ -132,6 +133,40 @@ def test_presence_needs_these_more(start, redis, tmp_path):
             pass
         assert answer["data"] == {"channel": "cards", "n_users": 0, "n_anonymous": 1, "users": []}
     assert not one.lines("refused a call")
+
+
+def test_who_follows_presence_in_python_needs_these(start, redis, tmp_path, monkeypatch):
+    page = (ROOT / "src/clients/python/README.md").read_text(encoding="utf-8")
+    (ask, follow), = re.findall(r"It wants\n`(~tg:q.*?)`, and `(.*?)` with the channel", page)
+    file = tmp_path / "presence.yaml"
+    file.write_text("routes: [{path: /ws/cards, channel: cards, presence: {grace: 0s}}]\n", encoding="ascii")
+    monkeypatch.setattr("tidegate.presence.QUIET_SECONDS", 0.1)
+    node = start("--config", file, redis=redis)
+    set_user(redis, f"resetchannels -@all {ask} {follow} &cards")
+    client = type(redis.client)(port=redis.port, username="lean", password="secret")
+    heard = []
+
+    def hear():
+        try:
+            heard.extend(itertools.islice(Presence(client).follow("cards"), 1))
+        except Exception as error:  # pylint: disable=broad-except
+            heard.append(error)
+
+    def asked():
+        stats = redis.client.info("commandstats")
+        return stats.get("cmdstat_ping", {"calls": 0})["calls"]
+
+    try:
+        thread = threading.Thread(target=hear, daemon=True)
+        before = asked()
+        thread.start()
+        until("it has asked for a sign of life", lambda: heard or asked() >= before + 2)
+        with node.connect("/ws/cards"):
+            thread.join(10)
+            assert [change.n_anonymous for change in heard] == [1], heard
+            assert Presence(client).roll("cards").n_anonymous == 1
+    finally:
+        client.close()
 
 
 def test_actions_need_these_more_and_a_worker_these(start, redis, tmp_path):
