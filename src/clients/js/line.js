@@ -16,6 +16,7 @@ const QUIET_MS = 25000 // so long without a word, and we ask; gateways ping belo
 const PONG_MS = 10000
 const WAKE_PONG_MS = 5000 // who wakes up has been away long enough
 const LATE_MS = 2000 // a timer that comes so late was held up
+const OFFLINE_MS = 60000 // between two tries without a network; a browser that is wrong about it never says that there is one
 const HIDDEN_MS = 15000 // the least that a hidden page waits between two tries
 const REFUSED_MAX = 2 // fresh tokens in a row that may be refused
 
@@ -186,13 +187,12 @@ export class Line {
       this.#wait(waitMs, { code, reason })
   }
 
-  /** Without a network there is nothing to try: it waits to be woken. */
+  /** Without a network there is little to try: it waits to be woken, and for long. */
   #wait(leastMs = 0, why = {}) {
     const waitsForNetwork = isOffline() && this.#trustsOffline
-    const ms = waitsForNetwork ? undefined : this.#hintMs ?? this.#backoff.next(Math.max(leastMs, isHidden() ? HIDDEN_MS : 0))
+    const ms = waitsForNetwork ? OFFLINE_MS : this.#hintMs ?? this.#backoff.next(Math.max(leastMs, isHidden() ? HIDDEN_MS : 0))
     this.#hintMs = undefined
-    if (!waitsForNetwork)
-      this.#timer = setTimeout(() => this.#connect(), ms)
+    this.#timer = setTimeout(() => this.#connect(), ms)
     this.#change({ name: "waiting", ms, isOffline: isOffline(), ...why })
   }
 

@@ -256,16 +256,33 @@ describe("the page", () => {
     assert.equal(world.sockets.length, 2)
   })
 
-  test("without a network it waits until there is one", async () => {
+  test("without a network it tries once a minute until there is one, and then at once", async () => {
     const socket = await open()
     world.offline()
     await socket.closes(1006)
-    assert.deepEqual([client.state.name, client.state.isOffline, client.state.ms], ["waiting", true, undefined])
-    await world.passes(3600000)
-    assert.equal(world.sockets.length, 1)
+    for (const tries of [1, 2]) {
+      assert.deepEqual([client.state.name, client.state.isOffline, client.state.ms], ["waiting", true, 60000])
+      await world.passes(59999)
+      assert.equal(world.sockets.length, tries)
+      await world.passes(1)
+      assert.equal(world.sockets.length, tries + 1)
+      await world.socket.closes(1006)
+    }
     world.online()
     await settle()
-    assert.equal(world.sockets.length, 2)
+    assert.equal(world.sockets.length, 4)
+  })
+
+  test("a browser that is wrong about the network from the beginning holds nobody up for ever", async () => {
+    world.offline()
+    client = connect("wss://example.com/ws/cards")
+    await settle()
+    await world.socket.closes(1006)
+    await world.passes(60000)
+    await world.socket.opens()
+    assert.equal(client.state.name, "open")
+    await world.socket.closes(1006)
+    assert.ok(client.state.ms < 60000, "it is not believed any more")
   })
 
   test("a browser that is wrong about the network holds nobody up", async () => {
