@@ -38,6 +38,7 @@ class Pods:
         self.containers = {one["name"]: one for one in spec["template"]["spec"]["containers"]}
         self.processes = {}
         self.addresses = {}
+        self.password = PASSWORD
         self.move()
 
     def move(self):
@@ -58,7 +59,7 @@ class Pods:
 
     def environment(self, pod):
         paths = f"{self._tools(pod)}:{os.environ['PATH']}"
-        return clean_environment({"PATH": paths, "REDISCLI_AUTH": PASSWORD, "POD_IP": self.addresses.get(pod, "")})
+        return clean_environment({"PATH": paths, "REDISCLI_AUTH": self.password, "POD_IP": self.addresses.get(pod, "")})
 
     def script(self, container, pod=None):
         (text,) = container["args"]
@@ -96,7 +97,7 @@ class Pods:
             self.kill(pod)
 
     def client(self, pod, port=6379):
-        return redis.Redis(self.addresses[pod], port, password=PASSWORD, decode_responses=True)
+        return redis.Redis(self.addresses[pod], port, password=self.password, decode_responses=True)
 
     def ask(self, pod, *words, port=6379):
         try:
@@ -107,7 +108,7 @@ class Pods:
     def url(self):
         """Of the instructions, with the password, and addresses for names."""
         text = (self.manifests / "kustomization.yaml").read_text(encoding="utf-8")
-        url = re.search(r'redis-url="(.*?)"', text)[1].replace("$PASSWORD", PASSWORD)
+        url = re.search(r'redis-url="(.*?)"', text)[1].replace("$PASSWORD", self.password)
         for name, address in self.addresses.items():
             url = url.replace(f"{name}.redis", address)
         return url
@@ -153,6 +154,23 @@ def test_three_servers_with_sentinels_fail_over_and_gateways_follow(pods, start)
     until("it is ready", lambda: gateway.get("/ready").status == 200)
 
 
+def test_servers_and_sentinels_go_by_another_password_when_all_start_again(pods):
+    made = pods("redis-sentinel", bare=("redis-0",))
+    made.start_all("redis")
+    until("two follow", lambda: roles(made) == ["master", "slave", "slave"])
+    made.start_all("sentinel")
+    until("they are one", lambda: is_whole(made))
+    for pod in made.names:
+        for port in (6379, 26379):
+            assert made.ask(pod, *(["CONFIG", "REWRITE"] if port == 6379 else ["SENTINEL", "FLUSHCONFIG"]), port=port) == "OK"
+    made.kill_all()
+    made.password = PASSWORD[::-1]
+    made.start_all()
+    until("they are one again", lambda: roles(made) == ["master", "slave", "slave"] and is_whole(made))
+    made.password = PASSWORD
+    assert not any(made.ask(pod, "PING", port=port) for pod in made.names for port in (6379, 26379))
+
+
 def nodes(pods, pod):
     """What it says of all: address and name, flags, state of the link, slots."""
     lines = (pods.ask(pod, "CLUSTER", "NODES") or "").splitlines()
@@ -174,6 +192,9 @@ def test_six_servers_become_a_cluster_and_are_one_again_where_all_have_other_add
     made.start_all()
     job = load(made.manifests / "job.yaml")["spec"]["template"]["spec"]["containers"][0]
     until("all answer", lambda: all(made.ask(pod, "PING") for pod in made.names))
+    made.ask("redis-0", "CLUSTER", "ADDSLOTSRANGE", "0", "5460")  # by a job that was cut short
+    made.ask("redis-0", "CLUSTER", "MEET", made.addresses["redis-1"], "6379")
+    until("two know each other", lambda: all([one[2] for one in nodes(made, pod)] == ["connected"] * 2 for pod in ("redis-0", "redis-1")))
     for _ in range(2):  # the second finds it done
         text = made.script(job).replace("redis-0.redis", made.addresses["redis-0"])
         process = Process([*job["command"], text], tmp_path, "job", env=made.environment("redis-cluster"))
