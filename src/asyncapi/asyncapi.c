@@ -121,6 +121,22 @@ static void add_schemes(struct draft *draft)
 				"A word that a backend has put into Redis: good once."));
 }
 
+/* Tools go by names. Most messages are called what their `type` says, the others by their key. */
+static void name_messages(struct draft *draft)
+{
+	const char *key;
+	json_t *message;
+
+	json_object_foreach(draft->messages, key, message)
+	{
+		json_t *properties = json_object_get(json_object_get(message, "payload"), "properties");
+		json_t *type = json_object_get(json_object_get(properties, "type"), "const");
+
+		if (!json_object_get(message, "name"))
+			draft_put(draft, message, "name", type ? json_incref(type) : json_string(key));
+	}
+}
+
 static void fill(struct draft *draft)
 {
 	const struct config *config = draft->config;
@@ -139,6 +155,7 @@ static void fill(struct draft *draft)
 		if (has_redis)
 			draft_add_redis(draft, route);
 	}
+	name_messages(draft);
 }
 
 void asyncapi_write(const struct config *config, struct buf *out)

@@ -140,6 +140,16 @@ def test_what_it_refers_to_is_there_and_no_secret_is(name, written):
     assert SECRET not in json.dumps(document) and "ann" not in json.dumps(document["servers"])
 
 
+def test_each_message_has_the_name_that_it_is_called_by(written):
+    messages = made(written(CONFIGS["with everything"]))["components"]["messages"]
+    assert [key for key, message in messages.items() if not message.get("name")] == []
+    assert {key: messages[key]["name"] for key in ("present", "subscribed", "event", "event_card_moved", "close_4001")} == {
+        "present": "presence", "subscribed": "subscribed", "event": "event", "event_card_moved": "card.moved", "close_4001": "close_4001"}
+    for message in messages.values():
+        kind = message["payload"].get("properties", {}).get("type", {}).get("const")
+        assert kind in (None, message["name"])
+
+
 def test_it_has_each_path_with_what_is_said_and_heard_there(written):
     document = made(written(CONFIGS["with everything"]))
     by_address = {channel["address"]: (key, channel) for key, channel in document["channels"].items()}
