@@ -112,6 +112,7 @@ static void refuses_what_it_does_not_understand_in_one_sentence_without_the_secr
 		"redis://:hunter2@h?db=1",
 		"redis://:hunter2@h/1?x=1",
 		"redis://:hunter2@h h",
+		"redis://:hunter2@h;h2",
 		"redis://:hunter2@h%0d%0a",
 		"redis://:hunter2@::1",
 		"redis://:hunter2@[::1",

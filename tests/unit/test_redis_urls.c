@@ -127,6 +127,9 @@ static void a_refusal_is_one_sentence_that_says_what_to_write(void **state)
 		{"redis+cluster://h1/1", "a cluster has no databases"},
 		{"redis://h1,h2?hunter2", "takes no options"},
 		{"redis://h1,", "names no host"},
+		{"redis://h1;h2", "are parted by commas"},
+		{"redis://h1; redis://h2", "are parted by commas"},
+		{"redis+sentinel://:hunter2@s1;s2/m", "are parted by commas"},
 		{"", "must start with redis://"},
 	};
 

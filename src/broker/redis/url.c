@@ -152,9 +152,10 @@ int redis_url_take_host(
 	if (r < 0)
 		return r;
 	for (const char *c = url->host; *c; c++)
-		if ((unsigned char)*c <= ' ' || *c == 0x7f)
-			return redis_url_refuse(
-				error, "the host in the Redis URL contains a blank or a control character");
+		if ((unsigned char)*c <= ' ' || *c == 0x7f || *c == ';')
+			return redis_url_refuse(error,
+				"the host in the Redis URL contains a blank, a control character or a ; "
+				"(several are parted by commas)");
 	return url_take_port(url, rest, error);
 }
 
