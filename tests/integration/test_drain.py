@@ -139,12 +139,14 @@ def test_while_clients_are_sent_away_nobody_is_let_in(start):
 def test_who_waits_in_the_queue_of_the_kernel_is_answered(start):
     gateway = start("--shutdown-timeout", PATIENT)
     gateway.process.signal(signal.SIGSTOP)
-    queued = [WebSocket(gateway.address) for _ in range(BUSY)]
-    if not gateway.tls:
-        for peer in queued:
-            peer.send_raw(handshake("/ws/cards"))
-    gateway.process.signal(signal.SIGTERM)
-    gateway.process.signal(signal.SIGCONT)
+    try:
+        queued = [WebSocket(gateway.address) for _ in range(BUSY)]
+        if not gateway.tls:
+            for peer in queued:
+                peer.send_raw(handshake("/ws/cards"))
+        gateway.process.signal(signal.SIGTERM)
+    finally:
+        gateway.process.signal(signal.SIGCONT)
     if gateway.tls:  # nothing can be asked before the gateway has said its word
         for peer in queued:
             peer.begin_tls(gateway.tls)

@@ -89,9 +89,11 @@ def test_a_gateway_ends_well_while_redis_owes_it_answers(gateway, own_redis):
         assert peer.receive()["type"] == "subscribed"
         reads = gateway.metric("tidegate_log_reads_total")
         own_redis.process.signal(signal.SIGSTOP)
-        until("a read is under way", lambda: gateway.metric("tidegate_log_reads_total") > reads)
-        gateway.stop()  # fails unless it ends with 0
-        own_redis.process.signal(signal.SIGCONT)
+        try:
+            until("a read is under way", lambda: gateway.metric("tidegate_log_reads_total") > reads)
+            gateway.stop()  # fails unless it ends with 0
+        finally:
+            own_redis.process.signal(signal.SIGCONT)
 
 
 def test_a_handshake_that_was_under_way_at_the_end_is_answered(gateway):

@@ -9,6 +9,7 @@ import os
 import random
 import re
 import shutil
+import socket
 
 import pytest
 import redis
@@ -22,10 +23,24 @@ pytestmark = pytest.mark.plain
 
 FOLDER = ROOT / "deploy/kubernetes"
 PASSWORD = "hunter2hunter2"
+PORTS = 6379, 16379, 26379  # the manifests' own
+FAILOVER_SECONDS = 60  # an election in which nobody has the most votes is held again after 10 s
+CLUSTER_SECONDS = 90   # who was away counts as failed for some node timeouts of 5 s
 
 
 def load(path):
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def is_free(address):
+    for port in PORTS:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                return False
+    return True
 
 
 class Pods:
@@ -43,8 +58,12 @@ class Pods:
 
     def move(self):
         """The next pods have other addresses."""
-        start = f"127.{random.randrange(2, 250)}.{random.randrange(250)}"
-        self.addresses = {name: f"{start}.{i + 2}" for i, name in enumerate(self.names)}
+        for _ in range(20):
+            start = f"127.{random.randrange(2, 250)}.{random.randrange(250)}"
+            self.addresses = {name: f"{start}.{i + 2}" for i, name in enumerate(self.names)}
+            if all(map(is_free, self.addresses.values())):
+                return
+        pytest.skip(f"something listens on one of the ports {PORTS} at every address of this machine")
 
     def _tools(self, pod):
         """The cluster's names, in the place of the programs that ask for them."""
@@ -145,13 +164,13 @@ def test_three_servers_with_sentinels_fail_over_and_gateways_follow(pods, start)
     made.start_all("redis")  # sentinels look for replicas at once, and then every 10 s
     until("two follow", lambda: roles(made) == ["master", "slave", "slave"])
     made.start_all("sentinel")
-    until("they are one", lambda: is_whole(made))
+    until("they are one", lambda: is_whole(made), FAILOVER_SECONDS)
     gateway = start(redis=made.url())
     first = made.addresses["redis-0"]
     assert gateway.get("/ready").json()["broker"]["address"].startswith(first)
     made.kill("redis-0")
-    until("another is the primary", lambda: not gateway.get("/ready").json()["broker"]["address"].startswith(first))
-    until("it is ready", lambda: gateway.get("/ready").status == 200)
+    until("another is the primary", lambda: not gateway.get("/ready").json()["broker"]["address"].startswith(first), FAILOVER_SECONDS)
+    until("it is ready", lambda: gateway.get("/ready").status == 200, FAILOVER_SECONDS)
 
 
 def test_servers_and_sentinels_go_by_another_password_when_all_start_again(pods):
@@ -196,10 +215,10 @@ def test_six_servers_become_a_cluster_and_are_one_again_where_all_have_other_add
         text = made.script(job).replace("redis-0.redis", made.addresses["redis-0"])
         process = Process([*job["command"], text], tmp_path, "job", env=made.environment("redis-cluster"))
         assert process.wait() == 0, process.describe()
-    until("they are one", lambda: is_cluster(made))
+    until("they are one", lambda: is_cluster(made), CLUSTER_SECONDS)
     made.kill_all()
     made.move()
     made.start_all()
-    until("they are one again", lambda: is_cluster(made))
+    until("they are one again", lambda: is_cluster(made), CLUSTER_SECONDS)
     result = run("check", env={"TIDEGATE_REDIS": made.url()})
     assert result.returncode == 0, result.stderr

@@ -313,7 +313,6 @@ def test_what_the_last_gateway_left_is_said_by_the_next(gateways, own_redis):
 
 
 @pytest.mark.plain
-@pytest.mark.plain
 def test_who_died_before_the_server_of_the_leases_forgot_them_is_said_to_be_lost(gateways, own_redis, second_redis):
     """The leases are on the first server, the stream is on the other."""
     leases, stream = own_redis, second_redis
@@ -333,6 +332,7 @@ def test_who_died_before_the_server_of_the_leases_forgot_them_is_said_to_be_lost
         assert len(entries(stream, "connected", stream=name)) == 3
 
 
+@pytest.mark.plain
 def test_an_event_stream_is_a_connection(gateways, own_redis):
     (gateway,) = gateways()
     with gateway.stream("/sse/cards"):

@@ -98,7 +98,7 @@ def test_peers_that_do_not_read_cost_their_connections_and_not_the_process(begin
     own_redis.publish("cards", '{"type":"heard"}')
     assert reader.receive()["type"] == "heard"
     figure("peak of a gateway with memory_max 48 MiB", f"{gateway.peak_kib() >> 10} MiB")
-    assert gateway.peak_kib() << 10 < 1.5 * MAX
+    assert gateway.peak_kib() << 10 < 1.75 * MAX, "twice as much was published to it"
     flood.leave()
     until("memory is plenty again", lambda: gateway.metric("tidegate_memory_stage") == 0)
     gateway.wait_for_line("memory is there again", stage="plenty")

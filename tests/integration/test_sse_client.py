@@ -105,6 +105,11 @@ def transports(gateway):
     return {word: gateway.metric(f'tidegate_transport_connections{{transport="{word}"}}') for word in ("websocket", "sse", "post")}
 
 
+def hears_topic(gateway, redis, transport):
+    return redis.subscribers("topic:42") and \
+        [row["transport"] for row in gateway.api("/connections?channel=topic:42")["connections"]] == [transport]
+
+
 def numbers(first, last):
     return [{"type": "n", "data": number} for number in range(first, last)]
 
@@ -122,6 +127,7 @@ def test_it_falls_back_and_says_all_that_a_socket_would(place, redis, chromium):
         until("by a stream, and a POST that listens", lambda: transports(gateway) == {"websocket": 0, "sse": 1, "post": 1})
         chromium.look("gaps.length", lambda n: n == 1)
         publish(redis, "cards", *numbers(0, 20))
+        until("its topic is heard", lambda: hears_topic(gateway, redis, "post"))
         redis.publish("topic:42", '{"type":"log_line","data":"one"}')
         assert heard(chromium, 19) == [*range(20)]
         assert chromium.look("lines[0]", bool) == "one"
@@ -152,6 +158,7 @@ def test_it_goes_on_over_the_death_of_a_gateway_and_back_to_a_socket(place, redi
     nginx.lets_sockets_through()
     until("it has gone over", lambda: transports(another) == {"websocket": 1, "sse": 0, "post": 0})
     publish(redis, "cards", *numbers(60, 70))
+    until("its topic is heard there, too", lambda: hears_topic(another, redis, "websocket"))
     redis.publish("topic:42", '{"type":"log_line","data":"again"}')
     assert heard(chromium, 69) == [*range(70)]
     assert chromium.look("lines.at(-1)", lambda line: line == "again")

@@ -206,13 +206,14 @@ def test_no_more_than_it_may_are_carried_out_at_once(bench, make):
     assert most[0] == 3
 
 
-def test_what_ends_while_an_answer_is_published_is_said_in_one_call(bench, make):
+def test_what_ends_while_an_answer_is_published_is_said_in_one_call(bench, make, monkeypatch):
     """None of these events is larger than what the least of gateways takes."""
-    gate, begun = threading.Event(), []
+    monkeypatch.setattr(_together, "TURN_SECONDS", 60)
+    first, others, begun = threading.Event(), threading.Event(), []
 
     def work(action):
         begun.append(action.id)
-        gate.wait(30)
+        (others if action.data["n"] else first).wait(30)
         return action.data["n"]
 
     worker = make(work=work)
@@ -221,9 +222,10 @@ def test_what_ends_while_an_answer_is_published_is_said_in_one_call(bench, make)
     until("all are under way", lambda: len(begun) == 5)
     bench.server.process.signal(signal.SIGSTOP)
     try:
-        gate.set()
-        until("one is at it, and the others wait",
-              lambda: REPLY in worker.sayings.gathered and len(worker.sayings.gathered[REPLY].items) == 4)
+        first.set()
+        until("one is at it", lambda: REPLY in worker.sayings.newest and REPLY not in worker.sayings.gathered)
+        others.set()
+        until("the others wait", lambda: (call := worker.sayings.gathered.get(REPLY)) and len(call.items) == 4)
     finally:
         bench.server.process.signal(signal.SIGCONT)
     assert sorted(answer["data"] for answer in bench.await_answers(5)) == list(range(5))

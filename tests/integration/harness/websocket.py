@@ -114,9 +114,13 @@ class WebSocket:
         self.socket = tls.wrap_socket(self.socket, server_hostname=self.socket.getpeername()[0], suppress_ragged_eofs=False)
 
     @classmethod
-    def connect(cls, address, path, headers=(), receive_buffer=None, tls=None, **request):
-        """Opens a connection, over TLS with a context of ssl; Refused where the gateway does not answer 101."""
+    def connect(cls, address, path, headers=(), receive_buffer=None, tls=None, seconds=None, **request):
+        """
+        Opens a connection, over TLS with a context of ssl; Refused where the gateway does not answer 101. seconds: that it waits for
+        anything, from then on, too.
+        """
         peer = cls(address, receive_buffer, tls)
+        peer.socket.settimeout(seconds or wait.PATIENCE_SECONDS)
         try:
             peer.send_raw(handshake(path, headers, **request))
             response = peer.read_response()
