@@ -311,10 +311,12 @@ class AgedRedis(ClusterRedis):
         return (*super()._listens(port), *(word for name in gone for word in ("--rename-command", name, "")))
 
 
-def test_sharded_channels_are_back_when_the_last_old_server_is_replaced(tmp_path, start, config):
+@pytest.mark.parametrize("pubsub", ["auto", "sharded"])
+def test_sharded_channels_are_back_when_the_last_old_server_is_replaced(tmp_path, start, config, pubsub):
+    """Others go on publishing the classic way for a moment, so both are heard, whatever is wanted in the end."""
     made = Cluster(tmp_path, n=2, make=AgedRedis)
     try:
-        gateway = start("--config", config, redis=made.url)
+        gateway = start("--config", config, "--redis-pubsub", pubsub, redis=made.url)
         gateway.wait_for_line("this cluster knows no sharded channels")
         old, _ = made.primaries
         channel = next(channel for channel in made.one_of_each("plain:{}") if made.owner(channel) is old)

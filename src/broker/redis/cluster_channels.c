@@ -49,11 +49,18 @@ static void tell_lost(struct redis_cluster_channels *channels, struct channel *c
 	channels->events.lost(channels->events.arg, name_of(channel));
 }
 
-static void tell_subscribed(struct redis_cluster_channels *channels, struct channel *channel)
+static bool is_heard(const struct redis_cluster_channels *channels, const struct channel *channel)
 {
 	for (int i = 0; i < N_REDIS_HEARINGS; i++)
 		if (channels->hears[i] && !channel->heard[i])
-			return;
+			return false;
+	return true;
+}
+
+static void tell_subscribed(struct redis_cluster_channels *channels, struct channel *channel)
+{
+	if (!is_heard(channels, channel))
+		return;
 	channel->told = true;
 	channel->awaited = false;
 	channels->events.subscribed(channels->events.arg, name_of(channel));
@@ -110,8 +117,10 @@ static void place_sharded(struct redis_cluster_channels *channels, struct channe
 
 	if (!channels->hears[REDIS_SHARDED] || channel->at[REDIS_SHARDED] == owner)
 		return;
-	take_away(channel, REDIS_SHARDED);
-	tell_lost(channels, channel);
+	if (channel->at[REDIS_SHARDED]) {
+		take_away(channel, REDIS_SHARDED);
+		tell_lost(channels, channel);
+	}
 	(void)put(channel, REDIS_SHARDED, owner);
 }
 
@@ -221,14 +230,32 @@ void redis_cluster_channels_hear(struct redis_cluster_channels *channels, bool c
 	while ((entry = map_next(&channels->by_name, entry))) {
 		struct channel *channel = map_value(entry, struct channel, entry);
 
+		bool goes_on = classic && channel->from;
+
 		for (int i = 0; i < N_REDIS_HEARINGS; i++)
-			if (!channels->hears[i])
+			if (channels->hears[i])
+				goes_on |= channel->heard[i];
+			else
 				take_away(channel, (enum redis_hearing)i);
 		if (!classic)
 			drop_former(channel);
+		if (!goes_on)
+			tell_lost(channels, channel);
 		place(channels, channel);
-		if (!channel->told)
+		if (!channel->told || channel->awaited)
 			tell_subscribed(channels, channel);
+	}
+}
+
+void redis_cluster_channels_need_sharded(struct redis_cluster_channels *channels)
+{
+	struct map_entry *entry = NULL;
+
+	while ((entry = map_next(&channels->by_name, entry))) {
+		struct channel *channel = map_value(entry, struct channel, entry);
+
+		if (!channel->heard[REDIS_SHARDED])
+			tell_lost(channels, channel);
 	}
 }
 
@@ -344,7 +371,8 @@ void redis_cluster_channels_subscribed(struct redis_cluster_channels *channels, 
 	if (!channel || channel->at[hearing] != member)
 		return;
 	channel->heard[hearing] = true;
-	seamless = hearing == REDIS_CLASSIC && channel->from && channel->told && !channel->awaited;
+	/* It moved and was heard elsewhere meanwhile, or this way is new. */
+	seamless = channel->told && !channel->awaited;
 	if (hearing == REDIS_CLASSIC)
 		drop_former(channel);
 	if (!seamless)

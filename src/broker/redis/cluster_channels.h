@@ -54,8 +54,12 @@ void redis_cluster_channels_evacuate(struct redis_cluster_channels *channels, st
 /* This member is about to be freed: nothing is heard there. */
 void redis_cluster_channels_forget(struct redis_cluster_channels *channels, struct redis_member *member);
 
-/* Other ways are wanted than before. */
+/* Other ways are wanted than before. What is heard in a way that stays is not lost: nobody publishes in a way
+ * that is new, yet. */
 void redis_cluster_channels_hear(struct redis_cluster_channels *channels, bool classic, bool sharded);
+
+/* From now on somebody publishes to sharded channels: those that are not heard are lost. */
+void redis_cluster_channels_need_sharded(struct redis_cluster_channels *channels);
 
 /* A server's reports. */
 void redis_cluster_channels_event(struct redis_cluster_channels *channels, struct redis_member *member,

@@ -30,7 +30,8 @@ struct redis_cluster {
 	struct redis_cluster_channels channels;
 	struct redis_map_poll poll;
 
-	uint64_t sharded_ms; /* when we publish to sharded channels again; 0: there is nothing to wait for */
+	uint64_t sharded_ms; /* when we publish to sharded channels again, or then give up the classic way; 0:
+				there is nothing to wait for */
 	struct event *tick_timer;
 	uint64_t tick_ms;
 	struct log_limit moves_limit;

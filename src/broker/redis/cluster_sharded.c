@@ -4,7 +4,8 @@
  *
  * Each server is asked when it is ready, so that it is noticed when the last old one has been replaced. From
  * then on channels are heard in both ways, and published to as sharded ones once the other gateways have had
- * the time to notice, too.
+ * the time to notice, too. With `redis_pubsub: sharded` the classic way is given up after as long once more:
+ * the others begin to publish at moments of their own.
  */
 
 #include "broker/redis/cluster_private.h"
@@ -44,13 +45,22 @@ void redis_cluster_judge_sharded(struct redis_cluster *cluster)
 		return;
 	log_info(cluster->log, "redis: all servers of this cluster know sharded channels now");
 	cluster->sharded_ms = clock_monotonic_ms() + ALL_NOTICE_MS;
-	redis_cluster_channels_hear(&cluster->channels, wanted != REDIS_PUBSUB_SHARDED, true);
+	redis_cluster_channels_hear(&cluster->channels, true, true);
 }
 
 void redis_cluster_tick_sharded(struct redis_cluster *cluster, uint64_t now_ms)
 {
-	if (cluster->sharded_ms && now_ms >= cluster->sharded_ms)
-		publish_sharded(cluster, true);
+	if (!cluster->sharded_ms || now_ms < cluster->sharded_ms)
+		return;
+	if (cluster->settings.options.sharded) {
+		cluster->sharded_ms = 0;
+		redis_cluster_channels_hear(&cluster->channels, false, true);
+		return;
+	}
+	publish_sharded(cluster, true);
+	redis_cluster_channels_need_sharded(&cluster->channels);
+	if (cluster->settings.options.pubsub == REDIS_PUBSUB_SHARDED)
+		cluster->sharded_ms = now_ms + ALL_NOTICE_MS;
 }
 
 void redis_cluster_lacks_sharded(struct redis_member *member, struct slice why)
