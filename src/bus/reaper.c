@@ -156,10 +156,22 @@ static bool is_name(struct slice name)
 	return name.len > 1 && name.len <= PRESENCE_HELD_MAX;
 }
 
+/* Was it let go just now? Then a server that cannot write keeps it. */
+static bool was_let_go(const struct reaper *reaper, struct slice name)
+{
+	for (size_t i = 0; i < reaper->n; i++)
+		if (slice_equal(name_at(reaper, i), name))
+			return true;
+	return false;
+}
+
 static void on_names(void *arg, int r, const struct slice *names, size_t n)
 {
 	struct reaper *reaper = arg;
 
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (was_let_go(reaper, names[i]))
+			r = -EAGAIN;
 	reaper->n = reaper->at = reaper->cursor = 0;
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		if (!is_name(names[i]))
@@ -191,6 +203,7 @@ void reaper_begin(struct reaper *reaper, struct slice node)
 		return;
 	memcpy(reaper->node, node.data, node.len);
 	reaper->node[node.len] = '\0';
+	reaper->n = 0;
 	reaper->n_users = reaper->n_connections = 0;
 	ask_names(reaper);
 }

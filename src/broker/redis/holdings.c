@@ -44,18 +44,11 @@ static void on_first(void *arg, int r)
 	answered(arg, r);
 }
 
-/* One that is away is told everything when it is back. */
+/* The first server has all names. One that is away is told everything when it is back; one that refuses to
+ * write (its library's complaint says so) must not hold up those that do. */
 static void on_other(void *arg, int r)
 {
-	answered(arg, r == -ENOTCONN || r == -ETIMEDOUT ? 0 : r);
-}
-
-static void note(struct gathering *gathering, int r)
-{
-	if (r == 0)
-		gathering->n++;
-	else if (r != -ENOTCONN && gathering->r == 0)
-		gathering->r = r;
+	answered(arg, r == -ECANCELED ? r : 0);
 }
 
 static size_t pick(struct slice *picked, const struct slice *names, const unsigned char *places, size_t n,
@@ -94,9 +87,9 @@ int redis_holdings_hold(const struct redis_holdings *holdings, struct slice node
 		if (!server || !n_picked)
 			continue;
 		/* What is let go may stand anywhere: the list may have been another when it was put there. */
-		note(gathering,
-			hold ? redis_lease_hold_there(server, node, picked, n_picked, on_other, gathering)
-			     : redis_lease_hold(server, node, false, names, n, on_other, gathering));
+		r = hold ? redis_lease_hold_there(server, node, picked, n_picked, on_other, gathering)
+			 : redis_lease_hold(server, node, false, names, n, on_other, gathering);
+		gathering->n += r == 0;
 	}
 	return 0;
 }

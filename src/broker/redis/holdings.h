@@ -8,7 +8,9 @@
  * clear up what a dead node left on the others. So each of these has the names of what is held there once
  * more, and a set of the nodes that hold it.
  *
- * A server that is away takes no names. When it is back all nodes say everything anew.
+ * A server that is away takes no names. When it is back all nodes say everything anew. One that answers and
+ * does not write (its memory or disk is full) takes none either, and fails nothing here but the question what
+ * a dead node holds: that node is not over before all have answered.
  */
 
 #include "broker/broker.h"
