@@ -81,7 +81,8 @@ static void lacks(void *arg, const struct redis_link *link)
 	world.lacking = link;
 }
 
-static const struct redis_slots_source router = {NULL, NULL, owner, at, redirected, lacks};
+static struct redis_line lines[REDIS_SLOTS];
+static const struct redis_slots_source router = {NULL, lines, owner, at, redirected, lacks};
 
 static void on_answer(void *arg, const struct redis_reply *reply)
 {
@@ -92,6 +93,13 @@ static void on_answer(void *arg, const struct redis_reply *reply)
 	memcpy(world.answer, text.data, text.len);
 	world.answer[text.len] = '\0';
 	world.n_answers++;
+}
+
+static void begin_in_line(void)
+{
+	const struct slice argv[] = {slice_of("XADD"), slice_of("stream")};
+
+	assert_int_equal(redis_errand_begin_in_line(&world.errands, old, argv, 2, on_answer, NULL), 0);
 }
 
 static int begin(size_t n_bytes)
@@ -199,6 +207,25 @@ static void an_answer_that_nobody_waits_for_is_dropped(void **state)
 	redis_errands_init(&world.errands, world.base, &router);
 }
 
+/* Its caller is told that nobody knows how it ended, and it had waited. */
+static void none_of_a_line_is_sent_while_all_are_cancelled(void **state)
+{
+	size_t n_sent;
+
+	(void)state;
+	begin_in_line();
+	begin_in_line();
+	answer(0, "MOVED 7 new:7");
+	answer(1, "MOVED 7 new:7");
+	n_sent = world.n_sent;
+	assert_int_equal(n_sent, 3); /* the second waits behind the first */
+	redis_errands_cancel(&world.errands);
+	assert_int_equal(world.n_answers, 2);
+	assert_int_equal(world.n_sent, n_sent);
+	answer(2, "ERR late");
+	assert_int_equal(world.n_answers, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +237,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(those_that_wait_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			an_answer_that_nobody_waits_for_is_dropped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			none_of_a_line_is_sent_while_all_are_cancelled, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

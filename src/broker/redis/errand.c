@@ -430,18 +430,42 @@ void redis_errands_init(
 	list_init(&errands->all);
 }
 
-void redis_errands_cancel(struct redis_errands *errands)
+/* Nobody is told before all have left their lines: what others do meanwhile would send them. */
+static void detach(struct redis_errands *errands, struct list *detached)
 {
+	list_init(detached);
 	while (errands->all.next && !list_empty(&errands->all)) {
 		struct errand *errand = list_entry(errands->all.next, struct errand, link);
-		redis_answer_fn fn = errand->fn;
-
 		struct redis_line *line = errand->line;
 
-		errand->fn = NULL;
 		leave(errand);
+		errand->line = line; /* to go on there */
+		list_push_back(detached, &errand->link);
+	}
+}
+
+void redis_errands_cancel(struct redis_errands *errands)
+{
+	struct list detached, told;
+
+	detach(errands, &detached);
+	list_init(&told);
+	while (!list_empty(&detached)) {
+		struct errand *errand = list_entry(detached.next, struct errand, link);
+		redis_answer_fn fn = errand->fn;
+
+		list_remove(&errand->link);
+		list_push_back(&told, &errand->link);
+		errand->fn = NULL;
 		if (fn)
 			fn(errand->arg, NULL);
+	}
+	while (!list_empty(&told)) {
+		struct errand *errand = list_entry(told.next, struct errand, link);
+		struct redis_line *line = errand->line;
+
+		list_remove(&errand->link);
+		errand->line = NULL;
 		if (!errand->sent) /* others are under way, and freed with their answer */
 			errand_free(errand);
 		if (line)

@@ -14,6 +14,9 @@
  * again, so that it cannot come after them.
  *
  * Beside a cluster there are no errands: commands go straight to their link.
+ *
+ * One that has to come again with its script's text (servers before Redis 7, after a restart or a flush of
+ * their scripts) is another errand then, and may stand behind later ones.
  */
 
 #include <stdbool.h>
