@@ -110,6 +110,24 @@ static void a_node_without_a_usable_address_has_nothing(void **state)
 	redis_slot_map_deinit(&reading.map);
 }
 
+/* A proxy before a managed cluster: which of its servers answers there is not to be told by an id. */
+static void an_address_of_several_ids_has_none(void **state)
+{
+	struct reading reading;
+
+	(void)state;
+	read_map("*4 *3 :0 :9 *3 $1 a :1 $2 i1 *3 :10 :19 *3 $1 a :1 $2 i2 *3 :20 :29 *3 $1 a :1 $2 i1 "
+		 "*3 :30 :39 *3 $1 b :1 $2 i1",
+		&reading);
+	assert_int_equal(reading.r, 0);
+	assert_int_equal(reading.map.n_nodes, 2);
+	assert_true(reading.map.nodes[0].is_shared);
+	assert_string_equal(reading.map.nodes[0].id, "");
+	assert_false(reading.map.nodes[1].is_shared);
+	assert_string_equal(reading.map.nodes[1].id, "i1");
+	redis_slot_map_deinit(&reading.map);
+}
+
 static void nonsense_is_no_map(void **state)
 {
 	static const struct {
@@ -249,6 +267,7 @@ int main(void)
 		cmocka_unit_test(reads_a_map_in_which_each_slot_is_a_range),
 		cmocka_unit_test(a_node_without_a_name_is_the_one_that_was_asked),
 		cmocka_unit_test(a_node_without_a_usable_address_has_nothing),
+		cmocka_unit_test(an_address_of_several_ids_has_none),
 		cmocka_unit_test(nonsense_is_no_map),
 		cmocka_unit_test(counts_what_has_moved_and_takes_corrections),
 		cmocka_unit_test(takes_no_more_servers_than_a_cluster_has),

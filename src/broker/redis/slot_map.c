@@ -97,6 +97,17 @@ static struct slice other_address(const struct redis_reply *reply, size_t at)
 	return (struct slice){0};
 }
 
+static void take_id(struct redis_slot_node *node, struct slice id)
+{
+	if (!id.len || id.len > REDIS_SLOT_ID_MAX)
+		return;
+	node->is_shared |= *node->id && !slice_is(id, node->id);
+	if (node->is_shared)
+		*node->id = '\0';
+	else
+		memcpy(node->id, id.data, id.len);
+}
+
 /* A node is an array: its address, port and id, and since Redis 7 more about it. Its place, 0 if it says
  * nothing of use, or -ENOMEM. */
 static int take_node(
@@ -116,8 +127,8 @@ static int take_node(
 		host = other_address(reply, at + 4);
 	place = place_of(map, host, (uint16_t)port);
 	id = reply->values[at].integer >= 3 ? redis_reply_text(reply, at + 3) : (struct slice){0};
-	if (place > 0 && id.len && id.len <= REDIS_SLOT_ID_MAX)
-		memcpy(map->nodes[place - 1].id, id.data, id.len);
+	if (place > 0)
+		take_id(&map->nodes[place - 1], id);
 	return place;
 }
 

@@ -9,6 +9,7 @@
  * address is nobody's. Pure.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,7 +30,8 @@ struct redis_slot_node {
 	char host[REDIS_SLOT_HOST_MAX + 1];
 	uint16_t port;
 	uint16_t n_slots;
-	char id[REDIS_SLOT_ID_MAX + 1]; /* empty: it was not said */
+	char id[REDIS_SLOT_ID_MAX + 1]; /* empty: it was not said, or is_shared */
+	bool is_shared; /* several ids were said of this address: a proxy that stands before them all */
 };
 
 struct redis_slot_map {
