@@ -6,8 +6,9 @@
  *
  * Exponential with jitter: a time drawn evenly from the upper half below a ceiling, which doubles with each
  * failure up to a cap, so that many nodes that lost the same Redis do not come back in step. Never shorter
- * than that half: with a first ceiling of 50 ms, attempts that fail at once are no more than five in any
- * second. It knows no clock; randomness comes from the seed.
+ * than that half: with a first ceiling of 50 ms, attempts that each follow a wait and fail at once are no
+ * more than five in any second. (The first one of a start follows none: there may be six then.) It knows no
+ * clock; randomness comes from the seed.
  */
 
 #include <stdint.h>

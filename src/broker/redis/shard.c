@@ -247,7 +247,8 @@ static void say_why(struct redis_shard *shard, const struct redis_vote *vote)
 {
 	struct redis_server *server = shard->server->server;
 	const char *why = vote ? NULL : redis_sentinels_reason(&shard->sentinels);
-	const char *fault = vote && shard->next->server ? redis_server_fault(shard->next->server) : NULL;
+	bool is_tried = vote && shard->next->server && redis_vote_same(vote, &shard->next->at);
+	const char *fault = is_tried ? redis_server_fault(shard->next->server) : NULL;
 	char text[600];
 
 	if (redis_server_is_ready(server))
