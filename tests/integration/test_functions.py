@@ -12,6 +12,9 @@ from harness.gateway import run
 from harness.redis_server import DurableRedis, RedisServer
 from harness.wait import PATIENCE_SECONDS, until
 
+# The gateway but prints it.
+pytestmark = pytest.mark.plain
+
 DAY_MS = 24 * 3600 * 1000
 KEEP = 1001
 NEW_MS = 20000  # a log without entries that was begun a moment ago

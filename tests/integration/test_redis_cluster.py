@@ -192,15 +192,15 @@ def test_who_comes_and_goes_is_followed_in_python_through_a_move_of_the_slot(clu
     thread.start()
     until("it follows", lambda: owner.client.execute_command("PUBSUB", "SHARDNUMSUB", channel)[1] == 1)
     with gateway.connect(path_of(channel)):
-        assert heard.get(timeout=15) == Change(0, 1)
+        assert heard.get(timeout=60) == Change(0, 1)
         cluster.move(cluster.slot(channel), other_than(cluster, owner))
-        missed = heard.get(timeout=15)
+        missed = heard.get(timeout=60)
         assert missed == Change(0, 1, missed=True)
         with gateway.connect(path_of(channel)):
-            assert heard.get(timeout=15) == Change(0, 2)
+            assert heard.get(timeout=60) == Change(0, 2)
             assert presence.roll(channel).n_anonymous == 2
             with gateway.connect(path_of(channel)):
-                assert heard.get(timeout=15) == Change(0, 3)
+                assert heard.get(timeout=60) == Change(0, 3)
     thread.join(15)
     assert not thread.is_alive()
     presence.close()

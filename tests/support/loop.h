@@ -20,7 +20,7 @@ struct event;
 struct event_base;
 
 enum {
-	PATIENCE_MS = 20000, /* of every wait; generous, because sanitizers and a busy machine are slow */
+	PATIENCE_MS = 40000, /* of every wait; generous, because sanitizers and a busy machine are slow */
 };
 
 struct loop {
