@@ -79,13 +79,6 @@ def is_heard(server, channel):
     return server.client.execute_command("PUBSUB SHARDNUMSUB", channel)[1] == 1
 
 
-def empty_bus(cluster):
-    """What was published has reached all servers: who subscribes at another one from now on does not hear it again."""
-    for server in cluster.primaries * 2:
-        for _ in range(2):  # turns of its loop
-            server.client.ping()
-
-
 def is_settled(gateway):
     return gateway.get("/ready").json()["broker"]["state"] == "ready"
 
@@ -323,13 +316,15 @@ def test_sharded_channels_are_back_when_the_last_old_server_is_replaced(tmp_path
         with gateway.connect(path_of(channel)) as peer:
             publish(gateway, channel, "by PUBLISH")
             assert peer.receive()["data"] == "by PUBLISH"
-            empty_bus(made)
             old.kill()
             old.is_old = False
             old.start()
             gateway.wait_for_line("all servers of this cluster know sharded channels now")
             until("it is heard", lambda: is_heard(old, channel))
             until("it is ready", lambda: is_settled(gateway))
+            publish(gateway, channel, "settled")
+            while peer.receive()["data"] != "settled":
+                pass  # a channel that moves is heard at two servers for a moment, and one event may count twice
             hears(made, gateway, peer, channel)
         assert len(gateway.lines("knows no sharded channels")) == 1
     finally:
