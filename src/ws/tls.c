@@ -102,10 +102,9 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 static void answer_http(int fd)
 {
 	static const char answer[] =
-		"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 93\r\n"
+		"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 79\r\n"
 		"Connection: close\r\n\r\n"
-		"{\"type\":\"error\",\"data\":{\"code\":\"tls_required\","
-		"\"message\":\"TLS is spoken here: https or wss\"}}\n";
+		"{\"error\":{\"code\":\"tls_required\",\"message\":\"TLS is spoken here: https or wss\"}}\n";
 	char dropped[HTTP_DROPPED];
 
 	/* A socket that is closed with unread bytes is reset, and the answer with it. */

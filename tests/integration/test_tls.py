@@ -386,7 +386,7 @@ def test_plain_http_is_told_where_it_is(secure):
         answer = b""
         while data := peer.recv(4096):
             answer += data
-    assert answer.startswith(b"HTTP/1.1 400 ") and json.loads(answer.partition(b"\r\n\r\n")[2])["data"]["code"] == "tls_required"
+    assert answer.startswith(b"HTTP/1.1 400 ") and json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "tls_required"
     assert int(answer.split(b"Content-Length: ")[1].split(b"\r\n")[0]) == len(answer.partition(b"\r\n\r\n")[2])
     secure.wait_for_line("tls handshake failed", why="http request", alert="none")
 
