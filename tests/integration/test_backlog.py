@@ -3,7 +3,7 @@ A publisher that is faster than a worker: what waits between the bus and the wor
 way as their routes say.
 
 Deflating what does not deflate well makes the worker slow, and nothing else. Where the machine is busy the publisher is slow,
-too: so in overrun() the worker gets what others leave.
+too: so in overrun() a worker gets no more of the machine than others leave.
 """
 
 import base64
@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import pathlib
-import statistics
 import threading
 import time
 
@@ -25,11 +24,11 @@ pytestmark = pytest.mark.plain
 
 BACKLOG = 64 << 20  # WORKER_BACKLOG_BYTES; at one and a half times as much, the last word of a key gives way, too
 EVENT_BYTES = 100_000
-AT_ONCE = 40  # events: 4 MB, which Redis holds for a gateway without giving it up
-COUNT = 3200  # events: 320 MB, floods of whole calls
+PIPELINE = 40  # events: 4 MB, which Redis holds for a gateway without giving it up
+COUNT = 3200  # events: 320 MB, two floods of whole pipelines
 KEYS = 8
 NEWCOMERS = 10
-CATCH_UP_SECONDS = 240  # a worker that has little of a busy machine, with 64 MiB to deflate for each of a crowd
+CATCH_UP_SECONDS = 120  # a worker that goes last on a busy machine, until it is let go
 DROPPED = "tidegate_messages_dropped_total"
 DEFLATE = [("Sec-WebSocket-Extensions", "permessage-deflate")]
 PASSED = "events passed over: this worker cannot keep up"
@@ -67,7 +66,8 @@ class Returning(threading.Thread):
         self.start()
 
     def come(self):
-        self.peer = self.gateway.connect(f"{self.path}?since={self.pos}", seconds=CATCH_UP_SECONDS)
+        self.peer = self.gateway.connect(f"{self.path}?since={self.pos}")
+        self.peer.socket.settimeout(CATCH_UP_SECONDS)  # as long as its worker goes last
 
     def hear(self, message):
         if "channel" in message:
@@ -93,7 +93,7 @@ class Reader(threading.Thread):
     def __init__(self, peer):
         super().__init__(daemon=True)
         self.peer, self.numbers, self.code = peer, [], None
-        self.peer.socket.settimeout(CATCH_UP_SECONDS)
+        self.peer.socket.settimeout(CATCH_UP_SECONDS)  # as long as its worker goes last
         self.start()
 
     def run(self):
@@ -115,11 +115,11 @@ def gateway(start, own_redis, tmp_path):
     return start("--config", file, "--workers", "1", redis=own_redis)
 
 
-def flood(redis, channel, count=AT_ONCE, first=0):
+def flood(redis, channel, count=PIPELINE, first=0):
     filler = base64.b64encode(os.urandom(EVENT_BYTES * 3 // 4)).decode()
-    for start in range(first, first + count, AT_ONCE):
+    for start in range(first, first + count, PIPELINE):
         pipeline = redis.client.pipeline(transaction=False)
-        for number in range(start, start + AT_ONCE):
+        for number in range(start, start + PIPELINE):
             data = {"n": number, "key": number % KEYS, "filler": filler}
             pipeline.publish(channel, json.dumps({"type": "n", "data": data}))
         pipeline.execute()
@@ -148,29 +148,28 @@ def threads_of_workers(gateway):
             yield int(task.name)
 
 
-def be_nice(gateway, how):
+def schedule_workers(gateway, policy):
     for thread in threads_of_workers(gateway):
-        os.setpriority(os.PRIO_PROCESS, thread, how)
+        os.sched_setscheduler(thread, policy, os.sched_param(0))
 
 
 @contextlib.contextmanager
 def workers_go_last(gateway):
-    """Late, and not idle: a worker that gets nothing at all passes over nothing."""
-    be_nice(gateway, 19)
+    schedule_workers(gateway, os.SCHED_IDLE)
     try:
         yield
     finally:
-        be_nice(gateway, 0)
+        schedule_workers(gateway, os.SCHED_OTHER)
 
 
 def overrun(redis, gateway, channel, beside=lambda: None):
-    """Floods the channel until the worker passes over events, and calls beside() between two calls. How many it published."""
+    """Floods the channel until the worker passes over events, and calls beside() between two pipelines. How many it published."""
     count = 0
     with workers_go_last(gateway):
         while not gateway.lines(PASSED) and gateway.metric("tidegate_worker_backlog_bytes") < BACKLOG:
             beside()
             flood(redis, channel, first=count)
-            count += AT_ONCE
+            count += PIPELINE
     gateway.wait_for_line(PASSED)
     return count
 
@@ -184,10 +183,10 @@ def test_what_waits_for_a_worker_is_bounded_and_clients_are_told_as_their_routes
     crowd = [gateway.connect("/ws/dropping", headers=DEFLATE, receive_buffer=4096) for _ in range(10)]
     strict = Reader(gateway.connect("/ws/strict"))
     flood(own_redis, "cards")
-    all_taken(gateway, AT_ONCE)
+    all_taken(gateway, PIPELINE)
     before = gateway.resident_kib()
     flood(own_redis, "cards", COUNT)
-    all_taken(gateway, AT_ONCE + COUNT)
+    all_taken(gateway, PIPELINE + COUNT)
     grown = gateway.peak_kib() - before
     figure("memory of 320 MB that a worker could not take in time", f"{grown} KiB")
     assert grown * 1024 < 3 * BACKLOG  # what comes between two turns of a worker on a busy machine is above it
@@ -226,11 +225,11 @@ def test_newcomers_get_in_while_a_worker_has_more_mail_than_time(own_redis, gate
         until("mail waits", lambda: gateway.metric("tidegate_worker_backlog_bytes") > BACKLOG // 2, seconds=CATCH_UP_SECONDS)
     while len(seconds) < NEWCOMERS:
         began = time.monotonic()
-        gateway.connect("/ws/quiet", seconds=CATCH_UP_SECONDS).abandon()
+        gateway.connect("/ws/quiet").abandon()
         seconds.append(time.monotonic() - began)
     flooding.stop()
     figure("the slowest handshake beside a flood of events", f"{max(seconds) * 1000:.0f} ms")
-    assert statistics.median(seconds) < 10  # 2 s it may be held back for its subscription
+    assert max(seconds) < 10  # 2 s it may be held back for its subscription
     for peer in crowd:
         peer.abandon()
 
