@@ -189,7 +189,7 @@ def test_what_waits_for_a_worker_is_bounded_and_clients_are_told_as_their_routes
     all_taken(gateway, PIPELINE + COUNT)
     grown = gateway.peak_kib() - before
     figure("memory of 320 MB that a worker could not take in time", f"{grown} KiB")
-    assert grown * 1024 < 3 * BACKLOG  # what comes between two turns of a worker on a busy machine is above it
+    assert grown * 1024 < 2 * BACKLOG
     line = gateway.wait_for_line(PASSED, channel="cards")
     assert int(line.fields["n"]) > 0
     strict.join(30)
