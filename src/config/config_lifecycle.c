@@ -8,8 +8,9 @@
 #include "config/value.h"
 #include "core/buf.h"
 
-static int read_stream(struct reader *reader, const yaml_node_t *value, struct route_lifecycle *lifecycle)
+static int read_stream(struct reader *reader, const yaml_node_t *value, void *arg)
 {
+	struct route_lifecycle *lifecycle = arg;
 	int r = reader_text(reader, value, "stream", &lifecycle->stream);
 	size_t len = r == 0 ? strlen(lifecycle->stream) : 1;
 
@@ -33,8 +34,9 @@ static int refuse_event(struct reader *reader, unsigned int line, const char *na
 	return CONFIG_BAD;
 }
 
-static int read_events(struct reader *reader, const yaml_node_t *value, struct route_lifecycle *lifecycle)
+static int read_events(struct reader *reader, const yaml_node_t *value, void *arg)
 {
+	struct route_lifecycle *lifecycle = arg;
 	const char *names[N_LIFECYCLE_EVENTS];
 	unsigned int lines[N_LIFECYCLE_EVENTS];
 	size_t n = 0;
@@ -57,36 +59,31 @@ static int read_events(struct reader *reader, const yaml_node_t *value, struct r
 	return r;
 }
 
-static int read_size(struct reader *reader, const yaml_node_t *value, struct route_lifecycle *lifecycle)
+static int read_size(struct reader *reader, const yaml_node_t *value, void *arg)
 {
 	static const struct value_bounds bounds = {ROUTE_LIFECYCLE_SIZE_MIN, ROUTE_LIFECYCLE_SIZE_MAX};
+	struct route_lifecycle *lifecycle = arg;
 
 	return reader_value(reader, value, "size", &value_count, &lifecycle->size, &bounds);
 }
 
-static int read_key(struct reader *reader, size_t key, const yaml_node_t *value, void *arg)
-{
-	static int (*const rows[])(struct reader *, const yaml_node_t *, struct route_lifecycle *) = {
-		read_stream, read_events, read_size};
-
-	return rows[key](reader, value, arg);
-}
+static const struct reader_row rows[] = {
+	{"stream", read_stream},
+	{"events", read_events},
+	{"size", read_size},
+};
 
 /* A word alone is the stream. */
 int config_lifecycle_read(struct reader *reader, const yaml_node_t *value, struct route_lifecycle *lifecycle)
 {
-	const struct reader_keys keys = {.where = " in lifecycle",
-		.n = 3,
-		.names = {"stream", "events", "size"},
-		.read = read_key,
-		.arg = lifecycle};
 	int r = 0;
 
 	*lifecycle = (struct route_lifecycle){0};
 	if (value->type == YAML_SCALAR_NODE && !reader_is_null(value))
 		return read_stream(reader, value, lifecycle);
 	if (value->type == YAML_MAPPING_NODE)
-		r = reader_mapping(reader, value, &keys);
+		r = reader_rows(
+			reader, value, " in lifecycle", rows, sizeof(rows) / sizeof(rows[0]), lifecycle);
 	if (r == 0 && !lifecycle->stream)
 		r = reader_refuse(reader, reader_line(value),
 			"lifecycle is the name of a stream, or 'stream: …' and more below it");

@@ -10,20 +10,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config_actions.h"
+#include "config/config_history.h"
 #include "config/config_lifecycle.h"
 #include "config/config_messages.h"
+#include "config/config_presence.h"
+#include "config/config_slow.h"
 #include "config/reader.h"
 #include "config/value.h"
 #include "core/buf.h"
 #include "route/route.h"
 
-/* The keys of a route, before it goes into the table. Texts belong to the document. */
 struct templates {
 	const char *texts[ROUTE_SUBSCRIBE_MAX];
 	unsigned int lines[ROUTE_SUBSCRIBE_MAX];
 	size_t n;
 };
 
+/* The keys of a route, before it goes into the table. Texts belong to the document. */
 struct route_draft {
 	unsigned int line;
 	unsigned int path_line;
@@ -52,8 +56,12 @@ struct route_draft {
 	bool sse_on; /* as it is written */
 };
 
-static int read_path(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+/* --- the keys --- */
+
+static int read_path(struct reader *reader, const yaml_node_t *value, void *arg)
 {
+	struct route_draft *draft = arg;
+
 	draft->path_line = reader_line(value);
 	return reader_text(reader, value, "path", &draft->path);
 }
@@ -63,8 +71,10 @@ static int refuse_second_channels(struct reader *reader, const yaml_node_t *valu
 	return reader_refuse(reader, reader_line(value), "a route has 'channel' or 'channels', not both");
 }
 
-static int read_channel(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_channel(struct reader *reader, const yaml_node_t *value, void *arg)
 {
+	struct route_draft *draft = arg;
+
 	if (draft->has_channels)
 		return refuse_second_channels(reader, value);
 	draft->has_channels = true;
@@ -73,8 +83,10 @@ static int read_channel(struct reader *reader, const yaml_node_t *value, struct 
 	return reader_text(reader, value, "channel", &draft->channels.texts[0]);
 }
 
-static int read_channels(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_channels(struct reader *reader, const yaml_node_t *value, void *arg)
 {
+	struct route_draft *draft = arg;
+
 	if (draft->has_channels)
 		return refuse_second_channels(reader, value);
 	draft->has_channels = true;
@@ -82,8 +94,9 @@ static int read_channels(struct reader *reader, const yaml_node_t *value, struct
 		draft->channels.lines, &draft->channels.n);
 }
 
-static int read_subscribe(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_subscribe(struct reader *reader, const yaml_node_t *value, void *arg)
 {
+	struct route_draft *draft = arg;
 	const char *word;
 
 	draft->subscribe_any_route = false;
@@ -99,111 +112,23 @@ static int read_subscribe(struct reader *reader, const yaml_node_t *value, struc
 	return 0;
 }
 
-static int refuse_policy(struct reader *reader, unsigned int line, const char *name)
+static int read_slow(struct reader *reader, const yaml_node_t *value, void *arg)
 {
-	struct buf *error = reader->loader->error;
+	struct route_draft *draft = arg;
 
-	reader_open_line(reader, line);
-	value_quote(error, name);
-	buf_append_str(error, " is no policy for slow clients (known: ");
-	for (size_t i = 0; i < N_SLOW_POLICIES; i++)
-		buf_printf(error, i > 0 ? ", %s" : "%s", slow_policy_name((enum slow_policy)i));
-	buf_append_char(error, ')');
-	return CONFIG_BAD;
+	return config_slow_read(reader, value, &draft->slow, &draft->key_line);
 }
 
-static int read_slow_policy(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_compression(struct reader *reader, const yaml_node_t *value, void *arg)
 {
-	const char *name;
-	int r = reader_text(reader, value, "policy", &name);
+	struct route_draft *draft = arg;
 
-	if (r == 0 && !slow_policy_parse(name, &draft->slow.policy))
-		r = refuse_policy(reader, reader_line(value), name);
-	return r;
-}
-
-static int read_slow_key(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	draft->key_line = reader_line(value);
-	return reader_text(reader, value, "key", &draft->slow.key);
-}
-
-static int read_slow_bytes(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	const struct option *option = &options[OPTION_outbox_bytes_max];
-	const struct value_bounds bounds = {option->least, option->most};
-
-	return reader_value(reader, value, "bytes", &value_size, &draft->slow.bytes_max, &bounds);
-}
-
-static int read_slow_age(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	static const struct value_bounds bounds = {SLOW_AGE_MS_MIN, SLOW_AGE_MS_MAX};
-
-	if (value->type == YAML_SCALAR_NODE && strcmp((const char *)value->data.scalar.value, "none") == 0) {
-		draft->slow.age_max_ms = SLOW_AGE_NONE;
-		return 0;
-	}
-	return reader_value(reader, value, "age", &value_duration, &draft->slow.age_max_ms, &bounds);
-}
-
-struct route_key {
-	const char *name;
-	int (*read)(struct reader *reader, const yaml_node_t *value, struct route_draft *draft);
-};
-
-static const struct route_key slow_keys[] = {
-	{"policy", read_slow_policy},
-	{"key", read_slow_key},
-	{"bytes", read_slow_bytes},
-	{"age", read_slow_age},
-};
-
-enum {
-	N_SLOW_KEYS = sizeof(slow_keys) / sizeof(slow_keys[0]),
-};
-
-static int read_one_slow_key(struct reader *reader, size_t key, const yaml_node_t *value, void *arg)
-{
-	return slow_keys[key].read(reader, value, arg);
-}
-
-static int read_slow_keys(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	struct reader_keys keys = {
-		.where = " in slow", .n = N_SLOW_KEYS, .read = read_one_slow_key, .arg = draft};
-
-	if (value->type != YAML_MAPPING_NODE)
-		return reader_refuse(
-			reader, reader_line(value), "slow is a policy, or 'policy: …' and more below it");
-	for (size_t i = 0; i < N_SLOW_KEYS; i++)
-		keys.names[i] = slow_keys[i].name;
-	return reader_mapping(reader, value, &keys);
-}
-
-static int read_slow(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	int r = value->type == YAML_SCALAR_NODE && !reader_is_null(value)
-			? read_slow_policy(reader, value, draft)
-			: read_slow_keys(reader, value, draft);
-
-	if (r)
-		return r;
-	if (draft->slow.policy == SLOW_LATEST_BY_KEY && !draft->slow.key)
-		return reader_refuse(reader, reader_line(value),
-			"latest_by_key needs a 'key': the path of a member, such as data.id");
-	if (draft->slow.policy != SLOW_LATEST_BY_KEY && draft->slow.key)
-		return reader_refuse(reader, draft->key_line, "'key' goes with policy latest_by_key only");
-	return 0;
-}
-
-static int read_compression(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
 	return reader_value(reader, value, "compression", &value_bool, &draft->compression, NULL);
 }
 
-static int read_auth(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_auth(struct reader *reader, const yaml_node_t *value, void *arg)
 {
+	struct route_draft *draft = arg;
 	const char *word;
 	int r = reader_text(reader, value, "auth", &word);
 
@@ -212,8 +137,9 @@ static int read_auth(struct reader *reader, const yaml_node_t *value, struct rou
 	return r;
 }
 
-static int read_access(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_access(struct reader *reader, const yaml_node_t *value, void *arg)
 {
+	struct route_draft *draft = arg;
 	const char *word;
 	int r = reader_text(reader, value, "access", &word);
 
@@ -223,8 +149,9 @@ static int read_access(struct reader *reader, const yaml_node_t *value, struct r
 	return r;
 }
 
-static int read_ids(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_ids(struct reader *reader, const yaml_node_t *value, void *arg)
 {
+	struct route_draft *draft = arg;
 	const char *word;
 	int r = reader_text(reader, value, "ids", &word);
 
@@ -236,238 +163,51 @@ static int read_ids(struct reader *reader, const yaml_node_t *value, struct rout
 	return 0;
 }
 
-static int read_history_size(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_history(struct reader *reader, const yaml_node_t *value, void *arg)
 {
-	static const struct value_bounds bounds = {1, ROUTE_HISTORY_SIZE_MAX};
-	unsigned int size = 0;
-	int r = reader_value(reader, value, "size", &value_count, &size, &bounds);
-
-	if (r == 0)
-		draft->history.size = size;
-	return r;
-}
-
-static int read_history_ttl(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	static const struct value_bounds bounds = {ROUTE_HISTORY_TTL_MS_MIN, ROUTE_HISTORY_TTL_MS_MAX};
-
-	return reader_value(reader, value, "ttl", &value_duration, &draft->history.ttl_ms, &bounds);
-}
-
-static int read_history_on_gap(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	const char *word;
-	int r = reader_text(reader, value, "on_gap", &word);
-
-	if (r)
-		return r;
-	draft->history.close_on_gap = strcmp(word, "close") == 0;
-	if (!draft->history.close_on_gap && strcmp(word, "ignore") != 0)
-		return reader_refuse(reader, reader_line(value), "on_gap is 'ignore' or 'close'");
-	return 0;
-}
-
-static const struct route_key history_keys[] = {
-	{"size", read_history_size},
-	{"ttl", read_history_ttl},
-	{"on_gap", read_history_on_gap},
-};
-
-enum {
-	N_HISTORY_KEYS = sizeof(history_keys) / sizeof(history_keys[0]),
-};
-
-static int read_one_history_key(struct reader *reader, size_t key, const yaml_node_t *value, void *arg)
-{
-	return history_keys[key].read(reader, value, arg);
-}
-
-static int read_history_keys(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	struct reader_keys keys = {
-		.where = " in history", .n = N_HISTORY_KEYS, .read = read_one_history_key, .arg = draft};
-
-	for (size_t i = 0; i < N_HISTORY_KEYS; i++)
-		keys.names[i] = history_keys[i].name;
-	return reader_mapping(reader, value, &keys);
-}
-
-/* A mapping, even an empty one, means that the route has a history. */
-static int read_history(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	const char *word = "";
-	bool on = true;
-	int r = 0;
+	struct route_draft *draft = arg;
 
 	draft->history_line = reader_line(value);
-	if (value->type == YAML_SCALAR_NODE && !reader_is_null(value))
-		r = reader_text(reader, value, "history", &word);
-	if (r)
-		return r;
-	if (value->type != YAML_MAPPING_NODE && !value_truth(word, &on))
-		return reader_refuse(reader, reader_line(value),
-			"history is 'on', 'off', or 'size: …', 'ttl: …' and 'on_gap: …' below it");
-	if (!on)
-		return 0;
-	draft->history.size = ROUTE_HISTORY_SIZE;
-	draft->history.ttl_ms = ROUTE_HISTORY_TTL_MS;
-	return value->type == YAML_MAPPING_NODE ? read_history_keys(reader, value, draft) : 0;
+	return config_history_read(reader, value, &draft->history);
 }
 
-static int read_stream(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_actions(struct reader *reader, const yaml_node_t *value, void *arg)
 {
-	int r = reader_text(reader, value, "stream", &draft->actions.stream);
-	size_t len = r == 0 ? strlen(draft->actions.stream) : 1;
+	struct route_draft *draft = arg;
 
-	if (len == 0 || len > ROUTE_ACTIONS_STREAM_MAX)
-		return reader_refuse(reader, reader_line(value),
-			"the stream of actions is a key in Redis, of 1 to %d bytes",
-			ROUTE_ACTIONS_STREAM_MAX);
-	return r;
-}
-
-static int read_actions_timeout(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	static const struct value_bounds bounds = {
-		ROUTE_ACTIONS_TIMEOUT_MS_MIN, ROUTE_ACTIONS_TIMEOUT_MS_MAX};
-
-	return reader_value(reader, value, "timeout", &value_duration, &draft->actions.timeout_ms, &bounds);
-}
-
-static int read_in_flight(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	static const struct value_bounds bounds = {1, ROUTE_ACTIONS_IN_FLIGHT_MAX};
-
-	return reader_value(reader, value, "in_flight", &value_count, &draft->actions.in_flight, &bounds);
-}
-
-static int read_backlog(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	static const struct value_bounds bounds = {1, ROUTE_ACTIONS_BACKLOG_MAX};
-
-	return reader_value(reader, value, "backlog", &value_count, &draft->actions.backlog, &bounds);
-}
-
-static const struct route_key actions_keys[] = {
-	{"stream", read_stream},
-	{"timeout", read_actions_timeout},
-	{"in_flight", read_in_flight},
-	{"backlog", read_backlog},
-};
-
-enum {
-	N_ACTIONS_KEYS = sizeof(actions_keys) / sizeof(actions_keys[0]),
-};
-
-static int read_one_actions_key(struct reader *reader, size_t key, const yaml_node_t *value, void *arg)
-{
-	return actions_keys[key].read(reader, value, arg);
-}
-
-/* A word alone is the stream. */
-static int read_actions(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	struct reader_keys keys = {
-		.where = " in actions", .n = N_ACTIONS_KEYS, .read = read_one_actions_key, .arg = draft};
-	int r = 0;
-
-	if (value->type == YAML_SCALAR_NODE && !reader_is_null(value))
-		return read_stream(reader, value, draft);
-	for (size_t i = 0; i < N_ACTIONS_KEYS; i++)
-		keys.names[i] = actions_keys[i].name;
-	if (value->type == YAML_MAPPING_NODE)
-		r = reader_mapping(reader, value, &keys);
-	if (r == 0 && !draft->actions.stream)
-		r = reader_refuse(reader, reader_line(value),
-			"actions is the name of a stream, or 'stream: …' and more below it");
-	return r;
+	return config_actions_read(reader, value, &draft->actions);
 }
 
 /* It is looked at when the route is in the table. */
-static int read_messages(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_messages(struct reader *reader, const yaml_node_t *value, void *arg)
 {
+	struct route_draft *draft = arg;
+
 	(void)reader;
 	draft->messages = value;
 	return 0;
 }
 
-static int read_presence_list(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_presence(struct reader *reader, const yaml_node_t *value, void *arg)
 {
-	return reader_value(reader, value, "list", &value_bool, &draft->presence.list, NULL);
-}
-
-static int read_presence_events(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	return reader_value(reader, value, "events", &value_bool, &draft->presence.events, NULL);
-}
-
-static int read_presence_grace(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	static const struct value_bounds bounds = {0, ROUTE_PRESENCE_GRACE_MS_MAX};
-
-	return reader_value(reader, value, "grace", &value_duration, &draft->presence.grace_ms, &bounds);
-}
-
-static int read_presence_info(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	int r = reader_text(reader, value, "info", &draft->presence.info);
-	size_t len = r == 0 ? strlen(draft->presence.info) : 1;
-
-	if (len == 0 || len > ROUTE_PRESENCE_INFO_MAX)
-		return reader_refuse(reader, reader_line(value),
-			"the info of presence is the name of a claim, of 1 to %d bytes",
-			ROUTE_PRESENCE_INFO_MAX);
-	return r;
-}
-
-static const struct route_key presence_keys[] = {
-	{"grace", read_presence_grace},
-	{"list", read_presence_list},
-	{"events", read_presence_events},
-	{"info", read_presence_info},
-};
-
-enum {
-	N_PRESENCE_KEYS = sizeof(presence_keys) / sizeof(presence_keys[0]),
-};
-
-static int read_one_presence_key(struct reader *reader, size_t key, const yaml_node_t *value, void *arg)
-{
-	return presence_keys[key].read(reader, value, arg);
-}
-
-/* A mapping, even an empty one, means that the route keeps presence. */
-static int read_presence(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
-{
-	struct reader_keys keys = {
-		.where = " in presence", .n = N_PRESENCE_KEYS, .read = read_one_presence_key, .arg = draft};
-	const char *word = "";
-	int r = 0;
+	struct route_draft *draft = arg;
 
 	draft->presence_line = reader_line(value);
-	draft->presence = (struct route_presence){true, true, true, ROUTE_PRESENCE_GRACE_MS, NULL};
-	if (value->type == YAML_SCALAR_NODE && !reader_is_null(value))
-		r = reader_text(reader, value, "presence", &word);
-	if (r)
-		return r;
-	if (value->type != YAML_MAPPING_NODE && !value_truth(word, &draft->presence.on))
-		return reader_refuse(reader, reader_line(value),
-			"presence is 'on', 'off', or 'grace: …', 'list: …', 'events: …' and 'info: …' below "
-			"it");
-	for (size_t i = 0; i < N_PRESENCE_KEYS; i++)
-		keys.names[i] = presence_keys[i].name;
-	return value->type == YAML_MAPPING_NODE ? reader_mapping(reader, value, &keys) : 0;
+	return config_presence_read(reader, value, &draft->presence);
 }
 
-static int read_lifecycle(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_lifecycle(struct reader *reader, const yaml_node_t *value, void *arg)
 {
+	struct route_draft *draft = arg;
+
 	draft->lifecycle_line = reader_line(value);
 	return config_lifecycle_read(reader, value, &draft->lifecycle);
 }
 
 /* A word or a path: `on` is the place that needs no path, and the default. */
-static int read_sse(struct reader *reader, const yaml_node_t *value, struct route_draft *draft)
+static int read_sse(struct reader *reader, const yaml_node_t *value, void *arg)
 {
+	struct route_draft *draft = arg;
 	int r = reader_text(reader, value, "sse", &draft->sse);
 	bool on;
 
@@ -482,7 +222,7 @@ static int read_sse(struct reader *reader, const yaml_node_t *value, struct rout
 }
 
 /* The keys of a route. A new key is a row here and a line in docs/configuration.md. */
-static const struct route_key route_keys[] = {
+static const struct reader_row rows[] = {
 	{"path", read_path},
 	{"channel", read_channel},
 	{"channels", read_channels},
@@ -500,14 +240,7 @@ static const struct route_key route_keys[] = {
 	{"sse", read_sse},
 };
 
-enum {
-	N_ROUTE_KEYS = sizeof(route_keys) / sizeof(route_keys[0]),
-};
-
-static int read_route_key(struct reader *reader, size_t key, const yaml_node_t *value, void *arg)
-{
-	return route_keys[key].read(reader, value, arg);
-}
+/* --- into the table --- */
 
 static struct route_spec draft_spec(const struct route_draft *draft)
 {
@@ -638,15 +371,11 @@ static int add_route(struct reader *reader, const struct route_draft *draft)
 static int read_route(struct reader *reader, const yaml_node_t *node)
 {
 	struct route_draft draft = {.line = reader_line(node), .subscribe_any_route = true};
-	struct reader_keys keys = {
-		.where = " in a route", .n = N_ROUTE_KEYS, .read = read_route_key, .arg = &draft};
 	int r;
 
 	if (node->type != YAML_MAPPING_NODE)
 		return reader_refuse(reader, draft.line, "a route is '- path: …' and 'channel: …' below it");
-	for (size_t i = 0; i < N_ROUTE_KEYS; i++)
-		keys.names[i] = route_keys[i].name;
-	r = reader_mapping(reader, node, &keys);
+	r = reader_rows(reader, node, " in a route", rows, sizeof(rows) / sizeof(rows[0]), &draft);
 	if (r)
 		return r;
 	if (!draft.path)

@@ -25,8 +25,6 @@ void reader_open_line(struct reader *reader, unsigned int line)
 	buf_printf(reader->loader->error, "%s:%u: ", reader->name, line);
 }
 
-/* Writes one whole line about this file, cut at 512 bytes because it may quote the file.
- * Always CONFIG_BAD. */
 __attribute__((format(printf, 3, 4))) int reader_refuse(
 	struct reader *reader, unsigned int line, const char *format, ...)
 {
@@ -44,7 +42,6 @@ __attribute__((format(printf, 3, 4))) int reader_refuse(
 	return CONFIG_BAD;
 }
 
-/* Is it empty, `~` or `null`, such as a key whose value is commented out? */
 bool reader_is_null(const yaml_node_t *node)
 {
 	const char *text;
@@ -94,7 +91,6 @@ size_t reader_length(const yaml_node_t *node)
 	return (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
 }
 
-/* The texts of a list, with their lines if wanted. */
 int reader_texts(struct reader *reader, const yaml_node_t *node, const char *what, size_t max,
 	const char **texts, unsigned int *lines, size_t *np)
 {
@@ -254,7 +250,29 @@ int reader_mapping(struct reader *reader, const yaml_node_t *node, const struct 
 	return read_pairs(reader, node, keys, seen, 0);
 }
 
-/* A value of a route that is written as an option's is. */
+struct rows {
+	const struct reader_row *rows;
+	void *arg;
+};
+
+static int read_row(struct reader *reader, size_t key, const yaml_node_t *value, void *arg)
+{
+	const struct rows *these = arg;
+
+	return these->rows[key].read(reader, value, these->arg);
+}
+
+int reader_rows(struct reader *reader, const yaml_node_t *node, const char *where,
+	const struct reader_row *rows, size_t n, void *arg)
+{
+	struct rows these = {rows, arg};
+	struct reader_keys keys = {.where = where, .n = n, .read = read_row, .arg = &these};
+
+	for (size_t i = 0; i < n; i++)
+		keys.names[i] = rows[i].name;
+	return reader_mapping(reader, node, &keys);
+}
+
 int reader_value(struct reader *reader, const yaml_node_t *value, const char *what,
 	const struct value_type *type, void *member, const struct value_bounds *bounds)
 {

@@ -36,6 +36,12 @@ struct reader_keys {
 	void *arg;
 };
 
+/* A known key, and what reads its value. arg: that of reader_rows(). */
+struct reader_row {
+	const char *name;
+	int (*read)(struct reader *reader, const yaml_node_t *value, void *arg);
+};
+
 unsigned int reader_line(const yaml_node_t *node);
 
 /* Begins a line of the error, which the caller completes. */
@@ -63,6 +69,10 @@ int reader_texts(struct reader *reader, const yaml_node_t *node, const char *wha
 /* Calls keys->read() for each member; unknown and repeated keys are refused.
  * x-… keys are skipped; `<<` brings in the keys of another mapping that are not written here. */
 int reader_mapping(struct reader *reader, const yaml_node_t *node, const struct reader_keys *keys);
+
+/* The same of a mapping whose keys are these rows. where: " in a route" */
+int reader_rows(struct reader *reader, const yaml_node_t *node, const char *where,
+	const struct reader_row *rows, size_t n, void *arg);
 
 /* A value that is written as an option's is. */
 int reader_value(struct reader *reader, const yaml_node_t *value, const char *what,
