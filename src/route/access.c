@@ -19,6 +19,7 @@
 #include "auth/identity.h"
 #include "route/names.h"
 #include "route/route_build.h"
+#include "route/route_match.h"
 
 /* What a channel says of the path that joins it: its ids, in the order of the path; data NULL: any id. */
 struct path_ids {
@@ -131,7 +132,7 @@ bool access_may_subscribe(
 
 	if (!route_channel_valid(channel.data, channel.len))
 		return false;
-	n = route_split(channel.data, channel.len, ':', parts);
+	n = name_split(channel.data, channel.len, ':', parts);
 	if (n == 0)
 		return false; /* more parts than any template has */
 	listed = lists(match->identity, channel);

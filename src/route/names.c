@@ -157,3 +157,20 @@ bool name_is_variable(const char *text, size_t len)
 			return false;
 	return true;
 }
+
+size_t name_split(const char *text, size_t len, char separator, struct slice parts[ROUTE_SEGMENTS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t start = 0;;) {
+		const char *found = memchr(text + start, separator, len - start);
+		size_t end = found ? (size_t)(found - text) : len;
+
+		if (n == ROUTE_SEGMENTS_MAX)
+			return 0;
+		parts[n++] = (struct slice){text + start, end - start};
+		if (end == len)
+			return n;
+		start = end + 1;
+	}
+}

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/slice.h"
 #include "route/route.h"
 
 /*
@@ -24,5 +25,9 @@ bool name_is_reserved(const char *name, size_t len);
 
 /* Letters, digits and '_', not starting with a digit, 1 to 64 bytes. */
 bool name_is_variable(const char *text, size_t len);
+
+/* Splits a name at ':', or a path at '/'. Returns the number of parts, or 0 if there are more than
+ * ROUTE_SEGMENTS_MAX. */
+size_t name_split(const char *text, size_t len, char separator, struct slice parts[ROUTE_SEGMENTS_MAX]);
 
 #endif

@@ -38,18 +38,6 @@ struct route {
 int route_new(const struct route_spec *spec, struct route **routep, struct buf *error);
 void route_free(struct route *route); /* accepts NULL and a half-built route */
 
-/* Splits text at the separator into at most ROUTE_SEGMENTS_MAX parts; their number, or 0 if
- * there are more. */
-size_t route_split(const char *text, size_t len, char separator, struct slice parts[ROUTE_SEGMENTS_MAX]);
-
-/* Does each channel that it joins get a valid name? asked: also those with claims, whose names are not valid
- * if the identity has no such claim. */
-bool route_channels_valid(const struct route_match *match, bool asked);
-
-/* Is the channel, split at ':', one that the route joins or lists for this match? */
-bool route_joins(const struct route_match *match, const struct slice *channel, size_t n);
-bool route_lists(const struct route_match *match, const struct slice *channel, size_t n);
-
 /* The route that a path of these segments leads to, or NULL. An empty segment stands for an id that no
  * template names. */
 const struct route *route_table_at(const struct route_table *table, const struct slice *segments, size_t n);

@@ -17,6 +17,7 @@
 #include "core/buf.h"
 #include "route/names.h"
 #include "route/route_build.h"
+#include "route/route_match.h"
 #include "route/tree.h"
 
 struct route_table {
@@ -462,7 +463,7 @@ static int segments_parse(struct segments *segments, const char *path, size_t le
 		return ROUTE_NOT_FOUND;
 	if (len == 1)
 		return 0;
-	segments->n = route_split(path + 1, len - 1, '/', segments->parts);
+	segments->n = name_split(path + 1, len - 1, '/', segments->parts);
 	if (segments->n == 0)
 		return ROUTE_NOT_FOUND;
 	for (size_t i = 0; i < segments->n; i++) {
@@ -533,7 +534,7 @@ const struct route *route_table_at(const struct route_table *table, const struct
 const struct key_path *route_table_key(const struct route_table *table, struct slice channel)
 {
 	struct slice parts[ROUTE_SEGMENTS_MAX];
-	size_t n = route_split(channel.data, channel.len, ':', parts);
+	size_t n = name_split(channel.data, channel.len, ':', parts);
 
 	return n > 0 ? tree_match(table->keys, parts, n) : NULL;
 }
@@ -541,7 +542,7 @@ const struct key_path *route_table_key(const struct route_table *table, struct s
 const struct route_history *route_table_history(const struct route_table *table, struct slice channel)
 {
 	struct slice parts[ROUTE_SEGMENTS_MAX];
-	size_t n = route_split(channel.data, channel.len, ':', parts);
+	size_t n = name_split(channel.data, channel.len, ':', parts);
 	const struct route *route = n > 0 ? tree_match(table->histories, parts, n) : NULL;
 
 	return route ? &route->history : NULL;
@@ -550,7 +551,7 @@ const struct route_history *route_table_history(const struct route_table *table,
 const struct route_presence *route_table_presence(const struct route_table *table, struct slice channel)
 {
 	struct slice parts[ROUTE_SEGMENTS_MAX];
-	size_t n = route_split(channel.data, channel.len, ':', parts);
+	size_t n = name_split(channel.data, channel.len, ':', parts);
 	const struct route *route = n > 0 ? tree_match(table->presences, parts, n) : NULL;
 
 	return route ? &route->presence : NULL;
@@ -559,7 +560,7 @@ const struct route_presence *route_table_presence(const struct route_table *tabl
 const struct route_lifecycle *route_table_lifecycle(const struct route_table *table, struct slice channel)
 {
 	struct slice parts[ROUTE_SEGMENTS_MAX];
-	size_t n = route_split(channel.data, channel.len, ':', parts);
+	size_t n = name_split(channel.data, channel.len, ':', parts);
 	const struct route *route = n > 0 ? tree_match(table->lifecycles, parts, n) : NULL;
 
 	return route ? &route->lifecycle : NULL;
