@@ -82,6 +82,8 @@ void route_table_unref(struct route_table *table)
 	free(table);
 }
 
+/* --- what routes must agree on, and its room --- */
+
 /* The templates that a route joins, then those that it lists. */
 static const struct template *named_template(const struct route *route, size_t i)
 {
@@ -295,6 +297,8 @@ static size_t n_present_channels(const struct route *route)
 	return route->presence.on ? route->n_channels : 0;
 }
 
+/* --- adding a route --- */
+
 static void set_stream(struct route_table *table, const struct route *route)
 {
 	int r = route->sse.text ? tree_set(table->streams, &route->sse, route) : 0;
@@ -411,6 +415,8 @@ fail:
 	return r;
 }
 
+/* --- what is asked of it --- */
+
 const struct route *route_table_find(const struct route_table *table, const char *path_template)
 {
 	struct template template;
@@ -448,6 +454,8 @@ const struct route *route_table_get(const struct route_table *table, size_t i)
 {
 	return table->routes[i];
 }
+
+/* --- from a path to a match --- */
 
 /* The segments of a path, and the ids that they are. */
 struct segments {
@@ -531,37 +539,38 @@ const struct route *route_table_at(const struct route_table *table, const struct
 	return tree_match(table->paths, segments, n);
 }
 
-const struct key_path *route_table_key(const struct route_table *table, struct slice channel)
+/* --- from the name of a channel --- */
+
+static const void *at_channel(const struct tree_node *tree, struct slice channel)
 {
 	struct slice parts[ROUTE_SEGMENTS_MAX];
 	size_t n = name_split(channel.data, channel.len, ':', parts);
 
-	return n > 0 ? tree_match(table->keys, parts, n) : NULL;
+	return n > 0 ? tree_match(tree, parts, n) : NULL;
+}
+
+const struct key_path *route_table_key(const struct route_table *table, struct slice channel)
+{
+	return at_channel(table->keys, channel);
 }
 
 const struct route_history *route_table_history(const struct route_table *table, struct slice channel)
 {
-	struct slice parts[ROUTE_SEGMENTS_MAX];
-	size_t n = name_split(channel.data, channel.len, ':', parts);
-	const struct route *route = n > 0 ? tree_match(table->histories, parts, n) : NULL;
+	const struct route *route = at_channel(table->histories, channel);
 
 	return route ? &route->history : NULL;
 }
 
 const struct route_presence *route_table_presence(const struct route_table *table, struct slice channel)
 {
-	struct slice parts[ROUTE_SEGMENTS_MAX];
-	size_t n = name_split(channel.data, channel.len, ':', parts);
-	const struct route *route = n > 0 ? tree_match(table->presences, parts, n) : NULL;
+	const struct route *route = at_channel(table->presences, channel);
 
 	return route ? &route->presence : NULL;
 }
 
 const struct route_lifecycle *route_table_lifecycle(const struct route_table *table, struct slice channel)
 {
-	struct slice parts[ROUTE_SEGMENTS_MAX];
-	size_t n = name_split(channel.data, channel.len, ':', parts);
-	const struct route *route = n > 0 ? tree_match(table->lifecycles, parts, n) : NULL;
+	const struct route *route = at_channel(table->lifecycles, channel);
 
 	return route ? &route->lifecycle : NULL;
 }
