@@ -4,7 +4,7 @@
 # where to look and what to type.
 #
 # Promises: installs and builds what is missing; everything that it started ends with it, by Ctrl-C or otherwise. A gateway
-# that the board's page has killed comes back after some seconds.
+# that was killed, as the board's page can, and a Redis that has ended come back after some seconds, the Redis with its data.
 # Refuses: to touch a Redis that it did not start, unless it is told its address.
 
 set -euo pipefail
@@ -13,7 +13,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly START_SECONDS=15
 readonly GATEWAYS=(1 2)
 readonly KILLED=137     # the code of a process that SIGKILL ended
-readonly AWAY_SECONDS=3 # so long a gateway stays away that was killed from the page
+readonly AWAY_SECONDS=3       # so long a gateway stays away
+readonly REDIS_AWAY_SECONDS=6 # and the Redis: clients are told after 3
 
 pids=() names=()   # what was started, in order
 given=() notes=()  # ports that were handed out, and what there is to say about them
@@ -103,11 +104,14 @@ failed() {
 }
 
 stop_all() {
-	local i
+	local i name
 	trap '' INT TERM HUP
-	for ((i = ${#pids[@]} - 1; i >= 0; i--)); do # the Redis, which came first, goes last
-		kill "${pids[$i]}" 2>/dev/null || true
-		wait "${pids[$i]}" 2>/dev/null || true
+	for name in worker gateway-2 gateway-1 redis; do # each before what it stands on
+		for i in "${!pids[@]}"; do
+			[ "${names[$i]}" = "$name" ] || continue
+			kill "${pids[$i]}" 2>/dev/null || true
+			wait "${pids[$i]}" 2>/dev/null || true
+		done
 	done
 	rm -rf "$folder"
 }
@@ -116,13 +120,18 @@ redis_answers() {
 	[ "$(redis-cli -p "$redis_port" ping 2>/dev/null)" = PONG ]
 }
 
+# With a log, so that it comes back with its data.
+run_redis() {
+	start redis redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --appendonly yes --dir "$folder"
+	wait_for redis redis_answers
+}
+
 start_redis() {
 	free_port 6390
 	redis_port=$found
 	redis=redis://127.0.0.1:$redis_port
 	redis_cli="redis-cli -p $redis_port"
-	start redis redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --appendonly no --dir "$folder"
-	wait_for redis redis_answers
+	run_redis
 }
 
 # run_gateway N: on the ports that it was given.
@@ -199,23 +208,31 @@ place_of() {
 
 # Until one ends that should not have. The worker may be stopped: the board shows what that looks like.
 watch() {
-	local ended code place name
+	local ended code place name seconds
 	while :; do
 		code=0
 		{ wait -n -p ended "${pids[@]}" || code=$?; } 2> /dev/null # where bash says "Killed", we say more below
 		place=$(place_of "$ended")
 		name=${names[$place]}
-		[[ $code = "$KILLED" && $name = gateway-* || $name = worker && ($code = 0 || $code = "$KILLED") ]] || failed "$name has ended; stopping the others"
+		case $name:$code in
+		gateway-*:"$KILLED" | worker:0 | worker:"$KILLED" | redis:*) ;;
+		*) failed "$name has ended; stopping the others" ;;
+		esac
 		unset "pids[$place]" "names[$place]"
 		pids=("${pids[@]}") names=("${names[@]}")
 		if [ "$name" = worker ]; then
 			printf 'local: the worker was stopped; the board stands still\n'
 			continue
 		fi
-		printf 'local: %s was killed, and comes back in %s s\n' "$name" "$AWAY_SECONDS"
-		sleep "$AWAY_SECONDS" &
+		seconds=$AWAY_SECONDS
+		[ "$name" != redis ] || seconds=$REDIS_AWAY_SECONDS
+		printf 'local: %s has ended, and comes back in %s s\n' "$name" "$seconds"
+		sleep "$seconds" &
 		wait $! # which, other than sleep itself, lets Ctrl-C through at once
-		run_gateway "${name#gateway-}"
+		case $name in
+		redis) run_redis ;;
+		*) run_gateway "${name#gateway-}" ;;
+		esac
 	done
 }
 

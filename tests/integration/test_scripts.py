@@ -56,14 +56,19 @@ def serves(url):
         return False
 
 
+def redis_says(command, wanted):
+    return subprocess.run(command, shell=True, capture_output=True, text=True, check=False).stdout.strip() == wanted
+
+
 @pytest.mark.plain
-def test_local_sh_shows_an_event_on_two_gateways_and_ends_what_it_started(tmp_path):
+def test_local_sh_shows_an_event_on_two_gateways_brings_back_what_dies_and_ends_what_it_started(tmp_path):
     script = Process([ROOT / "deploy" / "local.sh"], tmp_path, "local")
     try:
         until("the screen", lambda: "3. Look" in script.stdout() or not script.alive(), BUILD_SECONDS)
         screen = script.stdout()
         ports = [int(port) for port in re.findall(r"gateway \d +ws://127\.0\.0\.1:(\d+)/ws/cards", screen)]
-        assert len(ports) == 2, script.describe()
+        admins = re.findall(r"gateway \d .* admin http://127\.0\.0\.1:(\d+)/", screen)
+        assert len(ports) == len(admins) == 2, script.describe()
         publish = re.search(r"redis-cli -p \d+ PUBLISH .*", screen)[0]
         with WebSocket.connect(("127.0.0.1", ports[0]), "/ws/cards") as first, \
                 WebSocket.connect(("127.0.0.1", ports[1]), "/ws/cards") as second:
@@ -99,6 +104,12 @@ def test_local_sh_shows_an_event_on_two_gateways_and_ends_what_it_started(tmp_pa
         until("the gateway is back", lambda: sorted(children(script.pid).values()) == sorted(started.values()))
         for port in boards:
             until("its board is served", lambda: serves(f"http://127.0.0.1:{port}/demo"))
+        redis_cli = publish.partition(" PUBLISH ")[0]
+        subprocess.run(f"{redis_cli} SHUTDOWN NOSAVE", shell=True, check=True)
+        until("the Redis is back, with its data", lambda: redis_says(f"{redis_cli} EXISTS demo:cards", "1"))
+        for port in admins:
+            until("the gateway hears it", lambda: serves(f"http://127.0.0.1:{port}/ready"))
+        assert sorted(children(script.pid).values()) == sorted(started.values()), script.describe()
         started = children(script.pid)
         script.signal(signal.SIGINT)
         assert script.wait() == 130
