@@ -52,9 +52,10 @@ static const char *own_value(const struct words *words, const char *flag)
 
 extern char **environ;
 
-static int usage_error(const char *sentence, const char *word)
+/* command: whose help says more. */
+static int usage_error(const struct command *command, const char *sentence, const char *word)
 {
-	fprintf(stderr, "tidegate: %s '%s' (try: tidegate --help)\n", sentence, word);
+	fprintf(stderr, "tidegate: %s '%s' (try: tidegate %s --help)\n", sentence, word, command->name);
 	return EXIT_USAGE;
 }
 
@@ -244,9 +245,12 @@ static int run_token(const struct config *config, const struct words *words)
 	};
 
 	if (words->n_own && wanted.token)
-		return usage_error("to look at a token there is no use for", words->own[0].flag->flag);
+		return usage_error(&commands[COMMAND_token], "to look at a token there is no use for",
+			words->own[0].flag->flag);
 	if (!wanted.token && !wanted.user) {
-		fputs("tidegate: usage: tidegate token --user NAME, or tidegate token TOKEN\n", stderr);
+		fputs("tidegate: usage: tidegate token --user NAME, or tidegate token TOKEN "
+		      "(try: tidegate token --help)\n",
+			stderr);
 		return EXIT_USAGE;
 	}
 	for (size_t i = 0; i < words->n_own; i++)
@@ -308,28 +312,30 @@ static int refuse_command(const char *name)
 {
 	const char *meant = command_meant(name);
 
-	if (!meant)
-		return usage_error("unknown command", name);
-	fprintf(stderr, "tidegate: unknown command '%s': did you mean %s? (try: tidegate --help)\n", name,
-		meant);
+	if (meant)
+		fprintf(stderr, "tidegate: unknown command '%s': did you mean %s? (try: tidegate --help)\n",
+			name, meant);
+	else
+		fprintf(stderr, "tidegate: unknown command '%s' (try: tidegate --help)\n", name);
 	return EXIT_USAGE;
 }
 
-static int refuse_flag(const char *flag)
+static int refuse_flag(const struct command *command, const char *flag)
 {
 	struct buf sentence = {0};
 
 	config_refuse_flag(flag, &sentence);
-	fprintf(stderr, "tidegate: %s (try: tidegate --help)\n",
-		buf_text(&sentence) ? buf_text(&sentence) : "unknown flag");
+	fprintf(stderr, "tidegate: %s (try: tidegate %s --help)\n",
+		buf_text(&sentence) ? buf_text(&sentence) : "unknown option", command->name);
 	buf_deinit(&sentence);
 	return EXIT_USAGE;
 }
 
-/* One that no option has. */
-static int refuse_word(const char *flag)
+/* One that no option has, and this command neither. Another command's is no misspelt option. */
+static int refuse_word(const struct command *command, const char *flag)
 {
-	return command_flag_find(NULL, flag) ? usage_error("unknown option", flag) : refuse_flag(flag);
+	return command_flag_find(NULL, flag) ? usage_error(command, "unknown option", flag)
+					     : refuse_flag(command, flag);
 }
 
 /* Takes one option, with its value in the same word (--listen=…) or in the next. Returns how many words it
@@ -344,15 +350,15 @@ static int take_option(const struct command *command, struct words *words, char 
 		*value++ = '\0';
 	own = command_flag_find(command, argv[0]);
 	if (!own && strcmp(argv[0], "--config") && !config_is_flag(argv[0])) {
-		refuse_word(argv[0]);
+		refuse_word(command, argv[0]);
 		return -1;
 	}
 	if (own && !own->takes) {
 		words->own[words->n_own++].flag = own;
-		return value ? (usage_error("no value is wanted by", argv[0]), -1) : 1;
+		return value ? (usage_error(command, "no value is wanted by", argv[0]), -1) : 1;
 	}
 	if (!value && left < 2) {
-		usage_error("a value is missing after", argv[0]);
+		usage_error(command, "a value is missing after", argv[0]);
 		return -1;
 	}
 	if (!value)
@@ -377,7 +383,7 @@ static int split(const struct command *command, struct words *words, int argc, c
 	bool only_operands = false;
 
 	if (argc > WORDS_MAX)
-		return usage_error("too many words after", argv[0]);
+		return usage_error(command, "too many words after", argv[0]);
 	for (int i = 0; i < argc;) {
 		int n = 1;
 
@@ -399,10 +405,11 @@ static int split(const struct command *command, struct words *words, int argc, c
 static int check_operands(const struct command *command, const struct words *words)
 {
 	if (words->n_operands > command->operands_max)
-		return usage_error("unexpected word", words->operands[command->operands_max]);
+		return usage_error(command, "unexpected word", words->operands[command->operands_max]);
 	if (words->n_operands >= command->operands_min)
 		return 0;
-	fprintf(stderr, "tidegate: usage: tidegate %s %s\n", command->name, command->operands);
+	fprintf(stderr, "tidegate: usage: tidegate %s %s (try: tidegate %s --help)\n", command->name,
+		command->operands, command->name);
 	return EXIT_USAGE;
 }
 
@@ -413,7 +420,7 @@ static int take_file(const struct command *command, struct words *words)
 		words->n_operands == 0)
 		return 0;
 	if (words->file)
-		return usage_error("a second file:", words->operands[0]);
+		return usage_error(command, "a second file:", words->operands[0]);
 	words->file = words->operands[0];
 	return 0;
 }

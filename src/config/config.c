@@ -129,7 +129,7 @@ int config_refuse_flag(const char *flag, struct buf *error)
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		known[i] = options[i].name;
 	meant = strncmp(flag, "--", 2) == 0 ? suggest(flag + 2, known, N_OPTIONS) : NULL;
-	buf_append_str(error, "unknown flag ");
+	buf_append_str(error, "unknown option ");
 	value_quote(error, flag);
 	if (meant) {
 		buf_append_str(error, ": did you mean ");

@@ -141,6 +141,13 @@ def test_a_wrong_option_is_named():
     refused(run("serve", "--workers", "many"), "--workers", "many")
 
 
+@pytest.mark.parametrize("words, said", [(["tail"], "usage: tidegate tail CHANNEL..."), (["control"], "usage: tidegate control DO"),
+                                         (["tail", "--nonsense", "x"], "unknown option '--nonsense'"),
+                                         (["disconnect", "--user", "x"], "unknown option '--user'"), (["shard", "a", "b"], "'b'"), (["token"], "usage: ")])
+def test_what_is_wrong_behind_a_command_leads_to_the_help_of_that_command(words, said):
+    refused(run(*words), said, f"(try: tidegate {words[0]} --help)")
+
+
 def test_no_time_at_all_is_printed_as_it_is_written():
     assert re.search(r"^drain_time +0s +default$", run("check").stdout, re.MULTILINE)
 

@@ -686,10 +686,10 @@ static void refuses_unknown_flags_and_variables(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_refuses_flag(f, "--listne", "1", "unknown flag '--listne': did you mean --listen?");
+	assert_refuses_flag(f, "--listne", "1", "unknown option '--listne': did you mean --listen?");
 	assert_refuses_flag(
-		f, "--ping_interval", "1", "unknown flag '--ping_interval': did you mean --ping-interval?");
-	assert_refuses_flag(f, "--colour", "1", "unknown flag '--colour'");
+		f, "--ping_interval", "1", "unknown option '--ping_interval': did you mean --ping-interval?");
+	assert_refuses_flag(f, "--colour", "1", "unknown option '--colour'");
 	assert_refuses_flag(f, "--listen", NULL, "--listen: it needs a value");
 	assert_refuses_variable(f, "TIDEGATE_LISTNE=:1",
 		"environment: unknown variable 'TIDEGATE_LISTNE': did you mean TIDEGATE_LISTEN?");
