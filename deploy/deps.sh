@@ -26,7 +26,7 @@ readonly LIBJWT_SHA256=a562e5548a8e10ac6fcba64a5e6d326c15712211cb54d25242c15e8b3
 readonly BUILD_PACKAGES=(gcc libc6-dev pkgconf meson ninja-build cmake patch libssl-dev zlib1g-dev
 	libevent-dev libcurl4-openssl-dev liburing-dev libyaml-dev libjsmn-dev libjansson-dev esbuild)
 readonly TEST_PACKAGES=(libcmocka-dev curl clang llvm libclang-rt-dev clang-format python3-pytest
-	python3-pytest-xdist python3-cryptography python3-jwt python3-websockets python3-redis python3-yaml python3-jsonschema python3-fastapi python3-uvicorn redis-server openssl iproute2
+	python3-cryptography python3-jwt python3-websockets python3-redis python3-yaml python3-jsonschema python3-fastapi python3-uvicorn redis-server openssl iproute2
 	nftables prometheus
 	haproxy nginx libnginx-mod-stream systemd shellcheck python3-pyflakes mypy nodejs node-typescript
 	node-react node-react-dom)

@@ -16,7 +16,7 @@ readonly ALL_SUITES=(format lint unit integration unit-address integration-addre
 readonly ASKED_SUITES=(container) # not among all: minutes, some 600 MB of cache, and a network for Debian 13
 readonly QUICK_SUITES=(format lint unit integration)
 readonly SHORT_FAULTS=(f1 f3 f4b f5 "f5b killed" f12 f14 f16 f17 f23)
-readonly JOBS=4                     # a file of tests waits longer than it works; two cores carry four
+readonly JOBS=4                     # a file of tests waits longer than it works; two cores carry four, and a fifth once nothing is built
 readonly FUZZ_SECONDS=5             # each target; docs/testing.md has the way to hours
 readonly FILE_SECONDS=400           # one file of integration tests, instrumented, on a busy machine
 readonly CLANG_FORMAT_MAJOR=14      # releases differ in what they call well formatted; .clang-format is for this one
@@ -84,11 +84,12 @@ folder_of() {
 
 # The thread sanitizer's build is clang's, so that a warning of either compiler stops us (meson makes them errors). No
 # suite runs its unit tests: what clang says of those is among the lints. Under the address sanitizer -O1 reports the same
-# and compiles in half the time, and lines are all of debug information that a report needs (-g1).
+# and compiles in half the time, and lines are all of debug information that a report needs (-g1). Nobody looks
+# into build-fault, which is for the control runs: it has none.
 build_folder() {
 	case $1 in
 	build) deploy/build.sh --cc gcc build -Dtests=enabled ;;
-	build-fault) deploy/build.sh --cc gcc build-fault -Dtests=disabled -Dfault_controls=true ;;
+	build-fault) deploy/build.sh --cc gcc build-fault -Dtests=disabled -Dfault_controls=true -Ddebug=false ;;
 	build-address)
 		deploy/build.sh --cc gcc build-address -Dtests=enabled -Doptimization=1 -Ddebug=false -Dc_args=-g1 \
 			-Db_sanitize=address,undefined -Db_lundef=false
@@ -114,6 +115,7 @@ build_folders() {
 		fi
 		took "$folder" "$began"
 	done
+	kill -USR1 "$(cat "$scratch/pool")" 2>/dev/null || true # to xargs this says: one more at a time
 }
 
 # Returns when the suite's build is there; 1 when it failed.
@@ -286,8 +288,12 @@ run_pool() {
 	local suite
 	list_jobs "$@" >"$scratch/jobs"
 	export TIDEGATE_TEST_BROWSER=1
-	# shellcheck disable=SC2016 # the job's shell expands these
-	xargs -r -a "$scratch/jobs" -P "$JOBS" -L 1 "$BASH" -uo pipefail -c 'run_job "$@"' _
+	(
+		trap '' USR1 # until xargs takes it
+		printf '%d\n' "$BASHPID" >"$scratch/pool"
+		# shellcheck disable=SC2016 # the job's shell expands these
+		exec xargs -r -a "$scratch/jobs" -P "$JOBS" -L 1 "$BASH" -uo pipefail -c 'run_job "$@"' _
+	)
 	for suite in "$@"; do
 		case $suite in integration*) count "$suite" pytest "$results/$suite" ;; esac
 	done
