@@ -220,3 +220,11 @@ def test_compose_itself_takes_the_file():
     result = subprocess.run([docker, "compose", "-f", DEPLOY / "compose.yaml", "config", "--quiet"], capture_output=True,
                             text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+def test_the_page_of_dependencies_has_each_package_that_is_installed_and_no_other():
+    script = (ROOT / "deploy/deps.sh").read_text(encoding="utf-8")
+    installed = {name for names in re.findall(r"_PACKAGES=\((.*?)\)", script, re.DOTALL) for name in names.split()}
+    table = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8").partition("## Debian packages")[2].partition("\n\nOnly what")[0]
+    told = {name for row in re.findall(r"^\|(.*?)\|", table, re.MULTILINE) for name in re.findall(r"`([a-z][a-z0-9.-]+)`", row)}
+    assert told == installed | {"libhiredis-dev"}  # where the release's is new enough
