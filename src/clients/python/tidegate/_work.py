@@ -241,13 +241,16 @@ class Work:
                                          block=int(seconds * 1000))
         return [entry for _, entries in answer or [] for entry in entries]
 
-    def _keep_house(self) -> Steps[None]:
-        """The group, the clock, what is under way here, and what others left."""
+    def _make_group(self) -> Steps[None]:
         try:
             yield functools.partial(self._call, "xgroup_create", self.stream, self.group, id="0", mkstream=True)
         except redis.ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
+
+    def _keep_house(self) -> Steps[None]:
+        """The group, the clock, what is under way here, and what others left."""
+        yield from self._make_group()
         seconds, micros = yield functools.partial(self._call, "time")
         self.offset_ms = seconds * 1000 + micros // 1000 - time.time() * 1000
         with self.lock:

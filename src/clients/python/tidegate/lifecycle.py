@@ -22,8 +22,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Optional, cast
 
-import redis
-
 from ._work import CLAIM_CALLS_MAX, GIVEN_BACK_MS, Handler, Steps, Work
 from .action import text_of
 from .worker import AsyncWorker, Worker
@@ -76,11 +74,7 @@ class _Reading(Work):
 
     def _keep_house(self) -> Steps[None]:
         """The group, and what others left."""
-        try:
-            yield functools.partial(self._call, "xgroup_create", self.stream, self.group, id="0", mkstream=True)
-        except redis.ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
+        yield from self._make_group()
         for _ in range(CLAIM_CALLS_MAX):
             answer = yield functools.partial(self._call, "xautoclaim", self.stream, self.group, self.name, int(self.claim_seconds * 1000),
                                              start_id=self.cursor, count=READ_MAX)
