@@ -53,6 +53,15 @@ def publish(client, payload="{}", channel="cards", key=None, keep=KEEP, ttl_ms=D
     return int(offset), int(tag), known, epoch.decode()
 
 
+def publish_all(client, payloads, key=None, channel="cards"):
+    """As publish(), of several payloads in one call: the answer is the last one's."""
+    keys = [f"tg:s:{{{channel}}}", f"tg:m:{{{channel}}}"] + ([f"tg:i:{{{channel}}}:{key}"] if key else [])
+    entry, known, epoch = client.fcall("tidegate_publish_all", len(keys), *keys, payloads[0], channel, "publish", KEEP, DAY_MS, EPOCH,
+                                       60000, *payloads[1:])
+    offset, tag = entry.decode().split("-")
+    return int(offset), int(tag), known, epoch.decode()
+
+
 def read(client, start=0, count=1000, ttl_ms=DAY_MS, epoch="ABCDEFGH", **limit):
     """The epoch, the top's offset and tag, and the entries as (offset, tag, payload)."""
     answer = client.fcall("tidegate_read", 2, STREAM, META, start, count, epoch, ttl_ms, *limit.values())
@@ -129,6 +138,34 @@ def test_one_key_is_one_publication(loaded, listener):
     assert 0 < loaded.pttl("tg:i:{cards}:order-7") <= 60000
     loaded.delete("tg:i:{cards}:order-7")  # as when its time is over
     assert publish(loaded, "later", key="order-7")[:1] == (3,)
+
+
+def test_several_in_one_call_are_entries_like_any_others(loaded, listener):
+    before = publish(loaded, "0")
+    tag = publish_all(loaded, ["1", "2", "3"])[1]
+    after = publish(loaded, "4")
+    entries = [(1, before[1], b"0"), *((offset, tag, str(offset - 1).encode()) for offset in (2, 3, 4)), (5, after[1], b"4")]
+    assert read(loaded, start=1) == (EPOCH, 5, after[1], entries)
+    heard = pushes(listener, 5)
+    assert [(push[0], push[1], push[4]) for push in heard] == entries
+    assert [push[2] for push in heard] == [0] + [push[1] for push in heard[:-1]], "each names the tag before it"
+    assert {push[3] for push in heard} == {EPOCH}
+
+
+def test_one_key_is_one_call_of_several(loaded, listener):
+    first = publish_all(loaded, ["1", "2", "3"], key="order-7")
+    assert (first[0], first[2]) == (3, 0)
+    assert publish_all(loaded, ["1", "2", "3"], key="order-7") == (*first[:2], 1, first[3])
+    loaded.delete(STREAM)  # alone, or evicted: then a retry is published
+    assert publish_all(loaded, ["1", "2", "3"], key="order-7")[0] == 6
+    assert publish_all(loaded, ["1", "2", "3"], key="order-7")[::2] == (6, 1)
+    assert [push[4] for push in pushes(listener, 6)] == [b"1", b"2", b"3"] * 2
+
+
+def test_several_in_one_call_are_trimmed_to_the_size_and_live_as_long(loaded):
+    publish_all(loaded, [str(number) for number in range(2 * KEEP)])
+    assert KEEP <= loaded.xlen(STREAM) <= KEEP + 128
+    assert DAY_MS <= loaded.pttl(STREAM) <= loaded.pttl(META) + 1000 and loaded.pttl(META) <= DAY_MS * 1.25
 
 
 def test_a_key_that_outlives_its_log_does_not_stand_for_an_entry(loaded, listener):
@@ -354,7 +391,8 @@ def test_a_publisher_needs_these_rights_and_no_more(loaded, publisher, listener,
         assert publish(publisher, key=f"k{number}")[0] == number + 1
     loaded.hset(META, "u", 0)
     assert publish(publisher, key="k1")[2] == 1
-    assert len(pushes(listener, 2)) == 2
+    assert publish_all(publisher, ["{}", "{}"], key="k2")[0] == 4
+    assert len(pushes(listener, 4)) == 4
 
 
 @pytest.mark.parametrize("stream, meta, channel", [
@@ -362,8 +400,9 @@ def test_a_publisher_needs_these_rights_and_no_more(loaded, publisher, listener,
     pytest.param("tg:s:{orders}", "tg:m:{orders}", "cards", id="another channel's keys"),
 ])
 def test_what_is_not_a_publishers_own_is_refused_with_nothing_written(loaded, publisher, stream, meta, channel):
-    with pytest.raises(redis.exceptions.NoPermissionError):
-        publisher.fcall("tidegate_publish", 2, stream, meta, "{}", channel, "publish", KEEP, DAY_MS, EPOCH)
+    for function, more in (("tidegate_publish", ()), ("tidegate_publish_all", (0, "{}"))):
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            publisher.fcall(function, 2, stream, meta, "{}", channel, "publish", KEEP, DAY_MS, EPOCH, *more)
     assert loaded.dbsize() == 0
 
 
@@ -398,6 +437,8 @@ def test_a_full_redis_refuses_whole_and_goes_on(loaded, listener):
     try:
         with pytest.raises(redis.exceptions.ResponseError, match="maxmemory"):
             publish(loaded, "refused")
+        with pytest.raises(redis.exceptions.ResponseError, match="maxmemory"):
+            publish_all(loaded, ["refused"] * 3)
     finally:
         loaded.config_set("maxmemory", 0)
     assert publish(loaded, "after")[0] == 2

@@ -1,6 +1,8 @@
 """The publisher in Python that backends copy: once, in time, over a failover, and under asyncio without holding it up."""
 
 import asyncio
+import contextlib
+import json
 import os
 import signal
 import sys
@@ -87,6 +89,41 @@ def test_what_it_says_is_in_the_log_and_it_tells_where(server, kind):
     first, again = (Call(kind, server).result() for _ in range(2))
     assert first.startswith("1-") and again == first
     assert server.client.xlen("tg:s:{cards}") == 1, "the same key is the same event"
+
+
+def publish_all(kind, server, *lists, **options):
+    """What each list of events is answered, under one key."""
+    if kind == "threads":
+        with contextlib.closing(Publisher(redis_py.Redis(port=server.port), **options)) as publisher:
+            return [publisher.publish_all("cards", events, "key") for events in lists]
+
+    async def publish():
+        publisher = AsyncPublisher(redis_asyncio.Redis(port=server.port), **options)
+        try:
+            return [await publisher.publish_all("cards", events, "key") for events in lists]
+        finally:
+            await publisher.close()
+
+    return asyncio.run(publish())
+
+
+def test_several_are_one_call_and_each_is_told_where(server, kind):
+    events = [{"type": "n", "data": number} for number in range(1000)]
+    nothing, first, again = publish_all(kind, server, [], events, events)
+    tag = first[0].split("-")[1]
+    assert nothing == [] and first == again == [f"{offset}-{tag}" for offset in range(1, 1001)]
+    logged = server.client.xrange("tg:s:{cards}")
+    assert [(entry.decode(), json.loads(fields[b"d"])) for entry, fields in logged] == list(zip(first, events))
+    with pytest.raises(ValueError, match="1001 events"):
+        publish_all(kind, server, [EVENT] * 1001)
+
+
+def test_several_wait_for_a_library_that_knows_them(own_redis, kind):
+    own_redis.client.function_load("#!lua name=tidegate\nredis.register_function('tidegate_publish', function() return 1 end)")
+    with pytest.raises(NotPublished, match="not found"):
+        publish_all(kind, own_redis, [EVENT, EVENT], deadline_seconds=0.5)
+    own_redis.client.function_load(run("functions").stdout, replace=True)
+    assert len(publish_all(kind, own_redis, [EVENT, EVENT])[0]) == 2
 
 
 def test_the_deadline_holds_while_redis_is_frozen(server, kind):

@@ -242,6 +242,19 @@ def test_an_endpoint_of_several_channels_takes_a_position_of_each(gateway, publi
     assert [one["data"] for one in heard if one.get("channel") == "right:both"] == [3, 4]
 
 
+def test_who_was_in_the_middle_of_several_of_one_call_gets_the_others(gateway, redis):
+    helper = Publisher(redis.client)
+    with gateway.connect("/ws/kept/several?since=now") as peer:
+        assert peer.receive()["type"] == "subscribed"
+        ids = helper.publish_all("kept:several", [{"type": "n", "data": number} for number in range(1, 301)])
+        assert numbers(peer, 300) == list(range(1, 301))
+    for known in (2, 299):  # older than the ring, and in it
+        peer, answer = back(gateway, "/ws/kept/several", position(redis, "kept:several", ids[known - 1]))
+        with peer:
+            assert answer["recovered"] and answer["count"] == 300 - known
+            assert numbers(peer, 300 - known) == list(range(known + 1, 301))
+
+
 def test_who_comes_back_again_gets_nothing_again(gateway, publish):
     """Each event of a replay has its own position: with the last of them nothing is missed."""
     publish("kept:again", 1)

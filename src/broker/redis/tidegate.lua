@@ -12,7 +12,9 @@
 --   FCALL tidegate_publish 3 tg:s:{cards} tg:m:{cards} tg:i:{cards}:order-7
 --     '{"type":"moved"}' cards publish 1001 86400000 kJdQaXwB 120000
 --
--- and are answered with the entry's id, 1 if it was there already, and the log's epoch. Rights that this needs:
+-- and are answered with the entry's id, 1 if it was there already, and the log's epoch. tidegate_publish_all takes more
+-- payloads behind the last argument, which then may not be left out, and answers the id of the last: the others have the
+-- offsets before it and the same tag, and one key stands for all of them. Rights that this needs:
 --
 --   resetchannels &cards ~tg:*:{cards}* -@all +fcall +hmget +hset +get +set +xadd +pexpire +del +time +publish
 --   +spublish +ping
@@ -23,7 +25,7 @@
 -- Servers without functions are given the same text as a script; nothing here may rely on more than Redis 5 has without
 -- asking for it.
 
-local VERSION = 10
+local VERSION = 11
 local BYTES = 4194304 -- of payloads in one answer, unless told otherwise
 local PART = 100 -- entries fetched at once: what is left out for its size was not copied either
 local TTL_MIN = 30000 -- milliseconds
@@ -40,7 +42,7 @@ local IS_LIBRARY = redis.register_function ~= nil
 -- harm. A shorter ttl than TTL_MIN counts as that: gateways read the log of a channel that somebody listens to
 -- every eight seconds, and it must not expire in between.
 local function lives(ttl)
-  return math.max(ttl, TTL_MIN) * 1.25
+  return (ttl > TTL_MIN and ttl or TTL_MIN) * 1.25
 end
 
 -- False: there is no stream.
@@ -50,27 +52,43 @@ local function touch(k, ttl)
   return redis.call('PEXPIRE', k[1], text) == 1
 end
 
-local function now_ms()
+-- Seconds, and six digits of microseconds.
+local function now_text()
   local now = redis.call('TIME')
-  return now[1] * 1000 + math.floor(now[2] / 1000), now[1] .. string.format('%06d', now[2])
+  local us = now[2]
+  while #us < 6 do
+    us = '0' .. us
+  end
+  return now[1], us
 end
 
--- Is what the key stands for in the log, or was it until it was trimmed? The stream may have been deleted alone (or evicted):
--- then it is not there, or begins behind that entry. In that case the retry is a publication like any other.
-local function is_known(k, m, id, ttl)
-  local first = tonumber(m[5] or nil) or 1
-  return tonumber(string.match(id, '^%d+')) >= first and touch(k, ttl)
+local function now_ms()
+  local seconds, us = now_text()
+  return seconds * 1000 + math.floor(us / 1000)
+end
+
+-- Under this key something was published before. The answer if that is in the log, or was until it was trimmed. The log may
+-- have been deleted or have expired since, or its stream alone (or it was evicted): then it is not there, or begins behind that
+-- entry, and the retry is a publication like any other.
+local function known(k, epoch, was, ttl)
+  local id, its_epoch = string.match(was, '^(%S+) (%S+)$')
+  if not epoch or (its_epoch and its_epoch ~= epoch) then
+    return nil
+  end
+  local first = tonumber(redis.call('HMGET', k[2], 'f')[1] or nil) or 1
+  local is_there = tonumber(string.match(id or was, '^%d+')) >= first and touch(k, ttl)
+  return is_there and {id or was, 1, its_epoch} or nil
 end
 
 -- True if there was no stream to append to: the log begins, or its stream has been deleted alone.
-local function append(k, a, id, ttl)
+local function append(k, size, id, payload, ttl)
   local is_first = true
   if not IS_LIBRARY then
     is_first = not touch(k, ttl)
-  elseif redis.call('XADD', k[1], 'NOMKSTREAM', 'MAXLEN', '~', a[4], id, 'd', a[1]) then
+  elseif redis.call('XADD', k[1], 'NOMKSTREAM', 'MAXLEN', '~', size, id, 'd', payload) then
     return false
   end
-  redis.call('XADD', k[1], 'MAXLEN', '~', a[4], id, 'd', a[1])
+  redis.call('XADD', k[1], 'MAXLEN', '~', size, id, 'd', payload)
   return is_first
 end
 
@@ -80,46 +98,72 @@ local function is_kept(m, now, most)
   return not IS_LIBRARY or (left >= most * 0.8 and left <= most + 1) -- it was set in whole milliseconds
 end
 
+-- The payloads behind the first one, which has offset n. Answers the offset and the id of the last.
+local function append_more(k, a, n, tag, ttl)
+  local offset, id
+  for i = 8, #a do
+    offset = string.format('%.0f', n + i - 7)
+    id = offset .. '-' .. tag
+    append(k, a[4], id, a[i], ttl)
+  end
+  return offset, id
+end
+
+local function push_more(a, n, tag, epoch)
+  local rest = '-' .. tag .. ' ' .. tag .. ' ' .. epoch .. '\n'
+  for i = 8, #a do
+    redis.call(a[3], a[2], string.format('\1%.0f', n + i - 7) .. rest .. a[i])
+  end
+end
+
 -- KEYS stream, meta [, idem]
--- ARGV payload, channel, publish|spublish, maxlen, ttl_ms, fresh_epoch [, idem_ttl_ms]
+-- ARGV payload, channel, publish|spublish, maxlen, ttl_ms, fresh_epoch [, idem_ttl_ms [, payload...]]
+-- Answers the id of the last payload, whose tag all of them have, 1 if they were there already, else 0, and the epoch. What is
+-- called, read or printed here each publication pays for (docs/performance.md, History).
 local function publish(k, a)
+  local call, may, format = redis.call, redis.acl_check_cmd, string.format
   -- Before any effect: what was written is not taken back when a later command is denied.
-  if redis.acl_check_cmd and not redis.acl_check_cmd(a[3], a[2], '') then
+  if may and not may(a[3], a[2], '') then
     return redis.error_reply('NOPERM tidegate: this user may not publish to the channel')
   end
-  local m = redis.call('HMGET', k[2], 'e', 'n', 't', 'u', 'f')
-  local ttl = a[5] + 0
-  local was = k[3] and redis.call('GET', k[3])
-  if was then
-    local id, epoch = string.match(was, '^(%S+) (%S+)$')
-    -- Of a log that was deleted or has expired the key may outlive the entry: that one is in no log, so it is published.
-    if m[1] and (not epoch or epoch == m[1]) and is_known(k, m, id or was, ttl) then
-      return {id or was, 1, epoch} -- a retry: the same id, no second push
-    end
+  local ttl, was = a[5] + 0, k[3] and call('GET', k[3])
+  local m = call('HMGET', k[2], 'e', 'n', 't', 'u')
+  local answer = was and known(k, m[1], was, ttl)
+  if answer then
+    return answer -- a retry: the same id, no second push
   end
-  local now, tag = now_ms()
+  local seconds, us = now_text()
+  local now, tag = seconds * 1000 + us / 1000, seconds .. us
   local epoch, n, prev = m[1], tonumber(m[2] or nil), m[3]
   if not (epoch and n and prev) then
     epoch, n, prev = a[6], 0, '0'
-    redis.call('DEL', k[1], k[2]) -- never mix epochs
+    call('DEL', k[1], k[2]) -- never mix epochs
   end
-  n = string.format('%.0f', n + 1) -- not tostring: it has an exponent above 1e14
-  local id = n .. '-' .. tag
-  local is_first, most = append(k, a, id, ttl), lives(ttl)
+  n = n + 1
+  local first = format('%.0f', n) -- not tostring: it has an exponent above 1e14
+  local id = first .. '-' .. tag
+  local is_first, most = append(k, a[4], id, a[1], ttl), lives(ttl)
+  local last, last_id = first, id
+  if a[8] then
+    last, last_id = append_more(k, a, n, tag, ttl)
+  end
   if not is_first and is_kept(m, now, most) then
-    redis.call('HSET', k[2], 'n', n, 't', tag)
+    call('HSET', k[2], 'n', last, 't', tag)
   else
-    redis.call('HSET', k[2], 'e', epoch, 'n', n, 't', tag, 'u', string.format('%.0f', now + most))
+    call('HSET', k[2], 'e', epoch, 'n', last, 't', tag, 'u', format('%.0f', now + most))
     touch(k, ttl)
   end
-  if is_first and n ~= '1' then
-    redis.call('HSET', k[2], 'f', n) -- what came before has been deleted
+  if is_first and first ~= '1' then
+    call('HSET', k[2], 'f', first) -- what came before has been deleted
   end
-  redis.call(a[3], a[2], '\1' .. id .. ' ' .. prev .. ' ' .. epoch .. '\n' .. a[1])
+  call(a[3], a[2], '\1' .. id .. ' ' .. prev .. ' ' .. epoch .. '\n' .. a[1])
+  if a[8] then
+    push_more(a, n, tag, epoch)
+  end
   if k[3] then
-    redis.call('SET', k[3], id .. ' ' .. epoch, 'PX', a[7])
+    call('SET', k[3], last_id .. ' ' .. epoch, 'PX', a[7])
   end
-  return {id, 0, epoch}
+  return {last_id, 0, epoch}
 end
 
 -- KEYS stream, meta
@@ -532,6 +576,7 @@ end
 
 if redis.register_function then
   redis.register_function('tidegate_publish', publish)
+  redis.register_function('tidegate_publish_all', publish)
   redis.register_function('tidegate_read', read)
   redis.register_function('tidegate_action', action)
   redis.register_function('tidegate_presence', presence)
