@@ -331,7 +331,7 @@ static const struct option_row rows[] = {
 	{"duration", "SECONDS", take_duration, "of what is measured; default 10"},
 	{"warmup", "SECONDS", take_warmup, "before it; default 2"},
 	{"payload", "BYTES", take_payload, "of one event's whole JSON, at least 100; default 150"},
-	{"history", NULL, take_history, "publish by tidegate_publish, into the logs of channels whose route has a history"},
+	{"history", NULL, take_history, "publish into the logs of channels whose route has a history; what is due at once for a channel, in one call"},
 	{"deflate", NULL, take_deflate, "offer permessage-deflate"},
 	{"sse", NULL, take_sse, "clients hear server-sent events; --path is that of the stream"},
 	{"server-pid", "PID", take_server_pid, "a process to charge CPU and memory to; may be repeated"},

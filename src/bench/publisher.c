@@ -6,7 +6,7 @@
  *
  *   *3\r\n$7\r\nPUBLISH\r\n$5\r\ncards\r\n$150\r\n{…}\r\n
  *
- * Of the longer answers of tidegate_publish() no line but an error begins with a minus, either.
+ * Of the longer answers to entries of logs no line but an error begins with a minus, either.
  */
 
 #include "bench/publisher.h"
@@ -16,13 +16,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <hiredis.h>
 
 #include "bench/limit.h"
+#include "bench/log_call.h"
 #include "bench/plan.h"
 #include "cli/redis_once.h"
 #include "core/buf.h"
@@ -32,7 +32,6 @@
 enum {
 	ANSWERS_MAX = 16384, /* bytes a read */
 	ERROR_LINE_MAX = 120,
-	EPOCH_LEN = 8, /* letters, of a log that begins */
 };
 
 struct publisher {
@@ -41,6 +40,8 @@ struct publisher {
 	int fd;
 	struct buf queue;
 	size_t written; /* of the queue's front */
+	struct log_call
+		call; /* behind the queue: grows until it is written, or another channel's turn comes */
 	char line[ERROR_LINE_MAX];
 	size_t line_len; /* of an answer that has not ended */
 };
@@ -92,6 +93,7 @@ void publisher_free(struct publisher *publisher)
 	else
 		close(publisher->fd);
 	buf_deinit(&publisher->queue);
+	log_call_deinit(&publisher->call);
 	free(publisher);
 }
 
@@ -108,36 +110,21 @@ static void add_publish(
 	buf_append(queue, "\r\n", 2);
 }
 
-static void add_word(struct buf *queue, const char *word, size_t len)
+static void end_call(struct publisher *publisher)
 {
-	buf_printf(queue, "$%zu\r\n", len);
-	buf_append(queue, word, len);
-	buf_append(queue, "\r\n", 2);
+	char channel[PLAN_NAME_MAX];
+
+	if (!publisher->call.n_payloads)
+		return;
+	plan_expand(publisher->plan->channel, publisher->call.n, channel);
+	log_call_write(&publisher->call, channel, &publisher->queue);
 }
 
-static void add_name(struct buf *queue, const char *kind, const char *channel)
+static void add_entry(struct publisher *publisher, uint32_t n, const char *text, size_t len)
 {
-	char name[PLAN_NAME_MAX + 8];
-
-	add_word(queue, name, (size_t)snprintf(name, sizeof(name), "tg:%s:{%s}", kind, channel));
-}
-
-/* Into the channel's log: 1,000 entries, as routes keep them by default, for ten minutes without use. */
-static void add_entry(struct buf *queue, const char *channel, const char *text, size_t len)
-{
-	char epoch[EPOCH_LEN] = "";
-
-	if (getrandom(epoch, sizeof(epoch), 0) < 0)
-		return; /* it does not fail for so few bytes */
-	for (int i = 0; i < EPOCH_LEN; i++)
-		epoch[i] = (char)('a' + (unsigned char)epoch[i] % 26);
-	buf_append_str(queue, "*11\r\n$5\r\nFCALL\r\n$16\r\ntidegate_publish\r\n$1\r\n2\r\n");
-	add_name(queue, "s", channel);
-	add_name(queue, "m", channel);
-	add_word(queue, text, len);
-	add_word(queue, channel, strlen(channel));
-	buf_append_str(queue, "$7\r\npublish\r\n$4\r\n1001\r\n$6\r\n600000\r\n");
-	add_word(queue, epoch, sizeof(epoch));
+	if (!log_call_takes(&publisher->call, n))
+		end_call(publisher);
+	log_call_add(&publisher->call, n, text, len);
 }
 
 /* What Tidegate adds before the event's last brace (message_from_event()). */
@@ -170,7 +157,7 @@ void publisher_add(struct publisher *publisher, uint32_t n, const char *text, si
 	size_t channel_len = plan_expand(publisher->plan->channel, n, channel);
 
 	if (publisher->redis && (publisher->plan->storm || publisher->plan->history))
-		add_entry(&publisher->queue, channel, text, len);
+		add_entry(publisher, n, text, len);
 	else if (publisher->redis)
 		add_publish(&publisher->queue, channel, channel_len, text, len);
 	else
@@ -179,6 +166,7 @@ void publisher_add(struct publisher *publisher, uint32_t n, const char *text, si
 
 static int publisher_write(struct publisher *publisher, struct buf *error)
 {
+	end_call(publisher);
 	while (publisher_backlog(publisher)) {
 		ssize_t n = send(publisher->fd, publisher->queue.data + publisher->written,
 			publisher_backlog(publisher), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -221,7 +209,7 @@ int publisher_service(struct publisher *publisher, struct buf *error)
 	ssize_t n;
 	int r;
 
-	if (publisher->queue.failed) {
+	if (publisher->queue.failed || publisher->call.payloads.failed) {
 		buf_append_str(error, "publishing: out of memory");
 		return -ENOMEM;
 	}
@@ -239,5 +227,5 @@ int publisher_service(struct publisher *publisher, struct buf *error)
 
 size_t publisher_backlog(const struct publisher *publisher)
 {
-	return publisher->queue.len - publisher->written;
+	return publisher->queue.len - publisher->written + publisher->call.payloads.len;
 }

@@ -31,7 +31,8 @@ void publisher_free(struct publisher *publisher);
 
 int publisher_fd(const struct publisher *publisher);
 
-/* Queues one event for channel number n. */
+/* Queues one event for channel number n. Several that are to go into the log of one channel, one behind the
+ * other and unsent yet, go in one call. */
 void publisher_add(struct publisher *publisher, uint32_t n, const char *text, size_t len);
 
 /*

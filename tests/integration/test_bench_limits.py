@@ -44,6 +44,16 @@ def test_history_publishes_into_the_logs(start, redis, tmp_path):
         assert next(message for message in iter(peer.receive, None) if message["type"] == "bench")["pos"]
 
 
+def test_what_is_due_at_once_for_a_channel_goes_into_its_log_in_one_call(start, own_redis, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text('routes: [{path: "/ws/b/{id}", channel: "b:{id}", history: on}]\n', encoding="utf-8")
+    gateway = start("--config", file, *TALKATIVE, redis=own_redis)
+    words = ("--history", "--url", gateway.url(""), "--redis", own_redis.url, "--path", "/ws/b/{n}", "--channel", "b:{n}", "--connections", 20)
+    found = measured(*words, "--window", 64)
+    assert own_redis.client.info("commandstats")["cmdstat_fcall"]["calls"] < found["events_all"] / 2
+    assert own_redis.client.hget("tg:m:{b:0}", "n"), "in the log"
+
+
 def test_what_does_not_belong_beside_it_is_refused():
     done = run("bench", "--history", *URING)
     assert done.returncode == 2 and "--history" in done.stderr
