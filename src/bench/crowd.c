@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bench/arrival.h"
 #include "bench/inflater.h"
 #include "bench/peer.h"
 #include "bench/plan.h"
@@ -195,6 +196,15 @@ static int peer_keep(struct peer *peer, const unsigned char *data, size_t len)
 	return 0;
 }
 
+/* In a storm with a look at when the bytes came: it makes us read late. */
+static ssize_t peer_receive(struct crowd *crowd, struct peer *peer, void *data, size_t size)
+{
+	crowd->came_us = 0;
+	if (crowd->was_cut && !peer->wire.session)
+		return arrival_receive(peer->wire.fd, data, size, &crowd->came_us);
+	return wire_receive(&peer->wire, data, size);
+}
+
 /* One read. 1: there may be more; 0: that was all; negative: the connection is over. */
 static int peer_read(struct crowd *crowd, struct peer *peer)
 {
@@ -203,7 +213,7 @@ static int peer_read(struct crowd *crowd, struct peer *peer)
 	ssize_t n;
 	long used;
 
-	n = wire_receive(&peer->wire, crowd->in + held, room);
+	n = peer_receive(crowd, peer, crowd->in + held, room);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return errno == EINTR;
 	if (n <= 0) {
@@ -263,8 +273,10 @@ int crowd_turn(struct crowd *crowd, int timeout_ms)
 	struct epoll_event events[EVENTS_MAX];
 	int bits = 0, n;
 
-	if (!crowd->was_cut && atomic_load_explicit(&crowd->shared->storm_from_us, memory_order_relaxed))
-		crowd_cut_off(crowd);
+	if (crowd->n_cut < crowd->n_peers &&
+		atomic_load_explicit(&crowd->shared->storm_from_us, memory_order_relaxed) &&
+		crowd_cut_off(crowd))
+		timeout_ms = 0;
 	crowd_open_some(crowd);
 	if (!crowd->slow_awake && atomic_load_explicit(&crowd->shared->wake_slow, memory_order_relaxed))
 		crowd_wake_slow(crowd);
@@ -332,6 +344,11 @@ const struct histogram *crowd_latency(const struct crowd *crowd)
 const struct histogram *crowd_storm_latency(const struct crowd *crowd)
 {
 	return &crowd->storm_latency;
+}
+
+const struct histogram *crowd_storm_read(const struct crowd *crowd)
+{
+	return &crowd->storm_read;
 }
 
 const char *crowd_trouble(const struct crowd *crowd)

@@ -94,8 +94,10 @@ uint64_t crowd_missing(const struct crowd *crowd);
 
 const struct histogram *crowd_latency(const struct crowd *crowd);
 
-/* Of the events that were due in the storm, at clients that were back. */
+/* Of the events that were due in the storm, at clients that were back: until they were at the socket; until
+ * they were read. */
 const struct histogram *crowd_storm_latency(const struct crowd *crowd);
+const struct histogram *crowd_storm_read(const struct crowd *crowd);
 
 /* Why the first connection failed or was closed by the server; empty if none was. */
 const char *crowd_trouble(const struct crowd *crowd);

@@ -13,12 +13,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bench/arrival.h"
 #include "bench/plan.h"
 #include "bench/stream.h"
 #include "bench/window.h"
 #include "ws_client/ws_opening.h"
 
 enum {
+	OPEN_MAX = 64,            /* of a turn: those that are open must not wait long */
 	SLOW_RCVBUF_BYTES = 4096, /* so that a client that never reads is full soon, as a phone is */
 };
 
@@ -55,6 +57,8 @@ static int peer_connect(struct crowd *crowd, struct peer *peer)
 	r = peer_bind(crowd, peer);
 	if (r < 0)
 		return r;
+	if (crowd->was_cut)
+		arrival_watch(peer->wire.fd);
 	setsockopt(peer->wire.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (peer->slow)
 		setsockopt(peer->wire.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
@@ -77,7 +81,8 @@ void crowd_open_some(struct crowd *crowd)
 	uint32_t opening_max = crowd->shared->plan->opening_max / crowd->shared->plan->n_crowds + 1;
 
 	crowd_start_round(crowd);
-	while (crowd->n_started < crowd->n_peers && crowd->n_opening < opening_max) {
+	for (int n = 0; n < OPEN_MAX && crowd->n_started < crowd->n_peers && crowd->n_opening < opening_max;
+		n++) {
 		struct peer *peer = &crowd->peers[crowd->n_started++];
 		int r;
 

@@ -11,6 +11,7 @@
 
 enum {
 	ROUND_US = 50000, /* between two attempts of the same client */
+	CUT_MAX = 64,     /* of a turn: the publisher must not wait long for its own */
 };
 
 static struct peer_memory *memory_of(const struct crowd *crowd, const struct peer *peer)
@@ -18,27 +19,28 @@ static struct peer_memory *memory_of(const struct crowd *crowd, const struct pee
 	return crowd->memories ? &crowd->memories[peer - crowd->peers] : NULL;
 }
 
-void crowd_cut_off(struct crowd *crowd)
+bool crowd_cut_off(struct crowd *crowd)
 {
 	/* As if the network were gone: nothing is said, and the port is free again. */
 	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
 	crowd->was_cut = true;
-	for (uint32_t i = 0; i < crowd->n_peers; i++) {
-		struct peer *peer = &crowd->peers[i];
+	for (int n = 0; n < CUT_MAX && crowd->n_cut < crowd->n_peers; n++) {
+		struct peer *peer = &crowd->peers[crowd->n_cut++];
 
 		if (peer->state != PEER_OPEN)
 			continue;
 		setsockopt(peer->wire.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 		peer_end(crowd, peer);
 	}
+	return crowd->n_cut < crowd->n_peers;
 }
 
 void crowd_start_round(struct crowd *crowd)
 {
 	uint64_t now_us;
 
-	if (!crowd->n_away || crowd->n_started < crowd->n_peers)
+	if (!crowd->n_away || crowd->n_started < crowd->n_peers || crowd->n_cut < crowd->n_peers)
 		return;
 	now_us = clock_monotonic_us();
 	if (now_us < crowd->round_us + ROUND_US)
@@ -131,6 +133,10 @@ void peer_note_storm(struct crowd *crowd, struct peer *peer, uint64_t at_us)
 	if (at_us < memory->back_us)
 		crowd_count(&crowd->counts.replayed, 1);
 	else if (at_us >= atomic_load_explicit(&crowd->shared->storm_from_us, memory_order_relaxed) &&
-		 (!to_us || at_us < to_us))
-		histogram_record(&crowd->storm_latency, crowd->now_us > at_us ? crowd->now_us - at_us : 0);
+		 (!to_us || at_us < to_us)) {
+		uint64_t came_us = crowd->came_us ? crowd->came_us : crowd->now_us;
+
+		histogram_record(&crowd->storm_latency, came_us > at_us ? came_us - at_us : 0);
+		histogram_record(&crowd->storm_read, crowd->now_us > at_us ? crowd->now_us - at_us : 0);
+	}
 }

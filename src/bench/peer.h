@@ -54,6 +54,7 @@ struct crowd {
 	struct crowd_counts counts;
 	struct histogram latency;
 	struct histogram storm_latency;
+	struct histogram storm_read;
 	struct inflater *inflater; /* NULL unless deflate is offered */
 	struct window_share *window_shares;
 	_Atomic uint32_t *shares; /* per channel: readers that are open */
@@ -63,6 +64,7 @@ struct crowd {
 	uint32_t n_peers;
 	uint32_t n_started;
 	uint32_t n_opening;
+	uint32_t n_cut;    /* in the storm: looked at, and cut off if they were open */
 	uint32_t n_away;   /* that were cut off and are not on their way back */
 	uint64_t round_us; /* when those that are away were last taken up */
 	int epoll_fd;
@@ -70,6 +72,7 @@ struct crowd {
 	bool was_cut;   /* the storm has begun */
 	bool got_whole; /* something that the publisher waits for, in this turn */
 	uint64_t now_us;
+	uint64_t came_us;        /* when what was read last came to the socket; 0: unknown */
 	uint64_t from_us, to_us; /* copies for one read */
 	unsigned char *in;
 	size_t in_size;
@@ -101,8 +104,8 @@ long peer_answered(struct crowd *crowd, struct peer *peer, const unsigned char *
 /* Slow peers read from here on, and throw away what they read. */
 void crowd_wake_slow(struct crowd *crowd);
 
-/* The storm begins. */
-void crowd_cut_off(struct crowd *crowd);
+/* The storm begins, or goes on beginning: cuts some off. True: there are more, and nobody comes back yet. */
+bool crowd_cut_off(struct crowd *crowd);
 
 /* Those that are away may be opened again, if it is time. */
 void crowd_start_round(struct crowd *crowd);

@@ -15,7 +15,7 @@
 #include "bench/plan.h"
 
 enum {
-	N_FIGURES = 56,
+	N_FIGURES = 58,
 };
 
 bool report_is_clean(const struct report *report)
@@ -131,6 +131,10 @@ static size_t storm_figures(const struct report *r, const struct plan *plan, str
 	out[n++] = (struct figure){
 		"storm_latency_p99_us", "storm: latency us p99", 0, (double)histogram_quantile(h, 0.99)};
 	out[n++] = (struct figure){"storm_latency_max_us", "storm: latency us max", 0, (double)h->max};
+	out[n++] = (struct figure){"storm_read_p99_us", "storm: latency us p99, until it was read", 0,
+		(double)histogram_quantile(&r->storm_read, 0.99)};
+	out[n++] = (struct figure){"storm_publish_p99_us", "storm: published late by us p99", 0,
+		(double)histogram_quantile(&r->storm_publish, 0.99)};
 	return n;
 }
 

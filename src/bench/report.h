@@ -54,7 +54,9 @@ struct report {
 	uint64_t recovered;
 	uint64_t unrecovered;
 	uint64_t replayed;
-	struct histogram storm_latency; /* of those that were back */
+	struct histogram storm_latency; /* of those that were back, until an event was at the socket */
+	struct histogram storm_read;    /* likewise, until it was read */
+	struct histogram storm_publish; /* until it was on its way to Redis */
 };
 
 /* Whether every event reached everybody once and in order, and nobody was cut off. */

@@ -313,6 +313,7 @@ static void report_totals(struct run *run)
 		run->report.lost += crowd_missing(run->crowds[i]);
 		histogram_merge(&run->report.latency, crowd_latency(run->crowds[i]));
 		histogram_merge(&run->report.storm_latency, crowd_storm_latency(run->crowds[i]));
+		histogram_merge(&run->report.storm_read, crowd_storm_read(run->crowds[i]));
 	}
 }
 

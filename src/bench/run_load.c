@@ -77,6 +77,8 @@ static void publish(struct run *run, uint64_t at_us)
 	if (run->shared.window)
 		window_open(&run->window, crowds);
 	event_stamp(&run->event, number, at_us);
+	if (run_is_storm(run))
+		histogram_record(&run->report.storm_publish, clock_monotonic_us() - at_us);
 	publisher_add(run->publisher, channel, run->event.text, run->event.len);
 	atomic_store_explicit(&run->shared.published, number + 1, memory_order_relaxed);
 	run->n_load++;

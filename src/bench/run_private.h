@@ -50,6 +50,9 @@ int run_rest(struct run *run, uint64_t us);
 /* Reads what the servers have cost so far; zero without any. */
 int run_cost(struct run *run, struct server_cost *cost);
 
+/* All were cut off, and not all are back. */
+bool run_is_storm(const struct run *run);
+
 /* The storm, within the load: all are cut off and come back. */
 int run_storm(struct run *run);
 

@@ -11,6 +11,11 @@
 #include "bench/run_private.h"
 #include "core/clock.h"
 
+bool run_is_storm(const struct run *run)
+{
+	return atomic_load(&run->shared.storm_from_us) && !atomic_load(&run->shared.storm_to_us);
+}
+
 /* As long as the warm-up: before the storm, so that the measured events have arrived, and behind it. */
 static int rest(struct run *run)
 {
