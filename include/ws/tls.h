@@ -27,6 +27,8 @@ struct ws_tls_options {
 	enum tls_version least;
 	struct log *log;
 	struct metrics *metrics;
+	const char
+		*plain; /* the body of the answer to plain HTTP: an error in the port's own form. Lives on */
 };
 
 /* NULL when out of memory. */

@@ -435,8 +435,9 @@ void admin_configure(struct admin *admin, const struct route_table *routes, size
 
 static int make_tls(struct admin *admin, const struct admin_options *options)
 {
-	const struct ws_tls_options tls = {
-		options->tls_keys, options->tls_least, options->log, options->metrics};
+	const struct ws_tls_options tls = {options->tls_keys, options->tls_least, options->log,
+		options->metrics,
+		"{\"error\":{\"code\":\"tls_required\",\"message\":\"TLS is spoken here: https\"}}\n"};
 
 	if (options->tls_keys)
 		admin->tls = ws_tls_new(&tls);

@@ -62,7 +62,8 @@ static ssize_t read_headers(struct admin_link *link, struct buf *in)
 	}
 }
 
-/* Prints the gateway's sentence about the error, out of {"error":{"code":…,"message":…}}. */
+/* Prints the gateway's sentence about the error, out of {"error":{"code":…,"message":…}}; or, where it is the
+ * public port that was asked, out of {"type":"error","data":{"code":…,"message":…}}. */
 static void tell_refusal(int status, const struct buf *answer, struct buf *error)
 {
 	struct slice text = {answer->data, answer->len};
@@ -71,7 +72,8 @@ static void tell_refusal(int status, const struct buf *answer, struct buf *error
 	if (status == 401)
 		buf_append_str(error, "the gateway wants its token: --admin-token, TIDEGATE_ADMIN_TOKEN or "
 				      "TIDEGATE_ADMIN_TOKEN_FILE");
-	else if (*json_text_at(text, "error.message", sentence, sizeof(sentence)))
+	else if (*json_text_at(text, "error.message", sentence, sizeof(sentence)) ||
+		 *json_text_at(text, "data.message", sentence, sizeof(sentence)))
 		buf_append_str(error, sentence);
 	else
 		buf_printf(error, "the gateway refused with status %d", status);

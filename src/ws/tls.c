@@ -26,6 +26,7 @@
 enum {
 	FAILED_LINES = 5,    /* of the log in a minute */
 	HTTP_DROPPED = 4096, /* bytes of a plain request: more than a browser's */
+	HTTP_ANSWER_SIZE = 256,
 };
 
 struct ws_tls {
@@ -39,6 +40,7 @@ struct ws_tls {
 	struct log *log;
 	struct log_limit failed_limit;
 	struct metrics *metrics;
+	const char *plain;
 };
 
 struct ws_tls *ws_tls_new(const struct ws_tls_options *options)
@@ -52,6 +54,7 @@ struct ws_tls *ws_tls_new(const struct ws_tls_options *options)
 	tls->log = options->log;
 	tls->failed_limit = (struct log_limit){.burst = FAILED_LINES, .interval_ms = 60000};
 	tls->metrics = options->metrics;
+	tls->plain = options->plain;
 	return tls;
 }
 
@@ -99,17 +102,17 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 }
 
 /* Somebody speaks plain HTTP here: a person who left out the s, most likely. */
-static void answer_http(int fd)
+static void answer_http(const struct ws_tls *tls, int fd)
 {
-	static const char answer[] =
-		"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 79\r\n"
-		"Connection: close\r\n\r\n"
-		"{\"error\":{\"code\":\"tls_required\",\"message\":\"TLS is spoken here: https or wss\"}}\n";
-	char dropped[HTTP_DROPPED];
+	char answer[HTTP_ANSWER_SIZE], dropped[HTTP_DROPPED];
+	int len = snprintf(answer, sizeof(answer),
+		"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+		"Connection: close\r\n\r\n%s",
+		strlen(tls->plain), tls->plain);
 
 	/* A socket that is closed with unread bytes is reset, and the answer with it. */
 	(void)!recv(fd, dropped, sizeof(dropped), MSG_DONTWAIT);
-	(void)!send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)!send(fd, answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static bool is_http(unsigned long error)
@@ -164,7 +167,7 @@ static void failed(struct ws_tls *tls, const SSL *ssl)
 	if (is_silent(ssl))
 		return;
 	if (is_http(error))
-		answer_http(SSL_get_fd(ssl));
+		answer_http(tls, SSL_get_fd(ssl));
 	tell_failed(tls, ssl, alert, why ? why : "the peer has hung up");
 }
 

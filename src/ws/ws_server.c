@@ -257,8 +257,10 @@ static int start_lws(struct ws_server *server, struct event_base *base)
 
 static int make_tls(struct ws_server *server, const struct ws_server_options *options)
 {
-	const struct ws_tls_options tls = {
-		options->tls_keys, options->tls_least, options->log, options->metrics};
+	const struct ws_tls_options tls = {options->tls_keys, options->tls_least, options->log,
+		options->metrics,
+		"{\"type\":\"error\",\"data\":{\"code\":\"tls_required\","
+		"\"message\":\"TLS is spoken here: https or wss\"}}\n"};
 
 	if (!options->tls_keys)
 		return 0;

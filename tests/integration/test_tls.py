@@ -386,7 +386,8 @@ def test_plain_http_is_told_where_it_is(secure):
         answer = b""
         while data := peer.recv(4096):
             answer += data
-    assert answer.startswith(b"HTTP/1.1 400 ") and json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "tls_required"
+    refusal = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert answer.startswith(b"HTTP/1.1 400 ") and refusal["type"] == "error" and refusal["data"]["code"] == "tls_required"
     assert int(answer.split(b"Content-Length: ")[1].split(b"\r\n")[0]) == len(answer.partition(b"\r\n\r\n")[2])
     secure.wait_for_line("tls handshake failed", why="http request", alert="none")
 
@@ -637,6 +638,8 @@ def test_subcommands_say_why_they_do_not_reach_an_admin_port(watching, tmp_path,
     ended = run("status", "--admin", watching.gateway.admin, "--admin-tls-ca", stranger.certificate)
     assert ended.returncode != 0 and "the certificate of the admin port is refused" in ended.stderr
     assert "TLS is spoken here" in run("status", "--admin", watching.gateway.admin).stderr
+    public = "%s:%s" % watching.gateway.address[:2]
+    assert "TLS is spoken here" in run("status", "--admin", public).stderr
     ended = run("status", "--admin", gateway.admin, "--admin-tls-ca", stranger.certificate)
     assert ended.returncode != 0 and "no TLS with the admin port: wrong version number" in ended.stderr
     ended = run("status", "--admin", watching.gateway.admin, "--admin-tls-ca", "/nowhere.pem")
