@@ -369,7 +369,7 @@ const struct handshake_refusal *handshake_check(const struct request_head *head,
 	const struct handshake_refusal *refusal;
 	struct identity *identity;
 	struct route_match match;
-	bool streams, posts;
+	bool streams, posts, asks_head;
 	int outcome;
 
 	*token = (struct handshake_token){0};
@@ -378,9 +378,10 @@ const struct handshake_refusal *handshake_check(const struct request_head *head,
 	if (streams && request_head_method_is(head, "OPTIONS"))
 		return check_preflight(head, door);
 	posts = streams && request_head_method_is(head, "POST");
+	asks_head = streams && request_head_method_is(head, "HEAD");
 	if (posts)
 		*transportp = TRANSPORT_POST;
-	if (!posts && !request_head_method_is(head, "GET"))
+	if (!posts && !asks_head && !request_head_method_is(head, "GET"))
 		return &refusals[streams ? REFUSAL_BAD_SSE_METHOD : REFUSAL_BAD_METHOD];
 	refusal = refuse_path(outcome);
 	if (!refusal)
@@ -389,7 +390,12 @@ const struct handshake_refusal *handshake_check(const struct request_head *head,
 		refusal = check_origin(head, door->rules->origins, door->remote);
 	if (!refusal)
 		refusal = check_token(head, door, *transportp, route_auth(match.route), token, &identity);
-	return refusal ? refusal : check_rights(rights, door->routes, &match, identity);
+	if (!refusal)
+		refusal = check_rights(rights, door->routes, &match, identity);
+	if (refusal || !asks_head)
+		return refusal;
+	rights_deinit(rights);
+	return &refusals[REFUSAL_HEAD];
 }
 
 const struct handshake_refusal *handshake_unreadable(int outcome)
@@ -466,7 +472,7 @@ void handshake_write_cors(const struct request_head *head, char out[HANDSHAKE_CO
 			(int)origin.len, origin.data);
 }
 
-/* No body goes with 204, not even an empty one, and none to HEAD. */
+/* The row of a success has no body, and says what its own fields are; none goes to HEAD. */
 static void write_refused(const struct request_head *head, const struct handshake_refusal *refusal,
 	bool page_reads, struct buf *out)
 {
@@ -479,10 +485,10 @@ static void write_refused(const struct request_head *head, const struct handshak
 	http_date((int64_t)clock_wall_ms(), date);
 	if (page_reads)
 		handshake_write_cors(head, cors);
-	if (refusal->status != 204)
+	if (refusal->status >= 400)
 		(void)snprintf(content, sizeof(content),
 			"Content-Type: application/json\r\nContent-Length: %d\r\n", body_len);
-	if (refusal->status == 204 || request_head_method_is(head, "HEAD"))
+	if (refusal->status < 400 || request_head_method_is(head, "HEAD"))
 		body[0] = '\0';
 	buf_printf(out,
 		"HTTP/1.1 %u %s\r\nDate: %s\r\n%s%s%sVary: Origin\r\nCache-Control: no-store\r\n"

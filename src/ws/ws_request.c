@@ -194,10 +194,10 @@ static void tell(struct ws_server *server, struct told *told)
 		tell_other(server->log, told);
 }
 
-/* A preflight is answered as it should be: nothing to tell. */
+/* A preflight and a HEAD are answered as they should be: nothing to tell. */
 static void note(struct ws_server *server, struct told *told)
 {
-	if (told->refusal->id != REFUSAL_PREFLIGHT)
+	if (told->refusal->status >= 400)
 		tell(server, told);
 	metrics_add(server->metrics, told->refusal->metric, 1);
 }

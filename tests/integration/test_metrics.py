@@ -171,7 +171,7 @@ def test_every_reason_of_a_refusal_is_one_that_clients_are_told(gateway):
     assert scrape(gateway).labels(REFUSED)["reason"] == {
         *REFUSALS, "forbidden", "token_missing", "token_expired", "token_invalid", "bad_credentials", "bad_subprotocol", "draining", "full",
         "memory", "too_many_connections", "too_many_connections_of_user", "too_fast", "token_revoked", "ticket_invalid", "keys_refreshing", "unavailable", "bad_proxy_header", "out_of_memory",
-        "timeout", "bad_sse_method", "bad_body", "body_too_large", "preflight"}
+        "timeout", "bad_sse_method", "bad_body", "body_too_large", "preflight", "head"}
 
 
 def test_counts_events_that_nobody_can_be_sent(start, redis):

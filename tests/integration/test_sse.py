@@ -12,7 +12,7 @@ from harness.event_stream import request
 from harness.gateway import ROOT, run
 from harness.tokens import Issuer
 from harness.wait import until
-from harness.websocket import Closed, Refused, exchange
+from harness.websocket import Closed, Refused, WebSocket, exchange
 
 sys.path.insert(0, str(ROOT / "src/clients/python"))
 
@@ -90,10 +90,27 @@ def test_other_places_and_none(gateway, redis):
     assert refused.value.status == 404, "it is no place of a WebSocket"
 
 
-@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "NONSENSE"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "NONSENSE"])
 def test_other_methods_are_told_so(gateway, method):
     answer = exchange(gateway.address, request("/sse/cards", method=method))
-    assert (answer.status, answer.headers["allow"]) == (405, "GET, POST, OPTIONS")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST, OPTIONS")
+
+
+def test_head_is_told_the_fields_of_a_stream_and_opens_none(gateway):
+    """RFC 9110 section 9.3.2: what looks whether a place is there asks so."""
+    refused = 'tidegate_handshakes_refused_total{reason="head"}'
+    opened, before = gateway.metric("tidegate_connections_opened_total"), gateway.metric(refused)
+    with WebSocket(gateway.address) as peer:
+        peer.send_raw(request("/sse/cards", [("Origin", ORIGIN)], method="HEAD"))
+        answer = peer.read_response()
+        assert peer.socket.recv(1) == b"", "nothing follows, and no reset"
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert "content-length" not in answer.headers
+    until("it is counted", lambda: gateway.metric(refused) == before + 1)
+    assert gateway.metric("tidegate_connections_opened_total") == opened
+    for path, fields, status in (("/sse/nothing", [], 405), ("/sse/kept/%00", [], 400), ("/sse/cards", [("Origin", "https://evil.example")], 403)):
+        assert exchange(gateway.address, request(path, fields, method="HEAD")).status == status, path
 
 
 def test_http_1_0_and_a_body(gateway, redis):
@@ -289,6 +306,8 @@ def test_a_token_lets_in(start, redis, tmp_path):
                           ([("Cookie", f"session={token}"), ("Origin", ORIGIN)], "/sse/cards")):
         with gateway.stream(path, headers) as stream:
             assert stream.response.status == 200
+        assert exchange(gateway.address, request(path, headers, method="HEAD")).status == 200
+    assert exchange(gateway.address, request("/sse/cards", method="HEAD")).status == 401
     for headers, code in (([], "token_missing"), ([("Authorization", "Bearer x")], "token_invalid"),
                           ([("Authorization", f"Bearer {issuer.token(exp=int(now) - 3600)}")], "token_expired")):
         with pytest.raises(Refused) as refused:
