@@ -40,6 +40,9 @@ int rights_init(struct rights *rights, struct route_table *routes, const struct 
 	struct identity *identity);
 void rights_deinit(struct rights *rights);
 
+/* The same, but the identity is left over, and the caller's. NULL: anonymous. */
+struct identity *rights_end(struct rights *rights);
+
 /* Borrowed until rights_deinit() or rights_renew(); NULL: anonymous. */
 const struct identity *rights_identity(const struct rights *rights);
 

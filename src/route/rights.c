@@ -49,13 +49,19 @@ int rights_init(struct rights *rights, struct route_table *routes, const struct 
 	return 0;
 }
 
-void rights_deinit(struct rights *rights)
+struct identity *rights_end(struct rights *rights)
 {
-	if (rights->holder)
-		identity_free(rights->holder->identity);
+	struct identity *identity = rights->holder ? rights->holder->identity : NULL;
+
 	free(rights->holder);
 	route_table_unref(rights->routes);
 	*rights = (struct rights){0};
+	return identity;
+}
+
+void rights_deinit(struct rights *rights)
+{
+	identity_free(rights_end(rights));
 }
 
 const struct identity *rights_identity(const struct rights *rights)

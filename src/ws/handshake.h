@@ -57,7 +57,8 @@ struct handshake_door {
 	const struct handshake_rules *rules;
 	struct verifier_thread *verifying;     /* the room in which tokens are checked */
 	const struct revocations *revocations; /* NULL: no token is revoked */
-	const struct ticket *ticket;   /* that the request named, answered; NULL: none was asked for */
+	const struct ticket *ticket; /* that the request named, answered; NULL: none was asked for */
+	struct identity **judged; /* by the token, which was judged before; taken over. Of NULL: it was not */
 	const struct in6_addr *remote; /* the client's address */
 	int64_t now_ms;                /* wall clock */
 	size_t message_bytes_max;

@@ -110,6 +110,7 @@ static const struct handshake_refusal *check(
 		.verifying = server->verifying,
 		.revocations = server->revocations,
 		.ticket = entry->ticket,
+		.judged = &entry->identity,
 		.remote = &admitted->remote,
 		.now_ms = (int64_t)server->clients->wall_ms,
 		.message_bytes_max = server->clients->limits.message_bytes_max,
@@ -198,7 +199,7 @@ const struct handshake_refusal *ws_entry_look(struct ws_server *server, struct w
 	const struct handshake_refusal *refusal = question(server, entry, &admitted);
 
 	if (!refusal && !entry->file)
-		rights_deinit(&admitted.rights);
+		entry->identity = rights_end(&admitted.rights);
 	return *entry->token.ticket ? NULL : refusal;
 }
 

@@ -10,6 +10,7 @@
 #include "ws/handshake.h"
 
 struct arrival;
+struct identity;
 struct lws;
 struct request_head;
 struct ticket;
@@ -21,6 +22,7 @@ struct ws_entry {
 	const struct request_head *head;
 	struct arrival *arrival;          /* whom it comes from; its address goes over to the connection */
 	const struct ticket *ticket;      /* that the request names, answered; NULL: none was asked for */
+	struct identity *identity;        /* by its token, which was looked at before; NULL: it was not */
 	struct handshake_token token;     /* when it is refused: what more is known */
 	const struct web_file *file;      /* that it asks for instead, to be answered with */
 	struct ws_connection *connection; /* that it gets: the request answers with what that has ready */
@@ -32,7 +34,8 @@ const struct handshake_refusal *ws_entry_admit(
 	struct ws_server *server, struct lws *wsi, struct ws_entry *entry);
 
 /* The same questions of a request whose body has not come, but for those that Redis or the user's number
- * answers: NULL, and nothing has become of it; or why its body is not wanted. */
+ * answers: NULL, and nothing has become of it but entry->identity, which is the caller's; or why its body is
+ * not wanted. */
 const struct handshake_refusal *ws_entry_look(struct ws_server *server, struct ws_entry *entry);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <libwebsockets.h>
 
+#include "auth/identity.h"
 #include "client/clients.h"
 #include "client/socket.h"
 #include "core/buf.h"
@@ -41,6 +42,7 @@ struct ws_request {
 	struct buf bytes;
 	struct ticket *ticket;            /* that it names */
 	size_t awaited_bytes;             /* of a head and a body that has not come whole; 0: none */
+	struct identity *identity;        /* by its token, while its body is awaited */
 	bool waits;                       /* for the ticket's answer: until then the bus has it */
 	bool answered;                    /* without having become a WebSocket */
 	bool peer_ended;                  /* while it waits for the ticket: no more bytes will come */
@@ -76,6 +78,7 @@ static void request_free(struct ws_request *request)
 		ticket_abandon(request->ticket);
 	else
 		ticket_free(request->ticket);
+	identity_free(request->identity);
 	buf_deinit(&request->bytes);
 	free(request);
 }
@@ -366,10 +369,14 @@ static void on_head(
 {
 	struct ws_request *request = lws_get_opaque_user_data(wsi);
 	const struct handshake_refusal *refusal = turn_away(server, &request->arrival);
-	struct ws_entry entry = {.head = head, .arrival = &request->arrival, .ticket = request->ticket};
+	struct ws_entry entry = {.head = head,
+		.arrival = &request->arrival,
+		.ticket = request->ticket,
+		.identity = request->identity};
 
 	if (!refusal)
 		refusal = ws_entry_admit(server, wsi, &entry);
+	request->identity = entry.identity;
 	if (!refusal && entry.file)
 		refusal = send_file(server, wsi, head, entry.file);
 	if (!refusal && entry.connection)
@@ -448,6 +455,7 @@ static bool wants_body(struct ws_server *server, struct lws *wsi, const struct r
 		refusal = ws_entry_look(server, &entry);
 	if (refusal)
 		refuse_and_linger(server, wsi, head, refusal, &entry.token);
+	request->identity = entry.identity;
 	return !refusal;
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 
@@ -290,6 +291,39 @@ def test_no_body_is_asked_for_of_who_is_refused_anyway(start, redis, tmp_path):
     assert status(token, ("Origin", "https://evil.example")) == 403
     assert status(token, ("Origin", ORIGIN)) == 100
     assert status(token, version="HTTP/1.0", body=b"{") == 408, "nor is 1.0 told to go on"
+
+
+def test_a_token_is_judged_once_however_late_the_body_comes(start, redis, tmp_path):
+    """It was good when it was shown: keys that came after that do not count, but what was taken back does."""
+    file = tmp_path / "tidegate.yaml"
+    issuer, newer = Issuer(), Issuer(secret="n" * 40)
+
+    def write(secret):
+        file.write_text(f"token_secret: {secret}\nauth: required\nroutes: [{{path: /ws/cards, channel: cards}}]\n", encoding="utf-8")
+
+    def begin(sub):
+        peer = WebSocket(gateway.address)
+        fields = [("Content-Length", str(len(body))), JSON, ("Expect", "100-continue"), ("Authorization", f"Bearer {issuer.token(sub=sub)}")]
+        peer.send_raw(request("/sse/cards", fields, method="POST"))
+        assert peer.read_response().status == 100
+        return peer
+
+    def old_is_refused():
+        fields = [("Content-Length", str(len(body))), JSON, ("Authorization", f"Bearer {issuer.token()}")]
+        return exchange(gateway.address, request("/sse/cards", fields, method="POST", body=body)).status == 401
+
+    write(issuer.secret)
+    gateway = start("--config", file, "--workers", "1", redis=redis)
+    body = body_of({"type": "ping", "id": 1})
+    with begin("alice") as alice, begin("mallory") as mallory:
+        now = int(time.time())
+        assert gateway.post("/control", {"do": "revoke", "user": "mallory", "issued_before": now + 1, "until": now + 600}).status == 200
+        write(newer.secret)
+        assert gateway.post("/reload", {}).status == 200
+        until("the old key counts no more", old_is_refused)
+        for peer, status in ((alice, 200), (mallory, 401)):
+            peer.send_raw(body)
+            assert peer.read_response().status == status
 
 
 def test_it_is_no_session_that_backends_are_told_of(start, redis, tmp_path):
