@@ -104,7 +104,7 @@ static enum broker_state state_of(const struct redis_broker *redis)
 {
 	size_t n = n_ready(redis);
 
-	if (n && n == n_servers(redis))
+	if (n && n == n_servers(redis) && !*redis_servers_reason(&redis->servers))
 		return BROKER_READY;
 	return n && redis->settled && !FAULT_OFF(redis, partial) ? BROKER_PARTIAL : BROKER_CONNECTING;
 }

@@ -360,6 +360,32 @@ def test_another_redis_at_the_address_of_a_server_is_not_taken_for_it(tmp_path, 
         made.stop()
 
 
+def test_slots_that_no_server_has_are_told(tmp_path, start, config):
+    """Another Redis has the address of one, down to its bus: the others name that address no more, and nobody else has the slots."""
+    made = Cluster(tmp_path, n=2)
+    try:
+        gateway = start("--config", config, redis=made.url)
+        kept, gone = made.primaries
+
+        def told():
+            broker = gateway.get("/ready").json()["broker"]
+            return broker["state"], broker.get("reason"), len(broker["servers"])
+
+        assert told() == ("ready", None, 2)
+        gone.kill()
+        (gone.directory / "nodes.conf").unlink()
+        gone.start()
+        until("it is told", lambda: told() == ("partial", f"no server has {N_SLOTS // 2} of the cluster's {N_SLOTS} slots", 1))
+        gateway.wait_for_line("no server has some slots of the cluster", slots=str(N_SLOTS // 2))
+        assert gateway.get("/ready").status == 200 and gateway.metric("tidegate_redis_ready") == 0
+        kept.cluster("FORGET", gone.id)
+        kept.cluster("ADDSLOTSRANGE", N_SLOTS // 2, N_SLOTS - 1)
+        until("it is over", lambda: told() == ("ready", None, 1))
+        gateway.wait_for_line("each slot of the cluster has a server again")
+    finally:
+        made.stop()
+
+
 def test_commands_follow_a_slot_to_a_server_that_has_none_yet(tmp_path, start, config):
     """So begins the move of slots to a server that is new."""
     made = Cluster(tmp_path, n=1)

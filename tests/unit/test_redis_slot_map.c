@@ -167,6 +167,8 @@ static void counts_what_has_moved_and_takes_corrections(void **state)
 	read_map("*2 *3 :0 :8189 *2 $8 10.0.0.1 :7001 *3 :8190 :16000 *2 $8 10.0.0.2 :7002", &after);
 	assert_int_equal(redis_slot_map_n_moved(&before.map, &after.map), 2);
 	assert_int_equal(redis_slot_map_n_moved(&before.map, &before.map), 0);
+	assert_int_equal(redis_slot_map_n_unserved(&before.map), 0);
+	assert_int_equal(redis_slot_map_n_unserved(&after.map), 383);
 	assert_int_equal(redis_slot_map_patch(&before.map, 8191, slice_of("10.0.0.2"), 7002), 0);
 	assert_int_equal(redis_slot_map_patch(&before.map, 8190, slice_of("10.0.0.7"), 7007), 0);
 	belongs(&before.map, 8190, "10.0.0.7", 7007);

@@ -5,6 +5,7 @@
 #include "broker/redis/cluster_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,7 +93,8 @@ static bool make_members(struct redis_cluster *cluster)
 	return changed;
 }
 
-static void follow_map(struct redis_cluster *cluster, size_t n_moved)
+/* told: something else is to be told about the cluster as a whole. */
+static void follow_map(struct redis_cluster *cluster, size_t n_moved, bool told)
 {
 	bool changed = make_members(cluster);
 	struct list *head = &cluster->members.all;
@@ -108,7 +110,7 @@ static void follow_map(struct redis_cluster *cluster, size_t n_moved)
 		if (member->left_ms)
 			redis_cluster_channels_evacuate(&cluster->channels, member);
 	}
-	if (changed)
+	if (changed || told)
 		cluster->listener.changed(
 			cluster->listener.arg, NULL, "the cluster has other primaries than before");
 }
@@ -123,10 +125,38 @@ static void note_moves(struct redis_cluster *cluster, size_t n_moved)
 			log_uint("suppressed", suppressed));
 }
 
+/*
+ * A server at whose address another one answers has no address in the map any more, and its slots are
+ * nobody's until it is replaced. True: it is said now, or no longer.
+ */
+static bool note_unserved(struct redis_cluster *cluster, const struct redis_slot_map *map)
+{
+	unsigned int n = redis_slot_map_n_unserved(map);
+	bool was_whole = !*cluster->unserved;
+	uint64_t suppressed;
+
+	*cluster->unserved = '\0';
+	if (n)
+		snprintf(cluster->unserved, sizeof(cluster->unserved),
+			"no server has %u of the cluster's %d slots", n, REDIS_SLOTS);
+	if (was_whole == !n)
+		return false;
+	if (!log_limit_allow(cluster->log, &cluster->unserved_limit, clock_monotonic_ms(), &suppressed))
+		return true;
+	if (n)
+		log_error(cluster->log, "redis: no server has some slots of the cluster, their channels wait",
+			log_uint("slots", n), log_uint("suppressed", suppressed));
+	else
+		log_info(cluster->log, "redis: each slot of the cluster has a server again",
+			log_uint("suppressed", suppressed));
+	return true;
+}
+
 static bool on_mapped(void *arg, struct redis_slot_map *map)
 {
 	struct redis_cluster *cluster = arg;
 	bool first = !cluster->members.map.n_nodes;
+	bool told = note_unserved(cluster, map);
 	size_t n_moved = redis_slot_map_n_moved(&cluster->members.map, map);
 
 	if (!first)
@@ -135,7 +165,7 @@ static bool on_mapped(void *arg, struct redis_slot_map *map)
 		note_moves(cluster, n_moved);
 	redis_slot_map_deinit(&cluster->members.map);
 	cluster->members.map = *map;
-	follow_map(cluster, n_moved);
+	follow_map(cluster, n_moved, told);
 	return list_empty(&cluster->channels.unplaced);
 }
 
@@ -261,7 +291,7 @@ size_t redis_cluster_n_channels(const struct redis_cluster *cluster)
 
 const char *redis_cluster_reason(const struct redis_cluster *cluster)
 {
-	return list_empty(&cluster->members.all) ? cluster->poll.scout.reason : "";
+	return list_empty(&cluster->members.all) ? cluster->poll.scout.reason : cluster->unserved;
 }
 
 void redis_cluster_set_payload_max(struct redis_cluster *cluster, size_t payload_bytes_max)
@@ -349,6 +379,7 @@ int redis_cluster_new(struct event_base *base, const struct redis_element *eleme
 	cluster->log = log;
 	cluster->metrics = metrics;
 	cluster->moves_limit = (struct log_limit){.burst = 3, .interval_ms = 30 * 1000};
+	cluster->unserved_limit = cluster->moves_limit;
 	redis_members_init(&cluster->members);
 	r = redis_settings_init(&cluster->settings, element, options);
 	cluster->settings.options.sharded = options->pubsub != REDIS_PUBSUB_CLASSIC;

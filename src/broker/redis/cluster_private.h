@@ -34,7 +34,8 @@ struct redis_cluster {
 				there is nothing to wait for */
 	struct event *tick_timer;
 	uint64_t tick_ms;
-	struct log_limit moves_limit;
+	struct log_limit moves_limit, unserved_limit;
+	char unserved[64]; /* what is said of slots that nobody has; "": each has a server */
 };
 
 /* cluster.c. A member for this address; NULL: out of memory. */

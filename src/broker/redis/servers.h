@@ -71,7 +71,8 @@ void redis_servers_describe(const struct redis_servers *servers, size_t i, struc
 
 size_t redis_servers_n_channels(const struct redis_servers *servers); /* that are wanted */
 
-/* Why there are no servers; empty: there are, or none was asked yet. Borrowed. */
+/* What is wrong with them as a whole, whichever of them are ready: there are none, nobody has some slots, one
+ * of a list is in a cluster. Empty: nothing, or none was asked yet. Borrowed. */
 const char *redis_servers_reason(const struct redis_servers *servers);
 
 int redis_servers_subscribe(struct redis_servers *servers, struct slice channel);

@@ -185,6 +185,15 @@ const struct redis_slot_node *redis_slot_map_owner(const struct redis_slot_map *
 	return map->owners[slot] ? &map->nodes[map->owners[slot] - 1] : NULL;
 }
 
+unsigned int redis_slot_map_n_unserved(const struct redis_slot_map *map)
+{
+	unsigned int n = REDIS_SLOTS;
+
+	for (size_t i = 0; i < map->n_nodes; i++)
+		n -= map->nodes[i].n_slots;
+	return n;
+}
+
 static bool is_same(const struct redis_slot_node *a, const struct redis_slot_node *b)
 {
 	return a && b && a->port == b->port && strcasecmp(a->host, b->host) == 0;

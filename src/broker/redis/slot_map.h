@@ -52,6 +52,9 @@ int redis_slot_map_read(struct redis_slot_map *map, const struct redis_reply *re
 /* This one has the slot. 0, -EIO (no usable address, or too many) or -ENOMEM. */
 int redis_slot_map_patch(struct redis_slot_map *map, unsigned int slot, struct slice host, uint16_t port);
 
+/* How many slots nobody has. */
+unsigned int redis_slot_map_n_unserved(const struct redis_slot_map *map);
+
 /* Who has the slot; NULL: nobody. Borrowed until the map changes. */
 const struct redis_slot_node *redis_slot_map_owner(const struct redis_slot_map *map, unsigned int slot);
 
