@@ -128,6 +128,11 @@ static void on_settle_time(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (redis->settled)
 		return;
+	/* Not a server that is away, but a list that is wrong. */
+	if (!redis->servers.cluster && *redis_servers_reason(&redis->servers)) {
+		redis_timer_set(redis->settle_timer, SETTLE_MS);
+		return;
+	}
 	redis->settled = true;
 	if (state_of(redis) == BROKER_PARTIAL)
 		redis->listener.state(redis->listener.arg, BROKER_PARTIAL,

@@ -7,10 +7,11 @@ import threading
 
 import pytest
 
+from harness.cluster import NODE_TIMEOUT_MS, ClusterRedis
 from harness.gateway import ROOT, run
 from harness.prometheus import promtool, scrape
 from harness.redis_server import DurableRedis
-from harness.wait import until
+from harness.wait import pass_time, until
 
 sys.path.insert(0, str(ROOT / "src/clients/python"))
 
@@ -21,6 +22,7 @@ from tidegate.sharding import shard_of, slot_of  # noqa: E402
 pytestmark = pytest.mark.plain
 
 N = 3
+SETTLE_SECONDS = 30  # docs/redis.md: so long a start waits for servers that are away
 ROUTES = """
 topics: []
 routes:
@@ -189,6 +191,28 @@ def test_where_the_server_of_control_goes_away_gateways_that_knew_it_go_on(serve
     control.start()
     until("it is heard", lambda: ready(gateway)[1]["missing"] == [])
     assert ready(gateway)[0] == 200
+
+
+def test_a_server_that_is_in_a_cluster_has_no_place_in_a_list(servers, tmp_path, start):
+    """Its channels would be where nobody else looks for them. No waiting makes that good."""
+    (tmp_path / "member").mkdir()
+    member = ClusterRedis(tmp_path / "member", NODE_TIMEOUT_MS)
+    try:
+        gateway = start(redis=f"{servers[0].url},{member.url}", ready=False)
+        says = "it is in a cluster, and stands in a list of several servers"
+
+        def is_told():
+            status, body = ready(gateway)
+            broker = body["broker"]
+            return (status == 503 and body["missing"] == ["broker"] and [one.get("reason") for one in broker["servers"]] == [None, says]
+                    and broker["reason"].startswith("a server of the list is in a cluster"))
+
+        until("it is told", is_told)
+        gateway.wait_for_line("redis", reason=says)
+        pass_time(SETTLE_SECONDS)
+        assert is_told()
+    finally:
+        member.stop()
 
 
 def test_a_start_waits_for_all_of_them(servers, urls, start):

@@ -196,6 +196,11 @@ bool redis_server_is_ready(const struct redis_server *server)
 	return server && server->ready;
 }
 
+bool redis_server_is_stranger(const struct redis_server *server)
+{
+	return server->is_stranger;
+}
+
 int redis_server_subscribe(struct redis_server *server, enum redis_hearing hearing, struct slice channel)
 {
 	return redis_subscriber_want(&server->subscriber, hearing, channel);

@@ -67,7 +67,8 @@ void redis_server_stop(struct redis_server *server);
 /* Stops it, if that is not done. Accepts NULL and a half-built one. */
 void redis_server_free(struct redis_server *server);
 
-bool redis_server_is_ready(const struct redis_server *server); /* accepts NULL: no */
+bool redis_server_is_stranger(const struct redis_server *server); /* stranger() said so, of the newest link */
+bool redis_server_is_ready(const struct redis_server *server);    /* accepts NULL: no */
 
 /* As the functions of the broker, for the channels of this server. All calls that have an answer accept
  * a server that is NULL, which is not ready. */

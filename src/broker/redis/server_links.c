@@ -92,7 +92,7 @@ static void on_slots(void *arg, const struct redis_reply *reply)
 	server_can_command(server);
 }
 
-static void on_member_slots(void *arg, const struct redis_reply *reply)
+static void on_expected_slots(void *arg, const struct redis_reply *reply)
 {
 	struct redis_server *server = arg;
 	const char *reason;
@@ -100,6 +100,7 @@ static void on_member_slots(void *arg, const struct redis_reply *reply)
 	if (!reply || !server->commander)
 		return;
 	reason = server->listener.stranger(server->listener.arg, reply);
+	server->is_stranger = reason != NULL;
 	if (reason)
 		redis_link_fail(server->commander, REDIS_LINK_LOST, reason);
 	else
@@ -116,7 +117,7 @@ static void on_commander_ready(void *arg)
 	if (server->wants_primary)
 		r = redis_link_ask(server->commander, role, 1, on_role, server);
 	else if (server->listener.stranger)
-		r = redis_link_ask(server->commander, slots, 2, on_member_slots, server);
+		r = redis_link_ask(server->commander, slots, 2, on_expected_slots, server);
 	else if (server->listener.clustered)
 		r = redis_link_ask(server->commander, slots, 2, on_slots, server);
 	else

@@ -11,6 +11,8 @@
 #include <event2/event.h>
 
 #include "broker/redis/cluster.h"
+#include "broker/redis/reply.h"
+#include "broker/redis/server.h"
 #include "broker/redis/shard.h"
 #include "broker/redis/slot.h"
 #include "broker/redis/tickets.h"
@@ -143,7 +145,13 @@ size_t redis_servers_n_channels(const struct redis_servers *servers)
 
 const char *redis_servers_reason(const struct redis_servers *servers)
 {
-	return servers->cluster ? redis_cluster_reason(servers->cluster) : "";
+	if (servers->cluster)
+		return redis_cluster_reason(servers->cluster);
+	for (unsigned int i = 0; i < servers->n_shards; i++)
+		if (redis_server_is_stranger(redis_shard_server(servers->shards[i])))
+			return "a server of the list is in a cluster: write its address alone for that "
+			       "cluster, or a list of servers that are in none";
+	return "";
 }
 
 int redis_servers_subscribe(struct redis_servers *servers, struct slice channel)
@@ -185,6 +193,16 @@ void redis_servers_set_loads_library(struct redis_servers *servers, bool loads_l
 		redis_cluster_set_loads_library(servers->cluster, loads_library);
 	for (unsigned int i = 0; i < servers->n_shards; i++)
 		redis_shard_set_loads_library(servers->shards[i], loads_library);
+}
+
+/* A server of a list. One that is in a cluster has keys and channels by the cluster's slots, and not by the
+ * list's. One that does not let us ask is believed. */
+static const char *on_slots(void *arg, const struct redis_reply *slots)
+{
+	(void)arg;
+	return slots->values[0].kind == REDIS_ARRAY
+		       ? "it is in a cluster, and stands in a list of several servers"
+		       : NULL;
 }
 
 /* --- a cluster that is found --- */
@@ -258,6 +276,8 @@ static int make_shards(struct redis_servers *servers, const struct redis_options
 
 	if (!servers->found_timer)
 		listener.clustered = NULL;
+	if (options->urls->n > 1)
+		listener.stranger = on_slots;
 	servers->shards = calloc(options->urls->n, sizeof(*servers->shards));
 	if (!servers->shards)
 		return -ENOMEM;

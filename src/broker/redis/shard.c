@@ -213,6 +213,13 @@ static void on_clustered(void *arg)
 	seat->shard->listener.clustered(seat->shard->listener.arg);
 }
 
+static const char *on_slots(void *arg, const struct redis_reply *slots)
+{
+	struct seat *seat = arg;
+
+	return seat->shard->listener.stranger(seat->shard->listener.arg, slots);
+}
+
 /* --- servers --- */
 
 static int make_server(struct redis_shard *shard, struct seat *seat, const struct redis_url *url)
@@ -222,7 +229,8 @@ static int make_server(struct redis_shard *shard, struct seat *seat, const struc
 		.changed = on_changed,
 		.measured = on_measured,
 		.may_dial = may_dial,
-		.clustered = shard->listener.clustered ? on_clustered : NULL};
+		.clustered = shard->listener.clustered ? on_clustered : NULL,
+		.stranger = shard->listener.stranger ? on_slots : NULL};
 
 	shard->settings.options.seed++;
 	return redis_server_new(shard->base, url, &shard->settings.options, &events, &listener, shard->log,
