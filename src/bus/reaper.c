@@ -70,6 +70,10 @@ static void let_go(struct reaper *reaper)
 	struct slice names[BROKER_HELD_MAX];
 	int r;
 
+	if (!reaper->n) { /* all were passed over */
+		give_up(reaper, reaper->r);
+		return;
+	}
 	for (size_t i = 0; i < reaper->n; i++)
 		names[i] = name_at(reaper, i);
 	r = broker_hold(reaper->broker, dead_node(reaper), false, names, reaper->n, on_let_go, reaper);
@@ -79,12 +83,35 @@ static void let_go(struct reaper *reaper)
 
 static void clear_next(struct reaper *reaper);
 
+/* Behind one name it cannot be cleared up, for its server is away or does not write: it remains held, and
+ * those of other servers do not wait for it. */
+static void pass_over(struct reaper *reaper, int r)
+{
+	size_t last = --reaper->n;
+
+	if (reaper->at != last)
+		memcpy(reaper->names[reaper->at], reaper->names[last], reaper->lens[last]);
+	reaper->lens[reaper->at] = reaper->lens[last];
+	reaper->cursor = 0;
+	reaper->r = r;
+}
+
+static void on_failed(struct reaper *reaper, int r)
+{
+	if (r == -ECANCELED) {
+		give_up(reaper, r);
+		return;
+	}
+	pass_over(reaper, r);
+	clear_next(reaper);
+}
+
 static void on_part(void *arg, int r, const struct broker_roll *roll)
 {
 	struct reaper *reaper = arg;
 
 	if (r < 0) {
-		give_up(reaper, r);
+		on_failed(reaper, r);
 		return;
 	}
 	reaper->n_users += roll->n_left;
@@ -99,7 +126,7 @@ static void on_lost(void *arg, int r, const struct broker_said_answer *answer)
 	struct reaper *reaper = arg;
 
 	if (r < 0) {
-		give_up(reaper, r);
+		on_failed(reaper, r);
 		return;
 	}
 	reaper->n_connections += answer->n_lost;
@@ -134,20 +161,21 @@ static bool is_known(struct slice name)
 /* One call at a time: others are to be served meanwhile. */
 static void clear_next(struct reaper *reaper)
 {
-	struct slice name, rest;
-	int r;
+	while (reaper->at < reaper->n) {
+		struct slice name = name_at(reaper, reaper->at);
+		struct slice rest = {name.data + 1, name.len - 1};
+		int r;
 
-	while (reaper->at < reaper->n && !is_known(name_at(reaper, reaper->at)))
-		reaper->at++;
-	if (reaper->at == reaper->n) {
-		let_go(reaper);
-		return;
+		if (!is_known(name)) {
+			reaper->at++;
+			continue;
+		}
+		r = name.data[0] == PRESENCE_HELD ? clear_channel(reaper, rest) : clear_stream(reaper, rest);
+		if (r == 0)
+			return;
+		pass_over(reaper, r);
 	}
-	name = name_at(reaper, reaper->at);
-	rest = (struct slice){name.data + 1, name.len - 1};
-	r = name.data[0] == PRESENCE_HELD ? clear_channel(reaper, rest) : clear_stream(reaper, rest);
-	if (r < 0)
-		give_up(reaper, r);
+	let_go(reaper);
 }
 
 /* Nobody but gateways writes there, but everybody could. */

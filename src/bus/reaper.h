@@ -6,9 +6,9 @@
  *
  * Redis has a set of what the node held, which was filled before anything was put there. The reaper takes
  * that, channel by channel, a part at a time, and with each leave the event that tells of it is published
- * by the same call: so each is told once, whoever does it and however often it is begun. A call that fails
- * ends it; the claim ends by itself a while later, and whoever sees that goes on where it stopped. On the
- * bus thread.
+ * by the same call: so each is told once, whoever does it and however often it is begun. Names whose server
+ * is away are passed over. Where only such names are left, or another call fails, it ends; the claim ends by
+ * itself a while later, and whoever sees that goes on where it stopped. On the bus thread.
  */
 
 #include <stdbool.h>
@@ -32,6 +32,7 @@ struct reaper {
 	uint64_t n_connections;           /* that are said to be lost with it */
 	uint64_t cursor;                  /* in what is held, of the name at */
 	size_t at, n;                     /* names */
+	int r;                            /* why the last one was passed over */
 	uint16_t lens[BROKER_HELD_MAX];
 	char names[BROKER_HELD_MAX][PRESENCE_HELD_MAX];
 };

@@ -1,6 +1,7 @@
 """Who is on a channel, over all nodes."""
 
 import asyncio
+import contextlib
 import json
 import re
 import shlex
@@ -443,6 +444,31 @@ def test_of_several_servers_one_goes_away_and_forgets_and_the_others_go_on(gatew
         second_redis.start()  # empty
         until("it is said again there", lambda: numbers(second, rooms[1]) == (1, 0))
         until("and is the truth here", lambda: numbers(first, rooms[0]) == (0, 1))
+
+
+@pytest.mark.plain
+def test_who_died_has_left_the_channels_of_servers_that_are_there(gateways, issuer, own_redis, second_redis):
+    """What the dead gateway held at a server that is away waits for that, and nothing else does."""
+    rooms = [f"room:{number}" for number in range(60)]
+    here, there = ([room for room in rooms if shard_of(room, 2) == place] for place in (0, 1))
+    stay, dies = gateways(2, "0s", f"{own_redis.url},{second_redis.url}", *LEASE)
+
+    def left(server, names):
+        return not any(server.client.exists(f"tg:q:{{{room}}}") for room in names)
+
+    with contextlib.ExitStack() as peers:
+        for room in rooms:
+            peers.enter_context(connect(dies, issuer, "dies", path=f"/ws/rooms/{room[5:]}"))
+        until("all are there", lambda: len(own_redis.client.keys("tg:q:*")) == len(here) and
+              len(second_redis.client.keys("tg:q:*")) == len(there))
+        second_redis.client.save()
+        second_redis.kill()
+        until("it is away", lambda: stay.get("/ready").json()["broker"]["state"] == "partial")
+        die(dies)
+        until("who died has left here", lambda: left(own_redis, here))
+        second_redis.start()
+        until("and there", lambda: left(second_redis, there))
+        until("it is over", lambda: own_redis.client.zcard("tg:{nodes}:dead") == 0)
 
 
 @pytest.mark.plain
