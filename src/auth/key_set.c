@@ -47,7 +47,7 @@ static void key_deinit(struct key *key)
 	free((char *)key->kid);
 	free((char *)key->algorithms);
 	free((char *)key->skipped);
-	signature_key_free(key->signing);
+	signature_key_unref(key->signing);
 }
 
 void key_set_free(struct key_set *set)

@@ -3,17 +3,19 @@
 #include "auth/signature.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jwt.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
@@ -25,7 +27,8 @@ enum {
 };
 
 struct signature_key {
-	EVP_PKEY *public; /* NULL: it is a secret */
+	atomic_uint n_refs; /* the owner's, and one of each room that has the secret prepared */
+	EVP_PKEY *public;   /* NULL: it is a secret */
 	size_t secret_len;
 	unsigned char secret[];
 };
@@ -36,6 +39,10 @@ struct signature_room {
 	/* For the key that was asked last, of which it has a reference; to prepare it again costs 4 µs. */
 	EVP_PKEY_CTX *prepared;
 	enum algorithm algorithm;
+	/* The same for secrets; 1 µs. */
+	EVP_MAC_CTX *mac;
+	struct signature_key *mac_key; /* NULL: no secret is prepared */
+	enum algorithm mac_algorithm;
 };
 
 /* How each algorithm signs. */
@@ -77,6 +84,7 @@ static struct signature_key *copy_secret(const void *bytes, size_t len)
 
 	if (!key)
 		return NULL;
+	atomic_init(&key->n_refs, 1);
 	key->public = NULL;
 	key->secret_len = len;
 	memcpy(key->secret, bytes, len);
@@ -99,6 +107,7 @@ static struct signature_key *copy_public(const char *pem, int len)
 
 	if (!key)
 		return NULL;
+	atomic_init(&key->n_refs, 1);
 	key->public = read_public(pem, len);
 	if (key->public)
 		return key;
@@ -120,9 +129,9 @@ struct signature_key *signature_key_new(const struct jwk_item *item)
 	return key;
 }
 
-void signature_key_free(struct signature_key *key)
+void signature_key_unref(struct signature_key *key)
 {
-	if (!key)
+	if (!key || atomic_fetch_sub_explicit(&key->n_refs, 1, memory_order_acq_rel) != 1)
 		return;
 	EVP_PKEY_free(key->public);
 	OPENSSL_cleanse(key->secret, key->secret_len);
@@ -130,6 +139,15 @@ void signature_key_free(struct signature_key *key)
 }
 
 /* --- the room ---------------------------------------------------------------------------------- */
+
+static EVP_MAC_CTX *new_mac(void)
+{
+	EVP_MAC *hmac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
+	EVP_MAC_CTX *mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+
+	EVP_MAC_free(hmac); /* the context has a reference */
+	return mac;
+}
 
 struct signature_room *signature_room_new(void)
 {
@@ -139,7 +157,8 @@ struct signature_room *signature_room_new(void)
 	if (!room)
 		return NULL;
 	room->context = EVP_MD_CTX_new();
-	whole = room->context;
+	room->mac = new_mac();
+	whole = room->context && room->mac;
 	for (int i = 0; i < N_DIGESTS; i++) {
 		room->digests[i] = EVP_MD_fetch(NULL, digest_names[i], NULL);
 		whole &= room->digests[i] != NULL;
@@ -158,20 +177,52 @@ void signature_room_free(struct signature_room *room)
 		EVP_MD_free(room->digests[i]);
 	EVP_MD_CTX_free(room->context);
 	EVP_PKEY_CTX_free(room->prepared);
+	EVP_MAC_CTX_free(room->mac);
+	signature_key_unref(room->mac_key);
 	free(room);
 }
 
 /* --- checking ---------------------------------------------------------------------------------- */
 
-static bool hmac_is_good(
-	const EVP_MD *digest, const struct signature_key *key, struct slice text, struct slice signature)
+static void forget_mac(struct signature_room *room)
+{
+	signature_key_unref(room->mac_key);
+	room->mac_key = NULL;
+}
+
+/* Has the MAC begin with the key, whose first blocks stay hashed from one token to the next. */
+static bool begin_mac(struct signature_room *room, enum algorithm algorithm, struct signature_key *key)
+{
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(
+			OSSL_MAC_PARAM_DIGEST, (char *)digest_names[ways[algorithm].digest], 0),
+		OSSL_PARAM_construct_end(),
+	};
+
+	if (room->mac_key == key && room->mac_algorithm == algorithm)
+		return EVP_MAC_init(room->mac, NULL, 0, NULL) == 1;
+	forget_mac(room);
+	if (EVP_MAC_init(room->mac, key->secret, key->secret_len, params) != 1)
+		return false;
+	atomic_fetch_add_explicit(&key->n_refs, 1, memory_order_relaxed);
+	room->mac_key = key;
+	room->mac_algorithm = algorithm;
+	return true;
+}
+
+static bool hmac_is_good(struct signature_room *room, enum algorithm algorithm, struct signature_key *key,
+	struct slice text, struct slice signature)
 {
 	unsigned char made[EVP_MAX_MD_SIZE];
-	unsigned int len = 0;
+	size_t len = 0;
 
-	return HMAC(digest, key->secret, (int)key->secret_len, (const unsigned char *)text.data, text.len,
-		       made, &len) &&
-	       len == signature.len && CRYPTO_memcmp(made, signature.data, len) == 0;
+	if (!begin_mac(room, algorithm, key) ||
+		EVP_MAC_update(room->mac, (const unsigned char *)text.data, text.len) != 1 ||
+		EVP_MAC_final(room->mac, made, &len, sizeof(made)) != 1) {
+		forget_mac(room); /* half prepared, or whatever a failure may have left in it */
+		return false;
+	}
+	return len == signature.len && CRYPTO_memcmp(made, signature.data, len) == 0;
 }
 
 /* OpenSSL wants the two numbers of RFC 7518 section 3.4 as DER. 0: they are not two of this size. */
@@ -244,7 +295,7 @@ static bool text_is_good(
 }
 
 /* OpenSSL's reasons stay in its queue. */
-static bool is_good(struct signature_room *room, enum algorithm algorithm, const struct signature_key *key,
+static bool is_good(struct signature_room *room, enum algorithm algorithm, struct signature_key *key,
 	struct slice text, struct slice signature)
 {
 	const struct way *way = &ways[algorithm];
@@ -253,14 +304,14 @@ static bool is_good(struct signature_room *room, enum algorithm algorithm, const
 	if ((way->family == FAMILY_HMAC) != (key->public == NULL))
 		return false;
 	if (way->family == FAMILY_HMAC)
-		return hmac_is_good(room->digests[way->digest], key, text, signature);
+		return hmac_is_good(room, algorithm, key, text, signature);
 	if (way->family == FAMILY_ECDSA)
 		signature = (struct slice){(const char *)der, write_der(signature, way->half, der)};
 	return way->family == FAMILY_EDDSA ? text_is_good(room, key->public, text, signature)
 					   : digest_is_good(room, algorithm, key->public, text, signature);
 }
 
-bool signature_is_good(struct signature_room *room, enum algorithm algorithm, const struct signature_key *key,
+bool signature_is_good(struct signature_room *room, enum algorithm algorithm, struct signature_key *key,
 	struct slice text, struct slice signature)
 {
 	bool good = is_good(room, algorithm, key, text, signature);
@@ -293,7 +344,7 @@ int signature_rehearse(struct signature_room *room, enum algorithm algorithm, st
 	if (!key || !is_good(room, algorithm, key, text, signature) ||
 		(!secret && !can_be_written(key->public)))
 		r = tls_lacked_memory() ? -ENOMEM : 1;
-	signature_key_free(key);
+	signature_key_unref(key);
 	ERR_clear_error();
 	return r;
 }

@@ -160,7 +160,7 @@ void token_checker_free(struct token_checker *checker)
 }
 
 int token_check(struct token_checker *checker, const struct token *token, enum algorithm algorithm,
-	const struct signature_key *key)
+	struct signature_key *key)
 {
 	const struct slice signature = {token->signature, token->signature_len};
 

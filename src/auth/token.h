@@ -43,6 +43,6 @@ void token_checker_free(struct token_checker *checker); /* accepts NULL */
 
 /* Was a token that token_parse() took signed by this key, with this algorithm? 0, or TOKEN_SIGNATURE. */
 int token_check(struct token_checker *checker, const struct token *token, enum algorithm algorithm,
-	const struct signature_key *key);
+	struct signature_key *key);
 
 #endif

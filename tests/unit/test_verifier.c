@@ -263,6 +263,27 @@ static void a_secret_that_was_replaced_is_good_for_a_while(void **state)
 	look(fixture, fixture->verifier, buf_slice(&fixture->token), 0);
 }
 
+/* What a thread has prepared for a secret may outlive its verifier, and the next may lie where it lay. */
+static void a_secret_that_is_gone_is_good_for_nothing(void **state)
+{
+	static const char *const secrets[] = {SECRET, OLD_SECRET};
+	struct fixture *fixture = *state;
+
+	for (int i = 0; i < 8; i++) {
+		const char *secret = secrets[i % 2], *other = secrets[1 - i % 2];
+		struct verifier *verifier = built(&(struct verifier_rules){.secret = secret});
+
+		for (int j = 0; j < 3; j++) {
+			buf_reset(&fixture->token);
+			token_maker_sign_hs256(slice_of("{\"alg\":\"HS256\"}"), slice_of(PAYLOAD),
+				slice_of(j == 1 ? other : secret), &fixture->token);
+			look(fixture, verifier, buf_slice(&fixture->token),
+				j == 1 ? TOKEN_SIGNATURE : TOKEN_GOOD);
+		}
+		verifier_unref(verifier);
+	}
+}
+
 static void only_algorithms_that_are_accepted_count(void **state)
 {
 	static const char *const algs[] = {"none", "nOnE", "NONE", "None", "hs256", "HS256 ", "HS512",
@@ -777,6 +798,7 @@ int main(void)
 		cmocka_unit_test(a_ticket_wants_no_key_and_no_end),
 		cmocka_unit_test(tokens_of_five_algorithms_are_let_in),
 		cmocka_unit_test(a_secret_that_was_replaced_is_good_for_a_while),
+		cmocka_unit_test(a_secret_that_is_gone_is_good_for_nothing),
 		cmocka_unit_test(only_algorithms_that_are_accepted_count),
 		cmocka_unit_test(a_signature_of_another_kind_is_none),
 		cmocka_unit_test(more_algorithms_are_accepted_where_they_are_listed),
