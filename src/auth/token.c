@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "auth/base64.h"
-#include "auth/claims_object.h"
+#include "auth/json_object.h"
 #include "auth/signature.h"
 #include "auth/token_fault.h"
 #include "auth/verifier.h"
@@ -46,16 +46,6 @@ static int split(struct slice text, struct slice parts[N_TOKEN_PARTS])
 	return 0;
 }
 
-static int parse_part(struct slice part, json_t **objectp)
-{
-	char bytes[TOKEN_BYTES_MAX];
-	size_t len;
-
-	if (!base64url_decode(part, bytes, &len))
-		return TOKEN_MALFORMED;
-	return claims_parse((struct slice){bytes, len}, objectp);
-}
-
 static int read_header(struct token *token)
 {
 	const json_t *kid = json_object_get(token->header, "kid");
@@ -85,18 +75,33 @@ static void know(struct token_checker *checker, struct slice part, json_t *heade
 
 static int parse_header(struct token_checker *checker, struct slice part, struct token *token)
 {
+	char bytes[TOKEN_BYTES_MAX];
+	size_t len;
 	int r;
 
 	if (is_known(checker, part)) {
 		token->header = json_incref(checker->known);
 		return read_header(token);
 	}
-	r = parse_part(part, &token->header);
-	if (r == 0)
-		r = read_header(token);
+	if (!base64url_decode(part, bytes, &len))
+		return TOKEN_MALFORMED;
+	r = json_object_read((struct slice){bytes, len}, &token->header);
+	if (r)
+		return r < 0 ? r : TOKEN_MALFORMED;
+	r = read_header(token);
 	if (r == 0)
 		know(checker, part, token->header);
 	return r;
+}
+
+static int parse_payload(struct slice part, struct token *token)
+{
+	size_t len;
+
+	_Static_assert((int)CLAIMS_BYTES_MAX >= (int)TOKEN_BYTES_MAX, "room for the longest payload");
+	if (!base64url_decode(part, token->payload_text, &len))
+		return TOKEN_MALFORMED;
+	return claims_parse(token->payload_text, len, &token->payload);
 }
 
 static int parse_signature(struct slice part, struct token *token)
@@ -116,12 +121,12 @@ int token_parse(struct token_checker *checker, struct slice text, struct token *
 	struct slice parts[N_TOKEN_PARTS];
 	int r = split(text, parts);
 
-	token->header = token->payload = NULL;
+	token->header = NULL;
 	token->alg = token->kid = NULL;
 	if (r == 0)
 		r = parse_header(checker, parts[0], token);
 	if (r == 0)
-		r = parse_part(parts[1], &token->payload);
+		r = parse_payload(parts[1], token);
 	if (r == 0)
 		r = parse_signature(parts[2], token);
 	if (r == 0)
@@ -132,8 +137,7 @@ int token_parse(struct token_checker *checker, struct slice text, struct token *
 void token_deinit(struct token *token)
 {
 	json_decref(token->header);
-	json_decref(token->payload);
-	token->header = token->payload = NULL;
+	token->header = NULL;
 }
 
 struct token_checker *token_checker_new(void)

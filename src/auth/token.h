@@ -10,6 +10,8 @@
  */
 
 #include "auth/algorithm.h"
+#include "auth/claims.h"
+#include "auth/claims_object.h"
 #include "core/slice.h"
 
 struct json_t; /* jansson's */
@@ -22,12 +24,13 @@ enum {
 
 struct token {
 	struct json_t *header;
-	struct json_t *payload;
 	const char *alg;          /* of the header, as is the next; never NULL after token_parse() */
 	const char *kid;          /* NULL without */
 	struct slice signed_text; /* borrowed of the token's text */
 	size_t signature_len;
 	char signature[TOKEN_SIGNATURE_MAX];
+	struct claims_object payload; /* of the text below */
+	char payload_text[CLAIMS_BYTES_MAX];
 };
 
 /*

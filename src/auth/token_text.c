@@ -12,8 +12,8 @@
 
 #include "auth/base64.h"
 #include "auth/claims_object.h"
+#include "auth/json_object.h"
 #include "auth/secret.h"
-#include "auth/token.h"
 #include "auth/verifier.h"
 #include "core/buf.h"
 
@@ -42,13 +42,29 @@ int token_text_sign(const char *secret, struct slice payload, struct buf *out, s
 	return out->failed ? -ENOMEM : 0;
 }
 
-static int show(const char *name, const json_t *object, struct buf *out)
+/* A part of the token, which is to be a JSON object. 0 and *objectp; -ENOMEM; TOKEN_TEXT_BAD: it is none. */
+static int read_part(struct slice part, json_t **objectp)
 {
+	char bytes[TOKEN_BYTES_MAX];
+	size_t len;
+	int r;
+
+	if (part.len > sizeof(bytes) || !base64url_decode(part, bytes, &len))
+		return TOKEN_TEXT_BAD;
+	r = json_object_read((struct slice){bytes, len}, objectp);
+	return r <= 0 ? r : TOKEN_TEXT_BAD;
+}
+
+static int show(const char *name, struct slice part, struct buf *out)
+{
+	json_t *object = NULL;
+	int r = read_part(part, &object);
 	char *text;
 
-	if (!object)
-		return 0;
+	if (r)
+		return r < 0 ? r : 0;
 	text = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_decref(object);
 	if (!text)
 		return -ENOMEM;
 	buf_printf(out, "%-9s%s\n", name, text);
@@ -56,16 +72,28 @@ static int show(const char *name, const json_t *object, struct buf *out)
 	return out->failed ? -ENOMEM : 0;
 }
 
-int token_text_show(struct slice text, struct buf *out)
+/* Finds the header and the payload. False: there are not three parts. */
+static bool split(struct slice token, struct slice *headerp, struct slice *payloadp)
 {
-	struct token token;
-	int r = token_parse(NULL, text, &token);
+	const char *first = token.len ? memchr(token.data, '.', token.len) : NULL;
+	const char *last = first ? memrchr(token.data, '.', token.len) : NULL;
 
-	r = r < 0 ? r : show("header", token.header, out);
-	if (r == 0)
-		r = show("payload", token.payload, out);
-	token_deinit(&token);
-	return r;
+	if (!first || first == last || memchr(first + 1, '.', (size_t)(last - first - 1)))
+		return false;
+	*headerp = (struct slice){token.data, (size_t)(first - token.data)};
+	*payloadp = (struct slice){first + 1, (size_t)(last - first - 1)};
+	return true;
+}
+
+int token_text_show(struct slice token, struct buf *out)
+{
+	struct slice header, payload;
+	int r;
+
+	if (!split(token, &header, &payload))
+		return 0;
+	r = show("header", header, out);
+	return r ? r : show("payload", payload, out);
 }
 
 /* What is wrong with a part of the token, which is to be a JSON object; NULL: nothing. */
@@ -77,9 +105,22 @@ static const char *object_fault(struct slice part, json_t **objectp)
 	if (!base64url_decode(part, bytes, &len))
 		return "a part is not base64url: it has padding (=), other letters (+ / or spaces), or its "
 		       "end is cut off";
-	if (claims_parse((struct slice){bytes, len}, objectp))
+	if (json_object_read((struct slice){bytes, len}, objectp))
 		return "its header or its payload is no JSON object that says each thing once";
 	return NULL;
+}
+
+/* What is wrong with a payload that is an object. */
+static const char *payload_fault(struct slice part)
+{
+	struct claims_object object;
+	char bytes[TOKEN_BYTES_MAX];
+	size_t len;
+
+	(void)base64url_decode(part, bytes, &len);
+	return claims_parse(bytes, len, &object)
+		       ? "its payload has more than 256 members, or is nested deeper than 16"
+		       : NULL;
 }
 
 static const char *header_fault(const json_t *header)
@@ -97,20 +138,21 @@ static const char *header_fault(const json_t *header)
 
 const char *token_text_fault(struct slice token)
 {
-	const char *first = token.len ? memchr(token.data, '.', token.len) : NULL;
-	const char *last = first ? memrchr(token.data, '.', token.len) : NULL;
 	json_t *header = NULL, *payload = NULL;
+	struct slice parts[2];
 	const char *fault;
 
 	if (token.len > TOKEN_BYTES_MAX)
 		return "it is longer than 8,000 bytes";
-	if (!first || first == last || memchr(first + 1, '.', (size_t)(last - first - 1)))
+	if (!split(token, &parts[0], &parts[1]))
 		return "it has not three parts, with dots between them";
-	fault = object_fault((struct slice){token.data, (size_t)(first - token.data)}, &header);
+	fault = object_fault(parts[0], &header);
 	if (!fault)
 		fault = header_fault(header);
 	if (!fault)
-		fault = object_fault((struct slice){first + 1, (size_t)(last - first - 1)}, &payload);
+		fault = object_fault(parts[1], &payload);
+	if (!fault)
+		fault = payload_fault(parts[1]);
 	json_decref(header);
 	json_decref(payload);
 	return fault ? fault : "its signature or nbf is not in the form that is wanted";

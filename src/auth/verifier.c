@@ -245,12 +245,12 @@ static int check_signature(
 static int check(const struct verifier *verifier, struct verifier_thread *thread, const struct token *token,
 	int64_t now_ms, struct identity **identityp)
 {
-	int r = claims_time(token->payload, &verifier->claims, now_ms);
+	int r = claims_time(&token->payload, &verifier->claims, now_ms);
 
 	if (r == 0)
 		r = check_signature(verifier, thread, token);
 	if (r == 0)
-		r = claims_identity(token->payload, &verifier->claims, identityp);
+		r = claims_identity(&token->payload, &verifier->claims, identityp);
 	return r;
 }
 

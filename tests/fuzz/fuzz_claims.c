@@ -1,7 +1,8 @@
 /*
  * Fuzz claims_read(): the first line of the input is a channel, the rest the claims. Whoever is let in has
  * a name, a part that is one, and channels that are listed part by part; and what more is demanded lets in
- * nobody new.
+ * nobody new. What is taken for an object jansson takes, with the same members and values; and what jansson
+ * takes is taken, up to the bounds, unless it has a NUL: jansson lets one pass behind a number.
  */
 
 #include "fuzz.h"
@@ -9,7 +10,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "auth/claims.h"
+#include "auth/claims_object.h"
+#include "auth/json_object.h"
 #include "core/text.h"
 
 #define NOW_MS INT64_C(1000000)
@@ -69,6 +74,67 @@ static bool lets_in(struct slice json, const struct claims_rules *rules, struct 
 	return r == 0;
 }
 
+static bool is_within_bounds(json_t *value, unsigned int depth, size_t *n_namesp)
+{
+	bool container = json_is_object(value) || json_is_array(value), within = !container || depth > 0;
+	const char *name;
+	json_t *one;
+	size_t i;
+
+	*n_namesp += json_object_size(value);
+	json_object_foreach(value, name, one)
+	{
+		within = within && is_within_bounds(one, depth - 1, n_namesp);
+	}
+	json_array_foreach(value, i, one)
+	{
+		within = within && is_within_bounds(one, depth - 1, n_namesp);
+	}
+	return within && *n_namesp <= CLAIMS_NAMES_MAX;
+}
+
+/* Does jansson read the same value? */
+static bool is_same(struct slice value, json_t *theirs)
+{
+	json_error_t error;
+	json_t *ours = json_loadb(value.data, value.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+	bool same = ours && json_equal(ours, theirs);
+
+	json_decref(ours);
+	return same;
+}
+
+static void compare(struct slice json)
+{
+	struct claims_object ours;
+	char text[CLAIMS_BYTES_MAX], again[CLAIMS_BYTES_MAX];
+	json_t *theirs = NULL, *value;
+	const char *name;
+	size_t n_names = 0;
+	bool taken, good;
+
+	if (json.len > sizeof(text))
+		return;
+	memcpy(text, json.data, json.len);
+	taken = claims_parse(text, json.len, &ours) == 0;
+	good = json_object_read(json, &theirs) == 0;
+	PROMISE(good || !taken);
+	if (good && !taken)
+		PROMISE(memchr(json.data, '\0', json.len) ||
+			!is_within_bounds(theirs, CLAIMS_DEPTH_MAX, &n_names));
+	PROMISE(!taken || json_object_size(theirs) == ours.n_members);
+	if (taken)
+		json_object_foreach(theirs, name, value)
+		{
+			struct slice found = claims_value(&ours, name);
+
+			memcpy(again, json.data, json.len); /* as it was before nested names were unescaped */
+			PROMISE(found.data &&
+				is_same((struct slice){again + (found.data - text), found.len}, value));
+		}
+	json_decref(theirs);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct claims_rules rules = {.identity = {.user = "sub", .channels = "channels", .claims = names}};
@@ -77,6 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct slice json = {(const char *)data + channel.len, size - channel.len};
 	bool plain = lets_in(json, &rules, channel), strict, late, ticket;
 
+	compare(json);
 	rules.issuer = "me";
 	rules.audience = "live";
 	strict = lets_in(json, &rules, channel);

@@ -13,6 +13,7 @@
 
 #include "auth/base64.h"
 #include "auth/claims_object.h"
+#include "auth/json_object.h"
 #include "auth/token.h"
 #include "auth/token_fault.h"
 #include "auth/verifier.h"
@@ -31,6 +32,16 @@ static void look_at_part(struct slice part)
 	buf_deinit(&again);
 }
 
+static bool same_payload(const struct claims_object *a, const struct claims_object *b)
+{
+	bool same = a->n_members == b->n_members;
+
+	for (size_t i = 0; same && i < a->n_members; i++)
+		same = slice_equal(a->members[i].name, b->members[i].name) &&
+		       slice_equal(a->members[i].value, b->members[i].value);
+	return same;
+}
+
 /* What a thread remembers of the token before decides nothing. */
 static void look_again(struct slice text, const struct token *token, int r)
 {
@@ -39,7 +50,8 @@ static void look_again(struct slice text, const struct token *token, int r)
 
 	PROMISE(fresh && token_parse(fresh, text, &again) == r);
 	if (r == 0)
-		PROMISE(json_equal(again.header, token->header) && json_equal(again.payload, token->payload));
+		PROMISE(json_equal(again.header, token->header) &&
+			same_payload(&again.payload, &token->payload));
 	token_deinit(&again);
 	token_checker_free(fresh);
 }
@@ -64,7 +76,7 @@ static bool taken(struct slice text)
 		look_at_part((struct slice){text.data, (size_t)(first - text.data)});
 		look_at_part((struct slice){first + 1, (size_t)(second - first - 1)});
 		look_at_part((struct slice){second + 1, text.len - (size_t)(second + 1 - text.data)});
-		PROMISE(token.alg && json_is_object(token.header) && json_is_object(token.payload));
+		PROMISE(token.alg && json_is_object(token.header));
 		PROMISE(!json_object_get(token.header, "crit"));
 	}
 	token_deinit(&token);
@@ -75,7 +87,7 @@ static bool taken(struct slice text)
 static bool is_object(struct slice json)
 {
 	json_t *object = NULL;
-	bool is = claims_parse(json, &object) == 0;
+	bool is = json_object_read(json, &object) == 0;
 
 	json_decref(object);
 	return is;

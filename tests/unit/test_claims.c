@@ -273,6 +273,83 @@ static void text_that_two_readers_could_take_for_two_things_is_refused(void **st
 	assert_int_equal(read((struct slice){nul, sizeof(nul) - 3}, &plain, &identity), TOKEN_MALFORMED);
 }
 
+/* A value that nobody asks for, in several places. */
+static void look_around(const char *value, int outcome)
+{
+	static const char *const around[][2] = {{"{\"sub\":\"u\",\"exp\":2000,\"x\":", "}"},
+		{"{\"x\" : ", " , \"sub\":\"u\",\"exp\":2000}"},
+		{"{\"sub\":\"u\",\"exp\":2000,\"x\":[1,[", "]]}"},
+		{"{\"x\":{\"y\":", ",\"sub\":\"v\"},\"sub\":\"u\",\"exp\":2000}"}};
+	struct buf json = {0};
+
+	for (size_t i = 0; i < sizeof(around) / sizeof(around[0]); i++) {
+		struct row row = {.outcome = outcome};
+
+		buf_reset(&json);
+		buf_append_str(&json, around[i][0]);
+		buf_append_str(&json, value);
+		buf_append_str(&json, around[i][1]);
+		row.json = buf_text(&json);
+		look_at(&row, 1, &plain);
+	}
+	buf_deinit(&json);
+}
+
+static void what_readers_differ_about_is_refused_wherever_it_stands(void **state)
+{
+	static const char *const good[] = {"\"x\\/y\"", "\"\\ud83d\\ude00\"", "1e-999", "-0.5e+3",
+		"999999999999999999", "[[],{},\"\",null,true,false]",
+		"{\"a\":{\"a\":1},\"b\":[{\"a\":1},{\"a\":1}]}", "\"{\\\"a\\\":1,\"", "{ }"};
+	static const char *const bad[] = {"\"\\u0000\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83d\\u0041\"",
+		"\"\\ud83dx\"", "1e999", "-1e999", "9223372036854775808", "-9223372036854775809",
+		"{\"a\":1,\"\\u0061\":1}", "{\"\\u0000\":1}", "{\"\":1,\"\":1}",
+		"[{\"b\":{},\"a\":1,\"b\":2}]"};
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		look_around(good[i], TOKEN_GOOD);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		look_around(bad[i], TOKEN_MALFORMED);
+}
+
+static void names_and_texts_may_have_escapes(void **state)
+{
+	struct identity *identity = identity_of("{\"e\\u0078p\":2000,\"\\u0073ub\":\"a\\/"
+						"b\",\"tenant\":\"\\u00e9\",\"channels\":[\"t\\u003a1\"]}",
+		&plain);
+
+	(void)state;
+	assert_string_equal(identity_user(identity), "a/b");
+	assert_true(slice_is(identity_claim(identity, "tenant"), "~C3~A9"));
+	assert_true(identity_lists(identity, slice_of("t:1")));
+	identity_free(identity);
+}
+
+static void members_are_counted_while_their_object_is_open(void **state)
+{
+	struct identity *identity;
+
+	(void)state;
+	for (int n = 254; n <= 255; n++) { /* with exp and sub */
+		struct buf json = {0};
+
+		buf_append_str(&json, "{\"exp\":2000,\"sub\":\"u\"");
+		for (int i = 0; i < n; i++)
+			buf_printf(&json, ",\"%d\":%d", i, i);
+		buf_append_char(&json, '}');
+		assert_int_equal(
+			read(buf_slice(&json), &plain, &identity), n == 254 ? TOKEN_GOOD : TOKEN_MALFORMED);
+		identity_free(identity);
+		buf_reset(&json);
+		buf_append_str(&json, "{\"exp\":2000,\"sub\":\"u\",\"x\":[{}");
+		for (int i = 0; i < n; i++)
+			buf_append_str(&json, ",{\"a\":1,\"b\":2}");
+		buf_append_str(&json, "]}");
+		assert_int_equal(read(buf_slice(&json), &plain, &identity), TOKEN_GOOD);
+		identity_free(identity);
+		buf_deinit(&json);
+	}
+}
+
 static void deep_nesting_ends(void **state)
 {
 	struct buf json = {0};
@@ -283,6 +360,14 @@ static void deep_nesting_ends(void **state)
 	for (int i = 0; i < 7000; i++)
 		buf_append_char(&json, '[');
 	assert_int_equal(read(buf_slice(&json), &plain, &identity), TOKEN_MALFORMED);
+	for (int n = 15; n <= 16; n++) { /* inside the outermost */
+		buf_reset(&json);
+		buf_printf(&json, "{\"exp\":2000,\"sub\":\"u\",\"x\":%.*s%.*s}", n, "[[[[[[[[[[[[[[[[", n,
+			"]]]]]]]]]]]]]]]]");
+		assert_int_equal(
+			read(buf_slice(&json), &plain, &identity), n == 15 ? TOKEN_GOOD : TOKEN_MALFORMED);
+		identity_free(identity);
+	}
 	buf_deinit(&json);
 }
 
@@ -395,6 +480,9 @@ int main(void)
 		cmocka_unit_test(bounds_the_user_and_the_text),
 		cmocka_unit_test(the_claim_of_the_user_has_a_name),
 		cmocka_unit_test(text_that_two_readers_could_take_for_two_things_is_refused),
+		cmocka_unit_test(what_readers_differ_about_is_refused_wherever_it_stands),
+		cmocka_unit_test(names_and_texts_may_have_escapes),
+		cmocka_unit_test(members_are_counted_while_their_object_is_open),
 		cmocka_unit_test(deep_nesting_ends),
 		cmocka_unit_test(issuer_and_audience_are_as_configured),
 		cmocka_unit_test(channels_are_a_list_of_patterns),
