@@ -97,9 +97,9 @@ struct client {
 	struct bucket messages; /* that it says */
 	struct bucket asks;     /* of them, subscribes that are work for the node */
 	struct bucket failures; /* answers that tell it of a mistake of its own */
-	uint32_t let_in_ms;     /* when its handshake was let go without a confirmation: of now_ms as much as
-				  fits;    0: it was not */
-	uint32_t told_rate_ms;  /* when it was told that it says too much: as let_in_ms */
+	uint32_t let_in_ms;     /* client_mark() when its handshake was let go without a confirmation; 0: it
+				  was not */
+	uint32_t told_rate_ms;  /* the same when it was told that it says too much */
 	uint32_t n_unanswered;  /* answers that it waits for, and joins that are under way for it */
 	uint32_t n_received;
 	uint32_t n_dropped;     /* events that it lost because it read too slowly */
@@ -212,6 +212,9 @@ static inline bool client_is_live(const struct client *client)
 /* Queues a message for this peer alone. Takes over the reference. NULL means out of memory,
  * and closes the client. */
 void client_push(struct client *client, struct message *message);
+
+/* Now in milliseconds, as much of it as fits, and never 0: for times that are compared soon. */
+uint32_t client_mark(const struct client *client);
 
 /* Its socket is gone. Harmless on zeroed memory, and twice. */
 void client_deinit(struct client *client);

@@ -2,13 +2,14 @@
  * Identity: who a connection is, as its token or ticket said; see the header.
  *
  * The block ends with texts, each with a NUL behind it: the user; the token's name; name and part of each
- * claim; the patterns, in which {sub} has become the user's part already. There are few of them, so they are
- * searched from the front.
+ * claim, where an empty part stands for the user as it is; the patterns, in which {sub} has become the user's
+ * part already. There are few of them, so they are searched from the front.
  */
 
 #include "auth/identity.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +43,7 @@ struct slice identity_claim(const struct identity *identity, const char *name)
 		const char *part = behind(at);
 
 		if (strcmp(at, name) == 0)
-			return slice_of(part);
+			return slice_of(*part ? part : identity->text);
 		at = behind(part);
 	}
 	return (struct slice){0};
@@ -182,7 +183,7 @@ bool identity_draft_user(struct identity_draft *draft, const char *name, struct 
 	len = write_part(user, draft->part_text);
 	if (len) {
 		draft->part = (struct slice){draft->part_text, len};
-		append_claim(draft, name, draft->part);
+		append_claim(draft, name, slice_equal(draft->part, user) ? (struct slice){0} : draft->part);
 	}
 	return true;
 }
@@ -245,15 +246,14 @@ int identity_draft_finish(struct identity_draft *draft, int64_t deadline_ms, str
 
 	if (draft->text.failed)
 		return -ENOMEM;
-	identity = malloc(sizeof(*identity) + draft->text.len);
+	identity = malloc(offsetof(struct identity, text) + draft->text.len);
 	if (!identity)
 		return -ENOMEM;
-	*identity = (struct identity){
-		.deadline_ms = deadline_ms,
-		.issued_ms = draft->dated ? draft->issued_ms : IDENTITY_UNDATED,
-		.n_claims = (uint16_t)draft->n_claims,
-		.n_patterns = (uint16_t)draft->n_patterns,
-	};
+	/* Member by member: the struct as a whole is longer than where its text begins. */
+	identity->deadline_ms = deadline_ms;
+	identity->issued_ms = draft->dated ? draft->issued_ms : IDENTITY_UNDATED;
+	identity->n_claims = (uint16_t)draft->n_claims;
+	identity->n_patterns = (uint16_t)draft->n_patterns;
 	memcpy(identity->text, draft->text.data, draft->text.len);
 	*identityp = identity;
 	return 0;

@@ -127,8 +127,7 @@ static int join_route(struct client *client)
 	return 0;
 }
 
-/* Milliseconds of now as a mark that is never 0. */
-static uint32_t mark(const struct client *client)
+uint32_t client_mark(const struct client *client)
 {
 	uint32_t now_ms = (uint32_t)client->clients->now_ms;
 
@@ -139,7 +138,7 @@ void client_let_in(struct client *client)
 {
 	client->held = false;
 	if (client->n_unconfirmed)
-		client->let_in_ms = mark(client);
+		client->let_in_ms = client_mark(client);
 }
 
 /* Without a channel yet. 0 or -ENOMEM: then it may be deinited. */
@@ -289,7 +288,7 @@ bool client_may_say(struct client *client)
 		client_failed(client); /* a flood is over long before it was told so often */
 	if (client->told_rate_ms && (uint32_t)clients->now_ms - client->told_rate_ms < CLIENT_TELL_RATE_MS)
 		return false;
-	client->told_rate_ms = mark(client);
+	client->told_rate_ms = client_mark(client);
 	answer_retry(client, (struct slice){0}, "rate",
 		"this connection says more than it may: messages were not read", (struct slice){0});
 	client_failed(client);

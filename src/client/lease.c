@@ -21,9 +21,9 @@ struct lease {
 	struct client *client;
 	uint64_t expires_ms;   /* the token's end on our clock; UINT64_MAX: never */
 	uint64_t ends_ms;      /* when the client is closed for it */
-	uint64_t renewed_ms;   /* when it last showed a token; 0: not yet */
 	uint64_t fresh_by_ms;  /* until then a fresh token has to come; 0: none has to */
 	int64_t fresh_from_ms; /* by the wall clock: an older one is not fresh */
+	uint32_t renewed_ms;   /* when it last showed a token, a client_mark(); 0: not yet */
 	bool told;             /* that it expires */
 };
 
@@ -137,7 +137,7 @@ void lease_run(struct client *client)
 bool lease_may_renew(struct client *client)
 {
 	struct lease *lease = client->lease;
-	uint64_t now_ms = client->clients->now_ms;
+	uint32_t now_ms = client_mark(client);
 
 	if (lease->renewed_ms && now_ms - lease->renewed_ms < LEASE_RENEW_MS)
 		return false;
