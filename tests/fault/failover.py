@@ -5,7 +5,6 @@ Another Redis takes over: F4b one that is behind, F4c one that does not answer a
 from bench import SETTLE_SECONDS
 from common import Listening, names, publish_each, reached, settled, told, tops
 from fault import Control, Fault
-from harness.wait import until
 from seqcheck import Client
 from verify import read_logs, verify
 
@@ -25,8 +24,7 @@ def f4b(bench, has_tags=True):
     n_channels, n_clients = 50, bench.sized(400, 200)
     primary, replica, channels = bench.redis("primary"), bench.redis("replica"), names(n_channels)
     replication, front = bench.proxy(primary.port), bench.proxy(primary.port)
-    replica.client.replicaof("127.0.0.1", replication.port)
-    until("the replica follows", lambda: replica.client.info("replication").get("master_link_status") == "up")
+    replica.follow(primary, replication.port)
     gateway = bench.gateway(f"redis://127.0.0.1:{front.port}")
     crowd, hygiene = bench.crowd(gateway), bench.watch(gateway)
     crowd.add(n_clients, channels)

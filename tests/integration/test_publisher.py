@@ -193,9 +193,7 @@ def test_after_a_failover_it_finds_the_new_primary_behind_the_same_address(tmp_p
         load(old)
         address = tmp_path / "primary"
         address.symlink_to(old.socket_path)
-        old.client.config_set("repl-diskless-sync-delay", 0)
-        new.client.slaveof("127.0.0.1", old.port)
-        until("the replica has it all", lambda: new.client.info("replication")["master_link_status"] == "up")
+        new.follow(old)
 
         async def publish():
             where = {"unix_socket_path": str(address)}
@@ -256,9 +254,7 @@ def test_where_a_sentinel_says_it_goes(tmp_path):
         old, new = RedisServer(tmp_path / "a"), RedisServer(tmp_path / "b")
         stopped += [old.stop, new.stop]
         load(old)
-        old.client.config_set("repl-diskless-sync-delay", 0)
-        new.client.slaveof("127.0.0.1", old.port)
-        until("the replica has it all", lambda: new.client.info("replication")["master_link_status"] == "up")
+        new.follow(old)
         sentinel = SentinelProcess(tmp_path / "sentinel", old)
         stopped.append(sentinel.process.kill)
         where = [("127.0.0.1", sentinel.port)]

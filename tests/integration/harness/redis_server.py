@@ -81,6 +81,12 @@ class RedisServer:
     def subscribers(self, channel):
         return dict(self.client.pubsub_numsub(channel))[channel.encode()]
 
+    def follow(self, primary, port=None):
+        """Becomes its replica, by this port on the way to it, and returns when it has everything."""
+        primary.client.config_set("repl-diskless-sync-delay", 0)  # or it waits 5 s for further replicas
+        self.client.replicaof("127.0.0.1", port or primary.port)
+        wait.until("the replica follows", lambda: self.client.info("replication").get("master_link_status") == "up")
+
     def kill(self):
         """As `kill -9` does."""
         self.process.kill()

@@ -28,8 +28,7 @@ class Sentinels:
         self.directory, self.password, self.tls = directory, password, tls
         self.certificate = tls.issue("sentinels", tls_name) if tls else None
         self.servers = [self._server(name) for name in ("primary", "replica")]
-        self.servers[1].client.replicaof("127.0.0.1", self.servers[0].port)
-        until("the replica follows", lambda: self.servers[1].client.info("replication").get("master_link_status") == "up")
+        self.servers[1].follow(self.servers[0])
         self.sentinels = [self._sentinel(i, down_after_ms) for i in range(n)]
         for _, client in self.sentinels:
             until("it knows all", lambda client=client: self._knows_all(client, n))
