@@ -81,7 +81,8 @@ int sse_stream_resume(struct ws_connection *connection, const struct request_hea
 		since = (struct since){.kind = SINCE_MALFORMED};
 	else if (id.len)
 		since = since_parse_list(id, others, ROUTE_CHANNELS_MAX - 1);
-	else if (!since_query_read(head->query, true, others, &since))
+	else if (!since_query_read(head->query, "lastEventId", true, others, &since) &&
+		 !since_query_read(head->query, "since", true, others, &since))
 		return client_streams(&connection->client, NULL);
 	return client_streams(&connection->client, &since);
 }

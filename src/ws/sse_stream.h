@@ -21,7 +21,7 @@ struct ws_connection;
 /* Keeps what the answer to this request will begin with. page_reads: handshake_page_reads(). 0 or -ENOMEM. */
 int sse_stream_prepare(struct ws_connection *connection, const struct request_head *head, bool page_reads);
 
-/* Tells the client where it was: by Last-Event-ID, or else by ?since=. 0 or -ENOMEM. */
+/* Tells the client where it was: by Last-Event-ID, or else ?lastEventId=, or else ?since=. 0 or -ENOMEM. */
 int sse_stream_resume(struct ws_connection *connection, const struct request_head *head);
 
 /* Answers: the client is open. said: by POST with its request, messages, a line each. */

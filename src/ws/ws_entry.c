@@ -70,7 +70,7 @@ static void resume(struct ws_connection *connection, const struct request_head *
 	struct position others[ROUTE_CHANNELS_MAX - 1];
 	struct since since;
 
-	if (head->query.len && since_query_read(head->query, false, others, &since))
+	if (head->query.len && since_query_read(head->query, "since", false, others, &since))
 		client_resume(&connection->client, &since);
 }
 

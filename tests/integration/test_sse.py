@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -183,6 +184,27 @@ def test_since_in_the_url_gives_way_to_the_last_id(gateway, publish):
     with gateway.stream("/sse/kept/b?since=start", last_id=stream.last_id) as stream:
         assert stream.receive()["data"]["count"] == 1
         assert numbers(stream, 1) == [3]
+
+
+def test_the_last_id_may_stand_in_the_url_as_polyfills_bring_it_back(gateway, publish):
+    publish("kept:d", 1, 2)
+    with gateway.stream("/sse/kept/d?since=start") as stream:
+        stream.receive()
+        assert numbers(stream, 2) == [1, 2]
+    publish("kept:d", 3)
+    with gateway.stream(f"/sse/kept/d?since=start&lastEventId={quote(stream.last_id, safe='')}") as again:
+        assert again.receive()["data"]["recovered"]
+        assert numbers(again, 1) == [3]
+    with gateway.stream("/sse/kept/d?lastEventId=x", last_id=again.last_id) as last:
+        assert last.receive()["data"]["recovered"], "the header counts"
+    publish("left:d", 1)
+    with gateway.stream("/sse/pair/d?since=start") as stream:
+        until("an id of both", lambda: "," in stream.last_id or (stream.receive_block() and False))
+    publish("right:d", 2)
+    with gateway.stream("/sse/pair/d?lastEventId=" + quote(stream.last_id, safe="")) as again:
+        heard = [again.receive() for _ in range(3)]
+        assert all(one["data"]["recovered"] for one in heard if one["type"] == "subscribed")
+        assert [one["data"] for one in heard if one["type"] == "n"] == [2]
 
 
 @pytest.mark.parametrize("garbage", ["x", "0", "kept:c", "kept:c=", "=a.1.1", "kept:c=a.1.1,", "kept:c=a.1", ",", "a.1.1,b.1.1", "\xff",
