@@ -1,5 +1,6 @@
 /** What the types have to take, and what they must refuse. Compiled by a test, never run. */
 import { connect, type GapReason, type PresenceChange, type State, TidegateError } from "../tidegate.js"
+import { useChannel } from "../react.js"
 import { connect as connectEither } from "../sse.js"
 
 const client = connect("/ws/cards", { token: async () => "jwt", storage: sessionStorage })
@@ -33,3 +34,13 @@ connect("/ws/cards", { sse: (url: URL) => url })
 connect("/ws/cards", { token: "jwt" })
 // @ts-expect-error
 client.subscribe(42)
+
+function Cards() {
+  useChannel<{ id: number }>(null, "card_updated", (card, event) => [card.id, event.channel])
+  useChannel("execution:42", "gap", (reason: GapReason, channel: string) => [reason, channel])
+  useChannel("execution:42", "retracted", (count, channel) => channel.repeat(count))
+  useChannel("execution:42", "error", (error, channel) => error.code + channel)
+  // @ts-expect-error
+  useChannel(42, "card_updated", () => {})
+}
+Cards()
