@@ -6,7 +6,8 @@
  *
  * A message is one `data:` line with its JSON, and an empty line. In front of it stands `id:` if the message
  * says where in a channel's log its reader is now: browsers bring that back as Last-Event-ID. There is no
- * `event:` line, so that `onmessage` hears all messages.
+ * `event:` line, so that `onmessage` hears all messages. An empty line stands behind what is one whole, and
+ * nowhere else: libraries that are not strict tell of a message without data at each.
  */
 
 #include <stddef.h>
@@ -26,7 +27,7 @@ enum {
 #define EVENT_STREAM_TAIL "\n\n"
 
 /* The heartbeat: a comment, which nobody hears. */
-#define EVENT_STREAM_PING ":\n\n"
+#define EVENT_STREAM_PING ":\n"
 
 /*
  * Writes what stands before the text of a message. pos: may be empty. retry_ms: after how long the peer comes

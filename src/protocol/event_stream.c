@@ -57,7 +57,7 @@ struct slice event_stream_line(struct slice text, struct buf *scratch)
 
 void event_stream_open(struct buf *out, uint32_t retry_ms, uint64_t ping_interval_ms)
 {
-	buf_printf(out, ":every %" PRIu64 "\nretry: %u\n\n", ping_interval_ms, retry_ms);
+	buf_printf(out, ":every %" PRIu64 "\nretry: %u\n", ping_interval_ms, retry_ms);
 }
 
 /* How long a peer stays away, by the table of close codes in docs/protocol.md. 0: as it was told before. */

@@ -277,9 +277,12 @@ def test_a_stream_of_two_channels_has_one_id_of_both(gateway, publish):
 
 
 @pytest.mark.plain
-def test_a_comment_is_the_heartbeat(gateway):
+def test_a_comment_is_the_heartbeat_and_no_line_is_empty_before_a_message(gateway, publish):
     with gateway.stream() as stream:
-        until("two heartbeats", lambda: stream.receive_block() is not None and stream.comments >= 2)
+        lines = [stream.line() for _ in range(5)]
+        assert lines[:2] == [":joins cards", ":every 1000"] and lines[2].startswith("retry: ") and lines[3:] == [":", ":"]
+        publish("cards", 1)
+        assert numbers(stream, 1) == [1]
 
 
 def test_the_operator_sees_the_transport(gateway):

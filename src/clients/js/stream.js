@@ -102,14 +102,14 @@ export class Stream {
     this.#timer = setTimeout(() => this.end(1006, "silent"), this.#everyMs + LATE_MS)
   }
 
-  /** What the gateway says before all messages. True at its end. */
+  /** What the gateway says before all messages. True at its end, which is the line with `retry`. */
   #note(text) {
     const [, name, value] = text.match(/^:(\w+) (.*)/) ?? []
     if (name === "every")
       this.#everyMs = 2 * value
     else if (name === "joins")
       this.#joined.add(value)
-    if (text)
+    if (!text.startsWith("retry:"))
       return false
     this.up.opened()
     this.onopen?.({})

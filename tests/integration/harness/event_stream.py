@@ -52,7 +52,7 @@ class EventStream(WebSocket):
             raise Closed(None)
         return data
 
-    def _line(self):
+    def line(self):
         while b"\n" not in self.text:
             self.text += self._chunk() if self.unchunk else self._take(max(1, len(self.pending)))
         line, _, self.text = self.text.partition(b"\n")
@@ -69,7 +69,7 @@ class EventStream(WebSocket):
     def receive_block(self):
         """The fields of the next block, each as a list of values. Comments are counted."""
         fields = {}
-        while line := self._line():
+        while line := self.line():
             name, _, value = line.partition(":")
             if not name:
                 self.comments += 1

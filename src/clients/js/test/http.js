@@ -36,7 +36,7 @@ class Request {
   /** Answers as the gateway does, and begins. */
   async opens(...joins) {
     await this.answers()
-    await this.passes([...joins.map(channel => `:joins ${channel}\n`), ":every 25000\nretry: 1500\n\n"].join(""))
+    await this.passes([...joins.map(channel => `:joins ${channel}\n`), ":every 25000\nretry: 1500\n"].join(""))
   }
 
   async passes(text) {

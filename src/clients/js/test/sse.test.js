@@ -127,7 +127,7 @@ describe("which way", () => {
     const beats = async ms => {
       for (; ms > 0; ms -= 20000) {
         await world.passes(Math.min(ms, 20000))
-        await stream.passes(":\n\n")
+        await stream.passes(":\n")
       }
     }
     await beats(60000)
@@ -154,7 +154,7 @@ describe("which way", () => {
   test("a client that is closed while it looks for a socket looks for none any more", async () => {
     await open({}, "cards")
     await world.passes(50000)
-    await http.request.passes(":\n\n")
+    await http.request.passes(":\n")
     await world.passes(10000)
     const probe = world.socket
     assert.equal(world.sockets.length, 3)
@@ -171,7 +171,7 @@ describe("which way", () => {
     const stream = await open({ token: () => `token-${++n}` }, "cards")
     await stream.says(subscribed("cards", { pos: "E.1.T" }))
     await world.passes(50000)
-    await stream.passes(":\n\n")
+    await stream.passes(":\n")
     await world.passes(10000)
     assert.equal(world.sockets.length, 3)
     assert.deepEqual(world.socket.protocols, ["tidegate.v1", "tidegate.bearer.token-4"])
@@ -188,7 +188,7 @@ describe("which way", () => {
       for (let ms = 0; ms < 60000 + givenUpMs + 120000; ms += 15000) {
         assert.equal(world.sockets.length, 2)
         await world.passes(15000)
-        await stream.passes(":\n\n")
+        await stream.passes(":\n")
       }
       assert.deepEqual([world.sockets.length, client.state.name], [3, "open"])
       assert.deepEqual(world.socket.protocols, ["tidegate.v1", "tidegate.bearer.fresh"])
@@ -200,7 +200,7 @@ describe("which way", () => {
     let give, n = 0
     const stream = await open({ token: () => (++n === 4 ? new Promise(resolve => (give = resolve)) : `token-${n}`) }, "cards")
     await world.passes(50000)
-    await stream.passes(":\n\n")
+    await stream.passes(":\n")
     await world.passes(10000)
     client.close()
     give("late")
@@ -211,7 +211,7 @@ describe("which way", () => {
   test("one stream behind the other looks for sockets once, not each for itself", async () => {
     const stream = await open({}, "cards")
     await world.passes(50000)
-    await stream.passes(":\n\n")
+    await stream.passes(":\n")
     await world.passes(10000)
     const probe = world.socket
     await stream.ends()
@@ -219,11 +219,11 @@ describe("which way", () => {
     const next = http.request
     await next.opens("cards")
     await world.passes(30000)
-    await next.passes(":\n\n")
+    await next.passes(":\n")
     await probe.closes(1006)
     for (let s = 30; s < 300; s += 30) {
       await world.passes(30000)
-      await next.passes(":\n\n")
+      await next.passes(":\n")
       if (s === 120)
         await world.socket.closes(1006)
     }
@@ -237,7 +237,7 @@ describe("which way", () => {
     assert.deepEqual([client.state.name, world.sockets.length], ["open", 0])
     for (let ms = 0; ms < 300000; ms += 50000) {
       await world.passes(50000)
-      await http.request.passes(":\n\n")
+      await http.request.passes(":\n")
     }
     assert.equal(client.state.name, "open")
   })
@@ -252,7 +252,7 @@ describe("hearing", () => {
   test("events come as on a socket, however the bytes are cut", async () => {
     const stream = await open({}, "cards")
     const heard = heardBy(client)
-    await stream.passes("retry: 7\n\n:\n\nid: E.0.T\n\n")
+    await stream.passes("retry: 7\n:\n\nid: E.0.T\n\n")
     const text = `id: E.1.T\ndata: ${JSON.stringify({ pos: "E.1.T", channel: "cards", type: "n", data: "ä\u2028🌊" })}\n\n`
     const bytes = new TextEncoder().encode(text)
     await stream.passes(bytes.slice(0, -1 - 20)) // in the middle of a character, where chance wants it
@@ -285,7 +285,7 @@ describe("hearing", () => {
     const stream = await open({}, "cards")
     for (let i = 0; i < 5; i++) {
       await world.passes(50000)
-      await stream.passes(":\n\n")
+      await stream.passes(":\n")
     }
     assert.equal(client.state.name, "open")
     assert.equal(http.requests.length, 1, "and while it gives signs, nothing is asked")
@@ -431,7 +431,7 @@ describe("saying", () => {
     const n = http.requests.length
     await world.passes(29000)
     assert.equal(http.requests.length, n)
-    await http.requests.find(({ method }) => !method).passes(":\n\n")
+    await http.requests.find(({ method }) => !method).passes(":\n")
     await world.passes(1000)
     assert.equal(http.requests.length, n + 1)
     await http.request.opens()
@@ -534,7 +534,7 @@ describe("saying", () => {
     topic.unsubscribe()
     await settle()
     assert.ok(post.isOver)
-    await stream.passes(":\n\n")
+    await stream.passes(":\n")
     await world.passes(1000)
     assert.deepEqual(http.request.said.map(({ type }) => type), ["action"])
     await http.request.opens()
@@ -559,7 +559,7 @@ describe("saying", () => {
     assert.deepEqual(said.map(({ data }) => data.channel), ["topic:2"])
     await http.request.opens()
     await http.request.says({ ...subscribed("topic:2"), id: said[0].id })
-    await stream.passes(":\n\n")
+    await stream.passes(":\n")
     await world.passes(30000)
     assert.deepEqual(http.request.said.map(({ type }) => type), ["action"], "nor when all that has no answer is said again")
     await http.request.opens()
