@@ -113,9 +113,11 @@ export class Line {
 
   #open(token) {
     const { WebSocket = globalThis.WebSocket } = this.#options
+    const turn = this.#turn
     const socket = new WebSocket(this.#up.url(), protocolsWith(token))
     this.#socket = socket
-    socket.onerror = () => {} // the close behind it says all; the package `ws` throws where nobody listens
+    // Before it is open no close may come behind it (Node 22); later the close says all. The package `ws` throws where nobody listens.
+    socket.onerror = () => turn === this.#turn && !this.isOpen && this.#broken(1006, "")
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#broken(1006, "no answer"), OPEN_MS)
     socket.onopen = () => {

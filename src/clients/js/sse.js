@@ -40,13 +40,17 @@ class Ways {
 
   #openSocket(url, protocols) {
     const socket = new this.#options.WebSocket(url, protocols)
-    let isOpen = false
+    let isTold = false // whether it opened
     socket.addEventListener("open", () => {
-      isOpen = true
+      isTold = true
       this.#failed = 0
       this.#lookMs = LOOK_MS
     })
-    socket.addEventListener("close", () => (this.#failed += !isOpen))
+    for (const type of ["error", "close"]) // behind an error there may be no close, see line.js
+      socket.addEventListener(type, () => {
+        this.#failed += !isTold
+        isTold = true
+      })
     return socket
   }
 

@@ -98,6 +98,17 @@ describe("which way", () => {
     assert.deepEqual([world.sockets.length, http.requests.length], [3, 1], "a socket's turn")
   })
 
+  test("sockets that tell of an error alone have failed, and once each", async () => {
+    begin()
+    await settle()
+    await world.socket.fails()
+    await world.passes(client.state.ms)
+    assert.equal(http.requests.length, 0)
+    await world.socket.fails()
+    await world.passes(client.state.ms)
+    assert.equal(http.requests.length, 1)
+  })
+
   test("where both fail, they take turns, after the usual waits", async () => {
     begin()
     await settle()

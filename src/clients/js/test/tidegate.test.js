@@ -184,7 +184,20 @@ describe("the connection", () => {
     assert.deepEqual(hosts, ["two.example", "one.example", "two.example"])
   })
 
-  test("an error of the socket alone changes nothing: the close behind it does", async () => {
+  test("a socket that could not be opened, and tells of an error alone, is tried anew as after a close", async () => {
+    begin()
+    await settle()
+    for (const ms of [500, 1000, 2000]) {
+      const { socket } = world
+      await socket.fails()
+      await socket.fails()
+      assert.deepEqual([client.state.name, client.state.ms, socket.isClosed], ["waiting", ms, true])
+      await world.passes(ms)
+    }
+    assert.equal(world.sockets.length, 4)
+  })
+
+  test("an error of an open socket changes nothing: the close behind it does", async () => {
     const socket = await open()
     socket.onerror(new Event("error"))
     assert.equal(client.state.name, "open")

@@ -76,6 +76,13 @@ export class Socket extends EventTarget {
     await settle()
   }
 
+  /** Could not be opened, and says so as Node 22 does: without a close behind it. */
+  async fails() {
+    this.dispatchEvent(new Event("error"))
+    this.onerror?.(new Event("error"))
+    await settle()
+  }
+
   /** What the client has said since the last call, but for pings. */
   heard(type) {
     return this.sent.splice(0).filter(message => (type ? message.type === type : message.type !== "ping"))
