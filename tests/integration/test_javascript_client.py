@@ -62,6 +62,15 @@ def test_its_files_are_all_in_the_package():
     assert "dependencies" not in package
 
 
+def test_tools_that_know_no_exports_find_the_same_files():
+    """Parcel and Metro, unless told otherwise, and TypeScript's `moduleResolution: node` know `main`, `types` and files."""
+    package = json.loads((CLIENT / "package.json").read_text(encoding="utf-8"))
+    exports = package["exports"]
+    assert exports.pop(".") == {"types": package.get("types"), "default": package.get("main")}
+    for name, files in exports.items():
+        assert files == {"types": f"{name}.d.ts", "default": f"{name}.js"}
+
+
 def test_a_page_goes_on_where_it_was_over_the_death_of_a_gateway(start, redis, chromium, tmp_path):
     file = tmp_path / "tidegate.yaml"
     file.write_text(CONFIG, encoding="utf-8")
