@@ -533,14 +533,19 @@ static bool is_reset(struct lws *wsi)
 
 /*
  * No more bytes will come. An event stream has a listener, who says nothing: one who has hung up has left.
- * One who posts has said all with the request, and may still wait for answers.
+ * One who posts has said all with the request, and may still wait for answers. A peer that is only gone has
+ * not hung up: its kernel has sent a reset, or has acknowledged nothing for too long.
  */
 static int on_stream_end(struct lws *wsi, struct ws_connection *connection)
 {
 	struct client *client = &connection->client;
 	bool is_over = client->state == CLIENT_CLOSING && !client->owes_close && !connection->finishes;
 
-	if (client->transport == TRANSPORT_POST && !is_over && !is_reset(wsi) && client_waits_on(client)) {
+	if (is_reset(wsi)) {
+		client_close(client, CLOSE_GONE);
+		return -1;
+	}
+	if (client->transport == TRANSPORT_POST && !is_over && client_waits_on(client)) {
 		connection->peer_ended = true;
 		return 0;
 	}

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import sys
 import time
 from urllib.parse import quote
@@ -295,7 +296,7 @@ def test_the_operator_sees_the_transport(gateway):
         assert (opened.fields["transport"], opened.fields["route"]) == ("sse", "/ws/cards")
         routes = {route["path"]: route["sse"] for route in gateway.api("/config")["routes"]}
         assert (routes["/ws/cards"], routes["/ws/none"], routes["/live/{id}"]) == ("/sse/cards", "off", "/events/{id}")
-        stream.abandon()
+        stream.finish()
         gone = gateway.wait_for_line("client disconnected", conn=str(row["id"]))
         assert gone.fields["reason"] == "the peer closed" and gone.fields["transport"] == "sse"
         until("it is not counted", lambda: gateway.metric('tidegate_transport_connections{transport="sse"}') == 0)
@@ -395,6 +396,19 @@ def test_a_slow_reader_is_bounded_like_a_websocket(start, redis, tmp_path):
         slow.expect_end()
         redis.publish("cards", '{"type":"n","data":"last"}')
         until("the newest is there", lambda: late.receive()["data"] == "last")
+
+
+def test_a_stream_that_broke_is_told_from_one_that_its_peer_closed(start, redis):
+    gateway = start("--ping-interval", "100ms", "--pong-timeout", "100ms", "--outbox-bytes-max", "64MiB", redis=redis)
+    reset, deaf = gateway.stream("/sse/items/1"), gateway.stream("/sse/items/2", receive_buffer=4096)
+    reset.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    reset.abandon()
+    event = json.dumps({"type": "n", "data": "x" * 50000})
+    until("one was reset, the other takes no bytes for too long", lambda: redis.publish("items:2", event) == 0
+          and len(gateway.lines("client disconnected")) == 2)
+    deaf.abandon()
+    assert [line.fields["reason"] for line in gateway.lines("client disconnected")] == ["the connection broke"] * 2
+    assert gateway.metric('tidegate_connections_closed_total{code="1006"}') == 2
 
 
 def test_no_id_of_the_url_ends_a_line_of_the_stream(start, redis, tmp_path):
