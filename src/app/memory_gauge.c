@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 enum {
@@ -209,17 +210,27 @@ static void find_others(struct memory_gauge *gauge)
 	gauge->others_bytes = all == UINT64_MAX ? all : all > ours ? all - ours : 0;
 }
 
+/* Of the machine. A container may have a /proc/meminfo of its own, and a service manager may hide it
+ * (ProcSubset=). */
+static uint64_t read_total(const struct memory_gauge *gauge)
+{
+	char text[PROC_BYTES];
+	struct sysinfo machine;
+	uint64_t kib = number_of(read_text(gauge, "/proc/meminfo", text, sizeof(text)), "MemTotal:");
+
+	if (kib)
+		return kib * KIB;
+	return sysinfo(&machine) == 0 ? (uint64_t)machine.totalram * machine.mem_unit : UINT64_MAX;
+}
+
 void memory_gauge_init(struct memory_gauge *gauge, const char *root)
 {
-	char text[PROC_BYTES], path[MEMORY_GAUGE_PATH_MAX];
+	char path[MEMORY_GAUGE_PATH_MAX];
 	size_t mount_len;
 
 	*gauge = (struct memory_gauge){0};
 	snprintf(gauge->root, sizeof(gauge->root), "%s", root);
-	gauge->limit_bytes =
-		number_of(read_text(gauge, "/proc/meminfo", text, sizeof(text)), "MemTotal:") * KIB;
-	if (!gauge->limit_bytes)
-		gauge->limit_bytes = UINT64_MAX;
+	gauge->limit_bytes = read_total(gauge);
 	if (find_path(gauge, path) && find_folder(gauge, path, &mount_len))
 		find_limit(gauge, mount_len);
 	find_others(gauge);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -101,6 +102,19 @@ static void without_a_cgroup_it_is_the_process_and_the_machine(void **state)
 	assert_int_equal(memory_gauge_read(&world->gauge, true), 10 * MIB);
 	assert_int_equal(memory_gauge_bound(&world->gauge, 64 * MIB), 64 * MIB);
 	assert_int_equal(memory_gauge_read(&world->gauge, true), 10 * MIB);
+}
+
+/* marcpope/borgbackupserver 485: a service manager hid /proc/meminfo, and the machine had no memory. */
+static void where_meminfo_is_hidden_the_machine_has_a_size_all_the_same(void **state)
+{
+	struct world *world = *state;
+	struct sysinfo machine;
+
+	put(world, "/proc/meminfo", "");
+	assert_int_equal(sysinfo(&machine), 0);
+	init(world);
+	assert_int_equal(memory_gauge_bound(&world->gauge, 0),
+		(uint64_t)machine.totalram * machine.mem_unit / 100 * 90);
 }
 
 /* kubernetes/kubernetes 43916: a page cache that was full of files counted as the process' memory. */
@@ -225,6 +239,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(without_a_cgroup_it_is_the_process_and_the_machine),
+		TEST(where_meminfo_is_hidden_the_machine_has_a_size_all_the_same),
 		TEST(files_in_the_page_cache_do_not_count),
 		TEST(files_that_exist_in_memory_alone_do_count),
 		TEST(a_cgroup_without_a_limit_bounds_nothing),
