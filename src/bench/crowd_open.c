@@ -62,9 +62,11 @@ static int peer_connect(struct crowd *crowd, struct peer *peer)
 	setsockopt(peer->wire.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (peer->slow)
 		setsockopt(peer->wire.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	r = connect(peer->wire.fd, (const struct sockaddr *)&url->server, url->server_len);
-	if (r < 0 && errno != EINPROGRESS)
-		return -errno;
+	r = connect(peer->wire.fd, (const struct sockaddr *)&url->server, url->server_len) < 0 ? -errno : 0;
+	if (r == -EADDRNOTAVAIL)
+		crowd_note(crowd, "no port is left to connect from: more --sources", "");
+	if (r < 0 && r != -EINPROGRESS)
+		return r;
 	peer->state = PEER_CONNECTING;
 	event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (r < 0 ? EPOLLOUT : 0);
 	if (epoll_ctl(crowd->epoll_fd, EPOLL_CTL_ADD, peer->wire.fd, &event) < 0)

@@ -1,6 +1,7 @@
 """`tidegate bench` with several processes and gateways: one crowd, one report."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -60,6 +61,19 @@ def test_more_connections_than_open_files_say_what_to_do():
     assert "200 connections need 232 open files" in done.stderr and "more --processes" in done.stderr
     done = subprocess.run(["bash", "-c", limited + shlex.join([*words, "--processes", "4"])], capture_output=True, text=True, timeout=30, check=False)
     assert "connections are open" in done.stderr
+
+
+def test_more_connections_than_an_address_has_ports_say_what_to_do():
+    """In a network of its own, with a hundred ports."""
+    if os.geteuid() != 0:
+        pytest.skip("wants root, for a namespace of its own")
+    words = shlex.join([str(BINARY), "bench", "--limit", "each", "--open-only", "--connections", "200"])
+    done = subprocess.run(["unshare", "--net", "sh", "-c", "ip link set lo up && echo 40000 40099 >/proc/sys/net/ipv4/ip_local_port_range"
+                           f" && exec {words}"], capture_output=True, text=True, timeout=60, check=False)
+    if "unshare" in done.stderr or "ip_local_port_range" in done.stderr:
+        pytest.skip("this kernel gives nobody a network of their own")
+    assert done.returncode == 1
+    assert "no port is left" in done.stderr and "more --sources" in done.stderr
 
 
 def test_a_crowd_that_is_back_reads_each_log_once_a_gateway(start, own_redis, tmp_path):
