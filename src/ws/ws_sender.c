@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <libwebsockets.h>
 #ifdef TIDEGATE_IO_URING
@@ -93,15 +94,50 @@ void ws_sender_free(struct ws_sender *sender)
 	free(sender);
 }
 
-/* The ring belongs to the thread that sends, so it is made with the first batch. */
-static void ring_make(struct ws_sender *sender)
+static int ring_init(struct io_uring *ring)
 {
 	/* Newer kernels complete a send inside our own call when they are told that only we submit. */
 	int r = io_uring_queue_init(
-		RING_ENTRIES, &sender->ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+		RING_ENTRIES, ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
 
-	if (r == -EINVAL)
-		r = io_uring_queue_init(RING_ENTRIES, &sender->ring, 0);
+	return r == -EINVAL ? io_uring_queue_init(RING_ENTRIES, ring, 0) : r;
+}
+
+/*
+ * Sends one byte to a socket of our own. A kernel before 5.6 has rings that cannot send, and a seccomp
+ * profile may allow a ring and forbid its use: clients must not be the first to find that out, for a failed
+ * send ends a connection. 0 or negative errno.
+ */
+static int ring_try(struct io_uring *ring)
+{
+	struct io_uring_cqe *completion;
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	io_uring_prep_send(io_uring_get_sqe(ring), pair[0], "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	r = io_uring_submit_and_wait(ring, 1);
+	if (r >= 0)
+		r = io_uring_wait_cqe(ring, &completion);
+	if (r >= 0) {
+		r = completion->res == 1 ? 0 : completion->res;
+		io_uring_cqe_seen(ring, completion);
+	}
+	close(pair[0]);
+	close(pair[1]);
+	return r;
+}
+
+/* The ring belongs to the thread that sends, so it is made with the first batch. */
+static void ring_make(struct ws_sender *sender)
+{
+	int r = ring_init(&sender->ring);
+
+	if (r == 0) {
+		r = ring_try(&sender->ring);
+		if (r < 0)
+			io_uring_queue_exit(&sender->ring);
+	}
 	sender->has_uring = r == 0;
 	sender->use_uring = r == 0;
 	metrics_set(sender->metrics, METRIC_IO_URING, r == 0);

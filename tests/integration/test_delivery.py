@@ -1,11 +1,13 @@
 """The main job: published once in Redis, received by each client of each gateway. A library nobody here wrote."""
 
 import asyncio
+import errno
 import json
 
 import pytest
 
-from harness import library
+from harness import library, seccomp
+from harness.gateway import BINARY
 from harness.wait import sized
 
 CLIENTS_PER_GATEWAY = 50
@@ -127,3 +129,15 @@ def test_a_prefix_stays_between_redis_and_the_gateway(own_redis, start):
         assert own_redis.publish("app1:cards", '{"type":"ours"}') == 1
         event = peer.receive()
         assert (event["type"], event["channel"]) == ("ours", "cards")
+
+
+@pytest.mark.parametrize("call", [seccomp.IO_URING_SETUP, seccomp.IO_URING_ENTER])
+def test_where_io_uring_is_forbidden_or_of_no_use_clients_notice_nothing(start, redis, tmp_path, call):
+    gateway = start("--workers", "1", redis=redis, binary=seccomp.refusing(tmp_path, BINARY, call, errno.EPERM))
+    peers = [gateway.connect() for _ in range(20)]
+    for number in range(2):
+        redis.publish("cards", json.dumps({"type": "n", "data": number}))
+        assert [peer.receive()["data"] for peer in peers] == [number] * 20
+    assert gateway.metric("tidegate_io_uring") == 0
+    for peer in peers:
+        peer.abandon()
