@@ -28,6 +28,8 @@ struct keepalive_link {
 	struct list link;
 	uint64_t due_ms;
 	bool owes_pong;
+	bool was_behind;  /* the caller's: bytes stood before the ping that the peer had not acknowledged */
+	uint32_t n_acked; /* the caller's: how many it had acknowledged when that was looked at */
 };
 
 void keepalive_init(struct keepalive *keepalive, uint64_t interval_ms, uint64_t timeout_ms);
@@ -55,5 +57,8 @@ struct keepalive_link *keepalive_next_ping(struct keepalive *keepalive, uint64_t
 
 /* Takes out the next link whose pong is overdue; NULL if there is none. */
 struct keepalive_link *keepalive_next_dead(struct keepalive *keepalive, uint64_t now_ms);
+
+/* The link owes a pong, and has the whole timeout for it from now on. */
+void keepalive_expect(struct keepalive *keepalive, struct keepalive_link *link, uint64_t now_ms);
 
 #endif

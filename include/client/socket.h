@@ -9,6 +9,7 @@
  * (protocol/form.h); pings and closes are no messages: the socket sends them in the way of its transport.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -45,6 +46,12 @@ struct socket_ops {
 	 * Returns the length of the question, sent or not yet, or negative errno.
 	 */
 	ssize_t (*ping)(void *socket);
+
+	/*
+	 * Are there bytes that the peer has not acknowledged? n_ackedp: how many it has acknowledged, modulo
+	 * 2^32.
+	 */
+	bool (*is_behind)(void *socket, uint32_t *n_ackedp);
 
 	/* Only a close will follow: from now on the socket sends nothing by itself and answers no ping. */
 	void (*fall_silent)(void *socket);

@@ -396,17 +396,36 @@ static struct client *keepalive_client(struct keepalive_link *link)
 
 static void ask_for_life(struct client *client)
 {
+	struct keepalive_link *link = &client->keepalive;
+
+	if (client->transport == TRANSPORT_WEBSOCKET)
+		link->was_behind = client->clients->ops->is_behind(client->socket, &link->n_acked);
 	delivery_ping(client);
 	if (client->transport != TRANSPORT_WEBSOCKET)
 		client_heard(client); /* its kernel answers: see ws/sse_stream.c */
+}
+
+/* A ping stands behind all that was sent before it: on a slow line the peer may take long to get there. */
+static bool takes_on(struct client *client)
+{
+	uint32_t n_acked = client->keepalive.n_acked;
+
+	if (!client->keepalive.was_behind)
+		return false;
+	(void)client->clients->ops->is_behind(client->socket, &client->keepalive.n_acked);
+	return client->keepalive.n_acked != n_acked;
 }
 
 static void tick_keepalive(struct clients *clients)
 {
 	struct keepalive_link *link;
 
-	while ((link = keepalive_next_dead(&clients->keepalive, clients->now_ms)))
-		client_close(keepalive_client(link), CLOSE_NO_PONG);
+	while ((link = keepalive_next_dead(&clients->keepalive, clients->now_ms))) {
+		if (takes_on(keepalive_client(link)))
+			keepalive_expect(&clients->keepalive, link, clients->now_ms);
+		else
+			client_close(keepalive_client(link), CLOSE_NO_PONG);
+	}
 	while ((link = keepalive_next_ping(&clients->keepalive, clients->now_ms)))
 		ask_for_life(keepalive_client(link));
 }

@@ -58,16 +58,20 @@ static struct keepalive_link *first_due(struct list *queue, uint64_t now_ms)
 	return link->due_ms <= now_ms ? link : NULL;
 }
 
-struct keepalive_link *keepalive_next_ping(struct keepalive *keepalive, uint64_t now_ms)
+void keepalive_expect(struct keepalive *keepalive, struct keepalive_link *link, uint64_t now_ms)
 {
-	struct keepalive_link *link = first_due(&keepalive->quiet, now_ms);
-
-	if (!link)
-		return NULL;
 	list_remove(&link->link);
 	link->due_ms = now_ms + keepalive->timeout_ms;
 	link->owes_pong = true;
 	list_push_back(&keepalive->expected, &link->link);
+}
+
+struct keepalive_link *keepalive_next_ping(struct keepalive *keepalive, uint64_t now_ms)
+{
+	struct keepalive_link *link = first_due(&keepalive->quiet, now_ms);
+
+	if (link)
+		keepalive_expect(keepalive, link, now_ms);
 	return link;
 }
 

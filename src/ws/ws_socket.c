@@ -10,6 +10,8 @@
  */
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -102,6 +104,18 @@ static ssize_t socket_ping(void *socket)
 		return sse_stream_ping(connection);
 	/* Not empty: lws does not report an empty pong. */
 	return say(connection, frame, frame_control_write(frame, FRAME_PING, "tidegate", 8));
+}
+
+static bool socket_is_behind(void *socket, uint32_t *n_ackedp)
+{
+	struct ws_connection *connection = socket;
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(lws_get_socket_fd(connection->wsi), IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return false; /* it is about to end */
+	*n_ackedp = (uint32_t)info.tcpi_bytes_acked;
+	return info.tcpi_unacked || info.tcpi_notsent_bytes;
 }
 
 static void socket_fall_silent(void *socket)
@@ -221,6 +235,7 @@ const struct socket_ops ws_tls_socket_ops = {
 	.keep = socket_keep,
 	.want_writable = socket_want_writable,
 	.ping = socket_ping,
+	.is_behind = socket_is_behind,
 	.fall_silent = socket_fall_silent,
 	.close = socket_close,
 	.finish = socket_finish,
@@ -233,6 +248,7 @@ const struct socket_ops ws_socket_ops = {
 	.keep = socket_keep,
 	.want_writable = socket_want_writable,
 	.ping = socket_ping,
+	.is_behind = socket_is_behind,
 	.fall_silent = socket_fall_silent,
 	.close = socket_close,
 	.finish = socket_finish,

@@ -7,11 +7,12 @@ gap, and an end.
 """
 
 import json
+import time
 
 import pytest
 
-from harness.wait import until
-from harness.websocket import PING, TEXT, Closed
+from harness.wait import pass_time, until
+from harness.websocket import PING, PONG, TEXT, Closed
 
 EVENT_BYTES = 20000
 BOUND = 256 * 1024
@@ -169,6 +170,26 @@ def test_a_full_socket_hears_whole_events_the_close_and_then_the_end(redis, star
                 stuck.receive()
         assert closed.value.code == 1002
         stuck.expect_end()
+
+
+def test_a_pong_may_be_as_late_as_what_was_sent_before_the_ping(redis, start_slow):
+    """On a slow line. (theturtle32/WebSocket-Node 229, sta/websocket-sharp 418)"""
+    gateway = start_slow("{bytes: 16MiB, age: none}", "--ping-interval", "500ms", "--pong-timeout", "1s")
+    count, per_second, n_read, pings = 150, 60, 0, 0  # 3 MB, 1.2 MB/s
+    with gateway.connect("/ws/slow", receive_buffer=256 * 1024) as peer:
+        for number in range(count):
+            redis.publish("cards", event(number))
+        begun = time.monotonic()
+        while n_read < count or not pings:
+            opcode, payload = peer.receive_frame()
+            if opcode == PING:
+                pings += 1
+                peer.send_frame(PONG, payload)
+                continue
+            assert opcode == TEXT, payload
+            n_read += 1
+            pass_time(begun + n_read / per_second - time.monotonic())
+        assert peer.ask({"type": "ping"})["type"] == "pong"
 
 
 def test_pings_and_answers_are_never_dropped(redis, start_slow):

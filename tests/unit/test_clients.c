@@ -171,6 +171,31 @@ static void aborts_all(void **state)
 	assert_int_equal(parked->n_aborts, 1);
 }
 
+/* A ping stands behind what was sent before it, and a slow line takes its time for that. */
+static void waits_for_the_pong_of_who_still_takes_what_came_before_the_ping(void **state)
+{
+	struct world *world = *state;
+	struct peer *slow = opened(world, 0, CARDS), *stuck = opened(world, 1, CARDS),
+		    *deaf = opened(world, 2, CARDS);
+
+	slow->behind = stuck->behind = true;
+	slow->n_acked = UINT32_MAX;
+	pass(world, PING_MS);
+	hears(slow, "ping! ");
+	slow->n_acked = 0;  /* one byte more: the number wraps */
+	deaf->n_acked = 10; /* it has the ping, which was alone, and says nothing */
+	pass(world, PONG_MS);
+	hears(slow, "");
+	hears(stuck, "ping! close:1001 ");
+	hears(deaf, "ping! close:1001 ");
+	slow->n_acked = 1;
+	slow->behind = false; /* now it has the ping, too */
+	pass(world, PONG_MS);
+	hears(slow, "");
+	pass(world, PONG_MS);
+	hears(slow, "close:1001 ");
+}
+
 static void pings_the_silent_and_closes_the_dead(void **state)
 {
 	struct world *world = *state;
@@ -291,6 +316,7 @@ int main(void)
 		CLIENTS_TEST(who_is_lost_already_is_not_sent_away),
 		CLIENTS_TEST(aborts_all),
 		CLIENTS_TEST(pings_the_silent_and_closes_the_dead),
+		CLIENTS_TEST(waits_for_the_pong_of_who_still_takes_what_came_before_the_ping),
 		CLIENTS_TEST(a_ping_goes_before_what_is_queued),
 		CLIENTS_TEST(nobody_is_pinged_before_it_is_open_or_after_it_closed),
 		CLIENTS_TEST(counts_connections_once_they_are_open),

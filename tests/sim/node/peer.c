@@ -51,6 +51,13 @@ static ssize_t paper_ping(void *socket)
 	return 1;
 }
 
+static bool paper_is_behind(void *socket, uint32_t *n_ackedp)
+{
+	(void)socket;
+	*n_ackedp = 0;
+	return false;
+}
+
 static ssize_t paper_close(void *socket, uint16_t code, const char *sentence)
 {
 	(void)socket;
@@ -70,6 +77,7 @@ const struct socket_ops peer_ops = {
 	.keep = paper_keep,
 	.want_writable = paper_want_writable,
 	.ping = paper_ping,
+	.is_behind = paper_is_behind,
 	.fall_silent = paper_nothing,
 	.close = paper_close,
 	.finish = paper_nothing,
