@@ -220,16 +220,16 @@ count() {
 # One file of integration tests in one configuration, by itself. Ctrl-C and the deadline come as SIGINT, on which pytest
 # ends what it started.
 run_file() {
-	local suite=$1 file=$2 folder out name sanitizer=none began=$EPOCHSECONDS
+	local suite=$1 file=$2 folder out name sanitizer=none single_thread=0 began=$EPOCHSECONDS
 	folder=$(folder_of "$suite")
 	out=$results/$suite
 	name=$(basename "$file" .py)
 	case $suite in
-	*-address) sanitizer=address ;;
+	*-address) sanitizer=address single_thread=1 ;;
 	*-thread) sanitizer=thread ;;
 	esac
 	mkdir -p "$out"
-	if TIDEGATE_BIN=$folder/tidegate TIDEGATE_TEST_SANITIZER=$sanitizer TIDEGATE_TEST_FIGURES=$results/figures-$suite.txt \
+	if TIDEGATE_BIN=$folder/tidegate TIDEGATE_TEST_SANITIZER=$sanitizer TIDEGATE_TEST_SINGLE_THREAD=$single_thread TIDEGATE_TEST_FIGURES=$results/figures-$suite.txt \
 		timeout -s INT -k 20 "$FILE_SECONDS" "$PYTHON" -B -m pytest -q -p no:cacheprovider --tb=short \
 		--basetemp="$scratch/$suite-$name" --junitxml="$out/$name.xml" "$file" >"$out/$name.log" 2>&1; then
 		printf '  %-20s %-22s %s (%d s)\n' "$suite" "$name" "$(tail -n 1 "$out/$name.log")" $((EPOCHSECONDS - began))

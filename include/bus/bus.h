@@ -8,7 +8,8 @@
  * and subscribes to no others. Each event is checked, stamped and framed here, once for the node; workers get
  * references. Taps (`tidegate tail`) get the same events as subscribers.
  *
- * All functions are for the bus thread, except those of bus_worker_listener().
+ * All functions are for the bus thread, except those of bus_worker_listener(). That thread may be the only
+ * worker's, too: see bus_share_loop().
  */
 
 #include <stdbool.h>
@@ -70,6 +71,9 @@ struct bus_tap {
 
 /* NULL when out of memory. */
 struct bus *bus_new(struct event_base *base, struct log *log, struct metrics *metrics);
+
+/* The only worker will run on the loop of the bus. To be called before it is made. */
+void bus_share_loop(struct bus *bus);
 
 /* lease_ms: without a word for so long others take it for dead. This node's id, to which backends answer;
  * at most BUS_NODE_MAX bytes. Without it no action is carried. To be called before bus_connect(). */

@@ -37,6 +37,13 @@ struct config_address {
 	uint16_t port; /* 0: any free port, which is printed at the start */
 };
 
+/* An option that is on, off, or found out by us. */
+enum config_switch {
+	CONFIG_SWITCH_AUTO,
+	CONFIG_SWITCH_ON,
+	CONFIG_SWITCH_OFF,
+};
+
 #define CONFIG_AUTO UINT32_MAX /* of a number that may be `auto`; too large for an enumerator */
 
 struct config {
@@ -53,6 +60,7 @@ struct config {
 	struct redis_tls_options redis_tls; /* for rediss:// */
 	char *channel_prefix;               /* in Redis; "" for none */
 	unsigned int workers;               /* 0 has become the number of CPUs that this process may use */
+	enum config_switch single_thread;   /* not auto once it is loaded; on: there is one worker */
 	enum log_level log_level;
 	enum log_format log_format;
 	uint64_t ping_interval_ms;

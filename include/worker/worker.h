@@ -2,7 +2,8 @@
 #define TIDEGATE_WORKER_WORKER_H
 
 /*
- * Worker: one data thread with its own loop, WebSocket server, hub and clients.
+ * Worker: one data thread with its own loop, WebSocket server, hub and clients. It may be the only thread:
+ * then the loop is that of the bus, and there is no other worker.
  *
  * Workers share a port (SO_REUSEPORT) and nothing else. Everything that a worker needs to know comes
  * through its inbox, and all its reports go up through its listener. So there is no lock on the way of
@@ -26,6 +27,7 @@ struct buf;
 struct config;
 struct credit;
 struct confirmation;
+struct event_base;
 struct join;
 struct message;
 struct metrics;
@@ -72,10 +74,14 @@ struct worker_listener {
 	void (*ticket)(void *arg, struct ticket *ticket);
 	/* A token names a key that may be among those behind the URL of token_keys: they are wanted. */
 	int (*keys)(void *arg); /* 0 or -ENOMEM */
+	/* Sockets take long, and the loop is shared: takes what has come for the bus meanwhile. */
+	void (*look)(void *arg);
 };
 
 struct worker_options {
 	unsigned int index; /* below WORKERS_MAX */
+	struct event_base
+		*base; /* the bus', from worker_base_new(), to share it; NULL: a thread of its own */
 	const char *host;
 	uint16_t port;
 	const struct config *config;   /* only read inside worker_new() */
@@ -94,6 +100,12 @@ int worker_new(const struct worker_options *options, struct worker **workerp, st
 
 /* Starts the thread. 0 or negative errno. */
 int worker_start(struct worker *worker);
+
+/* Without a thread: to be called after each turn of the loop. */
+void worker_turn(struct worker *worker);
+
+/* A loop that a worker can be on. NULL when out of memory. */
+struct event_base *worker_base_new(bool priorities);
 
 /* Ends the thread at once, if it was started, without waiting for clients; then frees the
  * worker. Accepts NULL. */

@@ -114,7 +114,8 @@ void gateway_hold_hangup(void)
 
 static int make_loop(struct gateway *gateway)
 {
-	gateway->base = event_base_new();
+	gateway->base =
+		gateway->single_thread ? worker_base_new(!FAULT_OFF(gateway, priorities)) : event_base_new();
 	if (!gateway->base)
 		return -ENOMEM;
 	for (int i = 0; i < N_SIGNALS; i++) {
@@ -165,6 +166,8 @@ static int make_bus(struct gateway *gateway, struct buf *error)
 	gateway->bus = bus_new(gateway->base, gateway->log, &gateway->metrics);
 	if (!gateway->bus)
 		return -ENOMEM;
+	if (gateway->single_thread)
+		bus_share_loop(gateway->bus);
 	bus_set_node(gateway->bus, gateway->node_id, gateway->config->node_lease_ms);
 	if (gateway->config->control && bus_set_controlled(gateway->bus) < 0)
 		return -ENOMEM;
@@ -207,6 +210,7 @@ static int make_workers(struct gateway *gateway, struct buf *error)
 	while (r == 0 && gateway->n_workers < config->workers) {
 		struct worker_options options = {
 			.index = gateway->n_workers,
+			.base = gateway->single_thread ? gateway->base : NULL,
 			.host = config->listen.host,
 			.port = port,
 			.config = config,
@@ -475,6 +479,7 @@ static void log_start(struct gateway *gateway)
 
 	log_info(gateway->log, "tidegate starts", log_str("version", TIDEGATE_VERSION),
 		log_str("node", gateway->node_id), log_uint("workers", gateway->n_workers),
+		log_bool("single_thread", gateway->single_thread),
 		log_str("broker", *config->redis ? "redis" : "memory"), log_uint("files", gateway->n_files),
 		log_uint("connections_max", places_max(&gateway->places)),
 		log_uint("memory_max", gateway->memory.stages.bytes_max),
@@ -496,6 +501,8 @@ static void log_start(struct gateway *gateway)
 static void turn(struct gateway *gateway)
 {
 	event_base_loop(gateway->base, EVLOOP_ONCE);
+	if (gateway->single_thread)
+		worker_turn(gateway->workers[0]);
 	admin_turn(gateway->admin);
 	log_flush(gateway->log);
 	metrics_set(&gateway->metrics, METRIC_LOG_SUPPRESSED, log_n_suppressed(gateway->log));
@@ -612,6 +619,7 @@ int gateway_run(const struct config *config, const struct config_args *args, cha
 	}
 	memset(gateway, 0, sizeof(*gateway));
 	gateway->config = config;
+	gateway->single_thread = config->single_thread == CONFIG_SWITCH_ON;
 	gateway->process.started_us = clock_wall_ms() * 1000;
 	metrics_set(&gateway->metrics, METRIC_RELOAD_SUCCESSFUL, 1);
 	metrics_set(&gateway->metrics, METRIC_RELOAD_TIMESTAMP, clock_wall_ms() / 1000);

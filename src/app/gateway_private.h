@@ -40,6 +40,7 @@ struct gateway {
 	const struct config *config; /* the configuration of the start; reload has the one in force */
 	struct reload reload;
 	struct event_base *base;
+	bool single_thread; /* the only worker is on that loop, too */
 	struct event *signals[N_SIGNALS];
 	struct log_writer *log_writer;
 	struct log *log;

@@ -18,6 +18,12 @@ void broker_hurry(struct broker *broker, struct slice channel)
 		broker->ops->hurry(broker, channel);
 }
 
+void broker_look(struct broker *broker)
+{
+	if (broker->ops->look)
+		broker->ops->look(broker);
+}
+
 void broker_unsubscribe(struct broker *broker, struct slice channel)
 {
 	broker->ops->unsubscribe(broker, channel);

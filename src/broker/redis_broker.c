@@ -170,6 +170,11 @@ static void redis_hurry(struct broker *broker, struct slice channel)
 	redis_servers_hurry(&of(broker)->servers, channel);
 }
 
+static void redis_look(struct broker *broker)
+{
+	redis_servers_look(&of(broker)->servers);
+}
+
 static void redis_unsubscribe(struct broker *broker, struct slice channel)
 {
 	redis_servers_unsubscribe(&of(broker)->servers, channel);
@@ -491,6 +496,7 @@ static const struct broker_ops redis_ops = {
 	.subscribe = redis_subscribe,
 	.unsubscribe = redis_unsubscribe,
 	.hurry = redis_hurry,
+	.look = redis_look,
 	.publish = redis_publish,
 	.log_publish = redis_log_publish,
 	.log_read = redis_log_read,

@@ -237,6 +237,11 @@ fail:
 	return NULL;
 }
 
+void bus_share_loop(struct bus *bus)
+{
+	bus_inbox_share_loop(bus);
+}
+
 void bus_set_node(struct bus *bus, const char *node, uint64_t lease_ms)
 {
 	actions_init(&bus->actions, bus, node);

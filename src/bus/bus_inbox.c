@@ -130,6 +130,18 @@ static void on_mail(evutil_socket_t fd, short events, void *arg)
 	bus_inbox_take(arg);
 }
 
+static void wake(void *arg)
+{
+	struct bus *bus = arg;
+
+	event_active(bus->mail_event, EV_READ, 0);
+}
+
+void bus_inbox_share_loop(struct bus *bus)
+{
+	mailbox_wake_by(bus->inbox, wake, bus);
+}
+
 static void free_mail(struct bus_mail *mail)
 {
 	switch (mail->kind) {
@@ -280,8 +292,17 @@ static int post_keys(void *arg)
 	return 0;
 }
 
+/* On the bus thread, where the worker shares it. */
+static void look(void *arg)
+{
+	struct bus *bus = arg;
+
+	bus_inbox_take(bus);
+	broker_look(bus->broker);
+}
+
 struct worker_listener bus_worker_listener(struct bus *bus)
 {
 	return (struct worker_listener){bus, post_wish, post_join, post_spent, post_action, post_presence,
-		post_session, post_roll_call, post_survey, post_order, post_ticket, post_keys};
+		post_session, post_roll_call, post_survey, post_order, post_ticket, post_keys, look};
 }

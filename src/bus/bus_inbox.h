@@ -12,6 +12,9 @@ struct bus;
 /* From now on the bus' loop takes mail. 0 or -ENOMEM. */
 int bus_inbox_open(struct bus *bus);
 
+/* Its workers are on this thread, too: the loop takes their mail in the turn that brings it. */
+void bus_inbox_share_loop(struct bus *bus);
+
 /* Takes what lies in it now, without waiting for the loop. */
 void bus_inbox_take(struct bus *bus);
 

@@ -218,15 +218,29 @@ static enum route_auth default_auth(const struct config *config)
 	return config_wants_tokens(config) ? ROUTE_AUTH_REQUIRED : ROUTE_AUTH_NONE;
 }
 
+/* How many threads there are, where that was left to us. */
+static void choose_threads(struct config *config)
+{
+	struct config_sources *sources = config->sources;
+	unsigned int n_cpus = cpus_allowed("");
+
+	if (config->workers == 0) {
+		sources->workers_counted = config->single_thread != CONFIG_SWITCH_ON;
+		config->workers = sources->workers_counted ? n_cpus : 1;
+	}
+	if (config->single_thread == CONFIG_SWITCH_AUTO) {
+		sources->thread_chosen = true;
+		config->single_thread =
+			config->workers == 1 && n_cpus == 1 ? CONFIG_SWITCH_ON : CONFIG_SWITCH_OFF;
+	}
+}
+
 static int finish(struct loader *loader)
 {
 	struct config *config = loader->config;
 	int r;
 
-	if (config->workers == 0) {
-		config->workers = cpus_allowed("");
-		config->sources->workers_counted = true;
-	}
+	choose_threads(config);
 	r = config_check_options(loader);
 	if (r)
 		return r;

@@ -139,6 +139,9 @@ int config_check_options(struct loader *loader)
 	if (config->proxy_protocol && !config->trusted_proxies[0])
 		return contradiction(loader, OPTION_proxy_protocol, OPTION_trusted_proxies,
 			"proxy_protocol lets in nobody but trusted_proxies, and there are none");
+	if (config->single_thread == CONFIG_SWITCH_ON && config->workers > 1)
+		return contradiction(loader, OPTION_single_thread, OPTION_workers,
+			"a single thread has one worker: set workers to 1");
 	r = check_redis_tls(loader);
 	if (r == 0)
 		r = check_token_query(loader);

@@ -30,6 +30,7 @@ struct config_sources {
 	unsigned int *route_lines; /* of the first n routes of the table; the rest are defaults */
 	size_t n_route_lines;
 	bool workers_counted; /* 0 was asked for */
+	bool thread_chosen;   /* and auto for single_thread */
 };
 
 struct loader {

@@ -51,6 +51,7 @@ extern const struct value_type value_networks;
 extern const struct value_type value_origins;
 extern const struct value_type value_topics;
 extern const struct value_type value_bool;
+extern const struct value_type value_switch;
 extern const struct value_type value_secret;
 extern const struct value_type value_path;
 extern const struct value_type value_name;

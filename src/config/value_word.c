@@ -145,6 +145,38 @@ static int tls_verify_parse(void *member, const char *const *texts, size_t n,
 	return 0;
 }
 
+/* A switch that may find its position by itself */
+
+static int switch_parse(void *member, const char *const *texts, size_t n, const struct value_bounds *bounds,
+	struct buf *error)
+{
+	enum config_switch *position = member;
+	bool on = false;
+
+	(void)n;
+	(void)bounds;
+	if (!strcmp(texts[0], "auto"))
+		*position = CONFIG_SWITCH_AUTO;
+	else if (value_truth(texts[0], &on))
+		*position = on ? CONFIG_SWITCH_ON : CONFIG_SWITCH_OFF;
+	else
+		return value_refuse(error, texts[0], "auto, true or false");
+	return 0;
+}
+
+static void switch_print(const void *member, struct buf *out)
+{
+	static const char *const names[] = {
+		[CONFIG_SWITCH_AUTO] = "auto", [CONFIG_SWITCH_ON] = "true", [CONFIG_SWITCH_OFF] = "false"};
+
+	buf_append_str(out, names[*(const enum config_switch *)member]);
+}
+
+static bool switch_equal(const void *a, const void *b)
+{
+	return *(const enum config_switch *)a == *(const enum config_switch *)b;
+}
+
 /* How a Redis Cluster is heard */
 
 static const char *const pubsub_names[] = {
@@ -220,6 +252,9 @@ static bool tls_version_equal(const void *a, const void *b)
 
 const struct value_type value_bool = {
 	"BOOL", false, "true false", NULL, bool_parse, bool_print, bool_equal, NULL};
+
+const struct value_type value_switch = {
+	"WORD", false, "auto true false", NULL, switch_parse, switch_print, switch_equal, NULL};
 
 const struct value_type value_log_level = {"LEVEL", false, "debug info warn error", NULL, log_level_value,
 	log_level_print, log_level_equal, NULL};

@@ -21,6 +21,8 @@ struct mailbox {
 	struct mail *first;
 	struct mail **lastp;
 	int fd;
+	mailbox_wake_fn wake; /* NULL: by the descriptor */
+	void *wake_arg;
 };
 
 struct mailbox *mailbox_new(void)
@@ -54,9 +56,25 @@ int mailbox_fd(const struct mailbox *box)
 	return box->fd;
 }
 
-void mailbox_push(struct mailbox *box, struct mail *mail)
+void mailbox_wake_by(struct mailbox *box, mailbox_wake_fn wake, void *arg)
+{
+	box->wake = wake;
+	box->wake_arg = arg;
+}
+
+/* The count cannot overflow, hence not fail: every turn from empty follows a take, and a take clears it. */
+static void wake(struct mailbox *box)
 {
 	const uint64_t one = 1;
+
+	if (box->wake)
+		box->wake(box->wake_arg);
+	else if (write(box->fd, &one, sizeof(one)) < 0)
+		assert(errno == EAGAIN);
+}
+
+void mailbox_push(struct mailbox *box, struct mail *mail)
+{
 	bool was_empty;
 
 	mail->next = NULL;
@@ -66,11 +84,10 @@ void mailbox_push(struct mailbox *box, struct mail *mail)
 	box->lastp = &mail->next;
 	/*
 	 * Within the lock: once the taker has this mail, and it was the pusher's last word, the taker may
-	 * free the box. Nothing of it may be touched after that. The count cannot overflow, hence not fail:
-	 * every turn from empty follows a take, and a take clears it.
+	 * free the box. Nothing of it may be touched after that.
 	 */
-	if (was_empty && write(box->fd, &one, sizeof(one)) < 0)
-		assert(errno == EAGAIN);
+	if (was_empty)
+		wake(box);
 	pthread_mutex_unlock(&box->lock);
 }
 
@@ -84,7 +101,7 @@ struct mail *mailbox_take(struct mailbox *box)
 	 * leaves a needless wake-up. The other way round it would be left without one. Having nothing to
 	 * clear is no error.
 	 */
-	if (read(box->fd, &count, sizeof(count)) < 0)
+	if (!box->wake && read(box->fd, &count, sizeof(count)) < 0)
 		assert(errno == EAGAIN);
 	pthread_mutex_lock(&box->lock);
 	mail = box->first;

@@ -128,7 +128,7 @@ static bool is_drained(const struct worker *worker)
 	return ws_server_drained(worker->server) || worker->clients.now_ms >= worker->silent_ms;
 }
 
-static void turn(struct worker *worker)
+void worker_turn(struct worker *worker)
 {
 	clients_turn(&worker->clients);
 	ws_server_turn(worker->server);
@@ -145,8 +145,10 @@ static void on_pause(void *arg)
 {
 	struct worker *worker = arg;
 
+	if (worker->shares_loop)
+		worker->listener.look(worker->listener.arg);
 	worker_inbox_pause(worker); /* what was said meanwhile goes out */
-	turn(worker);
+	worker_turn(worker);
 	if (worker->stopped)
 		event_base_loopbreak(worker->base);
 }
@@ -157,34 +159,34 @@ static void *run(void *arg)
 
 	while (!worker->stopped) {
 		event_base_loop(worker->base, EVLOOP_ONCE);
-		turn(worker);
+		worker_turn(worker);
 	}
 	return NULL;
 }
 
 /* --- building and ending --- */
 
-static int make_base(struct worker *worker, const struct worker_options *options)
+struct event_base *worker_base_new(bool priorities)
 {
 	struct event_config *config = event_config_new();
 	struct timeval slice = {0, POLL_US};
+	struct event_base *base;
 
-	(void)options; /* only tests of faults look at it */
 	if (!config)
-		return -ENOMEM;
+		return NULL;
 	/* lws asks for and waives writability many times a turn: only the outcome goes to the kernel. Safe
 	   because no descriptor is duplicated. */
 	event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	if (!FAULT_OFF(options, priorities))
+	if (priorities)
 		event_config_set_max_dispatch_interval(config, &slice, -1, PRIORITY_SOCKETS);
-	worker->base = event_base_new_with_config(config);
+	base = event_base_new_with_config(config);
 	event_config_free(config);
-	if (!worker->base)
-		return -ENOMEM;
-	if (!FAULT_OFF(options, priorities) && event_base_priority_init(worker->base, N_PRIORITIES) < 0)
-		return -ENOMEM;
-	return 0;
+	if (base && priorities && event_base_priority_init(base, N_PRIORITIES) < 0) {
+		event_base_free(base);
+		return NULL;
+	}
+	return base;
 }
 
 struct event *worker_urgent_event(
@@ -200,10 +202,12 @@ struct event *worker_urgent_event(
 static int make_loop(struct worker *worker, const struct worker_options *options)
 {
 	struct timeval interval = {0, TICK_MS * 1000};
-	int r = make_base(worker, options);
+	int r;
 
-	if (r < 0)
-		return r;
+	worker->shares_loop = options->base != NULL;
+	worker->base = worker->shares_loop ? options->base : worker_base_new(!FAULT_OFF(options, priorities));
+	if (!worker->base)
+		return -ENOMEM;
 	r = worker_inbox_open(worker);
 	if (r < 0)
 		return r;
@@ -297,6 +301,8 @@ int worker_start(struct worker *worker)
 	atomic_store_explicit(
 		&worker->turned_ms, clock_monotonic_ms(), memory_order_relaxed); /* it lives from now on */
 	loop_lag_start(&worker->lag, clock_monotonic_us(), TICK_MS * 1000);
+	if (worker->shares_loop)
+		return 0;
 	/* Signals are the bus thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -345,7 +351,7 @@ void worker_free(struct worker *worker)
 	if (worker->order_timer)
 		event_free(worker->order_timer);
 	worker_inbox_close(worker);
-	if (worker->base)
+	if (worker->base && !worker->shares_loop)
 		event_base_free(worker->base);
 	log_free(worker->log);
 	free(worker);

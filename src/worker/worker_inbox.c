@@ -290,6 +290,8 @@ static void on_behind(evutil_socket_t fd, short events, void *arg)
 	take_mail(worker);
 	if (worker->waiting)
 		give_way(worker);
+	else if (worker->shares_loop)
+		event_active(worker->mail_event, EV_READ, 0); /* what came meanwhile has woken nobody */
 }
 
 /*
@@ -339,6 +341,27 @@ void worker_inbox_log_passed(struct worker *worker)
 	worker->n_passed_all = 0;
 }
 
+/* Not while mail waits behind sockets: then on_behind() takes it. */
+static void wake(void *arg)
+{
+	struct worker *worker = arg;
+
+	if (event_pending(worker->mail_event, EV_READ, NULL))
+		event_active(worker->mail_event, EV_READ, 0);
+}
+
+/* On a loop that it shares it has the priority of what brings it, the bus' links to Redis: so a lone event
+ * is sent in the turn in which it came. */
+static struct event *new_mail_event(struct worker *worker)
+{
+	int fd = mailbox_fd(worker->inbox);
+
+	if (!worker->shares_loop)
+		return worker_urgent_event(worker, fd, EV_READ | EV_PERSIST, on_mail);
+	mailbox_wake_by(worker->inbox, wake, worker);
+	return event_new(worker->base, fd, EV_READ | EV_PERSIST, on_mail, worker);
+}
+
 int worker_inbox_open(struct worker *worker)
 {
 	worker->inbox = mailbox_new();
@@ -346,8 +369,7 @@ int worker_inbox_open(struct worker *worker)
 		return -ENOMEM;
 	backlog_init(&worker->backlog, WORKER_BACKLOG_BYTES);
 	worker->passed_limit = (struct log_limit){.burst = 1, .interval_ms = PASSED_LOG_MS};
-	worker->mail_event =
-		worker_urgent_event(worker, mailbox_fd(worker->inbox), EV_READ | EV_PERSIST, on_mail);
+	worker->mail_event = new_mail_event(worker);
 	worker->behind_event = event_new(worker->base, -1, 0, on_behind, worker);
 	if (!worker->mail_event || !worker->behind_event || event_add(worker->mail_event, NULL) < 0)
 		return -ENOMEM;

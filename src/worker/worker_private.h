@@ -40,6 +40,7 @@ struct worker {
 
 	/* All below belongs to the worker's thread once it runs. */
 	struct event_base *base;
+	bool shares_loop;             /* with the bus: it is not ours to free, and there is no thread */
 	struct event *mail_event;     /* not added while mail waits behind sockets */
 	struct event *behind_event;   /* active meanwhile, behind the sockets that are ready */
 	uint64_t round_end_us;        /* when the time of these sockets is over */

@@ -3,7 +3,7 @@ F16: everybody connects at once, beside clients that listen.
 
 All of it is one worker's. The listeners are `tidegate bench`, which measures their latency; the crowd is more of it, one after
 the other for as long as the listeners are measured, each with all its handshakes under way at once. F16b: over TLS. F16c: each with a
-token, signed with RS256.
+token, signed with RS256. F16d: the worker has no thread of its own.
 """
 
 import contextlib
@@ -60,11 +60,11 @@ def guarded(bench):
     return ("--token-keys", keys), ("--token", token)
 
 
-def f16(bench, tls=False, tokens=False):
+def f16(bench, tls=False, tokens=False, single_thread=False):
     """2,000 connect at once, again and again, while 100 others listen"""
     server, n_crowd = bench.redis(), bench.sized(N_CROWD, 2 * N_CROWD)
     wants, shows = guarded(bench) if tokens else ((), ())
-    gateway = bench.gateway(server, "gateway", "--workers", 1, "--connections-per-address", 0, *wants, *(over_tls() if tls else ()))
+    gateway = bench.gateway(server, "gateway", "--workers", 1, "--single-thread", single_thread, "--connections-per-address", 0, *wants, *(over_tls() if tls else ()))
     address = f"{gateway.address[0]}:{gateway.address[1]}"
     benches = Benches(bench, f"{'wss' if tls else 'ws'}://{address}", server, *shows)
     bound = P99_TLS_MS if tls else P99_MS
@@ -95,4 +95,5 @@ FAULTS = (
     Fault("f16", f16, WITHOUT),
     Fault("f16b TLS", f16, WITHOUT, full_only=True, tls=True),
     Fault("f16c RS256", f16, WITHOUT, full_only=True, tokens=True),
+    Fault("f16d one thread", f16, WITHOUT, full_only=True, single_thread=True),
 )

@@ -45,7 +45,7 @@ def test_status_says_who_it_is_and_what_it_does(node, tmp_path):
                                                 and told)(status_of(node)))
     assert told["connections_max"] == node.metric("tidegate_connections_max") > 0
     assert (told["connections"], told["subscriptions"], told["channels"], told["workers"]) == (
-        1, 2, 3, 2)  # tg:control is one of the channels
+        1, 2, 3, node.n_workers)  # tg:control is one of the channels
     assert told["node"] == node.get("/ready").json()["node"]
     assert (told["ready"], told["draining"]) == (True, False)
     assert told["port"] == node.address[1]

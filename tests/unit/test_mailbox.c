@@ -78,6 +78,32 @@ static void wakes_once_per_batch(void **state)
 	mailbox_free(box);
 }
 
+static void count(void *arg)
+{
+	unsigned int *n = arg;
+
+	++*n;
+}
+
+static void wakes_by_a_call_where_the_taker_pushes(void **state)
+{
+	struct mailbox *box = mailbox_new();
+	struct letter letters[3] = {0};
+	unsigned int n = 0;
+
+	(void)state;
+	mailbox_wake_by(box, count, &n);
+	for (unsigned int i = 0; i < 3; i++)
+		mailbox_push(box, &letters[i].mail);
+	assert_int_equal(n, 1);
+	assert_false(readable(box, 0));
+	assert_ptr_equal(mailbox_take(box), &letters[0].mail);
+	mailbox_push(box, &letters[0].mail);
+	assert_int_equal(n, 2);
+	assert_non_null(mailbox_take(box));
+	mailbox_free(box);
+}
+
 static void *push_all(void *userdata)
 {
 	struct pusher *pusher = userdata;
@@ -137,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hands_out_in_the_order_of_pushing),
 		cmocka_unit_test(wakes_once_per_batch),
+		cmocka_unit_test(wakes_by_a_call_where_the_taker_pushes),
 		cmocka_unit_test(loses_nothing_between_threads_and_keeps_each_pushers_order),
 		cmocka_unit_test(frees_nothing_when_given_nothing),
 	};

@@ -312,6 +312,7 @@ static size_t link_read(struct redis_link *link)
 		return 0;
 	}
 	link->spoke = true;
+	link->heard_ms = clock_monotonic_ms();
 	r = redis_parser_feed(link->parser, link->in, (size_t)n, on_reply, link);
 	if (r == -ENOMEM)
 		redis_link_fail(link, REDIS_LINK_LOST, "out of memory");
@@ -359,6 +360,14 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	link->heard_ms = clock_monotonic_ms();
 	link->stream.write_needs_read = false;
+	link_read_turn(link);
+	link_watch(link);
+}
+
+void redis_link_look(struct redis_link *link)
+{
+	if (link->state != LINK_READY)
+		return;
 	link_read_turn(link);
 	link_watch(link);
 }

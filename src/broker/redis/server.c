@@ -211,6 +211,12 @@ void redis_server_hurry(struct redis_server *server, struct slice channel)
 	redis_subscriber_hurry(&server->subscriber, channel);
 }
 
+void redis_server_look(struct redis_server *server)
+{
+	if (server && server->subscriber.link)
+		redis_link_look(server->subscriber.link);
+}
+
 void redis_server_unsubscribe(struct redis_server *server, enum redis_hearing hearing, struct slice channel)
 {
 	redis_subscriber_unwant(&server->subscriber, hearing, channel);

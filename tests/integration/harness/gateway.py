@@ -25,6 +25,8 @@ BINARY = pathlib.Path(os.environ.get("TIDEGATE_BIN") or ROOT / "build" / "tidega
 
 # The public port of each gateway speaks TLS: for the files whose clients are those of harness/websocket.py.
 EVERYTHING_OVER_TLS = os.environ.get("TIDEGATE_TEST_TLS") == "1"
+# Each gateway has one thread, but where a test asks for workers.
+SINGLE_THREAD = os.environ.get("TIDEGATE_TEST_SINGLE_THREAD") == "1"
 
 
 def run(*words, env=None, seconds=wait.PATIENCE_SECONDS, cwd=None, told=""):
@@ -65,9 +67,15 @@ class Gateway:
     def __init__(self, directory, *options, redis=None, env=None, name="gateway", ready=True, binary=None,
                  tls=None, admin_tls=None):
         self.tls, self.admin_tls = tls, admin_tls  # contexts of ssl for whoever connects
+        self.n_workers = 1 if SINGLE_THREAD else 2  # where a test does not ask for others
         if EVERYTHING_OVER_TLS and not tls:
             options, self.tls = (*options, *over_tls()), everybodys_authority().client()
-        command = [binary or BINARY, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2"]
+        command = [binary or BINARY, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+        words = [str(option) for option in options]
+        if not {"--workers", "--single-thread"}.intersection(words):
+            command += ["--workers", str(self.n_workers)]
+        if SINGLE_THREAD and "--single-thread" not in words and dict(zip(words, words[1:])).get("--workers", "1") == "1":
+            command += ["--single-thread", "true"]
         if redis:
             command += ["--redis", redis if isinstance(redis, str) else redis.url]
         self.process = Process([*command, *options], directory, name, env)

@@ -1,0 +1,64 @@
+"""
+One thread that hears Redis and serves clients, which is the default where the process may use one CPU. The suite
+integration-address runs all other tests with it, too.
+"""
+
+import os
+import pathlib
+
+import pytest
+
+from harness.gateway import run
+
+
+def names_of_threads(gateway):
+    return {(task / "comm").read_text().strip() for task in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir()}
+
+
+@pytest.fixture
+def serve(start, redis):
+    """serve(n_cpus, *options) is a gateway that may use so many CPUs."""
+    allowed = os.sched_getaffinity(0)
+
+    def serve_one(n_cpus, *options):
+        if len(allowed) < n_cpus:
+            pytest.skip(f"needs {n_cpus} CPUs")
+        os.sched_setaffinity(0, sorted(allowed)[:n_cpus])
+        try:
+            return start(*options, redis=redis)
+        finally:
+            os.sched_setaffinity(0, allowed)
+
+    return serve_one
+
+
+@pytest.mark.parametrize("n_cpus, options, has_worker", [
+    (1, ["--workers", "0"], False),
+    (1, ["--workers", "1"], False),
+    (1, ["--workers", "2"], True),
+    (1, ["--workers", "1", "--single-thread", "false"], True),
+    (2, ["--workers", "1"], True),
+    (2, ["--workers", "0", "--single-thread", "true"], False),
+])
+def test_one_cpu_and_one_worker_make_one_thread(serve, redis, n_cpus, options, has_worker):
+    gateway = serve(n_cpus, *options)
+    assert ("tg-worker-0" in names_of_threads(gateway)) == has_worker
+    with gateway.connect("/ws/cards") as client:
+        redis.publish("cards", '{"type":"n"}')
+        assert client.receive()["type"] == "n"
+
+
+def test_a_single_thread_has_one_worker():
+    refused = run("check", "--single-thread", "true", "--workers", "2")
+    assert refused.returncode == 2
+    assert "a single thread has one worker: set workers to 1" in refused.stderr
+    taken = run("check", "--single-thread", "on").stdout
+    assert ["workers", "1"] in [line.split()[:2] for line in taken.splitlines()]
+
+
+def test_mail_that_comes_while_other_mail_waits_is_taken(start, redis):
+    """A turn has 20 ms for events, and what is left waits behind sockets: what Redis sends meanwhile must wake the worker."""
+    gateway = start("--single-thread", "true", redis=redis)
+    bench = run("bench", "--url", gateway.url(""), "--redis", redis.url, "--connections", "300", "--window", "2000",
+                "--warmup", "0", "--duration", "1")
+    assert bench.returncode == 0, bench.stdout + bench.stderr
