@@ -32,6 +32,9 @@ struct lws_loop *lws_loop_new(struct event_base *base);
  */
 struct lws_context *lws_loop_create_context(struct lws_loop *loop, struct lws_context_creation_info *info);
 
+/* Its sockets go before others of the same base, if that has priorities. Called before there are any. */
+void lws_loop_go_first(struct lws_loop *loop);
+
 /* Runs the timers of lws that are due, serves connections that lws holds back, and makes sure that the loop
  * wakes up for the next timer. */
 void lws_loop_turn(struct lws_loop *loop);

@@ -418,6 +418,7 @@ static int start_lws(struct admin *admin, struct event_base *base)
 	admin->loop = lws_loop_new(base);
 	if (!admin->loop)
 		return -ENOMEM;
+	lws_loop_go_first(admin->loop); /* a probe must not wait for clients whose thread it shares */
 	admin->context = lws_loop_create_context(admin->loop, &info);
 	if (admin->context)
 		admin->vhost = lws_create_vhost(admin->context, &info);

@@ -16,7 +16,7 @@ enum shutdown_step shutdown_plan_ask(
 		return now_ms - plan->asked_ms < SHUTDOWN_REPEAT_MS ? SHUTDOWN_SAME : SHUTDOWN_ABORT;
 	plan->times = *times;
 	plan->asked_ms = now_ms;
-	plan->closing_ms = now_ms + times->delay_ms;
+	plan->closing_ms = now_ms + times->delay_ms + 1; /* a part of a millisecond was cut off */
 	if (!times->delay_ms)
 		return begin_closing(plan, now_ms);
 	plan->phase = SHUTDOWN_DELAY;

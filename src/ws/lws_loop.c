@@ -28,6 +28,7 @@ struct lws_loop {
 	struct event *timer;
 	struct loop_io **ios; /* by descriptor */
 	int n_ios;
+	bool goes_first;
 	uint64_t n_served;
 	uint64_t turn_served;    /* of them before the last turn */
 	uint64_t turned_us;      /* when that was */
@@ -78,6 +79,11 @@ void lws_loop_set_pause(struct lws_loop *loop, lws_loop_pause_fn pause, void *ar
 {
 	loop->pause = pause;
 	loop->pause_arg = arg;
+}
+
+void lws_loop_go_first(struct lws_loop *loop)
+{
+	loop->goes_first = true;
 }
 
 void lws_loop_served(struct lws_loop *loop)
@@ -172,6 +178,8 @@ static void io_change(struct lws *wsi, unsigned int flags)
 		return;
 	event_assign(&io->event, io->loop->base, lws_get_socket_fd(wsi), (short)(wanted | EV_PERSIST),
 		on_event, io);
+	if (io->loop->goes_first)
+		event_priority_set(&io->event, 0);
 	event_add(&io->event, NULL);
 }
 

@@ -33,11 +33,11 @@ def serve(start, redis):
 
 
 @pytest.mark.parametrize("n_cpus, options, has_worker", [
-    (1, ["--workers", "0"], False),
-    (1, ["--workers", "1"], False),
+    (1, ["--workers", "0", "--single-thread", "auto"], False),
+    (1, ["--workers", "1", "--single-thread", "auto"], False),
     (1, ["--workers", "2"], True),
     (1, ["--workers", "1", "--single-thread", "false"], True),
-    (2, ["--workers", "1"], True),
+    (2, ["--workers", "1", "--single-thread", "auto"], True),
     (2, ["--workers", "0", "--single-thread", "true"], False),
 ])
 def test_one_cpu_and_one_worker_make_one_thread(serve, redis, n_cpus, options, has_worker):

@@ -27,9 +27,9 @@ static void serves_through_the_delay(void **state)
 	(void)state;
 	assert_int_equal(shutdown_plan_ask(&plan, &times, START), SHUTDOWN_WAIT);
 	/* Nobody there is no reason to close early: load balancers still send clients. */
-	assert_int_equal(shutdown_plan_poll(&plan, true, START + DELAY - 1), SHUTDOWN_WAIT);
-	assert_int_equal(shutdown_plan_poll(&plan, false, START + DELAY), SHUTDOWN_CLOSE);
-	assert_int_equal(shutdown_plan_poll(&plan, false, START + DELAY), SHUTDOWN_WAIT); /* once */
+	assert_int_equal(shutdown_plan_poll(&plan, true, START + DELAY), SHUTDOWN_WAIT);
+	assert_int_equal(shutdown_plan_poll(&plan, false, START + DELAY + 1), SHUTDOWN_CLOSE);
+	assert_int_equal(shutdown_plan_poll(&plan, false, START + DELAY + 1), SHUTDOWN_WAIT); /* once */
 }
 
 static void closes_at_once_without_a_delay(void **state)
@@ -54,11 +54,11 @@ static void ends_with_the_last_client(void **state)
 static void ends_a_timeout_after_the_last_was_asked_to_go(void **state)
 {
 	struct shutdown_plan plan = {0};
-	uint64_t end = START + DELAY + SPREAD + TIMEOUT;
+	uint64_t end = START + DELAY + 1 + SPREAD + TIMEOUT;
 
 	(void)state;
 	shutdown_plan_ask(&plan, &times, START);
-	assert_int_equal(shutdown_plan_poll(&plan, false, START + DELAY), SHUTDOWN_CLOSE);
+	assert_int_equal(shutdown_plan_poll(&plan, false, START + DELAY + 1), SHUTDOWN_CLOSE);
 	assert_int_equal(shutdown_plan_poll(&plan, false, end - 1), SHUTDOWN_WAIT);
 	assert_int_equal(shutdown_plan_poll(&plan, false, end), SHUTDOWN_LATE);
 }
@@ -83,9 +83,8 @@ static void takes_what_is_said_again_at_once_for_one_wish(void **state)
 	assert_int_equal(shutdown_plan_ask(&plan, &hurried, START), SHUTDOWN_SAME);
 	assert_int_equal(shutdown_plan_ask(&plan, &times, START + 1), SHUTDOWN_SAME);
 	assert_int_equal(shutdown_plan_ask(&plan, &times, START + SHUTDOWN_REPEAT_MS - 1), SHUTDOWN_SAME);
-	assert_int_equal(
-		shutdown_plan_poll(&plan, false, START + DELAY - 1), SHUTDOWN_WAIT); /* as first asked */
-	assert_int_equal(shutdown_plan_poll(&plan, false, START + DELAY), SHUTDOWN_CLOSE);
+	assert_int_equal(shutdown_plan_poll(&plan, false, START + DELAY), SHUTDOWN_WAIT); /* as first asked */
+	assert_int_equal(shutdown_plan_poll(&plan, false, START + DELAY + 1), SHUTDOWN_CLOSE);
 }
 
 static void does_nothing_unasked(void **state)
