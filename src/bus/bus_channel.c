@@ -26,6 +26,8 @@ enum {
 	ENDING_MS = 30000, /* for the log of a history that is to end to be read once more */
 };
 
+/* --- coming and going --- */
+
 struct bus_channel *bus_channel_find(const struct bus *bus, uint64_t hash, struct slice name)
 {
 	struct map_entry *entry = map_find(&bus->channels, hash, name.data, name.len);
@@ -174,6 +176,8 @@ void bus_channel_left(struct bus_channel *channel)
 	channel->bus->n_lingering++;
 }
 
+/* --- workers that want it --- */
+
 /* A resync with the log's position, for clients that were let in before every event came to them. NULL if the
  * channel keeps no history, or when out of memory. */
 static struct message *say_away(const struct bus_channel *channel)
@@ -265,6 +269,8 @@ static void confirm(struct bus_channel *channel)
 	tell_taps_confirmed(channel);
 }
 
+/* --- the end of its history --- */
+
 /* Clients that wait for a log that cannot be read are better off without the history. */
 static void end_history(struct bus_channel *channel, uint64_t now_ms)
 {
@@ -316,6 +322,8 @@ void bus_channels_expire(struct bus *bus, uint64_t now_ms)
 		give_up(channel);
 	}
 }
+
+/* --- handing out --- */
 
 static void tell_taps(struct bus_channel *channel, struct message *event)
 {
@@ -373,6 +381,8 @@ static void on_history_deliver(void *arg, struct message *event)
 	if (channel->settling != SETTLING_READ)
 		hand_out(channel, event);
 }
+
+/* --- what its history says --- */
 
 /* Clients that know of recovery are told; the others go on, or are closed for it. */
 static void tell_resync(struct bus_channel *channel, struct message *told, bool close_others)
@@ -469,6 +479,8 @@ const struct history_listener bus_channel_history_listener = {
 	.drained = on_history_drained,
 	.answered = on_history_answered,
 };
+
+/* --- what the broker says --- */
 
 /* Makes a message of an event that came over pub/sub. An entry of a log gets its position if the channel
  * keeps a history. 0; MESSAGE_NOT_JSON or -ENOMEM. */
