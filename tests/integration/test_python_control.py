@@ -57,6 +57,7 @@ def test_each_call_says_what_all_gateways_have_done(pair, own_redis):
     assert (told.n, sorted(told.nodes.values()), told.silent) == (2, [1, 1], ())
     assert [end_of(socket) for socket in his] == [4100, 4100]
     assert control.revoke(user="43", until=time.time() + 60).n == 1
+    assert end_of(other) == 4001
     assert control.revoke(token="a", until=time.time() + 60).n == 0
     with pytest.raises(Refused, match="disconnect takes one of"):
         control.disconnect(user="42", conn="a.1")
