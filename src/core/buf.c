@@ -88,13 +88,18 @@ void buf_append_char(struct buf *buf, char c)
 
 void buf_printf(struct buf *buf, const char *format, ...)
 {
+	size_t room = buf->failed ? 0 : buf->cap - buf->len;
 	va_list args;
 	char *at;
 	int n;
 
 	va_start(args, format);
-	n = vsnprintf(NULL, 0, format, args);
+	n = vsnprintf(room ? buf->data + buf->len : NULL, room, format, args);
 	va_end(args);
+	if (n >= 0 && (size_t)n < room) {
+		buf->len += (size_t)n;
+		return;
+	}
 	at = n < 0 ? NULL : buf_reserve(buf, (size_t)n + 1);
 	if (!at) {
 		buf->failed = true;

@@ -14,9 +14,16 @@
 #include "core/clock.h"
 #include "protocol/message.h"
 
+enum {
+	USUAL_BYTES = 256,
+};
+
 static void reply_begin(struct buf *out, const char *type, struct slice id)
 {
-	buf_printf(out, "{\"type\":\"%s\"", type);
+	buf_reserve(out, USUAL_BYTES);
+	buf_append_str(out, "{\"type\":\"");
+	buf_append_str(out, type);
+	buf_append_char(out, '"');
 	if (!id.data)
 		return;
 	buf_append_str(out, ",\"id\":");
@@ -124,21 +131,36 @@ struct message *reply_error(struct slice id, const char *code, const char *messa
 	return reply_end(&out, wall_ms);
 }
 
+/* Behind another. Its value follows. */
+static void append_member(struct buf *out, const char *name)
+{
+	buf_append_str(out, ",\"");
+	buf_append_str(out, name);
+	buf_append_str(out, "\":");
+}
+
 static void append_member_bool(struct buf *out, const char *name, bool value)
 {
-	buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
+	append_member(out, name);
+	buf_append_str(out, value ? "true" : "false");
 }
 
 /* Appends a position, which wants no escapes. Returns where it stands. */
 static size_t append_pos(struct buf *out, const char *pos)
 {
-	buf_printf(out, ",\"pos\":\"%s\"", pos);
-	return out->len - strlen(pos) - 1;
+	size_t at;
+
+	append_member(out, "pos");
+	buf_append_char(out, '"');
+	at = out->len;
+	buf_append_str(out, pos);
+	buf_append_char(out, '"');
+	return at;
 }
 
 static void append_member_text(struct buf *out, const char *name, const char *value)
 {
-	buf_printf(out, ",\"%s\":", name);
+	append_member(out, name);
 	buf_append_json_string(out, value, strlen(value));
 }
 

@@ -48,6 +48,23 @@ static void formats_past_the_room_it_has(void **state)
 	buf_deinit(&buf);
 }
 
+/* Printing wants a place for its NUL, which is no byte of the text. */
+static void formats_what_just_fits_and_what_just_does_not(void **state)
+{
+	(void)state;
+	for (int more = -1; more <= 1; more++) {
+		struct buf buf = {0};
+		size_t room;
+
+		buf_append_str(&buf, "<");
+		room = buf.cap - buf.len;
+		buf_printf(&buf, "%*d", (int)room + more, 42);
+		assert_int_equal(buf.len, 1 + room + (size_t)more);
+		assert_string_equal(buf_text(&buf) + buf.len - 3, " 42");
+		buf_deinit(&buf);
+	}
+}
+
 static void refuses_everything_after_a_failure_until_reset(void **state)
 {
 	struct buf buf = {0};
@@ -125,6 +142,7 @@ int main(void)
 		cmocka_unit_test(is_empty_when_zeroed),
 		cmocka_unit_test(keeps_what_was_appended_while_it_grows),
 		cmocka_unit_test(formats_past_the_room_it_has),
+		cmocka_unit_test(formats_what_just_fits_and_what_just_does_not),
 		cmocka_unit_test(refuses_everything_after_a_failure_until_reset),
 		cmocka_unit_test(drops_its_first_bytes),
 		cmocka_unit_test(quotes_json_strings),
