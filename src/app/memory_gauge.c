@@ -223,17 +223,34 @@ static uint64_t read_total(const struct memory_gauge *gauge)
 	return sysinfo(&machine) == 0 ? (uint64_t)machine.totalram * machine.mem_unit : UINT64_MAX;
 }
 
-void memory_gauge_init(struct memory_gauge *gauge, const char *root)
+static void find(struct memory_gauge *gauge)
 {
 	char path[MEMORY_GAUGE_PATH_MAX];
 	size_t mount_len;
 
-	*gauge = (struct memory_gauge){0};
-	snprintf(gauge->root, sizeof(gauge->root), "%s", root);
 	gauge->limit_bytes = read_total(gauge);
+	gauge->limited = false;
+	gauge->folder[0] = '\0';
 	if (find_path(gauge, path) && find_folder(gauge, path, &mount_len))
 		find_limit(gauge, mount_len);
+}
+
+void memory_gauge_init(struct memory_gauge *gauge, const char *root)
+{
+	*gauge = (struct memory_gauge){0};
+	snprintf(gauge->root, sizeof(gauge->root), "%s", root);
+	find(gauge);
 	find_others(gauge);
+}
+
+bool memory_gauge_renew(struct memory_gauge *gauge)
+{
+	struct memory_gauge before = *gauge;
+
+	find(gauge);
+	if (*before.folder && !*gauge->folder)
+		*gauge = before; /* it cannot be read now */
+	return gauge->limit_bytes != before.limit_bytes;
 }
 
 uint64_t memory_gauge_bound(struct memory_gauge *gauge, uint64_t wanted_bytes)

@@ -35,6 +35,9 @@ struct memory_gauge {
 /* Finds the cgroup. root: borrowed for the call. */
 void memory_gauge_init(struct memory_gauge *gauge, const char *root);
 
+/* Looks at the limit anew. True: it has changed, and memory_gauge_bound() is to be called again. */
+bool memory_gauge_renew(struct memory_gauge *gauge);
+
 /*
  * The bound: wanted_bytes, or 90 % of what there is (0). Decides whose memory is read. Where a bound was
  * chosen that is smaller than the cgroup's, the cgroup counts only if this process is most of it: others

@@ -81,6 +81,18 @@ static void look(struct memory_watch *watch, uint64_t now_ms)
 	metrics_set(watch->metrics, METRIC_MEMORY, watch->bytes);
 }
 
+static void renew(struct memory_watch *watch, uint64_t now_ms)
+{
+	if (now_ms < watch->renew_ms)
+		return;
+	watch->renew_ms = now_ms + MEMORY_RENEW_MS;
+	if (!memory_gauge_renew(&watch->gauge))
+		return;
+	memory_watch_configure(watch, watch->wanted_bytes);
+	log_info(watch->log, "the limit of memory has changed", log_uint("limit", watch->gauge.limit_bytes),
+		log_uint("memory_max", watch->stages.bytes_max));
+}
+
 static void on_tick(evutil_socket_t fd, short events, void *arg)
 {
 	struct memory_watch *watch = arg;
@@ -88,6 +100,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
+	renew(watch, now_ms);
 	look(watch, now_ms);
 	if (memory_crowd_left(&watch->crowd, total(watch, METRIC_CONNECTIONS),
 		    total(watch, METRIC_QUEUED_BYTES), now_ms))
@@ -96,6 +109,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 
 void memory_watch_configure(struct memory_watch *watch, uint64_t bytes_max)
 {
+	watch->wanted_bytes = bytes_max;
 	watch->stages.bytes_max = memory_gauge_bound(&watch->gauge, bytes_max);
 	metrics_set(watch->metrics, METRIC_MEMORY_MAX, watch->stages.bytes_max);
 }

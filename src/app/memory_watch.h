@@ -20,7 +20,8 @@ struct places;
 struct worker;
 
 enum {
-	MEMORY_WATCH_MS = 250, /* between two looks */
+	MEMORY_WATCH_MS = 250,   /* between two looks */
+	MEMORY_RENEW_MS = 10000, /* between two looks at the limit: a pod may be resized while it runs */
 };
 
 struct memory_watch {
@@ -28,7 +29,9 @@ struct memory_watch {
 	struct memory_gauge gauge;
 	struct memory_stages stages;
 	struct memory_crowd crowd;
-	uint64_t bytes; /* at the last look */
+	uint64_t bytes;        /* at the last look */
+	uint64_t wanted_bytes; /* the option memory_max */
+	uint64_t renew_ms;     /* when the limit is looked at */
 	struct bus *bus;
 	struct places *places;
 	struct worker *const *workers;

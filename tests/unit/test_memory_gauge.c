@@ -128,6 +128,25 @@ static void files_in_the_page_cache_do_not_count(void **state)
 	assert_int_equal(memory_gauge_read(&world->gauge, true), (100 - (70 - 10)) * MIB);
 }
 
+/* kubernetes/kubernetes 102884: a pod is resized while it runs. */
+static void a_limit_that_changes_is_noticed(void **state)
+{
+	struct world *world = *state;
+
+	put_container(world, "max\n");
+	init(world);
+	assert_int_equal(memory_gauge_bound(&world->gauge, 0), 8192 * MIB / 100 * 90);
+	assert_false(memory_gauge_renew(&world->gauge));
+	put(world, "/sys/fs/cgroup/memory.max", "134217728\n");
+	assert_true(memory_gauge_renew(&world->gauge));
+	assert_int_equal(memory_gauge_bound(&world->gauge, 0), 128 * MIB / 100 * 90);
+	assert_int_equal(memory_gauge_read(&world->gauge, true), (100 - (70 - 10)) * MIB);
+	put(world, "/sys/fs/cgroup/memory.max", "268435456\n");
+	assert_true(memory_gauge_renew(&world->gauge));
+	assert_false(memory_gauge_renew(&world->gauge));
+	assert_int_equal(memory_gauge_bound(&world->gauge, 0), 256 * MIB / 100 * 90);
+}
+
 static void files_that_exist_in_memory_alone_do_count(void **state)
 {
 	struct world *world = *state;
@@ -241,6 +260,7 @@ int main(void)
 		TEST(without_a_cgroup_it_is_the_process_and_the_machine),
 		TEST(where_meminfo_is_hidden_the_machine_has_a_size_all_the_same),
 		TEST(files_in_the_page_cache_do_not_count),
+		TEST(a_limit_that_changes_is_noticed),
 		TEST(files_that_exist_in_memory_alone_do_count),
 		TEST(a_cgroup_without_a_limit_bounds_nothing),
 		TEST(where_the_kernel_holds_up_is_a_limit_too),
