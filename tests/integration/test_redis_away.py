@@ -1,11 +1,13 @@
 """Redis goes away and comes back: clients stay, the operator is told, events flow again within two seconds."""
 
 import json
+import random
 import signal
 import time
 
 import pytest
 
+from harness.gateway import TALKATIVE
 from harness.redis_server import RedisServer
 from harness.wait import sized, until
 from harness.websocket import WebSocket
@@ -174,6 +176,42 @@ def test_a_killed_connection_is_redialled(gateway, own_redis):
             own_redis.publish("cards", '{"type":"end"}')
             while peer.receive()["type"] != "end":
                 pass
+
+
+def say_and_hear(peers, commands):
+    """Each (peer, type, channel) is said; returns when each is answered."""
+    for number, (peer, kind, channel) in enumerate(commands):
+        peer.send({"type": kind, "id": number, "data": {"channel": channel}})
+    owed = {number: peer for number, (peer, _, _) in enumerate(commands)}
+    for peer in peers:
+        while peer in owed.values():
+            answer = peer.receive()
+            assert answer["type"] != "error" or answer["data"]["code"] == "unavailable", answer
+            owed.pop(answer["id"])
+
+
+def test_subscriptions_are_as_asked_whatever_became_of_the_links_meanwhile(start, own_redis):
+    """Last ones leave, and first ones come, while links die. (StackExchange.Redis 1110, centrifugal/centrifuge 77, node-redis 467)"""
+    gateway, chance, channels = start(*TALKATIVE, redis=own_redis), random.Random(1), [f"items:{n}" for n in range(12)]
+    peers = [gateway.connect("/ws/cards") for _ in range(6)]
+    for _ in range(8):
+        commands = [(chance.choice(peers), chance.choice(["subscribe", "unsubscribe"]), chance.choice(channels)) for _ in range(100)]
+        own_redis.client.client_kill_filter(_type=chance.choice(["pubsub", "normal"]), skipme=True)
+        say_and_hear(peers, commands)
+    gateway.wait_until_ready()
+    wanted = {peer: set(chance.sample(channels, 2)) for peer in peers}
+    say_and_hear(peers, [(peer, "subscribe" if channel in wanted[peer] else "unsubscribe", channel) for peer in peers for channel in channels])
+    until("Redis has what is wanted, and no more", lambda: set(own_redis.client.pubsub_channels("items:*"))
+          == {channel.encode() for channel in set.union(*wanted.values())})
+    for channel in channels:
+        own_redis.publish(channel, json.dumps({"type": "n", "data": channel}))
+    own_redis.publish("cards", '{"type":"end"}')
+    for peer in peers:
+        heard = []
+        while (message := peer.receive())["type"] != "end":
+            heard.append(message["data"])
+        assert sorted(heard) == sorted(wanted[peer])
+        peer.abandon()
 
 
 def test_a_unix_socket_will_do(start, own_redis):
