@@ -15,12 +15,12 @@
 #include "protocol/message.h"
 
 enum {
-	USUAL_BYTES = 256,
+	REPLY_FIRST = 256, /* bytes; most replies have fewer */
 };
 
 static void reply_begin(struct buf *out, const char *type, struct slice id)
 {
-	buf_reserve(out, USUAL_BYTES);
+	buf_reserve(out, REPLY_FIRST);
 	buf_append_str(out, "{\"type\":\"");
 	buf_append_str(out, type);
 	buf_append_char(out, '"');
