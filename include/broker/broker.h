@@ -280,7 +280,7 @@ struct broker_ops {
 	int (*subscribe)(struct broker *broker, struct slice channel);
 	void (*unsubscribe)(struct broker *broker, struct slice channel);
 	void (*hurry)(struct broker *broker, struct slice channel); /* NULL: nobody ever waits */
-	void (*look)(struct broker *broker);                        /* NULL: nothing comes from outside */
+	void (*look)(struct broker *broker);
 	int (*publish)(struct broker *broker, struct slice channel, struct slice payload,
 		broker_published_fn done, void *arg);
 	int (*log_publish)(struct broker *broker, struct slice channel, struct slice payload,

@@ -47,6 +47,9 @@ int listener_new(struct event_base *base, const char *host, uint16_t port, bool 
  */
 void listener_rest(struct listener *listener, listener_room_fn room);
 
+/* A few connections now and then go before the sockets of the same base. */
+void listener_go_first(struct listener *listener);
+
 /* The port it listens on. */
 uint16_t listener_port(const struct listener *listener);
 

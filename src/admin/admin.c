@@ -485,6 +485,7 @@ int admin_new(const struct admin_options *options, struct admin **adminp, struct
 		&admin->listener, error);
 	if (r < 0)
 		goto fail;
+	listener_go_first(admin->listener);
 	*adminp = admin;
 	return 0;
 

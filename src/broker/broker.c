@@ -20,8 +20,7 @@ void broker_hurry(struct broker *broker, struct slice channel)
 
 void broker_look(struct broker *broker)
 {
-	if (broker->ops->look)
-		broker->ops->look(broker);
+	broker->ops->look(broker);
 }
 
 void broker_unsubscribe(struct broker *broker, struct slice channel)

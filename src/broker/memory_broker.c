@@ -26,6 +26,7 @@
 #include "core/clock.h"
 #include "core/list.h"
 #include "core/map.h"
+#include "core/priority.h"
 
 struct memory_channel {
 	struct map_entry entry;
@@ -387,6 +388,14 @@ static void memory_turn(evutil_socket_t fd, short what, void *arg)
 		memory->listener.drained(memory->listener.arg);
 }
 
+static void memory_look(struct broker *broker)
+{
+	struct memory_broker *memory = (struct memory_broker *)broker;
+
+	if (!list_empty(&memory->jobs))
+		memory_turn(-1, 0, memory);
+}
+
 static void memory_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct memory_broker *memory = arg;
@@ -453,6 +462,7 @@ static void memory_free(struct broker *broker)
 static const struct broker_ops memory_ops = {
 	.subscribe = memory_subscribe,
 	.unsubscribe = memory_unsubscribe,
+	.look = memory_look,
 	.publish = memory_publish,
 	.log_publish = memory_log_publish,
 	.log_read = memory_read,
@@ -481,6 +491,7 @@ int memory_broker_new(
 		memory_free(&memory->broker);
 		return -ENOMEM;
 	}
+	event_priority_set(memory->turn, PRIORITY_LAST);
 	memory_wake(memory);
 	*brokerp = &memory->broker;
 	return 0;

@@ -17,6 +17,7 @@
 #include "bus/tickets.h"
 #include "core/clock.h"
 #include "core/mailbox.h"
+#include "core/priority.h"
 #include "mail/action.h"
 #include "mail/bus_mail.h"
 #include "mail/join.h"
@@ -140,6 +141,7 @@ static void wake(void *arg)
 void bus_inbox_share_loop(struct bus *bus)
 {
 	mailbox_wake_by(bus->inbox, wake, bus);
+	event_priority_set(bus->mail_event, PRIORITY_LAST); /* it comes from sockets */
 }
 
 static void free_mail(struct bus_mail *mail)

@@ -21,6 +21,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/mailbox.h"
+#include "core/priority.h"
 #include "mail/order.h"
 #include "metrics/loop_lag.h"
 #include "metrics/metrics.h"
@@ -38,14 +39,6 @@ enum {
 	ORDER_PAUSE_US = 1000, /* between two steps of an order */
 	DRAIN_TICK_MS = 50,    /* a stream of clients, not waves */
 	SILENT_MS = 1000, /* for connections that have sent no request yet, after the last client had to go */
-};
-
-/* The two priorities of the loop. A storm of handshakes must not delay events, so mail and ticks go first.
- * libevent gives sockets, listeners and lws' timer the middle of two, which is the second. */
-enum {
-	PRIORITY_MAIL,
-	PRIORITY_SOCKETS,
-	N_PRIORITIES,
 };
 
 /* Without memory for it the next tick tries again. */
@@ -179,7 +172,7 @@ struct event_base *worker_base_new(bool priorities)
 	event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 	if (priorities)
-		event_config_set_max_dispatch_interval(config, &slice, -1, PRIORITY_SOCKETS);
+		event_config_set_max_dispatch_interval(config, &slice, -1, PRIORITY_LAST);
 	base = event_base_new_with_config(config);
 	event_config_free(config);
 	if (base && priorities && event_base_priority_init(base, N_PRIORITIES) < 0) {
@@ -195,7 +188,17 @@ struct event *worker_urgent_event(
 	struct event *event = event_new(worker->base, fd, events, callback, worker);
 
 	if (event)
-		event_priority_set(event, PRIORITY_MAIL);
+		event_priority_set(event, PRIORITY_FIRST);
+	return event;
+}
+
+struct event *worker_last_event(
+	struct worker *worker, int fd, short events, void (*callback)(int, short, void *))
+{
+	struct event *event = event_new(worker->base, fd, events, callback, worker);
+
+	if (event)
+		event_priority_set(event, PRIORITY_LAST);
 	return event;
 }
 
@@ -213,7 +216,7 @@ static int make_loop(struct worker *worker, const struct worker_options *options
 		return r;
 	worker->tick = worker_urgent_event(worker, -1, EV_PERSIST, on_tick);
 	worker->drain_tick = worker_urgent_event(worker, -1, EV_PERSIST, on_drain_tick);
-	worker->order_timer = event_new(worker->base, -1, 0, on_order_timer, worker);
+	worker->order_timer = worker_last_event(worker, -1, 0, on_order_timer);
 	if (!worker->tick || !worker->drain_tick || !worker->order_timer ||
 		event_add(worker->tick, &interval) < 0)
 		return -ENOMEM;

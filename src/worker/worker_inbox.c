@@ -359,7 +359,7 @@ static struct event *new_mail_event(struct worker *worker)
 	if (!worker->shares_loop)
 		return worker_urgent_event(worker, fd, EV_READ | EV_PERSIST, on_mail);
 	mailbox_wake_by(worker->inbox, wake, worker);
-	return event_new(worker->base, fd, EV_READ | EV_PERSIST, on_mail, worker);
+	return worker_last_event(worker, fd, EV_READ | EV_PERSIST, on_mail);
 }
 
 int worker_inbox_open(struct worker *worker)
@@ -370,7 +370,7 @@ int worker_inbox_open(struct worker *worker)
 	backlog_init(&worker->backlog, WORKER_BACKLOG_BYTES);
 	worker->passed_limit = (struct log_limit){.burst = 1, .interval_ms = PASSED_LOG_MS};
 	worker->mail_event = new_mail_event(worker);
-	worker->behind_event = event_new(worker->base, -1, 0, on_behind, worker);
+	worker->behind_event = worker_last_event(worker, -1, 0, on_behind);
 	if (!worker->mail_event || !worker->behind_event || event_add(worker->mail_event, NULL) < 0)
 		return -ENOMEM;
 	return 0;

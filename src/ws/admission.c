@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "core/list.h"
+#include "core/priority.h"
 #include "ws/arrival.h"
 #include "ws/proxy_header.h"
 
@@ -150,9 +151,12 @@ static void wait_for_more(struct newcomer *newcomer)
 	uint64_t left_ms = newcomer->deadline_ms > now_ms ? newcomer->deadline_ms - now_ms : 0;
 	struct timeval left = {(time_t)(left_ms / 1000), (suseconds_t)(left_ms % 1000 * 1000)};
 
-	if (!newcomer->event)
+	if (!newcomer->event) {
 		newcomer->event =
 			event_new(newcomer->admission->base, newcomer->fd, EV_READ, on_event, newcomer);
+		if (newcomer->event)
+			event_priority_set(newcomer->event, PRIORITY_LAST);
+	}
 	if (!newcomer->event || event_add(newcomer->event, &left) < 0)
 		finish(newcomer, -ENOMEM);
 }

@@ -16,7 +16,14 @@
 #include <event2/event.h>
 
 #include "core/buf.h"
+#include "core/clock.h"
 #include "core/ip.h"
+#include "core/priority.h"
+
+enum {
+	FIRST_MAX = 16, /* connections in FIRST_MS: half a millisecond of work for the admin port */
+	FIRST_MS = 10,
+};
 
 struct listener {
 	struct event_base *base;
@@ -28,6 +35,9 @@ struct listener {
 	void *arg;
 	int fd; /* -1: closed */
 	uint16_t port;
+	bool goes_first;
+	uint64_t began_ms; /* if it goes first: when it began to count */
+	uint64_t n_first;
 };
 
 static void rest(struct listener *listener)
@@ -67,6 +77,7 @@ static int accept_one(struct listener *listener)
 	if (fd < 0)
 		return errno == ECONNABORTED || errno == EINTR ? 0 : -1;
 	address = ip_of(&peer);
+	listener->n_first++;
 	listener->accept(listener->arg, fd, &address);
 	return 0;
 }
@@ -76,12 +87,27 @@ static bool is_watched(const struct listener *listener)
 	return listener->readable && event_pending(listener->readable, EV_READ, NULL);
 }
 
+/* Those who come without end have every other round with the sockets. */
+static void choose_priority(struct listener *listener)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (now_ms >= listener->began_ms + FIRST_MS) {
+		listener->began_ms = now_ms;
+		listener->n_first = 0;
+	}
+	event_priority_set(
+		listener->readable, listener->n_first < FIRST_MAX ? PRIORITY_DEFAULT : PRIORITY_LAST);
+}
+
 static void on_readable(evutil_socket_t unused, short events, void *arg)
 {
 	struct listener *listener = arg;
 
 	(void)unused;
 	(void)events;
+	if (listener->goes_first)
+		choose_priority(listener);
 	/* accept() may have it rest, or end. */
 	for (int n = 0; n < LISTENER_ACCEPTS_MAX && is_watched(listener); n++) {
 		if (accept_one(listener) == 0)
@@ -162,6 +188,7 @@ static int start(struct listener *listener, struct event_base *base, int fd)
 	listener->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, listener);
 	if (!listener->rested || !listener->readable)
 		return -ENOMEM;
+	event_priority_set(listener->readable, PRIORITY_LAST);
 	if (listen(fd, LISTENER_BACKLOG) < 0)
 		return -errno;
 	return event_add(listener->readable, NULL) < 0 ? -ENOMEM : 0;
@@ -197,6 +224,12 @@ fail:
 	listener_free(listener);
 	buf_printf(error, "cannot listen on %s port %u: %s", *host ? host : "*", port, strerror(-r));
 	return r;
+}
+
+void listener_go_first(struct listener *listener)
+{
+	listener->goes_first = true;
+	event_priority_set(listener->readable, PRIORITY_DEFAULT);
 }
 
 uint16_t listener_port(const struct listener *listener)

@@ -13,6 +13,7 @@
 
 #include "core/buf.h"
 #include "core/clock.h"
+#include "core/priority.h"
 
 /* A descriptor of lws. */
 struct loop_io {
@@ -178,8 +179,7 @@ static void io_change(struct lws *wsi, unsigned int flags)
 		return;
 	event_assign(&io->event, io->loop->base, lws_get_socket_fd(wsi), (short)(wanted | EV_PERSIST),
 		on_event, io);
-	if (io->loop->goes_first)
-		event_priority_set(&io->event, 0);
+	event_priority_set(&io->event, io->loop->goes_first ? PRIORITY_FIRST : PRIORITY_LAST);
 	event_add(&io->event, NULL);
 }
 
@@ -230,6 +230,7 @@ struct lws_loop *lws_loop_new(struct event_base *base)
 	loop->timer = event_new(base, -1, EV_PERSIST, on_timer, loop);
 	if (!loop->timer || event_add(loop->timer, &interval) < 0)
 		goto fail;
+	event_priority_set(loop->timer, PRIORITY_LAST);
 	return loop;
 
 fail:

@@ -8,6 +8,7 @@
 #include <libwebsockets.h>
 
 #include "core/list.h"
+#include "core/priority.h"
 #include "ws/lws_loop.h"
 #include "ws/ws_connection.h"
 #include "ws/ws_request.h"
@@ -53,8 +54,10 @@ struct ws_answers *ws_answers_new(struct event_base *base, struct lws_loop *loop
 	list_init(&answers->due);
 	answers->loop = loop;
 	answers->event = event_new(base, -1, 0, on_due, answers);
-	if (answers->event)
+	if (answers->event) {
+		event_priority_set(answers->event, PRIORITY_LAST);
 		return answers;
+	}
 	free(answers);
 	return NULL;
 }

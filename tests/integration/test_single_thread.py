@@ -3,12 +3,17 @@ One thread that hears Redis and serves clients, which is the default where the p
 integration-address runs all other tests with it, too.
 """
 
+import contextlib
 import os
 import pathlib
+import select
+import socket
+import ssl
 
 import pytest
 
-from harness.gateway import run
+from harness.gateway import over_tls, run
+from harness.wait import sized
 
 
 def names_of_threads(gateway):
@@ -62,3 +67,28 @@ def test_mail_that_comes_while_other_mail_waits_is_taken(start, redis):
     bench = run("bench", "--url", gateway.url(""), "--redis", redis.url, "--connections", "300", "--window", "2000",
                 "--warmup", "0", "--duration", "1")
     assert bench.returncode == 0, bench.stdout + bench.stderr
+
+
+def hello():
+    """The first bytes of a client of TLS, which cost the server far more than the client."""
+    context, out = ssl.create_default_context(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost").do_handshake()
+    return out.read()
+
+
+def test_a_crowd_of_handshakes_holds_up_neither_probes_nor_publications(start, redis):
+    """All of the crowd is ready at once: whoever had to stand behind it would see its end."""
+    gateway = start("--single-thread", "true", "--connections-per-address", "0", *over_tls(), redis=redis)
+    greeting = hello()
+    with contextlib.ExitStack() as ends:
+        crowd = [ends.enter_context(socket.create_connection(gateway.address)) for _ in range(sized(2000, 1500))]
+        for one in crowd:
+            one.sendall(greeting)
+        last, n_answered = select.poll(), 0
+        last.register(crowd[-1], select.POLLIN)
+        while not last.poll(0):
+            assert gateway.get("/live").status == 200
+            assert gateway.post("/publish", {"channel": "cards", "payload": {}}).status == 200
+            n_answered += 1
+    assert n_answered >= 5

@@ -25,6 +25,7 @@
 #include "broker/redis/url.h"
 #include "broker/redis/waiters.h"
 #include "core/clock.h"
+#include "core/priority.h"
 
 enum {
 	READ_BYTES = 64 * 1024,       /* one read(2) */
@@ -46,6 +47,7 @@ struct redis_link {
 	const struct redis_tls *tls;
 	struct redis_link_listener listener;
 	uint32_t timeout_ms;
+	bool floods;
 	enum link_state state;
 
 	struct redis_dial *dial;
@@ -358,6 +360,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (link->floods && link->state == LINK_READY)
+		event_priority_set(link->readable, PRIORITY_LAST);
 	link->heard_ms = clock_monotonic_ms();
 	link->stream.write_needs_read = false;
 	link_read_turn(link);
@@ -366,8 +370,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 void redis_link_look(struct redis_link *link)
 {
-	if (link->state != LINK_READY)
+	if (!link || link->state != LINK_READY)
 		return;
+	link->stream.write_needs_read = false;
 	link_read_turn(link);
 	link_watch(link);
 }
@@ -452,6 +457,7 @@ int redis_link_new(struct event_base *base, const struct redis_link_options *opt
 	link->tls = options->tls;
 	link->listener = *listener;
 	link->timeout_ms = options->timeout_ms;
+	link->floods = options->floods;
 	redis_stream_init(&link->stream);
 	link_name(link, options->name);
 	link->timer = evtimer_new(base, on_timer, link);

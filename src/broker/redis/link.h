@@ -58,6 +58,8 @@ struct redis_link_options {
 	const char *name;            /* for CLIENT SETNAME; borrowed for the call */
 	size_t bulk_bytes_max;       /* see reply.h */
 	uint32_t timeout_ms;         /* to connect, and again to be greeted */
+	bool floods; /* what it hears may come without end; its owner calls redis_link_look() where that takes
+			long */
 };
 
 /* reply: NULL if the link ended before an answer came; then it is unknown whether the
@@ -89,7 +91,7 @@ int redis_link_tell(struct redis_link *link, const struct slice *argv, size_t n)
 /* Ends it; closed() follows on a later turn. The first reason counts. */
 void redis_link_fail(struct redis_link *link, enum redis_link_end end, const char *reason);
 
-/* Reads what has come, as if the loop had said so. Calls the listener. */
+/* Reads what has come, as if the loop had said so. Calls the listener. Accepts NULL. */
 void redis_link_look(struct redis_link *link);
 
 /* Another redis_link_options.bulk_bytes_max, from the next answer on. */

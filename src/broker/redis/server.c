@@ -213,8 +213,10 @@ void redis_server_hurry(struct redis_server *server, struct slice channel)
 
 void redis_server_look(struct redis_server *server)
 {
-	if (server && server->subscriber.link)
-		redis_link_look(server->subscriber.link);
+	if (!server)
+		return;
+	redis_link_look(server->subscriber.link);
+	redis_link_look(server->commander); /* which the first may have ended */
 }
 
 void redis_server_unsubscribe(struct redis_server *server, enum redis_hearing hearing, struct slice channel)

@@ -186,6 +186,7 @@ int redis_server_dial(struct redis_server *server)
 		.name = buf_text(&server->client_name),
 		.bulk_bytes_max = server->payload_bytes_max + ENVELOPE_HEAD_MAX,
 		.timeout_ms = server->dial_timeout_ms,
+		.floods = true,
 	};
 	int r;
 
