@@ -280,7 +280,7 @@ struct broker_ops {
 	int (*subscribe)(struct broker *broker, struct slice channel);
 	void (*unsubscribe)(struct broker *broker, struct slice channel);
 	void (*hurry)(struct broker *broker, struct slice channel); /* NULL: nobody ever waits */
-	void (*look)(struct broker *broker);
+	bool (*look)(struct broker *broker);
 	int (*publish)(struct broker *broker, struct slice channel, struct slice payload,
 		broker_published_fn done, void *arg);
 	int (*log_publish)(struct broker *broker, struct slice channel, struct slice payload,
@@ -350,8 +350,8 @@ int broker_subscribe(struct broker *broker, struct slice channel);
 void broker_hurry(struct broker *broker, struct slice channel);
 
 /* Takes the events that have come, without waiting for the loop: its owner is at something that takes long.
- * Calls the listener. */
-void broker_look(struct broker *broker);
+ * Calls the listener. True: there are more. */
+bool broker_look(struct broker *broker);
 
 /* Leaves the channel. Events that are under way may still come. Idempotent. */
 void broker_unsubscribe(struct broker *broker, struct slice channel);

@@ -74,8 +74,9 @@ struct worker_listener {
 	void (*ticket)(void *arg, struct ticket *ticket);
 	/* A token names a key that may be among those behind the URL of token_keys: they are wanted. */
 	int (*keys)(void *arg); /* 0 or -ENOMEM */
-	/* Sockets take long, and the loop is shared: takes what has come for the bus meanwhile. */
-	void (*look)(void *arg);
+	/* Sockets or events take long, and the loop is shared: takes what has come for the bus meanwhile.
+	 * True: there is more. */
+	bool (*look)(void *arg);
 };
 
 struct worker_options {

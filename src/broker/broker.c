@@ -18,9 +18,9 @@ void broker_hurry(struct broker *broker, struct slice channel)
 		broker->ops->hurry(broker, channel);
 }
 
-void broker_look(struct broker *broker)
+bool broker_look(struct broker *broker)
 {
-	broker->ops->look(broker);
+	return broker->ops->look(broker);
 }
 
 void broker_unsubscribe(struct broker *broker, struct slice channel)

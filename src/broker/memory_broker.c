@@ -388,12 +388,13 @@ static void memory_turn(evutil_socket_t fd, short what, void *arg)
 		memory->listener.drained(memory->listener.arg);
 }
 
-static void memory_look(struct broker *broker)
+static bool memory_look(struct broker *broker)
 {
 	struct memory_broker *memory = (struct memory_broker *)broker;
 
 	if (!list_empty(&memory->jobs))
 		memory_turn(-1, 0, memory);
+	return false;
 }
 
 static void memory_tick(evutil_socket_t fd, short what, void *arg)

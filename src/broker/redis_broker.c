@@ -170,9 +170,9 @@ static void redis_hurry(struct broker *broker, struct slice channel)
 	redis_servers_hurry(&of(broker)->servers, channel);
 }
 
-static void redis_look(struct broker *broker)
+static bool redis_look(struct broker *broker)
 {
-	redis_servers_look(&of(broker)->servers);
+	return redis_servers_look(&of(broker)->servers);
 }
 
 static void redis_unsubscribe(struct broker *broker, struct slice channel)

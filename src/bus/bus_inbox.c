@@ -295,12 +295,12 @@ static int post_keys(void *arg)
 }
 
 /* On the bus thread, where the worker shares it. */
-static void look(void *arg)
+static bool look(void *arg)
 {
 	struct bus *bus = arg;
 
 	bus_inbox_take(bus);
-	broker_look(bus->broker);
+	return broker_look(bus->broker);
 }
 
 struct worker_listener bus_worker_listener(struct bus *bus)

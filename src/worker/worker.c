@@ -86,6 +86,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	begin_drain_tick(worker);
 	slow_shed(&worker->clients, atomic_exchange_explicit(&worker->shed_bytes, 0, memory_order_relaxed));
 	worker_inbox_log_passed(worker);
+	event_base_loopbreak(worker->base); /* there are turns, however long something is ready */
 }
 
 static void on_drain_tick(evutil_socket_t fd, short events, void *arg)
@@ -139,7 +140,7 @@ static void on_pause(void *arg)
 	struct worker *worker = arg;
 
 	if (worker->shares_loop)
-		worker->listener.look(worker->listener.arg);
+		(void)worker->listener.look(worker->listener.arg);
 	worker_inbox_pause(worker); /* what was said meanwhile goes out */
 	worker_turn(worker);
 	if (worker->stopped)

@@ -3,7 +3,9 @@ One thread that hears Redis and serves clients, which is the default where the p
 integration-address runs all other tests with it, too.
 """
 
+import base64
 import contextlib
+import json
 import os
 import pathlib
 import select
@@ -92,3 +94,28 @@ def test_a_crowd_of_handshakes_holds_up_neither_probes_nor_publications(start, r
             assert gateway.post("/publish", {"channel": "cards", "payload": {}}).status == 200
             n_answered += 1
     assert n_answered >= 5
+
+
+@pytest.mark.plain
+def test_what_the_worker_cannot_take_is_passed_over_and_not_left_in_redis(start, own_redis, tmp_path):
+    """Redis gives up a subscriber for whom too much waits, and then all its clients have a gap."""
+    own_redis.client.config_set("client-output-buffer-limit", "pubsub 0 0 0")
+    routes = tmp_path / "tidegate.yaml"
+    routes.write_text("""routes:
+  - path: /ws/cards
+    channel: cards
+    compression: on
+    slow: {policy: drop_oldest, bytes: 1MiB, age: none}
+""", encoding="utf-8")
+    gateway = start("--single-thread", "true", "--config", routes, redis=own_redis)
+    crowd = [gateway.connect(headers=[("Sec-WebSocket-Extensions", "permessage-deflate")]) for _ in range(10)]
+    event = json.dumps({"type": "n", "data": base64.b64encode(os.urandom(75_000)).decode()})  # dear to deflate
+    for _ in range(40):
+        pipeline = own_redis.client.pipeline(transaction=False)
+        for _ in range(40):
+            pipeline.publish("cards", event)
+        pipeline.execute()
+        assert gateway.get("/live").status == 200
+    gateway.wait_for_line("events passed over: this worker cannot keep up", channel="cards")
+    for client in crowd:
+        client.abandon()

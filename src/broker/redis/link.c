@@ -323,8 +323,8 @@ static size_t link_read(struct redis_link *link)
 	return (size_t)n;
 }
 
-/* All that has arrived, up to the bound of one turn. */
-static void link_read_turn(struct redis_link *link)
+/* All that has arrived, up to the bound of one turn. True: that was reached. */
+static bool link_read_turn(struct redis_link *link)
 {
 	bool was_ready = link->state == LINK_READY;
 	size_t total = 0, n;
@@ -339,6 +339,7 @@ static void link_read_turn(struct redis_link *link)
 		event_active(link->readable, EV_READ, 1);
 	if (was_ready)
 		link->listener.turned(link->listener.arg);
+	return n == READ_BYTES;
 }
 
 /* Has the events of the socket that the stream waits for. */
@@ -364,17 +365,20 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		event_priority_set(link->readable, PRIORITY_LAST);
 	link->heard_ms = clock_monotonic_ms();
 	link->stream.write_needs_read = false;
-	link_read_turn(link);
+	(void)link_read_turn(link);
 	link_watch(link);
 }
 
-void redis_link_look(struct redis_link *link)
+bool redis_link_look(struct redis_link *link)
 {
+	bool more;
+
 	if (!link || link->state != LINK_READY)
-		return;
+		return false;
 	link->stream.write_needs_read = false;
-	link_read_turn(link);
+	more = link_read_turn(link);
 	link_watch(link);
+	return more;
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -385,11 +389,12 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (link->stream.read_needs_write)
-		link_read_turn(link);
+		(void)link_read_turn(link);
 	if (link->state != LINK_CLOSED && evbuffer_get_length(link->out))
 		r = redis_stream_write(&link->stream, link->out);
 	if (r < 0 && r != -EPROTO)
-		link_read_turn(link); /* the last words of Redis say more than that it does not listen */
+		(void)link_read_turn(
+			link); /* the last words of Redis say more than that it does not listen */
 	if (r < 0)
 		link_broke(link, "writing failed", r);
 	link_watch(link);

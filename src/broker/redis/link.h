@@ -91,8 +91,9 @@ int redis_link_tell(struct redis_link *link, const struct slice *argv, size_t n)
 /* Ends it; closed() follows on a later turn. The first reason counts. */
 void redis_link_fail(struct redis_link *link, enum redis_link_end end, const char *reason);
 
-/* Reads what has come, as if the loop had said so. Calls the listener. Accepts NULL. */
-void redis_link_look(struct redis_link *link);
+/* Reads what has come, as if the loop had said so. Calls the listener. True: there may be more. Accepts
+ * NULL. */
+bool redis_link_look(struct redis_link *link);
 
 /* Another redis_link_options.bulk_bytes_max, from the next answer on. */
 void redis_link_set_bulk_max(struct redis_link *link, size_t bulk_bytes_max);

@@ -211,12 +211,14 @@ void redis_server_hurry(struct redis_server *server, struct slice channel)
 	redis_subscriber_hurry(&server->subscriber, channel);
 }
 
-void redis_server_look(struct redis_server *server)
+bool redis_server_look(struct redis_server *server)
 {
+	bool more;
+
 	if (!server)
-		return;
-	redis_link_look(server->subscriber.link);
-	redis_link_look(server->commander); /* which the first may have ended */
+		return false;
+	more = redis_link_look(server->subscriber.link);
+	return redis_link_look(server->commander) || more; /* the first may have ended the second */
 }
 
 void redis_server_unsubscribe(struct redis_server *server, enum redis_hearing hearing, struct slice channel)

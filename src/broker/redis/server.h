@@ -74,7 +74,7 @@ bool redis_server_is_ready(const struct redis_server *server);    /* accepts NUL
  * a server that is NULL, which is not ready. */
 int redis_server_subscribe(struct redis_server *server, enum redis_hearing hearing, struct slice channel);
 void redis_server_hurry(struct redis_server *server, struct slice channel);
-void redis_server_look(struct redis_server *server); /* broker_look(); accepts NULL */
+bool redis_server_look(struct redis_server *server); /* broker_look(); accepts NULL */
 void redis_server_unsubscribe(struct redis_server *server, enum redis_hearing hearing, struct slice channel);
 int redis_server_publish(struct redis_server *server, struct slice channel, struct slice payload,
 	broker_published_fn done, void *arg);

@@ -177,10 +177,13 @@ void redis_servers_hurry(struct redis_servers *servers, struct slice channel)
 		redis_server_hurry(redis_servers_of_channel(servers, channel), channel);
 }
 
-void redis_servers_look(struct redis_servers *servers)
+bool redis_servers_look(struct redis_servers *servers)
 {
+	bool more = false;
+
 	for (size_t i = 0; i < redis_servers_n(servers); i++)
-		redis_server_look(redis_servers_at(servers, i));
+		more |= redis_server_look(redis_servers_at(servers, i));
+	return more;
 }
 
 void redis_servers_set_payload_max(struct redis_servers *servers, size_t payload_bytes_max)

@@ -78,7 +78,7 @@ const char *redis_servers_reason(const struct redis_servers *servers);
 int redis_servers_subscribe(struct redis_servers *servers, struct slice channel);
 void redis_servers_unsubscribe(struct redis_servers *servers, struct slice channel);
 void redis_servers_hurry(struct redis_servers *servers, struct slice channel);
-void redis_servers_look(struct redis_servers *servers); /* broker_look() */
+bool redis_servers_look(struct redis_servers *servers); /* broker_look() */
 void redis_servers_set_payload_max(struct redis_servers *servers, size_t payload_bytes_max);
 void redis_servers_set_loads_library(struct redis_servers *servers, bool loads_library);
 
