@@ -164,14 +164,8 @@ int claims_read(
 	struct slice json, const struct claims_rules *rules, int64_t now_ms, struct identity **identityp)
 {
 	struct claims_object object;
-	char text[CLAIMS_BYTES_MAX];
-	int r;
+	int r = claims_parse(json.data, json.len, &object);
 
-	if (json.len > sizeof(text))
-		return TOKEN_MALFORMED;
-	if (json.len)
-		memcpy(text, json.data, json.len);
-	r = claims_parse(text, json.len, &object);
 	if (r == 0)
 		r = claims_time(&object, rules, now_ms);
 	if (r == 0)

@@ -23,8 +23,8 @@ enum {
 };
 
 struct walk {
-	char *at;
-	char *end;
+	const char *at;
+	const char *end;
 	struct claims_object *object;
 	unsigned int depth;
 	size_t begins[CLAIMS_DEPTH_MAX]; /* of each open bracket: how many members there were before */
@@ -33,10 +33,12 @@ struct walk {
 /* A value ended here: if it is a claim's, that is how long it is. */
 static void note_end(struct walk *walk)
 {
-	struct claims_member *member = &walk->object->members[walk->object->n_members - 1];
+	struct claims_member *member;
 
-	if (walk->depth == 1)
-		member->value.len = (size_t)(walk->at - member->value.data);
+	if (walk->depth != 1)
+		return;
+	member = &walk->object->members[walk->object->n_members - 1];
+	member->value.len = (size_t)(walk->at - member->value.data);
 }
 
 static bool is_space(char c)
@@ -44,7 +46,7 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static char *pass_space(char *at, const char *end)
+static const char *pass_space(const char *at, const char *end)
 {
 	while (at < end && is_space(*at))
 		at++;
@@ -81,7 +83,7 @@ static size_t escape_length(const char *at)
 }
 
 /* Returns the quote that closes the string, which at is in; NULL: it has an escape that is refused. */
-static char *close_string(char *at, bool *escapedp)
+static const char *close_string(const char *at, bool *escapedp)
 {
 	*escapedp = false;
 	for (; *at != '"'; at++)
@@ -96,23 +98,20 @@ static char *close_string(char *at, bool *escapedp)
 	return at;
 }
 
-static int read_name(struct walk *walk, char *text, size_t len, bool escaped)
+static int read_name(struct walk *walk, struct slice name, bool escaped)
 {
 	struct claims_object *object = walk->object;
-	struct slice name = {text + 1, len - 2};
 
 	if (object->n_members == CLAIMS_NAMES_MAX)
 		return TOKEN_MALFORMED;
-	if (escaped) /* an escape is longer than what it stands for */
-		name = (struct slice){text, (size_t)json_unescape((struct slice){text, len}, text, len)};
-	object->members[object->n_members++] = (struct claims_member){name, {walk->at, 0}};
+	object->members[object->n_members++] = (struct claims_member){name, {walk->at, 0}, escaped};
 	return 0;
 }
 
 /* What stands in front of a colon is a name. */
 static int read_string(struct walk *walk)
 {
-	char *text = walk->at, *colon;
+	const char *text = walk->at, *colon;
 	bool escaped;
 
 	walk->at = close_string(text + 1, &escaped);
@@ -121,10 +120,10 @@ static int read_string(struct walk *walk)
 	walk->at++;
 	colon = pass_space(walk->at, walk->end);
 	if (*colon == ':') {
-		size_t len = (size_t)(walk->at - text);
+		struct slice name = {text, (size_t)(walk->at - text)};
 
 		walk->at = pass_space(colon + 1, walk->end);
-		return read_name(walk, text, len, escaped);
+		return read_name(walk, name, escaped);
 	}
 	note_end(walk);
 	return 0;
@@ -159,6 +158,11 @@ static int read_open(struct walk *walk)
 	return 0;
 }
 
+static bool same_name(const struct claims_member *a, const struct claims_member *b)
+{
+	return a->escaped || b->escaped ? json_string_equal(a->name, b->name) : slice_equal(a->name, b->name);
+}
+
 static int read_close(struct walk *walk)
 {
 	struct claims_object *object = walk->object;
@@ -166,7 +170,7 @@ static int read_close(struct walk *walk)
 
 	for (size_t i = begin; i < object->n_members; i++)
 		for (size_t j = begin; j < i; j++)
-			if (slice_equal(object->members[i].name, object->members[j].name))
+			if (same_name(&object->members[i], &object->members[j]))
 				return TOKEN_MALFORMED;
 	if (walk->depth)
 		object->n_members = begin;
@@ -205,7 +209,7 @@ static int read_next(struct walk *walk)
 	}
 }
 
-int claims_parse(char *text, size_t len, struct claims_object *object)
+int claims_parse(const char *text, size_t len, struct claims_object *object)
 {
 	struct walk walk = {.at = text, .end = text + len, .object = object};
 	bool is_object;
@@ -223,7 +227,7 @@ int claims_parse(char *text, size_t len, struct claims_object *object)
 struct slice claims_value(const struct claims_object *object, const char *name)
 {
 	for (size_t i = 0; i < object->n_members; i++)
-		if (slice_is(object->members[i].name, name))
+		if (json_string_is(object->members[i].name, name, strlen(name)))
 			return object->members[i].value;
 	return (struct slice){0};
 }

@@ -10,6 +10,7 @@
  * no int64 or no double holds.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,8 +25,9 @@ enum {
 };
 
 struct claims_member {
-	struct slice name;  /* unescaped, without its quotes */
-	struct slice value; /* as it stands */
+	struct slice name; /* as it stands, like the value */
+	struct slice value;
+	bool escaped; /* the name is */
 };
 
 struct claims_object {
@@ -33,9 +35,9 @@ struct claims_object {
 	struct claims_member members[CLAIMS_NAMES_MAX];
 };
 
-/* Reads text[0..len), which it may change, and which the object borrows. 0, or TOKEN_MALFORMED: it is no
+/* Reads text[0..len), which the object borrows. 0, or TOKEN_MALFORMED: it is no
  * object that each reader understands alike, or one beyond the bounds. */
-int claims_parse(char *text, size_t len, struct claims_object *object);
+int claims_parse(const char *text, size_t len, struct claims_object *object);
 
 /* The value of a member, checked by json_check(); {NULL, 0} if it is not there. */
 struct slice claims_value(const struct claims_object *object, const char *name);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "auth/claims_object.h"
 #include "core/buf.h"
 
 #define NOW_MS INT64_C(1000000) /* second 1000 */
@@ -324,6 +325,16 @@ static void names_and_texts_may_have_escapes(void **state)
 	identity_free(identity);
 }
 
+static void a_value_is_read_where_it_stands(void **state)
+{
+	char text[] = "{\"\\u0061\":[{\"\\u0062\":1,\"c\":\"\\u0064\"}]}";
+	struct claims_object object;
+
+	(void)state;
+	assert_int_equal(claims_parse(text, strlen(text), &object), 0);
+	assert_true(slice_is(claims_value(&object, "a"), "[{\"\\u0062\":1,\"c\":\"\\u0064\"}]"));
+}
+
 static void members_are_counted_while_their_object_is_open(void **state)
 {
 	struct identity *identity;
@@ -418,6 +429,8 @@ static void channels_are_a_list_of_patterns(void **state)
 		{CLAIMS "\"channels\":{\"cards\":{}}}", TOKEN_CHANNELS},
 		{CLAIMS "\"channels\":[1]}", TOKEN_CHANNELS},
 		{CLAIMS "\"channels\":[null]}", TOKEN_CHANNELS},
+		{CLAIMS "\"channels\":[{\"\\u0061\":1}]}", TOKEN_CHANNELS},
+		{CLAIMS "\"channels\":[{\"\\u0061\":1,\"a\":1}]}", TOKEN_MALFORMED},
 		{CLAIMS "\"channels\":[\"\"]}", TOKEN_CHANNELS},
 		{CLAIMS "\"channels\":[\"user:4*\"]}", TOKEN_CHANNELS},
 	};
@@ -482,6 +495,7 @@ int main(void)
 		cmocka_unit_test(text_that_two_readers_could_take_for_two_things_is_refused),
 		cmocka_unit_test(what_readers_differ_about_is_refused_wherever_it_stands),
 		cmocka_unit_test(names_and_texts_may_have_escapes),
+		cmocka_unit_test(a_value_is_read_where_it_stands),
 		cmocka_unit_test(members_are_counted_while_their_object_is_open),
 		cmocka_unit_test(deep_nesting_ends),
 		cmocka_unit_test(issuer_and_audience_are_as_configured),
