@@ -30,6 +30,7 @@
 enum {
 	BODY_SIZE = 256,
 	CONTENT_SIZE = 96,
+	CORS_SIZE = 512,
 	/* A longer origin is none of a host: names have 253 bytes. Its page does not read the answer. */
 	ORIGIN_MAX = 300,
 	ANSWER_BYTES = 256, /* about as long as it is */
@@ -273,27 +274,30 @@ static const struct handshake_refusal *refuse_ticket(
 	return &refusals[refusal];
 }
 
-/* Nobody knows what is in a ticket before the broker has said it. */
+/* Nobody knows what is in a ticket before the broker has said it, which uses it up: HEAD may not. */
 static const struct handshake_refusal *ask_for(
-	const struct credential *credential, struct handshake_token *token)
+	const struct request_head *head, const struct credential *credential, struct handshake_token *token)
 {
 	struct slice name = credential->token;
 
 	if (!ticket_form_good(name))
 		return refuse_ticket(token, REFUSAL_TICKET_INVALID, "malformed");
+	if (request_head_method_is(head, "HEAD"))
+		return &refusals[REFUSAL_HEAD];
 	memcpy(token->ticket, name.data, name.len);
 	token->ticket[name.len] = '\0';
 	return &refusals[REFUSAL_UNAVAILABLE];
 }
 
-static const struct handshake_refusal *judge_ticket(const struct handshake_door *door,
-	const struct credential *credential, struct handshake_token *token, struct identity **identityp)
+static const struct handshake_refusal *judge_ticket(const struct request_head *head,
+	const struct handshake_door *door, const struct credential *credential, struct handshake_token *token,
+	struct identity **identityp)
 {
 	const struct ticket *ticket = door->ticket;
 	int r;
 
 	if (!ticket)
-		return ask_for(credential, token);
+		return ask_for(head, credential, token);
 	if (ticket->r > 0)
 		return refuse_ticket(token, REFUSAL_TICKET_INVALID, "unknown");
 	/* A reload may have taken the rules away meanwhile. */
@@ -341,8 +345,9 @@ static const struct handshake_refusal *check_token(const struct request_head *he
 	/* A browser sends cookies for any page. */
 	if (credential.place == CREDENTIAL_COOKIE && !page_is_known(head, door, transport))
 		return &refusals[REFUSAL_BAD_ORIGIN];
-	refusal = credential.place == CREDENTIAL_TICKET ? judge_ticket(door, &credential, token, identityp)
-							: judge(door, &credential, token, identityp);
+	refusal = credential.place == CREDENTIAL_TICKET
+			  ? judge_ticket(head, door, &credential, token, identityp)
+			  : judge(door, &credential, token, identityp);
 	return refusal ? refusal : check_revocations(door, token, identityp);
 }
 
@@ -466,31 +471,46 @@ bool handshake_page_reads(
 	return head->n[HTTP_ORIGIN] && !check_origin(head, rules->origins, remote);
 }
 
-void handshake_write_cors(const struct request_head *head, char out[HANDSHAKE_CORS_SIZE])
+/* The fields that let it. */
+static void write_cors(const struct request_head *head, char out[CORS_SIZE])
 {
 	struct slice origin = head->value[HTTP_ORIGIN];
 
 	out[0] = '\0';
 	if (origin.len <= ORIGIN_MAX)
-		(void)snprintf(out, HANDSHAKE_CORS_SIZE,
+		(void)snprintf(out, CORS_SIZE,
 			"Access-Control-Allow-Origin: %.*s\r\nAccess-Control-Allow-Credentials: true\r\n"
 			"Access-Control-Expose-Headers: Retry-After\r\n",
 			(int)origin.len, origin.data);
+}
+
+/* Nobody between us and the browser may keep what comes, or compress it: then it would wait for more. */
+void handshake_answer_stream(const struct request_head *head, bool page_reads, struct buf *out)
+{
+	char date[HTTP_DATE_SIZE], cors[CORS_SIZE] = "";
+
+	http_date((int64_t)clock_wall_ms(), date);
+	if (page_reads)
+		write_cors(head, cors);
+	buf_printf(out,
+		"HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+		"Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n%sVary: Origin\r\n"
+		"Connection: close\r\n\r\n",
+		date, cors);
 }
 
 /* The row of a success has no body, and says what its own fields are; none goes to HEAD. */
 static void write_refused(const struct request_head *head, const struct handshake_refusal *refusal,
 	bool page_reads, struct buf *out)
 {
-	char date[HTTP_DATE_SIZE], body[BODY_SIZE], cors[HANDSHAKE_CORS_SIZE] = "",
-						    content[CONTENT_SIZE] = "";
+	char date[HTTP_DATE_SIZE], body[BODY_SIZE], cors[CORS_SIZE] = "", content[CONTENT_SIZE] = "";
 	int body_len = snprintf(body, sizeof(body),
 		"{\"type\":\"error\",\"data\":{\"code\":\"%s\",\"message\":\"%s\"}}\n", refusal->code,
 		refusal->message);
 
 	http_date((int64_t)clock_wall_ms(), date);
 	if (page_reads)
-		handshake_write_cors(head, cors);
+		write_cors(head, cors);
 	if (refusal->status >= 400)
 		(void)snprintf(content, sizeof(content),
 			"Content-Type: application/json\r\nContent-Length: %d\r\n", body_len);
@@ -509,6 +529,8 @@ void handshake_refuse(struct lws *wsi, const struct request_head *head,
 
 	if (refusal->close && reads_close(head))
 		write_closed(head, refusal, &out);
+	else if (refusal->id == REFUSAL_HEAD)
+		handshake_answer_stream(head, page_reads, &out);
 	else
 		write_refused(head, refusal, page_reads, &out);
 	/* The peer may be gone already, or there is no memory: then there is no answer. */

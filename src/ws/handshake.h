@@ -35,10 +35,6 @@ enum refusal {
 	N_REFUSALS,
 };
 
-enum {
-	HANDSHAKE_CORS_SIZE = 512,
-};
-
 /* The answer of a refusal; a constant row of a table. */
 struct handshake_refusal {
 	enum refusal id;
@@ -96,9 +92,6 @@ const struct handshake_refusal *handshake_refusal(enum refusal refusal);
 bool handshake_page_reads(
 	const struct request_head *head, const struct handshake_rules *rules, const struct in6_addr *remote);
 
-/* The fields that let it. */
-void handshake_write_cors(const struct request_head *head, char out[HANDSHAKE_CORS_SIZE]);
-
 /* Writes the refusal, as an HTTP response or as a WebSocket that is closed at once: nothing follows it. The
  * head may be empty. page_reads: handshake_page_reads(). */
 void handshake_refuse(struct lws *wsi, const struct request_head *head,
@@ -110,6 +103,9 @@ bool handshake_speaks(const struct request_head *head);
 /* Writes the answer to a request that is let in. extensions: what is agreed to of those that it offers, or
  * NULL. */
 void handshake_answer(const struct request_head *head, const char *extensions, struct buf *out);
+
+/* Writes the head of an event stream, also for HEAD. page_reads: handshake_page_reads(). */
+void handshake_answer_stream(const struct request_head *head, bool page_reads, struct buf *out);
 
 /* The address of the client: the connection's peer or, if that is a trusted proxy, the client behind it. */
 struct in6_addr handshake_remote(

@@ -15,7 +15,7 @@
 #include "client/clients.h"
 #include "core/buf.h"
 #include "core/clock.h"
-#include "http/date.h"
+#include "http/query.h"
 #include "http/request_head.h"
 #include "protocol/command.h"
 #include "protocol/event_stream.h"
@@ -46,21 +46,12 @@ static void tell_channels(const struct client *client, struct buf *out)
 	}
 }
 
-/* Nobody between us and the browser may keep what comes, or compress it: then it would wait for more. */
 int sse_stream_prepare(struct ws_connection *connection, const struct request_head *head, bool page_reads)
 {
-	char date[HTTP_DATE_SIZE], cors[HANDSHAKE_CORS_SIZE] = "";
 	struct buf out = {0};
 	uint32_t spread = (uint32_t)(connection->client.id * UINT64_C(0x9e3779b97f4a7c15) >> 32);
 
-	http_date((int64_t)clock_wall_ms(), date);
-	if (page_reads)
-		handshake_write_cors(head, cors);
-	buf_printf(&out,
-		"HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
-		"Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n%sVary: Origin\r\n"
-		"Connection: close\r\n\r\n",
-		date, cors);
+	handshake_answer_stream(head, page_reads, &out);
 	if (connection->client.transport != TRANSPORT_POST)
 		tell_channels(&connection->client, &out);
 	event_stream_open(&out, RETRY_MS + spread % RETRY_SPREAD_MS,
@@ -69,6 +60,15 @@ int sse_stream_prepare(struct ws_connection *connection, const struct request_he
 		connection->head = strdup(buf_text(&out));
 	buf_deinit(&out);
 	return connection->head ? 0 : -ENOMEM;
+}
+
+/* Before they have heard an id, polyfills may bring an empty one. */
+static bool query_has_id(struct slice query)
+{
+	char first[2];
+	int len = query_text(query, "lastEventId", NULL, first, sizeof(first));
+
+	return len > 0 || len == -ENOSPC;
 }
 
 int sse_stream_resume(struct ws_connection *connection, const struct request_head *head)
@@ -81,8 +81,8 @@ int sse_stream_resume(struct ws_connection *connection, const struct request_hea
 		since = (struct since){.kind = SINCE_MALFORMED};
 	else if (id.len)
 		since = since_parse_list(id, others, ROUTE_CHANNELS_MAX - 1);
-	else if (!since_query_read(head->query, "lastEventId", true, others, &since) &&
-		 !since_query_read(head->query, "since", true, others, &since))
+	else if (!since_query_read(head->query, query_has_id(head->query) ? "lastEventId" : "since", true,
+			 others, &since))
 		return client_streams(&connection->client, NULL);
 	return client_streams(&connection->client, &since);
 }

@@ -98,8 +98,14 @@ def test_other_methods_are_told_so(gateway, method):
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST, OPTIONS")
 
 
+def fields(answer):
+    return {name: value for name, value in answer.headers.items() if name != "date"}
+
+
 def test_head_is_told_the_fields_of_a_stream_and_opens_none(gateway):
     """RFC 9110 section 9.3.2: what looks whether a place is there asks so."""
+    with gateway.stream(headers=[("Origin", ORIGIN)]) as stream:
+        told = fields(stream.response)
     refused = 'tidegate_handshakes_refused_total{reason="head"}'
     opened, before = gateway.metric("tidegate_connections_opened_total"), gateway.metric(refused)
     with WebSocket(gateway.address) as peer:
@@ -109,10 +115,11 @@ def test_head_is_told_the_fields_of_a_stream_and_opens_none(gateway):
     assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert "content-length" not in answer.headers
+    assert fields(answer) == told, "they are those of GET"
     until("it is counted", lambda: gateway.metric(refused) == before + 1)
     assert gateway.metric("tidegate_connections_opened_total") == opened
-    for path, fields, status in (("/sse/nothing", [], 405), ("/sse/kept/%00", [], 400), ("/sse/cards", [("Origin", "https://evil.example")], 403)):
-        assert exchange(gateway.address, request(path, fields, method="HEAD")).status == status, path
+    for path, sent, status in (("/sse/nothing", [], 405), ("/sse/kept/%00", [], 400), ("/sse/cards", [("Origin", "https://evil.example")], 403)):
+        assert exchange(gateway.address, request(path, sent, method="HEAD")).status == status, path
 
 
 def test_http_1_0_and_a_body(gateway, redis):
@@ -198,6 +205,9 @@ def test_the_last_id_may_stand_in_the_url_as_polyfills_bring_it_back(gateway, pu
         assert numbers(again, 1) == [3]
     with gateway.stream("/sse/kept/d?lastEventId=x", last_id=again.last_id) as last:
         assert last.receive()["data"]["recovered"], "the header counts"
+    with gateway.stream("/sse/kept/d?lastEventId=&since=start") as first:
+        assert first.receive()["data"]["count"] == 3, "an empty one counts as absent, as an empty header does"
+        assert numbers(first, 3) == [1, 2, 3]
     publish("left:d", 1)
     with gateway.stream("/sse/pair/d?since=start") as stream:
         until("an id of both", lambda: "," in stream.last_id or (stream.receive_block() and False))

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from harness.event_stream import request
 from harness.gateway import run
 from harness.wait import SANITIZER, sized, until
 from harness.websocket import TEXT, Closed, Refused, WebSocket, exchange, frame, handshake
@@ -70,6 +71,20 @@ def test_where_no_credential_is_wanted_a_ticket_is_not_used_up(gateway, redis):
     ticket = put(redis)
     with gateway.connect(f"/ws/cards?ticket={ticket}"):
         assert redis.client.exists(f"tg:t:{ticket}")
+
+
+def test_a_head_uses_up_no_ticket(gateway, redis):
+    """RFC 9110 section 9.2.1: it is safe."""
+    path, before = f"/sse/me?ticket={put(redis, {'sub': '7'})}", asked(redis)
+    head = exchange(gateway.address, request(path, method="HEAD"))
+    assert (head.status, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert exchange(gateway.address, request("/sse/me?ticket=short", method="HEAD")).status == 401
+    assert asked(redis) == before
+    with gateway.stream(path) as stream:
+        redis.publish("user:7", '{"type":"hello"}')
+        assert stream.receive()["type"] == "hello"
+    with pytest.raises(Refused):
+        gateway.stream(path)
 
 
 def test_a_late_ticket_is_none(gateway, redis):
