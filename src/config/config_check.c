@@ -72,13 +72,13 @@ static int check_redis_tls(struct loader *loader)
 /* Names of the query that are somebody else's. */
 static int check_token_query(struct loader *loader)
 {
-	static const char *const taken[] = {"since", "ticket"};
+	static const char *const taken[] = {"since", "ticket", "lastEventId"};
 	const char *name = loader->config->token_query;
 
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
 		if (strcmp(name, taken[i]) == 0)
 			return contradiction(loader, OPTION_token_query, OPTION_token_query,
-				"token_query: 'since' and 'ticket' have a meaning already");
+				"token_query: 'since', 'ticket' and 'lastEventId' have a meaning already");
 	return 0;
 }
 

@@ -229,7 +229,8 @@ def test_keys_are_told_by_kind_bits_and_name_and_secrets_never(gateway, config):
     (("--token-secret", "short"), "--token-secret: token_secret is shorter than 32 bytes"),
     (("--token-keys", "nowhere.pem"), "--token-keys: nowhere.pem: No such file or directory"),
     (("--token-algorithms", "HS256,none"), "--token-algorithms: 'none' is not an algorithm of signatures"),
-    (("--token-query", "since"), "--token-query: token_query: 'since' and 'ticket' have a meaning already"),
+    (("--token-query", "since"), "--token-query: token_query: 'since', 'ticket' and 'lastEventId' have a meaning already"),
+    (("--token-query", "lastEventId"), "--token-query: token_query: 'since', 'ticket' and 'lastEventId' have a meaning already"),
     (("--token-cookie", "a b"), "--token-cookie: 'a b' is not a name"),
     (("--auth", "perhaps"), "--auth: 'perhaps' is not auto, none, optional or required"),
 ])
