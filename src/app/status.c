@@ -24,6 +24,15 @@ static uint64_t total(const struct status *status, enum metric id)
 	return metrics_total(status->blocks, status->n_blocks, id);
 }
 
+/* A HEAD and a preflight were answered as they should be. They are read first: they only grow. */
+static uint64_t refused(const struct status *status)
+{
+	uint64_t answered = metrics_together(status->blocks, status->n_blocks, METRIC_REFUSED_HEAD) +
+			    metrics_together(status->blocks, status->n_blocks, METRIC_REFUSED_PREFLIGHT);
+
+	return total(status, METRIC_REFUSED_NOT_FOUND) - answered;
+}
+
 static double seconds(const struct status *status, enum metric id)
 {
 	return (double)metrics_together(status->blocks, status->n_blocks, id) / US_PER_S;
@@ -72,30 +81,30 @@ static void write_memory(const struct memory_watch *memory, struct buf *out)
 
 static void write_totals(const struct status *status, struct buf *out)
 {
-	static const struct {
+	const struct {
 		const char *name;
-		enum metric id;
+		uint64_t n;
 	} rows[] = {
-		{"events", METRIC_EVENTS},
-		{"events_dropped", METRIC_EVENTS_DROPPED},
-		{"messages_received", METRIC_MESSAGES_IN},
-		{"received_bytes", METRIC_BYTES_IN},
-		{"messages_sent", METRIC_MESSAGES_OUT},
-		{"sent_bytes", METRIC_BYTES_OUT},
-		{"messages_dropped", METRIC_DROPPED_DISCONNECT},
-		{"connections_opened", METRIC_CONNECTIONS_OPENED},
-		{"connections_closed", METRIC_CLOSED_1000},
-		{"handshakes_refused", METRIC_REFUSED_NOT_FOUND},
-		{"actions_sent", METRIC_ACTIONS_SENT},
-		{"actions_answered", METRIC_ACTIONS_ANSWERED},
-		{"actions_timed_out", METRIC_ACTIONS_TIMED_OUT},
-		{"actions_refused", METRIC_ACTIONS_TOO_MANY},
-		{"actions_abandoned", METRIC_ACTIONS_ABANDONED},
+		{"events", total(status, METRIC_EVENTS)},
+		{"events_dropped", total(status, METRIC_EVENTS_DROPPED)},
+		{"messages_received", total(status, METRIC_MESSAGES_IN)},
+		{"received_bytes", total(status, METRIC_BYTES_IN)},
+		{"messages_sent", total(status, METRIC_MESSAGES_OUT)},
+		{"sent_bytes", total(status, METRIC_BYTES_OUT)},
+		{"messages_dropped", total(status, METRIC_DROPPED_DISCONNECT)},
+		{"connections_opened", total(status, METRIC_CONNECTIONS_OPENED)},
+		{"connections_closed", total(status, METRIC_CLOSED_1000)},
+		{"handshakes_refused", refused(status)},
+		{"actions_sent", total(status, METRIC_ACTIONS_SENT)},
+		{"actions_answered", total(status, METRIC_ACTIONS_ANSWERED)},
+		{"actions_timed_out", total(status, METRIC_ACTIONS_TIMED_OUT)},
+		{"actions_refused", total(status, METRIC_ACTIONS_TOO_MANY)},
+		{"actions_abandoned", total(status, METRIC_ACTIONS_ABANDONED)},
 	};
 
 	buf_append_str(out, ",\"totals\":{");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		buf_printf(out, "%s\"%s\":%" PRIu64, i ? "," : "", rows[i].name, total(status, rows[i].id));
+		buf_printf(out, "%s\"%s\":%" PRIu64, i ? "," : "", rows[i].name, rows[i].n);
 	buf_append_char(out, '}');
 }
 

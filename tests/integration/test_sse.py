@@ -102,12 +102,16 @@ def fields(answer):
     return {name: value for name, value in answer.headers.items() if name != "date"}
 
 
+def total_refused(gateway):
+    return gateway.get("/status").json()["totals"]["handshakes_refused"]
+
+
 def test_head_is_told_the_fields_of_a_stream_and_opens_none(gateway):
     """RFC 9110 section 9.3.2: what looks whether a place is there asks so."""
     with gateway.stream(headers=[("Origin", ORIGIN)]) as stream:
         told = fields(stream.response)
     refused = 'tidegate_handshakes_refused_total{reason="head"}'
-    opened, before = gateway.metric("tidegate_connections_opened_total"), gateway.metric(refused)
+    opened, before, total = gateway.metric("tidegate_connections_opened_total"), gateway.metric(refused), total_refused(gateway)
     with WebSocket(gateway.address) as peer:
         peer.send_raw(request("/sse/cards", [("Origin", ORIGIN)], method="HEAD"))
         answer = peer.read_response()
@@ -117,6 +121,7 @@ def test_head_is_told_the_fields_of_a_stream_and_opens_none(gateway):
     assert "content-length" not in answer.headers
     assert fields(answer) == told, "they are those of GET"
     until("it is counted", lambda: gateway.metric(refused) == before + 1)
+    assert total_refused(gateway) == total, "it was not refused"
     assert gateway.metric("tidegate_connections_opened_total") == opened
     for path, sent, status in (("/sse/nothing", [], 405), ("/sse/kept/%00", [], 400), ("/sse/cards", [("Origin", "https://evil.example")], 403)):
         assert exchange(gateway.address, request(path, sent, method="HEAD")).status == status, path
@@ -147,12 +152,13 @@ def test_pages_of_other_sites(gateway):
 
 def test_a_preflight_is_answered(gateway):
     asks = [("Origin", ORIGIN), ("Access-Control-Request-Method", "GET"), ("Access-Control-Request-Headers", "authorization")]
-    before = gateway.metric('tidegate_handshakes_refused_total{reason="preflight"}')
+    before, total = gateway.metric('tidegate_handshakes_refused_total{reason="preflight"}'), total_refused(gateway)
     answer = exchange(gateway.address, request("/sse/cards", asks, method="OPTIONS"))
     assert (answer.status, answer.body) == (204, b"")
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert "Authorization" in answer.headers["access-control-allow-headers"] and "content-length" not in answer.headers
     assert gateway.metric('tidegate_handshakes_refused_total{reason="preflight"}') == before + 1
+    assert total_refused(gateway) == total
     asks[0] = ("Origin", "https://evil.example")
     assert exchange(gateway.address, request("/sse/cards", asks, method="OPTIONS")).status == 403
     assert exchange(gateway.address, request("/ws/cards", asks, method="OPTIONS")).status == 405
