@@ -21,7 +21,7 @@ LINES_MAX = 50  # of a function, braces not counted: a screen
 SLEEPS = re.compile(r"""\b(?:u|nano|clock_nano|thrd_)?sleep\(|\[["']sleep["']|\bpoll\(NULL|\bselect\((?:0,\sNULL|\[\],\s\[\],\s\[\])
     |\bevent_base_loopexit\(|\bwhile\s\(clock_\w+\(\)\s<|\bEvent\(\)\.wait\(|\bwait_for_timeout\(|\buntil\(.*lambda:.*\bmonotonic\(
     |\braises\((?:socket\.timeout|(?:wait\.)?Timeout)\b""", re.VERBOSE)
-PAUSES = re.compile(r"ASK_AGAIN_SECONDS|until_then|self\.channel_seconds")  # the last: a server that is slow
+PAUSES = re.compile(r"ASK_AGAIN_SECONDS|until_then|self\.channel_seconds|UNREAD_US")  # the last two are slow on purpose
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 SIGNATURE_NAME = re.compile(r"(\w+)\(")
 INCLUDE = re.compile(r'#include (["<])(\S+\.h)[">]')
