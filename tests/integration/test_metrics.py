@@ -59,7 +59,7 @@ def test_promtool_has_nothing_to_say(gateway, redis):
 def test_says_what_runs(gateway):
     metrics = scrape(gateway)
     assert list(metrics.labels("tidegate_build_info")) == ["version"]
-    assert metrics.get("tidegate_workers") == 2
+    assert metrics.get("tidegate_workers") == gateway.n_workers
     assert metrics.get("tidegate_config_last_reload_successful") == 1
     assert abs(time.time() - metrics.get("tidegate_config_last_reload_success_timestamp_seconds")) < 3600
 

@@ -180,6 +180,7 @@ def test_the_log_level_changes(configured):
         configured.gateway.wait_for_line("client connected")
     configured.applied(FIRST + "log_level: error\n")
     configured.applied(FIRST + "log_level: info\n")
+    configured.gateway.wait_for_line("configuration applied")  # which is written behind the answer
     assert len(configured.gateway.lines("configuration applied")) == 1
 
 
