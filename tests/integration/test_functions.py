@@ -162,6 +162,12 @@ def test_one_key_is_one_call_of_several(loaded, listener):
     assert [push[4] for push in pushes(listener, 6)] == [b"1", b"2", b"3"] * 2
 
 
+def test_several_in_one_call_without_the_time_of_a_key_are_refused_whole(loaded):
+    with pytest.raises(redis.exceptions.ResponseError, match="behind idem_ttl_ms"):
+        loaded.fcall("tidegate_publish_all", 2, STREAM, META, "{}", "cards", "publish", KEEP, DAY_MS, EPOCH, '{"type":"n"}', "{}")
+    assert loaded.dbsize() == 0
+
+
 def test_several_in_one_call_are_trimmed_to_the_size_and_live_as_long(loaded):
     publish_all(loaded, [str(number) for number in range(2 * KEEP)])
     assert KEEP <= loaded.xlen(STREAM) <= KEEP + 128

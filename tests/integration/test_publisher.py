@@ -118,6 +118,18 @@ def test_several_are_one_call_and_each_is_told_where(server, kind):
         publish_all(kind, server, [EVENT] * 1001)
 
 
+@pytest.mark.parametrize("no_list", [json.dumps(EVENT), json.dumps(EVENT).encode(), EVENT, {7}])
+def test_an_event_is_no_list_of_events(server, kind, no_list):
+    with pytest.raises(TypeError, match="a list of events"):
+        publish_all(kind, server, no_list)
+    assert server.client.dbsize() == 0
+
+
+def test_a_key_of_fewer_events_names_no_ids_that_cannot_be(server, kind):
+    with pytest.raises(ValueError, match="fewer events"):
+        publish_all(kind, server, [EVENT], [EVENT] * 2)
+
+
 def test_several_wait_for_a_library_that_knows_them(own_redis, kind):
     own_redis.client.function_load("#!lua name=tidegate\nredis.register_function('tidegate_publish', function() return 1 end)")
     with pytest.raises(NotPublished, match="not found"):

@@ -126,6 +126,9 @@ local function publish(k, a)
   if may and not may(a[3], a[2], '') then
     return redis.error_reply('NOPERM tidegate: this user may not publish to the channel')
   end
+  if a[8] and not tonumber(a[7]) then
+    return redis.error_reply('ERR tidegate: the payloads behind the first one come behind idem_ttl_ms')
+  end
   local ttl, was = a[5] + 0, k[3] and call('GET', k[3])
   local m = call('HMGET', k[2], 'e', 'n', 't', 'u')
   local answer = was and known(k, m[1], was, ttl)

@@ -8,7 +8,7 @@ Under asyncio (FastAPI, say), where a call that waits would hold up everybody:
     publisher = AsyncPublisher(redis.asyncio.Redis())
     await publisher.publish("cards", {"type": "card_updated", "data": {"id": 7}})
 
-Many events of one channel go in one call, which costs Redis a third for each: publisher.publish_all("cards", events).
+Many events of one channel go in one call, which costs Redis down to a third for each: publisher.publish_all("cards", events).
 
 It retries with full jitter under one idempotency key until Redis has acknowledged: however often it tried, the event is
 in the channel's log once.
@@ -70,6 +70,8 @@ class _Publisher:
         self.servers = Servers(self.kind, where, self.attempt_seconds, type(self).__name__, **options)
 
     def _words(self, channel: str, events: Sequence[Any], key: str) -> tuple[Any, ...]:
+        if isinstance(events, (str, bytes)) or not isinstance(events, Sequence):
+            raise TypeError("events is a list of events")
         if len(events) > EVENTS_MAX:
             raise ValueError(f"{len(events)} events are more than {EVENTS_MAX}")
         payloads = [event if isinstance(event, (str, bytes)) else json.dumps(event) for event in events]
@@ -89,6 +91,8 @@ class _Publisher:
 def _entries(answer: Any, count: int) -> list[str]:
     """Redis says the last one's."""
     last, tag = map(int, text_of(answer[0]).split("-"))
+    if last < count:
+        raise ValueError("the key names a call of fewer events")
     return [f"{offset}-{tag}" for offset in range(last - count + 1, last + 1)]
 
 
@@ -103,8 +107,9 @@ class Publisher(_Publisher):
 
     def publish_all(self, channel: str, events: Sequence[Any], key: Optional[str] = None, *,
                     within: Optional[float] = None) -> list[str]:
-        """As publish(), of up to 1,000 events in one call: all of them are in the log, or none. One key names them all. More than
-        one need a library in Redis as new as this package: until a gateway has loaded it, or somebody, it is tried again."""
+        """As publish(), of up to 1,000 events in one call: all of them are in the log, or none. More than the log keeps push
+        the first of them out at once. One key names them all: the same events, each time. More than one need a library in
+        Redis as new as this package: until a gateway has loaded it, or somebody, it is tried again."""
         if not events:
             return []
         key = key or uuid.uuid4().hex
