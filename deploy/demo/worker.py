@@ -2,7 +2,9 @@
 
 import json
 import os
+import sys
 import threading
+import time
 
 import redis
 from tidegate import ActionError, Publisher, Worker
@@ -53,6 +55,18 @@ def board(action):
 worker.action("ping")(lambda action: None)
 worker.action("kill")(gateways.kill)
 
-for each in CARDS:
-    store.hsetnx("demo:cards", each["id"], json.dumps({"version": 0, **each}))
+
+def lay_out():
+    """The board as it begins, as soon as Redis is there: run() below waits by itself."""
+    while True:
+        try:
+            for each in CARDS:
+                store.hsetnx("demo:cards", each["id"], json.dumps({"version": 0, **each}))
+            return
+        except redis.ConnectionError as error:
+            print(f"waits for Redis: {error}", file=sys.stderr)
+            time.sleep(1)
+
+
+lay_out()
 worker.run()

@@ -13,6 +13,8 @@ import pytest
 from harness.accessibility import named, tab_stops, too_faint
 from harness.demo import STATE, Demo, card, text
 from harness.gateway import ROOT, run
+from harness.process import Process
+from harness.wait import until
 
 pytestmark = pytest.mark.plain
 
@@ -31,6 +33,19 @@ def demo(stage):
     yield stage
     stage.worker.check()
     stage.close_tabs()
+
+
+def test_the_worker_waits_for_its_redis(own_redis, tmp_path):
+    own_redis.kill()
+    worker = Process(["/usr/bin/python3", ROOT / "deploy/demo/worker.py"], tmp_path, "worker", {
+        "REDIS_URL": own_redis.url, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT / "src/clients/python")})
+    try:
+        until("it has tried", lambda: not worker.alive() or "waits for Redis" in worker.stderr())
+        own_redis.start()
+        until("the board is laid out", lambda: not worker.alive() or own_redis.client.hlen("demo:cards") == 8)
+        worker.check()
+    finally:
+        worker.kill()
 
 
 def test_two_windows_on_two_gateways_see_a_card_move(demo):

@@ -105,6 +105,7 @@ def test_local_sh_shows_an_event_on_two_gateways_brings_back_what_dies_and_ends_
         for port in boards:
             until("its board is served", lambda: serves(f"http://127.0.0.1:{port}/demo"))
         redis_cli = publish.partition(" PUBLISH ")[0]
+        until("the board is laid out", lambda: redis_says(f"{redis_cli} EXISTS demo:cards", "1"))
         subprocess.run(f"{redis_cli} SHUTDOWN NOSAVE", shell=True, check=True)
         until("the Redis is back, with its data", lambda: redis_says(f"{redis_cli} EXISTS demo:cards", "1"))
         for port in admins:
