@@ -538,30 +538,32 @@ static size_t not_space(struct slice text, size_t i)
 	return i;
 }
 
-/* Behind the string that begins at i. */
+/* Behind the string that begins at i, and never behind the text. */
 static size_t string_end(struct slice text, size_t i)
 {
-	for (i++; text.data[i] != '"'; i++)
+	for (i++; i < text.len && text.data[i] != '"'; i++)
 		i += text.data[i] == '\\';
-	return i + 1;
+	return i < text.len ? i + 1 : text.len;
 }
 
-/* Behind the value that begins at i. The text was checked: brackets and quotes pair. */
+/* Behind the value that begins at i, and never behind the text. In a checked text, all brackets pair. */
 static size_t value_end(struct slice text, size_t i)
 {
 	unsigned int depth = 0;
 
-	do {
+	while (i < text.len) {
 		char c = text.data[i];
 
 		if (c == '"') {
 			i = string_end(text, i);
-			continue;
+		} else {
+			depth += c == '[' || c == '{';
+			depth -= c == ']' || c == '}';
+			i++;
 		}
-		depth += c == '[' || c == '{';
-		depth -= c == ']' || c == '}';
-		i++;
-	} while (depth || (i < text.len && !memchr(",]} \t\r\n", text.data[i], 7)));
+		if (!depth && i < text.len && memchr(",]} \t\r\n", text.data[i], 7))
+			break;
+	}
 	return i;
 }
 
@@ -593,7 +595,8 @@ bool json_object_next(struct slice object, size_t *posp, struct slice *namep, st
 		return false;
 	end = string_end(object, i);
 	*namep = (struct slice){object.data + i, end - i};
-	i = not_space(object, not_space(object, end) + 1); /* behind the colon */
+	i = not_space(object, end);
+	i = not_space(object, i + (i < object.len)); /* behind the colon */
 	end = value_end(object, i);
 	*valuep = (struct slice){object.data + i, end - i};
 	*posp = end;

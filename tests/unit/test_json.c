@@ -493,6 +493,25 @@ static void walks_the_members_of_an_object(void **state)
 	assert_false(json_object_next(slice_of("{ }"), &pos, &name, &value));
 }
 
+/* What lies behind it would go on with it. */
+static void walks_stop_at_the_end_of_a_text_that_nobody_checked(void **state)
+{
+	static const char text[] = "[{\"a\\\"b\" : \"c\\\\\", \"d\":[1 ,{}]} , \"e\", 12, [ \"f\" ]]";
+	struct slice name, item;
+
+	(void)state;
+	for (size_t begin = 0; begin < sizeof(text); begin++)
+		for (size_t end = begin; end < sizeof(text); end++) {
+			struct slice part = {text + begin, end - begin};
+
+			for (size_t pos = 0; json_array_next(part, &pos, &item);)
+				assert_true(item.data + item.len <= text + end && pos <= part.len);
+			for (size_t pos = 0; json_object_next(part, &pos, &name, &item);)
+				assert_true(name.data + name.len <= text + end &&
+					    item.data + item.len <= text + end && pos <= part.len);
+		}
+}
+
 static void says_where_a_text_stops_being_json(void **state)
 {
 	static const struct {
@@ -527,6 +546,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(walks_the_items_of_an_array),
 		cmocka_unit_test(walks_the_members_of_an_object),
+		cmocka_unit_test(walks_stop_at_the_end_of_a_text_that_nobody_checked),
 		cmocka_unit_test(says_where_a_text_stops_being_json),
 		cmocka_unit_test(takes_every_kind_of_value),
 		cmocka_unit_test(takes_half_a_surrogate_pair),
