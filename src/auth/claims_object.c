@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "auth/claims.h"
+#include "core/map.h"
 #include "core/text.h"
 #include "protocol/json.h"
 
@@ -27,7 +28,8 @@ struct walk {
 	const char *end;
 	struct claims_object *object;
 	unsigned int depth;
-	size_t begins[CLAIMS_DEPTH_MAX]; /* of each open bracket: how many members there were before */
+	size_t begins[CLAIMS_DEPTH_MAX];  /* of each open bracket: how many members there were before */
+	uint8_t hashes[CLAIMS_NAMES_MAX]; /* of the members' names, unescaped */
 };
 
 /* A value ended here: if it is a claim's, that is how long it is. */
@@ -98,14 +100,45 @@ static const char *close_string(const char *at, bool *escapedp)
 	return at;
 }
 
+static uint8_t hash_of(const struct claims_member *member)
+{
+	char text[CLAIMS_BYTES_MAX];
+
+	if (!member->escaped)
+		return (uint8_t)map_hash(member->name.data + 1, member->name.len - 2);
+	return (uint8_t)map_hash(text, (size_t)json_unescape(member->name, text, sizeof(text)));
+}
+
+static bool same_name(const struct claims_member *a, const struct claims_member *b)
+{
+	return a->escaped || b->escaped ? json_string_equal(a->name, b->name) : slice_equal(a->name, b->name);
+}
+
+/* Does the object of the last member have another member of this name? Names are compared only where their
+ * hashes are equal: nobody outside knows the key, so a token cannot be made that costs more. */
+static bool stands_twice(const struct walk *walk)
+{
+	const struct claims_member *members = walk->object->members;
+	const uint8_t *last = walk->hashes + walk->object->n_members - 1;
+	const uint8_t *at = walk->hashes + walk->begins[walk->depth - 1];
+
+	for (; (at = memchr(at, *last, (size_t)(last - at))); at++)
+		if (same_name(&members[at - walk->hashes], &members[last - walk->hashes]))
+			return true;
+	return false;
+}
+
 static int read_name(struct walk *walk, struct slice name, bool escaped)
 {
 	struct claims_object *object = walk->object;
+	struct claims_member *member;
 
 	if (object->n_members == CLAIMS_NAMES_MAX)
 		return TOKEN_MALFORMED;
-	object->members[object->n_members++] = (struct claims_member){name, {walk->at, 0}, escaped};
-	return 0;
+	member = &object->members[object->n_members];
+	*member = (struct claims_member){name, {walk->at, 0}, escaped};
+	walk->hashes[object->n_members++] = hash_of(member);
+	return stands_twice(walk) ? TOKEN_MALFORMED : 0;
 }
 
 /* What stands in front of a colon is a name. */
@@ -158,22 +191,12 @@ static int read_open(struct walk *walk)
 	return 0;
 }
 
-static bool same_name(const struct claims_member *a, const struct claims_member *b)
-{
-	return a->escaped || b->escaped ? json_string_equal(a->name, b->name) : slice_equal(a->name, b->name);
-}
-
 static int read_close(struct walk *walk)
 {
-	struct claims_object *object = walk->object;
 	size_t begin = walk->begins[--walk->depth];
 
-	for (size_t i = begin; i < object->n_members; i++)
-		for (size_t j = begin; j < i; j++)
-			if (same_name(&object->members[i], &object->members[j]))
-				return TOKEN_MALFORMED;
 	if (walk->depth)
-		object->n_members = begin;
+		walk->object->n_members = begin;
 	walk->at++;
 	note_end(walk);
 	return 0;
