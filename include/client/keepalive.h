@@ -26,10 +26,12 @@ struct keepalive {
 /* Embedded in the client. Zeroed: it takes no part. */
 struct keepalive_link {
 	struct list link;
-	uint64_t due_ms;
-	bool owes_pong;
-	bool was_behind;  /* the caller's: bytes stood before the ping that the peer had not acknowledged */
-	uint32_t n_acked; /* the caller's: how many it had acknowledged when that was looked at */
+	uint64_t due_ms : 63;
+	bool owes_pong : 1;
+	/* The caller's, modulo 2^32: how many bytes the peer had acknowledged when that was last looked at,
+	 * and how many it has acknowledged once it has all that was sent before the ping. */
+	uint32_t n_acked;
+	uint32_t n_before_ping;
 };
 
 void keepalive_init(struct keepalive *keepalive, uint64_t interval_ms, uint64_t timeout_ms);

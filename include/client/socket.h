@@ -9,7 +9,6 @@
  * (protocol/form.h); pings and closes are no messages: the socket sends them in the way of its transport.
  */
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -48,10 +47,10 @@ struct socket_ops {
 	ssize_t (*ping)(void *socket);
 
 	/*
-	 * Are there bytes that the peer has not acknowledged? n_ackedp: how many it has acknowledged, modulo
-	 * 2^32.
+	 * How many bytes were sent that the peer has not acknowledged? n_ackedp: how many it has
+	 * acknowledged, modulo 2^32. Where the system does not know, 0, and n_ackedp is untouched.
 	 */
-	bool (*is_behind)(void *socket, uint32_t *n_ackedp);
+	uint32_t (*n_unacked)(void *socket, uint32_t *n_ackedp);
 
 	/* Only a close will follow: from now on the socket sends nothing by itself and answers no ping. */
 	void (*fall_silent)(void *socket);

@@ -397,23 +397,31 @@ static struct client *keepalive_client(struct keepalive_link *link)
 static void ask_for_life(struct client *client)
 {
 	struct keepalive_link *link = &client->keepalive;
+	uint32_t n;
 
-	if (client->transport == TRANSPORT_WEBSOCKET)
-		link->was_behind = client->clients->ops->is_behind(client->socket, &link->n_acked);
+	if (client->transport == TRANSPORT_WEBSOCKET) {
+		n = client->clients->ops->n_unacked(client->socket, &link->n_acked);
+		link->n_before_ping = link->n_acked + n;
+	}
 	delivery_ping(client);
 	if (client->transport != TRANSPORT_WEBSOCKET)
 		client_heard(client); /* its kernel answers: see ws/sse_stream.c */
 }
 
-/* A ping stands behind all that was sent before it: on a slow line the peer may take long to get there. */
+/*
+ * Has the peer, since that was last looked at, taken bytes that were sent before the ping? The ping stands
+ * behind them, and on a slow line the peer may take long to get there. Bytes behind the ping do not count: a
+ * peer that takes those has the ping, too.
+ */
 static bool takes_on(struct client *client)
 {
-	uint32_t n_acked = client->keepalive.n_acked;
+	struct keepalive_link *link = &client->keepalive;
+	uint32_t n_acked = link->n_acked;
 
-	if (!client->keepalive.was_behind)
+	if ((int32_t)(link->n_before_ping - n_acked) <= 0)
 		return false;
-	(void)client->clients->ops->is_behind(client->socket, &client->keepalive.n_acked);
-	return client->keepalive.n_acked != n_acked;
+	(void)client->clients->ops->n_unacked(client->socket, &link->n_acked);
+	return link->n_acked != n_acked;
 }
 
 static void tick_keepalive(struct clients *clients)

@@ -10,10 +10,12 @@
  */
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <libwebsockets.h>
@@ -106,16 +108,18 @@ static ssize_t socket_ping(void *socket)
 	return say(connection, frame, frame_control_write(frame, FRAME_PING, "tidegate", 8));
 }
 
-static bool socket_is_behind(void *socket, uint32_t *n_ackedp)
+static uint32_t socket_n_unacked(void *socket, uint32_t *n_ackedp)
 {
 	struct ws_connection *connection = socket;
+	int fd = lws_get_socket_fd(connection->wsi), n_unacked;
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
 
-	if (getsockopt(lws_get_socket_fd(connection->wsi), IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
-		return false; /* it is about to end */
+	/* TCP_INFO counts only segments. */
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 || ioctl(fd, SIOCOUTQ, &n_unacked) < 0)
+		return 0; /* it is about to end */
 	*n_ackedp = (uint32_t)info.tcpi_bytes_acked;
-	return info.tcpi_unacked || info.tcpi_notsent_bytes;
+	return (uint32_t)n_unacked;
 }
 
 static void socket_fall_silent(void *socket)
@@ -235,7 +239,7 @@ const struct socket_ops ws_tls_socket_ops = {
 	.keep = socket_keep,
 	.want_writable = socket_want_writable,
 	.ping = socket_ping,
-	.is_behind = socket_is_behind,
+	.n_unacked = socket_n_unacked,
 	.fall_silent = socket_fall_silent,
 	.close = socket_close,
 	.finish = socket_finish,
@@ -248,7 +252,7 @@ const struct socket_ops ws_socket_ops = {
 	.keep = socket_keep,
 	.want_writable = socket_want_writable,
 	.ping = socket_ping,
-	.is_behind = socket_is_behind,
+	.n_unacked = socket_n_unacked,
 	.fall_silent = socket_fall_silent,
 	.close = socket_close,
 	.finish = socket_finish,

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from harness.wait import pass_time, until
-from harness.websocket import PING, PONG, TEXT, Closed
+from harness.websocket import CLOSE, PING, PONG, TEXT, Closed
 
 EVENT_BYTES = 20000
 BOUND = 256 * 1024
@@ -190,6 +190,25 @@ def test_a_pong_may_be_as_late_as_what_was_sent_before_the_ping(redis, start_slo
             n_read += 1
             pass_time(begun + n_read / per_second - time.monotonic())
         assert peer.ask({"type": "ping"})["type"] == "pong"
+
+
+def test_who_is_behind_and_answers_no_ping_is_closed_though_it_reads_on(redis, start_slow):
+    gateway = start_slow("{bytes: 16MiB, age: none}", "--ping-interval", "500ms", "--pong-timeout", "1s")
+    count, ahead, per_second, pings = 250, 10, 20, 0  # 400 kB/s, half a second behind all the time
+    with gateway.connect("/ws/slow", receive_buffer=4096) as peer:
+        for number in range(ahead):
+            redis.publish("cards", event(number))
+        begun = time.monotonic()
+        for number in range(ahead, count):
+            opcode, payload = peer.receive_frame()
+            while opcode == PING:
+                pings += 1
+                opcode, payload = peer.receive_frame()
+            if opcode == CLOSE:
+                break
+            redis.publish("cards", event(number))
+            pass_time(begun + (number - ahead) / per_second - time.monotonic())
+        assert (opcode, payload[:2], pings) == (CLOSE, b"\x03\xe9", 1)
 
 
 def test_pings_and_answers_are_never_dropped(redis, start_slow):

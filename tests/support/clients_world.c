@@ -113,12 +113,12 @@ static ssize_t fake_close(void *socket, uint16_t code, const char *sentence)
 	return fake_say(socket, frame, frame_close_write(frame, code, sentence));
 }
 
-static bool fake_is_behind(void *socket, uint32_t *n_ackedp)
+static uint32_t fake_n_unacked(void *socket, uint32_t *n_ackedp)
 {
 	const struct peer *peer = socket;
 
 	*n_ackedp = peer->n_acked;
-	return peer->behind;
+	return peer->n_unacked;
 }
 
 static void fake_want_writable(void *socket)
@@ -150,7 +150,7 @@ static const struct socket_ops fake_ops = {
 	.keep = fake_keep,
 	.want_writable = fake_want_writable,
 	.ping = fake_ping,
-	.is_behind = fake_is_behind,
+	.n_unacked = fake_n_unacked,
 	.fall_silent = fake_fall_silent,
 	.close = fake_close,
 	.finish = fake_finish,

@@ -52,8 +52,8 @@ struct peer {
 	int broken;    /* errno of every send() */
 	int keeps_not; /* errno of every keep() */
 	bool wants_writable;
-	bool behind;
 	uint32_t n_acked;
+	uint32_t n_unacked;
 	unsigned int n_sends;
 	unsigned int n_keeps;
 	unsigned int n_aborts;

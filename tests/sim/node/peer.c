@@ -51,11 +51,11 @@ static ssize_t paper_ping(void *socket)
 	return 1;
 }
 
-static bool paper_is_behind(void *socket, uint32_t *n_ackedp)
+static uint32_t paper_n_unacked(void *socket, uint32_t *n_ackedp)
 {
 	(void)socket;
-	*n_ackedp = 0;
-	return false;
+	(void)n_ackedp;
+	return 0;
 }
 
 static ssize_t paper_close(void *socket, uint16_t code, const char *sentence)
@@ -77,7 +77,7 @@ const struct socket_ops peer_ops = {
 	.keep = paper_keep,
 	.want_writable = paper_want_writable,
 	.ping = paper_ping,
-	.is_behind = paper_is_behind,
+	.n_unacked = paper_n_unacked,
 	.fall_silent = paper_nothing,
 	.close = paper_close,
 	.finish = paper_nothing,
