@@ -124,6 +124,9 @@ bool worker_alive(const struct worker *worker, uint64_t now_ms);
 /* How overdue the next turn of its loop is. */
 uint64_t worker_late_ms(const struct worker *worker, uint64_t now_ms);
 
+/* Of events that were posted to it and that it has not taken. */
+uint64_t worker_backlog_bytes(const struct worker *worker);
+
 /* An event for its clients. Takes its own reference. The event is sent with the next
  * worker_post_flush(). 0 or -ENOMEM. */
 int worker_post_event(struct worker *worker, struct message *event);

@@ -118,19 +118,21 @@ bool gateway_say_ready(void *arg, struct buf *out)
 /* Gauges that are not counted but read: their values now. */
 static void look(const struct gateway *gateway, struct metrics *now)
 {
-	uint64_t now_ms = clock_monotonic_ms(), late_ms = 0;
+	uint64_t now_ms = clock_monotonic_ms(), late_ms = 0, backlog_bytes = 0;
 
 	metrics_set(now, METRIC_BUILD_INFO, 1);
 	metrics_set(now, METRIC_WORKERS, gateway->n_workers);
 	metrics_set(now, METRIC_KEYS_AGE, keys_age_ms(gateway->keys, now_ms) * 1000);
 	metrics_set(now, METRIC_CONNECTIONS_MAX, places_max(&gateway->places));
-	/* A thread that is stuck does not say so itself. */
+	/* A thread that is stuck, or has no CPU, does not say so itself. */
 	for (unsigned int i = 0; i < gateway->n_workers; i++) {
 		uint64_t ms = worker_late_ms(gateway->workers[i], now_ms);
 
 		late_ms = ms > late_ms ? ms : late_ms;
+		backlog_bytes += worker_backlog_bytes(gateway->workers[i]);
 	}
 	metrics_set(now, METRIC_LOOP_LAG, late_ms * 1000);
+	metrics_set(now, METRIC_BACKLOG_BYTES, backlog_bytes);
 	shard_metrics_look(gateway->broker, now);
 }
 

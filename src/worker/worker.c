@@ -127,7 +127,6 @@ void worker_turn(struct worker *worker)
 	clients_turn(&worker->clients);
 	ws_server_turn(worker->server);
 	log_flush(worker->log);
-	metrics_set(&worker->metrics, METRIC_BACKLOG_BYTES, backlog_bytes(&worker->backlog));
 	metrics_set(&worker->metrics, METRIC_LOG_SUPPRESSED, log_n_suppressed(worker->log));
 	atomic_store_explicit(&worker->turned_ms, worker->clients.now_ms, memory_order_relaxed);
 	worker->row_us = 0;
@@ -383,6 +382,11 @@ uint64_t worker_late_ms(const struct worker *worker, uint64_t now_ms)
 	uint64_t due_ms = atomic_load_explicit(&worker->turned_ms, memory_order_relaxed) + TICK_MS;
 
 	return now_ms > due_ms ? now_ms - due_ms : 0;
+}
+
+uint64_t worker_backlog_bytes(const struct worker *worker)
+{
+	return backlog_bytes(&worker->backlog);
 }
 
 void worker_shed(struct worker *worker, uint64_t bytes)
