@@ -211,6 +211,9 @@ def test_a_server_that_is_in_a_cluster_has_no_place_in_a_list(servers, tmp_path,
         gateway.wait_for_line("redis", reason=says)
         pass_time(SETTLE_SECONDS)
         assert is_told()
+        member.kill()
+        until("it is away, and no longer said to be in a cluster",
+              lambda: not ready(gateway)[1]["broker"].get("reason", "").startswith("a server of the list is in a cluster"))
     finally:
         member.stop()
 

@@ -36,6 +36,7 @@ enum {
 enum redis_link_end {
 	REDIS_LINK_LOST,    /* never came up, or broke: try again soon */
 	REDIS_LINK_REFUSED, /* Redis knows us and does not want us (password, rights): people must mend it */
+	REDIS_LINK_STRANGER, /* its owner finds that it leads to another server than was meant: try again soon */
 };
 
 struct redis_link_listener {

@@ -74,6 +74,7 @@ void redis_server_lost(struct redis_server *server, enum redis_link_end end, con
 
 	server->commander = NULL;
 	server->can_command = false;
+	server->is_stranger = end == REDIS_LINK_STRANGER;
 	redis_outage_because(&server->outage, reason); /* which may be the link's, or the prover's */
 	if (server->retired) {
 		server_ended(server);

@@ -100,11 +100,12 @@ static void on_expected_slots(void *arg, const struct redis_reply *reply)
 	if (!reply || !server->commander)
 		return;
 	reason = server->listener.stranger(server->listener.arg, reply);
-	server->is_stranger = reason != NULL;
-	if (reason)
-		redis_link_fail(server->commander, REDIS_LINK_LOST, reason);
-	else
-		server_can_command(server);
+	if (reason) {
+		redis_link_fail(server->commander, REDIS_LINK_STRANGER, reason);
+		return;
+	}
+	server->is_stranger = false;
+	server_can_command(server);
 }
 
 static void on_commander_ready(void *arg)

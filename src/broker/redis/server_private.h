@@ -43,7 +43,7 @@ struct redis_server {
 	uint32_t dial_timeout_ms;
 
 	bool ready;
-	bool is_stranger;   /* what answered last at its address is not the server that was meant */
+	bool is_stranger;   /* the newest link led to another server than was meant */
 	bool retired;       /* another one has taken over */
 	bool wants_primary; /* whoever says it is a replica is not the server that was meant */
 	struct redis_subscriber subscriber;
