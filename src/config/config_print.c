@@ -87,7 +87,7 @@ static void print_options(const struct config *config, struct buf *cells)
 		if (i == OPTION_workers && config->sources->workers_counted)
 			buf_append_str(cells, " (0: the CPUs that the process may use)");
 		if (i == OPTION_single_thread && config->sources->thread_chosen)
-			buf_append_str(cells, " (auto: one worker, and one CPU that the process may use)");
+			buf_append_str(cells, " (auto: true with one worker and one CPU)");
 		buf_append_char(cells, '\n');
 	}
 }

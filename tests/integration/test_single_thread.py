@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import select
 import socket
 import ssl
@@ -28,22 +29,28 @@ def rows(configuration):
 
 
 @pytest.fixture
-def serve(start, redis):
-    """serve(n_cpus, *options) is a gateway that may use so many CPUs."""
+def on_cpus():
+    """on_cpus(n_cpus, act) is what act() gives, whose children may use so many CPUs."""
     allowed = os.sched_getaffinity(0)
 
-    def serve_one(n_cpus, *options):
+    def act_on(n_cpus, act):
         if len(allowed) < n_cpus:
             pytest.skip(f"needs {n_cpus} CPUs")
         os.sched_setaffinity(0, sorted(allowed)[:n_cpus])
         try:
             if ["workers", str(n_cpus)] not in rows(run("check").stdout):
                 pytest.skip(f"needs {n_cpus} CPUs, and a quota bounds them")
-            return start(*options, redis=redis)
+            return act()
         finally:
             os.sched_setaffinity(0, allowed)
 
-    return serve_one
+    return act_on
+
+
+@pytest.fixture
+def serve(start, redis, on_cpus):
+    """serve(n_cpus, *options) is a gateway that may use so many CPUs."""
+    return lambda n_cpus, *options: on_cpus(n_cpus, lambda: start(*options, redis=redis))
 
 
 @pytest.mark.parametrize("n_cpus, options, has_worker", [
@@ -60,6 +67,12 @@ def test_one_cpu_and_one_worker_make_one_thread(serve, redis, n_cpus, options, h
     with gateway.connect("/ws/cards") as client:
         redis.publish("cards", '{"type":"n"}')
         assert client.receive()["type"] == "n"
+
+
+@pytest.mark.parametrize("n_cpus, value", [(1, "true"), (2, "false")])
+def test_check_says_when_auto_is_true(on_cpus, n_cpus, value):
+    checked = on_cpus(n_cpus, lambda: run("check", "--workers", "1"))
+    assert re.search(rf"^single_thread +{value} +default \(auto: true with one worker and one CPU\)$", checked.stdout, re.MULTILINE)
 
 
 def test_a_single_thread_has_one_worker():
