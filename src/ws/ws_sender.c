@@ -116,9 +116,14 @@ static int ring_try(struct io_uring *ring)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	io_uring_prep_send(io_uring_get_sqe(ring), pair[0], "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	r = io_uring_submit_and_wait(ring, 1);
-	if (r >= 0)
-		r = io_uring_wait_cqe(ring, &completion);
+	do
+		r = io_uring_submit_and_wait(ring, 1);
+	while (r == -EINTR);
+	if (r >= 0) {
+		do
+			r = io_uring_wait_cqe(ring, &completion);
+		while (r == -EINTR);
+	}
 	if (r >= 0) {
 		r = completion->res == 1 ? 0 : completion->res;
 		io_uring_cqe_seen(ring, completion);
