@@ -7,8 +7,9 @@
  * Redis has a set of what the node held, which was filled before anything was put there. The reaper takes
  * that, channel by channel, a part at a time, and with each leave the event that tells of it is published
  * by the same call: so each is told once, whoever does it and however often it is begun. Names whose server
- * is away are passed over. Where only such names are left, or another call fails, it ends; the claim ends by
- * itself a while later, and whoever sees that goes on where it stopped. On the bus thread.
+ * is away are passed over, so those of others mostly do not wait for it; but a part is drawn at random, and
+ * where it has only such names, or another call fails, it ends. The claim ends by itself a while later, and
+ * whoever sees that goes on where it stopped. On the bus thread.
  */
 
 #include <stdbool.h>
