@@ -141,7 +141,6 @@ run_gateway() {
 		--listen "127.0.0.1:${ports[$1 - 1]}" --admin "127.0.0.1:${admins[$1 - 1]}" --redis "$redis"
 	printf '%s\n' "${ports[$1 - 1]} ${admins[$1 - 1]} ${pids[-1]}" >"$folder/gateway-$1.new"
 	mv "$folder/gateway-$1.new" "$folder/gateways/$1" # the worker never reads half of it
-	wait_for "gateway-$1" ready "${admins[$1 - 1]}"
 }
 
 start_gateway() {
@@ -150,6 +149,7 @@ start_gateway() {
 	free_port $((9080 + $1))
 	admins+=("$found")
 	run_gateway "$1"
+	wait_for "gateway-$1" ready "${admins[$1 - 1]}"
 }
 
 # Of the packages that --demo brings; with a Redis of somebody else's they may not be there.
@@ -231,7 +231,7 @@ watch() {
 		wait $! # which, other than sleep itself, lets Ctrl-C through at once
 		case $name in
 		redis) run_redis ;;
-		*) run_gateway "${name#gateway-}" ;;
+		*) run_gateway "${name#gateway-}" ;; # not waited for: its Redis may be away, which has to be brought back here
 		esac
 	done
 }
