@@ -182,23 +182,13 @@ struct event_base *worker_base_new(bool priorities)
 	return base;
 }
 
-struct event *worker_urgent_event(
-	struct worker *worker, int fd, short events, void (*callback)(int, short, void *))
+struct event *worker_event(struct worker *worker, enum priority priority, int fd, short events,
+	void (*callback)(int, short, void *))
 {
 	struct event *event = event_new(worker->base, fd, events, callback, worker);
 
 	if (event)
-		event_priority_set(event, PRIORITY_FIRST);
-	return event;
-}
-
-struct event *worker_last_event(
-	struct worker *worker, int fd, short events, void (*callback)(int, short, void *))
-{
-	struct event *event = event_new(worker->base, fd, events, callback, worker);
-
-	if (event)
-		event_priority_set(event, PRIORITY_LAST);
+		event_priority_set(event, priority);
 	return event;
 }
 
@@ -214,9 +204,9 @@ static int make_loop(struct worker *worker, const struct worker_options *options
 	r = worker_inbox_open(worker);
 	if (r < 0)
 		return r;
-	worker->tick = worker_urgent_event(worker, -1, EV_PERSIST, on_tick);
-	worker->drain_tick = worker_urgent_event(worker, -1, EV_PERSIST, on_drain_tick);
-	worker->order_timer = worker_last_event(worker, -1, 0, on_order_timer);
+	worker->tick = worker_event(worker, PRIORITY_FIRST, -1, EV_PERSIST, on_tick);
+	worker->drain_tick = worker_event(worker, PRIORITY_FIRST, -1, EV_PERSIST, on_drain_tick);
+	worker->order_timer = worker_event(worker, PRIORITY_LAST, -1, 0, on_order_timer);
 	if (!worker->tick || !worker->drain_tick || !worker->order_timer ||
 		event_add(worker->tick, &interval) < 0)
 		return -ENOMEM;

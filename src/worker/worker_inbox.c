@@ -370,12 +370,11 @@ static void wake(void *arg)
  * is sent in the turn in which it came. */
 static struct event *new_mail_event(struct worker *worker)
 {
-	int fd = mailbox_fd(worker->inbox);
+	enum priority priority = worker->shares_loop ? PRIORITY_LAST : PRIORITY_FIRST;
 
-	if (!worker->shares_loop)
-		return worker_urgent_event(worker, fd, EV_READ | EV_PERSIST, on_mail);
-	mailbox_wake_by(worker->inbox, wake, worker);
-	return worker_last_event(worker, fd, EV_READ | EV_PERSIST, on_mail);
+	if (worker->shares_loop)
+		mailbox_wake_by(worker->inbox, wake, worker);
+	return worker_event(worker, priority, mailbox_fd(worker->inbox), EV_READ | EV_PERSIST, on_mail);
 }
 
 int worker_inbox_open(struct worker *worker)
@@ -386,7 +385,7 @@ int worker_inbox_open(struct worker *worker)
 	backlog_init(&worker->backlog, WORKER_BACKLOG_BYTES);
 	worker->passed_limit = (struct log_limit){.burst = 1, .interval_ms = PASSED_LOG_MS};
 	worker->mail_event = new_mail_event(worker);
-	worker->behind_event = worker_last_event(worker, -1, 0, on_behind);
+	worker->behind_event = worker_event(worker, PRIORITY_LAST, -1, 0, on_behind);
 	if (!worker->mail_event || !worker->behind_event || event_add(worker->mail_event, NULL) < 0)
 		return -ENOMEM;
 	return 0;

@@ -11,6 +11,7 @@
 
 #include "client/clients.h"
 #include "core/log.h"
+#include "core/priority.h"
 #include "metrics/loop_lag.h"
 #include "metrics/metrics.h"
 #include "worker/backlog.h"
@@ -74,10 +75,8 @@ void worker_drain(struct worker *worker, uint64_t time_ms, uint64_t seed);
 /* Orders are carried out behind sockets, so that a large one holds nothing up. */
 void worker_carry_out_orders(struct worker *worker, long us);
 
-/* An event of the loop that goes before sockets; one that goes with them. NULL when out of memory. */
-struct event *worker_urgent_event(
-	struct worker *worker, int fd, short events, void (*callback)(int, short, void *));
-struct event *worker_last_event(
-	struct worker *worker, int fd, short events, void (*callback)(int, short, void *));
+/* An event of the loop, whose callback gets the worker. NULL when out of memory. */
+struct event *worker_event(struct worker *worker, enum priority priority, int fd, short events,
+	void (*callback)(int, short, void *));
 
 #endif

@@ -392,9 +392,9 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 		(void)link_read_turn(link);
 	if (link->state != LINK_CLOSED && evbuffer_get_length(link->out))
 		r = redis_stream_write(&link->stream, link->out);
+	/* The last words of Redis say more than that it does not listen. */
 	if (r < 0 && r != -EPROTO)
-		(void)link_read_turn(
-			link); /* the last words of Redis say more than that it does not listen */
+		(void)link_read_turn(link);
 	if (r < 0)
 		link_broke(link, "writing failed", r);
 	link_watch(link);
